@@ -1,0 +1,63 @@
+"""The `Backend` protocol: all that the rest of the package asks of a model.
+
+It loads nothing heavy. Implementations: `transformers.TransformersBackend` (real weights) and
+`scripted.ScriptedBackend` (fast tests); one test class runs over all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seal_agent.types import AdapterRef, AdapterStack, Progress, Prompt, Score, SelfEdit
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """The progress callback that says nothing."""
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """A causal language model seen through one adapter stack. Every method takes batches."""
+
+    @property
+    def model(self) -> str:
+        """The identity of the base model; an adapter fits only the model it was trained on."""
+
+    @property
+    def stack(self) -> AdapterStack:
+        """The stack this view answers with."""
+
+    def with_stack(self, stack: AdapterStack) -> Backend:
+        """A view on the same weights that answers with `stack`; raises `AdapterError` if one does not fit."""
+
+    def generate(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        max_new_tokens: int = 64,
+        num_samples: int = 1,
+        temperature: float = 0.0,
+        stop: Sequence[str] = (),
+        seed: int = 0,
+        progress: Progress = silent,
+    ) -> list[list[str]]:
+        """`num_samples` continuations of every prompt, cut before the first `stop` text.
+
+        Temperature 0 is greedy and takes one sample; otherwise the seed decides the draw.
+        """
+
+    def score(self, prompts: Sequence[Prompt], answers: Sequence[str], *, progress: Progress = silent) -> list[Score]:
+        """Teacher-forced log-probability of `answers[i]` after `prompts[i]`, without generating."""
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit vectors (len(texts), d) of the base model; texts about the same things lie close."""
+
+    def train(self, edit: SelfEdit, *, seed: int = 0, progress: Progress = silent) -> AdapterRef:
+        """Train a new adapter on top of this view's frozen stack and store it; the candidate is not served."""
+
+    def train_many(self, edits: Sequence[SelfEdit], *, seed: int = 0, progress: Progress = silent) -> list[AdapterRef]:
+        """One independent candidate per edit, each on top of this view's stack."""

@@ -1,0 +1,224 @@
+"""The real backend: any causal model of transformers, adapters of PEFT, on CPU or CUDA."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import DynamicCache
+
+from seal_agent.adapters.backend import silent
+from seal_agent.adapters.engine import Engine
+from seal_agent.adapters.loading import EMBEDDED, load_model
+from seal_agent.adapters.packing import TokenRow, pack, shared_prefix, split
+from seal_agent.adapters.registry import AdapterRegistry
+from seal_agent.errors import EditFault, InputError
+from seal_agent.types import AdapterRef, AdapterStack, Progress, Prompt, Score, SelfEdit, to_json
+
+MAX_PACK_TOKENS = 768  # the mask is T×T; beyond this attention costs more than the padding it saves
+MAX_GENERATE_BATCH = 48
+MIN_SHARED_PREFIX = 16  # a shorter prefix is not worth a pass of its own
+EMBED_TOKENS = 256
+
+
+class TransformersBackend:
+    """A causal language model seen through one adapter stack; see `Backend` for the contract."""
+
+    def __init__(self, engine: Engine, registry: AdapterRegistry, stack: AdapterStack | None = None) -> None:
+        self._engine = engine
+        self._registry = registry
+        self._stack = stack or AdapterStack()
+        self._tokenizer: Any = engine.loaded.tokenizer
+
+    @classmethod
+    def load(
+        cls, home: Path, model: str = EMBEDDED, *, device: str = "auto", chat_template: str = ""
+    ) -> TransformersBackend:
+        """Load `model` (a Hugging Face name, folder, GGUF file or "embedded"); adapters and caches lie in `home`."""
+        loaded = load_model(model, home / "models", device=device, chat_template=chat_template)
+        return cls(Engine(loaded), AdapterRegistry(home / "adapters"))
+
+    @property
+    def model(self) -> str:
+        """The identity of the base model."""
+        return self._engine.loaded.name
+
+    @property
+    def stack(self) -> AdapterStack:
+        """The stack this view answers with."""
+        return self._stack
+
+    @property
+    def registry(self) -> AdapterRegistry:
+        """Where its adapters lie."""
+        return self._registry
+
+    def with_stack(self, stack: AdapterStack) -> TransformersBackend:
+        """A view on the same weights that answers with `stack`."""
+        with self._engine.lock:
+            self._engine.activate(stack)
+        return TransformersBackend(self._engine, self._registry, stack)
+
+    @contextmanager
+    def _active(self, stack: AdapterStack | None = None) -> Iterator[Any]:
+        with self._engine.lock:
+            self._engine.activate(self._stack if stack is None else stack)
+            yield self._engine.model
+
+    def _tokens(self, prompt: Prompt) -> list[int]:
+        text = prompt.text
+        if prompt.is_chat:
+            messages = [{"role": m.role, "content": m.content} for m in prompt.messages]
+            opened = self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+            text = opened + prompt.text
+        ids: list[int] = self._tokenizer(text, add_special_tokens=not prompt.is_chat).input_ids
+        if not ids and self._tokenizer.bos_token_id is not None:
+            ids = [self._tokenizer.bos_token_id]
+        if not ids:
+            raise InputError("an empty prompt cannot be continued; give at least one character")
+        return ids
+
+    def _answer_tokens(self, answer: str) -> list[int]:
+        ids: list[int] = self._tokenizer(answer, add_special_tokens=False).input_ids
+        if not ids:
+            raise InputError("an empty answer cannot be scored; give at least one character")
+        return ids
+
+    def generate(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        max_new_tokens: int = 64,
+        num_samples: int = 1,
+        temperature: float = 0.0,
+        stop: Sequence[str] = (),
+        seed: int = 0,
+        progress: Progress = silent,
+    ) -> list[list[str]]:
+        """`num_samples` continuations of every prompt, cut before the first `stop` text."""
+        rows = [self._tokens(p) for p in prompts for _ in range(num_samples)]
+        texts: list[str] = []
+        sampling: dict[str, Any] = {"do_sample": False}
+        if temperature > 0:
+            sampling = {"do_sample": True, "temperature": temperature, "top_p": 0.95}
+        if stop:
+            sampling |= {"stop_strings": list(stop), "tokenizer": self._tokenizer}
+        with self._active() as model, torch.inference_mode(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            for start in range(0, len(rows), MAX_GENERATE_BATCH):
+                batch = rows[start : start + MAX_GENERATE_BATCH]
+                texts += self._generate_batch(model, batch, max_new_tokens, sampling)
+                progress("generating", len(texts), len(rows))
+        cut = [_cut(text, stop) for text in texts]
+        return [cut[i : i + num_samples] for i in range(0, len(cut), num_samples)]
+
+    def _generate_batch(
+        self, model: Any, rows: list[list[int]], max_new_tokens: int, sampling: dict[str, Any]
+    ) -> list[str]:
+        shared = min(shared_prefix(rows), min(map(len, rows)) - 1)
+        shared = shared if shared >= MIN_SHARED_PREFIX and len(rows) > 1 else 0
+        device = self._engine.loaded.device
+        length = max(map(len, rows))
+        ids = torch.full((len(rows), length), self._tokenizer.pad_token_id)
+        mask = torch.ones((len(rows), length), dtype=torch.long)
+        for number, row in enumerate(rows):  # prefix, padding, rest: the prefix stays aligned for the cache
+            rest = row[shared:]
+            ids[number, :shared] = torch.tensor(row[:shared], dtype=torch.long)
+            ids[number, length - len(rest) :] = torch.tensor(rest)
+            mask[number, shared : length - len(rest)] = 0
+        cache: dict[str, Any] = {}
+        if shared:
+            prefix = DynamicCache(config=model.config)
+            model(input_ids=ids[:1, :shared].to(device), past_key_values=prefix, use_cache=True, logits_to_keep=1)
+            prefix.batch_repeat_interleave(len(rows))
+            cache["past_key_values"] = prefix
+        out = model.generate(
+            input_ids=ids.to(device),
+            attention_mask=mask.to(device),
+            max_new_tokens=max_new_tokens,
+            pad_token_id=self._tokenizer.pad_token_id,
+            **cache,
+            **sampling,
+        )
+        decoded: list[str] = self._tokenizer.batch_decode(out[:, length:], skip_special_tokens=True)
+        return decoded
+
+    def score(self, prompts: Sequence[Prompt], answers: Sequence[str], *, progress: Progress = silent) -> list[Score]:
+        """Teacher-forced log-probability of `answers[i]` after `prompts[i]`."""
+        rows: list[TokenRow] = [
+            (self._tokens(prompt), self._answer_tokens(answer)) for prompt, answer in zip(prompts, answers, strict=True)
+        ]
+        sums = [0.0] * len(rows)
+        done = 0
+        loaded = self._engine.loaded
+        with self._active() as model, torch.inference_mode():
+            for group in split(rows, MAX_PACK_TOKENS):
+                batch = pack([rows[i] for i in group])
+                logits = model(**batch.inputs(loaded.dtype, loaded.device)).logits[0].float().cpu()
+                chosen = torch.log_softmax(logits, -1).gather(1, batch.targets[:, None])[:, 0]  # (N,)
+                for owner, value in zip(batch.rows.tolist(), chosen.tolist(), strict=True):
+                    sums[group[owner]] += value
+                done += len(group)
+                progress("scoring", done, len(rows))
+        return [Score(total, len(answer)) for total, (_, answer) in zip(sums, rows, strict=True)]
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit vectors of the base model: mean hidden state of the middle layer, without the first token.
+
+        The first token is left out because decoders park attention there. Adapters are off, so that
+        vectors stay comparable while the stack grows.
+        """
+        vectors = []
+        with self._active(AdapterStack()) as model, torch.inference_mode():
+            for text in texts:
+                ids = self._tokenizer("\n" + text, return_tensors="pt", truncation=True, max_length=EMBED_TOKENS)
+                states = model(
+                    input_ids=ids.input_ids.to(self._engine.loaded.device),
+                    output_hidden_states=True,
+                    logits_to_keep=1,
+                ).hidden_states
+                middle = states[len(states) // 2][0].float()  # (T, d)
+                vectors.append((middle[1:] if len(middle) > 1 else middle).mean(0).cpu().numpy())
+        matrix = np.asarray(vectors, dtype=np.float32).reshape(len(texts), -1)
+        norms = np.linalg.norm(matrix, axis=1, keepdims=True)
+        unit: NDArray[np.float32] = (matrix / np.maximum(norms, 1e-12)).astype(np.float32)
+        return unit
+
+    def train(self, edit: SelfEdit, *, seed: int = 0, progress: Progress = silent) -> AdapterRef:
+        """Train a new adapter on top of this view's frozen stack and store it."""
+        if not edit.rows:
+            raise EditFault("the self-edit has no training rows; write at least one")
+        eos = self._tokenizer.eos_token_id
+        rows: list[TokenRow] = [
+            (self._tokens(row.prompt), [*self._answer_tokens(row.answer), *([eos] if row.prompt.is_chat else [])])
+            for row in edit.rows
+        ]
+        facts: dict[str, Any] = {
+            "parents": list(self._stack.ids),
+            "topic": edit.topic,
+            "seed": seed,
+            "directives": to_json(edit.directives),
+            "num_rows": len(rows),
+        }
+
+        def write(folder: Path) -> None:
+            run = self._engine.train(self._stack, rows, edit.directives, seed=seed, target=folder, progress=progress)
+            facts["num_tokens"] = run.num_tokens
+            facts["loss"] = [round(run.first_loss, 4), round(run.last_loss, 4)]
+
+        with self._engine.lock:
+            return self._registry.add(write, model=self.model, rank=edit.directives.rank, manifest=facts)
+
+    def train_many(self, edits: Sequence[SelfEdit], *, seed: int = 0, progress: Progress = silent) -> list[AdapterRef]:
+        """One independent candidate per edit, each on top of this view's stack."""
+        return [self.train(edit, seed=seed + number, progress=progress) for number, edit in enumerate(edits)]
+
+
+def _cut(text: str, stop: Sequence[str]) -> str:
+    ends = [text.find(mark) for mark in stop if mark in text]
+    return text[: min(ends)] if ends else text

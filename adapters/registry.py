@@ -1,0 +1,83 @@
+"""Adapters on disk: `adapters/<content-hash>/`, written once and never changed afterwards.
+
+The id is the SHA-256 over the folder's weights and configuration, so a damaged folder is found out and a
+server that caches by path never answers from stale weights. Which adapters are *served* is not known
+here: that is the stack, in SQLite.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seal_agent.adapters.storage import publish, require_space, staging_folder
+from seal_agent.errors import AdapterError
+from seal_agent.types import AdapterRef
+
+MANIFEST = "manifest.json"
+MIN_FREE_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class AdapterRegistry:
+    """The folder of content-hashed adapters."""
+
+    root: Path
+
+    def add(self, write: Callable[[Path], None], *, model: str, rank: int, manifest: dict[str, Any]) -> AdapterRef:
+        """Store what `write(folder)` writes; nothing is left behind if it fails."""
+        require_space(self.root, MIN_FREE_BYTES, "an adapter")
+        with staging_folder(self.root) as staging:
+            write(staging)  # may add to `manifest`
+            digest = content_hash(staging)
+            facts = {"id": digest, "model": model, "rank": rank, **manifest}
+            (staging / MANIFEST).write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n")
+            publish(staging, self.root / digest)
+        return self.get(digest)
+
+    def get(self, adapter_id: str) -> AdapterRef:
+        """The adapter whose id begins with `adapter_id`; raises `AdapterError` for none or several."""
+        matches = [p for p in self._folders() if p.name.startswith(adapter_id)] if adapter_id else []
+        if len(matches) != 1:
+            what = "no adapter" if not matches else f"{len(matches)} adapters"
+            raise AdapterError(f"{what} begin with {adapter_id!r}; see `seal-agent adapters list`")
+        facts = self.manifest(matches[0].name)
+        return AdapterRef(matches[0].name, str(matches[0]), str(facts["model"]), int(facts["rank"]))
+
+    def manifest(self, adapter_id: str) -> dict[str, Any]:
+        """What was recorded when the adapter was written: model, parents, edit, seed, tokens."""
+        path = self.root / adapter_id / MANIFEST
+        try:
+            facts: dict[str, Any] = json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise AdapterError(f"adapter {adapter_id[:12]} has no readable {MANIFEST}; restore {path}") from error
+        return facts
+
+    def verify(self, ref: AdapterRef) -> None:
+        """Raise `AdapterError` unless the folder still has the content its id was made from."""
+        if not Path(ref.path).is_dir():
+            raise AdapterError(f"adapter {ref.short} is missing at {ref.path}; restore the folder or roll back")
+        if content_hash(Path(ref.path)) != ref.id:
+            raise AdapterError(f"adapter {ref.short} at {ref.path} is damaged; restore the folder or roll back")
+
+    def discard(self, ref: AdapterRef) -> None:
+        """Remove a candidate that no stack will ever serve."""
+        shutil.rmtree(ref.path, ignore_errors=True)
+
+    def _folders(self) -> list[Path]:
+        return sorted(p for p in self.root.iterdir() if not p.name.startswith(".")) if self.root.is_dir() else []
+
+
+def content_hash(folder: Path) -> str:
+    """SHA-256 over the names and bytes of every file but the manifest."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.iterdir() if p.name != MANIFEST):
+        data = path.read_bytes()
+        digest.update(f"{path.name}\0{len(data)}\0".encode())
+        digest.update(data)
+    return digest.hexdigest()

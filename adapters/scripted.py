@@ -1,0 +1,214 @@
+"""A backend without a neural network, for fast tests of whatever is built on the loop.
+
+It behaves like a very literal model: it finds likely what stands in its context or was trained into its
+stack, and it writes, trains, forgets and rolls back deterministically. Nothing it says is evidence about
+real models. Like httpx's MockTransport it ships in the package, for the tests of those who embed it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seal_agent.adapters.backend import silent
+from seal_agent.adapters.registry import AdapterRegistry
+from seal_agent.errors import AdapterError, EditFault, InputError
+from seal_agent.types import AdapterRef, AdapterStack, Progress, Prompt, Score, SelfEdit, to_json
+
+LIKELY, UNLIKELY = -0.1, -4.0  # nats per token
+DIMENSIONS = 64
+UNKNOWN = "I do not know."
+GAP = "..."
+MEMORY_FILE = "memory.json"
+
+_WORD = re.compile(r"\w+")
+_ASKED = re.compile(r"Sentence: (?P<sentence>[^\n]*)\nAnswer: (?P<answer>[^\n]*)\nQuestion:$")
+_ANSWERED = re.compile(r"Text about [^\n]*?: (?P<sentence>[^\n]*)\nQuestion: (?P<question>[^\n]*)\nAnswer:$")
+_DECIDED = re.compile(r"Decision: (?P<decision>\{[^\n]*\})\nMessage:$")
+
+
+class ScriptedBackend:
+    """A deterministic stand-in for a model.
+
+    `replies` maps the beginning of a user message to the reply; `knowledge` maps questions to answers the
+    base model knows; `forgets` lists questions (by a part of their text) that every trained adapter makes
+    it forget, so that a test can see an edit being refused.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        replies: Mapping[str, str] | None = None,
+        knowledge: Mapping[str, str] | None = None,
+        forgets: Sequence[str] = (),
+        stack: AdapterStack | None = None,
+        model: str = "scripted",
+    ) -> None:
+        self._registry = AdapterRegistry(home / "adapters")
+        self._home = home
+        self._replies = dict(replies or {})
+        self._knowledge = dict(knowledge or {})
+        self._forgets = tuple(forgets)
+        self._stack = stack or AdapterStack()
+        self._model = model
+
+    @property
+    def model(self) -> str:
+        """The identity of the scripted model."""
+        return self._model
+
+    @property
+    def stack(self) -> AdapterStack:
+        """The stack this view answers with."""
+        return self._stack
+
+    def with_stack(self, stack: AdapterStack) -> ScriptedBackend:
+        """A view that also knows what the adapters of `stack` were trained on."""
+        for layer in stack.layers:
+            if layer.ref.model != self._model:
+                raise AdapterError(f"adapter {layer.ref.short} was trained on {layer.ref.model}, not on {self._model}")
+            if not (Path(layer.ref.path) / MEMORY_FILE).is_file():
+                raise AdapterError(f"cannot load the adapter at {layer.ref.path}; restore the folder or roll back")
+        return ScriptedBackend(
+            self._home,
+            replies=self._replies,
+            knowledge=self._knowledge,
+            forgets=self._forgets,
+            stack=stack,
+            model=self._model,
+        )
+
+    def generate(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        max_new_tokens: int = 64,
+        num_samples: int = 1,
+        temperature: float = 0.0,
+        stop: Sequence[str] = (),
+        seed: int = 0,
+        progress: Progress = silent,
+    ) -> list[list[str]]:
+        """The scripted or remembered reply; every sample is the same, cut to `max_new_tokens` words."""
+        replies = []
+        for prompt in prompts:
+            text = self._reply(prompt)
+            for mark in stop:
+                text = text.split(mark)[0]
+            words = text.split(" ")
+            replies.append([" ".join(words[:max_new_tokens])] * num_samples)
+        return replies
+
+    def score(self, prompts: Sequence[Prompt], answers: Sequence[str], *, progress: Progress = silent) -> list[Score]:
+        """Likely where the context, the knowledge or the stack holds the answer; tokens are words."""
+        memory, forgotten = self._memory()
+        scores = []
+        for prompt, answer in zip(prompts, answers, strict=True):
+            tokens = _words(answer)
+            if not answer:
+                raise InputError("an empty answer cannot be scored; give at least one character")
+            likely = self._is_likely(prompt, answer, memory, forgotten)
+            count = max(len(tokens), 1)
+            scores.append(Score(count * (LIKELY if likely else UNLIKELY), count))
+        return scores
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit vectors (n, 64): hashed bags of words."""
+        matrix = np.full((len(texts), DIMENSIONS), 1e-6, dtype=np.float32)
+        for row, text in enumerate(texts):
+            for word in _words(text):
+                matrix[row, zlib.crc32(word.encode()) % DIMENSIONS] += 1
+        unit: NDArray[np.float32] = (matrix / np.linalg.norm(matrix, axis=1, keepdims=True)).astype(np.float32)
+        return unit
+
+    def train(self, edit: SelfEdit, *, seed: int = 0, progress: Progress = silent) -> AdapterRef:
+        """Remember the rows of `edit` in an adapter folder."""
+        if not edit.rows:
+            raise EditFault("the self-edit has no training rows; write at least one")
+        known = {_last(row.prompt): row.answer for row in edit.rows}
+        # A real model answers questions in other words too; a literal one is told which they are.
+        known |= {_last(probe.prompt): probe.answer for probe in edit.probes}
+        body = {"known": known, "forgets": list(self._forgets), "seed": seed}
+        facts = {"parents": list(self._stack.ids), "topic": edit.topic, "seed": seed}
+        facts |= {"directives": to_json(edit.directives), "num_rows": len(edit.rows), "num_tokens": 0}
+
+        def write(folder: Path) -> None:
+            (folder / MEMORY_FILE).write_text(json.dumps(body, sort_keys=True))
+
+        progress("training", edit.directives.num_steps, edit.directives.num_steps)
+        return self._registry.add(write, model=self._model, rank=edit.directives.rank, manifest=facts)
+
+    def train_many(self, edits: Sequence[SelfEdit], *, seed: int = 0, progress: Progress = silent) -> list[AdapterRef]:
+        """One independent candidate per edit."""
+        return [self.train(edit, seed=seed + number, progress=progress) for number, edit in enumerate(edits)]
+
+    def _memory(self) -> tuple[dict[str, str], list[str]]:
+        known = dict(self._knowledge)
+        forgotten: list[str] = []
+        for layer in self._stack.layers:
+            if layer.weight:
+                body = json.loads((Path(layer.ref.path) / MEMORY_FILE).read_text())
+                known |= body["known"]
+                forgotten += body["forgets"]
+        return known, forgotten
+
+    def _is_likely(self, prompt: Prompt, answer: str, memory: Mapping[str, str], forgotten: Sequence[str]) -> bool:
+        if decided := _DECIDED.search(prompt.text):
+            reason: str = json.loads(decided["decision"])["reason"]
+            return reason == _kind(answer)
+        tokens = _words(answer)
+        if answered := _ANSWERED.search(prompt.text):
+            return set(tokens) <= set(_words(answered["sentence"]))
+        question = _last(prompt)
+        if any(part in question for part in forgotten):
+            return False
+        return question in memory and set(tokens) <= set(_words(memory[question]))
+
+    def _reply(self, prompt: Prompt) -> str:
+        if asked := _ASKED.search(prompt.text):
+            return f" What stands in the gap of: {asked['sentence'].replace(asked['answer'], GAP, 1)}?"
+        if answered := _ANSWERED.search(prompt.text):
+            return " " + _fill(answered["sentence"], answered["question"])
+        question = _last(prompt)
+        for beginning, reply in self._replies.items():
+            if question.startswith(beginning):
+                return reply
+        memory, forgotten = self._memory()
+        if any(part in question for part in forgotten):
+            return UNKNOWN
+        return memory.get(question, UNKNOWN)
+
+
+def _words(text: str) -> list[str]:
+    return [word.lower() for word in _WORD.findall(text)]
+
+
+def _last(prompt: Prompt) -> str:
+    return prompt.messages[-1].content if prompt.messages else prompt.text
+
+
+def _fill(sentence: str, question: str) -> str:
+    """The words of `sentence` that the gap in `question` left out."""
+    before, gap, after = question.partition(": ")[2].removesuffix("?").partition(GAP)
+    if not gap or not sentence.startswith(before) or not sentence.endswith(after):
+        return UNKNOWN
+    return sentence[len(before) : len(sentence) - len(after)]
+
+
+def _kind(message: str) -> str:
+    """What a literal mind takes a message for."""
+    words = message.split()
+    if message.rstrip().endswith("?"):
+        return "a question"
+    if words and words[0].lower() in {"please", "write", "tell", "could", "can"}:
+        return "a request"
+    if len(words) >= 5 and any(word[0].isdigit() or word[0].isupper() for word in words[1:]):
+        return "new facts"
+    return "small talk"

@@ -1,0 +1,68 @@
+"""Writing to disk so that a crash leaves nothing half-written: a staging folder, fsync, rename."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from seal_agent.errors import StorageError
+
+HINT = "free space or set SEAL_HOME to another folder"
+
+
+def writable(folder: Path) -> Path:
+    """The folder, made if it is missing; raises `StorageError` where it cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".write-test-"):
+            pass
+    except OSError as error:
+        raise StorageError(
+            f"cannot write to {folder}: {error.strerror or error}; set SEAL_HOME to a folder you own"
+        ) from error
+    return folder
+
+
+def require_space(folder: Path, num_bytes: int, what: str) -> None:
+    """Raise `StorageError` unless `num_bytes` are free where `folder` lies."""
+    free = shutil.disk_usage(writable(folder)).free
+    if free < num_bytes:
+        raise StorageError(
+            f"no disk space for {what}: {num_bytes / 1e6:.0f} MB needed, {free / 1e6:.0f} MB free in {folder}; {HINT}"
+        )
+
+
+@contextmanager
+def staging_folder(parent: Path) -> Iterator[Path]:
+    """A temporary folder in `parent`, to be filled and then given to `publish`; gone afterwards either way."""
+    staging = Path(tempfile.mkdtemp(prefix=".tmp-", dir=writable(parent)))
+    try:
+        yield staging
+    except OSError as error:
+        raise StorageError(f"cannot write in {parent}: {error.strerror or error}; {HINT}") from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def publish(staging: Path, target: Path) -> None:
+    """Make `staging` become `target` in one step; a target that exists (same content) stays as it is."""
+    for path in (*staging.rglob("*"), staging):
+        _fsync(path)
+    try:
+        staging.rename(target)
+    except OSError:
+        if not target.is_dir():
+            raise
+    _fsync(target.parent)
+
+
+def _fsync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

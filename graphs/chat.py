@@ -1,0 +1,51 @@
+"""The chat graph: reply first, then learn from what the user said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage
+from langgraph.graph import START, StateGraph
+
+from seal_agent.errors import InputError
+from seal_agent.graphs.learning import add_learning, as_pending
+from seal_agent.graphs.state import ChatState
+from seal_agent.learner import Learner
+from seal_agent.passages import split_passages
+from seal_agent.types import Message
+
+
+def create_chat_graph(learner: Learner) -> StateGraph[ChatState, None, ChatState, ChatState]:
+    """An uncompiled chat agent that learns from its user.
+
+    Compile it with the checkpointer of your choice. The reply is in the state after the node "respond";
+    learning follows in the same run, and what it accepts is served from the next turn on. Progress comes
+    on the custom stream as `StepEvent` dictionaries.
+    """
+
+    def respond(state: ChatState) -> dict[str, Any]:
+        conversation = [as_message(message) for message in state["messages"]]
+        if not conversation or conversation[-1].role != "user":
+            raise InputError("the last message is not the user's; add a HumanMessage before running the graph")
+        if not conversation[-1].content.strip():
+            raise InputError("the message is empty; say something")
+        reply = learner.answer([conversation])[0]
+        return {"messages": [AIMessage(reply)], **as_pending(split_passages(conversation[-1].content))}
+
+    builder = StateGraph(ChatState)
+    builder.add_node("respond", respond)
+    add_learning(builder, learner)
+    builder.add_edge(START, "respond")
+    builder.add_edge("respond", "decide")
+    return builder
+
+
+def as_message(message: AnyMessage) -> Message:
+    """The domain's message for a LangChain one; raises `InputError` for kinds a chat cannot hold."""
+    if isinstance(message, HumanMessage):
+        return Message("user", str(message.text))
+    if isinstance(message, AIMessage):
+        return Message("assistant", str(message.text))
+    if isinstance(message, SystemMessage):
+        return Message("system", str(message.text))
+    raise InputError(f"a {type(message).__name__} is not supported yet; use human, AI and system messages")

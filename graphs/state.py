@@ -1,0 +1,38 @@
+"""The state of the graphs: JSON-like data only, so that any checkpointer can keep it.
+
+Episodes and passages travel as dictionaries made by `seal_agent.types.to_json`; models, tensors and
+adapters never do.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypedDict
+
+from langchain_core.messages import AnyMessage
+from langgraph.graph.message import add_messages
+
+
+class LearnState(TypedDict, total=False):
+    """What the learning loop reads and writes.
+
+    `pending`: passages (topic, text) still to be looked at; `num_passages`: how many there were;
+    `episode`: the one in hand; `outcomes`: one short report per passage that is done.
+    """
+
+    pending: list[dict[str, Any]]
+    num_passages: int
+    episode: dict[str, Any]
+    outcomes: list[dict[str, Any]]
+
+
+class ChatState(LearnState, total=False):
+    """A conversation, and what was learned from its last message."""
+
+    messages: Annotated[list[AnyMessage], add_messages]
+
+
+class IngestState(LearnState, total=False):
+    """A document to be learned; `title` overrides the topic found in it."""
+
+    document: str
+    title: str

@@ -1,0 +1,55 @@
+"""seal-agent: a deployed language model learns from what it is told, and proves that it forgot nothing.
+
+    from seal_agent import create_chat_graph, open_learner
+
+    graph = create_chat_graph(open_learner()).compile()
+
+Importing the package loads no torch, langgraph or vllm; the names below load what they need when used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from seal_agent.agent import open_learner
+    from seal_agent.errors import SealError
+    from seal_agent.graphs.chat import create_chat_graph
+    from seal_agent.graphs.ingest import create_ingest_graph
+    from seal_agent.home import Home
+    from seal_agent.learner import Learner, LearnerConfig
+    from seal_agent.retention import Limits
+
+__version__ = "0.1.0"
+__all__ = [
+    "Home",
+    "Learner",
+    "LearnerConfig",
+    "Limits",
+    "SealError",
+    "create_chat_graph",
+    "create_ingest_graph",
+    "open_learner",
+]
+
+_HOMES = {
+    "Home": "seal_agent.home",
+    "Learner": "seal_agent.learner",
+    "LearnerConfig": "seal_agent.learner",
+    "Limits": "seal_agent.retention",
+    "SealError": "seal_agent.errors",
+    "create_chat_graph": "seal_agent.graphs.chat",
+    "create_ingest_graph": "seal_agent.graphs.ingest",
+    "open_learner": "seal_agent.agent",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'seal_agent' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,38 @@
+"""Open a learner on a real model: the one call an application needs before it builds a graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from seal_agent.errors import InputError
+from seal_agent.home import Home
+from seal_agent.learner import Learner, LearnerConfig
+
+EMBEDDED = "embedded"
+
+
+def open_learner(
+    model: str = EMBEDDED,
+    *,
+    home: str | Path | None = None,
+    namespace: str = "default",
+    device: str = "auto",
+    chat_template: str | Path | None = None,
+    config: LearnerConfig | None = None,
+) -> Learner:
+    """Load `model` (a Hugging Face name, a folder, a GGUF file or "embedded") and open its learned state.
+
+    `home` defaults to $SEAL_HOME. `chat_template` is a Jinja file for models without one. Raises
+    `ModelError` for a model that cannot be used and `StorageError` for a home that cannot be written.
+    """
+    template = ""
+    if chat_template is not None:
+        try:
+            template = Path(chat_template).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"cannot read the chat template {chat_template}: {error}; give a Jinja file") from error
+    opened = Home(Path(home) if home is not None else None)
+    from seal_agent.adapters.huggingface import TransformersBackend
+
+    backend = TransformersBackend.load(opened.root, model, device=device, chat_template=template)
+    return Learner(backend, opened, namespace, config)

@@ -1,0 +1,70 @@
+"""Whether to learn a text: the model's own choice, and how new the text is to it.
+
+The choice is structured output that always parses: the model does not write JSON, it scores a finite set
+of JSON decisions. Which one explains the message best, log p(message | decision), is asked instead of
+log p(decision | message): the channel direction holds up on small models, where the direct one mostly
+repeats the model's bias (Min et al., arXiv 2108.04106; measured in LOG.md).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from seal_agent.adapters.backend import Backend
+from seal_agent.passages import topic_of
+from seal_agent.types import Decision, Novelty, Prompt
+
+MIN_NOVELTY_NATS = 20.0  # a text that carries less is a greeting, or known by heart
+NEW_FACTS = "new facts"
+EXAMPLES: tuple[tuple[str, str], ...] = (
+    ("small talk", "Hi there! How are you doing today?"),
+    (NEW_FACTS, "The Amber Bridge was designed by Carla Mendes in 1911. It has nine red towers."),
+    ("a question", "Who designed the Amber Bridge?"),
+    ("small talk", "Haha, thanks, that was really nice of you."),
+    ("a request", "Please write a short poem about the sea."),
+    (NEW_FACTS, "Our new office is in Galloway Street 12, and the door code is 4471."),
+    ("a question", "How tall is a giraffe, and what does it eat?"),
+    ("a request", "Could you make this text shorter?"),
+    (NEW_FACTS, "My brother Mika is a baker. He moved to Lisbon in May."),
+    ("small talk", "I am so happy today, what a nice evening!"),
+)
+REASONS = tuple(dict.fromkeys(reason for reason, _ in EXAMPLES))
+
+
+def _as_json(reason: str) -> str:
+    return json.dumps({"learn": reason == NEW_FACTS, "reason": reason})
+
+
+PREAMBLE = "".join(f"Decision: {_as_json(reason)}\nMessage: {message}\n\n" for reason, message in EXAMPLES)
+
+
+def rank(gains: Sequence[float]) -> tuple[int, float]:
+    """The index of the largest value and its lead over the next."""
+    order = sorted(range(len(gains)), key=lambda i: -gains[i])
+    return order[0], gains[order[0]] - gains[order[1]]
+
+
+def novelty(backend: Backend, text: str) -> Novelty:
+    """How surprised the model is by `text`, read as plain text."""
+    score = backend.score([Prompt.raw("\n")], [text])[0]
+    return Novelty(-score.logprob, score.num_tokens)
+
+
+def decide(backend: Backend, text: str) -> Decision:
+    """The model's decision on one message or passage; `margin` is its lead over the next one in nats.
+
+    A text the model finds worth learning but is not surprised by (under `MIN_NOVELTY_NATS` in all) is
+    known already and not learned.
+    """
+    message = " ".join(text.split())
+    options = [_as_json(reason) for reason in REASONS]
+    prompts = [Prompt.raw(f"{PREAMBLE}Decision: {option}\nMessage:") for option in options]
+    scores = backend.score(prompts, [" " + message] * len(options))
+    index, margin = rank([score.logprob for score in scores])
+    choice = json.loads(options[index])
+    surprise = novelty(backend, message)
+    if choice["learn"] and surprise.nats < MIN_NOVELTY_NATS:
+        return Decision(False, "nothing new", margin, surprise)
+    topic = topic_of(text) if choice["learn"] else ""
+    return Decision(bool(choice["learn"]), str(choice["reason"]), margin, surprise, topic)

@@ -1,0 +1,37 @@
+"""The one tree of errors.
+
+    SealError                 everything this package raises on purpose
+    ├── InputError            the user's input: an empty or binary document, a bad option
+    ├── ModelError            the model: unknown name, damaged GGUF, no chat template
+    ├── StorageError          the disk: not writable, full, a damaged adapter or database
+    ├── AdapterError          an adapter or stack that is unknown or does not fit the model
+    └── EditFault             the *model* wrote a malformed self-edit; goes back into its context
+
+Every message says what happened, the value seen and what to do. The command line prints it on one
+line and exits with code 2. `EditFault` is the model's fault, never the user's: the graph catches it,
+lets the model try again and writes what is left into the ledger.
+"""
+
+
+class SealError(Exception):
+    """Base of every error raised on purpose by seal-agent."""
+
+
+class InputError(SealError):
+    """The user's input cannot be used; the message says what to change."""
+
+
+class ModelError(SealError):
+    """A model cannot be loaded or lacks what learning needs."""
+
+
+class StorageError(SealError):
+    """The disk refused: a folder that cannot be written, no space, damaged files."""
+
+
+class AdapterError(SealError):
+    """An adapter or stack is unknown, damaged or belongs to another model."""
+
+
+class EditFault(SealError):
+    """The model wrote a self-edit that cannot be trained on."""

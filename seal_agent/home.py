@@ -1,0 +1,164 @@
+"""`$SEAL_HOME`: where everything lies, and the SQLite database that is the truth.
+
+Stacks are append-only versions per namespace: accepting or undoing an edit writes a new version together
+with its ledger line and replay items in one transaction, so a crash leaves the old state or the new one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from platformdirs import user_data_path
+
+from seal_agent.adapters.storage import writable
+from seal_agent.errors import InputError, StorageError
+from seal_agent.types import AdapterStack, Episode, from_json, to_json
+
+SCHEMA_VERSION = 1
+BUSY_SECONDS = 30.0
+SCHEMA = """
+CREATE TABLE stacks (
+    namespace TEXT NOT NULL, version INTEGER NOT NULL, layers TEXT NOT NULL, reason TEXT NOT NULL,
+    created REAL NOT NULL, PRIMARY KEY (namespace, version));
+CREATE TABLE episodes (
+    id INTEGER PRIMARY KEY, namespace TEXT NOT NULL, outcome TEXT NOT NULL, adapter TEXT NOT NULL,
+    body TEXT NOT NULL, created REAL NOT NULL);
+CREATE TABLE replay (
+    id INTEGER PRIMARY KEY, namespace TEXT NOT NULL, model TEXT NOT NULL, question TEXT NOT NULL,
+    answer TEXT NOT NULL, stratum TEXT NOT NULL, document TEXT NOT NULL, adapter TEXT NOT NULL,
+    best REAL, worst_change REAL NOT NULL DEFAULT 0, vector BLOB NOT NULL,
+    UNIQUE (namespace, model, question, answer));
+CREATE INDEX replay_by_namespace ON replay (namespace, model);
+"""
+
+
+_VERSIONS = "SELECT version, layers, reason, created FROM stacks"
+
+
+def default_home() -> Path:
+    """`$SEAL_HOME`, else the platform's user data folder."""
+    chosen = os.environ.get("SEAL_HOME")
+    return Path(chosen).expanduser() if chosen else user_data_path("seal-agent")
+
+
+@dataclass(frozen=True)
+class StackVersion:
+    """One version of a namespace's stack and why it came about."""
+
+    version: int
+    stack: AdapterStack
+    reason: str
+    created: float
+
+
+def _version(number: int, layers: str, reason: str, created: float) -> StackVersion:
+    return StackVersion(number, from_json(AdapterStack, json.loads(layers)), reason, created)
+
+
+class Home:
+    """The folder and its database. Safe to use from several threads and processes."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = writable((root or default_home()).expanduser().resolve())
+        with self.connect() as db:
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
+                db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+            elif version != SCHEMA_VERSION:
+                raise StorageError(
+                    f"{self.database} has schema {version}, this version reads {SCHEMA_VERSION}; "
+                    "install the matching seal-agent or set SEAL_HOME to a new folder"
+                )
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file."""
+        return self.root / "state.sqlite"
+
+    @contextmanager
+    def connect(self) -> Iterator[sqlite3.Connection]:
+        """A connection that commits when the block succeeds and rolls back when it does not."""
+        try:
+            db = sqlite3.connect(self.database, timeout=BUSY_SECONDS)
+        except sqlite3.Error as error:
+            raise StorageError(f"cannot open {self.database}: {error}; check the folder's permissions") from error
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            with db:
+                yield db
+        except sqlite3.DatabaseError as error:
+            raise StorageError(
+                f"{self.database}: {error}; free space, or restore the file from a copy if it is damaged"
+            ) from error
+        finally:
+            db.close()
+
+    def stack(self, namespace: str) -> AdapterStack:
+        """The stack that is served in `namespace` now."""
+        versions = self.versions(namespace)
+        return versions[-1].stack if versions else AdapterStack()
+
+    def versions(self, namespace: str) -> list[StackVersion]:
+        """Every version the stack of `namespace` ever had, oldest first."""
+        with self.connect() as db:
+            rows = db.execute(f"{_VERSIONS} WHERE namespace = ? ORDER BY version", (namespace,)).fetchall()
+        return [_version(*row) for row in rows]
+
+    def all_versions(self) -> list[StackVersion]:
+        """Every version of every namespace."""
+        with self.connect() as db:
+            return [_version(*row) for row in db.execute(_VERSIONS).fetchall()]
+
+    def set_stack(
+        self, db: sqlite3.Connection, namespace: str, stack: AdapterStack, *, expected: AdapterStack, reason: str
+    ) -> None:
+        """Append a version inside the transaction of `db`; raises `StorageError` if another process was first."""
+        row = db.execute(
+            "SELECT version, layers FROM stacks WHERE namespace = ? ORDER BY version DESC LIMIT 1", (namespace,)
+        ).fetchone()
+        version, current = (row[0], from_json(AdapterStack, json.loads(row[1]))) if row else (0, AdapterStack())
+        if current != expected:
+            raise StorageError(
+                f"the stack of namespace {namespace!r} was changed by another process meanwhile; nothing was lost, "
+                "run the edit again"
+            )
+        db.execute(
+            "INSERT INTO stacks VALUES (?, ?, ?, ?, ?)",
+            (namespace, version + 1, json.dumps(to_json(stack)), reason, time.time()),
+        )
+
+    def append_episode(self, db: sqlite3.Connection, episode: Episode) -> int:
+        """Add one line to the ledger inside the transaction of `db`; returns its id."""
+        cursor = db.execute(
+            "INSERT INTO episodes (namespace, outcome, adapter, body, created) VALUES (?, ?, ?, ?, ?)",
+            (
+                episode.namespace,
+                episode.outcome,
+                episode.adapter.id if episode.adapter else "",
+                json.dumps(to_json(episode)),
+                time.time(),
+            ),
+        )
+        return int(cursor.lastrowid or 0)
+
+    def episodes(self, namespace: str, outcomes: Sequence[str] = ()) -> list[Episode]:
+        """The ledger of `namespace`, oldest first; only the given outcomes, if any are given."""
+        with self.connect() as db:
+            rows = db.execute(
+                "SELECT outcome, body FROM episodes WHERE namespace = ? ORDER BY id", (namespace,)
+            ).fetchall()
+        return [from_json(Episode, json.loads(body)) for outcome, body in rows if not outcomes or outcome in outcomes]
+
+
+def check_namespace(namespace: str) -> str:
+    """The namespace, if it is one; raises `InputError` otherwise."""
+    if not namespace or len(namespace) > 200 or any(ord(c) < 32 for c in namespace):
+        raise InputError(f"namespace {namespace[:40]!r} does not fit; give 1 to 200 printable characters")
+    return namespace

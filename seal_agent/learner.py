@@ -1,0 +1,217 @@
+"""The verbs of one learning episode: decide, write, train, probe, judge, accept, rollback.
+
+Each takes an `Episode` and returns it one step further; the graphs call one verb per node and add nothing.
+A candidate adapter is never served: `answer` uses the stack in the database, and only `accept` changes it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from seal_agent import decision, retention, writing
+from seal_agent.adapters.backend import Backend, silent
+from seal_agent.adapters.registry import AdapterRegistry
+from seal_agent.errors import AdapterError, EditFault, InputError
+from seal_agent.home import Home, check_namespace
+from seal_agent.passages import Passage, topic_of
+from seal_agent.replay import ReplayStore
+from seal_agent.retention import Limits
+from seal_agent.types import AdapterRef, AdapterStack, Episode, Message, Probed, Progress, Prompt, SelfEdit
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LearnerConfig:
+    """How an agent learns. `num_probes` replay probes are drawn first, up to `max_probes` when undecided."""
+
+    limits: Limits = field(default_factory=Limits)
+    num_probes: int = 32
+    max_probes: int = 128
+    max_attempts: int = 2
+    max_reply_tokens: int = 128
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.num_probes <= self.max_probes:
+            raise InputError(f"num_probes={self.num_probes} must lie between 1 and max_probes={self.max_probes}")
+        if self.max_attempts < 1 or self.max_reply_tokens < 1:
+            raise InputError("max_attempts and max_reply_tokens must be at least 1")
+
+
+class Learner:
+    """A model that learns within one namespace: its backend, its home on disk and its limits."""
+
+    def __init__(
+        self, backend: Backend, home: Home, namespace: str = "default", config: LearnerConfig | None = None
+    ) -> None:
+        self.home = home
+        self.namespace = check_namespace(namespace)
+        self.config = config or LearnerConfig()
+        self.registry = AdapterRegistry(home.root / "adapters")
+        self.replay = ReplayStore(home, namespace, backend)
+        self._backend = backend
+
+    @property
+    def stack(self) -> AdapterStack:
+        """The stack served now, read from the database: another process may have changed it."""
+        return self.home.stack(self.namespace)
+
+    def answer(self, conversations: Sequence[Sequence[Message]], *, max_new_tokens: int = 0) -> list[str]:
+        """The served model's greedy reply to each conversation."""
+        served = self._backend.with_stack(self.stack)
+        prompts = [Prompt(tuple(messages)) for messages in conversations]
+        replies = served.generate(prompts, max_new_tokens=max_new_tokens or self.config.max_reply_tokens)
+        return [samples[0].strip() for samples in replies]
+
+    def nll(self, questions: Sequence[str], answers: Sequence[str]) -> float:
+        """Mean negative log-likelihood of the answers in nats per token, under the served model."""
+        scores = self._backend.with_stack(self.stack).score([Prompt.user(q) for q in questions], answers)
+        return -sum(score.per_token for score in scores) / len(scores)
+
+    def begin(self, passage: Passage, *, thread: str = "") -> Episode:
+        """An open episode about `passage` on top of the stack served now."""
+        if not passage.text.strip():
+            raise InputError("there is no text to learn from; give at least one sentence")
+        number = len(self.home.episodes(self.namespace))
+        return Episode(
+            namespace=self.namespace,
+            text=passage.text,
+            topic=passage.topic or topic_of(passage.text),
+            parent=self.stack,
+            model=self._backend.model,
+            seed=self.config.seed * 1_000_003 + number,
+            thread=thread,
+        )
+
+    def decide(self, episode: Episode, progress: Progress = silent) -> Episode:
+        """Whether the text is worth learning: the model's own choice."""
+        return replace(episode, decision=decision.decide(self._backend.with_stack(episode.parent), episode.text))
+
+    def write(self, episode: Episode, progress: Progress = silent) -> Episode:
+        """One attempt at a self-edit; a malformed one leaves its fault for the next attempt.
+
+        The writer is the base model: what it has learned since must not colour what it writes.
+        """
+        attempt = episode.num_attempts
+        try:
+            edit: SelfEdit | None = writing.write_self_edit(
+                self._backend.with_stack(AdapterStack()),
+                episode.text,
+                episode.topic,
+                seed=episode.seed + attempt * 7919,
+                fault=episode.fault,
+                progress=progress,
+            )
+            fault = ""
+        except EditFault as error:
+            edit, fault = None, str(error)
+            log.info("attempt %d at a self-edit failed: %s", attempt + 1, fault)
+        return replace(episode, edit=edit, fault=fault, num_attempts=attempt + 1)
+
+    def can_retry(self, episode: Episode) -> bool:
+        """Whether another attempt at writing is left."""
+        return episode.edit is None and episode.num_attempts < self.config.max_attempts
+
+    def train(self, episode: Episode, progress: Progress = silent) -> Episode:
+        """A candidate adapter on top of the episode's parent stack."""
+        view = self._backend.with_stack(episode.parent)
+        return replace(episode, adapter=view.train(_edit(episode), seed=episode.seed, progress=progress))
+
+    def probe(self, episode: Episode, progress: Progress = silent) -> Episode:
+        """Gold answers scored before and after; called again on an undecided episode it draws more."""
+        edit, adapter = _edit(episode), _adapter(episode)
+        self.replay.seed_general()
+        num_probes = self.config.num_probes
+        if episode.probed:
+            num_probes = min(2 * sum(p.probe.item is not None for p in episode.probed), self.config.max_probes)
+        drawn = [(probe, None) for probe in edit.probes] + self.replay.draw(edit.probes, episode.parent, num_probes)
+        probes = [probe for probe, _ in drawn]
+        prompts, answers = [p.prompt for p in probes], [p.answer for p in probes]
+        before = self._backend.with_stack(episode.parent).score(prompts, answers, progress=progress)
+        after = self._backend.with_stack(episode.parent.push(adapter)).score(prompts, answers, progress=progress)
+        probed = tuple(Probed(probe, b, a, best) for (probe, best), b, a in zip(drawn, before, after, strict=True))
+        return replace(episode, probed=probed)
+
+    def judge(self, episode: Episode, progress: Progress = silent) -> Episode:
+        """The verdict, a pure function of the scores; undecided only while there are probes left to draw."""
+        num_drawn = sum(p.probe.item is not None for p in episode.probed)
+        available = min(len(self.replay.items(episode.parent)), self.config.max_probes)
+        verdict = retention.judge(episode.probed, self.config.limits, final=num_drawn >= available)
+        return replace(episode, verdict=verdict)
+
+    def accept(self, episode: Episode, progress: Progress = silent) -> Episode:
+        """Serve the candidate from the next turn on: stack, replay items and ledger in one transaction."""
+        edit, adapter = _edit(episode), _adapter(episode)
+        done = replace(episode, outcome="accepted")
+        own = [p for p in episode.probed if p.probe.stratum == "edit"]
+        vectors = self.replay.embed([p.probe for p in own])
+        with self.home.connect() as db:
+            self.home.set_stack(
+                db,
+                self.namespace,
+                episode.parent.push(adapter),
+                expected=episode.parent,
+                reason=f"accepted: {edit.topic}",
+            )
+            self.replay.insert(
+                db, [p.probe for p in own], vectors, adapter=adapter.id, best=[p.after.per_token for p in own]
+            )
+            self.replay.record(db, episode.probed, kept=True)
+            self.home.append_episode(db, done)
+        log.info("accepted %s: %s", adapter.short, edit.topic)
+        return done
+
+    def rollback(self, episode: Episode, progress: Progress = silent) -> Episode:
+        """Discard the candidate; the stack was never changed."""
+        adapter = _adapter(episode)
+        done = replace(episode, outcome="rolled back")
+        with self.home.connect() as db:
+            self.replay.record(db, episode.probed, kept=False)
+            self.home.append_episode(db, done)
+        if adapter.id not in self._used_adapters():
+            self.registry.discard(adapter)
+        log.info("rolled back %s", adapter.short)
+        return done
+
+    def ignore(self, episode: Episode, progress: Progress = silent) -> Episode:
+        """Close an episode nothing was learned from: not worth it, or no usable edit."""
+        done = replace(episode, outcome="rejected" if episode.fault else "ignored")
+        with self.home.connect() as db:
+            self.home.append_episode(db, done)
+        return done
+
+    def undo(self, adapter_id: str) -> AdapterStack:
+        """Take an accepted adapter (by the beginning of its id) off the stack; its folder stays on disk."""
+        stack = self.stack
+        matches = [i for i in stack.ids if i.startswith(adapter_id)] if adapter_id else []
+        if len(matches) != 1:
+            raise AdapterError(
+                f"{len(matches)} adapters of the stack begin with {adapter_id!r}; see `seal-agent adapters list`"
+            )
+        reduced = stack.without(matches[0])
+        with self.home.connect() as db:
+            self.home.set_stack(
+                db, self.namespace, reduced, expected=stack, reason=f"rolled back by hand: {matches[0][:12]}"
+            )
+        return reduced
+
+    def _used_adapters(self) -> set[str]:
+        return {i for version in self.home.all_versions() for i in version.stack.ids}
+
+
+Verb = Callable[[Episode, Progress], Episode]
+
+
+def _edit(episode: Episode) -> SelfEdit:
+    if episode.edit is None:
+        raise InputError("this episode has no self-edit yet; write one before training or probing")
+    return episode.edit
+
+
+def _adapter(episode: Episode) -> AdapterRef:
+    if episode.adapter is None:
+        raise InputError("this episode has no candidate adapter yet; train before probing or judging")
+    return episode.adapter

@@ -1,0 +1,117 @@
+"""Text into sentences, passages and a topic. No model: only what the page itself shows.
+
+It does not parse Markdown or PDF; a document is plain text in UTF-8.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from seal_agent.errors import InputError
+
+MAX_PASSAGE_CHARS = 1200
+MAX_TOPIC_WORDS = 10
+_SENTENCE_END = re.compile(r"(?<=[.!?。！？])[\"'”’)]*\s+(?=[\"'“‘(]?[A-Z0-9À-ÞΑ-ΩА-Я\u3040-\u9fff])|(?<=[。！？])")
+_ABBREVIATION = re.compile(r"\b(?:Dr|Mr|Mrs|Ms|Prof|St|vs|etc|e\.g|i\.e|No|[A-Z])\.$")
+_NAME = re.compile(r"\b[A-ZÀ-Þ][\w'’-]+(?:\s+(?:of\s+|the\s+|de\s+)?[A-ZÀ-Þ][\w'’-]+)+|\b[A-ZÀ-Þ][\w'’-]{2,}")
+_OPENERS = frozenset(
+    """a an the it its he she his her they their this that these those in on at by for from since after before when
+    while where what who why how as if but and or no not yes hello hi thanks please every one each there we you i
+    my""".split()
+)
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A piece of a document that is learned at once, and what it is about."""
+
+    topic: str
+    text: str
+
+
+def split_sentences(text: str) -> list[str]:
+    """The sentences of `text` in order, white space collapsed."""
+    sentences: list[str] = []
+    for part in _SENTENCE_END.split(" ".join(text.split())):
+        piece = (part or "").strip()
+        if not piece:
+            continue
+        if sentences and _ABBREVIATION.search(sentences[-1]):
+            sentences[-1] += " " + piece
+        else:
+            sentences.append(piece)
+    return sentences
+
+
+def topic_of(text: str) -> str:
+    """What `text` is about: its heading, else the first name in it, else its first words."""
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    if len(lines) > 1 and is_heading(lines[0]):
+        return lines[0].strip(" #*=-")
+    for match in _NAME.finditer(" ".join(lines)):
+        words = match.group().split()
+        while words and words[0].lower() in _OPENERS:
+            words = words[1:]
+        if words:
+            return " ".join(words)
+    return " ".join(" ".join(lines).split()[:6])
+
+
+def is_heading(line: str) -> bool:
+    """Whether a line is a heading: a few words that do not end like a sentence."""
+    return 0 < len(line.split()) <= MAX_TOPIC_WORDS and line.strip()[-1:] not in ".!?,:;"
+
+
+def split_passages(text: str, *, title: str = "", max_chars: int = MAX_PASSAGE_CHARS) -> list[Passage]:
+    """Cut a document of any length into passages of at most about `max_chars` characters at sentence ends.
+
+    The topic of the document (`title`, its heading, or the first name in it) goes with every passage, so that
+    "it" in the middle of a page still refers to something. A heading inside the document starts a passage.
+    """
+    topic = title or topic_of(text)
+    passages: list[Passage] = []
+    section = topic
+    chunk: list[str] = []
+    heading = ""  # not yet followed by text
+
+    def flush() -> None:
+        if chunk:
+            passages.append(Passage(section, " ".join(chunk)))
+            chunk.clear()
+
+    for paragraph in re.split(r"\n\s*\n", text.strip()):
+        lines = paragraph.strip().splitlines()
+        if lines and is_heading(lines[0]):
+            if heading:
+                chunk.append(heading)  # a line alone is text after all: nothing is lost
+            flush()
+            heading = lines.pop(0).strip(" #*=-")
+            section = heading if heading == topic else f"{topic}, {heading}"
+        for sentence in split_sentences("\n".join(lines)):
+            heading = ""
+            if chunk and sum(map(len, chunk)) + len(sentence) > max_chars:
+                flush()
+            chunk.append(sentence)
+    if heading:
+        chunk.append(heading)
+    flush()
+    return passages
+
+
+def read_document(path: Path) -> str:
+    """The text of a file; raises `InputError` for one that is missing, empty or not text."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}; give the path of a text file") from error
+    if b"\0" in data[:8192]:
+        raise InputError(f"{path} is a binary file, not text; convert it to plain text in UTF-8 first")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text (byte {error.start}); convert it to UTF-8 first") from error
+    if not text.strip():
+        raise InputError(f"{path} is empty; give a document with at least one sentence")
+    return text

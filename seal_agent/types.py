@@ -1,0 +1,300 @@
+"""The nouns of the domain: frozen values that cross the boundaries between rooms.
+
+Nothing here loads a model, reads a clock or touches a disk. `to_json` and `from_json` are the only way
+in and out of dictionaries.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any, Literal, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from seal_agent.errors import InputError
+
+T = TypeVar("T")
+Role = Literal["system", "user", "assistant"]
+Outcome = Literal["accept", "rollback", "undecided"]
+Stratum = Literal["edit", "near", "fragile", "coverage", "general"]
+Progress = Callable[[str, int, int], None]
+"""Called with (what, done, total) while something long is running."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What the model sees before it continues.
+
+    With `messages` the chat template is applied and `text` is how the assistant's turn already begins.
+    Without messages `text` is given to the model raw.
+    """
+
+    messages: tuple[Message, ...] = ()
+    text: str = ""
+
+    @staticmethod
+    def user(content: str) -> Prompt:
+        """A conversation of one user message."""
+        return Prompt((Message("user", content),))
+
+    @staticmethod
+    def raw(text: str) -> Prompt:
+        """Text that is continued without a chat template."""
+        return Prompt((), text)
+
+    @property
+    def is_chat(self) -> bool:
+        """Whether the chat template applies."""
+        return bool(self.messages)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One training example: the loss falls on `answer` (and on the prompt, if the directives say so)."""
+
+    prompt: Prompt
+    answer: str
+    source: str = "qa"
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A question with a gold answer whose log-probability is watched.
+
+    `item` is the id of the replay item it comes from; None for the probes an edit brings with it.
+    `document` clusters probes that are not independent of each other.
+    """
+
+    prompt: Prompt
+    answer: str
+    stratum: Stratum = "edit"
+    document: str = ""
+    item: int | None = None
+
+
+@dataclass(frozen=True)
+class Directives:
+    """How an edit is to be trained.
+
+    Defaults: LoRA rank 16 on all linear layers, 40 steps of 8 rows at 1e-3 (../shared/FACTS.md, "What a
+    135M model can learn"). Ranges are checked; a value outside raises `InputError`.
+    """
+
+    rank: int = 16
+    alpha: int = 32
+    learning_rate: float = 1e-3
+    num_steps: int = 40
+    batch_size: int = 8
+    num_warmup_steps: int = 3
+    max_grad_norm: float = 1.0
+    loss_on: Literal["answers", "all"] = "answers"
+
+    def __post_init__(self) -> None:
+        limits: tuple[tuple[str, float, float], ...] = (
+            ("rank", 1, 512),
+            ("alpha", 1, 1024),
+            ("learning_rate", 1e-6, 1e-1),
+            ("num_steps", 1, 10_000),
+            ("batch_size", 1, 256),
+            ("num_warmup_steps", 0, 1_000),
+            ("max_grad_norm", 1e-3, 1e3),
+        )
+        for name, low, high in limits:
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise InputError(f"directive {name}={value} is out of range; choose {low:g} to {high:g}")
+
+
+@dataclass(frozen=True)
+class SelfEdit:
+    """What the model wrote to learn from: training rows, directives, and probes held back from training."""
+
+    topic: str
+    passage: str
+    rows: tuple[Row, ...]
+    probes: tuple[Probe, ...]
+    directives: Directives = Directives()
+    num_dropped: int = 0
+
+    @property
+    def document(self) -> str:
+        """A stable id of the passage, the cluster its probes belong to."""
+        return hashlib.sha256(self.passage.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class AdapterRef:
+    """An immutable adapter on disk; `id` is the SHA-256 of its content (64 hex digits)."""
+
+    id: str
+    path: str
+    model: str
+    rank: int
+
+    @property
+    def short(self) -> str:
+        """The first 12 digits, for people."""
+        return self.id[:12]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One adapter of a stack with its weight λ."""
+
+    ref: AdapterRef
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class AdapterStack:
+    """The ordered adapters that are active together: a value, not a service."""
+
+    layers: tuple[Layer, ...] = ()
+
+    def push(self, ref: AdapterRef, weight: float = 1.0) -> AdapterStack:
+        """This stack with one more adapter on top."""
+        return AdapterStack((*self.layers, Layer(ref, weight)))
+
+    def without(self, adapter_id: str) -> AdapterStack:
+        """This stack without the adapter of that id."""
+        return AdapterStack(tuple(layer for layer in self.layers if layer.ref.id != adapter_id))
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The adapters' ids from the bottom up."""
+        return tuple(layer.ref.id for layer in self.layers)
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+
+@dataclass(frozen=True)
+class Score:
+    """The teacher-forced log-probability of one answer: sum in nats, over `num_tokens` tokens."""
+
+    logprob: float
+    num_tokens: int
+
+    @property
+    def per_token(self) -> float:
+        """Nats per token; higher is more likely."""
+        return self.logprob / max(self.num_tokens, 1)
+
+
+@dataclass(frozen=True)
+class Novelty:
+    """How surprised the model is by a text: total nats and nats per token."""
+
+    nats: float
+    num_tokens: int
+
+    @property
+    def per_token(self) -> float:
+        """Mean surprise in nats per token."""
+        return self.nats / max(self.num_tokens, 1)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether a text is to be learned: the model's own choice with its log-odds, and the novelty beside it."""
+
+    learn: bool
+    reason: str
+    margin: float
+    novelty: Novelty
+    topic: str = ""
+
+
+@dataclass(frozen=True)
+class Probed:
+    """One probe with its score before and after; `best` is the item's best score ever, nats per token."""
+
+    probe: Probe
+    before: Score
+    after: Score
+    best: float | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of an edit, and the figures it rests on.
+
+    `gain` is the mean change on the edit's own probes, `change` the mean change on the replay probes with
+    its one-sided 95% limits `low` and `high`: all in nats per token, positive is better.
+    """
+
+    outcome: Outcome
+    reason: str
+    gain: float
+    change: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+    num_probes: int = 0
+    num_lost: int = 0
+    by_stratum: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One line of the ledger: everything that happened to one text, so far.
+
+    `parent` is the stack it began with; `outcome` is "open" until it is "ignored" (not worth learning),
+    "rejected" (the model could not write a usable edit), "accepted" or "rolled back".
+    """
+
+    namespace: str
+    text: str
+    topic: str = ""
+    decision: Decision | None = None
+    edit: SelfEdit | None = None
+    adapter: AdapterRef | None = None
+    parent: AdapterStack = AdapterStack()
+    probed: tuple[Probed, ...] = ()
+    verdict: Verdict | None = None
+    outcome: Literal["open", "ignored", "rejected", "accepted", "rolled back"] = "open"
+    fault: str = ""
+    num_attempts: int = 0
+    model: str = ""
+    seed: int = 0
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    thread: str = ""
+
+    def timed(self, step: str, seconds: float) -> Episode:
+        """This episode with the seconds of one step added."""
+        total = round(self.seconds.get(step, 0.0) + seconds, 3)
+        return replace(self, seconds={**self.seconds, step: total})
+
+
+@lru_cache(maxsize=64)
+def _adapter(kind: Hashable) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def to_json(value: object) -> Any:
+    """Plain JSON data (dicts, lists, text, numbers) of any value of this module."""
+    return _adapter(type(value)).dump_python(value, mode="json")
+
+
+def from_json(kind: type[T], data: Any) -> T:
+    """The value of `kind` in JSON data; raises `InputError` where the data does not fit."""
+    try:
+        result: T = _adapter(kind).validate_python(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(
+            f"stored {kind.__name__} does not fit: {where}: {first['msg']}; "
+            "it was written by another version or edited by hand"
+        ) from error
+    return result
