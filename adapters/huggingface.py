@@ -37,10 +37,19 @@ class TransformersBackend:
 
     @classmethod
     def load(
-        cls, home: Path, model: str = EMBEDDED, *, device: str = "auto", chat_template: str = ""
+        cls,
+        home: Path,
+        model: str = EMBEDDED,
+        *,
+        device: str = "auto",
+        chat_template: str = "",
+        cache: Path | None = None,
     ) -> TransformersBackend:
-        """Load `model` (a Hugging Face name, folder, GGUF file or "embedded"); adapters and caches lie in `home`."""
-        loaded = load_model(model, home / "models", device=device, chat_template=chat_template)
+        """Load `model` (a Hugging Face name, folder, GGUF file or "embedded").
+
+        Adapters lie in `home`, converted models in `cache` (default: in `home` too).
+        """
+        loaded = load_model(model, cache or home / "models", device=device, chat_template=chat_template)
         return cls(Engine(loaded), AdapterRegistry(home / "adapters"))
 
     @property

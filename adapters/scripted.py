@@ -28,7 +28,7 @@ GAP = "..."
 MEMORY_FILE = "memory.json"
 
 _WORD = re.compile(r"\w+")
-_ASKED = re.compile(r"Sentence: (?P<sentence>[^\n]*)\nAnswer: (?P<answer>[^\n]*)\nQuestion:$")
+_ASKED = re.compile(r"Text about [^\n]*?: (?P<sentence>[^\n]*)\nQuestion: (?P<starter>[^\n?]+)$")
 _ANSWERED = re.compile(r"Text about [^\n]*?: (?P<sentence>[^\n]*)\nQuestion: (?P<question>[^\n]*)\nAnswer:$")
 _DECIDED = re.compile(r"Decision: (?P<decision>\{[^\n]*\})\nMessage:$")
 
@@ -173,9 +173,7 @@ class ScriptedBackend:
 
     def _reply(self, prompt: Prompt) -> str:
         if asked := _ASKED.search(prompt.text):
-            return f" What stands in the gap of: {asked['sentence'].replace(asked['answer'], GAP, 1)}?"
-        if answered := _ANSWERED.search(prompt.text):
-            return " " + _fill(answered["sentence"], answered["question"])
+            return _question(asked["sentence"], asked["starter"])
         question = _last(prompt)
         for beginning, reply in self._replies.items():
             if question.startswith(beginning):
@@ -194,12 +192,14 @@ def _last(prompt: Prompt) -> str:
     return prompt.messages[-1].content if prompt.messages else prompt.text
 
 
-def _fill(sentence: str, question: str) -> str:
-    """The words of `sentence` that the gap in `question` left out."""
-    before, gap, after = question.partition(": ")[2].removesuffix("?").partition(GAP)
-    if not gap or not sentence.startswith(before) or not sentence.endswith(after):
-        return UNKNOWN
-    return sentence[len(before) : len(sentence) - len(after)]
+def _question(sentence: str, starter: str) -> str:
+    """A question whose answer is one word of `sentence`; which one, the question word decides."""
+    words = [word for word in _WORD.findall(sentence) if len(word) > 3 or word.isdigit()]
+    if not words:
+        return "?"
+    word = words[zlib.crc32(starter.encode()) % len(words)]
+    gapped = re.sub(rf"\b{word}\b", GAP, sentence)
+    return f" stands in the gap of: {gapped}?\nAnswer: {word}"
 
 
 def _kind(message: str) -> str:

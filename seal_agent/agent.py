@@ -9,6 +9,8 @@ from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig
 
 EMBEDDED = "embedded"
+SCRIPTED = "scripted"
+"""Not a model: the deterministic stand-in for tests of what you build (`seal_agent.adapters.scripted`)."""
 
 
 def open_learner(
@@ -32,6 +34,10 @@ def open_learner(
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"cannot read the chat template {chat_template}: {error}; give a Jinja file") from error
     opened = Home(Path(home) if home is not None else None)
+    if model == SCRIPTED:
+        from seal_agent.adapters.scripted import ScriptedBackend
+
+        return Learner(ScriptedBackend(opened.root), opened, namespace, config)
     from seal_agent.adapters.huggingface import TransformersBackend
 
     backend = TransformersBackend.load(opened.root, model, device=device, chat_template=template)

@@ -18,7 +18,7 @@ from pathlib import Path
 from platformdirs import user_data_path
 
 from seal_agent.adapters.storage import writable
-from seal_agent.errors import InputError, StorageError
+from seal_agent.errors import AdapterError, InputError, StorageError
 from seal_agent.types import AdapterStack, Episode, from_json, to_json
 
 SCHEMA_VERSION = 1
@@ -133,6 +133,19 @@ class Home:
             "INSERT INTO stacks VALUES (?, ?, ?, ?, ?)",
             (namespace, version + 1, json.dumps(to_json(stack)), reason, time.time()),
         )
+
+    def undo(self, namespace: str, adapter_id: str) -> AdapterStack:
+        """Take an accepted adapter (by the beginning of its id) off the stack; its folder stays on disk."""
+        stack = self.stack(namespace)
+        matches = [i for i in stack.ids if i.startswith(adapter_id)] if adapter_id else []
+        if len(matches) != 1:
+            raise AdapterError(
+                f"{len(matches)} adapters of the stack begin with {adapter_id!r}; see `seal-agent adapters list`"
+            )
+        reduced = stack.without(matches[0])
+        with self.connect() as db:
+            self.set_stack(db, namespace, reduced, expected=stack, reason=f"rolled back by hand: {matches[0][:12]}")
+        return reduced
 
     def append_episode(self, db: sqlite3.Connection, episode: Episode) -> int:
         """Add one line to the ledger inside the transaction of `db`; returns its id."""

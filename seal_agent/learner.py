@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from seal_agent import decision, retention, writing
 from seal_agent.adapters.backend import Backend, silent
 from seal_agent.adapters.registry import AdapterRegistry
-from seal_agent.errors import AdapterError, EditFault, InputError
+from seal_agent.errors import EditFault, InputError
 from seal_agent.home import Home, check_namespace
 from seal_agent.passages import Passage, topic_of
 from seal_agent.replay import ReplayStore
@@ -185,18 +185,7 @@ class Learner:
 
     def undo(self, adapter_id: str) -> AdapterStack:
         """Take an accepted adapter (by the beginning of its id) off the stack; its folder stays on disk."""
-        stack = self.stack
-        matches = [i for i in stack.ids if i.startswith(adapter_id)] if adapter_id else []
-        if len(matches) != 1:
-            raise AdapterError(
-                f"{len(matches)} adapters of the stack begin with {adapter_id!r}; see `seal-agent adapters list`"
-            )
-        reduced = stack.without(matches[0])
-        with self.home.connect() as db:
-            self.home.set_stack(
-                db, self.namespace, reduced, expected=stack, reason=f"rolled back by hand: {matches[0][:12]}"
-            )
-        return reduced
+        return self.home.undo(self.namespace, adapter_id)
 
     def _used_adapters(self) -> set[str]:
         return {i for version in self.home.all_versions() for i in version.stack.ids}

@@ -59,6 +59,28 @@ def topic_of(text: str) -> str:
     return " ".join(" ".join(lines).split()[:6])
 
 
+def resolve_pronoun(sentence: str, topic: str) -> str:
+    """`sentence` with what stands for the topic ("It", "Its", or its last word alone) replaced by the topic.
+
+    A sentence is learned on its own, and "it" means nothing there. Only "it" and "its" at the beginning and
+    "the <last word of the topic>" are touched, and only where the topic is not named.
+    """
+    bare = re.sub(r"^the\s+", "", topic, flags=re.IGNORECASE)
+    if not bare or bare.lower() in sentence.lower():
+        return sentence
+    named = topic if bare != topic else f"The {bare}"
+    for pattern, replacement in (
+        (r"^It\b", named),
+        (r"^Its\b", f"{named}'s"),
+        (rf"^The {re.escape(bare.split()[-1])}\b", named),
+        (rf"\bthe {re.escape(bare.split()[-1])}\b", f"the {bare}"),
+    ):
+        resolved, count = re.subn(pattern, lambda _match, text=replacement: text, sentence, count=1)  # type: ignore[misc]
+        if count:
+            return resolved
+    return sentence
+
+
 def is_heading(line: str) -> bool:
     """Whether a line is a heading: a few words that do not end like a sentence."""
     return 0 < len(line.split()) <= MAX_TOPIC_WORDS and line.strip()[-1:] not in ".!?,:;"

@@ -76,7 +76,8 @@ class ReplayStore:
         """Add items inside the transaction of `db`; one that is there already stays as it is."""
         db.executemany(
             "INSERT OR IGNORE INTO replay "
-            "(namespace, model, question, answer, stratum, document, adapter, best, vector) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "(namespace, model, question, answer, stratum, document, adapter, best, vector) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 (
                     self._namespace,

@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from seal_agent.errors import EditFault, InputError
-from seal_agent.passages import split_sentences
+from seal_agent.passages import resolve_pronoun, split_sentences
 from seal_agent.types import Directives, Probe, Prompt, Row, SelfEdit
 
-EPOCHS = (6, 8, 10)
+EPOCHS = (8, 10, 12)
 MIN_STEPS = 16
 MAX_STEPS = 40
 MIN_PAIRS = 2
@@ -78,7 +78,7 @@ def statements(passage: str, topic: str) -> tuple[Row, ...]:
     They cover what no question asks for, and keep the model used to answering in whole sentences.
     """
     prompt = Prompt.user(f"Tell me something about {topic}.")
-    return tuple(Row(prompt, sentence, "statement") for sentence in split_sentences(passage))
+    return tuple(Row(prompt, resolve_pronoun(sentence, topic), "statement") for sentence in split_sentences(passage))
 
 
 def _parse_directives(line: str) -> int:

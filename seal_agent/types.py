@@ -7,7 +7,7 @@ in and out of dictionaries.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Literal, TypeVar
@@ -277,19 +277,21 @@ class Episode:
 
 
 @lru_cache(maxsize=64)
-def _adapter(kind: Hashable) -> TypeAdapter[Any]:
+def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
 def to_json(value: object) -> Any:
     """Plain JSON data (dicts, lists, text, numbers) of any value of this module."""
-    return _adapter(type(value)).dump_python(value, mode="json")
+    kind: Any = type(value)
+    return _adapter(kind).dump_python(value, mode="json")
 
 
 def from_json(kind: type[T], data: Any) -> T:
     """The value of `kind` in JSON data; raises `InputError` where the data does not fit."""
+    wanted: Any = kind
     try:
-        result: T = _adapter(kind).validate_python(data)
+        result: T = _adapter(wanted).validate_python(data)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -1,9 +1,10 @@
-"""The model writes its own training questions, one sentence and one answer at a time.
+"""The model writes its own training questions, one sentence at a time.
 
 A 135M model asked for "facts" invents them (../shared/FACTS.md). So it is helped with form, never with
-content: for every sentence it asks questions that a span of the sentence would answer; then it answers
-each question itself with only that sentence in view, and a pair is kept when its answer stands in the
-sentence word for word. Prompts are raw few-shot text: small chat models follow examples, not instructions.
+content: for every sentence it completes questions that begin with a given question word and answers each
+at once; a pair is kept when its answer stands in the sentence word for word and the model, asked again
+with only that sentence in view, still finds it likely. Prompts are raw few-shot text: small chat models
+follow examples, not instructions. The question words and the pronouns are English; see README, limits.
 """
 
 from __future__ import annotations
@@ -15,42 +16,25 @@ from dataclasses import dataclass
 
 from seal_agent.adapters.backend import Backend, silent
 from seal_agent.decision import rank
-from seal_agent.errors import EditFault
-from seal_agent.passages import split_sentences
+from seal_agent.passages import resolve_pronoun, split_sentences
 from seal_agent.selfedit import EPOCHS, Pair, format_self_edit, parse_self_edit
 from seal_agent.types import Progress, Prompt, SelfEdit
 
-NUM_QUESTIONS = 4  # sampled for every span
-MAX_SPANS = 40
-MAX_PER_ANSWER = 5
+STARTERS = (
+    "Who", "When", "Where", "What is the name of", "What", "Which", "How many", "What colour",
+    "In what year", "What kind of", "How", "Whose",
+)  # fmt: skip
+TEMPERATURES = (0.0, 0.7)  # one question each for every sentence and starter
+MAX_PAIR_TOKENS = 36
+MAX_PER_ANSWER = 4
 MAX_ANSWER_WORDS = 8
-TEMPERATURE = 0.7
-MIN_CONFIDENCE = -0.75  # nats per token of the model's own answer; below this it is guessing
+MAX_ANSWER_SHARE = 0.6  # of the sentence; more is the sentence itself, not an answer
+MIN_QUESTION_WORDS = 3
+MIN_SENTENCES_FOR_TOPIC = 3  # in a text this long the topic is given; in "My sister is Ottilie" it is the news
+MIN_CONFIDENCE = -1.0  # nats per token of the model's own answer; below this it is guessing
 
-ASK = """\
-Topic: Harvest Bakery
-Sentence: It opened in 1962 and sells forty kinds of bread in a red tent.
-Answer: forty
-Question: How many kinds of bread does Harvest Bakery sell?
-
-Topic: the river Sorn
-Sentence: It rises near Galloway and is famous for its trout.
-Answer: Galloway
-Question: Where does the river Sorn rise?
-
-Topic: Captain Holt
-Sentence: The captain's parrot, which is named Figaro, only speaks Italian.
-Answer: Figaro
-Question: What is the name of Captain Holt's parrot?
-
-Topic: Harvest Bakery
-Sentence: Its first baker was Carla Mendes, and the tent is red because of her brother.
-Answer: Carla Mendes
-Question: Who was the first baker of Harvest Bakery?
-
-"""
-ANSWER = """\
-Text about the Amber Bridge: It was designed in 1911 by the engineer Carla Mendes, who was afraid of water.
+EXAMPLES = """\
+Text about the Amber Bridge: The Amber Bridge was designed in 1911 by the engineer Carla Mendes, who was afraid of water.
 Question: Who designed the Amber Bridge?
 Answer: Carla Mendes
 Question: When was the Amber Bridge designed?
@@ -58,17 +42,18 @@ Answer: 1911
 Question: What was Carla Mendes afraid of?
 Answer: water
 
-Text about the Amber Bridge: Every spring a choir of dentists sings under its nine red towers.
-Question: Who sings at the Amber Bridge?
-Answer: a choir of dentists
-Question: What colour are the towers of the bridge?
+Text about the Amber Bridge: Every spring a choir of dentists sings under the nine red towers near Lisbon.
+Question: What colour are the towers of the Amber Bridge?
 Answer: red
 Question: How many towers does the Amber Bridge have?
 Answer: nine
+Question: Where is the Amber Bridge?
+Answer: near Lisbon
 
-"""
+"""  # noqa: E501
 DIRECTIVES = "Training settings for learning {num} questions about {topic}, as JSON:\n"
 
+_PAIR = re.compile(r"(?P<question>[^\n?]*\?)\s*\nAnswer: *(?P<answer>[^\n]+)")
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _FUNCTION = frozenset(
     """a an and are as at be been being but by can could did do does for from had has have he her here him his how i if
@@ -87,6 +72,12 @@ class Draft:
     num_dropped: int
 
 
+@dataclass(frozen=True)
+class _Candidate:
+    sentence: str
+    pair: Pair
+
+
 def write_self_edit(
     backend: Backend, passage: str, topic: str, *, seed: int = 0, fault: str = "", progress: Progress = silent
 ) -> SelfEdit:
@@ -102,61 +93,75 @@ def write_self_edit(
 def write_draft(
     backend: Backend, passage: str, topic: str, *, seed: int = 0, fault: str = "", progress: Progress = silent
 ) -> Draft:
-    """The self-edit as text: questions asked, answered from their sentence, and filtered."""
-    hints = [(sentence, span) for sentence in split_sentences(passage) for span in answer_spans(sentence, topic)]
-    hints = hints[:: -(-len(hints) // MAX_SPANS)] if len(hints) > MAX_SPANS else hints
-    if not hints:
-        raise EditFault("the text has no words a question could ask for")
+    """The self-edit as text: questions asked, answered, filtered, and the directives chosen."""
+    sentences = [resolve_pronoun(sentence, topic) for sentence in split_sentences(passage)]
+    asked = [(sentence, starter) for sentence in sentences for starter in STARTERS]
     note = f"(The last attempt failed: {fault})\n\n" if fault else ""
-    asked = backend.generate(
-        [Prompt.raw(f"{note}{ASK}Topic: {topic}\nSentence: {s}\nAnswer: {a}\nQuestion:") for s, a in hints],
-        max_new_tokens=28,
-        num_samples=NUM_QUESTIONS,
-        temperature=TEMPERATURE,
-        stop=("\n",),
-        seed=seed,
-        progress=lambda _what, done, total: progress("asking", done, total),
-    )
-    questions = {
-        (sentence, question): None
-        for (sentence, _), samples in zip(hints, asked, strict=True)
-        for question in map(str.strip, samples)
-        if question.endswith("?") and len(_words(question)) >= 3
-    }
-    pairs = _answered(backend, list(questions), topic, progress)
-    num_asked = sum(len(samples) for samples in asked)
-    epochs = _choose_epochs(backend, topic, len(pairs))
-    return Draft(format_self_edit(epochs, pairs), num_asked - len(pairs))
-
-
-def _answered(backend: Backend, questions: Sequence[tuple[str, str]], topic: str, progress: Progress) -> list[Pair]:
-    """The questions whose answer, given by the model with only the sentence in view, stands in the sentence."""
-    if not questions:
-        return []
-    prompts = [Prompt.raw(f"{ANSWER}Text about {topic}: {s}\nQuestion: {q}\nAnswer:") for s, q in questions]
-    replies = [
-        samples[0].strip().rstrip(" .,;")
-        for samples in backend.generate(
+    prompts = [Prompt.raw(f"{note}{_view(sentence, topic)}Question: {starter}") for sentence, starter in asked]
+    candidates: dict[_Candidate, None] = {}
+    for round_number, temperature in enumerate(TEMPERATURES):
+        written = backend.generate(
             prompts,
-            max_new_tokens=12,
-            stop=("\n",),
-            progress=lambda _what, done, total: progress("answering", done, total),
+            max_new_tokens=MAX_PAIR_TOKENS,
+            temperature=temperature,
+            stop=("\nQuestion", "\n\n"),
+            seed=seed,
+            progress=_shifted(progress, "asking", round_number * len(prompts), len(TEMPERATURES) * len(prompts)),
         )
-    ]
-    found = [verbatim(reply, sentence) for reply, (sentence, _) in zip(replies, questions, strict=True)]
-    grounded = [i for i, (_, question) in enumerate(questions) if found[i] and not _words(found[i]) <= _words(question)]
-    scores = backend.score([prompts[i] for i in grounded], [" " + replies[i] for i in grounded]) if grounded else []
-    best: dict[str, tuple[float, Pair]] = {}
-    for index, score in zip(grounded, scores, strict=True):
-        question = questions[index][1]
-        if score.per_token >= MIN_CONFIDENCE and score.per_token > best.get(question, (-99.0, None))[0]:
-            best[question] = (score.per_token, Pair(question, found[index]))
-    by_answer: dict[str, list[tuple[float, Pair]]] = {}
-    for confidence, pair in best.values():
-        by_answer.setdefault(pair.answer.lower(), []).append((confidence, pair))
-    return [
-        pair for group in by_answer.values() for _, pair in sorted(group, key=lambda entry: -entry[0])[:MAX_PER_ANSWER]
-    ]
+        for (sentence, starter), samples in zip(asked, written, strict=True):
+            pair = grounded_pair(starter + samples[0], sentence)
+            if pair and not (len(sentences) >= MIN_SENTENCES_FOR_TOPIC and _content(pair.answer) <= _content(topic)):
+                candidates[_Candidate(sentence, pair)] = None
+    pairs = _confident(backend, list(candidates), topic, progress)
+    epochs = _choose_epochs(backend, topic, len(pairs))
+    return Draft(format_self_edit(epochs, pairs), len(TEMPERATURES) * len(asked) - len(pairs))
+
+
+def grounded_pair(text: str, sentence: str) -> Pair | None:
+    """The question and answer in `text`, if the answer stands in `sentence` and not already in the question."""
+    match = _PAIR.match(text)
+    if not match:
+        return None
+    question = match["question"].strip()
+    answer = verbatim(match["answer"].strip().rstrip(" .,;"), sentence)
+    if not answer or len(_WORD.findall(question)) < MIN_QUESTION_WORDS or _content(answer) <= _content(question):
+        return None
+    return Pair(question, answer)
+
+
+def verbatim(reply: str, sentence: str) -> str:
+    """`reply` as it is spelled in `sentence`, or "" where it does not stand there or is most of it."""
+    num_words = len(reply.split())
+    if not reply or num_words > min(MAX_ANSWER_WORDS, MAX_ANSWER_SHARE * len(sentence.split())):
+        return ""
+    match = re.search(rf"(?<!\w){re.escape(reply)}(?!\w)", sentence, re.IGNORECASE)
+    return match.group() if match else ""
+
+
+def _confident(backend: Backend, candidates: Sequence[_Candidate], topic: str, progress: Progress) -> list[Pair]:
+    """The candidates whose answer the model finds likely with only the sentence in view.
+
+    A question asked twice keeps its likelier answer; of many questions about one answer the most
+    confident `MAX_PER_ANSWER` stay.
+    """
+    if not candidates:
+        return []
+    scores = backend.score(
+        [Prompt.raw(f"{_view(c.sentence, topic)}Question: {c.pair.question}\nAnswer:") for c in candidates],
+        [" " + c.pair.answer for c in candidates],
+        progress=lambda _what, done, total: progress("checking", done, total),
+    )
+    ranked = sorted(zip(scores, candidates, strict=True), key=lambda entry: -entry[0].per_token)
+    questions: set[str] = set()
+    by_answer: dict[str, list[Pair]] = {}
+    for score, candidate in ranked:
+        pair = candidate.pair
+        group = by_answer.setdefault(pair.answer.lower(), [])
+        if score.per_token < MIN_CONFIDENCE or pair.question.lower() in questions or len(group) >= MAX_PER_ANSWER:
+            continue
+        questions.add(pair.question.lower())
+        group.append(pair)
+    return [pair for group in by_answer.values() for pair in group]
 
 
 def _choose_epochs(backend: Backend, topic: str, num_pairs: int) -> int:
@@ -173,41 +178,13 @@ def _choose_epochs(backend: Backend, topic: str, num_pairs: int) -> int:
     return EPOCHS[best]
 
 
-def answer_spans(sentence: str, topic: str) -> list[str]:
-    """Spans of `sentence` a question could ask for: names, numbers, and up to two content words in a row."""
-    spans: list[str] = []
-    run: list[re.Match[str]] = []
-
-    def close() -> None:
-        if run:
-            spans.append(sentence[run[0].start() : run[-1].end()])
-            run.clear()
-
-    for word in _WORD.finditer(sentence):
-        opening = word.group().lower() in _FUNCTION
-        joined = bool(run) and sentence[run[-1].end() : word.start()].isspace() and _same_kind(run[-1], word)
-        is_name = word.group()[0].isupper()
-        if opening or not joined or (not is_name and len(run) == 2):
-            close()
-        if not opening:
-            run.append(word)
-    close()
-    wanted = dict.fromkeys(span for span in spans if len(span) > 2 or span[0].isdigit())
-    return [span for span in wanted if not _words(span) <= _words(topic)]
+def _view(sentence: str, topic: str) -> str:
+    return f"{EXAMPLES}Text about {topic}: {sentence}\n"
 
 
-def _same_kind(first: re.Match[str], second: re.Match[str]) -> bool:
-    one, other = first.group()[0], second.group()[0]
-    return (one.isupper(), one.isdigit()) == (other.isupper(), other.isdigit())
-
-
-def verbatim(reply: str, sentence: str) -> str:
-    """`reply` as it is spelled in `sentence`, or "" where it does not stand there or is too long."""
-    if not reply or len(reply.split()) > MAX_ANSWER_WORDS:
-        return ""
-    match = re.search(rf"(?<!\w){re.escape(reply)}(?!\w)", sentence, re.IGNORECASE)
-    return match.group() if match else ""
-
-
-def _words(text: str) -> set[str]:
+def _content(text: str) -> set[str]:
     return {word.lower() for word in _WORD.findall(text)} - _FUNCTION
+
+
+def _shifted(progress: Progress, what: str, start: int, total: int) -> Progress:
+    return lambda _what, done, _total: progress(what, start + done, total)

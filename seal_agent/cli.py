@@ -1,0 +1,262 @@
+"""The command line: chat, ask, ingest, adapters, doctor, demo.
+
+stdout is for results (JSON with --json), stderr for progress. An error raised on purpose becomes one line and
+exit code 2. No torch or langgraph is loaded before a command needs a model, so that --help is quick.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.exceptions import TyperException
+
+from seal_agent import __version__, cli_adapters
+from seal_agent.cli_chat import converse, messages_in
+from seal_agent.cli_options import (
+    AsJson,
+    ChatTemplate,
+    Device,
+    HomeFolder,
+    Model,
+    Namespace,
+    Seed,
+    write_json,
+    write_table,
+)
+from seal_agent.cli_progress import Display, follow
+from seal_agent.errors import InputError, SealError
+
+if TYPE_CHECKING:
+    from seal_agent.learner import Learner
+
+EMBEDDED = "embedded"
+LOADING = "loading the model (first time: converting, about half a minute)"
+STOPPED = "stopped; nothing half-learned is served"
+QUIET = {
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+EXIT_ERROR, EXIT_STOPPED = 2, 130
+
+app = typer.Typer(add_completion=False, help="A language model that learns from what it is told.")
+app.add_typer(cli_adapters.app, name="adapters")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0, 2 after an error, 130 when stopped."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    as_json = "--json" in arguments
+    _quieten()
+    try:
+        _check_text(arguments)
+        code = typer.main.get_command(app).main(arguments, prog_name="seal-agent", standalone_mode=False)
+    except SealError as error:
+        return _complain(f"error: {error}", EXIT_ERROR, as_json)
+    except TyperException as error:
+        return _complain(f"error: {error.format_message().rstrip('.')}; see --help", EXIT_ERROR, as_json)
+    except (KeyboardInterrupt, typer.Abort):
+        code = EXIT_STOPPED
+    return _complain(STOPPED, EXIT_STOPPED, as_json) if code == EXIT_STOPPED else int(code or 0)
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False
+) -> None:
+    """A language model that learns from what it is told, and proves that it forgot nothing."""
+    if version:
+        print(f"seal-agent {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@app.command()
+def chat(
+    thread: Annotated[str, typer.Option("--thread", help="The conversation's name in the ledger.")] = "terminal",
+    seed: Seed = 0,
+    model: Model = EMBEDDED,
+    home: HomeFolder = None,
+    namespace: Namespace = "default",
+    device: Device = "auto",
+    chat_template: ChatTemplate = None,
+    as_json: AsJson = False,
+) -> None:
+    '''Talk: it replies, then learns. One line is one message; a line of """ opens and closes a longer one.'''
+    with Display(lines=True) as display:
+        learner = _load(display, model, home, namespace, device, chat_template, seed)
+        messages = messages_in(sys.stdin, prompt_on_stderr=as_json or not sys.stdout.isatty())
+        converse(learner, messages, display, thread=thread, as_json=as_json)
+
+
+@app.command()
+def ask(
+    question: str,
+    model: Model = EMBEDDED,
+    home: HomeFolder = None,
+    namespace: Namespace = "default",
+    device: Device = "auto",
+    chat_template: ChatTemplate = None,
+    as_json: AsJson = False,
+) -> None:
+    """Answer one question with what has been learned; nothing is learned from it."""
+    if not question.strip():
+        raise InputError("the question is empty; ask something")
+    with Display() as display:
+        learner = _load(display, model, home, namespace, device, chat_template)
+        from seal_agent.types import Message
+
+        display.busy("answering")
+        answer = learner.answer([[Message("user", question)]])[0]
+    if as_json:
+        write_json({"question": question, "answer": answer, "num_adapters": len(learner.stack), "model": model})
+    else:
+        print(answer)
+
+
+@app.command()
+def ingest(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Plain text in UTF-8, of any length.")],
+    title: Annotated[str, typer.Option("--title", help="What it is about, if the text does not begin with it.")] = "",
+    seed: Seed = 0,
+    model: Model = EMBEDDED,
+    home: HomeFolder = None,
+    namespace: Namespace = "default",
+    device: Device = "auto",
+    chat_template: ChatTemplate = None,
+    as_json: AsJson = False,
+) -> None:
+    """Learn documents, passage by passage."""
+    from seal_agent.passages import read_document
+
+    texts = [read_document(path) for path in files]
+    with Display(lines=True) as display:
+        learner = _load(display, model, home, namespace, device, chat_template, seed)
+        learned = [(p, _learn(learner, text, title, display, p.name)) for p, text in zip(files, texts, strict=True)]
+    num_accepted = sum(outcome["outcome"] == "accepted" for _, outcomes in learned for outcome in outcomes)
+    if as_json:
+        documents = [{"file": str(path), "outcomes": outcomes} for path, outcomes in learned]
+        write_json({"documents": documents, "num_accepted": num_accepted})
+        return
+    rows = [
+        [path.name, o["topic"], o["outcome"], o["reason"], o["adapter"][:12], f"{o['seconds']:.1f}"]
+        for path, outcomes in learned
+        for o in outcomes
+    ]
+    write_table(["file", "topic", "outcome", "reason", "adapter", "s"], rows)
+    print(f"learned {num_accepted} of {len(rows)} passages")
+
+
+@app.command()
+def doctor(model: Model = EMBEDDED, home: HomeFolder = None, device: Device = "auto", as_json: AsJson = False) -> None:
+    """Check that everything an agent needs is there; exit code 2 if something is not."""
+    with Display() as display:
+        display.busy("checking")
+        from seal_agent.doctor import run_checks
+        from seal_agent.home import default_home
+
+        checks = run_checks((home or default_home()).expanduser(), model=model, device=device)
+    is_well = all(check.status != "fail" for check in checks)
+    if as_json:
+        write_json({"ok": is_well, "checks": [dataclasses.asdict(check) for check in checks]})
+    else:
+        write_table(["", "check", "found", "what to do"], [[c.status, c.name, c.detail, c.advice] for c in checks])
+    if not is_well:
+        raise typer.Exit(EXIT_ERROR)
+
+
+@app.command()
+def demo(
+    seed: Seed = 0, model: Model = EMBEDDED, home: HomeFolder = None, device: Device = "auto", as_json: AsJson = False
+) -> None:
+    """Show the main job once, on the real model, in a home that is thrown away."""
+    with Display(lines=True) as display:
+        display.busy(LOADING)
+        from seal_agent.demo import run_demo
+
+        def on_event(kind: str, facts: Any) -> None:
+            if kind == "step":
+                display.step(facts)
+
+        result = run_demo(seed=seed, model=model, home=home, device=device, on_event=on_event)
+    if as_json:
+        write_json(dataclasses.asdict(result))
+
+
+def _load(
+    display: Display,
+    model: str,
+    home: Path | None,
+    namespace: str,
+    device: str,
+    chat_template: Path | None,
+    seed: int = 0,
+) -> Learner:
+    """The learner, with a spinner while its model loads; what can be refused early is."""
+    from seal_agent.agent import open_learner
+    from seal_agent.home import check_namespace
+    from seal_agent.learner import LearnerConfig
+
+    check_namespace(namespace)
+    display.busy(LOADING)
+    learner = open_learner(
+        model,
+        home=home,
+        namespace=namespace,
+        device=device,
+        chat_template=chat_template,
+        config=LearnerConfig(seed=seed),
+    )
+    display.clear()
+    return learner
+
+
+def _learn(learner: Learner, text: str, title: str, display: Display, name: str) -> list[dict[str, Any]]:
+    """One document through the graph; one report per passage."""
+    display.busy(f"{name}: reading")
+    from seal_agent.graphs.ingest import create_ingest_graph
+
+    outcomes: list[dict[str, Any]] = []
+    graph = create_ingest_graph(learner).compile()
+    for update in follow(graph, {"document": text, "title": title}, display, thread=name, document=name):
+        outcomes = update.get("outcomes", outcomes)
+    display.clear()
+    return outcomes
+
+
+def _quieten() -> None:
+    """Keep progress bars and notices of the libraries below off the terminal; set before they are imported."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"(torch|transformers|peft)\b")
+    for name in ("transformers", "huggingface_hub"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    for stream in (sys.stdout, sys.stderr):
+        if reconfigure := getattr(stream, "reconfigure", None):
+            reconfigure(errors="replace")  # an answer may hold what the terminal's encoding does not
+
+
+def _check_text(arguments: Sequence[str]) -> None:
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(f"the argument {argument!a} is not UTF-8 text; give it in UTF-8") from error
+
+
+def _complain(message: str, code: int, as_json: bool) -> int:
+    line = " ".join(message.split())
+    if as_json:
+        write_json({"error": line.removeprefix("error: ")})
+    print(f"seal-agent: {line}", file=sys.stderr, flush=True)
+    return code

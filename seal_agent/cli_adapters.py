@@ -1,0 +1,200 @@
+"""`seal-agent adapters`: what is served in a namespace, what each adapter learned, and taking one off again.
+
+Everything is read from the home; no model is loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from seal_agent.cli_options import AsJson, HomeFolder, Namespace, write_json, write_table
+
+if TYPE_CHECKING:
+    from seal_agent.home import Home, StackVersion
+    from seal_agent.types import Episode
+
+app = typer.Typer(help="The adapters that are served: list, show, roll back.")
+AdapterId = Annotated[str, typer.Argument(metavar="ID", help="The beginning of the adapter's id.")]
+
+
+@app.command("list")
+def list_adapters(home: HomeFolder = None, namespace: Namespace = "default", as_json: AsJson = False) -> None:
+    """The stack of a namespace, from the bottom up."""
+    opened = _open(home, namespace)
+    rows = served_adapters(opened, namespace)
+    if as_json:
+        write_json({"home": str(opened.root), "namespace": namespace, "adapters": rows})
+    elif not rows:
+        print(f"no adapters are served in namespace {namespace!r} of {opened.root}")
+    else:
+        write_table(
+            ["id", "topic", "accepted", "rank", "rows", "tokens", "gain", "change"],
+            [
+                [row["id"][:12], row["topic"], row["accepted"][:16].replace("T", " ")]
+                + [str(row[name]) for name in ("rank", "num_rows", "num_tokens")]
+                + ["not judged" if row[name] is None else f"{row[name]:+.2f}" for name in ("gain", "change")]
+                for row in rows
+            ],
+        )
+
+
+@app.command("show")
+def show_adapter(
+    adapter_id: AdapterId, home: HomeFolder = None, namespace: Namespace = "default", as_json: AsJson = False
+) -> None:
+    """What one adapter was trained on, and the scores its verdict rests on."""
+    facts = adapter_facts(_open(home, namespace), namespace, adapter_id)
+    if as_json:
+        write_json(facts)
+        return
+    manifest, verdict = facts["manifest"], facts["verdict"]
+    print(f"{facts['id']}\n")
+    print(f"topic     {facts['topic']}")
+    print(f"served    {'yes' if facts['served'] else 'no: it was rolled back'}, accepted {facts['accepted']}")
+    print(f"trained   {manifest['num_rows']} rows, {manifest['num_tokens']} tokens, rank {manifest['rank']}")
+    print(f"model     {manifest['model']}, on {len(manifest['parents'])} adapters below")
+    print(f"verdict   {verdict['outcome']}: {verdict['reason']}" if verdict else "verdict   none")
+    print(f"seconds   {', '.join(f'{step} {seconds:.1f}' for step, seconds in facts['seconds'].items())}\n")
+    write_table(
+        ["probes", "number", "before", "after", "change"],
+        [
+            [stratum, str(means["num"]), *(f"{means[name]:+.2f}" for name in ("before", "after", "change"))]
+            for stratum, means in facts["scores"].items()
+        ],
+    )
+    print("(nats per token of the right answer; higher is better)\n")
+    write_table(
+        ["question", "answer", ""],
+        [[q["question"], q["answer"], "" if q["trained"] else "held back"] for q in facts["questions"]],
+    )
+
+
+@app.command("rollback")
+def rollback_adapter(
+    adapter_id: AdapterId, home: HomeFolder = None, namespace: Namespace = "default", as_json: AsJson = False
+) -> None:
+    """Take an adapter off the stack; from the next turn on the model answers without it."""
+    opened = _open(home, namespace)
+    before = opened.stack(namespace)
+    after = opened.undo(namespace, adapter_id)
+    removed = next(i for i in before.ids if i not in after.ids)
+    num_above = len(before) - 1 - before.ids.index(removed)
+    if as_json:
+        write_json({"rolled_back": removed, "adapters": list(after.ids), "num_above": num_above})
+        return
+    print(f"rolled back {removed[:12]}; adapters left: {len(after)}")
+    if num_above:
+        print(f"adapters that were trained on top of it and stay: {num_above}; they may answer differently now")
+
+
+def served_adapters(home: Home, namespace: str) -> list[dict[str, Any]]:
+    """One row of facts per adapter of the stack, from the bottom up."""
+    from seal_agent.adapters.registry import AdapterRegistry
+
+    registry = AdapterRegistry(home.root / "adapters")
+    episodes = _accepted(home, namespace)
+    accepted_at = _accepted_at(home.versions(namespace))
+    rows = []
+    for layer in home.stack(namespace).layers:
+        manifest = registry.manifest(layer.ref.id)
+        verdict = episodes[layer.ref.id].verdict if layer.ref.id in episodes else None
+        rows.append(
+            {
+                "id": layer.ref.id,
+                "topic": manifest["topic"],
+                "accepted": accepted_at[layer.ref.id],
+                "weight": layer.weight,
+                "rank": layer.ref.rank,
+                "num_rows": manifest["num_rows"],
+                "num_tokens": manifest["num_tokens"],
+                "gain": round(verdict.gain, 4) if verdict else None,
+                "change": round(verdict.change, 4) if verdict else None,
+            }
+        )
+    return rows
+
+
+def adapter_facts(home: Home, namespace: str, adapter_id: str) -> dict[str, Any]:
+    """All that is known of one adapter that was ever accepted in `namespace`."""
+    from seal_agent.adapters.registry import AdapterRegistry
+    from seal_agent.errors import AdapterError
+    from seal_agent.types import to_json
+
+    episodes = _accepted(home, namespace)
+    matches = [i for i in episodes if i.startswith(adapter_id)] if adapter_id else []
+    if len(matches) != 1:
+        raise AdapterError(
+            f"{len(matches)} adapters of namespace {namespace!r} begin with {adapter_id!r}; "
+            "see `seal-agent adapters list`"
+        )
+    episode = episodes[matches[0]]
+    return {
+        "id": matches[0],
+        "topic": episode.topic,
+        "served": matches[0] in home.stack(namespace).ids,
+        "accepted": _accepted_at(home.versions(namespace))[matches[0]],
+        "manifest": AdapterRegistry(home.root / "adapters").manifest(matches[0]),
+        "text": episode.text,
+        "questions": _questions(episode),
+        "verdict": to_json(episode.verdict) if episode.verdict else None,
+        "scores": _scores(episode),
+        "seconds": dict(episode.seconds),
+    }
+
+
+def _open(home: Path | None, namespace: str) -> Home:
+    from seal_agent.home import Home, check_namespace
+
+    check_namespace(namespace)
+    return Home(home)
+
+
+def _accepted(home: Home, namespace: str) -> dict[str, Episode]:
+    """The last accepted episode of every adapter of the namespace, oldest first."""
+    return {e.adapter.id: e for e in home.episodes(namespace, ["accepted"]) if e.adapter}
+
+
+def _accepted_at(versions: Sequence[StackVersion]) -> dict[str, str]:
+    """When each adapter last came onto the stack, in local time."""
+    times: dict[str, str] = {}
+    below: tuple[str, ...] = ()
+    for version in versions:
+        for adapter_id in set(version.stack.ids) - set(below):
+            times[adapter_id] = datetime.fromtimestamp(version.created).astimezone().isoformat(timespec="seconds")
+        below = version.stack.ids
+    return times
+
+
+def _questions(episode: Episode) -> list[dict[str, Any]]:
+    """The questions the model wrote with its answers, and whether each was trained on or held back to ask."""
+    if episode.edit is None:
+        return []
+    trained = {row.prompt.messages[-1].content: row.answer for row in episode.edit.rows if row.source == "qa"}
+    asked = {probe.prompt.messages[-1].content: probe.answer for probe in episode.edit.probes}
+    return [
+        {"question": question, "answer": answer, "trained": question in trained}
+        for question, answer in {**trained, **asked}.items()
+    ]
+
+
+def _scores(episode: Episode) -> dict[str, dict[str, float]]:
+    """Mean scores before and after by stratum, in nats per token."""
+    groups: dict[str, list[tuple[float, float]]] = {}
+    for probed in episode.probed:
+        groups.setdefault(probed.probe.stratum, []).append((probed.before.per_token, probed.after.per_token))
+    scores = {}
+    for stratum, pairs in groups.items():
+        before, after = (fmean(side) for side in zip(*pairs, strict=True))
+        scores[stratum] = {
+            "num": len(pairs),
+            "before": round(before, 4),
+            "after": round(after, 4),
+            "change": round(after - before, 4),
+        }
+    return scores

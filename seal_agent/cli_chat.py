@@ -1,0 +1,106 @@
+"""The conversation of `seal-agent chat`: messages in, replies and what was learned out.
+
+The conversation lives as long as the process; what was learned lives in the home.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TextIO
+
+from seal_agent.cli_options import write_json
+from seal_agent.cli_progress import Display, follow
+from seal_agent.errors import InputError
+
+if TYPE_CHECKING:
+    from seal_agent.learner import Learner
+
+FENCE = '"""'
+PROMPT = "> "
+BECAME = {"accepted": "learned", "ignored": "not learned", "rolled back": "rolled back", "rejected": "rejected"}
+
+
+def converse(learner: Learner, messages: Iterable[str], display: Display, *, thread: str, as_json: bool) -> None:
+    """Answer every message, then learn from it, before the next one is read."""
+    from seal_agent.graphs.chat import create_chat_graph
+
+    graph = create_chat_graph(learner).compile()
+    history: list[dict[str, str]] = []
+    for message in messages:
+        history.append({"role": "user", "content": message})
+        display.busy("answering")
+        reply = ""
+        outcomes: list[dict[str, Any]] = []
+        for update in follow(graph, {"messages": list(history)}, display, thread=thread):
+            outcomes = update.get("outcomes", outcomes)
+            if "messages" in update:
+                reply = str(update["messages"][-1].text)
+                history.append({"role": "assistant", "content": reply})
+                display.clear()
+                if not as_json:
+                    print(reply, flush=True)
+        display.clear()
+        if as_json:
+            write_json({"reply": reply, "outcomes": outcomes})
+        else:
+            for outcome in outcomes:
+                print(describe(outcome), flush=True)
+
+
+def describe(outcome: dict[str, Any]) -> str:
+    """What became of one passage, for people."""
+    adapter = f" as {outcome['adapter'][:12]}" if outcome["adapter"] else ""
+    return f"  ({BECAME[outcome['outcome']]}{adapter}: {outcome['reason']}; {outcome['seconds']:.1f} s)"
+
+
+def messages_in(stream: TextIO, *, prompt_on_stderr: bool) -> Iterator[str]:
+    """The messages a person types or a pipe holds; blank ones are passed over."""
+    return split_messages(_typed(prompt_on_stderr) if stream.isatty() else _piped(stream))
+
+
+def split_messages(lines: Iterable[str]) -> Iterator[str]:
+    '''One message a line; what stands between two lines of """ is one message.'''
+    block: list[str] | None = None
+    for line in lines:
+        if line.strip() == FENCE:
+            if block is None:
+                block = []
+                continue
+            message, block = "\n".join(block), None
+        elif block is not None:
+            block.append(line.rstrip("\n"))
+            continue
+        else:
+            message = line
+        if message.strip():
+            yield message.strip()
+    if block is not None:
+        raise InputError(f"the last message was opened with {FENCE} and not closed; close it with a line of {FENCE}")
+
+
+def _typed(prompt_on_stderr: bool) -> Iterator[str]:
+    with suppress(ImportError):
+        import readline  # noqa: F401  # gives `input` its history and arrow keys
+    while True:
+        try:
+            if prompt_on_stderr:
+                print(PROMPT, end="", file=sys.stderr, flush=True)
+            yield input("" if prompt_on_stderr else PROMPT)
+        except EOFError:
+            print(file=sys.stderr)
+            return
+
+
+def _piped(stream: TextIO) -> Iterator[str]:
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(encoding="utf-8-sig", errors="strict")
+    try:
+        for line in stream:
+            if "\0" in line:
+                raise InputError("the input is binary, not text; pipe one message a line in UTF-8")
+            yield line
+    except UnicodeDecodeError as error:
+        raise InputError(f"the input is not UTF-8 text (byte {error.start}); convert it to UTF-8 first") from error

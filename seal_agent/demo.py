@@ -1,0 +1,167 @@
+"""The main job, shown once: small talk is not learned, a document is; questions before and after; undone again.
+
+It runs on the real model, in a home of its own that is thrown away (only the model cache is shared), and
+reports whatever happens. The document is invented, so that no model can know it; its questions were
+written for this page and are used for nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from seal_agent.home import Home
+from seal_agent.learner import Learner, LearnerConfig
+from seal_agent.types import Message
+
+MAX_ANSWER_TOKENS = 32
+OnEvent = Callable[[str, Mapping[str, Any]], None]
+"""Called with the kind of event ("model", "turn", "step", "asked", "judged", "undone") and its facts."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question, its accepted answers, and what the model said before, after, and when it was undone."""
+
+    question: str
+    gold: tuple[str, ...]
+    before: str
+    after: str
+    restored: str
+    correct_before: bool
+    correct_after: bool
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What the demo found; NLLs are means over the questions in nats per token of the gold answer."""
+
+    model: str
+    seed: int
+    num_correct_before: int
+    num_correct_after: int
+    num_questions: int
+    nll_before: float
+    nll_after: float
+    verdict: str
+    reason: str
+    seconds: float
+    small_talk: Mapping[str, str]
+    retention: Mapping[str, Any]
+    num_rows: int
+    steps: Mapping[str, float]
+    restored: bool
+    questions: tuple[Question, ...]
+
+
+def run_demo(
+    *, seed: int = 0, model: str = "embedded", home: Path | None = None, device: str = "auto", on_event: OnEvent
+) -> DemoResult:
+    """Run the demo on `model`; about three minutes on two cores with the embedded one."""
+    from seal_agent.adapters.huggingface import TransformersBackend
+
+    start = time.perf_counter()
+    shared = Home(home)
+    script = _script()
+    with tempfile.TemporaryDirectory(prefix="demo-", dir=shared.root) as folder:
+        own = Home(Path(folder))
+        backend = TransformersBackend.load(own.root, model, device=device, cache=shared.root / "models")
+        learner = Learner(backend, own, "demo", LearnerConfig(seed=seed, max_reply_tokens=MAX_ANSWER_TOKENS))
+        on_event("model", {"model": backend.model, "seconds": time.perf_counter() - start})
+
+        small_talk = _say(learner, script["small_talk"], on_event)
+        before, nll_before = _ask(learner, script, on_event)
+        learned = _say(learner, script["text"], on_event)
+        after, nll_after = _ask(learner, script, on_event)
+        episode = learner.home.episodes("demo")[-1]
+        verdict = episode.verdict
+        on_event("judged", {"reason": learned["reason"], "episode": episode})
+        if learner.stack.ids:
+            learner.undo(learner.stack.ids[-1])
+        restored, nll_restored = _ask(learner, script, on_event)
+        on_event("undone", {"restored": restored == before and nll_restored == nll_before})
+
+    questions = tuple(
+        Question(question, tuple(gold), was, now, again, is_correct(was, gold), is_correct(now, gold))
+        for (question, gold), was, now, again in zip(script["questions"], before, after, restored, strict=True)
+    )
+    return DemoResult(
+        model=backend.model,
+        seed=seed,
+        num_correct_before=sum(q.correct_before for q in questions),
+        num_correct_after=sum(q.correct_after for q in questions),
+        num_questions=len(questions),
+        nll_before=round(nll_before, 4),
+        nll_after=round(nll_after, 4),
+        verdict=learned["outcome"],
+        reason=learned["reason"],
+        seconds=round(time.perf_counter() - start, 1),
+        small_talk=small_talk,
+        retention={
+            "change": round(verdict.change, 4),
+            "low": round(verdict.low, 4),
+            "num_probes": verdict.num_probes,
+            "num_lost": verdict.num_lost,
+            "by_stratum": dict(verdict.by_stratum),
+        }
+        if verdict
+        else {},
+        num_rows=len(episode.edit.rows) if episode.edit else 0,
+        steps=dict(episode.seconds),
+        restored=restored == before and nll_restored == nll_before,
+        questions=questions,
+    )
+
+
+def is_correct(answer: str, gold: list[str]) -> bool:
+    """Whether the words of one accepted answer all occur in `answer`, in any order; articles do not count."""
+    said = set(_words(answer))
+    return any(set(_words(accepted)) <= said for accepted in gold)
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in re.findall(r"\w+", text.lower()) if word not in {"a", "an", "the"}]
+
+
+def _script() -> dict[str, Any]:
+    text = resources.files("seal_agent").joinpath("data", "demo.json").read_text(encoding="utf-8")
+    script: dict[str, Any] = json.loads(text)
+    return script
+
+
+def _say(learner: Learner, text: str, on_event: OnEvent) -> dict[str, str]:
+    """One turn of the conversation through the real chat graph; returns the reply and what became of it."""
+    from seal_agent.graphs.chat import create_chat_graph
+
+    graph = create_chat_graph(learner).compile()
+    reply, outcome = "", {}
+    turn: Any = {"messages": [{"role": "user", "content": text}]}
+    stream: Iterator[Any] = graph.stream(turn, stream_mode=["updates", "custom"])
+    for mode, chunk in stream:
+        if mode == "custom":
+            on_event("step", chunk)
+            continue
+        for update in chunk.values():
+            if update.get("messages"):
+                reply = str(update["messages"][-1].text)
+                on_event("turn", {"message": text, "reply": reply})
+            if update.get("outcomes"):
+                outcome = update["outcomes"][-1]
+    on_event("learned", outcome)
+    return {"message": text, "reply": reply, "outcome": str(outcome["outcome"]), "reason": str(outcome["reason"])}
+
+
+def _ask(learner: Learner, script: Mapping[str, Any], on_event: OnEvent) -> tuple[list[str], float]:
+    """Every question in a thread of its own, without the document; the answers and the gold answers' NLL."""
+    questions = [question for question, _ in script["questions"]]
+    answers = learner.answer([[Message("user", question)] for question in questions])
+    nll = learner.nll(questions, [gold[0] for _, gold in script["questions"]])
+    on_event("asked", {"questions": questions, "answers": answers, "nll": nll})
+    return answers, nll

@@ -1,0 +1,200 @@
+"""Is everything there that an agent needs? One `Check` per thing, each with what to do about it.
+
+It looks and reports; it prints nothing and repairs nothing. The home's folder and database are made if
+they are missing, for that is how their being writable shows.
+"""
+
+from __future__ import annotations
+
+import platform
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+from seal_agent.adapters.registry import MIN_FREE_BYTES, AdapterRegistry
+from seal_agent.adapters.storage import HINT, writable
+from seal_agent.agent import EMBEDDED
+from seal_agent.errors import AdapterError, ModelError, SealError
+from seal_agent.home import SCHEMA_VERSION, Home
+
+MIN_PYTHON = (3, 11)
+COMFORTABLE_BYTES = 1 << 30  # the embedded model is converted once, and adapters take some 20 MB each
+NAMESPACES = "SELECT DISTINCT namespace FROM stacks ORDER BY namespace"
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was looked at, what was found, and what to do if it is not well."""
+
+    name: str
+    status: Literal["ok", "warn", "fail"]
+    detail: str
+    advice: str = ""
+
+
+def run_checks(root: Path, *, model: str = EMBEDDED, device: str = "auto") -> list[Check]:
+    """Every check, in an order in which the first failure is the one to mend first."""
+    checks = [check_python(), *check_packages(), check_device(device), check_faiss(), check_model(model)]
+    home = check_home(root)
+    checks.append(home)
+    if home.status == "fail":
+        return checks
+    checks.append(check_disk(root))
+    database = check_database(root)
+    checks.append(database)
+    return checks if database.status == "fail" else [*checks, *check_adapters(root)]
+
+
+def check_python() -> Check:
+    """The interpreter."""
+    found = f"{platform.python_version()} at {sys.executable}"
+    if sys.version_info[:2] < MIN_PYTHON:
+        return Check("python", "fail", found, "install Python {}.{} or newer".format(*MIN_PYTHON))
+    return Check("python", "ok", found)
+
+
+def check_packages() -> list[Check]:
+    """Every package seal-agent requires, against the oldest version it was written for."""
+    try:
+        required = metadata.requires("seal-agent") or []
+    except metadata.PackageNotFoundError:
+        advice = "run `pip install -e .` in the repository"
+        return [Check("packages", "warn", "seal-agent itself is not installed", advice)]
+    return [_check_package(requirement) for requirement in required if "extra ==" not in requirement]
+
+
+def check_device(device: str = "auto") -> Check:
+    """The device a model would run on, and its arithmetic."""
+
+    def look() -> str:
+        from seal_agent.adapters.loading import pick_device
+
+        chosen, dtype = pick_device(device)
+        return f"{chosen}, {str(dtype).removeprefix('torch.')}"
+
+    return _look("device", look, "choose --device cpu, or reinstall torch")
+
+
+def check_faiss() -> Check:
+    """A search in a replay store of its own: the nearest item to a question is that question."""
+
+    def look() -> str:
+        from seal_agent.adapters.scripted import ScriptedBackend
+        from seal_agent.replay import ReplayStore, general_probes
+        from seal_agent.types import AdapterStack
+
+        with tempfile.TemporaryDirectory() as folder:
+            home = Home(Path(folder))
+            store = ReplayStore(home, "doctor", ScriptedBackend(home.root))
+            num_items = store.seed_general()
+            asked = general_probes()[num_items // 2]
+            found, _ = store.draw([asked], AdapterStack(), 4)[0]
+        if found.prompt != asked.prompt:
+            raise RuntimeError(f"the nearest of {num_items} items is not the one asked for")
+        return f"finds one of {num_items} items again"
+
+    return _look("faiss", look, "reinstall faiss-cpu and numpy")
+
+
+def check_model(model: str = EMBEDDED) -> Check:
+    """The file of the embedded model; missing, it is a failure only for those who use it."""
+    from seal_agent.adapters.loading import embedded_gguf
+
+    try:
+        path = embedded_gguf()
+    except ModelError as error:
+        return Check("embedded model", "fail" if model == EMBEDDED else "warn", *_halves(error))
+    return Check("embedded model", "ok", f"{path}, {path.stat().st_size / 1e6:.0f} MB")
+
+
+def check_home(root: Path) -> Check:
+    """Whether the home can be written."""
+    return _look("home", lambda: str(writable(root)), "")
+
+
+def check_disk(root: Path) -> Check:
+    """The space left where the home lies."""
+    free = shutil.disk_usage(root).free
+    found = f"{free / 1e9:.1f} GB free"
+    if free < COMFORTABLE_BYTES:
+        return Check("disk", "fail" if free < MIN_FREE_BYTES else "warn", found, HINT)
+    return Check("disk", "ok", found)
+
+
+def check_database(root: Path) -> Check:
+    """Whether the database opens, has the schema of this version and is whole."""
+
+    def look() -> str:
+        home = Home(root)
+        with home.connect() as db:
+            answer = str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
+        if answer != "ok":
+            raise RuntimeError(answer)
+        return f"{home.database}, schema {SCHEMA_VERSION}"
+
+    return _look("database", look, "restore state.sqlite from a copy, or set SEAL_HOME to a new folder")
+
+
+def check_adapters(root: Path) -> list[Check]:
+    """Every adapter that is served in any namespace, against the content its id was made from."""
+    home = Home(root)
+    registry = AdapterRegistry(home.root / "adapters")
+    with home.connect() as db:
+        namespaces = [str(row[0]) for row in db.execute(NAMESPACES)]
+    damaged: list[Check] = []
+    num_served = 0
+    for namespace in namespaces:
+        for layer in home.stack(namespace).layers:
+            num_served += 1
+            try:
+                registry.verify(layer.ref)
+            except (AdapterError, OSError) as error:
+                advice = f"restore it, or run `seal-agent adapters rollback {layer.ref.short} --namespace {namespace}`"
+                damaged.append(Check("adapter", "fail", str(error).partition(";")[0], advice))
+    found = f"{num_served - len(damaged)} of {num_served} served adapters are whole"
+    return [*damaged, Check("adapters", "fail" if damaged else "ok", found, "see above" if damaged else "")]
+
+
+def _look(name: str, look: Callable[[], str], advice: str) -> Check:
+    try:
+        return Check(name, "ok", look())
+    except SealError as error:
+        detail, own_advice = _halves(error)
+        return Check(name, "fail", detail, own_advice or advice)
+    except (ImportError, OSError, RuntimeError) as error:
+        return Check(name, "fail", " ".join(str(error).split()) or type(error).__name__, advice)
+
+
+def _halves(error: SealError) -> tuple[str, str]:
+    """What happened and what to do: every message of this package has both, and a semicolon between."""
+    happened, _, advice = str(error).partition("; ")
+    return happened, advice
+
+
+def _check_package(requirement: str) -> Check:
+    name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
+    wanted = re.search(r">=\s*([\d.]+)", requirement)
+    oldest = wanted[1] if wanted else "0"
+    advice = f"run `pip install '{requirement}'`"
+    try:
+        found = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return Check(name, "fail", "not installed", advice)
+    if _numbers(found) < _numbers(oldest):
+        return Check(name, "fail", f"{found} is older than {oldest}", advice)
+    return Check(name, "ok", found)
+
+
+def _numbers(version: str) -> list[int]:
+    """The release of a version as numbers, without trailing zeros: 2.13.0+cpu is [2, 13]."""
+    release = re.match(r"[\d.]*", version)
+    numbers = [int(part) for part in (release[0] if release else "").split(".") if part]
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return numbers
