@@ -66,7 +66,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(f"error: {error.format_message().rstrip('.')}; see --help", EXIT_ERROR, as_json)
     except (KeyboardInterrupt, typer.Abort):
         code = EXIT_STOPPED
-    return _complain(STOPPED, EXIT_STOPPED, as_json) if code == EXIT_STOPPED else int(code or 0)
+    if code != EXIT_STOPPED:
+        return int(code or 0)
+    if sys.stderr.isatty():
+        print(file=sys.stderr)  # the prompt, or ^C, stands on this line
+    return _complain(STOPPED, EXIT_STOPPED, as_json)
 
 
 @app.callback(invoke_without_command=True)

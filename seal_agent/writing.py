@@ -21,11 +21,10 @@ from seal_agent.selfedit import EPOCHS, Pair, format_self_edit, parse_self_edit
 from seal_agent.types import Progress, Prompt, SelfEdit
 
 STARTERS = (
-    "Who", "When", "Where", "What is the name of", "What", "Which", "How many", "What colour",
-    "In what year", "What kind of", "How", "Whose",
+    "Who", "When", "Where", "What is the name of", "What", "Which", "How many", "What colour", "In what year", "Whose",
 )  # fmt: skip
 TEMPERATURES = (0.0, 0.7)  # one question each for every sentence and starter
-MAX_PAIR_TOKENS = 36
+MAX_PAIR_TOKENS = 30
 MAX_PER_ANSWER = 4
 MAX_ANSWER_WORDS = 8
 MAX_ANSWER_SHARE = 0.6  # of the sentence; more is the sentence itself, not an answer

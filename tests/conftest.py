@@ -1,0 +1,30 @@
+"""Fixtures of the fast suite: a home in a temporary folder and a learner on the scripted backend."""
+
+import os
+
+os.environ["LANGGRAPH_STRICT_MSGPACK"] = "true"  # read when langgraph is imported
+
+from pathlib import Path
+
+import pytest
+
+from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.home import Home
+from seal_agent.learner import Learner
+
+pytest.register_assert_rewrite("backend_contract")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home")
+
+
+@pytest.fixture
+def backend(home: Home) -> ScriptedBackend:
+    return ScriptedBackend(home.root)
+
+
+@pytest.fixture
+def learner(backend: ScriptedBackend, home: Home) -> Learner:
+    return Learner(backend, home)

@@ -1,0 +1,338 @@
+"""The command line on the scripted backend: what it prints, what it leaves on disk, and its exit codes."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seal_agent import __version__, cli
+from seal_agent.cli_chat import split_messages
+from seal_agent.doctor import check_faiss, check_packages, run_checks
+from seal_agent.errors import InputError
+from seal_agent.home import Home
+
+TEXT = "The Quillon Observatory was founded by Ilsabet Korrane in 1821. It has nine blue domes."
+OTHER = "The Vessel Library was built by Tomas Arrieta in 1704. It holds forty maps of the sea."
+UNKNOWN = "I do not know."
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What one command did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """An adapter that was learned in a conversation, and one of the questions its model wrote for itself."""
+
+    adapter: str
+    question: str
+    answer: str
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def run(home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    for name, value in cli.QUIET.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("SEAL_HOME", str(home))
+    monkeypatch.setenv("SEAL_MODEL", "scripted")
+
+    def ran(*arguments: str, stdin: str | bytes = "") -> Ran:
+        data = stdin if isinstance(stdin, bytes) else stdin.encode()
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), encoding="utf-8"))
+        capfd.readouterr()
+        code = cli.main(arguments)
+        return Ran(code, *capfd.readouterr())
+
+    return ran
+
+
+@pytest.fixture
+def learned(run: Run, home: Path) -> Learned:
+    run("chat", stdin=TEXT)
+    return last_learned(home)
+
+
+def last_learned(home: Path) -> Learned:
+    episode = Home(home).episodes("default", ["accepted"])[-1]
+    assert episode.edit
+    assert episode.adapter
+    row = episode.edit.rows[0]
+    return Learned(episode.adapter.id, row.prompt.messages[-1].content, row.answer)
+
+
+def stored(home: Path) -> list[str]:
+    folder = home / "adapters"
+    return [path.name for path in folder.iterdir()] if folder.is_dir() else []
+
+
+def assert_refused(ran: Ran, *words: str) -> None:
+    assert ran.code == 2
+    assert ran.out == ""
+    assert ran.err.startswith("seal-agent: error: ")
+    assert ran.err.count("\n") == 1
+    for word in words:
+        assert word in ran.err
+
+
+def test_help_is_quick_because_it_loads_no_model_library() -> None:
+    code = "import sys; from seal_agent.cli import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    assert {"chat", "ask", "ingest", "adapters", "doctor", "demo"} <= set(done.stdout.split())
+    assert not {"torch", "transformers", "langgraph", "langchain_core", "numpy", "faiss"} & set(done.stderr.split())
+
+
+def test_version(run: Run) -> None:
+    assert run("--version") == Ran(0, f"seal-agent {__version__}\n", "")
+
+
+def test_chat_writes_one_json_object_a_turn_and_nothing_else(run: Run) -> None:
+    ran = run("chat", "--json", stdin=f"Hello you\n\n{TEXT}\n")
+    turns = [json.loads(line) for line in ran.out.splitlines()]
+    assert [turn["reply"] for turn in turns] == [UNKNOWN, UNKNOWN]
+    assert [turn["outcomes"][0]["outcome"] for turn in turns] == ["ignored", "accepted"]
+    assert set(turns[1]["outcomes"][0]) == {"topic", "outcome", "reason", "adapter", "seconds"}
+    assert "train 0." in ran.err  # plain step lines where stderr is no terminal
+
+
+def test_chat_prints_the_reply_and_then_what_became_of_the_message(run: Run, home: Path) -> None:
+    reply, learned = run("chat", "--thread", "tuesday", stdin=TEXT).out.splitlines()
+    assert reply == UNKNOWN
+    assert learned.startswith(f"  (learned as {last_learned(home).adapter[:12]}: ")
+    reply, ignored = run("chat", "--thread", "tuesday", stdin=last_learned(home).question).out.splitlines()
+    assert reply == last_learned(home).answer
+    assert ignored.startswith("  (not learned: a question")
+    assert {episode.thread for episode in Home(home).episodes("default")} == {"tuesday"}
+
+
+def test_a_second_process_knows_what_the_first_learned(home: Path, learned: Learned) -> None:
+    code = "from seal_agent.cli import main; raise SystemExit(main())"
+    command = [sys.executable, "-c", code, "chat", "--json", "--model", "scripted", "--home", str(home)]
+    done = subprocess.run(command, input=learned.question, capture_output=True, text=True, check=True)  # noqa: S603
+    assert json.loads(done.stdout)["reply"] == learned.answer
+
+
+def test_fences_make_one_message_of_many_lines() -> None:
+    lines = ["one\n", '"""\n', "two\n", "\n", "three\n", '"""\n', " \n", '"""\n', '"""\n']
+    assert list(split_messages(lines)) == ["one", "two\n\nthree"]
+    with pytest.raises(InputError, match="not closed"):
+        list(split_messages(['"""\n', "two\n"]))
+
+
+def test_ask_answers_without_learning(run: Run, home: Path, learned: Learned) -> None:
+    num_episodes = len(Home(home).episodes("default"))
+    assert run("ask", learned.question).out == f"{learned.answer}\n"
+    assert run("ask", learned.question, "--json").json == {
+        "question": learned.question,
+        "answer": learned.answer,
+        "num_adapters": 1,
+        "model": "scripted",
+    }
+    assert run("ask", learned.question, "--namespace", "someone else").out == f"{UNKNOWN}\n"
+    assert len(Home(home).episodes("default")) == num_episodes
+
+
+def test_ingest_reports_every_passage_of_every_document(run: Run, tmp_path: Path) -> None:
+    one, two = tmp_path / "one.txt", tmp_path / "two.txt"
+    one.write_text(f"Quillon\n\n{TEXT}\n\nA library nearby\n\n{OTHER}\n")
+    two.write_text("so it goes\n")
+    report = run("ingest", "--json", str(one), str(two)).json
+    assert report["num_accepted"] == 2
+    assert [document["file"] for document in report["documents"]] == [str(one), str(two)]
+    outcomes = [outcome for document in report["documents"] for outcome in document["outcomes"]]
+    assert [outcome["outcome"] for outcome in outcomes] == ["accepted", "accepted", "ignored"]
+
+
+def test_ingest_prints_a_table_and_plain_steps(run: Run, tmp_path: Path) -> None:
+    document = tmp_path / "one.txt"
+    document.write_text(f"{TEXT}\n")
+    ran = run("ingest", str(document), "--title", "[red]Quillon")
+    assert "[red]Quillon" in ran.out  # what a document says is not taken for markup
+    assert "learned 1 of 1 passages" in ran.out
+    assert "one.txt: accept" in ran.err
+
+
+def test_adapters_list_and_show_what_was_learned(run: Run, learned: Learned) -> None:
+    (row,) = run("adapters", "list", "--json").json["adapters"]
+    assert (row["id"], row["topic"], row["rank"]) == (learned.adapter, "Quillon Observatory", 16)
+    assert row["gain"] > 1
+    assert row["num_rows"] > 2
+    facts = run("adapters", "show", learned.adapter[:8], "--json").json
+    assert facts["served"]
+    assert {"question": learned.question, "answer": learned.answer, "trained": True} in facts["questions"]
+    assert facts["verdict"]["outcome"] == "accept"
+    assert facts["scores"]["edit"]["change"] == row["gain"]
+    assert {"decide", "write", "train", "probe", "judge"} <= set(facts["seconds"])
+    assert learned.adapter[:12] in run("adapters", "list").out
+    assert learned.question in run("adapters", "show", learned.adapter[:8]).out
+
+
+def test_rollback_brings_the_old_answer_back(run: Run, learned: Learned) -> None:
+    assert run("ask", learned.question).out == f"{learned.answer}\n"
+    report = run("adapters", "rollback", learned.adapter[:8], "--json").json
+    assert report == {"rolled_back": learned.adapter, "adapters": [], "num_above": 0}
+    assert run("ask", learned.question).out == f"{UNKNOWN}\n"
+    assert run("adapters", "list", "--json").json["adapters"] == []
+    assert not run("adapters", "show", learned.adapter, "--json").json["served"]
+    assert_refused(run("adapters", "rollback", learned.adapter), "0 adapters of the stack")
+
+
+def test_rollback_says_what_stays_on_top(run: Run, learned: Learned) -> None:
+    above = run("chat", "--json", stdin=OTHER).json["outcomes"][0]["adapter"]
+    ran = run("adapters", "rollback", learned.adapter)
+    assert "stay: 1" in ran.out
+    assert [row["id"] for row in run("adapters", "list", "--json").json["adapters"]] == [above]
+
+
+def test_adapters_of_another_namespace_are_not_shown(run: Run, learned: Learned) -> None:
+    elsewhere = ["--namespace", "someone else"]
+    assert run("adapters", "list", "--json", *elsewhere).json["adapters"] == []
+    assert_refused(run("adapters", "show", learned.adapter, *elsewhere), "someone else")
+    assert_refused(run("adapters", "rollback", learned.adapter, *elsewhere))
+    assert len(run("adapters", "list", "--json").json["adapters"]) == 1
+
+
+def test_doctor_finds_everything_well_after_learning(run: Run, learned: Learned) -> None:
+    ran = run("doctor", "--json")
+    found = {check["name"]: check["status"] for check in ran.json["checks"]}
+    assert {"python", "torch", "device", "faiss", "embedded model", "home", "disk", "database"} <= set(found)
+    assert found["adapters"] == "ok"
+    assert ran.json["ok"] == (ran.code == 0) == ("fail" not in found.values())
+
+
+def test_doctor_finds_a_damaged_adapter(run: Run, home: Path, learned: Learned) -> None:
+    (home / "adapters" / learned.adapter / "memory.json").write_text("{}")
+    ran = run("doctor")
+    assert ran.code == 2
+    assert f"adapters rollback {learned.adapter[:12]}" in ran.out
+    run("adapters", "rollback", learned.adapter)
+    assert [check.status for check in run_checks(home) if check.name == "adapters"] == ["ok"]
+
+
+def test_doctor_finds_a_damaged_database(home: Path) -> None:
+    home.mkdir()
+    (home / "state.sqlite").write_bytes(b"no database" * 500)
+    last = run_checks(home)[-1]
+    assert (last.name, last.status) == ("database", "fail")
+    assert last.advice
+
+
+def test_doctor_finds_old_and_missing_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seal_agent.doctor.metadata.requires", lambda _: ["numpy>=900", "pytest>=1", "no-such>=2"])
+    assert [check.status for check in check_packages()] == ["fail", "ok", "fail"]
+
+
+def test_doctor_reports_a_search_that_finds_the_wrong_item(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert check_faiss().status == "ok"
+    monkeypatch.setattr("seal_agent.replay.ReplayStore._by_distance", lambda _self, items, _about: items[::-1])
+    assert check_faiss().status == "fail"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("missing.txt", None, "No such file"),
+        ("empty.txt", b" \n", "empty"),
+        ("picture.png", b"\x89PNG\0\0", "binary"),
+        ("latin.txt", b"caf\xe9", "UTF-8"),
+    ],
+)
+def test_a_bad_document_is_refused_before_anything_is_loaded_or_written(
+    run: Run, home: Path, tmp_path: Path, name: str, content: bytes | None, words: str
+) -> None:
+    good, bad = tmp_path / "good.txt", tmp_path / name
+    good.write_text(TEXT)
+    if content is not None:
+        bad.write_bytes(content)
+    assert_refused(run("ingest", str(good), str(bad)), words, name)
+    assert not home.exists()
+
+
+@pytest.mark.parametrize("command", [["ask", "Hi?"], ["chat"], ["adapters", "list"]])
+def test_a_home_below_a_regular_file_is_refused(run: Run, tmp_path: Path, command: list[str]) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert_refused(run(*command, "--home", str(tmp_path / "file" / "home")), "SEAL_HOME")
+    assert_refused(run(*command, "--home", str(tmp_path / "file")), "SEAL_HOME")
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["adapters", "show", "ffff"], "adapters list"),
+        (["adapters", "rollback", "ffff"], "adapters list"),
+        (["adapters", "rollback", ""], "adapters list"),
+        (["ask", " "], "empty"),
+        (["ask", "Hi?", "--namespace", ""], "namespace"),
+        (["ask", "Hi?", "--chat-template", "/nowhere.jinja"], "nowhere.jinja"),
+        (["ask", "Hi?", "--device", "toaster"], "toaster"),
+        (["ask", "Hi?", "--model", "/nowhere/model.gguf"], "model.gguf"),
+        (["ask", "a\udcff"], "UTF-8"),
+        (["chat", "--seed", "-1"], "--seed"),
+        (["ask"], "question"),
+        (["dance"], "dance"),
+    ],
+)
+def test_bad_options_are_one_line_and_exit_code_2(run: Run, home: Path, arguments: list[str], words: str) -> None:
+    assert_refused(run(*arguments), words)
+    assert stored(home) == []
+
+
+def test_a_folder_that_is_no_model_is_refused(run: Run, home: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "not a model"
+    folder.mkdir()
+    assert_refused(run("ask", "Hi?", "--model", str(folder)), "not a model")
+    assert not (home / "models").exists()
+
+
+def test_binary_on_stdin_is_refused(run: Run, home: Path) -> None:
+    assert_refused(run("chat", stdin=b"caf\xe9\n"), "UTF-8")
+    assert_refused(run("chat", stdin=b"a\0b\n"), "binary")
+    assert Home(home).episodes("default") == []
+
+
+def test_an_error_is_also_json_when_json_was_asked_for(run: Run) -> None:
+    ran = run("adapters", "show", "ffff", "--json")
+    assert ran.code == 2
+    assert ran.err == f"seal-agent: error: {ran.json['error']}\n"
+
+
+def test_adapters_of_another_model_are_refused(run: Run, home: Path, learned: Learned) -> None:
+    with Home(home).connect() as db:
+        db.execute("UPDATE stacks SET layers = replace(layers, '\"scripted\"', '\"another model\"')")
+    assert_refused(run("ask", learned.question), "another model")
+
+
+def test_control_c_is_one_line_and_exit_code_130(run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("seal_agent.learner.Learner.probe", interrupted)
+    ran = run("chat", stdin=TEXT)
+    assert ran.code == 130
+    assert ran.err.splitlines()[-1] == "seal-agent: stopped; nothing half-learned is served"
+    assert len(Home(home).stack("default")) == 0

@@ -1,0 +1,200 @@
+"""The graphs over the scripted backend, with the checkpointer in strict mode (see conftest)."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from langgraph.checkpoint.memory import InMemorySaver
+
+from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
+from seal_agent.errors import InputError
+from seal_agent.graphs import create_chat_graph, create_ingest_graph
+from seal_agent.home import Home
+from seal_agent.learner import Learner
+from seal_agent.passages import topic_of
+from seal_agent.replay import general_probes
+from seal_agent.types import AdapterStack
+from seal_agent.writing import write_self_edit
+
+TOWER = "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells."
+NO_WORDS = "It is You and Me who were There."  # worth learning, thinks a literal model, but with nothing to ask for
+GREETING = "Hello there, nice to see you!"
+DOCUMENT = "\n\n".join(
+    f"Chapter {number}\n\nThe Tower {number} of Karlov was built in 19{number} by Anna Reel. It holds brass bells."
+    for number in range(10, 22)
+)
+
+
+def a_question_about(text: str) -> tuple[str, str]:
+    """A question the scripted model answers once it has learned `text`, and the answer."""
+    probe = write_self_edit(ScriptedBackend(Path()), text, topic_of(text)).probes[0]
+    return probe.prompt.messages[-1].content, probe.answer
+
+
+QUESTION, ANSWER = a_question_about(TOWER)
+
+
+def thread(name: str) -> Any:
+    return {"configurable": {"thread_id": name}}
+
+
+@pytest.fixture
+def chat(learner: Learner) -> Any:
+    return create_chat_graph(learner).compile(checkpointer=InMemorySaver())
+
+
+def say(graph: Any, text: str, name: str = "one") -> dict[str, Any]:
+    state: dict[str, Any] = graph.invoke({"messages": [("user", text)]}, thread(name))
+    return state
+
+
+def reply(graph: Any, text: str, name: str = "one") -> str:
+    return str(say(graph, text, name)["messages"][-1].text)
+
+
+def outcomes(state: dict[str, Any]) -> list[str]:
+    return [report["outcome"] for report in state["outcomes"]]
+
+
+def test_small_talk_is_answered_ignored_and_written_down(chat: Any, learner: Learner) -> None:
+    state = say(chat, GREETING)
+    assert state["messages"][-1].text == UNKNOWN
+    assert [(r["outcome"], r["reason"], r["adapter"]) for r in state["outcomes"]] == [("ignored", "small talk", "")]
+    assert [(e.text, e.outcome, e.thread) for e in learner.home.episodes("default")] == [(GREETING, "ignored", "one")]
+    assert len(learner.stack) == 0
+
+
+def test_what_is_told_is_served_from_the_next_turn_on_in_every_thread(chat: Any, learner: Learner, home: Home) -> None:
+    assert reply(chat, QUESTION) == UNKNOWN
+    state = say(chat, TOWER)
+    assert outcomes(state) == ["accepted"]
+    assert state["messages"][-1].text == UNKNOWN  # the reply does not wait for learning
+    assert state["outcomes"][0]["adapter"] == learner.stack.ids[0]
+    assert [reply(chat, QUESTION), reply(chat, QUESTION, "another")] == [ANSWER, ANSWER]
+    restarted = create_chat_graph(Learner(ScriptedBackend(home.root), Home(home.root))).compile()
+    assert reply(restarted, QUESTION) == ANSWER
+
+
+def test_a_thread_keeps_its_messages_and_only_the_last_outcomes(chat: Any) -> None:
+    say(chat, TOWER)
+    state = say(chat, GREETING)
+    assert [type(m) for m in state["messages"]] == [HumanMessage, AIMessage] * 2
+    assert outcomes(state) == ["ignored"]
+
+
+def test_an_edit_that_forgets_is_rolled_back(home: Home) -> None:
+    knowledge = {probe.prompt.messages[-1].content: probe.answer for probe in general_probes()}
+    learner = Learner(ScriptedBackend(home.root, knowledge=knowledge, forgets=("capital", "Who")), home)
+    graph = create_chat_graph(learner).compile()
+    state = say(graph, TOWER)
+    assert outcomes(state) == ["rolled back"]
+    assert state["outcomes"][0]["reason"].startswith("forgot")
+    assert list(learner.registry.root.iterdir()) == []
+    assert (learner.stack, home.versions("default")) == (AdapterStack(), [])
+    assert reply(graph, "What is the capital of France?") == "Paris"
+
+
+def test_an_undecided_verdict_goes_back_to_probing(home: Home) -> None:
+    knowledge = {probe.prompt.messages[-1].content: probe.answer for probe in general_probes()}
+    learner = Learner(ScriptedBackend(home.root, knowledge=knowledge, forgets=("capital of France",)), home)
+    graph = create_chat_graph(learner).compile()
+    steps = [step for update in graph.stream({"messages": [("user", TOWER)]}, stream_mode="updates") for step in update]
+    assert steps == ["respond", "decide", "write", "train", "probe", "judge", "probe", "judge", "accept"]
+
+
+def test_an_edit_the_model_cannot_write_is_tried_again_and_then_rejected(chat: Any, learner: Learner) -> None:
+    say(chat, GREETING)
+    state = say(chat, NO_WORDS)
+    assert outcomes(state) == ["rejected"]
+    assert "usable questions" in state["outcomes"][0]["reason"]
+    episode = learner.home.episodes("default")[-1]
+    assert (episode.outcome, episode.num_attempts, episode.adapter) == ("rejected", 2, None)
+
+
+def test_undo_restores_the_answer_of_before(chat: Any, learner: Learner) -> None:
+    adapter = say(chat, TOWER)["outcomes"][0]["adapter"]
+    assert reply(chat, QUESTION) == ANSWER
+    learner.undo(adapter[:10])
+    assert reply(chat, QUESTION) == UNKNOWN
+
+
+def test_the_graph_runs_in_an_event_loop_too(chat: Any) -> None:
+    async def converse() -> list[str]:
+        texts = []
+        for text in (TOWER, QUESTION):
+            state = await chat.ainvoke({"messages": [("user", text)]}, thread("async"))
+            texts.append(str(state["messages"][-1].text))
+        return texts
+
+    assert asyncio.run(converse()) == [UNKNOWN, ANSWER]
+
+
+def test_a_document_gets_one_outcome_a_passage(learner: Learner) -> None:
+    state = create_ingest_graph(learner).compile().invoke({"document": f"{DOCUMENT}\n\nGoodbye\n\n{GREETING}"})
+    assert outcomes(state) == ["accepted"] * 12 + ["ignored"]
+    assert [r["topic"] for r in state["outcomes"]][:2] == ["Chapter 10", "Chapter 10, Chapter 11"]
+    assert len(learner.stack) == 12
+    assert learner.stack.ids == tuple(r["adapter"] for r in state["outcomes"][:12])
+    assert state["pending"] == []
+
+
+def test_a_title_is_the_topic_of_a_document(learner: Learner) -> None:
+    state = create_ingest_graph(learner).compile().invoke({"document": TOWER, "title": "Landmarks"})
+    assert [report["topic"] for report in state["outcomes"]] == ["Landmarks"]
+
+
+def test_the_custom_stream_tells_every_step_and_its_progress(learner: Learner) -> None:
+    graph = create_ingest_graph(learner).compile()
+    events = list(graph.stream({"document": f"{TOWER}\n\nBridge\n\n{GREETING}"}, stream_mode="custom"))
+    ended = [(e["step"], e["passage"], e["num_passages"]) for e in events if e["seconds"] is not None]
+    first = ["decide", "write", "train", "probe", "judge", "accept"]
+    assert ended == [(step, 1, 2) for step in first] + [(step, 2, 2) for step in ("decide", "ignore")]
+    begun = [e["step"] for e in events if e["seconds"] is None and not e["what"]]
+    assert begun == [step for step, _, _ in ended]
+    progress = [e for e in events if e["what"] == "training"]
+    assert progress
+    assert all(e["step"] == "train" and 0 < e["done"] <= e["total"] for e in progress)
+
+
+def test_nothing_of_one_namespace_reaches_another(home: Home, learner: Learner) -> None:
+    other = Learner(ScriptedBackend(home.root), home, "other")
+    say(create_chat_graph(learner).compile(), TOWER)
+    assert reply(create_chat_graph(other).compile(), QUESTION) == UNKNOWN
+    assert len(other.stack) == 0
+    assert [e.text for e in home.episodes("other")] == [QUESTION]
+    assert all(item.probe.stratum == "general" for item in other.replay.items(learner.stack))
+
+
+@pytest.mark.parametrize("text", ["---", "###", "*", "…", "👍", "?!"])
+def test_a_message_without_words_is_answered_like_any_other(chat: Any, text: str) -> None:
+    state = say(chat, text)
+    assert state["messages"][-1].text == UNKNOWN
+    assert "accepted" not in outcomes(state)
+
+
+@pytest.mark.parametrize(
+    ("messages", "message"),
+    [
+        ([], "not the user's"),
+        ([("user", " \n")], "empty"),
+        ([("user", "Hi"), ("assistant", "Hello")], "not the user's"),
+        ([ToolMessage("4", tool_call_id="1"), HumanMessage("Hi")], "ToolMessage"),
+    ],
+    ids=["none", "blank", "not the user's", "a tool's"],
+)
+def test_a_conversation_the_model_cannot_answer_is_refused(chat: Any, messages: list[Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        chat.invoke({"messages": messages}, thread("one"))
+
+
+def test_a_system_message_is_no_reason_to_learn(chat: Any, learner: Learner) -> None:
+    chat.invoke({"messages": [SystemMessage(TOWER), HumanMessage(GREETING)]}, thread("one"))
+    assert [e.text for e in learner.home.episodes("default")] == [GREETING]
+
+
+@pytest.mark.parametrize("given", [{}, {"document": " \n"}])
+def test_an_empty_document_is_refused(learner: Learner, given: dict[str, str]) -> None:
+    with pytest.raises(InputError, match="document is empty"):
+        create_ingest_graph(learner).compile().invoke({"title": "x", **given})

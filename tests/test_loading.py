@@ -1,0 +1,33 @@
+"""What is refused before any weights are loaded."""
+
+from pathlib import Path
+
+import pytest
+
+from seal_agent.adapters.loading import load_model
+from seal_agent.errors import ModelError
+
+
+@pytest.mark.parametrize("name", ["/nowhere/at/all", "./nowhere", "~/nowhere.gguf"])
+def test_a_path_without_a_model_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ModelError, match=r"there is no .*nowhere"):
+        load_model(name, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"<html>not found</html>", "not a GGUF file"),
+        (b"", "not a GGUF file"),
+        (b"GGUF\x03\0\0\0", "damaged or cut off"),
+        (b"GGUF\x03\0\0\0" + (5).to_bytes(8, "little") + (0).to_bytes(8, "little"), "damaged or cut off"),
+        (b"GGUF\x03\0\0\0" + bytes(16), "damaged or cut off"),
+    ],
+    ids=["a web page", "empty", "header cut", "tensors cut", "no tensors"],
+)
+def test_a_damaged_gguf_is_refused_and_leaves_no_cache(tmp_path: Path, data: bytes, message: str) -> None:
+    model = tmp_path / "model.gguf"
+    model.write_bytes(data)
+    with pytest.raises(ModelError, match=message):
+        load_model(str(model), tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()

@@ -1,0 +1,157 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from seal_agent.errors import InputError
+from seal_agent.passages import (
+    Passage,
+    is_heading,
+    read_document,
+    resolve_pronoun,
+    split_passages,
+    split_sentences,
+    topic_of,
+)
+
+PAGE = """# The Amber Bridge
+
+The Amber Bridge was designed by Carla Mendes in 1911. It has nine red towers.
+
+## Building
+
+Work began in May
+of that year. Forty masons came from Galloway.
+
+## Notes
+
+### Sources
+
+Every spring a choir of dentists sings here.
+
+See also the Iron Bridge
+"""
+WRAPPED = """The Lantern Ferry crosses Lake Vandrel between the
+towns of Ostrevik and Pellmora. It was built in 1887
+by the shipwright Marit Halvane."""
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("It rains.  It\npours! Does it? Yes.", ["It rains.", "It pours!", "Does it?", "Yes."]),
+        (
+            "Dr. Reel met Mr. J. Holt vs. Prof. Kay. He won.",
+            ["Dr. Reel met Mr. J. Holt vs. Prof. Kay.", "He won."],
+        ),
+        ("It costs 3.50 crowns, e.g. on Mondays. 12 people came.", None),
+        ("It is at example.com now. See it.", ["It is at example.com now.", "See it."]),
+        ("雨が降る。風が吹く。", ["雨が降る。", "風が吹く。"]),
+        ('He said "Go." Then (as one does.) He left.', ['He said "Go."', "Then (as one does.)", "He left."]),
+        ("  \n ", []),
+    ],
+    ids=["ends", "abbreviations", "numbers", "domain", "no spaces", "closing quotes", "empty"],
+)
+def test_sentences_are_split_where_they_end(text: str, sentences: list[str] | None) -> None:
+    expected = sentences or (text.replace(". 12", ".|12").split("|") if text.strip() else [])
+    assert split_sentences(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "topic"),
+    [
+        ("# Amber Bridge\n\nIt was built in 1911.", "Amber Bridge"),
+        ("It was designed by the engineer Carla Mendes.", "Carla Mendes"),
+        ("When the Tower of Karlov fell, it rained.", "Tower of Karlov"),
+        ("my cat likes fish and also milk a lot.", "my cat likes fish and also"),
+        (WRAPPED, "Lantern Ferry"),
+    ],
+    ids=["heading", "name after an opener", "name with of", "no name", "hard-wrapped"],
+)
+def test_the_topic_is_the_heading_or_the_first_name(text: str, topic: str) -> None:
+    assert topic_of(text) == topic
+
+
+@pytest.mark.parametrize(
+    ("sentence", "topic", "resolved"),
+    [
+        ("It was built in 1887.", "Lantern Ferry", "The Lantern Ferry was built in 1887."),
+        ("Its hull is orange.", "the Lantern Ferry", "The Lantern Ferry's hull is orange."),
+        ("The ferry carries the sheep.", "Lantern Ferry", "The Lantern Ferry carries the sheep."),
+        ("Pears are served on the ferry.", "Lantern Ferry", "Pears are served on the Lantern Ferry."),
+        ("It meets the Lantern Ferry.", "Lantern Ferry", "It meets the Lantern Ferry."),
+        ("Jorun says it is slow.", "Lantern Ferry", "Jorun says it is slow."),
+    ],
+)
+def test_what_stands_for_the_topic_is_replaced_by_it(sentence: str, topic: str, resolved: str) -> None:
+    assert resolve_pronoun(sentence, topic) == resolved
+
+
+def test_a_heading_is_a_few_words_that_are_no_sentence() -> None:
+    assert is_heading("The Amber Bridge")
+    assert not any(is_heading(line) for line in ["It rains.", "", "---", "one two three " * 4])
+
+
+def test_a_heading_starts_a_passage_and_the_topic_goes_with_all_of_them() -> None:
+    topics = [passage.topic for passage in split_passages(PAGE)]
+    assert topics[:2] == ["The Amber Bridge", "The Amber Bridge, Building"]
+    assert all(topic.startswith("The Amber Bridge") for topic in topics)
+    assert all(p.topic.startswith("My page") for p in split_passages(PAGE, title="My page"))
+
+
+def test_a_hard_wrapped_paragraph_stays_whole() -> None:
+    assert split_passages(WRAPPED) == [Passage("Lantern Ferry", " ".join(WRAPPED.split()))]
+
+
+LONG = " ".join(f"Tower {n} of Karlov holds {n} brass bells." for n in range(400))
+SHORT_SENTENCES = "Go on. " * 500
+UNPUNCTUATED = " ".join(f"word{n}" for n in range(3000))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [PAGE, WRAPPED, LONG, SHORT_SENTENCES, UNPUNCTUATED, "Hello there", "A\n\nB\n\nC", f"{PAGE}\n---\n\n{LONG}"],
+    ids=["page", "wrapped", "long", "short sentences", "unpunctuated", "a line", "headings only", "rule"],
+)
+def test_passages_lose_no_word_and_keep_to_the_limit(text: str) -> None:
+    passages = split_passages(text)
+    assert all(p.text.strip() and p.topic.strip(" ,") == p.topic for p in passages)
+    kept = " ".join(f"{p.topic} {p.text}" for p in passages)
+    assert set(re.findall(r"\w+", text)) <= set(re.findall(r"\w+", kept))
+    assert max(len(p.text) for p in passages) <= 1200
+
+
+def test_long_text_is_cut_at_sentence_ends_in_order() -> None:
+    passages = split_passages(LONG)
+    assert len(passages) > 5
+    assert " ".join(p.text for p in passages) == LONG
+    assert all(p.text.endswith("bells.") for p in passages)
+
+
+def test_read_document_takes_utf8_with_or_without_a_mark(tmp_path: Path) -> None:
+    for name, data in (("plain.txt", "Ünïcode."), ("mark.txt", "\ufeffÜnïcode.")):
+        (tmp_path / name).write_text(data, encoding="utf-8")
+        assert read_document(tmp_path / name) == "Ünïcode."
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (None, "cannot read .*document.txt"),
+        (b" \n\t", "is empty"),
+        (b"\x89PNG\0\0", "binary"),
+        ("Ein Läufer.".encode("latin-1"), r"not UTF-8 text \(byte 5\)"),
+    ],
+    ids=["missing", "empty", "binary", "latin-1"],
+)
+def test_a_document_that_is_no_text_is_refused(tmp_path: Path, data: bytes | None, message: str) -> None:
+    path = tmp_path / "document.txt"
+    if data is not None:
+        path.write_bytes(data)
+    with pytest.raises(InputError, match=message):
+        read_document(path)
+
+
+def test_a_folder_is_no_document(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="directory"):
+        read_document(tmp_path)

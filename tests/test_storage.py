@@ -1,0 +1,110 @@
+"""The registry of adapters and how it writes to disk. Tests may run as root: modes stop nobody here."""
+
+import shutil
+from collections import namedtuple
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from seal_agent.adapters.registry import AdapterRegistry
+from seal_agent.adapters.storage import writable
+from seal_agent.errors import AdapterError, StorageError
+from seal_agent.types import AdapterRef
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> AdapterRegistry:
+    return AdapterRegistry(tmp_path / "adapters")
+
+
+def add(registry: AdapterRegistry, content: str, name: str = "weights.bin") -> AdapterRef:
+    def write(folder: Path) -> None:
+        (folder / name).write_text(content)
+
+    return registry.add(write, model="m", rank=4, manifest={"parents": ["p"]})
+
+
+def listing(registry: AdapterRegistry) -> list[str]:
+    return sorted(path.name for path in registry.root.iterdir())
+
+
+def test_an_adapter_is_found_again_with_its_manifest(registry: AdapterRegistry) -> None:
+    ref = add(registry, "weights")
+    assert registry.get(ref.id[:9]) == ref
+    assert (ref.model, ref.rank, registry.manifest(ref.id)["parents"]) == ("m", 4, ["p"])
+    assert listing(registry) == [ref.id]
+    registry.verify(ref)
+
+
+def test_the_id_is_the_content(registry: AdapterRegistry) -> None:
+    ref = add(registry, "weights")
+    assert add(registry, "weights") == ref
+    assert len({ref.id, add(registry, "other").id, add(registry, "weights", "renamed.bin").id}) == 3
+
+
+@pytest.mark.parametrize(
+    ("failure", "raised"), [(OSError(28, "No space left on device"), StorageError), (RuntimeError("nan"), RuntimeError)]
+)
+def test_a_write_that_fails_leaves_nothing_behind(
+    registry: AdapterRegistry, failure: Exception, raised: type[Exception]
+) -> None:
+    def write(folder: Path) -> None:
+        (folder / "weights.bin").write_text("half")
+        raise failure
+
+    with pytest.raises(raised, match=r"No space left|nan"):
+        registry.add(write, model="m", rank=4, manifest={})
+    assert listing(registry) == []
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (lambda folder: (folder / "weights.bin").write_text("weighty"), "damaged"),
+        (lambda folder: (folder / "weights.bin").unlink(), "damaged"),
+        (lambda folder: (folder / "extra.bin").write_text(""), "damaged"),
+        (shutil.rmtree, "missing"),
+    ],
+    ids=["changed", "file gone", "file added", "folder gone"],
+)
+def test_verify_finds_a_damaged_folder(registry: AdapterRegistry, harm: Callable[[Path], object], message: str) -> None:
+    ref = add(registry, "weights")
+    harm(Path(ref.path))
+    with pytest.raises(AdapterError, match=message):
+        registry.verify(ref)
+
+
+def test_a_beginning_must_name_exactly_one_adapter(registry: AdapterRegistry) -> None:
+    ids = [add(registry, str(number)).id for number in range(17)]  # two of 17 share their first digit
+    shared = next(digit for digit in "0123456789abcdef" if sum(i.startswith(digit) for i in ids) > 1)
+    for beginning, message in ((shared, r"\d+ adapters begin"), ("xyz", "no adapter"), ("", "no adapter")):
+        with pytest.raises(AdapterError, match=message):
+            registry.get(beginning)
+
+
+def test_a_damaged_manifest_is_an_adapter_error(registry: AdapterRegistry) -> None:
+    ref = add(registry, "weights")
+    (Path(ref.path) / "manifest.json").write_text("{")
+    with pytest.raises(AdapterError, match="manifest"):
+        registry.get(ref.id)
+
+
+def test_a_discarded_candidate_is_gone(registry: AdapterRegistry) -> None:
+    registry.discard(add(registry, "weights"))
+    assert listing(registry) == []
+
+
+def test_a_folder_that_cannot_be_made_says_where_and_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(StorageError, match=r"cannot write to .*file.*SEAL_HOME"):
+            writable(folder)
+
+
+def test_a_full_disk_is_noticed_before_training(registry: AdapterRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", "total used free")(10**9, 10**9, 1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: usage)
+    with pytest.raises(StorageError, match="no disk space"):
+        registry.add(lambda _folder: pytest.fail("written all the same"), model="m", rank=4, manifest={})
+    assert listing(registry) == []

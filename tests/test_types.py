@@ -1,0 +1,98 @@
+import json
+
+import pytest
+
+from seal_agent.errors import InputError
+from seal_agent.types import (
+    AdapterRef,
+    AdapterStack,
+    Decision,
+    Directives,
+    Episode,
+    Message,
+    Novelty,
+    Probe,
+    Probed,
+    Prompt,
+    Row,
+    Score,
+    SelfEdit,
+    Verdict,
+    from_json,
+    to_json,
+)
+
+REF = AdapterRef("ab" * 32, "/home/adapters/abab", "scripted", 8)
+PROBE = Probe(Prompt((Message("system", "Be brief."), Message("user", "Who?")), "It was"), "Ánna", "near", "doc", 7)
+EPISODE = Episode(
+    namespace="alice",
+    text="The Tower was built by Ánna.",
+    topic="Tower",
+    decision=Decision(True, "new facts", 3.5, Novelty(40.0, 9), "Tower"),
+    edit=SelfEdit(
+        "Tower",
+        "The Tower was built by Ánna.",
+        (Row(Prompt.user("Who built it?"), "Ánna"), Row(Prompt.raw("The Tower"), " was built", "statement")),
+        (PROBE,),
+        Directives(rank=4, num_steps=17, loss_on="all"),
+        3,
+    ),
+    adapter=REF,
+    parent=AdapterStack().push(REF, 0.5),
+    probed=(Probed(PROBE, Score(-8.0, 2), Score(-1.0, 2), -0.25),),
+    verdict=Verdict("accept", "learned", 3.5, -0.1, -0.2, 0.05, 1, 1, {"near": 3.5}),
+    outcome="accepted",
+    fault="once",
+    num_attempts=2,
+    model="scripted",
+    seed=11,
+    seconds={"train": 1.25},
+    thread="t1",
+)
+
+
+def test_an_episode_survives_the_way_through_json() -> None:
+    assert from_json(Episode, json.loads(json.dumps(to_json(EPISODE)))) == EPISODE
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "where"),
+    [
+        (AdapterRef, {"id": "x", "path": "p", "model": "m"}, "rank"),
+        (Probe, {"prompt": {}, "answer": "a", "stratum": "far"}, "stratum"),
+        (Episode, {"namespace": "n", "text": "t", "parent": {"layers": [{"weight": 1}]}}, "parent.layers.0.ref"),
+        (Directives, {"ranks": 16}, "ranks"),
+        (Score, [1, 2], "Score"),
+    ],
+    ids=["missing", "not a choice", "nested", "unknown key", "not an object"],
+)
+def test_stored_data_that_does_not_fit_names_the_field(kind: type, data: object, where: str) -> None:
+    with pytest.raises(InputError, match=where):
+        from_json(kind, data)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("rank", 0),
+        ("rank", 513),
+        ("alpha", 1025),
+        ("learning_rate", 0.2),
+        ("learning_rate", float("nan")),
+        ("num_steps", 0),
+        ("batch_size", 257),
+        ("num_warmup_steps", -1),
+        ("max_grad_norm", 0),
+    ],
+)
+def test_a_directive_out_of_range_is_refused_by_name(name: str, value: float) -> None:
+    with pytest.raises(InputError, match=f"{name}={value}"):
+        Directives(**{name: value})
+
+
+def test_a_stack_is_a_value_that_never_changes_in_place() -> None:
+    other = AdapterRef("cd" * 32, "/x", "scripted", 8)
+    one = AdapterStack().push(REF)
+    two = one.push(other, 0.5)
+    assert (one.ids, two.ids, two.without(REF.id).ids) == ((REF.id,), (REF.id, other.id), (other.id,))
+    assert two.without(other.id) == one
