@@ -57,7 +57,7 @@ def shared_prefix(prompts: Sequence[Sequence[int]]) -> int:
 
 def pack(rows: Sequence[TokenRow], *, loss_on_prompt: bool = False) -> Pack:
     """Pack `rows` into one sequence; prompts must hold at least one token."""
-    prefix = shared_prefix([prompt for prompt, _ in rows])
+    prefix = 0 if loss_on_prompt else shared_prefix([prompt for prompt, _ in rows])
     ids = list(rows[0][0][:prefix])
     positions = list(range(prefix))
     owner = [-1] * prefix

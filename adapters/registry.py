@@ -37,6 +37,8 @@ class AdapterRegistry:
             digest = content_hash(staging)
             facts = {"id": digest, "model": model, "rank": rank, **manifest}
             (staging / MANIFEST).write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n")
+            if (self.root / digest).is_dir() and content_hash(self.root / digest) != digest:
+                shutil.rmtree(self.root / digest)  # damaged; the sound copy takes its place
             publish(staging, self.root / digest)
         return self.get(digest)
 

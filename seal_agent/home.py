@@ -1,7 +1,8 @@
 """`$SEAL_HOME`: where everything lies, and the SQLite database that is the truth.
 
-Stacks are append-only versions per namespace: accepting or undoing an edit writes a new version together
-with its ledger line and replay items in one transaction, so a crash leaves the old state or the new one.
+Stacks are append-only versions per namespace. Accepting an edit writes a new version, its ledger line and
+its replay items in one transaction, so a crash leaves the old state or the new one; undoing one writes a
+version with its reason.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,18 +25,18 @@ from seal_agent.types import AdapterStack, Episode, from_json, to_json
 SCHEMA_VERSION = 1
 BUSY_SECONDS = 30.0
 SCHEMA = """
-CREATE TABLE stacks (
+CREATE TABLE IF NOT EXISTS stacks (
     namespace TEXT NOT NULL, version INTEGER NOT NULL, layers TEXT NOT NULL, reason TEXT NOT NULL,
     created REAL NOT NULL, PRIMARY KEY (namespace, version));
-CREATE TABLE episodes (
+CREATE TABLE IF NOT EXISTS episodes (
     id INTEGER PRIMARY KEY, namespace TEXT NOT NULL, outcome TEXT NOT NULL, adapter TEXT NOT NULL,
     body TEXT NOT NULL, created REAL NOT NULL);
-CREATE TABLE replay (
+CREATE TABLE IF NOT EXISTS replay (
     id INTEGER PRIMARY KEY, namespace TEXT NOT NULL, model TEXT NOT NULL, question TEXT NOT NULL,
     answer TEXT NOT NULL, stratum TEXT NOT NULL, document TEXT NOT NULL, adapter TEXT NOT NULL,
     best REAL, worst_change REAL NOT NULL DEFAULT 0, vector BLOB NOT NULL,
-    UNIQUE (namespace, model, question, answer));
-CREATE INDEX replay_by_namespace ON replay (namespace, model);
+    UNIQUE (namespace, model, question, answer, adapter));
+CREATE INDEX IF NOT EXISTS replay_by_namespace ON replay (namespace, model);
 """
 
 
@@ -90,7 +91,8 @@ class Home:
         except sqlite3.Error as error:
             raise StorageError(f"cannot open {self.database}: {error}; check the folder's permissions") from error
         try:
-            db.execute("PRAGMA journal_mode = WAL")
+            with suppress(sqlite3.OperationalError):  # locked while another process switches it
+                db.execute("PRAGMA journal_mode = WAL")
             with db:
                 yield db
         except sqlite3.DatabaseError as error:
@@ -120,6 +122,8 @@ class Home:
         self, db: sqlite3.Connection, namespace: str, stack: AdapterStack, *, expected: AdapterStack, reason: str
     ) -> None:
         """Append a version inside the transaction of `db`; raises `StorageError` if another process was first."""
+        if not db.in_transaction:
+            db.execute("BEGIN IMMEDIATE")  # nobody may write between this check and the insert
         row = db.execute(
             "SELECT version, layers FROM stacks WHERE namespace = ? ORDER BY version DESC LIMIT 1", (namespace,)
         ).fetchone()

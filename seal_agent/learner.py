@@ -145,6 +145,7 @@ class Learner:
     def accept(self, episode: Episode, progress: Progress = silent) -> Episode:
         """Serve the candidate from the next turn on: stack, replay items and ledger in one transaction."""
         edit, adapter = _edit(episode), _adapter(episode)
+        self.registry.verify(adapter)
         done = replace(episode, outcome="accepted")
         own = [p for p in episode.probed if p.probe.stratum == "edit"]
         vectors = self.replay.embed([p.probe for p in own])

@@ -6,6 +6,7 @@ It does not parse Markdown or PDF; a document is plain text in UTF-8.
 from __future__ import annotations
 
 import re
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from seal_agent.errors import InputError
 
 MAX_PASSAGE_CHARS = 1200
 MAX_TOPIC_WORDS = 10
-_SENTENCE_END = re.compile(r"(?<=[.!?。！？])[\"'”’)]*\s+(?=[\"'“‘(]?[A-Z0-9À-ÞΑ-ΩА-Я\u3040-\u9fff])|(?<=[。！？])")
+_SENTENCE_END = re.compile(r"(?<=[.!?。！？])([\"'”’)]*)\s+(?=[\"'“‘(]?[A-Z0-9À-ÞΑ-ΩА-Я\u3040-\u9fff])|(?<=[。！？])")
 _ABBREVIATION = re.compile(r"\b(?:Dr|Mr|Mrs|Ms|Prof|St|vs|etc|e\.g|i\.e|No|[A-Z])\.$")
 _NAME = re.compile(r"\b[A-ZÀ-Þ][\w'’-]+(?:\s+(?:of\s+|the\s+|de\s+)?[A-ZÀ-Þ][\w'’-]+)+|\b[A-ZÀ-Þ][\w'’-]{2,}")
 _OPENERS = frozenset(
@@ -34,8 +35,8 @@ class Passage:
 def split_sentences(text: str) -> list[str]:
     """The sentences of `text` in order, white space collapsed."""
     sentences: list[str] = []
-    for part in _SENTENCE_END.split(" ".join(text.split())):
-        piece = (part or "").strip()
+    for part in _SENTENCE_END.sub(r"\1\n", " ".join(text.split())).split("\n"):
+        piece = part.strip()
         if not piece:
             continue
         if sentences and _ABBREVIATION.search(sentences[-1]):
@@ -48,14 +49,15 @@ def split_sentences(text: str) -> list[str]:
 def topic_of(text: str) -> str:
     """What `text` is about: its heading, else the first name in it, else its first words."""
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
-    if len(lines) > 1 and is_heading(lines[0]):
+    if len(lines) > 1 and _begins_with_heading(re.split(r"\n\s*\n", text.strip())[0].splitlines()):
         return lines[0].strip(" #*=-")
     for match in _NAME.finditer(" ".join(lines)):
         words = match.group().split()
+        article = words[:1] if words[0] == "The" else []
         while words and words[0].lower() in _OPENERS:
             words = words[1:]
         if words:
-            return " ".join(words)
+            return " ".join(article + words)
     return " ".join(" ".join(lines).split()[:6])
 
 
@@ -68,12 +70,12 @@ def resolve_pronoun(sentence: str, topic: str) -> str:
     bare = re.sub(r"^the\s+", "", topic, flags=re.IGNORECASE)
     if not bare or bare.lower() in sentence.lower():
         return sentence
-    named = topic if bare != topic else f"The {bare}"
+    named = topic[:1].upper() + topic[1:]
     for pattern, replacement in (
         (r"^It\b", named),
         (r"^Its\b", f"{named}'s"),
-        (rf"^The {re.escape(bare.split()[-1])}\b", named),
-        (rf"\bthe {re.escape(bare.split()[-1])}\b", f"the {bare}"),
+        (rf"^The (?i:{re.escape(bare.split()[-1])})\b", f"The {bare}"),
+        (rf"\bthe (?i:{re.escape(bare.split()[-1])})\b", f"the {bare}"),
     ):
         resolved, count = re.subn(pattern, lambda _match, text=replacement: text, sentence, count=1)  # type: ignore[misc]
         if count:
@@ -83,7 +85,16 @@ def resolve_pronoun(sentence: str, topic: str) -> str:
 
 def is_heading(line: str) -> bool:
     """Whether a line is a heading: a few words that do not end like a sentence."""
-    return 0 < len(line.split()) <= MAX_TOPIC_WORDS and line.strip()[-1:] not in ".!?,:;"
+    return _has_words(line) and len(line.split()) <= MAX_TOPIC_WORDS and line.strip()[-1] not in ".!?,:;"
+
+
+def _begins_with_heading(lines: list[str]) -> bool:
+    """Whether the first line of a paragraph is a heading; one that goes on in lower case is only wrapped."""
+    return is_heading(lines[0]) and not (len(lines) > 1 and lines[1].strip()[:1].islower())
+
+
+def _has_words(line: str) -> bool:
+    return any(character.isalnum() for character in line)
 
 
 def split_passages(text: str, *, title: str = "", max_chars: int = MAX_PASSAGE_CHARS) -> list[Passage]:
@@ -104,8 +115,8 @@ def split_passages(text: str, *, title: str = "", max_chars: int = MAX_PASSAGE_C
             chunk.clear()
 
     for paragraph in re.split(r"\n\s*\n", text.strip()):
-        lines = paragraph.strip().splitlines()
-        if lines and is_heading(lines[0]):
+        lines = [line for line in paragraph.splitlines() if _has_words(line)]  # a rule is no text
+        if lines and _begins_with_heading(lines):
             if heading:
                 chunk.append(heading)  # a line alone is text after all: nothing is lost
             flush()
@@ -113,12 +124,15 @@ def split_passages(text: str, *, title: str = "", max_chars: int = MAX_PASSAGE_C
             section = heading if heading == topic else f"{topic}, {heading}"
         for sentence in split_sentences("\n".join(lines)):
             heading = ""
-            if chunk and sum(map(len, chunk)) + len(sentence) > max_chars:
-                flush()
-            chunk.append(sentence)
+            for piece in textwrap.wrap(sentence, max_chars, break_on_hyphens=False):
+                if chunk and sum(map(len, chunk)) + len(chunk) + len(piece) > max_chars:
+                    flush()
+                chunk.append(piece)
     if heading:
         chunk.append(heading)
     flush()
+    if not passages and text.strip():
+        passages.append(Passage(topic, text.strip()[:max_chars]))  # no word at all: still a text to decide on
     return passages
 
 

@@ -8,6 +8,7 @@ only while that edit's adapter is in the stack.
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -105,7 +106,7 @@ class ReplayStore:
                     p.probe.item,
                 )
                 for p in probed
-                if p.probe.item is not None
+                if p.probe.item is not None and math.isfinite(p.before.logprob + p.after.logprob)
             ],
         )
 
@@ -117,7 +118,8 @@ class ReplayStore:
                 "FROM replay WHERE namespace = ? AND model = ? ORDER BY id",
                 (self._namespace, self._backend.model),
             ).fetchall()
-        served = set(stack.ids)
+        served = {"", *stack.ids}
+        first = {row[1:3]: row for row in reversed(rows) if row[5] in served}  # of those about one fact the oldest
         return [
             ReplayItem(
                 number,
@@ -126,8 +128,7 @@ class ReplayStore:
                 worst,
                 np.frombuffer(vector, dtype=np.float32),
             )
-            for number, question, answer, stratum, document, adapter, best, worst, vector in rows
-            if not adapter or adapter in served
+            for number, question, answer, stratum, document, _, best, worst, vector in sorted(first.values())
         ]
 
     def draw(self, about: Sequence[Probe], stack: AdapterStack, num_probes: int) -> list[tuple[Probe, float | None]]:

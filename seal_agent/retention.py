@@ -49,7 +49,7 @@ def mean_with_limits(values: Sequence[float], clusters: Sequence[str], confidenc
     """The mean of the clusters' means and its one-sided limits (low, high) at `confidence`.
 
     Items of one document stand or fall together, so the document is the unit. The quantile is Student's t
-    by Cornish and Fisher's expansion: within 0.02 of the table from 3 degrees of freedom on.
+    by Cornish and Fisher's expansion: at .95 within 0.02 of the table from 3 degrees of freedom on.
     """
     grouped: dict[str, list[float]] = {}
     for value, cluster in zip(values, clusters, strict=True):
@@ -100,6 +100,8 @@ def judge(probed: Sequence[Probed], limits: Limits, *, final: bool = False) -> V
     replay = [p for p in probed if p.probe.stratum != "edit"]
     if not own:
         raise InputError("an edit without probes of its own cannot be judged; give it at least one")
+    if not all(math.isfinite(p.before.logprob + p.after.logprob) for p in probed):
+        return Verdict("rollback", "the scores are not numbers: training diverged", 0.0, num_probes=len(replay))
     gain = fmean(change(p) for p in own)
     strata = {p.probe.stratum for p in replay}
     by_stratum: dict[str, float] = {

@@ -60,6 +60,9 @@ def parse_self_edit(text: str, *, topic: str, passage: str, num_dropped: int = 0
             question = ""
         else:
             raise EditFault(f"line {number} is {line[:60]!r}; write 'Q: question' and then 'A: answer'")
+    if question:
+        raise EditFault(f"the last question {question[:60]!r} has no answer; write 'A: answer' below it")
+    pairs = list(dict.fromkeys(pairs))  # a pair written twice would be trained and probed
     if len(pairs) < MIN_PAIRS:
         raise EditFault(f"{len(pairs)} usable questions; write at least {MIN_PAIRS} whose answers stand in the text")
     trained, held_back = _hold_back(pairs)
@@ -87,7 +90,7 @@ def _parse_directives(line: str) -> int:
         epochs = data["epochs"]
     except (ValueError, KeyError, TypeError) as error:
         raise EditFault(f'the first line is {line[:60]!r}; write directives such as {{"epochs": 8}}') from error
-    if set(data) != {"epochs"} or not isinstance(epochs, int) or not 1 <= epochs <= 50:
+    if set(data) != {"epochs"} or type(epochs) is not int or not 1 <= epochs <= 50:
         raise EditFault(f"directives {line[:60]} do not fit; give only epochs, 1 to 50")
     return epochs
 

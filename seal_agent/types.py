@@ -291,7 +291,7 @@ def from_json(kind: type[T], data: Any) -> T:
     """The value of `kind` in JSON data; raises `InputError` where the data does not fit."""
     wanted: Any = kind
     try:
-        result: T = _adapter(wanted).validate_python(data)
+        result: T = _adapter(wanted).validate_python(data, extra="forbid")
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

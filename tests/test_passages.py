@@ -64,7 +64,7 @@ def test_sentences_are_split_where_they_end(text: str, sentences: list[str] | No
         ("It was designed by the engineer Carla Mendes.", "Carla Mendes"),
         ("When the Tower of Karlov fell, it rained.", "Tower of Karlov"),
         ("my cat likes fish and also milk a lot.", "my cat likes fish and also"),
-        (WRAPPED, "Lantern Ferry"),
+        (WRAPPED, "The Lantern Ferry"),
     ],
     ids=["heading", "name after an opener", "name with of", "no name", "hard-wrapped"],
 )
@@ -75,7 +75,7 @@ def test_the_topic_is_the_heading_or_the_first_name(text: str, topic: str) -> No
 @pytest.mark.parametrize(
     ("sentence", "topic", "resolved"),
     [
-        ("It was built in 1887.", "Lantern Ferry", "The Lantern Ferry was built in 1887."),
+        ("It was built in 1887.", "The Lantern Ferry", "The Lantern Ferry was built in 1887."),
         ("Its hull is orange.", "the Lantern Ferry", "The Lantern Ferry's hull is orange."),
         ("The ferry carries the sheep.", "Lantern Ferry", "The Lantern Ferry carries the sheep."),
         ("Pears are served on the ferry.", "Lantern Ferry", "Pears are served on the Lantern Ferry."),
@@ -100,7 +100,7 @@ def test_a_heading_starts_a_passage_and_the_topic_goes_with_all_of_them() -> Non
 
 
 def test_a_hard_wrapped_paragraph_stays_whole() -> None:
-    assert split_passages(WRAPPED) == [Passage("Lantern Ferry", " ".join(WRAPPED.split()))]
+    assert split_passages(WRAPPED) == [Passage("The Lantern Ferry", " ".join(WRAPPED.split()))]
 
 
 LONG = " ".join(f"Tower {n} of Karlov holds {n} brass bells." for n in range(400))
