@@ -186,15 +186,15 @@ def demo(
     """Show the main job once, on the real model, in a home that is thrown away."""
     with Display(lines=True) as display:
         display.busy(LOADING)
+        from seal_agent.cli_demo import DemoScreen, show_result
         from seal_agent.demo import run_demo
 
-        def on_event(kind: str, facts: Any) -> None:
-            if kind == "step":
-                display.step(facts)
-
-        result = run_demo(seed=seed, model=model, home=home, device=device, on_event=on_event)
+        screen = DemoScreen(display, silent=as_json)
+        result = run_demo(seed=seed, model=model, home=home, device=device, on_event=screen.event)
     if as_json:
         write_json(dataclasses.asdict(result))
+    else:
+        show_result(result)
 
 
 def _load(

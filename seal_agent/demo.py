@@ -23,7 +23,7 @@ from seal_agent.types import Message
 
 MAX_ANSWER_TOKENS = 32
 OnEvent = Callable[[str, Mapping[str, Any]], None]
-"""Called with the kind of event ("model", "turn", "step", "asked", "judged", "undone") and its facts."""
+"""Called with the kind of event ("model", "turn", "step", "learned", "asked") and its facts."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +82,9 @@ def run_demo(
         after, nll_after = _ask(learner, script, on_event)
         episode = learner.home.episodes("demo")[-1]
         verdict = episode.verdict
-        on_event("judged", {"reason": learned["reason"], "episode": episode})
         if learner.stack.ids:
             learner.undo(learner.stack.ids[-1])
         restored, nll_restored = _ask(learner, script, on_event)
-        on_event("undone", {"restored": restored == before and nll_restored == nll_before})
 
     questions = tuple(
         Question(question, tuple(gold), was, now, again, is_correct(was, gold), is_correct(now, gold))

@@ -1,0 +1,79 @@
+"""The real backend on the embedded model: the contract every backend keeps, and what only real weights show."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from backend_contract import FIRST, BackendContract, make_edit
+
+from seal_agent.adapters.engine import Engine
+from seal_agent.adapters.huggingface import TransformersBackend
+from seal_agent.adapters.loading import EMBEDDED, LoadedModel, load_model
+from seal_agent.adapters.packing import pack
+from seal_agent.types import AdapterStack, Prompt
+
+pytestmark = pytest.mark.integration
+
+QUESTIONS = [Prompt.user(q) for q in ("What is the capital of France?", "Hi", "Name three colours, in one short line.")]
+
+
+class TestTransformersBackend(BackendContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def backend(cls, real_backend: TransformersBackend) -> TransformersBackend:
+        if real_backend._engine.loaded.dtype == torch.bfloat16:
+            cls.score_tolerance = 0.05
+        return real_backend
+
+
+def test_packed_logits_are_those_of_each_row_alone(loaded: LoadedModel) -> None:
+    rows = [([1, 400, 500, 600], [700, 800]), ([1, 400, 500, 900, 30], [41]), ([1, 400, 77], [88, 99, 100])]
+    batch = pack(rows)
+    with torch.inference_mode():
+        packed = loaded.model(**batch.inputs(loaded.dtype, loaded.device)).logits[0].float()
+        for number, (prompt, answer) in enumerate(rows):
+            alone = loaded.model(torch.tensor([prompt + answer])).logits[0].float()
+            expected = alone[len(prompt) - 1 : len(prompt) + len(answer) - 1]
+            torch.testing.assert_close(packed[batch.rows == number], expected, atol=2e-2, rtol=1e-2)
+
+
+def test_a_shared_prefix_does_not_change_what_is_generated(real_backend: TransformersBackend) -> None:
+    together = real_backend.generate(QUESTIONS, max_new_tokens=12)
+    alone = [real_backend.generate([question], max_new_tokens=12)[0] for question in QUESTIONS]
+    assert together == alone
+
+
+def test_generation_ends_at_the_stop_text(real_backend: TransformersBackend) -> None:
+    prompt = Prompt.raw("Fruit: apple\nColour: red\n\nFruit: banana\nColour: yellow\n\nFruit: lime\nColour:")
+    (text,) = real_backend.generate([prompt], max_new_tokens=20, stop=("\n",))[0]
+    assert "green" in text
+    assert "\n" not in text
+
+
+def test_neighbours_in_meaning_are_neighbours_in_the_embedding(real_backend: TransformersBackend) -> None:
+    vectors = real_backend.embed(
+        ["What is the capital of France? Paris", "In which city is the Eiffel Tower? Paris", "What do bees make? honey"]
+    )
+    assert vectors[0] @ vectors[1] > max(vectors[0] @ vectors[2], vectors[1] @ vectors[2])
+
+
+def test_another_engine_scores_with_the_stored_adapter_as_the_one_that_trained_it(
+    real_backend: TransformersBackend, cache: Path
+) -> None:
+    ref = real_backend.train(FIRST, seed=5)
+    prompts, answers = [row.prompt for row in FIRST.rows], [row.answer for row in FIRST.rows]
+    other = TransformersBackend(Engine(load_model(EMBEDDED, cache)), real_backend.registry)
+    stack = AdapterStack().push(ref)
+    assert other.with_stack(stack).score(prompts, answers) == real_backend.with_stack(stack).score(prompts, answers)
+
+
+def test_half_the_weight_lies_between_none_and_all(real_backend: TransformersBackend) -> None:
+    edit = make_edit("Amber Bridge", span="the river Sorn", carry="nine red towers")
+    ref = real_backend.train(edit, seed=1)
+    prompts, answers = [row.prompt for row in edit.rows], [row.answer for row in edit.rows]
+
+    def total(weight: float) -> float:
+        view = real_backend.with_stack(AdapterStack().push(ref, weight))
+        return sum(score.logprob for score in view.score(prompts, answers))
+
+    assert total(0.0) < total(0.5) < total(1.0)
