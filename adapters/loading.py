@@ -57,12 +57,16 @@ def pick_device(name: str = "auto") -> tuple[torch.device, torch.dtype]:
 
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda"):
-        if not torch.cuda.is_available():
-            raise ModelError(f"device {name} was asked for, but torch sees no GPU; use --device cpu")
-        return torch.device(name), torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    try:
+        device = torch.device(name)
+        if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+            raise ModelError(f"device {name} was asked for, but torch sees {torch.cuda.device_count()} GPUs; use cpu")
+    except RuntimeError as error:
+        raise ModelError(f"{name!r} is no device; choose auto, cpu, cuda or cuda:N") from error
+    if device.type == "cuda":
+        return device, torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
     native = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
-    return torch.device(name), torch.bfloat16 if native else torch.float32
+    return device, torch.bfloat16 if native else torch.float32
 
 
 def load_model(

@@ -16,7 +16,7 @@ from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.errors import EditFault, InputError
 from seal_agent.home import Home, check_namespace
 from seal_agent.passages import Passage, topic_of
-from seal_agent.replay import ReplayStore
+from seal_agent.replay import ReplayStore, rehearsal_rows
 from seal_agent.retention import Limits
 from seal_agent.types import AdapterRef, AdapterStack, Episode, Message, Probed, Progress, Prompt, SelfEdit
 
@@ -25,18 +25,25 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LearnerConfig:
-    """How an agent learns. `num_probes` replay probes are drawn first, up to `max_probes` when undecided."""
+    """How an agent learns.
+
+    `num_probes` replay probes are drawn first, up to `max_probes` when undecided. `rehearsal`: general
+    questions trained beside an edit, as a share of its rows.
+    """
 
     limits: Limits = field(default_factory=Limits)
     num_probes: int = 32
     max_probes: int = 128
     max_attempts: int = 2
+    rehearsal: float = 0.5
     max_reply_tokens: int = 128
     seed: int = 0
 
     def __post_init__(self) -> None:
         if not 1 <= self.num_probes <= self.max_probes:
             raise InputError(f"num_probes={self.num_probes} must lie between 1 and max_probes={self.max_probes}")
+        if not 0 <= self.rehearsal <= 2:
+            raise InputError(f"rehearsal={self.rehearsal} is a share of an edit's rows; choose 0 to 2")
         if self.max_attempts < 1 or self.max_reply_tokens < 1:
             raise InputError("max_attempts and max_reply_tokens must be at least 1")
 
@@ -97,7 +104,7 @@ class Learner:
         """
         attempt = episode.num_attempts
         try:
-            edit: SelfEdit | None = writing.write_self_edit(
+            written = writing.write_self_edit(
                 self._backend.with_stack(AdapterStack()),
                 episode.text,
                 episode.topic,
@@ -105,11 +112,18 @@ class Learner:
                 fault=episode.fault,
                 progress=progress,
             )
+            edit: SelfEdit | None = self._with_rehearsal(written, episode.seed)
             fault = ""
         except EditFault as error:
             edit, fault = None, str(error)
             log.info("attempt %d at a self-edit failed: %s", attempt + 1, fault)
         return replace(episode, edit=edit, fault=fault, num_attempts=attempt + 1)
+
+    def _with_rehearsal(self, edit: SelfEdit, seed: int) -> SelfEdit:
+        """`edit` with general questions beside its own rows, so that training does not pull everything its way."""
+        num_own = len(edit.rows)
+        rows = edit.rows + rehearsal_rows(round(self.config.rehearsal * num_own), seed)
+        return replace(edit, rows=rows)
 
     def can_retry(self, episode: Episode) -> bool:
         """Whether another attempt at writing is left."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import random
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,11 +21,12 @@ from numpy.typing import NDArray
 
 from seal_agent.adapters.backend import Backend
 from seal_agent.home import Home
-from seal_agent.types import AdapterStack, Probe, Probed, Prompt, Stratum, from_json, to_json
+from seal_agent.types import AdapterStack, Probe, Probed, Prompt, Row, Stratum, from_json, to_json
 
 SHARES: dict[Stratum, float] = {"near": 0.4, "fragile": 0.3, "coverage": 0.2, "general": 0.1}
 """Of the probes drawn for one edit; interference is only partly local (../shared/FACTS.md)."""
 GENERAL_FILE = "general_knowledge.json"
+REHEARSAL_EVERY = 3  # of the shipped questions; the others are watched, so that the two stay disjoint
 
 
 @dataclass(frozen=True)
@@ -183,7 +185,18 @@ class ReplayStore:
 
 
 def general_probes() -> list[Probe]:
-    """The shipped questions about general knowledge; each is a document of its own."""
+    """The shipped questions about general knowledge that are watched; each is a document of its own."""
+    return [probe for number, probe in enumerate(_general_questions()) if number % REHEARSAL_EVERY]
+
+
+def rehearsal_rows(num_rows: int, seed: int) -> tuple[Row, ...]:
+    """Up to `num_rows` shipped questions to train on beside an edit; none of them is ever watched."""
+    rehearsed = _general_questions()[::REHEARSAL_EVERY]
+    drawn = random.Random(seed).sample(rehearsed, min(num_rows, len(rehearsed)))
+    return tuple(Row(probe.prompt, probe.answer, "rehearsal") for probe in drawn)
+
+
+def _general_questions() -> list[Probe]:
     text = resources.files("seal_agent").joinpath("data", GENERAL_FILE).read_text(encoding="utf-8")
     return [
         Probe(Prompt.user(question), answer, "general", f"general-{number}")

@@ -22,8 +22,9 @@ class Limits:
 
     `min_gain`: least mean gain on the edit's own probes. `max_drop`: the mean change on the replay probes
     may be this far below zero. `lost_by`: a known item counts as lost when it falls this far below the
-    best it ever had. `max_lost`: the share of the known items that may be lost. `known_above`: an item
-    is known when its best score lies above this. `confidence`: one-sided, of both limits of the mean.
+    best it ever had. `max_lost`: the share of the known items that may be lost; so few items that chance
+    could have done it are no evidence. `known_above`: an item is known when its best score lies above this.
+    `confidence`: one-sided, of every limit.
     """
 
     min_gain: float = 0.25
@@ -89,6 +90,15 @@ def num_lost(replay: Sequence[Probed], limits: Limits) -> tuple[int, int]:
     return lost, known
 
 
+def share_at_least(count: int, total: int, confidence: float) -> float:
+    """The one-sided lower limit of a share (Wilson 1927)."""
+    z = NormalDist().inv_cdf(confidence)
+    share = count / total
+    centre = share + z * z / (2 * total)
+    spread = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
+    return (centre - spread) / (1 + z * z / total)
+
+
 def judge(probed: Sequence[Probed], limits: Limits, *, final: bool = False) -> Verdict:
     """Accept, roll back, or undecided: more probes are needed.
 
@@ -135,7 +145,7 @@ def judge(probed: Sequence[Probed], limits: Limits, *, final: bool = False) -> V
         return verdict(
             "rollback", f"forgot: the replay set changed by {mean:+.2f} nats per token (at most {high:+.2f})"
         )
-    if known and lost / known > limits.max_lost:
+    if known and share_at_least(lost, known, limits.confidence) > limits.max_lost:
         return verdict("rollback", f"forgot: {lost} of {known} known items fell by more than {limits.lost_by} nat")
     if low >= -limits.max_drop or not replay:
         return verdict("accept", f"learned ({gain:+.2f} nats per token) and kept ({mean:+.2f}, at least {low:+.2f})")

@@ -93,12 +93,12 @@ def test_an_edit_that_forgets_is_rolled_back(home: Home) -> None:
     assert state["outcomes"][0]["reason"].startswith("forgot")
     assert list(learner.registry.root.iterdir()) == []
     assert (learner.stack, home.versions("default")) == (AdapterStack(), [])
-    assert reply(graph, "What is the capital of France?") == "Paris"
+    assert reply(graph, "What is the capital of Japan?") == "Tokyo"
 
 
 def test_an_undecided_verdict_goes_back_to_probing(home: Home) -> None:
     knowledge = {probe.prompt.messages[-1].content: probe.answer for probe in general_probes()}
-    learner = Learner(ScriptedBackend(home.root, knowledge=knowledge, forgets=("capital of France",)), home)
+    learner = Learner(ScriptedBackend(home.root, knowledge=knowledge, forgets=("capital of Japan",)), home)
     graph = create_chat_graph(learner).compile()
     steps = [step for update in graph.stream({"messages": [("user", TOWER)]}, stream_mode="updates") for step in update]
     assert steps == ["respond", "decide", "write", "train", "probe", "judge", "probe", "judge", "accept"]

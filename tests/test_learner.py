@@ -141,7 +141,7 @@ def test_of_two_edits_on_one_stack_the_second_is_refused(learner: Learner) -> No
 
 
 def test_an_undecided_verdict_draws_more_probes(home: Home) -> None:
-    learner = Learner(ScriptedBackend(home.root, knowledge=KNOWLEDGE, forgets=("capital of France",)), home)
+    learner = Learner(ScriptedBackend(home.root, knowledge=KNOWLEDGE, forgets=("capital of Japan",)), home)
     episode = judged(learner, TOWER)
     assert episode.verdict
     assert (episode.verdict.outcome, episode.verdict.num_probes) == ("undecided", 32)
@@ -152,7 +152,7 @@ def test_an_undecided_verdict_draws_more_probes(home: Home) -> None:
 
 def test_with_no_probes_left_the_verdict_is_final(home: Home) -> None:
     config = LearnerConfig(num_probes=32, max_probes=32)
-    backend = ScriptedBackend(home.root, knowledge=KNOWLEDGE, forgets=("capital of France",))
+    backend = ScriptedBackend(home.root, knowledge=KNOWLEDGE, forgets=("capital of Japan",))
     episode = judged(Learner(backend, home, config=config), TOWER)
     assert episode.verdict
     assert (episode.verdict.outcome, episode.verdict.num_probes) == ("accept", 32)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from seal_agent.errors import InputError
-from seal_agent.retention import Limits, judge, mean_with_limits, student_quantile
+from seal_agent.retention import Limits, judge, mean_with_limits, share_at_least, student_quantile
 from seal_agent.types import Probe, Probed, Prompt, Score, Stratum
 
 LIMITS = Limits()
@@ -63,12 +63,18 @@ def test_an_edit_that_forgets_is_rolled_back_however_much_it_brings() -> None:
 
 
 def test_lost_items_are_not_hidden_by_a_good_mean() -> None:
-    changes = [0.6] * 24 + [-1.5] * 8
+    changes = [1.2] * 20 + [-1.5] * 12
     verdict = judge([*learned(), *replay(changes)], LIMITS)
-    assert (verdict.outcome, verdict.num_lost) == ("rollback", 8)
+    assert (verdict.outcome, verdict.num_lost) == ("rollback", 12)
     assert verdict.change > 0
-    assert "8 of 32 known items" in verdict.reason
+    assert "12 of 32 known items" in verdict.reason
     assert judge([*learned(), *replay(changes, UNKNOWN)], LIMITS).num_lost == 0  # what was never known is not lost
+
+
+def test_a_share_among_few_items_is_no_evidence() -> None:
+    verdict = judge([*learned(), *replay([1.0] * 30, UNKNOWN), *replay([1.0, 1.0, -1.5])], LIMITS)
+    assert (verdict.outcome, verdict.num_lost) == ("accept", 1)  # a third of the known, but one of three
+    assert share_at_least(10, 100, 0.95) == pytest.approx(0.0607, abs=5e-4)  # Wilson's interval, by hand
 
 
 @pytest.mark.parametrize(("mean", "final"), [(-0.1, "accept"), (-0.4, "rollback")])
