@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 EMBEDDED = "embedded"
 EMBEDDED_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+HUB_TIMEOUT = 20.0  # seconds
 GGUF_EXPANSION = 4  # a 4-bit file grows by this much as bfloat16, at most
 
 log = logging.getLogger(__name__)
@@ -86,6 +87,7 @@ def load_model(
     elif not path.is_dir():
         if name.startswith((".", "/", "~")):
             raise ModelError(f"there is no model at {name}; give a folder, a GGUF file or a Hugging Face name")
+        _check_hub(name)
         path = Path(name)
     loaded_model, tokenizer = _from_pretrained(str(path), name, dtype, trust_remote_code)
     if chat_template:
@@ -102,6 +104,29 @@ def load_model(
     return LoadedModel(identity, loaded_model, tokenizer, torch_device, dtype)
 
 
+def _check_hub(name: str) -> None:
+    """Raise `ModelError` at once for a name that is neither cached nor on the Hub; transformers would retry."""
+    from huggingface_hub import HfApi, try_to_load_from_cache
+    from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
+
+    try:
+        if isinstance(try_to_load_from_cache(name, "config.json"), str):
+            return
+        HfApi().model_info(name, timeout=HUB_TIMEOUT)
+    except HFValidationError as error:
+        raise ModelError(f"{name!r} is neither a folder, a GGUF file nor a Hugging Face name; check it") from error
+    except GatedRepoError as error:
+        raise ModelError(f"model {name} is gated; accept its licence on huggingface.co and set HF_TOKEN") from error
+    except RepositoryNotFoundError as error:
+        raise ModelError(f"Hugging Face has no model {name!r}; check the name, or use --model {EMBEDDED}") from error
+    except Exception as error:  # the Hub's transport, and with it the errors, changes with its version
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+        raise ModelError(
+            f"model {name!r} is not on this machine and Hugging Face cannot be reached ({reason}); "
+            f"check the network, give a folder, or use --model {EMBEDDED}"
+        ) from error
+
+
 def _from_pretrained(
     path: str, name: str, dtype: torch.dtype, trust_remote_code: bool
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -115,10 +140,9 @@ def _from_pretrained(
             path, dtype=dtype, attn_implementation="sdpa", trust_remote_code=trust_remote_code
         )
     except (OSError, ValueError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         raise ModelError(
-            f"cannot load model {name!r}: {reason[:160]}; check the name or folder, and the network "
-            f"if it is a Hugging Face name, or use --model {EMBEDDED}"
+            f"cannot load model {name!r}: {reason[:160]}; check the folder or the download, or use --model {EMBEDDED}"
         ) from error
     return model, cast("PreTrainedTokenizerBase", tokenizer)
 

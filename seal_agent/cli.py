@@ -42,6 +42,7 @@ LOADING = "loading the model (first time: converting, about half a minute)"
 STOPPED = "stopped; nothing half-learned is served"
 QUIET = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_VERBOSITY": "error",
     "TRANSFORMERS_VERBOSITY": "error",
     "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
     "TOKENIZERS_PARALLELISM": "false",

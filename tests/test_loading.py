@@ -31,3 +31,16 @@ def test_a_damaged_gguf_is_refused_and_leaves_no_cache(tmp_path: Path, data: byt
     with pytest.raises(ModelError, match=message):
         load_model(str(model), tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("no model", "neither a folder, a GGUF file nor a Hugging Face name"),
+        ("seal-agent-tests/no-such-model", "Hugging Face"),  # without a network: cannot be reached
+    ],
+)
+def test_a_name_the_hub_does_not_know_is_refused_at_once(tmp_path: Path, name: str, words: str) -> None:
+    with pytest.raises(ModelError, match=words):
+        load_model(name, tmp_path / "cache")
+    assert list(tmp_path.iterdir()) == []
