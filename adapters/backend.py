@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from seal_agent.types import AdapterRef, AdapterStack, Progress, Prompt, Score, SelfEdit
+from seal_agent.types import AdapterRef, AdapterStack, Grammar, Progress, Prompt, Score, SelfEdit
 
 
 def silent(what: str, done: int, total: int) -> None:
@@ -42,12 +42,15 @@ class Backend(Protocol):
         num_samples: int = 1,
         temperature: float = 0.0,
         stop: Sequence[str] = (),
+        grammars: Sequence[Grammar] = (),
         seed: int = 0,
         progress: Progress = silent,
     ) -> list[list[str]]:
         """`num_samples` continuations of every prompt, cut before the first `stop` text.
 
-        Temperature 0 is greedy and takes one sample; otherwise the seed decides the draw.
+        With `grammars`, one for each prompt, every continuation fits its grammar or breaks off where
+        `max_new_tokens` ends it; raises `InputError` for a grammar that cannot be used. Temperature 0 is
+        greedy and takes one sample; otherwise the seed decides the draw.
         """
 
     def score(self, prompts: Sequence[Prompt], answers: Sequence[str], *, progress: Progress = silent) -> list[Score]:

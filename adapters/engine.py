@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from peft.tuners.lora import LoraLayer
 from peft.utils import get_peft_model_state_dict
 from safetensors.torch import save_file
 
+from seal_agent.adapters.constrained import grammar_tokenizer
 from seal_agent.adapters.loading import LoadedModel
 from seal_agent.adapters.packing import TokenRow
 from seal_agent.adapters.training import TrainingRun, train
@@ -39,6 +41,11 @@ class Engine:
     def model(self) -> Any:
         """The module to call, with whatever stack was activated last."""
         return self.loaded.model
+
+    @cached_property
+    def grammar_tokenizer(self) -> Any:
+        """The tokenizer as grammars see it."""
+        return grammar_tokenizer(self.loaded.tokenizer, self.loaded.model.config.vocab_size)
 
     def activate(self, stack: AdapterStack) -> None:
         """Make `stack` the one the model answers with; the empty stack is the bare base model."""

@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import DynamicCache, StoppingCriteria, StoppingCriteriaList
+from transformers import DynamicCache, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
 from seal_agent.adapters.backend import silent
+from seal_agent.adapters.constrained import GrammarProcessor
 from seal_agent.adapters.engine import Engine
 from seal_agent.adapters.loading import EMBEDDED, load_model
 from seal_agent.adapters.packing import TokenRow, pack, shared_prefix, split
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.errors import EditFault, InputError
-from seal_agent.types import AdapterRef, AdapterStack, Progress, Prompt, Score, SelfEdit, to_json
+from seal_agent.types import AdapterRef, AdapterStack, Grammar, Progress, Prompt, Score, SelfEdit, to_json
 
 MAX_PACK_TOKENS = 768  # the mask is T×T; beyond this attention costs more than the padding it saves
 MAX_GENERATE_BATCH = 64
@@ -107,11 +108,15 @@ class TransformersBackend:
         num_samples: int = 1,
         temperature: float = 0.0,
         stop: Sequence[str] = (),
+        grammars: Sequence[Grammar] = (),
         seed: int = 0,
         progress: Progress = silent,
     ) -> list[list[str]]:
         """`num_samples` continuations of every prompt, cut before the first `stop` text."""
+        if grammars and len(grammars) != len(prompts):
+            raise InputError(f"{len(grammars)} grammars for {len(prompts)} prompts; give one for each, or none")
         rows = [self._tokens(p) for p in prompts for _ in range(num_samples)]
+        held = [grammar for grammar in grammars for _ in range(num_samples)]
         texts: list[str] = []
         sampling: dict[str, Any] = {"do_sample": False}
         if temperature > 0:
@@ -119,14 +124,22 @@ class TransformersBackend:
         with self._active() as model, torch.inference_mode(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             for start in range(0, len(rows), MAX_GENERATE_BATCH):
-                batch = rows[start : start + MAX_GENERATE_BATCH]
-                texts += self._generate_batch(model, batch, max_new_tokens, tuple(stop), sampling)
+                end = start + MAX_GENERATE_BATCH
+                texts += self._generate_batch(
+                    model, rows[start:end], max_new_tokens, tuple(stop), held[start:end], sampling
+                )
                 progress("generating", len(texts), len(rows))
         cut = [_cut(text, stop) for text in texts]
         return [cut[i : i + num_samples] for i in range(0, len(cut), num_samples)]
 
     def _generate_batch(
-        self, model: Any, rows: list[list[int]], max_new_tokens: int, stop: tuple[str, ...], sampling: dict[str, Any]
+        self,
+        model: Any,
+        rows: list[list[int]],
+        max_new_tokens: int,
+        stop: tuple[str, ...],
+        grammars: list[Grammar],
+        sampling: dict[str, Any],
     ) -> list[str]:
         shared = min(shared_prefix(rows), min(map(len, rows)) - 1)
         shared = shared if shared >= MIN_SHARED_PREFIX and len(rows) > 1 else 0
@@ -151,11 +164,17 @@ class TransformersBackend:
             max_new_tokens=max_new_tokens,
             pad_token_id=self._tokenizer.pad_token_id,
             stopping_criteria=StoppingCriteriaList([_StopTexts(self._tokenizer, stop, length)] if stop else []),
+            logits_processor=self._processors(grammars, length),
             **cache,
             **sampling,
         )
         decoded: list[str] = self._tokenizer.batch_decode(out[:, length:], skip_special_tokens=True)
         return decoded
+
+    def _processors(self, grammars: list[Grammar], prompt_length: int) -> LogitsProcessorList:
+        if not grammars:
+            return LogitsProcessorList()
+        return LogitsProcessorList([GrammarProcessor(self._engine.grammar_tokenizer, grammars, prompt_length)])
 
     def score(self, prompts: Sequence[Prompt], answers: Sequence[str], *, progress: Progress = silent) -> list[Score]:
         """Teacher-forced log-probability of `answers[i]` after `prompts[i]`."""

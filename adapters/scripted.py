@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from seal_agent.adapters.backend import silent
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.errors import AdapterError, EditFault, InputError
-from seal_agent.types import AdapterRef, AdapterStack, Progress, Prompt, Score, SelfEdit, to_json
+from seal_agent.types import AdapterRef, AdapterStack, Grammar, Progress, Prompt, Score, SelfEdit, to_json
 
 LIKELY, UNLIKELY = -0.1, -4.0  # nats per token
 DIMENSIONS = 64
@@ -93,10 +93,16 @@ class ScriptedBackend:
         num_samples: int = 1,
         temperature: float = 0.0,
         stop: Sequence[str] = (),
+        grammars: Sequence[Grammar] = (),
         seed: int = 0,
         progress: Progress = silent,
     ) -> list[list[str]]:
-        """The scripted or remembered reply; every sample is the same, cut to `max_new_tokens` words."""
+        """The scripted or remembered reply; every sample is the same, cut to `max_new_tokens` words.
+
+        Grammars are not enforced: a literal mind is held to what the script says.
+        """
+        if grammars and len(grammars) != len(prompts):
+            raise InputError(f"{len(grammars)} grammars for {len(prompts)} prompts; give one for each, or none")
         replies = []
         for prompt in prompts:
             text = self._reply(prompt)

@@ -171,7 +171,6 @@ class ReplayStore:
             return []
         import faiss
 
-        faiss.omp_set_num_threads(1)  # beside torch's own threads
         vectors = np.stack([item.vector for item in items])
         index: Any = faiss.IndexIDMap2(faiss.IndexFlatIP(vectors.shape[1]))
         index.add_with_ids(vectors, np.arange(len(items), dtype=np.int64))

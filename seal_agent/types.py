@@ -7,6 +7,7 @@ in and out of dictionaries.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -57,6 +58,21 @@ class Prompt:
     def is_chat(self) -> bool:
         """Whether the chat template applies."""
         return bool(self.messages)
+
+
+@dataclass(frozen=True)
+class Grammar:
+    """What a continuation must look like, in llguidance's dialect of Lark.
+
+    Source: https://github.com/guidance-ai/llguidance/blob/main/docs/syntax.md
+    """
+
+    lark: str
+
+    @staticmethod
+    def json(schema: Mapping[str, Any]) -> Grammar:
+        """JSON that fits a JSON schema, on one line."""
+        return Grammar(f"start: %json {json.dumps({**schema, 'x-guidance': {'whitespace_flexible': False}})}\n")
 
 
 @dataclass(frozen=True)

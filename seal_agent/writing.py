@@ -18,7 +18,7 @@ from seal_agent.adapters.backend import Backend, silent
 from seal_agent.decision import rank
 from seal_agent.passages import resolve_pronoun, split_sentences
 from seal_agent.selfedit import EPOCHS, Pair, format_self_edit, parse_self_edit
-from seal_agent.types import Progress, Prompt, SelfEdit
+from seal_agent.types import Grammar, Progress, Prompt, SelfEdit
 
 STARTERS = (
     "Who", "When", "Where", "What is the name of", "What", "Which", "How many", "What colour", "In what year", "Whose",
@@ -103,7 +103,7 @@ def write_draft(
             prompts,
             max_new_tokens=MAX_PAIR_TOKENS,
             temperature=temperature,
-            stop=("\nQuestion", "\n\n"),
+            grammars=[pair_grammar(sentence) for sentence, _ in asked],
             seed=seed,
             progress=_shifted(progress, "asking", round_number * len(prompts), len(TEMPERATURES) * len(prompts)),
         )
@@ -114,6 +114,14 @@ def write_draft(
     pairs = _confident(backend, list(candidates), topic, progress)
     epochs = _choose_epochs(backend, topic, len(pairs))
     return Draft(format_self_edit(epochs, pairs), len(TEMPERATURES) * len(asked) - len(pairs))
+
+
+def pair_grammar(sentence: str) -> Grammar:
+    """The rest of a question, and an answer made of consecutive words of `sentence`."""
+    substring = json.dumps({"substring_words": sentence})
+    return Grammar(
+        f'start: question "?\\nAnswer: " answer "\\n"\nquestion: /[^\\n?]{{2,90}}/\nanswer: %regex {substring}\n'
+    )
 
 
 def grounded_pair(text: str, sentence: str) -> Pair | None:

@@ -15,7 +15,17 @@ ALLOWED = {
     "replay": {"numpy", "pydantic", "platformdirs", "faiss"},
     "cli": {"numpy", "pydantic", "platformdirs", "typer", "rich"},
     "graphs": {"langgraph", "langchain_core"},
-    "adapters": {"torch", "transformers", "peft", "safetensors", "gguf", "httpx", "huggingface_hub", "numpy"},
+    "adapters": {
+        "torch",
+        "transformers",
+        "peft",
+        "safetensors",
+        "gguf",
+        "httpx",
+        "huggingface_hub",
+        "llguidance",
+        "numpy",
+    },
 }
 HEAVY = ("torch", "transformers", "peft", "langgraph", "langchain_core", "vllm", "faiss")
 

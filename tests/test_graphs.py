@@ -1,6 +1,8 @@
 """The graphs over the scripted backend, with the checkpointer in strict mode (see conftest)."""
 
 import asyncio
+import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -198,3 +200,13 @@ def test_a_system_message_is_no_reason_to_learn(chat: Any, learner: Learner) -> 
 def test_an_empty_document_is_refused(learner: Learner, given: dict[str, str]) -> None:
     with pytest.raises(InputError, match="document is empty"):
         create_ingest_graph(learner).compile().invoke({"title": "x", **given})
+
+
+def test_langgraph_json_names_builders_that_build(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SEAL_MODEL", "scripted")
+    monkeypatch.setenv("SEAL_HOME", str(tmp_path))
+    root = Path(__file__).resolve().parent.parent
+    for target in json.loads((root / "langgraph.json").read_text())["graphs"].values():
+        file, name = target.split(":")
+        build = getattr(import_module(f"seal_agent.{Path(file).with_suffix('').as_posix().replace('/', '.')}"), name)
+        assert "decide" in build().compile().get_graph().nodes

@@ -147,7 +147,7 @@ def test_an_undecided_verdict_draws_more_probes(home: Home) -> None:
     assert (episode.verdict.outcome, episode.verdict.num_probes) == ("undecided", 32)
     episode = learner.judge(learner.probe(episode))
     assert episode.verdict
-    assert (episode.verdict.outcome, episode.verdict.num_probes, episode.verdict.num_lost) == ("accept", 64, 1)
+    assert (episode.verdict.outcome, episode.verdict.num_probes, episode.verdict.num_lost) == ("accept", 60, 1)
 
 
 def test_with_no_probes_left_the_verdict_is_final(home: Home) -> None:

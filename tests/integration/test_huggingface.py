@@ -1,5 +1,6 @@
 """The real backend on the embedded model: the contract every backend keeps, and what only real weights show."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ from seal_agent.adapters.engine import Engine
 from seal_agent.adapters.huggingface import TransformersBackend
 from seal_agent.adapters.loading import EMBEDDED, LoadedModel, load_model
 from seal_agent.adapters.packing import pack
-from seal_agent.types import AdapterStack, Prompt
+from seal_agent.errors import InputError
+from seal_agent.types import AdapterStack, Grammar, Prompt
+from seal_agent.writing import pair_grammar
 
 pytestmark = pytest.mark.integration
 
@@ -45,9 +48,10 @@ def test_a_shared_prefix_does_not_change_what_is_generated(real_backend: Transfo
 
 def test_generation_ends_at_the_stop_text(real_backend: TransformersBackend) -> None:
     prompt = Prompt.raw("Fruit: apple\nColour: red\n\nFruit: banana\nColour: yellow\n\nFruit: lime\nColour:")
-    (text,) = real_backend.generate([prompt], max_new_tokens=20, stop=("\n",))[0]
-    assert "green" in text
-    assert "\n" not in text
+    (whole,) = real_backend.generate([prompt], max_new_tokens=12)[0]
+    (cut,) = real_backend.generate([prompt], max_new_tokens=12, stop=("\n",))[0]
+    assert "\n" in whole
+    assert cut == whole.split("\n")[0]
 
 
 def test_neighbours_in_meaning_are_neighbours_in_the_embedding(real_backend: TransformersBackend) -> None:
@@ -77,3 +81,27 @@ def test_half_the_weight_lies_between_none_and_all(real_backend: TransformersBac
         return sum(score.logprob for score in view.score(prompts, answers))
 
     assert total(0.0) < total(0.5) < total(1.0)
+
+
+def test_a_grammar_holds_every_sample_to_its_form(real_backend: TransformersBackend) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"epochs": {"type": "integer", "enum": [4, 8]}, "tool": {"type": "string", "enum": ["a", "b"]}},
+        "required": ["epochs", "tool"],
+        "additionalProperties": False,
+    }
+    sentence = "The dome is painted green in memory of Odrine."
+    grammars = [Grammar.json(schema), pair_grammar(sentence)]
+    prompts = [Prompt.raw("Settings as JSON: "), Prompt.raw(f"Text: {sentence}\nQuestion: What colour")]
+    settings, pairs = real_backend.generate(
+        prompts, grammars=grammars, max_new_tokens=60, num_samples=2, temperature=1.0, seed=1
+    )
+    for text in settings:
+        assert json.loads(text)["epochs"] in {4, 8}
+    for text in pairs:
+        assert text.split("\nAnswer: ")[1].strip() in sentence
+
+
+def test_a_grammar_that_cannot_be_used_is_an_error(real_backend: TransformersBackend) -> None:
+    with pytest.raises(InputError, match="the grammar cannot be used"):
+        real_backend.generate([Prompt.raw("x")], grammars=[Grammar("start: nothing")])
