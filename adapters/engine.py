@@ -23,7 +23,7 @@ from seal_agent.adapters.loading import LoadedModel
 from seal_agent.adapters.packing import TokenRow
 from seal_agent.adapters.training import TrainingRun, train
 from seal_agent.errors import AdapterError
-from seal_agent.types import AdapterStack, Directives, Progress
+from seal_agent.types import AdapterRef, AdapterStack, Directives, Progress
 
 CANDIDATE = "edit__candidate__"  # as long as every other name: PEFT matches names by substring in places
 
@@ -47,6 +47,10 @@ class Engine:
         """The tokenizer as grammars see it."""
         return grammar_tokenizer(self.loaded.tokenizer, self.loaded.model.config.vocab_size)
 
+    def is_loaded(self, ref: AdapterRef) -> bool:
+        """Whether the adapter's weights are in memory already."""
+        return _name(ref.id) in self._names
+
     def activate(self, stack: AdapterStack) -> None:
         """Make `stack` the one the model answers with; the empty stack is the bare base model."""
         for layer in stack.layers:
@@ -58,14 +62,10 @@ class Engine:
             self._load(_name(layer.ref.id), layer.ref.path)
         if self._peft is None:
             return
-        if not stack.layers:
+        if stack.layers:
+            self._apply(stack)
+        else:
             self._peft.base_model.disable_adapter_layers()
-            return
-        self._peft.base_model.enable_adapter_layers()
-        self._set_active([_name(adapter_id) for adapter_id in stack.ids])
-        for layer in stack.layers:
-            for module in self._lora_layers():
-                module.set_scale(_name(layer.ref.id), layer.weight)
 
     def train(
         self,
@@ -83,11 +83,7 @@ class Engine:
             torch.manual_seed(seed)
             self._add_candidate(directives)
             try:
-                self._peft_model.base_model.enable_adapter_layers()
-                self._set_active([*(_name(adapter_id) for adapter_id in stack.ids), CANDIDATE])
-                for layer in stack.layers:
-                    for module in self._lora_layers():
-                        module.set_scale(_name(layer.ref.id), layer.weight)
+                self._apply(stack, CANDIDATE)
                 for name, parameter in self._peft_model.named_parameters():
                     parameter.requires_grad_(f".{CANDIDATE}." in name)
                 run = train(
@@ -112,6 +108,14 @@ class Engine:
 
     def _lora_layers(self) -> list[LoraLayer]:
         return [module for module in self.model.modules() if isinstance(module, LoraLayer)]
+
+    def _apply(self, stack: AdapterStack, *on_top: str) -> None:
+        """Switch on the adapters of `stack`, each with its weight, and those named `on_top`."""
+        self._peft_model.base_model.enable_adapter_layers()
+        self._set_active([*(_name(adapter_id) for adapter_id in stack.ids), *on_top])
+        for module in self._lora_layers():
+            for layer in stack.layers:
+                module.set_scale(_name(layer.ref.id), layer.weight)
 
     def _set_active(self, names: list[str]) -> None:
         # PeftModel.set_adapter refuses lists; without inference_mode every listed adapter would become trainable.

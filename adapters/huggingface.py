@@ -70,8 +70,11 @@ class TransformersBackend:
         return self._registry
 
     def with_stack(self, stack: AdapterStack) -> TransformersBackend:
-        """A view on the same weights that answers with `stack`."""
+        """A view on the same weights that answers with `stack`; its adapters are checked when they are first loaded."""
         with self._engine.lock:
+            for layer in stack.layers:
+                if not self._engine.is_loaded(layer.ref):
+                    self._registry.verify(layer.ref)
             self._engine.activate(stack)
         return TransformersBackend(self._engine, self._registry, stack)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from seal_agent.adapters.backend import Backend
 from seal_agent.errors import InputError
 from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig
@@ -34,11 +35,15 @@ def open_learner(
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"cannot read the chat template {chat_template}: {error}; give a Jinja file") from error
     opened = Home(Path(home) if home is not None else None)
+    return Learner(open_backend(opened, model, device=device, chat_template=template), opened, namespace, config)
+
+
+def open_backend(home: Home, model: str = EMBEDDED, *, device: str = "auto", chat_template: str = "") -> Backend:
+    """The model alone, without anything learned; `chat_template` is Jinja text."""
     if model == SCRIPTED:
         from seal_agent.adapters.scripted import ScriptedBackend
 
-        return Learner(ScriptedBackend(opened.root), opened, namespace, config)
+        return ScriptedBackend(home.root)
     from seal_agent.adapters.huggingface import TransformersBackend
 
-    backend = TransformersBackend.load(opened.root, model, device=device, chat_template=template)
-    return Learner(backend, opened, namespace, config)
+    return TransformersBackend.load(home.root, model, device=device, chat_template=chat_template)

@@ -49,6 +49,10 @@ class Display:
         self.clear()
         self._draw("step", what, 0, None)
 
+    def progress(self, what: str, done: int, total: int) -> None:
+        """Show that `what` has come so far."""
+        self._draw("step", what, done, total)
+
     def step(self, event: Mapping[str, Any], document: str = "") -> None:
         """Show one step event."""
         of_many = event["num_passages"] > 1

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from seal_agent.adapters.backend import Backend
 from seal_agent.passages import topic_of
@@ -51,20 +52,38 @@ def novelty(backend: Backend, text: str) -> Novelty:
     return Novelty(-score.logprob, score.num_tokens)
 
 
+@dataclass(frozen=True)
+class Evidence:
+    """What a decision rests on: log p(message | decision) for each of `REASONS` in nats, and the novelty."""
+
+    logprobs: tuple[float, ...]
+    novelty: Novelty
+
+    @property
+    def lead(self) -> float:
+        """How far "new facts" lies ahead of the best other decision, in nats; negative if it is behind."""
+        facts = REASONS.index(NEW_FACTS)
+        return self.logprobs[facts] - max(v for i, v in enumerate(self.logprobs) if i != facts)
+
+
+def weigh(backend: Backend, text: str) -> Evidence:
+    """Ask the model how well each decision explains `text`, and how new it is."""
+    message = " ".join(text.split())
+    prompts = [Prompt.raw(f"{PREAMBLE}Decision: {_as_json(reason)}\nMessage:") for reason in REASONS]
+    scores = backend.score(prompts, [" " + message] * len(prompts))
+    return Evidence(tuple(score.logprob for score in scores), novelty(backend, message))
+
+
 def decide(backend: Backend, text: str) -> Decision:
     """The model's decision on one message or passage; `margin` is its lead over the next one in nats.
 
     A text the model finds worth learning but is not surprised by (under `MIN_NOVELTY_NATS` in all) is
     known already and not learned.
     """
-    message = " ".join(text.split())
-    options = [_as_json(reason) for reason in REASONS]
-    prompts = [Prompt.raw(f"{PREAMBLE}Decision: {option}\nMessage:") for option in options]
-    scores = backend.score(prompts, [" " + message] * len(options))
-    index, margin = rank([score.logprob for score in scores])
-    choice = json.loads(options[index])
-    surprise = novelty(backend, message)
-    if choice["learn"] and surprise.nats < MIN_NOVELTY_NATS:
-        return Decision(False, "nothing new", margin, surprise)
+    evidence = weigh(backend, text)
+    index, margin = rank(evidence.logprobs)
+    choice = json.loads(_as_json(REASONS[index]))
+    if choice["learn"] and evidence.novelty.nats < MIN_NOVELTY_NATS:
+        return Decision(False, "nothing new", margin, evidence.novelty)
     topic = topic_of(text) if choice["learn"] else ""
-    return Decision(bool(choice["learn"]), str(choice["reason"]), margin, surprise, topic)
+    return Decision(bool(choice["learn"]), str(choice["reason"]), margin, evidence.novelty, topic)

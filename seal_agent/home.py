@@ -165,6 +165,12 @@ class Home:
         )
         return int(cursor.lastrowid or 0)
 
+    def num_episodes(self, namespace: str) -> int:
+        """How many lines the ledger of `namespace` has."""
+        with self.connect() as db:
+            row = db.execute("SELECT COUNT(*) FROM episodes WHERE namespace = ?", (namespace,)).fetchone()
+        return int(row[0])
+
     def episodes(self, namespace: str, outcomes: Sequence[str] = ()) -> list[Episode]:
         """The ledger of `namespace`, oldest first; only the given outcomes, if any are given."""
         with self.connect() as db:

@@ -82,7 +82,7 @@ class Learner:
         """An open episode about `passage` on top of the stack served now."""
         if not passage.text.strip():
             raise InputError("there is no text to learn from; give at least one sentence")
-        number = len(self.home.episodes(self.namespace))
+        number = self.home.num_episodes(self.namespace)
         return Episode(
             namespace=self.namespace,
             text=passage.text,

@@ -1,0 +1,52 @@
+"""The benchmark of deciding: its labels, its arithmetic, its resuming, over the scripted backend."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.bench_decide import Measured, Turn, measure, report, turns
+from seal_agent.errors import StorageError
+
+
+def test_the_labelled_turns_are_enough_and_balanced_over_the_halves() -> None:
+    labelled = turns()
+    assert len({turn.text for turn in labelled}) == len(labelled) >= 200
+    halves = Counter((turn.kind, turn.split) for turn in labelled)
+    assert all(abs(halves[kind, "choose"] - halves[kind, "report"]) <= 1 for kind, _ in halves)
+    assert len({turn.learn for turn in labelled if turn.kind == "document"}) == 1
+
+
+def test_a_run_that_was_stopped_goes_on_where_it_was(backend: ScriptedBackend, tmp_path: Path) -> None:
+    labelled, out = turns()[:6], tmp_path / "scores.jsonl"
+    first = measure(backend, labelled[:3], out)
+    out.write_text(out.read_text()[:-9])  # cut off in the middle of its last line
+    whole = measure(backend, labelled, out)
+    assert whole[:2] == first[:2]
+    assert [json.loads(line)["id"] for line in out.read_text().splitlines() if line.endswith("}")] == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_file_that_holds_something_else_is_refused(backend: ScriptedBackend, tmp_path: Path) -> None:
+    (tmp_path / "scores.jsonl").write_text('{"other": 1}\n')
+    with pytest.raises(StorageError, match="delete the file to begin again"):
+        measure(backend, turns()[:2], tmp_path / "scores.jsonl")
+
+
+def test_thresholds_are_chosen_on_one_half_and_reported_on_the_other() -> None:
+    labelled = [
+        Turn(i, "fact" if i % 2 else "joke", bool(i % 2), "choose" if i < 20 else "report", "") for i in range(40)
+    ]
+    # Novelty tells facts from jokes perfectly on the chosen half, and with two mistakes on the reported one.
+    nats = [(100.0 if turn.learn else 10.0) for turn in labelled]
+    nats[21], nats[22] = 5.0, 200.0
+    measured = [Measured(t.id, 1.0 if t.learn else -1.0, n, 5, 1.0) for t, n in zip(labelled, nats, strict=True)]
+    arms = {result.arm: result for result in report(labelled, measured)}
+    assert (arms["never"].precision, arms["never"].recall) == (0.0, 0.0)
+    assert (arms["always"].precision, arms["always"].recall) == (0.5, 1.0)
+    assert (arms["novelty only"].precision, arms["novelty only"].recall) == (0.9, 0.9)
+    assert arms["novelty only"].wrong_by_kind == {"joke": "1/10", "fact": "1/10"}
+    assert arms["model only"].recall == 1.0
+    assert arms["model only"].recall_low < 0.9  # ten hits of ten do not prove nine in ten
+    assert arms["both (default)"].num_turns == 20
