@@ -96,7 +96,7 @@ def share_at_least(count: int, total: int, confidence: float) -> float:
     share = count / total
     centre = share + z * z / (2 * total)
     spread = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
-    return (centre - spread) / (1 + z * z / total)
+    return max((centre - spread) / (1 + z * z / total), 0.0)
 
 
 def judge(probed: Sequence[Probed], limits: Limits, *, final: bool = False) -> Verdict:
