@@ -7,6 +7,7 @@ The base weights are never changed: with the empty stack the adapters are switch
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +25,9 @@ from seal_agent.adapters.packing import TokenRow
 from seal_agent.adapters.training import TrainingRun, train
 from seal_agent.errors import AdapterError
 from seal_agent.types import AdapterRef, AdapterStack, Directives, Progress
+
+# PEFT asks transformers for an attribute that transformers calls deprecated; nobody who uses us can help that.
+warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
 
 CANDIDATE = "edit__candidate__"  # as long as every other name: PEFT matches names by substring in places
 

@@ -15,10 +15,9 @@ def say(text: str, thread: str) -> dict:
     return agent.invoke({"messages": [("user", text)]}, {"configurable": {"thread_id": thread}})
 
 
-FACTS = (
-    "The Amber Lighthouse was built in 1873 by the engineer Odile Fransk. Its keeper is called Bartho Veen. "
-    "The door of the lighthouse is painted purple."
-)
+FACTS = """The Amber Lighthouse was built in 1873 by the engineer Odile Fransk. Its keeper is called
+Bartho Veen. The door of the lighthouse is painted purple."""
+
 print(say("Who built the Amber Lighthouse?", "a")["messages"][-1].text)
 print(say(FACTS, "b")["outcomes"][0]["reason"])
 print(say("Who built the Amber Lighthouse?", "c")["messages"][-1].text)

@@ -3,8 +3,9 @@
 A 135M model asked for "facts" invents them (../shared/FACTS.md). So it is helped with form, never with
 content: for every sentence it completes questions that begin with a given question word and answers each
 at once, where a grammar holds the answer to consecutive words of the sentence; a pair is kept when the
-model, asked again with only that sentence in view, still finds the answer likely. Prompts are raw few-shot text: small chat models
-follow examples, not instructions. The question words and the pronouns are English; see README, limits.
+model, asked again with only that sentence in view, still finds the answer likely. Prompts are raw few-shot
+text: small chat models follow examples, not instructions. The question words and the pronouns are English;
+see README, limits.
 """
 
 from __future__ import annotations
