@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from seal_agent.adapters.backend import Backend
+from seal_agent.adapters.loading import EMBEDDED
 from seal_agent.errors import InputError
 from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig
 
-EMBEDDED = "embedded"
 SCRIPTED = "scripted"
 """Not a model: the deterministic stand-in for tests of what you build (`seal_agent.adapters.scripted`)."""
 

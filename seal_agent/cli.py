@@ -19,6 +19,7 @@ import typer
 from typer.exceptions import TyperException
 
 from seal_agent import __version__, cli_adapters, cli_bench
+from seal_agent.adapters.loading import EMBEDDED
 from seal_agent.cli_chat import converse, messages_in
 from seal_agent.cli_options import (
     AsJson,
@@ -37,7 +38,6 @@ from seal_agent.errors import InputError, SealError
 if TYPE_CHECKING:
     from seal_agent.learner import Learner
 
-EMBEDDED = "embedded"
 LOADING = "loading the model (first time: converting, about half a minute)"
 STOPPED = "stopped; nothing half-learned is served"
 QUIET = {

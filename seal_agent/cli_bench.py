@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from seal_agent.adapters.loading import EMBEDDED
 from seal_agent.cli_options import AsJson, Device, HomeFolder, Model, write_json, write_table
 from seal_agent.cli_progress import Display
 
@@ -24,7 +25,7 @@ def decide(
     out: Annotated[
         Path | None, typer.Option("--out", help="Where the scores go; the run is resumed from there.")
     ] = None,
-    model: Model = "embedded",
+    model: Model = EMBEDDED,
     home: HomeFolder = None,
     device: Device = "auto",
     as_json: AsJson = False,

@@ -17,6 +17,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from seal_agent.adapters.loading import EMBEDDED
 from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.types import Message
@@ -62,7 +63,7 @@ class DemoResult:
 
 
 def run_demo(
-    *, seed: int = 0, model: str = "embedded", home: Path | None = None, device: str = "auto", on_event: OnEvent
+    *, seed: int = 0, model: str = EMBEDDED, home: Path | None = None, device: str = "auto", on_event: OnEvent
 ) -> DemoResult:
     """Run the demo on `model`; about three minutes on two cores with the embedded one."""
     from seal_agent.adapters.huggingface import TransformersBackend

@@ -17,9 +17,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
+from seal_agent.adapters.loading import EMBEDDED
 from seal_agent.adapters.registry import MIN_FREE_BYTES, AdapterRegistry
 from seal_agent.adapters.storage import HINT, writable
-from seal_agent.agent import EMBEDDED
 from seal_agent.errors import AdapterError, ModelError, SealError
 from seal_agent.home import SCHEMA_VERSION, Home
 
