@@ -74,16 +74,20 @@ def weigh(backend: Backend, text: str) -> Evidence:
     return Evidence(tuple(score.logprob for score in scores), novelty(backend, message))
 
 
+def is_worth_learning(lead: float, nats: float) -> bool:
+    """The rule of the decision: "new facts" leads, and the text holds at least `MIN_NOVELTY_NATS` of news."""
+    return lead > 0 and nats >= MIN_NOVELTY_NATS
+
+
 def decide(backend: Backend, text: str) -> Decision:
     """The model's decision on one message or passage; `margin` is its lead over the next one in nats.
 
-    A text the model finds worth learning but is not surprised by (under `MIN_NOVELTY_NATS` in all) is
-    known already and not learned.
+    A text the model finds worth learning but is not surprised by is known already and not learned.
     """
     evidence = weigh(backend, text)
     index, margin = rank(evidence.logprobs)
-    choice = json.loads(_as_json(REASONS[index]))
-    if choice["learn"] and evidence.novelty.nats < MIN_NOVELTY_NATS:
-        return Decision(False, "nothing new", margin, evidence.novelty)
-    topic = topic_of(text) if choice["learn"] else ""
-    return Decision(bool(choice["learn"]), str(choice["reason"]), margin, evidence.novelty, topic)
+    learn = is_worth_learning(evidence.lead, evidence.novelty.nats)
+    reason = REASONS[index]
+    if reason == NEW_FACTS and not learn:
+        reason = "nothing new"
+    return Decision(learn, reason, margin, evidence.novelty, topic_of(text) if learn else "")
