@@ -12,11 +12,24 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from seal_agent.errors import EditFault, InputError
 from seal_agent.types import AdapterRef, AdapterStack, Grammar, Progress, Prompt, Score, SelfEdit
 
 
 def silent(what: str, done: int, total: int) -> None:
     """The progress callback that says nothing."""
+
+
+def check_grammars(prompts: Sequence[Prompt], grammars: Sequence[Grammar]) -> None:
+    """Raise `InputError` unless there is one grammar for each prompt, or none."""
+    if grammars and len(grammars) != len(prompts):
+        raise InputError(f"{len(grammars)} grammars for {len(prompts)} prompts; give one for each, or none")
+
+
+def check_rows(edit: SelfEdit) -> None:
+    """Raise `EditFault` for an edit that has nothing to train on."""
+    if not edit.rows:
+        raise EditFault("the self-edit has no training rows; write at least one")
 
 
 @runtime_checkable

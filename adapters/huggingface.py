@@ -12,13 +12,13 @@ import torch
 from numpy.typing import NDArray
 from transformers import DynamicCache, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
-from seal_agent.adapters.backend import silent
+from seal_agent.adapters.backend import check_grammars, check_rows, silent
 from seal_agent.adapters.constrained import GrammarProcessor
 from seal_agent.adapters.engine import Engine
 from seal_agent.adapters.loading import EMBEDDED, load_model
 from seal_agent.adapters.packing import TokenRow, pack, shared_prefix, split
 from seal_agent.adapters.registry import AdapterRegistry
-from seal_agent.errors import EditFault, InputError
+from seal_agent.errors import InputError
 from seal_agent.types import AdapterRef, AdapterStack, Grammar, Progress, Prompt, Score, SelfEdit, to_json
 
 MAX_PACK_TOKENS = 768  # the mask is T×T; beyond this attention costs more than the padding it saves
@@ -116,8 +116,7 @@ class TransformersBackend:
         progress: Progress = silent,
     ) -> list[list[str]]:
         """`num_samples` continuations of every prompt, cut before the first `stop` text."""
-        if grammars and len(grammars) != len(prompts):
-            raise InputError(f"{len(grammars)} grammars for {len(prompts)} prompts; give one for each, or none")
+        check_grammars(prompts, grammars)
         rows = [self._tokens(p) for p in prompts for _ in range(num_samples)]
         held = [grammar for grammar in grammars for _ in range(num_samples)]
         texts: list[str] = []
@@ -230,8 +229,7 @@ class TransformersBackend:
 
     def train(self, edit: SelfEdit, *, seed: int = 0, progress: Progress = silent) -> AdapterRef:
         """Train a new adapter on top of this view's frozen stack and store it."""
-        if not edit.rows:
-            raise EditFault("the self-edit has no training rows; write at least one")
+        check_rows(edit)
         eos = self._tokenizer.eos_token_id
         rows: list[TokenRow] = [
             (self._tokens(row.prompt), [*self._answer_tokens(row.answer), *([eos] if row.prompt.is_chat else [])])

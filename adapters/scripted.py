@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from seal_agent.adapters.backend import silent
+from seal_agent.adapters.backend import check_grammars, check_rows, silent
 from seal_agent.adapters.registry import AdapterRegistry
-from seal_agent.errors import AdapterError, EditFault, InputError
+from seal_agent.errors import AdapterError, InputError
 from seal_agent.types import AdapterRef, AdapterStack, Grammar, Progress, Prompt, Score, SelfEdit, to_json
 
 LIKELY, UNLIKELY = -0.1, -4.0  # nats per token
@@ -101,8 +101,7 @@ class ScriptedBackend:
 
         Grammars are not enforced: a literal mind is held to what the script says.
         """
-        if grammars and len(grammars) != len(prompts):
-            raise InputError(f"{len(grammars)} grammars for {len(prompts)} prompts; give one for each, or none")
+        check_grammars(prompts, grammars)
         replies = []
         for prompt in prompts:
             text = self._reply(prompt)
@@ -136,8 +135,7 @@ class ScriptedBackend:
 
     def train(self, edit: SelfEdit, *, seed: int = 0, progress: Progress = silent) -> AdapterRef:
         """Remember the rows of `edit` in an adapter folder."""
-        if not edit.rows:
-            raise EditFault("the self-edit has no training rows; write at least one")
+        check_rows(edit)
         known = {_last(row.prompt): row.answer for row in edit.rows}
         # A real model answers questions in other words too; a literal one is told which they are.
         known |= {_last(probe.prompt): probe.answer for probe in edit.probes}

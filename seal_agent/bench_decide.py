@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from seal_agent.adapters.backend import Backend, silent
-from seal_agent.decision import MIN_NOVELTY_NATS, weigh
+from seal_agent.decision import MIN_NOVELTY_NATS, is_worth_learning, weigh
 from seal_agent.errors import StorageError
 from seal_agent.retention import share_at_least
 from seal_agent.types import Progress
@@ -100,11 +100,7 @@ def report(labelled: Sequence[Turn], measured: Sequence[Measured]) -> list[ArmRe
         ("always", "", lambda _m: True),
         ("novelty only", f"at least {nats:.0f} nats", lambda m: m.nats >= nats),
         ("model only", "the likeliest decision", lambda m: m.lead > 0),
-        (
-            "both (default)",
-            f"likeliest, {MIN_NOVELTY_NATS:.0f} nats",
-            lambda m: m.lead > 0 and m.nats >= MIN_NOVELTY_NATS,
-        ),
+        ("both (default)", f"likeliest, {MIN_NOVELTY_NATS:.0f} nats", lambda m: is_worth_learning(m.lead, m.nats)),
         ("both, chosen", f"lead {lead:+.2f}", lambda m: m.lead >= lead and m.nats >= MIN_NOVELTY_NATS),
     ]
     return [_result(name, threshold, shown, says) for name, threshold, says in arms]
