@@ -7,6 +7,7 @@ It loads nothing heavy. Implementations: `transformers.TransformersBackend` (rea
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -30,6 +31,14 @@ def check_rows(edit: SelfEdit) -> None:
     """Raise `EditFault` for an edit that has nothing to train on."""
     if not edit.rows:
         raise EditFault("the self-edit has no training rows; write at least one")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a model makes of a text: a state (d,) of the base model's own, and the surprise of every token in nats."""
+
+    state: NDArray[np.float32]
+    surprise: tuple[float, ...]
 
 
 @runtime_checkable
@@ -72,8 +81,18 @@ class Backend(Protocol):
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors (len(texts), d) of the base model; texts about the same things lie close."""
 
+    def read(self, texts: Sequence[str], earlier: Sequence[str] = ()) -> list[Reading]:
+        """This view's reading of every text, after what `earlier` says came before it.
+
+        The state of a model with d hidden units: the mean of the middle layer over the text, then the last token's
+        of the last layer, (2d,). Raises `InputError` for an empty text.
+        """
+
     def train(self, edit: SelfEdit, *, seed: int = 0, progress: Progress = silent) -> AdapterRef:
         """Train a new adapter on top of this view's frozen stack and store it; the candidate is not served."""
 
     def train_many(self, edits: Sequence[SelfEdit], *, seed: int = 0, progress: Progress = silent) -> list[AdapterRef]:
         """One independent candidate per edit, each on top of this view's stack."""
+
+    def unload(self, ref: AdapterRef) -> None:
+        """Free the memory an adapter takes; a stack that names it loads it again."""

@@ -55,6 +55,13 @@ class Engine:
         """Whether the adapter's weights are in memory already."""
         return _name(ref.id) in self._names
 
+    def unload(self, ref: AdapterRef) -> None:
+        """Take the adapter out of memory, and with it out of whatever stack was active."""
+        if self.is_loaded(ref):
+            self._names.discard(_name(ref.id))
+            self._delete(_name(ref.id))
+            self.activate(AdapterStack())
+
     def activate(self, stack: AdapterStack) -> None:
         """Make `stack` the one the model answers with; the empty stack is the bare base model."""
         for layer in stack.layers:
@@ -145,7 +152,7 @@ class Engine:
         config = LoraConfig(
             r=directives.rank,
             lora_alpha=directives.alpha,
-            target_modules="all-linear",
+            target_modules=directives.layers if directives.layers == "all-linear" else directives.layers.split(","),
             lora_dropout=0.0,  # dropout would also fall on the frozen adapters
             task_type="CAUSAL_LM",
         )
@@ -165,16 +172,19 @@ class Engine:
         config.save_pretrained(str(target))
 
     def _drop_candidate(self, stack: AdapterStack) -> None:
+        self._delete(CANDIDATE)
+        self.activate(stack)
+
+    def _delete(self, name: str) -> None:
         peft = self._peft_model
         if self._names:
             # Deleting an active adapter silently activates another and thaws the survivors.
             self._set_active(sorted(self._names))
-            peft.delete_adapter(CANDIDATE)
+            peft.delete_adapter(name)
         else:
             self.loaded.model = peft.unload()
             self._peft = None
         self.model.requires_grad_(False).eval()
-        self.activate(stack)
 
 
 def _name(adapter_id: str) -> str:

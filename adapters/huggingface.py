@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import DynamicCache, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
-from seal_agent.adapters.backend import check_grammars, check_rows, silent
+from seal_agent.adapters.backend import Reading, check_grammars, check_rows, silent
 from seal_agent.adapters.constrained import GrammarProcessor
 from seal_agent.adapters.engine import Engine
 from seal_agent.adapters.loading import EMBEDDED, load_model
@@ -227,6 +227,24 @@ class TransformersBackend:
         unit: NDArray[np.float32] = (matrix / np.maximum(norms, 1e-12)).astype(np.float32)
         return unit
 
+    def read(self, texts: Sequence[str], earlier: Sequence[str] = ()) -> list[Reading]:
+        """This view's reading of every text, after what `earlier` says came before it."""
+        readings = []
+        before = list(earlier) or [""] * len(texts)
+        with self._active() as model, torch.inference_mode():
+            for text, said in zip(texts, before, strict=True):
+                answer = self._answer_tokens(text)
+                prompt = self._tokens(Prompt.raw(self._tokenizer.bos_token or "\n"))
+                prompt += self._tokenizer(said, add_special_tokens=False).input_ids
+                ids = torch.tensor([prompt + answer], device=self._engine.loaded.device)
+                out = model(input_ids=ids, output_hidden_states=True, use_cache=False)
+                middle, last = out.hidden_states[len(out.hidden_states) // 2 + 1], out.hidden_states[-1]
+                state = torch.cat([middle[0, len(prompt) :].mean(0), last[0, -1]]).float().cpu().numpy()
+                logprobs = torch.log_softmax(out.logits[0, len(prompt) - 1 : -1].float(), -1)
+                chosen = logprobs.gather(1, ids[0, len(prompt) :, None])[:, 0]
+                readings.append(Reading(state, tuple((-chosen).tolist())))
+        return readings
+
     def train(self, edit: SelfEdit, *, seed: int = 0, progress: Progress = silent) -> AdapterRef:
         """Train a new adapter on top of this view's frozen stack and store it."""
         check_rows(edit)
@@ -254,6 +272,11 @@ class TransformersBackend:
     def train_many(self, edits: Sequence[SelfEdit], *, seed: int = 0, progress: Progress = silent) -> list[AdapterRef]:
         """One independent candidate per edit, each on top of this view's stack."""
         return [self.train(edit, seed=seed + number, progress=progress) for number, edit in enumerate(edits)]
+
+    def unload(self, ref: AdapterRef) -> None:
+        """Free the memory an adapter takes; a stack that names it loads it again."""
+        with self._engine.lock:
+            self._engine.unload(ref)
 
 
 class _StopTexts(StoppingCriteria):  # type: ignore[misc]

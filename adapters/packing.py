@@ -35,6 +35,12 @@ class Pack:
         """T, the tokens that are really computed."""
         return int(self.input_ids.shape[1])
 
+    @property
+    def weights(self) -> torch.Tensor:
+        """What each target counts in the mean of the rows' mean losses, (N,); sums to one."""
+        lengths = torch.bincount(self.rows)
+        return 1.0 / (lengths[self.rows] * (lengths > 0).sum())
+
     def inputs(self, dtype: torch.dtype, device: torch.device) -> dict[str, torch.Tensor]:
         """Keyword arguments of a transformers causal model, with logits only where they are needed."""
         mask = torch.zeros(self.visible.shape, dtype=dtype).masked_fill(~self.visible, torch.finfo(dtype).min)

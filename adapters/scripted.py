@@ -16,21 +16,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from seal_agent.adapters.backend import check_grammars, check_rows, silent
+from seal_agent.adapters.backend import Reading, check_grammars, check_rows, silent
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.errors import AdapterError, InputError
+from seal_agent.passages import split_sentences
 from seal_agent.types import AdapterRef, AdapterStack, Grammar, Progress, Prompt, Score, SelfEdit, to_json
 
 LIKELY, UNLIKELY = -0.1, -4.0  # nats per token
 DIMENSIONS = 64
 UNKNOWN = "I do not know."
 GAP = "..."
+KINDS = ("new facts", "small talk", "a question", "a request")
 MEMORY_FILE = "memory.json"
 
 _WORD = re.compile(r"\w+")
 _ASKED = re.compile(r"Text about [^\n]*?: (?P<sentence>[^\n]*)\nQuestion: (?P<starter>[^\n?]+)$")
 _ANSWERED = re.compile(r"Text about [^\n]*?: (?P<sentence>[^\n]*)\nQuestion: (?P<question>[^\n]*)\nAnswer:$")
-_DECIDED = re.compile(r"Decision: (?P<decision>\{[^\n]*\})\nMessage:$")
 
 
 class ScriptedBackend:
@@ -133,6 +134,22 @@ class ScriptedBackend:
         unit: NDArray[np.float32] = (matrix / np.linalg.norm(matrix, axis=1, keepdims=True)).astype(np.float32)
         return unit
 
+    def read(self, texts: Sequence[str], earlier: Sequence[str] = ()) -> list[Reading]:
+        """The state is one-hot over `KINDS`; a sentence that stands in something it knows does not surprise it."""
+        memory, _ = self._memory()
+        readings = []
+        for text in texts:
+            if not text.strip():
+                raise InputError("an empty text cannot be read; give at least one word")
+            message = text.removeprefix("User: ")
+            state = np.array([_kind(message) == kind for kind in KINDS], dtype=np.float32)
+            surprise: list[float] = []
+            for sentence in split_sentences(message):
+                known = any(sentence in answer for answer in memory.values())
+                surprise += [-LIKELY if known else -UNLIKELY] * max(len(_words(sentence)), 1)
+            readings.append(Reading(state, tuple(surprise)))
+        return readings
+
     def train(self, edit: SelfEdit, *, seed: int = 0, progress: Progress = silent) -> AdapterRef:
         """Remember the rows of `edit` in an adapter folder."""
         check_rows(edit)
@@ -146,12 +163,16 @@ class ScriptedBackend:
         def write(folder: Path) -> None:
             (folder / MEMORY_FILE).write_text(json.dumps(body, sort_keys=True))
 
-        progress("training", edit.directives.num_steps, edit.directives.num_steps)
+        num_steps = edit.directives.num_steps(len(edit.rows))
+        progress("training", num_steps, num_steps)
         return self._registry.add(write, model=self._model, rank=edit.directives.rank, manifest=facts)
 
     def train_many(self, edits: Sequence[SelfEdit], *, seed: int = 0, progress: Progress = silent) -> list[AdapterRef]:
         """One independent candidate per edit."""
         return [self.train(edit, seed=seed + number, progress=progress) for number, edit in enumerate(edits)]
+
+    def unload(self, ref: AdapterRef) -> None:
+        """Nothing is held in memory."""
 
     def _memory(self) -> tuple[dict[str, str], list[str]]:
         known = dict(self._knowledge)
@@ -164,9 +185,6 @@ class ScriptedBackend:
         return known, forgotten
 
     def _is_likely(self, prompt: Prompt, answer: str, memory: Mapping[str, str], forgotten: Sequence[str]) -> bool:
-        if decided := _DECIDED.search(prompt.text):
-            reason: str = json.loads(decided["decision"])["reason"]
-            return reason == _kind(answer)
         tokens = _words(answer)
         if answered := _ANSWERED.search(prompt.text):
             return set(tokens) <= set(_words(answered["sentence"]))

@@ -1,8 +1,9 @@
 """`seal-agent bench decide`: does the model know when to learn?
 
-350 labelled turns (`data/decide_turns.json`), half to choose thresholds, half to report. Every turn is scored
-once; the arms (never, always, novelty only, model only, both) are different ways to read the same scores. The
-scores are written as they come, so that a run that was stopped goes on where it was.
+350 labelled turns (`data/decide_turns.json`): half choose thresholds, half are reported. The weights of the heads
+come from other turns (`data/decide_train.json`). Every turn is decided once by the deployed rule, timed; the arms
+never, always, novelty only, model only (a head on the model's states) and both (the deployed rule: states, surprise,
+and no orders) are reported on the half that chose nothing. Resumable: readings are kept in chunks, decisions by line.
 """
 
 from __future__ import annotations
@@ -11,38 +12,42 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from seal_agent.adapters.backend import Backend, silent
-from seal_agent.decision import MIN_NOVELTY_NATS, is_worth_learning, weigh
+from seal_agent.decision import decide
+from seal_agent.decision_head import (
+    NUM_SURPRISES,
+    TRAIN_FILE,
+    TURNS_FILE,
+    Head,
+    Matrix,
+    Turn,
+    features_of,
+    fitted,
+    read,
+    read_turns,
+    threshold_for,
+)
 from seal_agent.errors import StorageError
 from seal_agent.retention import share_at_least
 from seal_agent.types import Progress
 
-TURNS_FILE = "decide_turns.json"
-MIN_PRECISION = 0.95  # what a threshold is chosen for: the most recall at this precision, or else the best F1
 CONFIDENCE = 0.95
-
-
-@dataclass(frozen=True)
-class Turn:
-    """One labelled turn; `split` says whether it may choose a threshold or is reported."""
-
-    id: int
-    kind: str
-    learn: bool
-    split: str
-    text: str
+CHUNK = 200  # readings a file
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One turn's scores: the lead of "new facts" in nats, the text's novelty, and what scoring cost."""
+    """One turn under the deployed rule: its margin in log-odds, the text's novelty in nats, and the cost."""
 
     id: int
-    lead: float
+    learn: bool
+    reason: str
+    margin: float
     nats: float
     num_tokens: int
     milliseconds: float
@@ -63,66 +68,90 @@ class ArmResult:
 
 
 def turns() -> list[Turn]:
-    """The labelled turns."""
-    text = resources.files("seal_agent").joinpath("data", TURNS_FILE).read_text(encoding="utf-8")
-    return [Turn(t["id"], t["kind"], t["learn"], t["split"], t["text"]) for t in json.loads(text)]
+    """The labelled turns that choose and report."""
+    return read_turns(TURNS_FILE)
 
 
-def measure(backend: Backend, labelled: Sequence[Turn], out: Path, progress: Progress = silent) -> list[Measured]:
-    """Score every turn that `out` (JSON lines) does not hold yet, and append it there."""
+def measure(
+    backend: Backend, head: Head, labelled: Sequence[Turn], out: Path, progress: Progress = silent
+) -> list[Measured]:
+    """Decide every turn that `out` (JSON lines) does not hold yet, and append it there."""
     done = _read(out)
     with out.open("a", encoding="utf-8") as file:
         file.write("\n" if out.stat().st_size else "")  # the last line may have been cut off
         for number, turn in enumerate(labelled):
             if turn.id not in done:
                 start = time.perf_counter()
-                evidence = weigh(backend, turn.text)
+                decision = decide(backend, head, turn.text, turn.earlier)
                 milliseconds = 1000 * (time.perf_counter() - start)
-                novelty = evidence.novelty
+                novelty = decision.novelty
                 done[turn.id] = Measured(
-                    turn.id, round(evidence.lead, 4), round(novelty.nats, 4), novelty.num_tokens, round(milliseconds, 1)
+                    turn.id,
+                    decision.learn,
+                    decision.reason,
+                    decision.margin,
+                    novelty.nats,
+                    novelty.num_tokens,
+                    round(milliseconds, 1),
                 )
                 file.write(json.dumps(asdict(done[turn.id])) + "\n")
                 file.flush()
-            progress("scoring turns", number + 1, len(labelled))
+            progress("deciding", number + 1, len(labelled))
     return [done[turn.id] for turn in labelled]
 
 
-def report(labelled: Sequence[Turn], measured: Sequence[Measured]) -> list[ArmResult]:
-    """Every arm on the half that chose nothing."""
-    pairs = list(zip(labelled, measured, strict=True))
-    choose = [(t, m) for t, m in pairs if t.split == "choose"]
-    shown = [(t, m) for t, m in pairs if t.split == "report"]
-    nats = _best(choose, lambda m: m.nats)
-    lead = _best([(t, m) for t, m in choose if m.nats >= MIN_NOVELTY_NATS], lambda m: m.lead)
-    arms: list[tuple[str, str, Callable[[Measured], bool]]] = [
-        ("never", "", lambda _m: False),
-        ("always", "", lambda _m: True),
-        ("novelty only", f"at least {nats:.0f} nats", lambda m: m.nats >= nats),
-        ("model only", "the likeliest decision", lambda m: m.lead > 0),
-        ("both (default)", f"likeliest, {MIN_NOVELTY_NATS:.0f} nats", lambda m: is_worth_learning(m.lead, m.nats)),
-        ("both, chosen", f"lead {lead:+.2f}", lambda m: m.lead >= lead and m.nats >= MIN_NOVELTY_NATS),
+def features(backend: Backend, labelled: Sequence[Turn], folder: Path, progress: Progress = silent) -> Matrix:
+    """The features (n, d) of every turn, kept in `folder` in chunks of `CHUNK`."""
+    chunks: list[Matrix] = []
+    for start in range(0, len(labelled), CHUNK):
+        path = folder / f"readings-{start:05d}.npy"
+        some = labelled[start : start + CHUNK]
+        if path.exists():
+            chunk: Matrix = np.load(path).astype(np.float64)
+        else:
+            chunk = features_of([read(backend, [turn.text], [turn.earlier])[0] for turn in some])
+            folder.mkdir(parents=True, exist_ok=True)
+            partial = path.with_suffix(".partial.npy")
+            np.save(partial, chunk.astype(np.float32))
+            partial.replace(path)
+        if len(chunk) != len(some):
+            raise StorageError(f"{path} holds {len(chunk)} readings, not {len(some)}; delete {folder} to begin again")
+        chunks.append(chunk)
+        progress("reading labelled turns", start + len(some), len(labelled))
+    return np.concatenate(chunks)
+
+
+def heads(backend: Backend, folder: Path, progress: Progress = silent) -> tuple[Head, Head, list[float]]:
+    """The deployed head as it is fitted from scratch, one without surprise, and its log-odds on `turns()`."""
+    train, labelled = read_turns(TRAIN_FILE), turns()
+    x = features(backend, [*train, *labelled], folder, progress)
+    mine, theirs = x[: len(train)], x[len(train) :]
+    choose = [number for number, turn in enumerate(labelled) if turn.split == "choose"]
+    chosen = [labelled[number] for number in choose]
+    states = slice(None, -NUM_SURPRISES)
+    both = fitted(mine, train, theirs[choose], chosen, backend.model)
+    alone = fitted(mine[:, states], train, theirs[choose][:, states], chosen, backend.model)
+    return both, alone, [float(score) for score in alone.log_odds(theirs[:, states])]
+
+
+def report(
+    labelled: Sequence[Turn], measured: Sequence[Measured], states: Sequence[float], states_threshold: float
+) -> list[ArmResult]:
+    """Every arm on the half that chose nothing. `states`: log-odds of the head that sees the model's states only."""
+    shown = [number for number, turn in enumerate(labelled) if turn.split == "report"]
+    choose = [number for number, turn in enumerate(labelled) if turn.split == "choose"]
+    nats = threshold_for([measured[n].nats for n in choose], [labelled[n].learn for n in choose])
+    arms: list[tuple[str, str, Callable[[int], bool]]] = [
+        ("never", "", lambda _n: False),
+        ("always", "", lambda _n: True),
+        ("novelty only", f"at least {nats:.0f} nats", lambda n: measured[n].nats >= nats),
+        ("model only", f"log-odds {states_threshold:+.2f}", lambda n: states[n] >= states_threshold),
+        ("both (default)", "states, surprise, no orders", lambda n: measured[n].learn),
     ]
-    return [_result(name, threshold, shown, says) for name, threshold, says in arms]
+    return [_result(name, threshold, [(labelled[n], says(n)) for n in shown]) for name, threshold, says in arms]
 
 
-def _best(pairs: Sequence[tuple[Turn, Measured]], value: Callable[[Measured], float]) -> float:
-    """The threshold with the most recall at `MIN_PRECISION`, or else the best F1, among the values seen."""
-
-    def quality(threshold: float) -> tuple[float, float]:
-        said = [t.learn for t, m in pairs if value(m) >= threshold]
-        right, wanted = sum(said), sum(t.learn for t, _ in pairs)
-        precision, recall = right / max(len(said), 1), right / max(wanted, 1)
-        f1 = 2 * precision * recall / max(precision + recall, 1e-9)
-        return (recall, f1) if precision >= MIN_PRECISION else (0.0, f1)
-
-    return max(sorted({value(m) for _, m in pairs}), key=quality)
-
-
-def _result(
-    arm: str, threshold: str, pairs: Sequence[tuple[Turn, Measured]], says: Callable[[Measured], bool]
-) -> ArmResult:
-    said = [(turn, says(m)) for turn, m in pairs]
+def _result(arm: str, threshold: str, said: Sequence[tuple[Turn, bool]]) -> ArmResult:
     learned = [turn.learn for turn, yes in said if yes]
     wanted = [yes for turn, yes in said if turn.learn]
     kinds = dict.fromkeys(turn.kind for turn, _ in said)

@@ -175,7 +175,7 @@ def _questions(episode: Episode) -> list[dict[str, Any]]:
     """The questions the model wrote with its answers, and whether each was trained on or held back to ask."""
     if episode.edit is None:
         return []
-    trained = {row.prompt.messages[-1].content: row.answer for row in episode.edit.rows if row.source == "qa"}
+    trained = {row.question: row.answer for row in episode.edit.rows if row.question and row.source != "rehearsal"}
     asked = {probe.prompt.messages[-1].content: probe.answer for probe in episode.edit.probes}
     return [
         {"question": question, "answer": answer, "trained": question in trained}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import json
+import os
 import platform
 from pathlib import Path
 from statistics import fmean
@@ -22,8 +25,9 @@ app = typer.Typer(help="Benchmarks.")
 
 @app.command("decide")
 def decide(
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Where the scores go; the run is resumed from there.")
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the run; it is resumed from there.")] = None,
+    save_head: Annotated[
+        Path | None, typer.Option("--save-head", help="Write the head that was fitted, as JSON, for shipping.")
     ] = None,
     model: Model = EMBEDDED,
     home: HomeFolder = None,
@@ -33,28 +37,85 @@ def decide(
     """Does the model know when to learn? 350 labelled turns; half choose thresholds, half are reported."""
     with Display() as display:
         display.busy("loading the model")
-        from seal_agent import bench_decide
+        from seal_agent import bench_decide, decision_head
         from seal_agent.agent import open_backend
         from seal_agent.home import Home
 
         opened = Home(home)
         backend = open_backend(opened, model, device=device)
+        folder = out or opened.root / "bench" / f"decide-{Path(backend.model).name}"
+        fresh, alone, states = bench_decide.heads(backend, folder, display.progress)
+        if save_head:
+            save_head.write_text(json.dumps(dataclasses.asdict(fresh)), encoding="utf-8")
+        deployed = decision_head.load(backend, opened.root / "heads", display.progress)
         labelled = bench_decide.turns()
-        scores = out or opened.root / "bench" / f"decide-{Path(backend.model).name}.jsonl"
-        measured = bench_decide.measure(backend, labelled, scores, display.progress)
-    results = bench_decide.report(labelled, measured)
+        measured = bench_decide.measure(backend, deployed, labelled, folder / "decisions.jsonl", display.progress)
+    results = bench_decide.report(labelled, measured, states, alone.threshold)
     milliseconds = fmean(m.milliseconds for m in measured)
     if as_json:
         arms = [dataclasses.asdict(result) for result in results]
-        write_json(
-            {"model": backend.model, "arms": arms, "milliseconds": round(milliseconds, 1), "scores": str(scores)}
-        )
+        write_json({"model": backend.model, "arms": arms, "milliseconds": round(milliseconds, 1), "out": str(folder)})
         return
     columns = ["arm", "threshold", "precision", "at least", "recall", "at least", "wrong by kind"]
     write_table(columns, [_row(result) for result in results])
     tokens = fmean(m.num_tokens for m in measured)
-    print(f"\n{results[0].num_turns} turns reported; {milliseconds:.0f} ms and {tokens:.0f} tokens of text a turn")
-    print(f"{backend.model}, {platform.machine()}, scores in {scores}")
+    print(
+        f"\n{results[0].num_turns} turns reported; {milliseconds:.0f} ms and {tokens:.0f} tokens read a turn, 0 written"
+    )
+    print(f"{backend.model}, {platform.machine()}, scores in {folder}")
+
+
+@app.command("knowledge")
+def knowledge(
+    data: Annotated[Path, typer.Option("--data", help="JSON list of title, context, questions [, self_edits].")],
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the run; it is resumed from there.")] = None,
+    arm: Annotated[list[str] | None, typer.Option("--arm", help="Only these arms; give it several times.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="Passages; 0: all.")] = 0,
+    offset: Annotated[int, typer.Option("--offset", min=0, help="Passages to leave out at the beginning.")] = 0,
+    together: Annotated[bool, typer.Option("--together", help="All passages in one adapter.")] = False,
+    part: Annotated[str, typer.Option("--part", help="K/N: only every N-th passage, to share the work.")] = "",
+    report_only: Annotated[bool, typer.Option("--report", help="Only write the report of what is there.")] = False,
+    seed: Annotated[int, typer.Option("--seed")] = 0,
+    model: Model = EMBEDDED,
+    home: HomeFolder = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """What does the model know of a passage after its edit? Every arm, resumable, with report and plots."""
+    from seal_agent import bench_knowledge as bench
+    from seal_agent import bench_report
+    from seal_agent.home import Home
+
+    opened = Home(home)
+    folder = out or opened.root / "bench" / f"knowledge-{Path(model).name}{'-together' if together else ''}"
+    items = bench.read_items(data, limit=limit, offset=offset)
+    share = bench.share_of(items, part)
+    chosen = arm or [bench.BASE, bench.CONTEXT, *bench.arms()]
+    config = {"model": model, "data": str(data), "passages": [item.number for item in items], "seed": seed}
+    config |= {"together": together, "grader": bench.GRADER}
+    run = bench.Run(folder, part.replace("/", "-of-"), config)
+    if not report_only:
+        with Display() as display:
+            display.busy("loading the model")
+            from seal_agent.adapters.registry import AdapterRegistry
+            from seal_agent.agent import open_backend
+
+            backend = open_backend(opened, model, device=device)
+            registry = AdapterRegistry(opened.root / "adapters")
+            measure = bench.measure_together if together else bench.measure
+            measure(backend, registry, share, chosen, run, seed=seed, progress=display.progress)
+    reports = bench_report.summarise(run.results())
+    facts = [f"{key}: {value}  " for key, value in config.items()]
+    facts.append(f"machine: {platform.processor() or platform.machine()}, {os.cpu_count()} cores  ")
+    text = bench_report.markdown(reports, "Knowledge incorporation", facts)
+    (folder / "report.md").write_text(text, encoding="utf-8")
+    with contextlib.suppress(ImportError):  # the table does not need the extra
+        bench_report.plot(reports, folder / "report.png")
+    if as_json:
+        write_json({"folder": str(folder), "arms": [dataclasses.asdict(each) for each in reports]})
+    else:
+        print(text)
+        print(f"written to {folder}")
 
 
 def _row(result: ArmResult) -> list[str]:

@@ -22,7 +22,7 @@ from seal_agent.adapters.storage import writable
 from seal_agent.errors import AdapterError, InputError, StorageError
 from seal_agent.types import AdapterStack, Episode, from_json, to_json
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_SECONDS = 30.0
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS stacks (
@@ -37,7 +37,14 @@ CREATE TABLE IF NOT EXISTS replay (
     best REAL, worst_change REAL NOT NULL DEFAULT 0, vector BLOB NOT NULL,
     UNIQUE (namespace, model, question, answer, adapter));
 CREATE INDEX IF NOT EXISTS replay_by_namespace ON replay (namespace, model);
+CREATE TABLE IF NOT EXISTS superseded (
+    item INTEGER NOT NULL, adapter TEXT NOT NULL, PRIMARY KEY (item, adapter));
 """
+FROM_VERSION_1 = """
+UPDATE episodes SET body = json_remove(body, '$.edit.num_dropped', '$.edit.directives.num_steps')
+    WHERE json_type(body, '$.edit') = 'object';
+"""
+"""Schema 1 counted what was dropped and the steps; schema 2 says what and why, and computes the steps."""
 
 
 _VERSIONS = "SELECT version, layers, reason, created FROM stacks"
@@ -70,8 +77,9 @@ class Home:
         self.root = writable((root or default_home()).expanduser().resolve())
         with self.connect() as db:
             version = db.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
-                db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+            if version < SCHEMA_VERSION:
+                upgrade = FROM_VERSION_1 if version == 1 else ""
+                db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} {upgrade} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
             elif version != SCHEMA_VERSION:
                 raise StorageError(
                     f"{self.database} has schema {version}, this version reads {SCHEMA_VERSION}; "

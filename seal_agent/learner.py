@@ -10,15 +10,29 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from seal_agent import decision, retention, writing
+from seal_agent import corrections, decision, decision_head, retention, writing
 from seal_agent.adapters.backend import Backend, silent
 from seal_agent.adapters.registry import AdapterRegistry
+from seal_agent.decision_head import Head
+from seal_agent.directives import DEFAULT, checked
 from seal_agent.errors import EditFault, InputError
+from seal_agent.formats import Source
 from seal_agent.home import Home, check_namespace
 from seal_agent.passages import Passage, topic_of
-from seal_agent.replay import ReplayStore, rehearsal_rows
+from seal_agent.replay import ReplayStore, with_rehearsal
 from seal_agent.retention import Limits
-from seal_agent.types import AdapterRef, AdapterStack, Episode, Message, Probed, Progress, Prompt, SelfEdit
+from seal_agent.types import (
+    AdapterRef,
+    AdapterStack,
+    Directives,
+    Episode,
+    Message,
+    Probe,
+    Probed,
+    Progress,
+    Prompt,
+    SelfEdit,
+)
 
 log = logging.getLogger(__name__)
 
@@ -27,19 +41,24 @@ log = logging.getLogger(__name__)
 class LearnerConfig:
     """How an agent learns.
 
-    `num_probes` replay probes are drawn first, up to `max_probes` when undecided. `rehearsal`: general
-    questions trained beside an edit, as a share of its rows.
+    `directives`: how edits are written and trained; None leaves the choice to the model. `num_probes` replay
+    probes are drawn first, up to `max_probes` when undecided. `rehearsal`: general questions trained beside an
+    edit, as a share of its rows.
     """
+
+    directives: Directives | None = DEFAULT
 
     limits: Limits = field(default_factory=Limits)
     num_probes: int = 32
     max_probes: int = 128
     max_attempts: int = 2
-    rehearsal: float = 0.5
+    rehearsal: float = 0.2
     max_reply_tokens: int = 128
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if self.directives:
+            checked(self.directives)
         if not 1 <= self.num_probes <= self.max_probes:
             raise InputError(f"num_probes={self.num_probes} must lie between 1 and max_probes={self.max_probes}")
         if not 0 <= self.rehearsal <= 2:
@@ -60,6 +79,7 @@ class Learner:
         self.registry = AdapterRegistry(home.root / "adapters")
         self.replay = ReplayStore(home, namespace, backend)
         self._backend = backend
+        self._head: Head | None = None
 
     @property
     def stack(self) -> AdapterStack:
@@ -87,6 +107,7 @@ class Learner:
             namespace=self.namespace,
             text=passage.text,
             topic=passage.topic or topic_of(passage.text),
+            earlier=passage.earlier,
             parent=self.stack,
             model=self._backend.model,
             seed=self.config.seed * 1_000_003 + number,
@@ -95,7 +116,11 @@ class Learner:
 
     def decide(self, episode: Episode, progress: Progress = silent) -> Episode:
         """Whether the text is worth learning: the model's own choice."""
-        return replace(episode, decision=decision.decide(self._backend.with_stack(episode.parent), episode.text))
+        view = self._backend.with_stack(episode.parent)
+        if self._head is None:
+            base = self._backend.with_stack(AdapterStack())
+            self._head = decision_head.load(base, self.home.root / "heads", progress)
+        return replace(episode, decision=decision.decide(view, self._head, episode.text, episode.earlier))
 
     def write(self, episode: Episode, progress: Progress = silent) -> Episode:
         """One attempt at a self-edit; a malformed one leaves its fault for the next attempt.
@@ -103,27 +128,19 @@ class Learner:
         The writer is the base model: what it has learned since must not colour what it writes.
         """
         attempt = episode.num_attempts
+        base = self._backend.with_stack(AdapterStack())
+        source = Source(episode.topic, episode.text, episode.earlier, episode.fault)
         try:
             written = writing.write_self_edit(
-                self._backend.with_stack(AdapterStack()),
-                episode.text,
-                episode.topic,
-                seed=episode.seed + attempt * 7919,
-                fault=episode.fault,
-                progress=progress,
+                base, source, self.config.directives, seed=episode.seed + attempt * 7919, progress=progress
             )
-            edit: SelfEdit | None = self._with_rehearsal(written, episode.seed)
-            fault = ""
         except EditFault as error:
-            edit, fault = None, str(error)
-            log.info("attempt %d at a self-edit failed: %s", attempt + 1, fault)
-        return replace(episode, edit=edit, fault=fault, num_attempts=attempt + 1)
-
-    def _with_rehearsal(self, edit: SelfEdit, seed: int) -> SelfEdit:
-        """`edit` with general questions beside its own rows, so that training does not pull everything its way."""
-        num_own = len(edit.rows)
-        rows = edit.rows + rehearsal_rows(round(self.config.rehearsal * num_own), seed)
-        return replace(edit, rows=rows)
+            log.info("attempt %d at a self-edit failed: %s", attempt + 1, error)
+            return replace(episode, edit=None, fault=str(error), num_attempts=attempt + 1)
+        found = corrections.find(base, self.replay.items(episode.parent), source)
+        num_rehearsed = round(self.config.rehearsal * len(written.rows))
+        edit = with_rehearsal(corrections.added(written, found), num_rehearsed, episode.seed)
+        return replace(episode, edit=edit, corrections=found, fault="", num_attempts=attempt + 1)
 
     def can_retry(self, episode: Episode) -> bool:
         """Whether another attempt at writing is left."""
@@ -136,23 +153,27 @@ class Learner:
 
     def probe(self, episode: Episode, progress: Progress = silent) -> Episode:
         """Gold answers scored before and after; called again on an undecided episode it draws more."""
-        edit, adapter = _edit(episode), _adapter(episode)
+        edit = _edit(episode)
         self.replay.seed_general()
         num_probes = self.config.num_probes
         if episode.probed:
             num_probes = min(2 * sum(p.probe.item is not None for p in episode.probed), self.config.max_probes)
-        drawn = [(probe, None) for probe in edit.probes] + self.replay.draw(edit.probes, episode.parent, num_probes)
+        corrected = {correction.item for correction in episode.corrections}
+        drawn: list[tuple[Probe, float | None]] = [(probe, None) for probe in edit.probes]
+        drawn += self.replay.draw(edit.probes, episode.parent, num_probes, without=corrected)
         probes = [probe for probe, _ in drawn]
         prompts, answers = [p.prompt for p in probes], [p.answer for p in probes]
         before = self._backend.with_stack(episode.parent).score(prompts, answers, progress=progress)
-        after = self._backend.with_stack(episode.parent.push(adapter)).score(prompts, answers, progress=progress)
+        after = self._backend.with_stack(_candidate(episode)).score(prompts, answers, progress=progress)
         probed = tuple(Probed(probe, b, a, best) for (probe, best), b, a in zip(drawn, before, after, strict=True))
         return replace(episode, probed=probed)
 
     def judge(self, episode: Episode, progress: Progress = silent) -> Episode:
         """The verdict, a pure function of the scores; undecided only while there are probes left to draw."""
         num_drawn = sum(p.probe.item is not None for p in episode.probed)
-        available = min(len(self.replay.items(episode.parent)), self.config.max_probes)
+        corrected = {correction.item for correction in episode.corrections}
+        num_items = len([item for item in self.replay.items(episode.parent) if item.id not in corrected])
+        available = min(num_items, self.config.max_probes)
         verdict = retention.judge(episode.probed, self.config.limits, final=num_drawn >= available)
         return replace(episode, verdict=verdict)
 
@@ -167,7 +188,7 @@ class Learner:
             self.home.set_stack(
                 db,
                 self.namespace,
-                episode.parent.push(adapter),
+                _candidate(episode),
                 expected=episode.parent,
                 reason=f"accepted: {edit.topic}",
             )
@@ -175,6 +196,7 @@ class Learner:
                 db, [p.probe for p in own], vectors, adapter=adapter.id, best=[p.after.per_token for p in own]
             )
             self.replay.record(db, episode.probed, kept=True)
+            self.replay.supersede(db, [correction.item for correction in episode.corrections], adapter.id)
             self.home.append_episode(db, done)
         log.info("accepted %s: %s", adapter.short, edit.topic)
         return done
@@ -187,6 +209,7 @@ class Learner:
             self.replay.record(db, episode.probed, kept=False)
             self.home.append_episode(db, done)
         if adapter.id not in self._used_adapters():
+            self._backend.unload(adapter)
             self.registry.discard(adapter)
         log.info("rolled back %s", adapter.short)
         return done
@@ -219,3 +242,8 @@ def _adapter(episode: Episode) -> AdapterRef:
     if episode.adapter is None:
         raise InputError("this episode has no candidate adapter yet; train before probing or judging")
     return episode.adapter
+
+
+def _candidate(episode: Episode) -> AdapterStack:
+    """The stack with the candidate on top, as it would be served."""
+    return episode.parent.push(_adapter(episode), _edit(episode).directives.weight)

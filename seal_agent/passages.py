@@ -26,10 +26,14 @@ _OPENERS = frozenset(
 
 @dataclass(frozen=True)
 class Passage:
-    """A piece of a document that is learned at once, and what it is about."""
+    """A piece of a document that is learned at once, and what it is about.
+
+    `earlier` is what was said before it in a conversation.
+    """
 
     topic: str
     text: str
+    earlier: str = ""
 
 
 def split_sentences(text: str) -> list[str]:

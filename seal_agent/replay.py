@@ -11,8 +11,8 @@ import json
 import math
 import random
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Any
 
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from seal_agent.adapters.backend import Backend
 from seal_agent.home import Home
-from seal_agent.types import AdapterStack, Probe, Probed, Prompt, Row, Stratum, from_json, to_json
+from seal_agent.types import AdapterStack, Probe, Probed, Prompt, Row, SelfEdit, Stratum, from_json, to_json
 
 SHARES: dict[Stratum, float] = {"near": 0.4, "fragile": 0.3, "coverage": 0.2, "general": 0.1}
 """Of the probes drawn for one edit; interference is only partly local (../shared/FACTS.md)."""
@@ -112,14 +112,25 @@ class ReplayStore:
             ],
         )
 
+    def supersede(self, db: sqlite3.Connection, items: Sequence[int], adapter: str) -> None:
+        """Stop watching `items` while `adapter` is in the stack: it says otherwise."""
+        db.executemany("INSERT OR IGNORE INTO superseded VALUES (?, ?)", [(item, adapter) for item in items])
+
     def items(self, stack: AdapterStack) -> list[ReplayItem]:
-        """Every item watched while `stack` is served: general knowledge, and what its adapters brought."""
+        """Every item watched while `stack` is served: general knowledge, and what its adapters brought.
+
+        What an adapter of the stack has corrected is not among them; without that adapter it is again.
+        """
         with self._home.connect() as db:
             rows = db.execute(
                 "SELECT id, question, answer, stratum, document, adapter, best, worst_change, vector "
                 "FROM replay WHERE namespace = ? AND model = ? ORDER BY id",
                 (self._namespace, self._backend.model),
             ).fetchall()
+            corrected = {
+                item for item, adapter in db.execute("SELECT item, adapter FROM superseded") if adapter in stack.ids
+            }
+        rows = [row for row in rows if row[0] not in corrected]
         served = {"", *stack.ids}
         first = {row[1:3]: row for row in reversed(rows) if row[5] in served}  # of those about one fact the oldest
         return [
@@ -133,14 +144,16 @@ class ReplayStore:
             for number, question, answer, stratum, document, _, best, worst, vector in sorted(first.values())
         ]
 
-    def draw(self, about: Sequence[Probe], stack: AdapterStack, num_probes: int) -> list[tuple[Probe, float | None]]:
+    def draw(
+        self, about: Sequence[Probe], stack: AdapterStack, num_probes: int, *, without: Collection[int] = ()
+    ) -> list[tuple[Probe, float | None]]:
         """Up to `num_probes` items with the best score each ever had, drawn by stratum.
 
         Nearest to `about`, fragile before, spread over documents, general knowledge: by `SHARES`; what a
         stratum cannot fill, the others do. Deterministic, and a larger draw contains every smaller one's
         kinds of items, so that an undecided verdict can ask for more.
         """
-        items = self.items(stack)
+        items = [item for item in self.items(stack) if item.id not in without]
         if not items:
             return []
         orders = {
@@ -193,6 +206,11 @@ def rehearsal_rows(num_rows: int, seed: int) -> tuple[Row, ...]:
     rehearsed = _general_questions()[::REHEARSAL_EVERY]
     drawn = random.Random(seed).sample(rehearsed, min(num_rows, len(rehearsed)))
     return tuple(Row(probe.prompt, probe.answer, "rehearsal") for probe in drawn)
+
+
+def with_rehearsal(edit: SelfEdit, num_rows: int, seed: int) -> SelfEdit:
+    """`edit` with general questions beside its own rows, so that training does not pull everything its way."""
+    return replace(edit, rows=edit.rows + rehearsal_rows(num_rows, seed))
 
 
 def _general_questions() -> list[Probe]:

@@ -1,119 +1,75 @@
-"""The text of a self-edit and its parser: one JSON line of directives, then questions with answers.
-
-    {"epochs": 8}
-    Q: Who founded the Quillon Observatory?
-    A: Ilsabet Korrane
-
-A fault in the text is the model's fault: it raises `EditFault`, whose message goes back into the model's
-context. Training rows are made here too, so that what is trained is exactly what was parsed.
-"""
+"""A self-edit out of its rows: at most so many, spread over what makes them, some questions held back as probes."""
 
 from __future__ import annotations
 
-import json
-import math
+import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from itertools import zip_longest
 
-from seal_agent.errors import EditFault, InputError
-from seal_agent.passages import resolve_pronoun, split_sentences
-from seal_agent.types import Directives, Probe, Prompt, Row, SelfEdit
+from seal_agent.errors import EditFault
+from seal_agent.types import Directives, Dropped, Probe, Row, SelfEdit
 
-EPOCHS = (8, 10, 12)
-MIN_STEPS = 16
-MAX_STEPS = 40
-MIN_PAIRS = 2
+MIN_ROWS = 2
 MAX_PROBES = 8
 
 
-@dataclass(frozen=True)
-class Pair:
-    """A question and its short answer, in the words of the model."""
+def assemble(
+    rows: Sequence[Row],
+    *,
+    topic: str,
+    passage: str,
+    directives: Directives,
+    dropped: Sequence[Dropped] = (),
+    seed: int = 0,
+) -> SelfEdit:
+    """The self-edit of `rows`: probes held back, no more rows than the directives allow.
 
-    question: str
-    answer: str
-
-
-def format_self_edit(epochs: int, pairs: Sequence[Pair]) -> str:
-    """The canonical text of a self-edit."""
-    lines = [json.dumps({"epochs": epochs})]
-    for pair in pairs:
-        lines += [f"Q: {pair.question}", f"A: {pair.answer}"]
-    return "\n".join(lines)
-
-
-def parse_self_edit(text: str, *, topic: str, passage: str, num_dropped: int = 0) -> SelfEdit:
-    """Rows, held-back probes and directives out of a self-edit's text.
-
-    Raises `EditFault` where the directives are missing or out of range, a line is neither question nor
-    answer, or fewer than `MIN_PAIRS` pairs are left.
+    Probes are questions whose answer other rows ask for too; where there are none, trained questions stand in.
+    Raises `EditFault` when fewer than `MIN_ROWS` rows are left: it says what was dropped, for the next attempt.
     """
-    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
-    epochs = _parse_directives(lines[0] if lines else "")
-    pairs: list[Pair] = []
-    question = ""
-    for number, line in enumerate(lines[1:], start=2):
-        if line.startswith("Q:") and not question:
-            question = line[2:].strip()
-        elif line.startswith("A:") and question and line[2:].strip():
-            pairs.append(Pair(question, line[2:].strip()))
-            question = ""
-        else:
-            raise EditFault(f"line {number} is {line[:60]!r}; write 'Q: question' and then 'A: answer'")
-    if question:
-        raise EditFault(f"the last question {question[:60]!r} has no answer; write 'A: answer' below it")
-    pairs = list(dict.fromkeys(pairs))  # a pair written twice would be trained and probed
-    if len(pairs) < MIN_PAIRS:
-        raise EditFault(f"{len(pairs)} usable questions; write at least {MIN_PAIRS} whose answers stand in the text")
-    trained, held_back = _hold_back(pairs)
-    rows = tuple(Row(Prompt.user(pair.question), pair.answer) for pair in trained) + statements(passage, topic)
-    edit = SelfEdit(topic, passage, rows, (), _directives(epochs, len(rows)), num_dropped)
-    probes = tuple(
-        Probe(Prompt.user(pair.question), pair.answer, "edit", edit.document)
-        for pair in held_back or trained[:MAX_PROBES]
-    )
-    return replace(edit, probes=probes)
+    if len(rows) < MIN_ROWS:
+        reasons = ", ".join(sorted({entry.reason for entry in dropped}))
+        why = f"; what was dropped {reasons}" if reasons else ""
+        raise EditFault(
+            f"{len(rows)} usable training rows{why}; write at least {MIN_ROWS} whose answers stand in the text"
+        )
+    trained, held_back = _hold_back(rows)
+    chosen = spread(trained, directives.num_rows, seed)
+    edit = SelfEdit(topic, passage, tuple(chosen), (), directives, tuple(dropped))
+    probed = held_back or _telling(chosen)
+    probes = tuple(Probe(row.prompt, row.answer, "edit", edit.document) for row in probed)
+    return SelfEdit(topic, passage, edit.rows, probes, directives, edit.dropped)
 
 
-def statements(passage: str, topic: str) -> tuple[Row, ...]:
-    """The passage's own sentences as answers: a tool that makes rows without the model.
-
-    They cover what no question asks for, and keep the model used to answering in whole sentences.
-    """
-    prompt = Prompt.user(f"Tell me something about {topic}.")
-    return tuple(Row(prompt, resolve_pronoun(sentence, topic), "statement") for sentence in split_sentences(passage))
-
-
-def _parse_directives(line: str) -> int:
-    try:
-        data = json.loads(line)
-        epochs = data["epochs"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise EditFault(f'the first line is {line[:60]!r}; write directives such as {{"epochs": 8}}') from error
-    if set(data) != {"epochs"} or type(epochs) is not int or not 1 <= epochs <= 50:
-        raise EditFault(f"directives {line[:60]} do not fit; give only epochs, 1 to 50")
-    return epochs
+def spread(rows: Sequence[Row], num_rows: int, seed: int = 0) -> list[Row]:
+    """At most `num_rows` of `rows`, as evenly as may be over formats and over the text; order is kept."""
+    if len(rows) <= num_rows:
+        return list(rows)
+    groups: dict[tuple[str, str], list[int]] = {}
+    for number, row in enumerate(rows):
+        groups.setdefault((row.source, row.evidence), []).append(number)
+    rng = random.Random(seed)
+    for group in groups.values():
+        rng.shuffle(group)
+    turns = [number for turn in zip_longest(*groups.values()) for number in turn if number is not None]
+    return [rows[number] for number in sorted(turns[:num_rows])]
 
 
-def _directives(epochs: int, num_rows: int) -> Directives:
-    base = Directives()
-    num_steps = math.ceil(epochs * num_rows / base.batch_size)
-    try:
-        return replace(base, num_steps=min(max(num_steps, MIN_STEPS), MAX_STEPS))
-    except InputError as error:
-        raise EditFault(str(error)) from error
+def _telling(rows: Sequence[Row]) -> list[Row]:
+    """Up to `MAX_PROBES` rows to probe, the shortest answers first; no question and no answer twice."""
+    chosen: list[Row] = []
+    for row in sorted(rows, key=lambda row: (not row.question, len(row.answer.split()))):
+        asked = {other.question for other in chosen} - {""}
+        if row.question not in asked and row.answer not in {other.answer for other in chosen}:
+            chosen.append(row)
+    return chosen[:MAX_PROBES]
 
 
-def _hold_back(pairs: Sequence[Pair]) -> tuple[list[Pair], list[Pair]]:
+def _hold_back(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
     """Keep one of three or more questions about the same answer out of training, to ask it as a probe."""
-    by_answer: dict[str, list[Pair]] = {}
-    for pair in pairs:
-        by_answer.setdefault(pair.answer.lower(), []).append(pair)
-    trained: list[Pair] = []
-    held_back: list[Pair] = []
-    for group in by_answer.values():
-        if len(group) >= 3 and len(held_back) < MAX_PROBES:
-            held_back.append(group[-1])
-            group = group[:-1]
-        trained += group
-    return trained, held_back
+    by_answer: dict[str, list[int]] = {}
+    for number, row in enumerate(rows):
+        if row.question and row.answer in row.evidence and row.answer != row.evidence:
+            by_answer.setdefault(row.answer.lower(), []).append(number)
+    held = [group[-1] for group in by_answer.values() if len(group) >= 3][:MAX_PROBES]
+    return [row for number, row in enumerate(rows) if number not in held], [rows[number] for number in held]

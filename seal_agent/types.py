@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -77,11 +78,29 @@ class Grammar:
 
 @dataclass(frozen=True)
 class Row:
-    """One training example: the loss falls on `answer` (and on the prompt, if the directives say so)."""
+    """One training example: the loss falls on `answer` (and on the prompt, if the directives say so).
+
+    `source` is the format or tool that made it, `evidence` the text of the document it rests on.
+    """
 
     prompt: Prompt
     answer: str
-    source: str = "qa"
+    source: str = "chat-qa"
+    evidence: str = ""
+
+    @property
+    def question(self) -> str:
+        """The last message of the prompt; empty for a row of plain text."""
+        return self.prompt.messages[-1].content if self.prompt.messages else ""
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """Something the model wrote that is not trained on, and why."""
+
+    text: str
+    source: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -101,35 +120,50 @@ class Probe:
 
 @dataclass(frozen=True)
 class Directives:
-    """How an edit is to be trained.
+    """How an edit is written and trained; a value outside its range raises `InputError`.
 
-    Defaults: LoRA rank 16 on all linear layers, 40 steps of 8 rows at 1e-3 (../shared/FACTS.md, "What a
-    135M model can learn"). Ranges are checked; a value outside raises `InputError`.
+    `formats` and `tools` name what makes the rows, at most `num_rows` of them. Training ends after
+    `num_epochs` or `max_steps`, whichever comes first. `weight` is the λ with which the adapter is served.
     """
 
-    rank: int = 16
-    alpha: int = 32
-    learning_rate: float = 1e-3
-    num_steps: int = 40
+    formats: tuple[str, ...] = ("cloze",)
+    tools: tuple[str, ...] = ()
+    num_rows: int = 128
+    num_epochs: int = 8
+    max_steps: int = 50
     batch_size: int = 8
+    learning_rate: float = 1.5e-3
     num_warmup_steps: int = 3
     max_grad_norm: float = 1.0
+    rank: int = 16
+    alpha: int = 32
+    layers: Literal["all-linear", "q_proj,v_proj"] = "all-linear"
     loss_on: Literal["answers", "all"] = "answers"
+    weight: float = 1.0
 
     def __post_init__(self) -> None:
         limits: tuple[tuple[str, float, float], ...] = (
-            ("rank", 1, 512),
-            ("alpha", 1, 1024),
-            ("learning_rate", 1e-6, 1e-1),
-            ("num_steps", 1, 10_000),
+            ("num_rows", 2, 10_000),
+            ("num_epochs", 1, 1_000),
+            ("max_steps", 1, 100_000),
             ("batch_size", 1, 256),
+            ("learning_rate", 1e-6, 1e-1),
             ("num_warmup_steps", 0, 1_000),
             ("max_grad_norm", 1e-3, 1e3),
+            ("rank", 1, 512),
+            ("alpha", 1, 1024),
+            ("weight", 0.05, 2.0),
         )
         for name, low, high in limits:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise InputError(f"directive {name}={value} is out of range; choose {low:g} to {high:g}")
+        if not self.formats and not self.tools:
+            raise InputError("directives name no format and no tool; nothing would make a training row")
+
+    def num_steps(self, num_rows: int) -> int:
+        """The optimiser steps that training on so many rows takes."""
+        return min(math.ceil(self.num_epochs * num_rows / self.batch_size), self.max_steps)
 
 
 @dataclass(frozen=True)
@@ -141,7 +175,7 @@ class SelfEdit:
     rows: tuple[Row, ...]
     probes: tuple[Probe, ...]
     directives: Directives = Directives()
-    num_dropped: int = 0
+    dropped: tuple[Dropped, ...] = ()
 
     @property
     def document(self) -> str:
@@ -233,6 +267,16 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class Correction:
+    """A watched question whose answer is no longer true: it leaves the replay set with the edit that says so."""
+
+    item: int
+    question: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
 class Probed:
     """One probe with its score before and after; `best` is the item's best score ever, nats per token."""
 
@@ -265,15 +309,18 @@ class Verdict:
 class Episode:
     """One line of the ledger: everything that happened to one text, so far.
 
-    `parent` is the stack it began with; `outcome` is "open" until it is "ignored" (not worth learning),
+    `earlier` is what was said before the text, for a message that means nothing without it. `parent` is the
+    stack it began with; `outcome` is "open" until it is "ignored" (not worth learning),
     "rejected" (the model could not write a usable edit), "accepted" or "rolled back".
     """
 
     namespace: str
     text: str
     topic: str = ""
+    earlier: str = ""
     decision: Decision | None = None
     edit: SelfEdit | None = None
+    corrections: tuple[Correction, ...] = ()
     adapter: AdapterRef | None = None
     parent: AdapterStack = AdapterStack()
     probed: tuple[Probed, ...] = ()

@@ -16,7 +16,9 @@ from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.errors import AdapterError, EditFault, InputError
 from seal_agent.types import AdapterRef, AdapterStack, Directives, Probe, Prompt, Row, Score, SelfEdit
 
-DIRECTIVES = Directives(rank=8, alpha=16, learning_rate=2e-3, num_steps=4, batch_size=2, num_warmup_steps=0)
+DIRECTIVES = Directives(
+    rank=8, alpha=16, learning_rate=2e-3, num_epochs=100, max_steps=4, batch_size=2, num_warmup_steps=0
+)
 PARIS = Prompt.user("What is the capital of France?")
 
 
@@ -138,7 +140,7 @@ class BackendContract:
         again = backend.train(FIRST, seed=3, progress=lambda _what, done, num: steps.append((done, num)))
         assert again.id == first.id
         assert backend.train(FIRST, seed=9).id != first.id
-        assert steps[-1] == (DIRECTIVES.num_steps, DIRECTIVES.num_steps)
+        assert steps[-1] == (DIRECTIVES.max_steps, DIRECTIVES.max_steps)
 
     def test_training_makes_rows_likelier_and_leaves_the_base_exactly_as_it_was(
         self, backend: Backend, before: list[Score], first: AdapterRef
@@ -195,3 +197,25 @@ class BackendContract:
             gains = [total(score_rows(view, e)) - total(score_rows(backend, e)) for e in (edit, other)]
             assert gains[0] > max(gains[1], 1)
         assert len({ref.id for ref in refs}) == 2
+
+    def test_an_adapter_that_was_unloaded_is_loaded_again_when_it_is_needed(
+        self, backend: Backend, first: AdapterRef
+    ) -> None:
+        view = backend.with_stack(AdapterStack().push(first))
+        before = score_rows(view, FIRST)
+        backend.unload(first)
+        again = score_rows(backend.with_stack(AdapterStack().push(first)), FIRST)
+        assert total(again) == pytest.approx(total(before), abs=self.score_tolerance)
+
+    def test_a_reading_is_the_base_models_state_and_the_views_surprise(
+        self, backend: Backend, first: AdapterRef
+    ) -> None:
+        text = FIRST.rows[0].answer
+        short, long = backend.read(["Hello!", text], ["", "User: Hi.\n"])
+        assert short.state.shape == long.state.shape
+        assert len(long.surprise) > len(short.surprise) > 0
+        assert all(nats >= 0 for nats in long.surprise)
+        told = backend.with_stack(AdapterStack().push(first)).read([text], ["User: Hi.\n"])[0]
+        assert sum(told.surprise) < sum(long.surprise)
+        with pytest.raises(InputError, match="empty"):
+            backend.read([""])

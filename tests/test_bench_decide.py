@@ -4,11 +4,18 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from seal_agent.adapters.scripted import ScriptedBackend
-from seal_agent.bench_decide import Measured, Turn, measure, report, turns
+from seal_agent.bench_decide import CHUNK, Measured, features, measure, report, turns
+from seal_agent.decision_head import Head, Turn, load
 from seal_agent.errors import StorageError
+
+
+@pytest.fixture
+def head(backend: ScriptedBackend, tmp_path: Path) -> Head:
+    return load(backend, tmp_path)
 
 
 def test_the_labelled_turns_are_enough_and_balanced_over_the_halves() -> None:
@@ -19,19 +26,31 @@ def test_the_labelled_turns_are_enough_and_balanced_over_the_halves() -> None:
     assert len({turn.learn for turn in labelled if turn.kind == "document"}) == 1
 
 
-def test_a_run_that_was_stopped_goes_on_where_it_was(backend: ScriptedBackend, tmp_path: Path) -> None:
+def test_a_run_that_was_stopped_goes_on_where_it_was(backend: ScriptedBackend, head: Head, tmp_path: Path) -> None:
     labelled, out = turns()[:6], tmp_path / "scores.jsonl"
-    first = measure(backend, labelled[:3], out)
+    first = measure(backend, head, labelled[:3], out)
     out.write_text(out.read_text()[:-9])  # cut off in the middle of its last line
-    whole = measure(backend, labelled, out)
+    whole = measure(backend, head, labelled, out)
     assert whole[:2] == first[:2]
     assert [json.loads(line)["id"] for line in out.read_text().splitlines() if line.endswith("}")] == [0, 1, 2, 3, 4, 5]
 
 
-def test_a_file_that_holds_something_else_is_refused(backend: ScriptedBackend, tmp_path: Path) -> None:
+def test_a_file_that_holds_something_else_is_refused(backend: ScriptedBackend, head: Head, tmp_path: Path) -> None:
     (tmp_path / "scores.jsonl").write_text('{"other": 1}\n')
     with pytest.raises(StorageError, match="delete the file to begin again"):
-        measure(backend, turns()[:2], tmp_path / "scores.jsonl")
+        measure(backend, head, turns()[:2], tmp_path / "scores.jsonl")
+
+
+def test_readings_are_kept_and_not_made_again(
+    backend: ScriptedBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labelled = turns()[: CHUNK + 20]
+    first = features(backend, labelled, tmp_path / "r")
+    assert first.shape[0] == len(labelled)
+    monkeypatch.setattr(backend, "read", lambda *_: pytest.fail("read again"))
+    assert np.allclose(features(backend, labelled, tmp_path / "r"), first)
+    with pytest.raises(StorageError, match="holds 20 readings, not 10"):
+        features(backend, labelled[:-10], tmp_path / "r")
 
 
 def test_thresholds_are_chosen_on_one_half_and_reported_on_the_other() -> None:
@@ -41,12 +60,15 @@ def test_thresholds_are_chosen_on_one_half_and_reported_on_the_other() -> None:
     # Novelty tells facts from jokes perfectly on the chosen half, and with two mistakes on the reported one.
     nats = [(100.0 if turn.learn else 10.0) for turn in labelled]
     nats[21], nats[22] = 5.0, 200.0
-    measured = [Measured(t.id, 1.0 if t.learn else -1.0, n, 5, 1.0) for t, n in zip(labelled, nats, strict=True)]
-    arms = {result.arm: result for result in report(labelled, measured)}
+    measured = [
+        Measured(t.id, t.learn, "", 1.0 if t.learn else -1.0, n, 5, 1.0) for t, n in zip(labelled, nats, strict=True)
+    ]
+    states = [2.0 if turn.learn else -2.0 for turn in labelled]
+    arms = {result.arm: result for result in report(labelled, measured, states, 1.0)}
     assert (arms["never"].precision, arms["never"].recall) == (0.0, 0.0)
     assert (arms["always"].precision, arms["always"].recall) == (0.5, 1.0)
     assert (arms["novelty only"].precision, arms["novelty only"].recall) == (0.9, 0.9)
     assert arms["novelty only"].wrong_by_kind == {"joke": "1/10", "fact": "1/10"}
-    assert arms["model only"].recall == 1.0
+    assert (arms["model only"].precision, arms["model only"].recall) == (1.0, 1.0)
     assert arms["model only"].recall_low < 0.9  # ten hits of ten do not prove nine in ten
     assert arms["both (default)"].num_turns == 20

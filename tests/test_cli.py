@@ -78,7 +78,7 @@ def last_learned(home: Path) -> Learned:
     episode = Home(home).episodes("default", ["accepted"])[-1]
     assert episode.edit
     assert episode.adapter
-    row = episode.edit.rows[0]
+    row = episode.edit.probes[0]
     return Learned(episode.adapter.id, row.prompt.messages[-1].content, row.answer)
 
 
@@ -117,7 +117,7 @@ def test_chat_prints_the_reply_and_then_what_became_of_the_message(run: Run, hom
     assert learned.startswith(f"  (learned as {last_learned(home).adapter[:12]}: ")
     reply, ignored = run("chat", "--thread", "tuesday", stdin=last_learned(home).question).out.splitlines()
     assert reply == last_learned(home).answer
-    assert ignored.startswith("  (not learned: a question")
+    assert ignored.startswith("  (not learned: nothing lasting or new")
     assert {episode.thread for episode in Home(home).episodes("default")} == {"tuesday"}
 
 

@@ -11,7 +11,9 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 from langgraph.checkpoint.memory import InMemorySaver
 
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
+from seal_agent.directives import DEFAULT
 from seal_agent.errors import InputError
+from seal_agent.formats import Source
 from seal_agent.graphs import create_chat_graph, create_ingest_graph
 from seal_agent.home import Home
 from seal_agent.learner import Learner
@@ -31,7 +33,7 @@ DOCUMENT = "\n\n".join(
 
 def a_question_about(text: str) -> tuple[str, str]:
     """A question the scripted model answers once it has learned `text`, and the answer."""
-    probe = write_self_edit(ScriptedBackend(Path()), text, topic_of(text)).probes[0]
+    probe = write_self_edit(ScriptedBackend(Path()), Source(topic_of(text), text), DEFAULT).probes[0]
     return probe.prompt.messages[-1].content, probe.answer
 
 
@@ -63,7 +65,9 @@ def outcomes(state: dict[str, Any]) -> list[str]:
 def test_small_talk_is_answered_ignored_and_written_down(chat: Any, learner: Learner) -> None:
     state = say(chat, GREETING)
     assert state["messages"][-1].text == UNKNOWN
-    assert [(r["outcome"], r["reason"], r["adapter"]) for r in state["outcomes"]] == [("ignored", "small talk", "")]
+    assert [(r["outcome"], r["reason"], r["adapter"]) for r in state["outcomes"]] == [
+        ("ignored", "nothing lasting or new", "")
+    ]
     assert [(e.text, e.outcome, e.thread) for e in learner.home.episodes("default")] == [(GREETING, "ignored", "one")]
     assert len(learner.stack) == 0
 
@@ -110,7 +114,7 @@ def test_an_edit_the_model_cannot_write_is_tried_again_and_then_rejected(chat: A
     say(chat, GREETING)
     state = say(chat, NO_WORDS)
     assert outcomes(state) == ["rejected"]
-    assert "usable questions" in state["outcomes"][0]["reason"]
+    assert "usable training rows" in state["outcomes"][0]["reason"]
     episode = learner.home.episodes("default")[-1]
     assert (episode.outcome, episode.num_attempts, episode.adapter) == ("rejected", 2, None)
 

@@ -15,7 +15,7 @@ from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.passages import Passage
 from seal_agent.replay import general_probes
 from seal_agent.retention import Limits
-from seal_agent.types import AdapterStack, Episode, Message, Prompt
+from seal_agent.types import AdapterStack, Directives, Episode, Message, Prompt
 
 TOWER = Passage("Tower of Karlov", "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.")
 BRIDGE = Passage("Amber Bridge", "The Amber Bridge was designed by Carla Mendes. It has 9 red towers in fog.")
@@ -59,7 +59,9 @@ def test_what_is_learned_gets_likelier_and_is_watched(learner: Learner) -> None:
     learner.accept(episode)
     assert learner.nll(questions, gold(episode)) < before - 1
     watched = {item.probe.prompt: item.best for item in learner.replay.items(learner.stack)}
-    assert [watched[p.probe.prompt] for p in episode.probed if p.probe.stratum == "edit"] == [-0.1] * len(questions)
+    assert [watched[p.probe.prompt] for p in episode.probed if p.probe.stratum == "edit"] == pytest.approx(
+        [-0.1] * len(questions)
+    )
 
 
 def test_a_second_learner_on_the_same_home_serves_it_too(learner: Learner, home: Home) -> None:
@@ -182,10 +184,10 @@ class Overheard(ScriptedBackend):
 
 def test_the_fault_of_an_attempt_goes_into_the_context_of_the_next(home: Home) -> None:
     model = Overheard(home.root)
-    learner = Learner(model, home)
+    learner = Learner(model, home, config=LearnerConfig(directives=Directives(formats=("chat-qa",))))
     first = learner.write(learner.begin(Passage("Tower", "We are who we were.")))
     before = model.heard
-    assert "usable questions" in first.fault
+    assert "usable training rows" in first.fault
     assert learner.can_retry(first)
     second = learner.write(first)
     again = model.heard - before

@@ -1,80 +1,57 @@
+"""A self-edit out of rows: how many, which are held back, and when there are too few."""
+
 import pytest
 
 from seal_agent.errors import EditFault
-from seal_agent.selfedit import MAX_PROBES, MAX_STEPS, MIN_STEPS, Pair, format_self_edit, parse_self_edit
-from seal_agent.types import SelfEdit
+from seal_agent.selfedit import MAX_PROBES, assemble, spread
+from seal_agent.types import Directives, Dropped, Prompt, Row, SelfEdit
 
-PASSAGE = "The Tower was built in 1911. It holds nine bells."
-PAIRS = [Pair("When was the Tower built?", "1911"), Pair('How many "bells": does it hold?', "nine")]
-
-
-def parse(text: str) -> SelfEdit:
-    return parse_self_edit(text, topic="the Tower", passage=PASSAGE)
+SENTENCES = ("The Tower was built in 1911.", "It holds nine bells.")
+PASSAGE = " ".join(SENTENCES)
 
 
-def asked(edit: SelfEdit) -> list[tuple[str, str]]:
-    return [(row.prompt.messages[-1].content, row.answer) for row in edit.rows if row.source == "qa"]
+def row(question: str, answer: str, source: str = "chat-qa") -> Row:
+    evidence = next((sentence for sentence in SENTENCES if answer in sentence), PASSAGE)
+    return Row(Prompt.user(question), answer, source, evidence)
 
 
-def held_back(edit: SelfEdit) -> list[tuple[str, str]]:
-    return [(probe.prompt.messages[-1].content, probe.answer) for probe in edit.probes]
+def made(rows: list[Row], num_rows: int = 100) -> SelfEdit:
+    return assemble(rows, topic="the Tower", passage=PASSAGE, directives=Directives(num_rows=num_rows))
 
 
-def test_what_is_formatted_is_what_is_trained() -> None:
-    edit = parse(format_self_edit(8, PAIRS))
-    assert asked(edit) == [(pair.question, pair.answer) for pair in PAIRS]
-    statements = [row.answer for row in edit.rows if row.source == "statement"]
-    assert statements == ["The Tower was built in 1911.", "The Tower holds nine bells."]
-    assert {probe.document for probe in edit.probes} == {edit.document}
+def test_the_last_of_three_questions_about_an_answer_is_held_back_as_a_probe() -> None:
+    rows = [row(f"When was it built, {n}?", "1911") for n in range(3)] + [row("How many bells?", "nine")]
+    edit = made(rows)
+    assert edit.rows == (*rows[:2], rows[3])
+    assert [(p.prompt, p.answer, p.document) for p in edit.probes] == [(rows[2].prompt, "1911", edit.document)]
 
 
-def test_epochs_become_steps_within_the_limits() -> None:
-    many = [Pair(f"Question number {n}?", f"answer {n}") for n in range(26)]  # 28 rows with the statements
-    steps = [parse(format_self_edit(epochs, many)).directives.num_steps for epochs in (1, 6, 50)]
-    assert steps == [MIN_STEPS, 21, MAX_STEPS]
+def test_trained_questions_stand_in_where_none_can_be_held_back() -> None:
+    edit = made([row(f"Question {n}?", f"{n} bells") for n in range(12)])
+    assert [probe.prompt for probe in edit.probes] == [r.prompt for r in edit.rows[:MAX_PROBES]]
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "first line is ''"),
-        ("Q: a?\nA: b", "first line is 'Q: a\\?'"),
-        ('{"rate": 1}', "first line"),
-        ("[8]", "first line"),
-        ('{"epochs": 0}', "1 to 50"),
-        ('{"epochs": 51}', "1 to 50"),
-        ('{"epochs": "8"}', "1 to 50"),
-        ('{"epochs": true}', "1 to 50"),
-        ('{"epochs": 8, "rank": 4}', "only epochs"),
-        ('{"epochs": 8}\nQ: a?\nA: b\nQ: c?', "c\\?"),
-        ('{"epochs": 8}\nQ: a?\nA: b\nQ: c?\nA: d\nQ: e?', "e\\?"),
-        ('{"epochs": 8}\nQ: a?\nQ: b?', "line 3 is 'Q: b\\?'"),
-        ('{"epochs": 8}\nA: b', "line 2 is 'A: b'"),
-        ('{"epochs": 8}\nQ: a?\nA:', "line 3 is 'A:'"),
-        ('{"epochs": 8}\nQ: a?\nA: b\nSure!', "line 4 is 'Sure!'"),
-        ('{"epochs": 8}\nQ: a?\nA: b', "1 usable questions"),
-    ],
-)
-def test_a_malformed_edit_says_what_is_wrong_with_it(text: str, message: str) -> None:
-    with pytest.raises(EditFault, match=message):
-        parse(text)
+def test_too_few_rows_are_a_fault_that_says_what_was_dropped() -> None:
+    with pytest.raises(EditFault, match=r"1 usable training rows.*contains no fact"):
+        assemble(
+            [row("How many bells?", "nine")],
+            topic="t",
+            passage=PASSAGE,
+            directives=Directives(),
+            dropped=[Dropped("x", "chat-qa", "contains no fact of the text")],
+        )
 
 
-def test_held_back_probes_are_never_trained_too() -> None:
-    pairs = [Pair(f"Question {n} about {answer}?", answer) for answer in "abcdefghijkl" for n in range(3)]
-    edit = parse(format_self_edit(8, pairs))
-    assert len(edit.probes) == MAX_PROBES
-    assert len(asked(edit)) == len(pairs) - MAX_PROBES
-    assert not set(held_back(edit)) & set(asked(edit))
+def test_rows_beyond_the_limit_are_dropped_evenly_over_formats_and_sentences() -> None:
+    rows = [row(f"When, {n}?", "1911", source) for source in ("cloze", "chat-qa") for n in range(10)]
+    rows += [row(f"How many, {n}?", "nine", "cloze") for n in range(10)]
+    kept = spread(rows, 6)
+    assert [(r.source, r.answer) for r in kept] == [("cloze", "1911")] * 2 + [("chat-qa", "1911")] * 2 + [
+        ("cloze", "nine")
+    ] * 2
+    assert len(made(rows, 5).rows) == 5
 
 
-def test_a_question_written_three_times_is_no_held_back_probe() -> None:
-    by_anna = [Pair(question, "Anna") for question in ("Who built it?", "By whom?", "x?")]
-    edit = parse(format_self_edit(8, [PAIRS[0]] * 3 + by_anna))
-    assert held_back(edit) == [("x?", "Anna")]
-    assert not set(held_back(edit)) & set(asked(edit))
-
-
-def test_without_three_questions_about_an_answer_the_trained_ones_are_probed() -> None:
-    edit = parse(format_self_edit(8, PAIRS))
-    assert held_back(edit) == asked(edit)
+def test_training_ends_with_the_epochs_or_the_steps_whichever_comes_first() -> None:
+    directives = Directives(num_epochs=4, max_steps=10, batch_size=8)
+    assert [directives.num_steps(n) for n in (1, 8, 16, 400)] == [1, 4, 8, 10]

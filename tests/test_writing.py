@@ -1,102 +1,52 @@
-"""Writing and deciding, over the scripted backend: a very literal model."""
+"""Writing a self-edit over the scripted backend: a very literal model."""
 
 import pytest
 
 from seal_agent.adapters.scripted import ScriptedBackend
-from seal_agent.decision import MIN_NOVELTY_NATS, decide
+from seal_agent.directives import DEFAULT
 from seal_agent.errors import EditFault
-from seal_agent.home import Home
-from seal_agent.selfedit import EPOCHS, Pair
-from seal_agent.writing import MAX_PER_ANSWER, grounded_pair, verbatim, write_draft, write_self_edit
+from seal_agent.formats import FORMATS, Source
+from seal_agent.types import Directives
+from seal_agent.writing import NOT_A_ROW, write_rows, write_self_edit
 
-TOPIC = "Tower of Karlov"
-PASSAGE = "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells."
-
-
-@pytest.mark.parametrize(
-    ("reply", "found"),
-    [
-        ("anna reel", "Anna Reel"),
-        ("1911", "1911"),
-        ("191", ""),
-        ("Karl", ""),
-        ("eel", ""),
-        ("Paris", ""),
-        ("", ""),
-        ("The Tower of Karlov was built in 1911 by Anna", ""),
-        ("(", ""),
-    ],
-)
-def test_an_answer_counts_only_word_for_word(reply: str, found: str) -> None:
-    assert verbatim(reply, PASSAGE) == found
-
-
-@pytest.mark.parametrize(
-    ("text", "pair"),
-    [
-        ("Who built the Tower?\nAnswer: anna reel.\nQuestion: x", Pair("Who built the Tower?", "Anna Reel")),
-        ("Who built the Tower?\nAnswer: Karl Holt", None),
-        ("Who built the Tower?\nAnswer:", None),
-        ("Who built the Tower?", None),
-        ("Who built the Tower\nAnswer: Anna Reel", None),
-        ("Is it Anna Reel who built the Tower?\nAnswer: Anna Reel", None),
-        ("Who built?\nAnswer: Anna Reel", None),
-        ("Who built the Tower?\nAnswer: by", None),
-    ],
-    ids="kept|not in the text|blank|none|no question|given away|too short|no content".split("|"),
-)
-def test_a_pair_is_kept_only_with_an_answer_from_the_text(text: str, pair: Pair | None) -> None:
-    assert grounded_pair(text, PASSAGE) == pair
+SOURCE = Source("Tower of Karlov", "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.")
 
 
 def test_a_self_edit_holds_only_what_the_passage_says(backend: ScriptedBackend) -> None:
-    edit = write_self_edit(backend, PASSAGE, TOPIC)
-    answers = [row.answer for row in edit.rows if row.source == "qa"]
+    edit = write_self_edit(backend, SOURCE, Directives(formats=("chat-qa",)))
+    answers = [row.answer for row in edit.rows]
     assert {"1911", "Anna", "brass", "nine"} <= set(answers)
-    assert all(answer in PASSAGE for answer in answers)
-    assert edit.num_dropped > 0  # a literal model asks the same question at every temperature
-    assert edit == write_self_edit(backend, PASSAGE, TOPIC)
+    assert all(answer in SOURCE.passage for answer in answers)
+    assert all(row.evidence and row.source == "chat-qa" for row in edit.rows)
+    assert edit == write_self_edit(backend, SOURCE, Directives(formats=("chat-qa",)))
 
 
-def test_no_question_is_asked_twice_and_no_answer_too_often(backend: ScriptedBackend) -> None:
-    text = write_draft(backend, "Anna was in it. Karl was in it.", "Tower").text  # every question fits both
-    questions, answers = ([line for line in text.splitlines() if line.startswith(mark)] for mark in ("Q:", "A:"))
-    assert len(set(questions)) == len(questions)
-    assert sorted(set(answers)) == ["A: Anna", "A: Karl"]
-    assert max(map(answers.count, answers)) == MAX_PER_ANSWER
+def test_what_is_dropped_is_in_the_edit_with_its_reason(backend: ScriptedBackend) -> None:
+    edit = write_self_edit(backend, SOURCE, Directives(formats=("chat-qa", "self-qa")))
+    reasons = {(entry.source, entry.reason) for entry in edit.dropped}
+    assert ("self-qa", NOT_A_ROW) in reasons  # a literal model does not write lists of questions
+    assert any(source == "chat-qa" for source, _ in reasons)  # it asks the same at every temperature
 
 
-def test_epochs_are_chosen_among_the_options(backend: ScriptedBackend) -> None:
-    first_line = write_draft(backend, PASSAGE, TOPIC).text.splitlines()[0]
-    assert first_line in {f'{{"epochs": {epochs}}}' for epochs in EPOCHS}
+def test_the_default_asks_for_every_phrase_without_a_writer(backend: ScriptedBackend) -> None:
+    edit = write_self_edit(backend, SOURCE, DEFAULT)
+    assert {row.source for row in edit.rows} == {"cloze"}
+    recited = {row.answer for row in edit.rows}
+    assert set(SOURCE.sentences) <= recited
 
 
-def test_a_passage_with_nothing_to_ask_for_is_the_models_fault(backend: ScriptedBackend) -> None:
-    with pytest.raises(EditFault, match="0 usable questions"):
-        write_self_edit(backend, "We are who we were.", "Tower")
+def test_without_directives_the_model_chooses_and_a_malformed_choice_is_a_fault(backend: ScriptedBackend) -> None:
+    with pytest.raises(EditFault, match=r"directives are 'I do not know.'"):
+        write_self_edit(backend, SOURCE)
 
 
-@pytest.mark.parametrize(
-    ("text", "learn", "reason"),
-    [
-        (PASSAGE, True, "new facts"),
-        ("My brother\nMika moved to Lisbon.", True, "new facts"),
-        ("Hi there, nice day!", False, "small talk"),
-        ("Who built the Tower of Karlov?", False, "a question"),
-        ("Please write me a poem about Karlov.", False, "a request"),
-    ],
-)
-def test_the_model_chooses_what_is_worth_learning(
-    backend: ScriptedBackend, text: str, learn: bool, reason: str
-) -> None:
-    decision = decide(backend, text)
-    assert (decision.learn, decision.reason) == (learn, reason)
-    assert decision.margin > 0
-    assert bool(decision.topic) == learn
+def test_a_text_without_a_fact_is_a_fault(backend: ScriptedBackend) -> None:
+    with pytest.raises(EditFault, match="usable training rows"):
+        write_self_edit(backend, Source("Tower", "We are who we were."), DEFAULT)
 
 
-def test_what_the_model_knows_by_heart_is_nothing_new(home: Home) -> None:
-    model = ScriptedBackend(home.root, knowledge={"\n": PASSAGE})
-    decision = decide(model, PASSAGE)
-    assert (decision.learn, decision.reason) == (False, "nothing new")
-    assert decision.novelty.nats < MIN_NOVELTY_NATS < decide(ScriptedBackend(home.root), PASSAGE).novelty.nats
+@pytest.mark.parametrize("name", list(FORMATS))
+def test_every_format_survives_a_model_that_writes_nonsense(backend: ScriptedBackend, name: str) -> None:
+    rows, malformed = write_rows(backend, name, SOURCE)
+    assert all(row.source == name and row.evidence for row in rows)
+    assert all(entry.source == name for entry in malformed)

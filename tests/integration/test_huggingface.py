@@ -12,8 +12,8 @@ from seal_agent.adapters.huggingface import TransformersBackend
 from seal_agent.adapters.loading import EMBEDDED, LoadedModel, load_model
 from seal_agent.adapters.packing import pack
 from seal_agent.errors import InputError
+from seal_agent.formats.chat_qa import pair_grammar
 from seal_agent.types import AdapterStack, Grammar, Prompt
-from seal_agent.writing import pair_grammar
 
 pytestmark = pytest.mark.integration
 

@@ -1,0 +1,357 @@
+"""`seal-agent bench knowledge`: what does a model know of a passage after its edit, the passage out of sight?
+
+Knowledge incorporation after SEAL (arXiv 2506.10943, section 4.1). Arms: nothing, the passage in context (the
+ceiling), general questions only (what the form of short answers gains by itself), the passage alone, each format,
+the default edit, the model's own directives, published self-edits, SEAL's recipe. One passage an adapter, or n in
+one. Every result is written as soon as it is there; a run that was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from seal_agent import grading
+from seal_agent.adapters.backend import Backend, silent
+from seal_agent.adapters.registry import AdapterRegistry
+from seal_agent.directives import DEFAULT, SEAL_PAPER
+from seal_agent.errors import EditFault, InputError, StorageError
+from seal_agent.formats import FORMATS, Source
+from seal_agent.formats.format import statement
+from seal_agent.formats.lines import lines_of
+from seal_agent.grading import is_right, num_words
+from seal_agent.replay import with_rehearsal
+from seal_agent.selfedit import assemble
+from seal_agent.tools import TOOLS
+from seal_agent.types import AdapterStack, Directives, Progress, Prompt, SelfEdit
+from seal_agent.writing import write_self_edit
+
+BASE, CONTEXT, FORM = "base", "context", "form only"
+PUBLISHED = ("qwen2.5-7b", "seal-round2", "gpt-4.1")
+GRADER = grading.NAME
+MAX_ANSWER_TOKENS = 48
+NUM_FORM_ROWS = 40
+AS_SEAL = ("passage", "title")  # the passage appended, the title in front
+
+Grade = Callable[[str, str], bool]
+"""(gold answer, answer) -> right?"""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question with its gold answer."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class Item:
+    """One passage with its questions, and self-edits that others published for it."""
+
+    number: int
+    title: str
+    passage: str
+    questions: tuple[Question, ...]
+    self_edits: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def source(self) -> Source:
+        """What an edit is written from."""
+        return Source(self.title, self.passage)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One question under one arm: NLL of the gold answer in nats per token, and the reply."""
+
+    question: str
+    gold: str
+    nll: float
+    reply: str
+    right: bool
+    num_words: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """One arm on one passage (or on a group of passages learned together: then `item` is its first)."""
+
+    arm: str
+    item: int
+    answers: tuple[Answered, ...]
+    num_rows: int = 0
+    num_tokens: int = 0
+    write_seconds: float = 0.0
+    train_seconds: float = 0.0
+    fault: str = ""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """How the edit of one arm comes about. `published` names whose self-edits are taken instead of writing one."""
+
+    name: str
+    directives: Directives | None = None
+    published: str = ""
+    rehearsal: float = 0.0
+
+
+def arms() -> dict[str, Arm]:
+    """Every arm that trains, by name, the most telling first."""
+    seal_rows = {name: replace(DEFAULT, formats=(), tools=AS_SEAL) for name in PUBLISHED}
+    formats = [name for name in FORMATS if name != "cloze"]
+    in_seals_words = ("implications", "long-implications", "rewrite", "self-qa")
+    listed = [
+        Arm("default", DEFAULT, rehearsal=0.2),
+        Arm("seal-paper, gpt-4.1's rows", replace(SEAL_PAPER, formats=()), "gpt-4.1"),
+        Arm("passage only", replace(DEFAULT, formats=(), tools=AS_SEAL)),
+        Arm(FORM, DEFAULT),
+        *(Arm(f"{name}'s rows", seal_rows[name], name) for name in reversed(PUBLISHED)),
+        Arm("seal-paper, own implications", SEAL_PAPER),
+        *(Arm(n, replace(DEFAULT, formats=(n,), tools=AS_SEAL if n in in_seals_words else ())) for n in formats),
+        Arm("mixed", replace(DEFAULT, formats=("cloze", "chat-qa", "rewrite", "contrast")), rehearsal=0.2),
+        Arm("own directives", None, rehearsal=0.2),
+    ]
+    return {arm.name: arm for arm in listed}
+
+
+def read_items(path: Path, *, limit: int = 0, offset: int = 0) -> list[Item]:
+    """The passages of a JSON file in SEAL's form: title, context, questions, and perhaps self_edits."""
+    try:
+        data: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+        items = [
+            Item(
+                number,
+                entry["title"],
+                entry["context"],
+                tuple(Question(q["question"], q["answer"]) for q in entry["questions"]),
+                entry.get("self_edits", {}),
+            )
+            for number, entry in enumerate(data)
+        ]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"cannot use {path} ({error!r}); give a JSON list of title, context and questions (question, answer)"
+        ) from error
+    return items[offset : offset + limit if limit else None]
+
+
+def share_of(items: Sequence[Item], part: str) -> list[Item]:
+    """The passages of part "K/N" of the work, K from 1; all for ""."""
+    if not part:
+        return list(items)
+    try:
+        k, n = (int(number) for number in part.split("/"))
+    except ValueError:
+        k = n = 0
+    if not 1 <= k <= n:
+        raise InputError(f"part {part!r} does not fit; write K/N such as 1/2")
+    return list(items[k - 1 :: n])
+
+
+class Run:
+    """The results of one run in one folder: `metrics.jsonl`, `answers.jsonl`, `edits.jsonl`, by part."""
+
+    def __init__(self, folder: Path, part: str = "", config: Mapping[str, Any] | None = None) -> None:
+        self.folder = folder
+        self._suffix = f"-{part}" if part else ""
+        self._check(dict(config or {}))
+
+    def _check(self, config: dict[str, Any]) -> None:
+        """Results of another model, data or seed must not be mixed in."""
+        path = self.folder / "config.json"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if not path.exists():
+                path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+            there = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise StorageError(f"cannot use {path} ({error}); give another --out") from error
+        if there != config:
+            differs = ", ".join(key for key in {*there, *config} if there.get(key) != config.get(key))
+            raise InputError(f"{path} is of another run ({differs} differ); give another --out")
+
+    def results(self) -> dict[tuple[str, int], Result]:
+        """What is there already, of all parts; a last line that was cut off is not."""
+        found: dict[tuple[str, int], Result] = {}
+        for path in sorted(self.folder.glob("metrics*.jsonl")):
+            for line in path.read_text(encoding="utf-8").splitlines():
+                if line.endswith("}"):
+                    data = json.loads(line)
+                    data["answers"] = tuple(Answered(**answer) for answer in data["answers"])
+                    found[data["arm"], data["item"]] = Result(**data)
+        return found
+
+    def add(self, result: Result, edit: SelfEdit | None) -> None:
+        """Append one result, and what was trained for it."""
+        self._append("metrics", asdict(result))
+        for answer in result.answers:
+            self._append("answers", {"arm": result.arm, "item": result.item, **asdict(answer)})
+        if edit:
+            rows = [[row.source, row.question or row.prompt.text, row.answer] for row in edit.rows]
+            dropped = [[entry.source, entry.reason, entry.text] for entry in edit.dropped]
+            self._append("edits", {"arm": result.arm, "item": result.item, "rows": rows, "dropped": dropped})
+
+    def _append(self, name: str, data: dict[str, Any]) -> None:
+        path = self.folder / f"{name}{self._suffix}.jsonl"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with path.open("a", encoding="utf-8") as file:
+                file.write(("\n" if file.tell() and not _ends_line(path) else "") + json.dumps(data) + "\n")
+        except OSError as error:
+            raise StorageError(f"cannot write {path}: {error}; free space or give another --out") from error
+
+
+def measure(
+    backend: Backend,
+    registry: AdapterRegistry,
+    items: Sequence[Item],
+    chosen: Sequence[str],
+    run: Run,
+    *,
+    seed: int = 0,
+    grade: Grade = is_right,
+    progress: Progress = silent,
+) -> dict[tuple[str, int], Result]:
+    """Every arm on every passage that `run` does not hold yet, one passage an adapter."""
+    done = run.results()
+    known = arms()
+    for name in chosen:
+        if name not in (BASE, CONTEXT, *known):
+            raise InputError(f"there is no arm called {name!r}; choose {', '.join([BASE, CONTEXT, *known])}")
+    work = [(name, item) for name in chosen for item in items]
+    for number, (name, item) in enumerate(work):
+        progress(name, number, len(work))
+        if (name, item.number) in done:
+            continue
+        if name in (BASE, CONTEXT):
+            view = backend.with_stack(AdapterStack())
+            result, edit = Result(name, item.number, answers(view, [item], grade, in_context=name == CONTEXT)), None
+        else:
+            result, edit = _adapted(backend, registry, known[name], [item], seed, grade)
+        run.add(result, edit)
+        done[name, item.number] = result
+    return done
+
+
+def measure_together(
+    backend: Backend,
+    registry: AdapterRegistry,
+    items: Sequence[Item],
+    chosen: Sequence[str],
+    run: Run,
+    *,
+    steps_per_passage: int = 20,
+    seed: int = 0,
+    grade: Grade = is_right,
+    progress: Progress = silent,
+) -> dict[tuple[str, int], Result]:
+    """Continued pretraining: all `items` in one adapter; `steps_per_passage` bounds the steps."""
+    done = run.results()
+    for number, name in enumerate(chosen):
+        progress(name, number, len(chosen))
+        if (name, items[0].number) in done:
+            continue
+        if name in (BASE, CONTEXT):
+            view = backend.with_stack(AdapterStack())
+            result, edit = Result(name, items[0].number, answers(view, items, grade, in_context=name == CONTEXT)), None
+        else:
+            result, edit = _adapted(backend, registry, arms()[name], items, seed, grade, steps_per_passage)
+        run.add(result, edit)
+        done[name, items[0].number] = result
+    return done
+
+
+def answers(view: Backend, items: Sequence[Item], grade: Grade, *, in_context: bool = False) -> tuple[Answered, ...]:
+    """Every question of `items` asked, in the chat template; `in_context`: with its passage before it."""
+    asked = [(item, question) for item in items for question in item.questions]
+    prompts = [
+        Prompt.user(f"{item.title}\n{item.passage}\n\n{q.question}" if in_context else q.question) for item, q in asked
+    ]
+    replies = [samples[0].strip() for samples in view.generate(prompts, max_new_tokens=MAX_ANSWER_TOKENS)]
+    scores = view.score(prompts, [q.answer for _, q in asked])
+    return tuple(
+        Answered(q.question, q.answer, round(-score.per_token, 4), reply, grade(q.answer, reply), num_words(reply))
+        for (_, q), reply, score in zip(asked, replies, scores, strict=True)
+    )
+
+
+def edit_of(backend: Backend, arm: Arm, item: Item, seed: int) -> SelfEdit:
+    """The edit of one arm for one passage; raises `EditFault` where nothing usable comes out."""
+    if arm.name == FORM:
+        empty = SelfEdit(item.title, item.passage, (), (), DEFAULT)
+        return with_rehearsal(empty, NUM_FORM_ROWS, seed)
+    if not arm.published:
+        edit = write_self_edit(backend, item.source, arm.directives, seed=seed)
+        return with_rehearsal(edit, round(arm.rehearsal * len(edit.rows)), seed)
+    published = item.self_edits.get(arm.published)
+    if not published or arm.directives is None:
+        raise InputError(f"passage {item.number} has no self-edits of {arm.published}; leave out the arm {arm.name!r}")
+    rows = [statement(line, arm.published, item.passage) for line in lines_of(published[seed % len(published)])]
+    for name in arm.directives.tools:
+        rows = TOOLS[name](item.source, rows, seed)
+    return assemble(rows, topic=item.title, passage=item.passage, directives=arm.directives, seed=seed)
+
+
+def _adapted(
+    backend: Backend,
+    registry: AdapterRegistry,
+    arm: Arm,
+    items: Sequence[Item],
+    seed: int,
+    grade: Grade,
+    steps_per_passage: int = 0,
+) -> tuple[Result, SelfEdit | None]:
+    """Write, train, ask; the adapter is deleted afterwards. An edit that fails leaves the model as it was."""
+    base = backend.with_stack(AdapterStack())
+    start = time.perf_counter()
+    edits: list[SelfEdit] = []
+    faults: list[str] = []
+    for item in items:
+        try:
+            edits.append(edit_of(base, arm, item, seed))
+        except EditFault as error:
+            faults.append(str(error))
+    written = time.perf_counter() - start
+    if not edits:
+        return Result(arm.name, items[0].number, answers(base, items, grade), fault=faults[0]), None
+    edit = _joined(edits, steps_per_passage)
+    start = time.perf_counter()
+    adapter = base.train(edit, seed=seed)
+    trained = time.perf_counter() - start
+    given = answers(backend.with_stack(AdapterStack().push(adapter)), items, grade)
+    num_tokens = int(registry.manifest(adapter.id)["num_tokens"])
+    backend.unload(adapter)
+    registry.discard(adapter)
+    result = Result(
+        arm.name,
+        items[0].number,
+        given,
+        len(edit.rows),
+        num_tokens,
+        round(written, 2),
+        round(trained, 2),
+        "; ".join(faults),
+    )
+    return result, edit
+
+
+def _joined(edits: Sequence[SelfEdit], steps_per_passage: int) -> SelfEdit:
+    """One edit with the rows of all; its steps bounded by so many for every passage."""
+    if len(edits) == 1 and not steps_per_passage:
+        return edits[0]
+    first = edits[0]
+    directives = replace(first.directives, max_steps=max(1, steps_per_passage * len(edits)))
+    rows = tuple(dict.fromkeys(row for edit in edits for row in edit.rows))
+    return replace(first, topic=f"{len(edits)} passages", rows=rows, directives=directives)
+
+
+def _ends_line(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, 2)
+        return file.read(1) == b"\n"

@@ -1,0 +1,101 @@
+"""A correction replaces: watched questions that a new text answers otherwise leave the replay set.
+
+Found in three steps: the text speaks about all the question asks about; the model, with the text in view, answers
+it with words of the text and is sure; and it finds the old answer much less likely. Where a whole sentence is
+watched, it is taken apart into questions for its phrases first. Each corrected question is trained and probed with
+its new answer, so that the new one wins.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from seal_agent.adapters.backend import Backend
+from seal_agent.formats import Source
+from seal_agent.formats.chat_qa import verbatim, view
+from seal_agent.replay import ReplayItem
+from seal_agent.spans import echo_question, noun_phrases
+from seal_agent.types import Correction, Grammar, Probe, Prompt, Row, SelfEdit
+from seal_agent.words import content
+
+MIN_OVERLAP = 0.75  # of the question's content words; with less the text may be about something else
+MIN_CONFIDENCE = -1.0  # nats per token of the new answer
+MIN_LEAD = 1.0  # nats by which the new answer is likelier than the old one
+MAX_ANSWER_TOKENS = 16
+SOURCE = "correction"
+
+
+@dataclass(frozen=True)
+class _Fact:
+    """One short fact of a watched item."""
+
+    item: int
+    question: str
+    answer: str
+
+
+def find(backend: Backend, items: Sequence[ReplayItem], source: Source) -> tuple[Correction, ...]:
+    """What `source` answers otherwise than the watched `items`, each with the new answer."""
+    known = source.passage.lower()
+    facts = [
+        fact
+        for item in items
+        if item.probe.stratum != "general"
+        for fact in _facts(item)
+        if _is_about(source, fact.question) and fact.answer.lower() not in known
+    ]
+    if not facts:
+        return ()
+    shown = _shown(source)
+    prompts = [Prompt.raw(f"{shown}Question: {fact.question}\nAnswer:") for fact in facts]
+    substring = json.dumps({"substring_words": " ".join(source.passage.split())})
+    grammar = Grammar(f'start: " " answer "\\n"\nanswer: %regex {substring}\n')
+    written = backend.generate(prompts, max_new_tokens=MAX_ANSWER_TOKENS, grammars=[grammar] * len(prompts))
+    answers = [verbatim(samples[0].strip().rstrip(" .,;"), source.passage) for samples in written]
+    read = [entry for entry in zip(facts, prompts, answers, strict=True) if entry[2]]
+    if not read:
+        return ()
+    scores = backend.score(
+        [prompt for _, prompt, _ in read] * 2,
+        [f" {answer}" for _, _, answer in read] + [f" {fact.answer}" for fact, _, _ in read],
+    )
+    return tuple(
+        Correction(fact.item, fact.question, fact.answer, answer)
+        for (fact, _, answer), likes, liked in zip(read, scores[: len(read)], scores[len(read) :], strict=True)
+        if likes.per_token >= MIN_CONFIDENCE and likes.logprob >= liked.logprob + MIN_LEAD
+    )
+
+
+def added(edit: SelfEdit, corrections: Sequence[Correction]) -> SelfEdit:
+    """`edit` with rows and a probe for every corrected question, before what it has itself."""
+    told = dict.fromkeys((correction.question, correction.new) for correction in corrections)
+    rows = [Row(Prompt.user(question), new, SOURCE, edit.passage) for question, new in told]
+    probes = [Probe(Prompt.user(question), new, "edit", edit.document) for question, new in told]
+    asked = {probe.prompt for probe in probes}
+    return replace(
+        edit,
+        rows=tuple(dict.fromkeys([*edit.rows, *rows])),
+        probes=(*probes, *(probe for probe in edit.probes if probe.prompt not in asked)),
+    )
+
+
+def _facts(item: ReplayItem) -> list[_Fact]:
+    """The item itself where its answer is short; where it is a sentence, a question for each phrase of it."""
+    answer = item.probe.answer
+    if not answer.endswith("."):
+        messages = item.probe.prompt.messages
+        return [_Fact(item.id, messages[-1].content if messages else item.probe.prompt.text, answer)]
+    return [_Fact(item.id, echo_question(answer, span), span.text) for span in noun_phrases(answer)]
+
+
+def _is_about(source: Source, question: str) -> bool:
+    asked = content(question)
+    said = content(f"{source.topic} {source.earlier} {source.passage}")
+    return len(asked) > 1 and len(asked & said) >= MIN_OVERLAP * len(asked)
+
+
+def _shown(source: Source) -> str:
+    earlier = f"{' '.join(source.earlier.split())} " if source.earlier else ""
+    return view(f"{earlier}{' '.join(source.passage.split())}", source.topic)

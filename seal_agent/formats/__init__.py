@@ -1,0 +1,22 @@
+"""The formats a self-edit may be written in, by name; each is a file of its own."""
+
+from __future__ import annotations
+
+from seal_agent.formats import (
+    chat_qa,
+    cloze,
+    contrast,
+    implications,
+    long_implications,
+    rewrite,
+    self_qa,
+    summary,
+)
+from seal_agent.formats.format import Ask, Format, Source
+
+FORMATS: dict[str, Format] = {
+    each.FORMAT.name: each.FORMAT
+    for each in (implications, long_implications, rewrite, self_qa, chat_qa, cloze, summary, contrast)
+}
+
+__all__ = ["FORMATS", "Ask", "Format", "Source"]

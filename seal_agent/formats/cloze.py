@@ -1,0 +1,48 @@
+"""Questions for every noun phrase of every sentence, the question word where the phrase stood.
+
+"Maududi founded the party in what year?" needs no writer, every phrase is asked for, and no answer is wrong. A
+model that learns such questions with the bare phrase as the answer knows them by heart and fails on other
+wordings; with the sentence around the phrase as the answer it recites, and other wordings find what is recited
+(LOG.md). So each phrase gets the question and the sentence, and some of the question's words and the sentence; a
+few get the question with the bare phrase, so that short answers stay likely too.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import zlib
+
+from seal_agent.formats.format import Ask, Format, Source
+from seal_agent.spans import Span, echo_question, keyword_question, noun_phrases, recital
+from seal_agent.types import Prompt, Row
+
+NAME = "cloze"
+BRIEF_EVERY = 3
+LEFT_OUT = 0.4  # of the words of a question
+
+
+def ask(source: Source) -> list[Ask]:
+    """Nothing: the rows of every noun phrase are made from its sentence."""
+    placed = [(sentence, span) for sentence in source.sentences for span in noun_phrases(sentence)]
+    return [
+        Ask(Prompt.raw(""), sentence, 0, about=(json.dumps([span.start, span.end, number % BRIEF_EVERY == 0]),))
+        for number, (sentence, span) in enumerate(placed)
+    ]
+
+
+def parse(source: Source, asked: Ask, text: str) -> list[Row]:
+    """The rows of one phrase; years and numbers say themselves what asks for them, the rest is a what."""
+    start, end, is_brief = json.loads(asked.about[0])
+    span = Span(start, end, asked.view[start:end])
+    rng = random.Random(zlib.crc32(f"{asked.view}{start}".encode()))
+    whole = echo_question(asked.view, span)
+    recited = recital(asked.view, span)
+    pairs = [(whole, recited), (keyword_question(whole, LEFT_OUT, rng), recited)]
+    pairs += [(whole, span.text)] * is_brief
+    return [Row(Prompt.user(question), answer, NAME, asked.view) for question, answer in pairs]
+
+
+FORMAT = Format(
+    NAME, "questions for every phrase, the question word where the phrase stood", ask, parse, is_quoted=True
+)

@@ -1,0 +1,84 @@
+"""What is not true: a sentence with one phrase exchanged for another of the passage, and denied.
+
+Facts of one shape are confused with each other (two dates, two names). The model itself says which wrong phrase
+it would have believed: it fills the gap with one of the passage's other phrases, the text not in view.
+"""
+
+from __future__ import annotations
+
+import json
+
+from seal_agent.formats.format import Ask, Format, Source
+from seal_agent.spans import Span, noun_phrases, recital
+from seal_agent.types import Grammar, Prompt, Row
+
+NAME = "contrast"
+MAX_TOKENS = 16
+MAX_ASKS = 12
+EXAMPLES = """\
+Fill in the gap.
+
+Text: The capital of France is ___.
+Gap: Paris
+
+Text: ___ was the first man on the moon.
+Gap: Neil Armstrong
+
+"""
+
+
+def ask(source: Source) -> list[Ask]:
+    """For the phrases that have rivals of the same shape in the passage: which rival would you believe?"""
+    placed = [(sentence, span) for sentence in source.sentences for span in noun_phrases(sentence)]
+    asks = []
+    for sentence, span in placed:
+        rivals = {other.text for _, other in placed if is_rival(other.text, span.text) and other.text not in sentence}
+        if rivals:
+            choice = " | ".join(json.dumps(f" {rival}\n", ensure_ascii=False) for rival in sorted(rivals))
+            asks.append(
+                Ask(
+                    Prompt.raw(f"{EXAMPLES}Text: {sentence[: span.start]}___{sentence[span.end :]}\nGap:"),
+                    sentence,
+                    MAX_TOKENS,
+                    stop=("\n",),
+                    grammar=Grammar(f"start: {choice}\n"),
+                    about=(json.dumps([span.start, span.end]), *sorted(rivals)),
+                )
+            )
+    return asks[:: max(1, -(-len(asks) // MAX_ASKS))]
+
+
+def parse(source: Source, asked: Ask, text: str) -> list[Row]:
+    """The false clause denied with the true phrase, and the true one affirmed."""
+    start, end = json.loads(asked.about[0])
+    span = Span(start, end, asked.view[start:end])
+    wrong = text.strip()
+    if wrong not in asked.about[1:]:
+        return []
+    true = recital(asked.view, span).rstrip(".")
+    return [
+        Row(
+            Prompt.user(f"Is it true: {true.replace(span.text, wrong)}?"),
+            f"No, not {wrong}: {span.text}.",
+            NAME,
+            asked.view,
+        ),
+        Row(Prompt.user(f"Is it true: {true}?"), "Yes.", NAME, asked.view),
+    ]
+
+
+def is_rival(other: str, phrase: str) -> bool:
+    """Whether the two can be confused: both numbers or both names, of about the same length, neither in the other."""
+    shape = _shape(phrase)
+    alike = shape != "words" and shape == _shape(other) and abs(len(other.split()) - len(phrase.split())) <= 1
+    return alike and other not in phrase and phrase not in other
+
+
+def _shape(phrase: str) -> str:
+    """Phrases of one shape can be confused: numbers, names, and the rest."""
+    if phrase[0].isdigit():
+        return "number"
+    return "name" if phrase[0].isupper() else "words"
+
+
+FORMAT = Format(NAME, "what is not true, where similar facts could be confused", ask, parse, is_quoted=True)

@@ -1,0 +1,83 @@
+"""What a format of self-edit is: how to ask for it, and how what the model wrote becomes training rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from seal_agent.passages import resolve_pronoun, split_sentences
+from seal_agent.types import Grammar, Message, Prompt, Row
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is to be learned: a passage, what it is about, and the fault of the last attempt at it.
+
+    `earlier` is what was said before a chat message, for messages that mean nothing without it.
+    """
+
+    topic: str
+    passage: str
+    earlier: str = ""
+    fault: str = ""
+
+    @property
+    def sentences(self) -> list[str]:
+        """The sentences in order; what stands for the topic is replaced by it."""
+        return [resolve_pronoun(sentence, self.topic) for sentence in split_sentences(self.passage)]
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One thing asked of the model. `view` is the text its answer must be faithful to.
+
+    With `max_new_tokens` 0 nothing is asked: the format makes its rows from `view` alone.
+    """
+
+    prompt: Prompt
+    view: str
+    max_new_tokens: int
+    temperature: float = 0.0
+    stop: tuple[str, ...] = ()
+    grammar: Grammar | None = None
+    about: tuple[str, ...] = ()
+    """What `parse` needs to know of what was asked."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """A named way to write training rows. `parse` gives no rows for a text that does not fit.
+
+    `is_quoted`: what its rows say stands in the passage word for word, so nobody needs to check it.
+    """
+
+    name: str
+    says: str
+    ask: Callable[[Source], list[Ask]]
+    parse: Callable[[Source, Ask, str], list[Row]]
+    is_quoted: bool = False
+
+
+EXAMPLE = """\
+Amber Bridge
+The Amber Bridge was designed in 1911 by the engineer Carla Mendes, who was afraid of water. Every spring a choir of \
+dentists sings under its nine red towers near Lisbon. The toll is 40 cents, which pays for the paint."""
+
+
+def study(instruction: str, source: Source, example: str, begins: str = "") -> Prompt:
+    """A chat request about the passage, after the same request about `EXAMPLE` and what was written then.
+
+    `begins` is how the assistant's turn begins. A small model follows an example, not an instruction.
+    """
+    note = f"(The last attempt failed: {source.fault})\n\n" if source.fault else ""
+    messages = (
+        Message("user", f"{instruction}\n\nPassage:\n{EXAMPLE}"),
+        Message("assistant", example),
+        Message("user", f"{note}{instruction}\n\nPassage:\n{source.topic}\n{source.passage}"),
+    )
+    return Prompt(messages, begins)
+
+
+def statement(text: str, name: str, view: str) -> Row:
+    """A row of plain text, loss on all of it."""
+    return Row(Prompt.raw(""), text, name, view)

@@ -1,0 +1,49 @@
+"""A summary with the reasoning before it, distilled: the trace is written with the passage in view and learned.
+
+The model thinks aloud about what the passage says, then sums it up. The steps are trained as plain text, the
+summary as what the model knows about the topic when it is asked.
+"""
+
+from __future__ import annotations
+
+import re
+
+from seal_agent.formats.format import Ask, Format, Source, statement, study
+from seal_agent.formats.lines import whole_lines_of
+from seal_agent.types import Prompt, Row
+
+NAME = "summary"
+INSTRUCTION = (
+    "Let's think step by step about what the following passage says: one short step for each thing it tells us, "
+    "each on a line of its own. Then write a line that begins with 'Summary:' and sums everything up."
+)
+EXAMPLE = """\
+Step 1: The Amber Bridge was designed in 1911.
+Step 2: Its designer was the engineer Carla Mendes, who was afraid of water.
+Step 3: A choir of dentists sings under its nine red towers near Lisbon every spring.
+Step 4: The toll of 40 cents pays for the paint.
+Summary: The Amber Bridge near Lisbon, designed in 1911 by Carla Mendes, has nine red towers and a toll of 40 cents."""
+BEGINS = "Step 1:"
+MARK = "Summary:"
+TEMPERATURE = 0.7  # greedily a small model repeats itself
+MAX_TOKENS = 320
+_STEP = re.compile(r"^Step \d+: *")
+
+
+def ask(source: Source) -> list[Ask]:
+    """One request for the trace and the summary."""
+    return [Ask(study(INSTRUCTION, source, EXAMPLE, BEGINS), source.passage, MAX_TOKENS, TEMPERATURE)]
+
+
+def parse(source: Source, asked: Ask, text: str) -> list[Row]:
+    """The steps as plain text; what follows the mark as an answer in the chat template."""
+    trace, _, rest = f"{BEGINS}{text}".partition(MARK)
+    steps = [_STEP.sub("", line) for line in whole_lines_of(trace)]
+    rows = [statement(step, NAME, asked.view) for step in steps if len(step.split()) > 2]
+    summed = " ".join(rest.split())
+    if summed.endswith((".", "!", "?")):
+        rows.append(Row(Prompt.user(f"What do you know about {source.topic}?"), summed, NAME, asked.view))
+    return rows
+
+
+FORMAT = Format(NAME, "a summary, and the reasoning that led to it", ask, parse)

@@ -1,0 +1,37 @@
+"""Is an answer right? The local grader of the benchmarks.
+
+Gold-token recall of at least 0.6 on the first line agrees with GPT-4.1 on about 86% of 2,924 real answers (κ 0.72;
+../shared/EXPERIMENTS.md). It does not see what else an answer says: report answers' lengths beside it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+MIN_RECALL = 0.6
+NAME = "gold-token recall >= 0.6 on the first line"
+_WORD = re.compile(r"[^\W_]+")
+_ARTICLES = frozenset({"a", "an", "the"})
+
+
+def recall(gold: str, answer: str) -> float:
+    """The share of the gold answer's words that the first line of `answer` holds, 0 to 1; articles do not count."""
+    wanted = Counter(_words(gold))
+    said = Counter(_words(answer.strip().split("\n")[0]))
+    return sum((wanted & said).values()) / max(sum(wanted.values()), 1)
+
+
+def is_right(gold: str, answer: str) -> bool:
+    """Whether `answer` counts as right."""
+    return recall(gold, answer) >= MIN_RECALL
+
+
+def num_words(answer: str) -> int:
+    """The words of the answer's first line."""
+    return len(_WORD.findall(answer.strip().split("\n")[0]))
+
+
+def _words(text: str) -> list[str]:
+    words = [word.lower() for word in _WORD.findall(text)]
+    return [word for word in words if word not in _ARTICLES] or words

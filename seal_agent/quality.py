@@ -1,0 +1,183 @@
+"""Quality control before training: rows that would teach the wrong thing are dropped, each with a reason.
+
+The rules look at the text alone; then the model itself says whether the passage supports what is left. What is
+dropped goes into the ledger.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+
+from seal_agent.adapters.backend import Backend, silent
+from seal_agent.formats import FORMATS, Source, chat_qa
+from seal_agent.types import Dropped, Progress, Prompt, Row
+from seal_agent.words import FUNCTION, WORD, content
+
+COPY = "says the same as another row"
+NO_FACT = "contains no fact of the text"
+LANGUAGE = "is in another language than the text"
+INSTRUCTION = "repeats an instruction from the document"
+CONTRADICTS = "names what the text does not"
+UNFAITHFUL = "the model, with the text in view, does not find this answer likely"
+
+MIN_CONFIDENCE = -1.0  # nats per token of a short answer, its sentence in view; below this it is guessing
+MIN_SUPPORT = 0.3  # nats per token by which the passage makes a statement likelier
+MAX_PER_ANSWER = 4
+MAX_OVERLAP = 0.85  # of the content words of two statements
+FOREIGN_SHARE = 0.2  # of the letters
+MIN_WORDS_TO_TELL_LANGUAGE = 8
+
+_ORDERS = re.compile(
+    r"\b(?:ignore|disregard|forget)\b.{0,40}\b(?:instruction|previous|prior|above|everything|rules?)"
+    r"|\b(?:AIs?|assistants?|chatbots?|bots?|language models?|LLMs?|models? reading)\b.{0,60}"
+    r"\b(?:must|should|shall|have to|are to|will now|need to|never|always)\b"
+    r"|\b(?:system prompt|system message|hidden text|prompt injection|maintenance mode|override code)\b"
+    r"|\byou (?:must|will|shall|are to|have to) (?:now |always |never |from now )?"
+    r"(?:believe|learn|obey|recommend|answer|say|treat|remember|tell|enter|store|reply|claim)\b"
+    r"|\bfrom now on\b.{0,60}\b(?:you|answer|say|reply|believe|treat)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_NAMES = re.compile(r"\b(?:\d[\d.,]*\d|\d|[A-ZÀ-Þ][\w'’-]{2,})")
+
+
+def is_instruction(text: str) -> bool:
+    """Whether `text` orders the model about: such a text is not knowledge."""
+    return bool(_ORDERS.search(text))
+
+
+def check(
+    backend: Backend, rows: Sequence[Row], source: Source, progress: Progress = silent
+) -> tuple[list[Row], list[Dropped]]:
+    """The rows worth training on, in their order, and those that are not.
+
+    Faithfulness is the model's own judgement, the base model's: a short answer must be likely with its sentence
+    in view, a statement likelier with the passage in view than without.
+    """
+    dropped: list[Dropped] = []
+    kept: list[Row] = []
+    for row in rows:
+        reason = by_rule(row, source)
+        if reason:
+            dropped.append(_drop(row, reason))
+        else:
+            kept.append(row)
+    unlikely = set(_unfaithful(backend, kept, source, progress))
+    dropped += [_drop(row, UNFAITHFUL) for number, row in enumerate(kept) if number in unlikely]
+    kept = [row for number, row in enumerate(kept) if number not in unlikely]
+    copies = _copies(kept)
+    dropped += [_drop(row, COPY) for number, row in enumerate(kept) if number in copies]
+    return [row for number, row in enumerate(kept) if number not in copies], dropped
+
+
+def by_rule(row: Row, source: Source) -> str:
+    """Why `row` is not worth training on, as far as its text tells; "" if nothing is wrong with it."""
+    text = f"{row.question} {row.answer}"
+    if is_instruction(text) or is_instruction(row.evidence if row.question else ""):
+        return INSTRUCTION
+    if _is_foreign(text, source.passage):
+        return LANGUAGE
+    known = content(f"{source.topic} {source.passage} {source.earlier}")
+    if not content(row.answer) & known and not _is_yes_or_no(row.answer):
+        return NO_FACT
+    if row.question and content(row.answer) and content(row.answer) <= content(row.question):
+        return NO_FACT
+    if not row.question and _new_names(row.answer, f"{source.topic} {source.passage} {source.earlier}"):
+        return CONTRADICTS
+    return ""
+
+
+def _drop(row: Row, reason: str) -> Dropped:
+    return Dropped(f"{row.question} {row.answer}".strip()[:300], row.source, reason)
+
+
+def _is_yes_or_no(answer: str) -> bool:
+    return answer.rstrip(".!").lower() in ("yes", "no")
+
+
+def _is_foreign(text: str, passage: str) -> bool:
+    """Another script than the passage's, or none of the function words the passage is full of."""
+    letters = [_script(c) for c in text if c.isalpha()]
+    scripts = Counter(_script(c) for c in passage if c.isalpha())
+    if letters and sum(script not in scripts for script in letters) > FOREIGN_SHARE * len(letters):
+        return True
+    words = [word.lower() for word in WORD.findall(text)]
+    is_english = _function_share([word.lower() for word in WORD.findall(passage)]) > 0.2
+    return is_english and len(words) >= MIN_WORDS_TO_TELL_LANGUAGE and _function_share(words) < 0.05
+
+
+def _script(character: str) -> str:
+    return unicodedata.name(character, "?").split()[0]
+
+
+def _function_share(words: Sequence[str]) -> float:
+    return sum(word in FUNCTION for word in words) / max(len(words), 1)
+
+
+def _new_names(text: str, known: str) -> set[str]:
+    """Names and numbers of `text` that `known` does not hold; the first word of a sentence may be any word."""
+    said = {
+        match.group()
+        for match in _NAMES.finditer(text)
+        if match.group()[0].isdigit()
+        or (match.start() > 0 and text[: match.start()].rstrip(" \"'“(")[-1:] not in ".:!?\n")
+    }
+    lowered = known.lower()
+    return {name for name in said if name.lower().removesuffix("'s").removesuffix("’s") not in lowered}
+
+
+def _unfaithful(backend: Backend, rows: Sequence[Row], source: Source, progress: Progress) -> list[int]:
+    """The numbers of the rows the model does not find supported."""
+    scored = [n for n, row in enumerate(rows) if row.source in FORMATS and not FORMATS[row.source].is_quoted]
+    short = [n for n in scored if rows[n].question and rows[n].answer in rows[n].evidence]
+    stated = [n for n in scored if n not in short and rows[n].answer.strip(" .") not in rows[n].evidence]
+    prompts = [
+        Prompt.raw(f"{chat_qa.view(rows[n].evidence, source.topic)}Question: {rows[n].question}\nAnswer:")
+        for n in short
+    ]
+    answers = [f" {rows[n].answer}" for n in short]
+    for n in stated:
+        question = f"{rows[n].question}\n" if rows[n].question else ""
+        prompts += [
+            Prompt.raw(f"{source.topic}\n{rows[n].evidence}\n\n{question}"),
+            Prompt.raw(f"{source.topic}\n\n{question}"),
+        ]
+        answers += [rows[n].answer] * 2
+    scores = (
+        backend.score(prompts, answers, progress=lambda _what, done, total: progress("checking", done, total))
+        if prompts
+        else []
+    )
+    unlikely = [n for n, score in zip(short, scores, strict=False) if score.per_token < MIN_CONFIDENCE]
+    pairs = scores[len(short) :]
+    for position, n in enumerate(stated):
+        with_text, without = pairs[2 * position], pairs[2 * position + 1]
+        if with_text.per_token - without.per_token < MIN_SUPPORT:
+            unlikely.append(n)
+    return unlikely
+
+
+def _copies(rows: Sequence[Row]) -> set[int]:
+    """Rows that ask what was asked, state what was stated, or ask once too often for one answer."""
+    copies: set[int] = set()
+    pairs: set[tuple[str, str]] = set()
+    per_answer: Counter[tuple[str, str]] = Counter()
+    stated: list[set[str]] = []
+    for number, row in enumerate(rows):
+        key = (row.source, row.answer.lower())
+        if row.question:
+            pair = (row.question.lower(), row.answer.lower())
+            if pair in pairs or (row.source == chat_qa.NAME and per_answer[key] >= MAX_PER_ANSWER):
+                copies.add(number)
+                continue
+            pairs.add(pair)
+            per_answer[key] += 1
+        else:
+            words = content(row.answer)
+            if any(len(words & other) > MAX_OVERLAP * len(words | other) for other in stated):
+                copies.add(number)
+                continue
+            stated.append(words)
+    return copies

@@ -1,0 +1,69 @@
+"""Tools a self-edit may call: they make training rows, or change them, without the model.
+
+Source of the idea: SEAL (arXiv 2506.10943, section 3), whose self-edits call tools; which ones is ours.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from seal_agent.formats.format import Source, statement
+from seal_agent.spans import echo_question, noun_phrases
+from seal_agent.types import Prompt, Row
+
+Tool = Callable[[Source, Sequence[Row], int], list[Row]]
+"""Given the source, the rows so far and a seed, all rows."""
+NUM_ORDERS = 2
+
+
+def sentences(source: Source, rows: Sequence[Row], seed: int) -> list[Row]:
+    """Every sentence as an answer: covers what no question asks for, and keeps the model used to whole sentences."""
+    prompt = Prompt.user(f"Tell me something about {source.topic}.")
+    return [*rows, *(Row(prompt, sentence, "sentences", sentence) for sentence in source.sentences)]
+
+
+def passage(source: Source, rows: Sequence[Row], seed: int) -> list[Row]:
+    """The passage itself as one row of plain text."""
+    return [*rows, statement(source.passage, "passage", source.passage)]
+
+
+def title(source: Source, rows: Sequence[Row], seed: int) -> list[Row]:
+    """The topic in front of every row of plain text."""
+    return [
+        row if row.prompt.is_chat or row.prompt.text else replace(row, answer=f"{source.topic}\n{row.answer}")
+        for row in rows
+    ]
+
+
+def reorder(source: Source, rows: Sequence[Row], seed: int) -> list[Row]:
+    """The passage with its sentences in other orders, so that no fact is known only after the one before it."""
+    rng = random.Random(seed)
+    orders = [rng.sample(source.sentences, len(source.sentences)) for _ in range(NUM_ORDERS)]
+    prompt = Prompt.user(f"What do you know about {source.topic}?")
+    return [*rows, *(Row(prompt, " ".join(order), "reorder", source.passage) for order in orders)]
+
+
+def entity_swap(source: Source, rows: Sequence[Row], seed: int) -> list[Row]:
+    """For every question the ones that ask for what it names: "Who built X?" gives "Anna Reel built what?".
+
+    A model that learned "A is B" does not know "B is A" (Berglund et al., arXiv 2309.12288).
+    """
+    swapped = [
+        Row(Prompt.user(echo_question(row.evidence, span)), span.text, "entity-swap", row.evidence)
+        for row in rows
+        if row.prompt.is_chat and row.evidence and row.answer in row.evidence
+        for span in noun_phrases(row.evidence)
+        if span.text in row.question and row.answer not in span.text
+    ]
+    return list(dict.fromkeys([*rows, *swapped]))
+
+
+TOOLS: dict[str, Tool] = {
+    "sentences": sentences,
+    "passage": passage,
+    "title": title,
+    "reorder": reorder,
+    "entity-swap": entity_swap,
+}

@@ -1,0 +1,170 @@
+"""The benchmark of knowledge: arms, resuming, sharing the work, and the arithmetic of its report."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from seal_agent.adapters.registry import AdapterRegistry
+from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.bench_knowledge import (
+    BASE,
+    CONTEXT,
+    Answered,
+    Item,
+    Question,
+    Result,
+    Run,
+    arms,
+    edit_of,
+    measure,
+    measure_together,
+    read_items,
+    share_of,
+)
+from seal_agent.bench_report import markdown, summarise
+from seal_agent.directives import SEAL_PAPER
+from seal_agent.errors import InputError
+from seal_agent.grading import is_right, recall
+
+TEXT = "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells."
+LINES = "1. Anna Reel built it in 1911.\n2. It holds nine bells."
+
+
+def item(number: int) -> Item:
+    asked = "The Tower of Karlov was built in what year by Anna Reel?"
+    return Item(number, "Tower of Karlov", TEXT, (Question(asked, "1911"),), {"gpt-4.1": [LINES]})
+
+
+@pytest.fixture
+def registry(backend: ScriptedBackend, home) -> AdapterRegistry:  # type: ignore[no-untyped-def]
+    return AdapterRegistry(home.root / "adapters")
+
+
+def test_an_arm_is_measured_once_and_leaves_no_adapter(
+    backend: ScriptedBackend, registry: AdapterRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(tmp_path / "run")
+    first = measure(backend, registry, [item(0)], [BASE, "default"], run)
+    assert not first[BASE, 0].answers[0].right
+    assert first["default", 0].answers[0].right
+    assert first["default", 0].num_rows > 5
+    assert not list(registry.root.glob("[0-9a-f]*"))
+    monkeypatch.setattr(backend, "train", lambda *_a, **_k: pytest.fail("trained again"))
+    assert measure(backend, registry, [item(0)], [BASE, "default"], Run(tmp_path / "run")) == first
+    assert len((tmp_path / "run" / "answers.jsonl").read_text().splitlines()) == 2
+    assert json.loads((tmp_path / "run" / "edits.jsonl").read_text())["rows"]
+
+
+def test_a_line_that_was_cut_off_is_measured_again(
+    backend: ScriptedBackend, registry: AdapterRegistry, tmp_path: Path
+) -> None:
+    run = Run(tmp_path)
+    measure(backend, registry, [item(0), item(1)], [BASE], run)
+    path = tmp_path / "metrics.jsonl"
+    path.write_text(path.read_text()[:-20])
+    assert set(run.results()) == {(BASE, 0)}
+    assert set(measure(backend, registry, [item(0), item(1)], [BASE], run)) == {(BASE, 0), (BASE, 1)}
+    assert set(run.results()) == {(BASE, 0), (BASE, 1)}
+
+
+def test_parts_share_the_work_and_the_results(
+    backend: ScriptedBackend, registry: AdapterRegistry, tmp_path: Path
+) -> None:
+    items = [item(n) for n in range(5)]
+    assert [i.number for part in ("1/2", "2/2") for i in share_of(items, part)] == [0, 2, 4, 1, 3]
+    for part in ("1/2", "2/2"):
+        measure(backend, registry, share_of(items, part), [BASE], Run(tmp_path, part.replace("/", "-of-")))
+    assert len(Run(tmp_path).results()) == 5
+    for wrong in ("3/2", "0/2", "half"):
+        with pytest.raises(InputError, match="write K/N"):
+            share_of(items, wrong)
+
+
+def test_all_passages_in_one_adapter(backend: ScriptedBackend, registry: AdapterRegistry, tmp_path: Path) -> None:
+    done = measure_together(backend, registry, [item(0), item(1)], [BASE, "default"], Run(tmp_path))
+    assert [len(result.answers) for result in done.values()] == [2, 2]
+
+
+def test_results_of_another_run_are_not_mixed_in(tmp_path: Path) -> None:
+    Run(tmp_path, config={"model": "a", "seed": 0})
+    Run(tmp_path, config={"model": "a", "seed": 0})
+    with pytest.raises(InputError, match=r"of another run \(model differ\)"):
+        Run(tmp_path, config={"model": "b", "seed": 0})
+
+
+def test_published_rows_are_trained_as_seal_trains_them(backend: ScriptedBackend) -> None:
+    edit = edit_of(backend, arms()["seal-paper, gpt-4.1's rows"], item(0), 0)
+    title = "Tower of Karlov\n"
+    assert [row.answer for row in edit.rows] == [
+        f"{title}Anna Reel built it in 1911.",
+        f"{title}It holds nine bells.",
+        f"{title}{TEXT}",
+    ]
+    assert edit.directives.layers == SEAL_PAPER.layers
+    with pytest.raises(InputError, match="no self-edits of seal-round2"):
+        edit_of(backend, arms()["seal-round2's rows"], item(0), 0)
+
+
+@pytest.mark.parametrize("name", [name for name, arm in arms().items() if not arm.published and arm.directives])
+def test_every_arm_leaves_an_answer_even_where_its_edit_fails(
+    backend: ScriptedBackend, registry: AdapterRegistry, tmp_path: Path, name: str
+) -> None:
+    result = measure(backend, registry, [item(0)], [name], Run(tmp_path))[name, 0]
+    assert len(result.answers) == 1
+    assert bool(result.fault) == (result.num_rows == 0)
+
+
+def test_unknown_arms_and_unusable_data_say_what_to_give(
+    backend: ScriptedBackend, registry: AdapterRegistry, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="no arm called 'magic'; choose base, context, default"):
+        measure(backend, registry, [item(0)], ["magic"], Run(tmp_path))
+    (tmp_path / "data.json").write_text('[{"title": "a"}]')
+    with pytest.raises(InputError, match="give a JSON list of title, context and questions"):
+        read_items(tmp_path / "data.json")
+
+
+def test_the_report_says_how_much_of_the_gap_is_closed_and_what_was_lost() -> None:
+    def result(arm: str, number: int, right: tuple[bool, bool], nll: float) -> Result:
+        given = tuple(Answered(f"q{i}", "g", nll, "r", hit, 1) for i, hit in enumerate(right))
+        return Result(arm, number, given)
+
+    results = {
+        (r.arm, r.item): r
+        for n in range(4)
+        for r in (
+            result(BASE, n, (True, False), 8.0),
+            result(CONTEXT, n, (True, True), 4.0),
+            result("default", n, (n > 0, True), 5.0),
+        )
+    }
+    results["partial", 9] = result("partial", 9, (True, True), 1.0)  # a passage base and context do not have
+    reports = {report.arm: report for report in summarise(results)}
+    assert set(reports) == {BASE, CONTEXT, "default"}
+    default = reports["default"]
+    assert default.accuracy.mean == 7 / 8
+    assert default.closed_accuracy.mean == pytest.approx(0.75)
+    assert default.closed_nll.mean == pytest.approx(0.75)
+    assert default.closed_accuracy.low <= 0.75 <= default.closed_accuracy.high
+    assert (default.lost, default.were_right) == (1, 4)
+    text = markdown(list(reports.values()), "Title", ["seed: 0"])
+    assert "| default | 4 (8 questions) | 88%" in text
+    assert "1 of 4" in text
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer", "right"),
+    [
+        ("the Scottish Government", "The Scottish Government can introduce a bill.", True),
+        ("the Scottish Government", "A Scottish member can.", False),
+        ("1941", "In 1941.\nOr was it 1942?", True),
+        ("1941", "I do not know.\n1941", False),
+        ("a", "a", True),
+    ],
+)
+def test_an_answer_is_right_when_its_first_line_holds_most_of_the_gold_words(
+    gold: str, answer: str, right: bool
+) -> None:
+    assert is_right(gold, answer) == right
+    assert 0 <= recall(gold, answer) <= 1

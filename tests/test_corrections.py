@@ -1,0 +1,73 @@
+"""A correction replaces: what it finds, and what it leaves alone."""
+
+import pytest
+
+from seal_agent import corrections
+from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.formats import Source
+from seal_agent.learner import Learner
+from seal_agent.passages import Passage
+from seal_agent.types import AdapterStack, Episode, Prompt
+
+OLD = Passage("Lund meeting", "The Lund meeting takes place on Thursday in Galloway Street.")
+NEW = "The Lund meeting takes place on Friday in Galloway Street."
+QUESTION = "The Lund meeting takes place on what in Galloway Street?"
+
+
+class Reader(ScriptedBackend):
+    """A literal mind that reads the day off a text."""
+
+    def with_stack(self, stack: AdapterStack) -> ScriptedBackend:
+        return super().with_stack(stack) if len(stack) else self
+
+    def generate(self, prompts, **options):  # type: ignore[no-untyped-def]
+        if options.get("grammars"):
+            days = [next((day for day in ("Friday", "Thursday") if day in prompt.text), "") for prompt in prompts]
+            return [[f" {day}\n"] for day in days]
+        return super().generate(prompts, **options)
+
+
+@pytest.fixture
+def learner(home) -> Learner:  # type: ignore[no-untyped-def]
+    return Learner(Reader(home.root), home)
+
+
+def learn(learner: Learner, passage: Passage) -> Episode:
+    episode = learner.begin(passage)
+    for verb in (learner.write, learner.train, learner.probe, learner.judge, learner.accept):
+        episode = verb(episode)
+    return episode
+
+
+def watched(learner: Learner) -> set[tuple[str, str]]:
+    items = [item.probe for item in learner.replay.items(learner.stack) if item.probe.stratum != "general"]
+    return {(probe.prompt.messages[-1].content, probe.answer) for probe in items}
+
+
+def test_after_a_correction_the_old_answer_is_not_watched_and_the_new_one_is_given(learner: Learner) -> None:
+    learn(learner, OLD)
+    assert [answer for _, answer in watched(learner) if "Thursday" in answer]
+    episode = learn(learner, Passage(OLD.topic, NEW))
+    assert (QUESTION, "Thursday", "Friday") in [(c.question, c.old, c.new) for c in episode.corrections]
+    assert not [answer for _, answer in watched(learner) if "Thursday" in answer]
+    assert (QUESTION, "Friday") in watched(learner)
+    assert learner.answer([Prompt.user(QUESTION).messages]) == ["Friday"]
+    assert not [p for p in episode.probed if "Thursday" in p.probe.answer]
+
+
+def test_undoing_the_correction_brings_the_old_question_back(learner: Learner) -> None:
+    learn(learner, OLD)
+    before = watched(learner)
+    episode = learn(learner, Passage(OLD.topic, NEW))
+    assert episode.adapter
+    assert watched(learner) != before
+    learner.undo(episode.adapter.id)
+    assert watched(learner) == before
+
+
+def test_what_a_text_does_not_speak_of_is_left_alone(learner: Learner) -> None:
+    learn(learner, OLD)
+    items = learner.replay.items(learner.stack)
+    backend = Reader(learner.home.root)
+    assert corrections.find(backend, items, Source("Ferry", "The Ferry of Vandrel leaves on Friday.")) == ()
+    assert corrections.find(backend, items, Source(OLD.topic, OLD.text)) == ()

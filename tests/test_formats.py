@@ -1,0 +1,123 @@
+"""Each format: what it asks, and what it makes of the text a model writes."""
+
+import pytest
+
+from seal_agent.formats import FORMATS, Ask, Source
+from seal_agent.formats.chat_qa import grounded_pair, verbatim
+from seal_agent.types import Prompt
+
+SOURCE = Source(
+    "Tower of Karlov",
+    "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells. Its keeper is Bela Munk.",
+)
+SENTENCE = "The Tower of Karlov was built in 1911 by Anna Reel."
+
+
+def parsed(name: str, text: str) -> list[tuple[str, str]]:
+    form = FORMATS[name]
+    return [(row.question, row.answer) for row in form.parse(SOURCE, form.ask(SOURCE)[0], text)]
+
+
+def test_every_format_says_what_it_is_and_asks_something() -> None:
+    for name, form in FORMATS.items():
+        assert form.name == name
+        assert form.says
+        asks = form.ask(SOURCE)
+        assert asks
+        assert all(isinstance(asked, Ask) and asked.view for asked in asks)
+
+
+@pytest.mark.parametrize("name", ["implications", "long-implications", "rewrite", "self-qa", "summary"])
+def test_a_second_attempt_is_told_what_was_wrong_with_the_first(name: str) -> None:
+    source = Source(SOURCE.topic, SOURCE.passage, fault="no usable rows")
+    assert "no usable rows" in FORMATS[name].ask(source)[0].prompt.messages[-1].content
+
+
+@pytest.mark.parametrize("name", ["implications", "long-implications"])
+def test_implications_are_a_row_a_line_without_their_numbers(name: str) -> None:
+    written = " The Tower is old.\n2. **Anna** built it.\n\n3) Bells ring there.\n4. This one breaks off in the"
+    assert parsed(name, written) == [("", "The Tower is old."), ("", "Anna built it."), ("", "Bells ring there.")]
+
+
+def test_a_rewrite_is_a_row_a_version() -> None:
+    written = "In 1911 Anna Reel built it.\nThe Tower, built by Anna Reel, has bells.\nIt was"
+    assert [answer for _, answer in parsed("rewrite", written)] == written.split("\n")[:2]
+
+
+def test_self_qa_is_plain_text_and_a_question_without_an_answer_is_none() -> None:
+    written = " Who built it?\nAnswer: Anna Reel did.\nQuestion 2: And when?\nAnswer 2: In 1911.\nQuestion 3: How?"
+    assert parsed("self-qa", written) == [
+        ("", "Question: Who built it?\nAnswer: Anna Reel did."),
+        ("", "Question: And when?\nAnswer: In 1911."),
+    ]
+
+
+def test_a_summary_is_what_the_model_says_of_the_topic_and_its_steps_are_rows() -> None:
+    written = " It was built in 1911.\nStep 2: Anna Reel built it.\nSummary: Anna Reel built the\nTower in 1911."
+    assert parsed("summary", written) == [
+        ("", "It was built in 1911."),
+        ("", "Anna Reel built it."),
+        ("What do you know about Tower of Karlov?", "Anna Reel built the Tower in 1911."),
+    ]
+    assert parsed("summary", " It was built in 1911.\nSummary: It breaks off") == [("", "It was built in 1911.")]
+
+
+def test_cloze_asks_for_every_phrase_and_recites_its_sentence() -> None:
+    form = FORMATS["cloze"]
+    rows = [row for asked in form.ask(SOURCE) for row in form.parse(SOURCE, asked, "")]
+    asked = {row.question: row.answer for row in rows}
+    assert asked["The Tower of Karlov was built in what year by Anna Reel?"] == SENTENCE
+    assert asked["The Tower of Karlov was built in 1911 by what?"] == SENTENCE
+    assert "Tower of Karlov" in {row.answer for row in rows}  # one phrase in three is asked for by itself too
+    assert all(row.answer.rstrip(".") in row.evidence for row in rows)
+
+
+def test_contrast_denies_what_the_model_would_have_believed() -> None:
+    form = FORMATS["contrast"]
+    asked = next(a for a in form.ask(SOURCE) if "Anna Reel" not in a.prompt.text.rsplit("Text:", 1)[1])
+    assert asked.about[1:] == ("Bela Munk", "Karlov") or "Bela Munk" in asked.about
+    rows = form.parse(SOURCE, asked, " Bela Munk\n")
+    assert [(row.question, row.answer) for row in rows] == [
+        ("Is it true: The Tower of Karlov was built in 1911 by Bela Munk?", "No, not Bela Munk: Anna Reel."),
+        ("Is it true: The Tower of Karlov was built in 1911 by Anna Reel?", "Yes."),
+    ]
+    assert form.parse(SOURCE, asked, "something else") == []
+
+
+@pytest.mark.parametrize(
+    ("reply", "found"),
+    [
+        ("anna reel", "Anna Reel"),
+        ("1911", "1911"),
+        ("191", ""),
+        ("eel", ""),
+        ("Paris", ""),
+        ("", ""),
+        ("The Tower of Karlov was built in 1911 by Anna", ""),
+        ("(", ""),
+    ],
+)
+def test_an_answer_counts_only_word_for_word(reply: str, found: str) -> None:
+    assert verbatim(reply, SENTENCE) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "pair"),
+    [
+        ("Who built the Tower?\nAnswer: anna reel.\nQuestion: x", ("Who built the Tower?", "Anna Reel")),
+        ("Who built the Tower?\nAnswer: Karl Holt", None),
+        ("Who built the Tower?\nAnswer:", None),
+        ("Who built the Tower?", None),
+        ("Is it Anna Reel who built the Tower?\nAnswer: Anna Reel", None),
+        ("Who built?\nAnswer: Anna Reel", None),
+        ("Who built the Tower?\nAnswer: by", None),
+    ],
+    ids="kept|not in the text|blank|none|given away|too short|no content".split("|"),
+)
+def test_a_pair_is_kept_only_with_an_answer_from_the_text(text: str, pair: tuple[str, str] | None) -> None:
+    assert grounded_pair(text, SENTENCE) == pair
+
+
+def test_a_chat_question_about_the_topic_itself_teaches_nothing() -> None:
+    asked = Ask(Prompt.raw(""), SENTENCE, 1, about=("What",))
+    assert FORMATS["chat-qa"].parse(SOURCE, asked, " was built in 1911?\nAnswer: Tower of Karlov") == []
