@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage
 from langgraph.graph import START, StateGraph
 
+from seal_agent.decision_head import conversation as as_text
 from seal_agent.errors import InputError
 from seal_agent.graphs.learning import add_learning, as_pending
 from seal_agent.graphs.state import ChatState
@@ -30,7 +32,9 @@ def create_chat_graph(learner: Learner) -> StateGraph[ChatState, None, ChatState
         if not conversation[-1].content.strip():
             raise InputError("the message is empty; say something")
         reply = learner.answer([conversation])[0]
-        return {"messages": [AIMessage(reply)], **as_pending(split_passages(conversation[-1].content))}
+        earlier = as_text(conversation[:-1])
+        passages = [replace(passage, earlier=earlier) for passage in split_passages(conversation[-1].content)]
+        return {"messages": [AIMessage(reply)], **as_pending(passages)}
 
     builder = StateGraph(ChatState)
     builder.add_node("respond", respond)

@@ -9,12 +9,14 @@ its new answer, so that the new one wins.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from seal_agent.adapters.backend import Backend
 from seal_agent.formats import Source
 from seal_agent.formats.chat_qa import verbatim, view
+from seal_agent.formats.contrast import shape
 from seal_agent.replay import ReplayItem
 from seal_agent.spans import echo_question, noun_phrases
 from seal_agent.types import Correction, Grammar, Probe, Prompt, Row, SelfEdit
@@ -22,7 +24,7 @@ from seal_agent.words import content
 
 MIN_OVERLAP = 0.75  # of the question's content words; with less the text may be about something else
 MIN_CONFIDENCE = -1.0  # nats per token of the new answer
-MIN_LEAD = 1.0  # nats by which the new answer is likelier than the old one
+MIN_LEAD = 1.0  # nats by which the new answer is likelier than the old one, where the old one is not in view
 MAX_ANSWER_TOKENS = 16
 SOURCE = "correction"
 
@@ -61,10 +63,13 @@ def find(backend: Backend, items: Sequence[ReplayItem], source: Source) -> tuple
         [prompt for _, prompt, _ in read] * 2,
         [f" {answer}" for _, _, answer in read] + [f" {fact.answer}" for fact, _, _ in read],
     )
+    min_lead = -math.inf if source.earlier else MIN_LEAD  # what was said before holds the old answer too
     return tuple(
         Correction(fact.item, fact.question, fact.answer, answer)
         for (fact, _, answer), likes, liked in zip(read, scores[: len(read)], scores[len(read) :], strict=True)
-        if likes.per_token >= MIN_CONFIDENCE and likes.logprob >= liked.logprob + MIN_LEAD
+        if shape(answer) == shape(fact.answer)
+        and likes.per_token >= MIN_CONFIDENCE
+        and likes.logprob >= liked.logprob + min_lead
     )
 
 

@@ -24,6 +24,7 @@ SEAL_PAPER = Directives(
     tools=("passage", "title"),
     num_rows=10_000,
     num_epochs=10,
+    min_steps=1,
     max_steps=100_000,
     batch_size=1,
     learning_rate=1e-3,

@@ -130,14 +130,17 @@ class Learner:
         attempt = episode.num_attempts
         base = self._backend.with_stack(AdapterStack())
         source = Source(episode.topic, episode.text, episode.earlier, episode.fault)
+        found = corrections.find(base, self.replay.items(episode.parent), source)
         try:
             written = writing.write_self_edit(
                 base, source, self.config.directives, seed=episode.seed + attempt * 7919, progress=progress
             )
         except EditFault as error:
             log.info("attempt %d at a self-edit failed: %s", attempt + 1, error)
-            return replace(episode, edit=None, fault=str(error), num_attempts=attempt + 1)
-        found = corrections.find(base, self.replay.items(episode.parent), source)
+            if not found:
+                return replace(episode, edit=None, fault=str(error), num_attempts=attempt + 1)
+            # "No, Friday." says nothing by itself, but it answers what is watched.
+            written = SelfEdit(source.topic, source.passage, (), (), self.config.directives or DEFAULT)
         num_rehearsed = round(self.config.rehearsal * len(written.rows))
         edit = with_rehearsal(corrections.added(written, found), num_rehearsed, episode.seed)
         return replace(episode, edit=edit, corrections=found, fault="", num_attempts=attempt + 1)

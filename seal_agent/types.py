@@ -123,13 +123,15 @@ class Directives:
     """How an edit is written and trained; a value outside its range raises `InputError`.
 
     `formats` and `tools` name what makes the rows, at most `num_rows` of them. Training ends after
-    `num_epochs` or `max_steps`, whichever comes first. `weight` is the λ with which the adapter is served.
+    `num_epochs`, but not before `min_steps` and not after `max_steps`. `weight` is the λ with which the adapter is
+    served.
     """
 
     formats: tuple[str, ...] = ("cloze",)
     tools: tuple[str, ...] = ()
     num_rows: int = 128
     num_epochs: int = 8
+    min_steps: int = 20
     max_steps: int = 50
     batch_size: int = 8
     learning_rate: float = 1.5e-3
@@ -145,6 +147,7 @@ class Directives:
         limits: tuple[tuple[str, float, float], ...] = (
             ("num_rows", 2, 10_000),
             ("num_epochs", 1, 1_000),
+            ("min_steps", 1, 100_000),
             ("max_steps", 1, 100_000),
             ("batch_size", 1, 256),
             ("learning_rate", 1e-6, 1e-1),
@@ -163,7 +166,8 @@ class Directives:
 
     def num_steps(self, num_rows: int) -> int:
         """The optimiser steps that training on so many rows takes."""
-        return min(math.ceil(self.num_epochs * num_rows / self.batch_size), self.max_steps)
+        wanted = math.ceil(self.num_epochs * num_rows / self.batch_size)
+        return min(max(wanted, self.min_steps), self.max_steps)
 
 
 @dataclass(frozen=True)

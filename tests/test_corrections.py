@@ -15,15 +15,15 @@ QUESTION = "The Lund meeting takes place on what in Galloway Street?"
 
 
 class Reader(ScriptedBackend):
-    """A literal mind that reads the day off a text."""
+    """A literal mind that reads the day off a text, where it is asked for one."""
 
     def with_stack(self, stack: AdapterStack) -> ScriptedBackend:
         return super().with_stack(stack) if len(stack) else self
 
     def generate(self, prompts, **options):  # type: ignore[no-untyped-def]
         if options.get("grammars"):
-            days = [next((day for day in ("Friday", "Thursday") if day in prompt.text), "") for prompt in prompts]
-            return [[f" {day}\n"] for day in days]
+            asked = [prompt.text.rsplit("Question:", 1) for prompt in prompts]
+            return [[" Friday\n" if "Friday" in shown and "day" not in asks else ""] for shown, asks in asked]
         return super().generate(prompts, **options)
 
 
@@ -53,6 +53,14 @@ def test_after_a_correction_the_old_answer_is_not_watched_and_the_new_one_is_giv
     assert (QUESTION, "Friday") in watched(learner)
     assert learner.answer([Prompt.user(QUESTION).messages]) == ["Friday"]
     assert not [p for p in episode.probed if "Thursday" in p.probe.answer]
+
+
+def test_a_message_that_only_corrects_is_learned_with_what_was_said_before_it(learner: Learner) -> None:
+    learn(learner, OLD)
+    earlier = "User: When does the Lund meeting take place?\nAssistant: On Thursday in Galloway Street.\n"
+    episode = learn(learner, Passage(OLD.topic, "No, Friday.", earlier))
+    assert {(c.old, c.new) for c in episode.corrections} == {("Thursday", "Friday")}
+    assert learner.answer([Prompt.user(QUESTION).messages]) == ["Friday"]
 
 
 def test_undoing_the_correction_brings_the_old_question_back(learner: Learner) -> None:

@@ -52,6 +52,6 @@ def test_rows_beyond_the_limit_are_dropped_evenly_over_formats_and_sentences() -
     assert len(made(rows, 5).rows) == 5
 
 
-def test_training_ends_with_the_epochs_or_the_steps_whichever_comes_first() -> None:
-    directives = Directives(num_epochs=4, max_steps=10, batch_size=8)
-    assert [directives.num_steps(n) for n in (1, 8, 16, 400)] == [1, 4, 8, 10]
+def test_training_ends_with_the_epochs_within_the_bounds_on_steps() -> None:
+    directives = Directives(num_epochs=4, min_steps=2, max_steps=10, batch_size=8)
+    assert [directives.num_steps(n) for n in (1, 8, 16, 400)] == [2, 4, 8, 10]

@@ -69,12 +69,12 @@ def parse(source: Source, asked: Ask, text: str) -> list[Row]:
 
 def is_rival(other: str, phrase: str) -> bool:
     """Whether the two can be confused: both numbers or both names, of about the same length, neither in the other."""
-    shape = _shape(phrase)
-    alike = shape != "words" and shape == _shape(other) and abs(len(other.split()) - len(phrase.split())) <= 1
+    same_shape = shape(phrase) == shape(other) != "words"
+    alike = same_shape and abs(len(other.split()) - len(phrase.split())) <= 1
     return alike and other not in phrase and phrase not in other
 
 
-def _shape(phrase: str) -> str:
+def shape(phrase: str) -> str:
     """Phrases of one shape can be confused: numbers, names, and the rest."""
     if phrase[0].isdigit():
         return "number"
