@@ -1,9 +1,10 @@
 """`seal-agent bench decide`: does the model know when to learn?
 
-350 labelled turns (`data/decide_turns.json`): half choose thresholds, half are reported. The weights of the heads
-come from other turns (`data/decide_train.json`). Every turn is decided once by the deployed rule, timed; the arms
+610 labelled turns (`data/decide_turns.json`): 175 choose thresholds, 175 are reported, and 260 fresh ones, written
+after everything was chosen, are reported too. The weights of the heads come from other turns
+(`data/decide_train.json`). Every turn is decided once by the deployed rule, timed; the arms
 never, always, novelty only, model only (a head on the model's states) and both (the deployed rule: states, surprise,
-and no orders) are reported on the half that chose nothing. Resumable: readings are kept in chunks, decisions by line.
+and no orders) are reported on turns that chose nothing. Resumable: readings are kept in chunks, decisions by line.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ CHUNK = 200  # readings a file
 
 @dataclass(frozen=True)
 class Measured:
-    """One turn under the deployed rule: its margin in log-odds, the text's novelty in nats, and the cost."""
+    """One turn under the deployed rule: its margin, the text's novelty in nats, and the cost."""
 
     id: int
     learn: bool
@@ -122,7 +123,7 @@ def features(backend: Backend, labelled: Sequence[Turn], folder: Path, progress:
 
 
 def heads(backend: Backend, folder: Path, progress: Progress = silent) -> tuple[Head, Head, list[float]]:
-    """The deployed head as it is fitted from scratch, one without surprise, and its log-odds on `turns()`."""
+    """The deployed head as it is fitted from scratch, one without surprise, and its scores on `turns()`."""
     train, labelled = read_turns(TRAIN_FILE), turns()
     x = features(backend, [*train, *labelled], folder, progress)
     mine, theirs = x[: len(train)], x[len(train) :]
@@ -131,24 +132,31 @@ def heads(backend: Backend, folder: Path, progress: Progress = silent) -> tuple[
     states = slice(None, -NUM_SURPRISES)
     both = fitted(mine, train, theirs[choose], chosen, backend.model)
     alone = fitted(mine[:, states], train, theirs[choose][:, states], chosen, backend.model)
-    return both, alone, [float(score) for score in alone.log_odds(theirs[:, states])]
+    return both, alone, [float(score) for score in alone.scores(theirs[:, states])]
 
 
 def report(
     labelled: Sequence[Turn], measured: Sequence[Measured], states: Sequence[float], states_threshold: float
 ) -> list[ArmResult]:
-    """Every arm on the half that chose nothing. `states`: log-odds of the head that sees the model's states only."""
-    shown = [number for number, turn in enumerate(labelled) if turn.split == "report"]
+    """Every arm on the half that chose nothing, and the default on the fresh turns.
+
+    `states`: scores of the head that sees the model's states only.
+    """
     choose = [number for number, turn in enumerate(labelled) if turn.split == "choose"]
     nats = threshold_for([measured[n].nats for n in choose], [labelled[n].learn for n in choose])
-    arms: list[tuple[str, str, Callable[[int], bool]]] = [
-        ("never", "", lambda _n: False),
-        ("always", "", lambda _n: True),
-        ("novelty only", f"at least {nats:.0f} nats", lambda n: measured[n].nats >= nats),
-        ("model only", f"log-odds {states_threshold:+.2f}", lambda n: states[n] >= states_threshold),
-        ("both (default)", "states, surprise, no orders", lambda n: measured[n].learn),
+    both = "both (default)"
+    arms: list[tuple[str, str, str, Callable[[int], bool]]] = [
+        ("never", "", "report", lambda _n: False),
+        ("always", "", "report", lambda _n: True),
+        ("novelty only", f"at least {nats:.0f} nats", "report", lambda n: measured[n].nats >= nats),
+        ("model only", f"score {states_threshold:+.2f}", "report", lambda n: states[n] >= states_threshold),
+        (both, "states, surprise, no orders", "report", lambda n: measured[n].learn),
+        (f"{both}, fresh turns", "the same", "fresh", lambda n: measured[n].learn),
     ]
-    return [_result(name, threshold, [(labelled[n], says(n)) for n in shown]) for name, threshold, says in arms]
+    return [
+        _result(name, threshold, [(turn, says(n)) for n, turn in enumerate(labelled) if turn.split == split])
+        for name, threshold, split, says in arms
+    ]
 
 
 def _result(arm: str, threshold: str, said: Sequence[tuple[Turn, bool]]) -> ArmResult:

@@ -24,6 +24,7 @@ from seal_agent.formats import FORMATS, Source
 from seal_agent.formats.format import statement
 from seal_agent.formats.lines import lines_of
 from seal_agent.grading import is_right, num_words
+from seal_agent.learner import LearnerConfig
 from seal_agent.replay import with_rehearsal
 from seal_agent.selfedit import assemble
 from seal_agent.tools import TOOLS
@@ -93,12 +94,16 @@ class Result:
 
 @dataclass(frozen=True)
 class Arm:
-    """How the edit of one arm comes about. `published` names whose self-edits are taken instead of writing one."""
+    """How the edit of one arm comes about.
+
+    `published` names whose self-edits are taken instead of writing one; `is_rehearsed`: general questions beside it,
+    as a learner has them.
+    """
 
     name: str
     directives: Directives | None = None
     published: str = ""
-    rehearsal: float = 0.0
+    is_rehearsed: bool = False
 
 
 def arms() -> dict[str, Arm]:
@@ -107,15 +112,15 @@ def arms() -> dict[str, Arm]:
     formats = [name for name in FORMATS if name != "cloze"]
     in_seals_words = ("implications", "long-implications", "rewrite", "self-qa")
     listed = [
-        Arm("default", DEFAULT, rehearsal=0.2),
+        Arm("default", DEFAULT, is_rehearsed=True),
         Arm("seal-paper, gpt-4.1's rows", replace(SEAL_PAPER, formats=()), "gpt-4.1"),
         Arm("passage only", replace(DEFAULT, formats=(), tools=AS_SEAL)),
         Arm(FORM, DEFAULT),
         *(Arm(f"{name}'s rows", seal_rows[name], name) for name in reversed(PUBLISHED)),
         Arm("seal-paper, own implications", SEAL_PAPER),
         *(Arm(n, replace(DEFAULT, formats=(n,), tools=AS_SEAL if n in in_seals_words else ())) for n in formats),
-        Arm("mixed", replace(DEFAULT, formats=("cloze", "chat-qa", "rewrite", "contrast")), rehearsal=0.2),
-        Arm("own directives", None, rehearsal=0.2),
+        Arm("mixed", replace(DEFAULT, formats=("cloze", "chat-qa", "rewrite", "contrast")), is_rehearsed=True),
+        Arm("own directives", None, is_rehearsed=True),
     ]
     return {arm.name: arm for arm in listed}
 
@@ -288,7 +293,8 @@ def edit_of(backend: Backend, arm: Arm, item: Item, seed: int) -> SelfEdit:
         return with_rehearsal(empty, NUM_FORM_ROWS, seed)
     if not arm.published:
         edit = write_self_edit(backend, item.source, arm.directives, seed=seed)
-        return with_rehearsal(edit, round(arm.rehearsal * len(edit.rows)), seed)
+        num_rehearsed = LearnerConfig().num_rehearsed(len(edit.rows)) if arm.is_rehearsed else 0
+        return with_rehearsal(edit, num_rehearsed, seed)
     published = item.self_edits.get(arm.published)
     if not published or arm.directives is None:
         raise InputError(f"passage {item.number} has no self-edits of {arm.published}; leave out the arm {arm.name!r}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import os
 import platform
 from pathlib import Path
@@ -27,14 +26,14 @@ app = typer.Typer(help="Benchmarks.")
 def decide(
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the run; it is resumed from there.")] = None,
     save_head: Annotated[
-        Path | None, typer.Option("--save-head", help="Write the head that was fitted, as JSON, for shipping.")
+        Path | None, typer.Option("--save-head", help="Write the head that was fitted, for shipping.")
     ] = None,
     model: Model = EMBEDDED,
     home: HomeFolder = None,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Does the model know when to learn? 350 labelled turns; half choose thresholds, half are reported."""
+    """Does the model know when to learn? 610 labelled turns; 175 choose thresholds, the others are reported."""
     with Display() as display:
         display.busy("loading the model")
         from seal_agent import bench_decide, decision_head
@@ -46,7 +45,7 @@ def decide(
         folder = out or opened.root / "bench" / f"decide-{Path(backend.model).name}"
         fresh, alone, states = bench_decide.heads(backend, folder, display.progress)
         if save_head:
-            save_head.write_text(json.dumps(dataclasses.asdict(fresh)), encoding="utf-8")
+            save_head.write_bytes(decision_head.as_bytes(fresh))
         deployed = decision_head.load(backend, opened.root / "heads", display.progress)
         labelled = bench_decide.turns()
         measured = bench_decide.measure(backend, deployed, labelled, folder / "decisions.jsonl", display.progress)
@@ -59,9 +58,8 @@ def decide(
     columns = ["arm", "threshold", "precision", "at least", "recall", "at least", "wrong by kind"]
     write_table(columns, [_row(result) for result in results])
     tokens = fmean(m.num_tokens for m in measured)
-    print(
-        f"\n{results[0].num_turns} turns reported; {milliseconds:.0f} ms and {tokens:.0f} tokens read a turn, 0 written"
-    )
+    num_turns = sum(result.num_turns for result in results[-2:])
+    print(f"\n{num_turns} turns reported; {milliseconds:.0f} ms and {tokens:.0f} tokens read a turn, 0 written")
     print(f"{backend.model}, {platform.machine()}, scores in {folder}")
 
 

@@ -22,12 +22,12 @@ KNOWN_SHARE = 0.25  # of the base model's surprise that is left once a text has 
 def decide(backend: Backend, head: Head, text: str, earlier: str = "") -> Decision:
     """The decision on one message or passage, for the stack of `backend`.
 
-    `margin` is the head's log-odds above its threshold; `novelty` is the surprise of the stack that is served.
+    `margin` is the head's score above its threshold; `novelty` is the surprise of the stack that is served.
     `earlier` is what was said before, as `decision_head.conversation` writes it.
     """
     base = read(backend.with_stack(AdapterStack()), [text], [earlier])[0]
     served = read(backend, [text], [earlier])[0] if backend.stack.layers else base
-    margin = float(head.log_odds(features_of([base]))[0]) - head.threshold
+    margin = float(head.scores(features_of([base]))[0]) - head.threshold
     reason = _reason(text, margin, base, served)
     learn = reason == WORTH
     return Decision(learn, reason, round(margin, 4), novelty(served), topic_of(text) if learn else "")

@@ -1,21 +1,23 @@
-"""The head that reads off the model's own states whether a text is worth learning: logistic regression.
+"""The head that reads off the model's own states whether a text is worth learning: kernel ridge classification.
 
 What a model of 135M parameters *says* about a message is little better than chance on hard turns, what it
-*represents* is not: the head on its states has been told by a few thousand labelled turns (`data/decide_train.json`)
-where in them "worth learning" lies. Heads ship for some models; for any other one is fitted on first use from the
-same turns, which takes a few minutes, and kept in the home.
+*represents* is not: the head has been told by a few thousand labelled turns (`data/decide_train.json`) where in the
+model's states "worth learning" lies. A radial kernel on the states' principal components: a linear head is clearly
+worse (LOG.md). Heads ship for some models; for any other one is fitted on first use from the same turns, which takes a
+few minutes, and kept in the home.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import logging
+import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,13 +28,13 @@ from seal_agent.types import Message, Progress
 
 log = logging.getLogger(__name__)
 
-HEADS_FILE = "decide_heads.json"
+HEADS_FOLDER = "heads"
 TRAIN_FILE = "decide_train.json"
 TURNS_FILE = "decide_turns.json"
-PENALTY = 200.0  # L2, on standardised features
-MIN_PRECISION = 0.95  # the threshold is the one with the most recall at this precision
+NUM_COMPONENTS = 128
+RIDGE = 0.1
+MIN_PRECISION = 0.97  # on the choosing half; on turns that chose nothing it will be a little less, and .95 is wanted
 NUM_SURPRISES = 5
-MAX_NEWTON_STEPS = 30
 MAX_EARLIER = 2  # messages
 MAX_EARLIER_CHARS = 400
 MAX_TEXT_CHARS = 1500
@@ -52,21 +54,28 @@ class Turn:
     earlier: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Head:
-    """Log-odds of "worth learning": a weight for every standardised feature, and the threshold of the decision."""
+    """How strongly a reading says "worth learning": about 1 for yes and -1 for no, and the threshold of the decision.
+
+    `basis` (d, k) projects standardised features, `points` (n, k) are the training turns, `weights` (n,) what each
+    says.
+    """
 
     model: str
-    means: tuple[float, ...]
-    scales: tuple[float, ...]
-    weights: tuple[float, ...]
+    means: Matrix
+    scales: Matrix
+    basis: Matrix
+    points: Matrix
+    weights: Matrix
     bias: float
+    width: float
     threshold: float
 
-    def log_odds(self, features: Matrix) -> Matrix:
-        """Log-odds (n,) of features (n, d)."""
-        standard = (features - np.array(self.means)) / np.array(self.scales)
-        result: Matrix = standard @ np.array(self.weights) + self.bias
+    def scores(self, features: Matrix) -> Matrix:
+        """Scores (m,) of features (m, d)."""
+        projected = ((features - self.means) / self.scales) @ self.basis
+        result: Matrix = _kernel(projected, self.points, self.width) @ self.weights + self.bias
         return result
 
 
@@ -112,26 +121,30 @@ def features_of(readings: Sequence[Reading], *, with_surprise: bool = True) -> M
     return np.stack(rows)
 
 
-def fit(features: Matrix, labels: Sequence[bool], model: str, penalty: float = PENALTY) -> Head:
-    """A head by Newton's method on the penalised likelihood; its threshold is still at even odds."""
+def fit(features: Matrix, labels: Sequence[bool], model: str) -> Head:
+    """A head for features (n, d); its threshold is still at 0, half way between yes and no."""
     means, scales = features.mean(0), features.std(0) + 1e-4
-    x = np.c_[(features - means) / scales, np.ones(len(features))]
-    y = np.array(labels, dtype=np.float64)
-    ridge = np.full(x.shape[1], penalty)
-    ridge[-1] = 1e-6
-    w = np.zeros(x.shape[1])
-    for _ in range(MAX_NEWTON_STEPS):
-        p = 1 / (1 + np.exp(-np.clip(x @ w, -30, 30)))
-        hessian = (x * (p * (1 - p))[:, None]).T @ x + np.diag(ridge)
-        step = np.linalg.solve(hessian, x.T @ (p - y) + ridge * w)
-        w -= step
-        if np.abs(step).max() < 1e-7:
-            break
-    return Head(model, tuple(means), tuple(scales), tuple(w[:-1]), float(w[-1]), 0.0)
+    standard = (features - means) / scales
+    basis = np.linalg.svd(standard, full_matrices=False)[2][:NUM_COMPONENTS].T.astype(np.float16).astype(np.float64)
+    points = (standard @ basis).astype(np.float16).astype(np.float64)  # as they are stored
+    wanted = np.where(np.array(labels), 1.0, -1.0)
+    width = float(features.shape[1])
+    gram = _kernel(points, points, width) + RIDGE * np.eye(len(points))
+    weights = np.linalg.solve(gram, wanted - wanted.mean())
+    return Head(model, means, scales, basis, points, weights, float(wanted.mean()), width, 0.0)
+
+
+def _kernel(a: Matrix, b: Matrix, width: float) -> Matrix:
+    distances = (a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2 * a @ b.T
+    result: Matrix = np.exp(-np.maximum(distances, 0) / width)
+    return result
 
 
 def threshold_for(scores: Sequence[float], labels: Sequence[bool]) -> float:
-    """The threshold with the most recall at `MIN_PRECISION`, else the one with the best F1, among the scores."""
+    """The threshold with the most recall at `MIN_PRECISION`, else the one with the best F1.
+
+    It lies half way between the lowest score it lets through and the next one below, so that neither is at its edge.
+    """
 
     def quality(threshold: float) -> tuple[float, float]:
         said = [label for label, score in zip(labels, scores, strict=True) if score >= threshold]
@@ -140,7 +153,10 @@ def threshold_for(scores: Sequence[float], labels: Sequence[bool]) -> float:
         f1 = 2 * precision * recall / max(precision + recall, 1e-9)
         return (recall, f1) if precision >= MIN_PRECISION else (0.0, f1)
 
-    return max(sorted(set(scores)), key=quality)
+    ordered = sorted(set(scores))
+    best = max(ordered, key=quality)
+    below = [score for score in ordered if score < best]
+    return (best + below[-1]) / 2 if below else best
 
 
 def fit_for(backend: Backend, progress: Progress = silent, *, with_surprise: bool = True) -> Head:
@@ -159,38 +175,54 @@ def fit_for(backend: Backend, progress: Progress = silent, *, with_surprise: boo
 def fitted(train_x: Matrix, train: Sequence[Turn], choose_x: Matrix, choose: Sequence[Turn], model: str) -> Head:
     """Weights from one set of turns, threshold from another."""
     head = fit(train_x, [turn.learn for turn in train], model)
-    threshold = threshold_for([float(s) for s in head.log_odds(choose_x)], [turn.learn for turn in choose])
-    rounded = {name: [round(v, 5) for v in getattr(head, name)] for name in ("means", "scales", "weights")}
-    return Head(
-        model, **{k: tuple(v) for k, v in rounded.items()}, bias=round(head.bias, 5), threshold=round(threshold, 5)
-    )
+    threshold = threshold_for([float(s) for s in head.scores(choose_x)], [turn.learn for turn in choose])
+    return replace(head, threshold=threshold)
 
 
 def load(backend: Backend, cache: Path, progress: Progress = silent) -> Head:
     """The head for the model behind `backend`: shipped, or kept in `cache`, or fitted now and kept there."""
-    shipped = resources.files("seal_agent").joinpath("data", HEADS_FILE).read_text(encoding="utf-8")
-    for data in json.loads(shipped):
-        if data["model"] == backend.model:
-            return head_from(data)
-    path = cache / f"{hashlib.sha256(backend.model.encode()).hexdigest()[:16]}.json"
+    name = file_name(backend.model)
+    shipped = resources.files("seal_agent").joinpath("data", HEADS_FOLDER, name)
+    if shipped.is_file():
+        return head_from(shipped.read_bytes())
+    path = cache / name
     if path.exists():
         try:
-            return head_from(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError, KeyError) as error:
+            return head_from(path.read_bytes())
+        except (OSError, ValueError, KeyError, EOFError) as error:
             raise StorageError(f"cannot read {path} ({error}); delete it, and it is fitted again") from error
     log.info("no head for deciding ships for %s; fitting one, once", backend.model)
     head = fit_for(backend, progress)
     try:
         cache.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(asdict(head)), encoding="utf-8")
+        partial.write_bytes(as_bytes(head))
         partial.replace(path)
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error}; free space or fix the folder's permissions") from error
     return head
 
 
-def head_from(data: dict[str, Any]) -> Head:
-    """A head out of its JSON data."""
-    lists = {name: tuple(float(v) for v in data[name]) for name in ("means", "scales", "weights")}
-    return Head(data["model"], bias=float(data["bias"]), threshold=float(data["threshold"]), **lists)
+def file_name(model: str) -> str:
+    """The file a model's head lies in."""
+    digest = hashlib.sha256(model.encode()).hexdigest()[:8]
+    return f"{re.sub(r'[^A-Za-z0-9.-]+', '-', model)[-60:]}-{digest}.npz"
+
+
+def as_bytes(head: Head) -> bytes:
+    """A head as an npz file; matrices in half precision."""
+    buffer = io.BytesIO()
+    half = {name: getattr(head, name).astype(np.float16) for name in ("basis", "points")}
+    full = {name: getattr(head, name).astype(np.float32) for name in ("means", "scales", "weights")}
+    numbers = np.array([head.bias, head.width, head.threshold])
+    np.savez_compressed(buffer, model=np.array(head.model), numbers=numbers, **half, **full)
+    return buffer.getvalue()
+
+
+def head_from(data: bytes) -> Head:
+    """A head out of an npz file; nothing in it is executed."""
+    with np.load(io.BytesIO(data), allow_pickle=False) as stored:
+        names = ("means", "scales", "basis", "points", "weights")
+        matrices = {name: stored[name].astype(np.float64) for name in names}
+        bias, width, threshold = (float(v) for v in stored["numbers"])
+        return Head(str(stored["model"]), bias=bias, width=width, threshold=threshold, **matrices)

@@ -43,7 +43,7 @@ class LearnerConfig:
 
     `directives`: how edits are written and trained; None leaves the choice to the model. `num_probes` replay
     probes are drawn first, up to `max_probes` when undecided. `rehearsal`: general questions trained beside an
-    edit, as a share of its rows.
+    edit, as a share of its rows, but at least `min_rehearsal`.
     """
 
     directives: Directives | None = DEFAULT
@@ -52,7 +52,8 @@ class LearnerConfig:
     num_probes: int = 32
     max_probes: int = 128
     max_attempts: int = 2
-    rehearsal: float = 0.2
+    rehearsal: float = 0.25
+    min_rehearsal: int = 24
     max_reply_tokens: int = 128
     seed: int = 0
 
@@ -63,8 +64,14 @@ class LearnerConfig:
             raise InputError(f"num_probes={self.num_probes} must lie between 1 and max_probes={self.max_probes}")
         if not 0 <= self.rehearsal <= 2:
             raise InputError(f"rehearsal={self.rehearsal} is a share of an edit's rows; choose 0 to 2")
+        if self.min_rehearsal < 0:
+            raise InputError(f"min_rehearsal={self.min_rehearsal} is a number of questions; choose 0 or more")
         if self.max_attempts < 1 or self.max_reply_tokens < 1:
             raise InputError("max_attempts and max_reply_tokens must be at least 1")
+
+    def num_rehearsed(self, num_rows: int) -> int:
+        """How many general questions are trained beside an edit of so many rows."""
+        return max(round(self.rehearsal * num_rows), self.min_rehearsal)
 
 
 class Learner:
@@ -141,8 +148,8 @@ class Learner:
                 return replace(episode, edit=None, fault=str(error), num_attempts=attempt + 1)
             # "No, Friday." says nothing by itself, but it answers what is watched.
             written = SelfEdit(source.topic, source.passage, (), (), self.config.directives or DEFAULT)
-        num_rehearsed = round(self.config.rehearsal * len(written.rows))
-        edit = with_rehearsal(corrections.added(written, found), num_rehearsed, episode.seed)
+        corrected = corrections.added(written, found)
+        edit = with_rehearsal(corrected, self.config.num_rehearsed(len(corrected.rows)), episode.seed)
         return replace(episode, edit=edit, corrections=found, fault="", num_attempts=attempt + 1)
 
     def can_retry(self, episode: Episode) -> bool:

@@ -1,6 +1,5 @@
 """Deciding whether to learn, and the head that reads it off a model's states."""
 
-import json
 import random
 from pathlib import Path
 
@@ -10,7 +9,18 @@ import pytest
 from seal_agent import decision_head
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.decision import INSTRUCTION, KNOWN, NOT_WORTH, WORTH, decide
-from seal_agent.decision_head import Head, Turn, features_of, fit, fitted, load, read_turns, threshold_for
+from seal_agent.decision_head import (
+    Head,
+    Turn,
+    as_bytes,
+    features_of,
+    fit,
+    fitted,
+    head_from,
+    load,
+    read_turns,
+    threshold_for,
+)
 from seal_agent.errors import StorageError
 from seal_agent.types import AdapterStack, Directives, Message, Probe, Prompt, Row, SelfEdit
 
@@ -53,19 +63,16 @@ def test_what_was_said_before_is_read_too() -> None:
     assert any(turn.earlier for turn in read_turns(decision_head.TRAIN_FILE) if turn.kind == "correction")
 
 
-def test_a_head_finds_what_tells_the_labels_apart_and_shrinks_the_rest() -> None:
+def test_a_head_finds_what_tells_the_labels_apart_where_no_line_does() -> None:
     rng = np.random.default_rng(0)
-    x = rng.normal(size=(400, 6))
-    head = fit(x, [bool(v > 0) for v in x[:, 2] + 0.1 * rng.normal(size=400)], "m", penalty=1.0)
-    assert int(np.abs(head.weights).argmax()) == 2
-    new = rng.normal(size=(200, 6))
-    assert ((head.log_odds(new) > 0) == (new[:, 2] > 0)).mean() > 0.95
-    assert np.abs(fit(x, [True, False] * 200, "m", penalty=1e6).weights).max() < 0.01
+    x, new = rng.normal(size=(600, 3)), rng.normal(size=(200, 3))
+    head = fit(x, [bool(a * b > 0) for a, b, _ in x], "m")
+    assert ((head.scores(new) > 0) == (new[:, 0] * new[:, 1] > 0)).mean() > 0.85
 
 
 def test_the_threshold_has_the_most_recall_at_the_precision_asked_for() -> None:
-    labels = [True] * 20 + [False] + [True] * 10 + [False] * 20
-    assert threshold_for([float(-i) for i in range(51)], labels) == -30.0
+    labels = [True] * 30 + [False] + [True] * 10 + [False] * 20
+    assert threshold_for([float(-i) for i in range(61)], labels) == -40.5
     assert threshold_for([1.0, 2.0, 3.0], [True, False, False]) == 1.0  # no threshold is precise: the best F1
 
 
@@ -75,12 +82,12 @@ def test_a_model_without_a_shipped_head_gets_one_that_is_kept(home_turns: None, 
     first = load(other, tmp_path / "heads", lambda what, _done, _total: seen.append(what))
     assert set(seen) == {"reading labelled turns"}
     seen.clear()
-    assert load(other, tmp_path / "heads", lambda what, _done, _total: seen.append(what)) == first
+    assert load(other, tmp_path / "heads", lambda what, _done, _total: seen.append(what)).bias == first.bias
     assert not seen
     assert decide(other, first, PASSAGE).learn
     assert not decide(other, first, "Hi there, nice day!").learn
     kept = next((tmp_path / "heads").iterdir())
-    kept.write_text("{}")
+    kept.write_bytes(b"{}")
     with pytest.raises(StorageError, match="delete it, and it is fitted again"):
         load(other, tmp_path / "heads")
 
@@ -103,9 +110,10 @@ def test_the_training_turns_are_labelled_alike_and_none_of_them_is_reported() ->
     assert not {t.text for t in train} & {t.text for t in shown}
 
 
-def test_a_head_survives_the_way_through_json(backend: ScriptedBackend) -> None:
+def test_a_head_survives_the_way_through_its_file(backend: ScriptedBackend) -> None:
     turns = [Turn(n, "k", bool(n % 2), "choose", f"text {n}") for n in range(20)]
     x = features_of(backend.read([f"{'The Tower of Karlov' if t.learn else 'hi'} {t.id}" for t in turns]))
     head = fitted(x, turns, x, turns, "m")
-    data = {name: getattr(head, name) for name in ("model", "means", "scales", "weights", "bias", "threshold")}
-    assert decision_head.head_from(json.loads(json.dumps(data))) == head
+    again = head_from(as_bytes(head))
+    assert (again.model, again.threshold) == ("m", head.threshold)
+    assert np.allclose(again.scores(x), head.scores(x), atol=1e-4)
