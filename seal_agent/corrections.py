@@ -22,7 +22,8 @@ from seal_agent.spans import echo_question, noun_phrases
 from seal_agent.types import Correction, Grammar, Probe, Prompt, Row, SelfEdit
 from seal_agent.words import content
 
-MIN_OVERLAP = 0.75  # of the question's content words; with less the text may be about something else
+MIN_OVERLAP = 0.5  # of the question's content words; with less the text may be about something else
+MIN_RELATION = 1 / 3  # of those beside the topic: another fact about the same thing corrects nothing
 MIN_CONFIDENCE = -1.0  # nats per token of the new answer
 MIN_LEAD = 1.0  # nats by which the new answer is likelier than the old one, where the old one is not in view
 MAX_ANSWER_TOKENS = 16
@@ -40,13 +41,13 @@ class _Fact:
 
 def find(backend: Backend, items: Sequence[ReplayItem], source: Source) -> tuple[Correction, ...]:
     """What `source` answers otherwise than the watched `items`, each with the new answer."""
-    known = source.passage.lower()
+    passage = source.passage.lower()
     facts = [
         fact
         for item in items
         if item.probe.stratum != "general"
         for fact in _facts(item)
-        if _is_about(source, fact.question) and fact.answer.lower() not in known
+        if _is_about(source, fact.question) and fact.answer.lower() not in passage
     ]
     if not facts:
         return ()
@@ -92,13 +93,29 @@ def _facts(item: ReplayItem) -> list[_Fact]:
     if not answer.endswith("."):
         messages = item.probe.prompt.messages
         return [_Fact(item.id, messages[-1].content if messages else item.probe.prompt.text, answer)]
-    return [_Fact(item.id, echo_question(answer, span), span.text) for span in noun_phrases(answer)]
+    return [_Fact(item.id, _cut(echo_question(answer, span)), span.text) for span in noun_phrases(answer)]
+
+
+def _cut(question: str) -> str:
+    """An echo question up to its question word: what follows it in the old sentence need not be in the new one."""
+    head, word, _ = question.partition(" what ")
+    return f"{head} what?" if word and content(head) else question
+
+
+def _said(source: Source) -> set[str]:
+    return content(f"{source.topic} {source.earlier} {source.passage}")
 
 
 def _is_about(source: Source, question: str) -> bool:
+    """Whether the text speaks of what the question asks about, and of how it asks about it."""
     asked = content(question)
-    said = content(f"{source.topic} {source.earlier} {source.passage}")
-    return len(asked) > 1 and len(asked & said) >= MIN_OVERLAP * len(asked)
+    said = _said(source)
+    relation = asked - content(source.topic)
+    return (
+        len(asked) > 1
+        and len(asked & said) >= MIN_OVERLAP * len(asked)
+        and len(relation & said) >= MIN_RELATION * len(relation)
+    )
 
 
 def _shown(source: Source) -> str:

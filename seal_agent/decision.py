@@ -16,7 +16,7 @@ from seal_agent.types import AdapterStack, Decision, Novelty
 WORTH, NOT_WORTH = "worth learning", "nothing lasting or new"
 INSTRUCTION = "an instruction to the model, not knowledge"
 KNOWN = "learned already"
-KNOWN_SHARE = 0.25  # of the base model's surprise that is left once a text has been learned
+KNOWN_SHARE = 0.4  # of the base model's surprise that is left once a text has been learned
 
 
 def decide(backend: Backend, head: Head, text: str, earlier: str = "") -> Decision:

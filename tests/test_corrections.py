@@ -11,7 +11,7 @@ from seal_agent.types import AdapterStack, Episode, Prompt
 
 OLD = Passage("Lund meeting", "The Lund meeting takes place on Thursday in Galloway Street.")
 NEW = "The Lund meeting takes place on Friday in Galloway Street."
-QUESTION = "The Lund meeting takes place on what in Galloway Street?"
+QUESTION = "The Lund meeting takes place on what?"
 
 
 class Reader(ScriptedBackend):
@@ -79,3 +79,4 @@ def test_what_a_text_does_not_speak_of_is_left_alone(learner: Learner) -> None:
     backend = Reader(learner.home.root)
     assert corrections.find(backend, items, Source("Ferry", "The Ferry of Vandrel leaves on Friday.")) == ()
     assert corrections.find(backend, items, Source(OLD.topic, OLD.text)) == ()
+    assert corrections.find(backend, items, Source(OLD.topic, "The Lund meeting is chaired by Friday Holt.")) == ()
