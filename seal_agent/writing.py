@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from seal_agent import quality
 from seal_agent.adapters.backend import Backend, silent
 from seal_agent.directives import choose
-from seal_agent.errors import EditFault
 from seal_agent.formats import FORMATS, Ask, Source
 from seal_agent.selfedit import assemble
 from seal_agent.tools import TOOLS
@@ -94,6 +93,3 @@ def _generate(backend: Backend, asks: Sequence[Ask], seed: int, what: str, progr
             texts[n] = samples[0]
         finished += len(numbers)
     return texts
-
-
-__all__ = ["EditFault", "write_rows", "write_self_edit"]

@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from seal_agent import cli_bench
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.bench_knowledge import (
@@ -22,7 +24,7 @@ from seal_agent.bench_knowledge import (
     read_items,
     share_of,
 )
-from seal_agent.bench_report import markdown, summarise
+from seal_agent.bench_report import markdown, plot, summarise
 from seal_agent.directives import SEAL_PAPER
 from seal_agent.errors import InputError
 from seal_agent.grading import is_right, recall
@@ -115,6 +117,20 @@ def test_every_arm_leaves_an_answer_even_where_its_edit_fails(
     assert bool(result.fault) == (result.num_rows == 0)
 
 
+def test_the_command_writes_a_report_of_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = tmp_path / "data.json"
+    questions = [{"question": q.question, "answer": q.answer} for q in item(0).questions]
+    data.write_text(json.dumps([{"title": "Tower of Karlov", "context": TEXT, "questions": questions}]))
+    monkeypatch.setenv("SEAL_HOME", str(tmp_path / "home"))
+    command = ["bench", "knowledge", "--data", str(data), "--out", str(tmp_path / "run"), "--model", "scripted"]
+    arms_asked = ["--arm", "base", "--arm", "context", "--arm", "default"]
+    ran = CliRunner().invoke(cli_bench.app, [*command[1:], *arms_asked, "--json"])
+    assert ran.exit_code == 0, ran.output
+    assert "| default | 1 (1 questions) | 100%" in (tmp_path / "run" / "report.md").read_text()
+    again = CliRunner().invoke(cli_bench.app, [*command[1:], "--report", "--json"])
+    assert json.loads(again.stdout)["arms"][0]["arm"] == "base"
+
+
 def test_unknown_arms_and_unusable_data_say_what_to_give(
     backend: ScriptedBackend, registry: AdapterRegistry, tmp_path: Path
 ) -> None:
@@ -125,7 +141,7 @@ def test_unknown_arms_and_unusable_data_say_what_to_give(
         read_items(tmp_path / "data.json")
 
 
-def test_the_report_says_how_much_of_the_gap_is_closed_and_what_was_lost() -> None:
+def test_the_report_says_how_much_of_the_gap_is_closed_and_what_was_lost(tmp_path: Path) -> None:
     def result(arm: str, number: int, right: tuple[bool, bool], nll: float) -> Result:
         given = tuple(Answered(f"q{i}", "g", nll, "r", hit, 1) for i, hit in enumerate(right))
         return Result(arm, number, given)
@@ -151,6 +167,8 @@ def test_the_report_says_how_much_of_the_gap_is_closed_and_what_was_lost() -> No
     text = markdown(list(reports.values()), "Title", ["seed: 0"])
     assert "| default | 4 (8 questions) | 88%" in text
     assert "1 of 4" in text
+    plot(list(reports.values()), tmp_path / "report.png")
+    assert (tmp_path / "report.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(

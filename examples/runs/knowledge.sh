@@ -1,0 +1,15 @@
+#!/bin/sh
+# The table "knowledge" of LOG.md: every arm on 40 passages, one passage an adapter, then all in one adapter.
+# Resumable: run it again and it goes on. Two processes of one thread each, for two cores. DATA: JSON list of title, context, questions [, self_edits], such as SEAL's SQuAD passages.
+set -eu
+DATA=${1:?usage: knowledge.sh DATA [OUT]}
+OUT=${2:-runs/knowledge}
+export OMP_NUM_THREADS=1
+for part in 1/2 2/2; do
+    seal-agent bench knowledge --data "$DATA" --limit 40 --part "$part" --out "$OUT" &
+done
+wait
+unset OMP_NUM_THREADS
+seal-agent bench knowledge --data "$DATA" --limit 40 --out "$OUT" --report
+seal-agent bench knowledge --data "$DATA" --limit 40 --out "$OUT-together" --together \
+    --arm base --arm context --arm default --arm "passage only" --arm "gpt-4.1's rows"
