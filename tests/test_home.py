@@ -1,3 +1,4 @@
+import json
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -136,3 +137,24 @@ def test_the_default_home_is_the_one_in_the_environment(monkeypatch: pytest.Monk
 def test_a_namespace_is_printable_and_short(namespace: str) -> None:
     with pytest.raises(InputError, match="namespace"):
         check_namespace(namespace)
+
+
+def test_a_home_of_the_first_schema_is_brought_up_to_date_and_keeps_its_ledger(home: Home) -> None:
+    edit = {"topic": "Tower", "passage": "It is old.", "rows": [], "probes": [], "num_dropped": 3}
+    edit["directives"] = {"rank": 16, "alpha": 32, "learning_rate": 0.001, "num_steps": 40}
+    body = {"namespace": "default", "text": "It is old.", "outcome": "accepted", "edit": edit}
+    with home.connect() as db:
+        db.execute("DROP TABLE superseded")
+        db.execute(
+            "INSERT INTO episodes (namespace, outcome, adapter, body, created) VALUES (?, ?, ?, ?, ?)",
+            ("default", "accepted", "", json.dumps(body), 0.0),
+        )
+        db.execute(
+            "INSERT INTO episodes (namespace, outcome, adapter, body, created) VALUES (?, ?, ?, ?, ?)",
+            ("default", "ignored", "", json.dumps({"namespace": "default", "text": "Hi.", "edit": None}), 0.0),
+        )
+        db.execute("PRAGMA user_version = 1")
+    again = Home(home.root)
+    assert [episode.text for episode in again.episodes("default")] == ["It is old.", "Hi."]
+    with again.connect() as db:
+        assert db.execute("SELECT COUNT(*) FROM superseded").fetchone() == (0,)
