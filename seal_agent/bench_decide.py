@@ -1,7 +1,7 @@
 """`seal-agent bench decide`: does the model know when to learn?
 
 610 labelled turns (`data/decide_turns.json`): 175 choose thresholds, 175 are reported, and 260 fresh ones, written
-after everything was chosen, are reported too. The weights of the heads come from other turns
+later than all the others, are reported too. The weights of the heads come from other turns
 (`data/decide_train.json`). Every turn is decided once by the deployed rule, timed; the arms
 never, always, novelty only, model only (a head on the model's states) and both (the deployed rule: states, surprise,
 and no orders) are reported on turns that chose nothing. Resumable: readings are kept in chunks, decisions by line.
