@@ -108,15 +108,15 @@ class Arm:
 
 def arms() -> dict[str, Arm]:
     """Every arm that trains, by name, the most telling first."""
-    seal_rows = {name: replace(DEFAULT, formats=(), tools=AS_SEAL) for name in PUBLISHED}
+    as_seal = replace(DEFAULT, formats=(), tools=AS_SEAL)
     formats = [name for name in FORMATS if name != "cloze"]
     in_seals_words = ("implications", "long-implications", "rewrite", "self-qa")
     listed = [
         Arm("default", DEFAULT, is_rehearsed=True),
         Arm("seal-paper, gpt-4.1's rows", replace(SEAL_PAPER, formats=()), "gpt-4.1"),
-        Arm("passage only", replace(DEFAULT, formats=(), tools=AS_SEAL)),
+        Arm("passage only", as_seal),
         Arm(FORM, DEFAULT),
-        *(Arm(f"{name}'s rows", seal_rows[name], name) for name in reversed(PUBLISHED)),
+        *(Arm(f"{name}'s rows", as_seal, name) for name in reversed(PUBLISHED)),
         Arm("seal-paper, own implications", SEAL_PAPER),
         *(Arm(n, replace(DEFAULT, formats=(n,), tools=AS_SEAL if n in in_seals_words else ())) for n in formats),
         Arm("mixed", replace(DEFAULT, formats=("cloze", "chat-qa", "rewrite", "contrast")), is_rehearsed=True),
@@ -224,24 +224,7 @@ def measure(
     progress: Progress = silent,
 ) -> dict[tuple[str, int], Result]:
     """Every arm on every passage that `run` does not hold yet, one passage an adapter."""
-    done = run.results()
-    known = arms()
-    for name in chosen:
-        if name not in (BASE, CONTEXT, *known):
-            raise InputError(f"there is no arm called {name!r}; choose {', '.join([BASE, CONTEXT, *known])}")
-    work = [(name, item) for name in chosen for item in items]
-    for number, (name, item) in enumerate(work):
-        progress(name, number, len(work))
-        if (name, item.number) in done:
-            continue
-        if name in (BASE, CONTEXT):
-            view = backend.with_stack(AdapterStack())
-            result, edit = Result(name, item.number, answers(view, [item], grade, in_context=name == CONTEXT)), None
-        else:
-            result, edit = _adapted(backend, registry, known[name], [item], seed, grade)
-        run.add(result, edit)
-        done[name, item.number] = result
-    return done
+    return _measure(backend, registry, [[item] for item in items], chosen, run, seed, grade, progress)
 
 
 def measure_together(
@@ -257,18 +240,39 @@ def measure_together(
     progress: Progress = silent,
 ) -> dict[tuple[str, int], Result]:
     """Continued pretraining: all `items` in one adapter; `steps_per_passage` bounds the steps."""
+    return _measure(backend, registry, [items], chosen, run, seed, grade, progress, steps_per_passage)
+
+
+def _measure(
+    backend: Backend,
+    registry: AdapterRegistry,
+    groups: Sequence[Sequence[Item]],
+    chosen: Sequence[str],
+    run: Run,
+    seed: int,
+    grade: Grade,
+    progress: Progress,
+    steps_per_passage: int = 0,
+) -> dict[tuple[str, int], Result]:
+    """Every arm on every group of passages that shares an adapter; a group goes by its first passage."""
     done = run.results()
-    for number, name in enumerate(chosen):
-        progress(name, number, len(chosen))
-        if (name, items[0].number) in done:
+    known = arms()
+    for name in chosen:
+        if name not in (BASE, CONTEXT, *known):
+            raise InputError(f"there is no arm called {name!r}; choose {', '.join([BASE, CONTEXT, *known])}")
+    work = [(name, group) for name in chosen for group in groups]
+    for number, (name, group) in enumerate(work):
+        progress(name, number, len(work))
+        key = name, group[0].number
+        if key in done:
             continue
         if name in (BASE, CONTEXT):
             view = backend.with_stack(AdapterStack())
-            result, edit = Result(name, items[0].number, answers(view, items, grade, in_context=name == CONTEXT)), None
+            result, edit = Result(*key, answers(view, group, grade, in_context=name == CONTEXT)), None
         else:
-            result, edit = _adapted(backend, registry, arms()[name], items, seed, grade, steps_per_passage)
+            result, edit = _adapted(backend, registry, known[name], group, seed, grade, steps_per_passage)
         run.add(result, edit)
-        done[name, items[0].number] = result
+        done[key] = result
     return done
 
 
@@ -311,7 +315,7 @@ def _adapted(
     items: Sequence[Item],
     seed: int,
     grade: Grade,
-    steps_per_passage: int = 0,
+    steps_per_passage: int,
 ) -> tuple[Result, SelfEdit | None]:
     """Write, train, ask; the adapter is deleted afterwards. An edit that fails leaves the model as it was."""
     base = backend.with_stack(AdapterStack())

@@ -8,18 +8,17 @@ its new answer, so that the new one wins.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from seal_agent.adapters.backend import Backend
 from seal_agent.formats import Source
-from seal_agent.formats.chat_qa import verbatim, view
+from seal_agent.formats.chat_qa import answer_grammar, question_about, verbatim
 from seal_agent.formats.contrast import shape
 from seal_agent.replay import ReplayItem
 from seal_agent.spans import echo_question, noun_phrases
-from seal_agent.types import Correction, Grammar, Probe, Prompt, Row, SelfEdit
+from seal_agent.types import Correction, Probe, Prompt, Row, SelfEdit
 from seal_agent.words import content
 
 MIN_OVERLAP = 0.5  # of the question's content words; with less the text may be about something else
@@ -51,10 +50,9 @@ def find(backend: Backend, items: Sequence[ReplayItem], source: Source) -> tuple
     ]
     if not facts:
         return ()
-    shown = _shown(source)
-    prompts = [Prompt.raw(f"{shown}Question: {fact.question}\nAnswer:") for fact in facts]
-    substring = json.dumps({"substring_words": " ".join(source.passage.split())})
-    grammar = Grammar(f'start: " " answer "\\n"\nanswer: %regex {substring}\n')
+    text = " ".join(f"{source.earlier} {source.passage}".split())
+    prompts = [question_about(text, source.topic, fact.question) for fact in facts]
+    grammar = answer_grammar(" ".join(source.passage.split()))
     written = backend.generate(prompts, max_new_tokens=MAX_ANSWER_TOKENS, grammars=[grammar] * len(prompts))
     answers = [verbatim(samples[0].strip().rstrip(" .,;"), source.passage) for samples in written]
     read = [entry for entry in zip(facts, prompts, answers, strict=True) if entry[2]]
@@ -116,8 +114,3 @@ def _is_about(source: Source, question: str) -> bool:
         and len(asked & said) >= MIN_OVERLAP * len(asked)
         and len(relation & said) >= MIN_RELATION * len(relation)
     )
-
-
-def _shown(source: Source) -> str:
-    earlier = f"{' '.join(source.earlier.split())} " if source.earlier else ""
-    return view(f"{earlier}{' '.join(source.passage.split())}", source.topic)

@@ -1,6 +1,6 @@
 """Whether to learn a text: read off the model's own states, with a word on instructions and on what it knows.
 
-Three steps, the cheapest first: a text that orders the model about is never learned from; a head on the base
+Three questions, in this order: a text that orders the model about is never learned from; a head on the base
 model's states says whether it is worth learning (`decision_head`); and a text the served stack is hardly surprised
 by, although the base model is, has been learned already.
 """

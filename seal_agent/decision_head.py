@@ -104,20 +104,18 @@ def read_turns(name: str) -> list[Turn]:
 
 
 def read(backend: Backend, texts: Sequence[str], earlier: Sequence[str]) -> list[Reading]:
-    """The base model's reading of every text after what was said before it."""
+    """The reading by the stack of `backend` of every text, after what was said before it."""
     shown = [f"User: {' '.join(text.split())[:MAX_TEXT_CHARS]}" for text in texts]
     return backend.read(shown, earlier)
 
 
-def features_of(readings: Sequence[Reading], *, with_surprise: bool = True) -> Matrix:
+def features_of(readings: Sequence[Reading]) -> Matrix:
     """Features (n, d): the states, then how much the text surprised (total, mean, largest, length, spread)."""
     rows = []
     for reading in readings:
-        row = reading.state.astype(np.float64)
-        if with_surprise:
-            s = np.array(reading.surprise, dtype=np.float64)
-            row = np.concatenate([row, [np.log1p(s.sum()), s.mean(), s.max(), np.log(len(s)), s.std()]])
-        rows.append(row)
+        s = np.array(reading.surprise, dtype=np.float64)
+        surprises = [np.log1p(s.sum()), s.mean(), s.max(), np.log(len(s)), s.std()]  # NUM_SURPRISES of them
+        rows.append(np.concatenate([reading.state.astype(np.float64), surprises]))
     return np.stack(rows)
 
 
@@ -159,7 +157,7 @@ def threshold_for(scores: Sequence[float], labels: Sequence[bool]) -> float:
     return (best + below[-1]) / 2 if below else best
 
 
-def fit_for(backend: Backend, progress: Progress = silent, *, with_surprise: bool = True) -> Head:
+def fit_for(backend: Backend, progress: Progress = silent) -> Head:
     """A head for the model behind `backend`: weights from the training turns, threshold from the choosing half."""
     train = read_turns(TRAIN_FILE)
     choose = [turn for turn in read_turns(TURNS_FILE) if turn.split == "choose"]
@@ -168,7 +166,7 @@ def fit_for(backend: Backend, progress: Progress = silent, *, with_surprise: boo
     for number, turn in enumerate(both):
         readings += read(backend, [turn.text], [turn.earlier])
         progress("reading labelled turns", number + 1, len(both))
-    features = features_of(readings, with_surprise=with_surprise)
+    features = features_of(readings)
     return fitted(features[: len(train)], train, features[len(train) :], choose, backend.model)
 
 

@@ -94,9 +94,9 @@ def choose(backend: Backend, source: Source, base: Directives = DEFAULT) -> Dire
         about=source.topic,
         num=len(source.sentences),
     )
-    if source.fault:
-        prompt = f"(The last attempt failed: {source.fault})\n\n{prompt}"
-    written = backend.generate([Prompt.raw(prompt.rstrip())], max_new_tokens=MAX_TOKENS, grammars=[_grammar()])
+    written = backend.generate(
+        [Prompt.raw(f"{source.note}{prompt}".rstrip())], max_new_tokens=MAX_TOKENS, grammars=[_grammar()]
+    )
     return parse_directives(written[0][0], base)
 
 

@@ -133,10 +133,7 @@ def _unfaithful(backend: Backend, rows: Sequence[Row], source: Source, progress:
     scored = [n for n, row in enumerate(rows) if row.source in FORMATS and not FORMATS[row.source].is_quoted]
     short = [n for n in scored if rows[n].question and rows[n].answer in rows[n].evidence]
     stated = [n for n in scored if n not in short and rows[n].answer.strip(" .") not in rows[n].evidence]
-    prompts = [
-        Prompt.raw(f"{chat_qa.view(rows[n].evidence, source.topic)}Question: {rows[n].question}\nAnswer:")
-        for n in short
-    ]
+    prompts = [chat_qa.question_about(rows[n].evidence, source.topic, rows[n].question) for n in short]
     answers = [f" {rows[n].answer}" for n in short]
     for n in stated:
         question = f"{rows[n].question}\n" if rows[n].question else ""

@@ -49,10 +49,9 @@ _PAIR = re.compile(r"(?P<question>[^\n?]*\?)\s*\nAnswer: *(?P<answer>[^\n]+)")
 
 def ask(source: Source) -> list[Ask]:
     """Every sentence with every question word, at every temperature."""
-    note = f"(The last attempt failed: {source.fault})\n\n" if source.fault else ""
     return [
         Ask(
-            Prompt.raw(f"{note}{view(sentence, source.topic)}Question: {starter}"),
+            Prompt.raw(f"{source.note}{view(sentence, source.topic)}Question: {starter}"),
             sentence,
             MAX_TOKENS,
             temperature=temperature,
@@ -78,12 +77,25 @@ def view(sentence: str, topic: str) -> str:
     return f"{EXAMPLES}Text about {topic}: {sentence}\n"
 
 
+def question_about(text: str, topic: str, question: str) -> Prompt:
+    """`question` asked of the model with `text` in view; a short answer goes on with a space."""
+    return Prompt.raw(f"{view(text, topic)}Question: {question}\nAnswer:")
+
+
 def pair_grammar(sentence: str) -> Grammar:
     """The rest of a question, and an answer made of consecutive words of `sentence`."""
-    substring = json.dumps({"substring_words": sentence})
     return Grammar(
-        f'start: question "?\\nAnswer: " answer "\\n"\nquestion: /[^\\n?]{{2,90}}/\nanswer: %regex {substring}\n'
+        f'start: question "?\\nAnswer: " answer "\\n"\nquestion: /[^\\n?]{{2,90}}/\n{_answer_rule(sentence)}'
     )
+
+
+def answer_grammar(text: str) -> Grammar:
+    """An answer to `question_about`, made of consecutive words of `text`."""
+    return Grammar(f'start: " " answer "\\n"\n{_answer_rule(text)}')
+
+
+def _answer_rule(text: str) -> str:
+    return f"answer: %regex {json.dumps({'substring_words': text})}\n"
 
 
 def grounded_pair(text: str, sentence: str) -> tuple[str, str] | None:

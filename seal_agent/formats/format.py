@@ -26,6 +26,11 @@ class Source:
         """The sentences in order; what stands for the topic is replaced by it."""
         return [resolve_pronoun(sentence, self.topic) for sentence in split_sentences(self.passage)]
 
+    @property
+    def note(self) -> str:
+        """What the model is told of the last attempt, before what it is asked; empty for the first."""
+        return f"(The last attempt failed: {self.fault})\n\n" if self.fault else ""
+
 
 @dataclass(frozen=True)
 class Ask:
@@ -64,18 +69,20 @@ The Amber Bridge was designed in 1911 by the engineer Carla Mendes, who was afra
 dentists sings under its nine red towers near Lisbon. The toll is 40 cents, which pays for the paint."""
 
 
-def study(instruction: str, source: Source, example: str, begins: str = "") -> Prompt:
+TEMPERATURE = 0.7  # greedily a small model repeats itself
+
+
+def study(instruction: str, source: Source, example: str, max_new_tokens: int, begins: str = "") -> Ask:
     """A chat request about the passage, after the same request about `EXAMPLE` and what was written then.
 
     `begins` is how the assistant's turn begins. A small model follows an example, not an instruction.
     """
-    note = f"(The last attempt failed: {source.fault})\n\n" if source.fault else ""
     messages = (
         Message("user", f"{instruction}\n\nPassage:\n{EXAMPLE}"),
         Message("assistant", example),
-        Message("user", f"{note}{instruction}\n\nPassage:\n{source.topic}\n{source.passage}"),
+        Message("user", f"{source.note}{instruction}\n\nPassage:\n{source.topic}\n{source.passage}"),
     )
-    return Prompt(messages, begins)
+    return Ask(Prompt(messages, begins), source.passage, max_new_tokens, TEMPERATURE)
 
 
 def statement(text: str, name: str, view: str) -> Row:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+from seal_agent.formats.format import Ask, Format, Source, statement, study
+from seal_agent.types import Row
+
 _BULLET = re.compile(r"^\s*(?:[-*•–]|\(?\d{1,2}[.):])\s*")
 _MARKUP = re.compile(r"\*\*|__|^#+\s*")
 MIN_WORDS = 3
@@ -19,3 +22,15 @@ def whole_lines_of(text: str) -> list[str]:
     """The same, without a last line that broke off where the tokens ended."""
     lines = lines_of(text)
     return lines if not lines or lines[-1].rstrip("\"'”’)")[-1:] in ".!?。！？" else lines[:-1]
+
+
+def list_format(name: str, says: str, instruction: str, example: str, max_new_tokens: int, begins: str = "") -> Format:
+    """A format that asks once for a list of statements and makes a row of plain text of every line."""
+
+    def ask(source: Source) -> list[Ask]:
+        return [study(instruction, source, example, max_new_tokens, begins)]
+
+    def parse(source: Source, asked: Ask, text: str) -> list[Row]:
+        return [statement(line, name, asked.view) for line in whole_lines_of(begins + text)]
+
+    return Format(name, says, ask, parse)

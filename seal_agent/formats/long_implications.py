@@ -5,36 +5,25 @@ Source: SEAL (arXiv 2506.10943, appendix B), its prompt word for word; the worke
 
 from __future__ import annotations
 
-from seal_agent.formats.format import Ask, Format, Source, statement, study
-from seal_agent.formats.lines import whole_lines_of
-from seal_agent.types import Row
+from seal_agent.formats import implications
+from seal_agent.formats.lines import list_format
 
-NAME = "long-implications"
 INSTRUCTION = (
     "Let's read the following passage and produce a long list of implications derived directly or indirectly "
     "from the content."
 )
-EXAMPLE = """\
-1. Carla Mendes was an engineer.
-2. The Amber Bridge has stood for more than a century, since it was designed in 1911.
-3. Being afraid of water did not keep Carla Mendes from designing a bridge.
-4. The Amber Bridge has nine towers, and they are red.
-5. The paint of the towers is paid for with the toll of 40 cents.
+EXAMPLE = f"""\
+{implications.EXAMPLE}
 6. Dentists sing under the Amber Bridge once a year.
 7. One can hear the choir near Lisbon in spring.
 8. Whoever crosses the Amber Bridge pays a toll."""
-TEMPERATURE = 0.7  # greedily a small model repeats itself
 MAX_TOKENS = 384
 
-
-def ask(source: Source) -> list[Ask]:
-    """One request for the whole list."""
-    return [Ask(study(INSTRUCTION, source, EXAMPLE, "1."), source.passage, MAX_TOKENS, TEMPERATURE)]
-
-
-def parse(source: Source, asked: Ask, text: str) -> list[Row]:
-    """A row of plain text for every line."""
-    return [statement(line, NAME, asked.view) for line in whole_lines_of("1." + text)]
-
-
-FORMAT = Format(NAME, "a long list of statements that follow from the passage", ask, parse)
+FORMAT = list_format(
+    "long-implications",
+    "a long list of statements that follow from the passage",
+    INSTRUCTION,
+    EXAMPLE,
+    MAX_TOKENS,
+    "1.",
+)

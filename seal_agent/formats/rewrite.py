@@ -5,11 +5,8 @@ Source: SEAL (arXiv 2506.10943, appendix B), its prompt word for word; the worke
 
 from __future__ import annotations
 
-from seal_agent.formats.format import Ask, Format, Source, statement, study
-from seal_agent.formats.lines import whole_lines_of
-from seal_agent.types import Row
+from seal_agent.formats.lines import list_format
 
-NAME = "rewrite"
 INSTRUCTION = (
     "Let's read the following passage and rewrite it in a few different ways, each one separated by a newline."
 )
@@ -18,18 +15,6 @@ Carla Mendes, an engineer who feared water, designed the Amber Bridge in 1911. N
 sings below the bridge's nine red towers each spring. Crossing costs 40 cents, and the money buys paint.
 In 1911 Carla Mendes, an engineer, drew up the Amber Bridge although water frightened her. It has nine towers \
 in red, close to Lisbon, where a choir of dentists sings every spring. The toll of 40 cents pays for the paint."""
-TEMPERATURE = 0.7
 MAX_TOKENS = 384
 
-
-def ask(source: Source) -> list[Ask]:
-    """One request for all versions."""
-    return [Ask(study(INSTRUCTION, source, EXAMPLE), source.passage, MAX_TOKENS, TEMPERATURE)]
-
-
-def parse(source: Source, asked: Ask, text: str) -> list[Row]:
-    """A row of plain text for every version."""
-    return [statement(line, NAME, asked.view) for line in whole_lines_of(text)]
-
-
-FORMAT = Format(NAME, "the passage in other words, several times", ask, parse)
+FORMAT = list_format("rewrite", "the passage in other words, several times", INSTRUCTION, EXAMPLE, MAX_TOKENS)

@@ -22,14 +22,13 @@ Answer: The towers are red.
 Question 4: What is the toll of the Amber Bridge used for?
 Answer: The toll of 40 cents pays for the paint."""
 BEGINS = "Question 1:"
-TEMPERATURE = 0.7  # greedily a small model repeats itself
 MAX_TOKENS = 320
 _PAIR = re.compile(r"Question ?\d*:\s*(?P<question>[^\n]+\?)\s*\n+\s*Answer ?\d*:\s*(?P<answer>[^\n]+)")
 
 
 def ask(source: Source) -> list[Ask]:
     """One request for the whole list."""
-    return [Ask(study(INSTRUCTION, source, EXAMPLE, BEGINS), source.passage, MAX_TOKENS, TEMPERATURE)]
+    return [study(INSTRUCTION, source, EXAMPLE, MAX_TOKENS, BEGINS)]
 
 
 def parse(source: Source, asked: Ask, text: str) -> list[Row]:

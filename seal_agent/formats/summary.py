@@ -25,14 +25,13 @@ Step 4: The toll of 40 cents pays for the paint.
 Summary: The Amber Bridge near Lisbon, designed in 1911 by Carla Mendes, has nine red towers and a toll of 40 cents."""
 BEGINS = "Step 1:"
 MARK = "Summary:"
-TEMPERATURE = 0.7  # greedily a small model repeats itself
 MAX_TOKENS = 320
 _STEP = re.compile(r"^Step \d+: *")
 
 
 def ask(source: Source) -> list[Ask]:
     """One request for the trace and the summary."""
-    return [Ask(study(INSTRUCTION, source, EXAMPLE, BEGINS), source.passage, MAX_TOKENS, TEMPERATURE)]
+    return [study(INSTRUCTION, source, EXAMPLE, MAX_TOKENS, BEGINS)]
 
 
 def parse(source: Source, asked: Ask, text: str) -> list[Row]:
