@@ -1,45 +1,50 @@
-"""The live model with its LoRA adapters: activates a stack, trains one adapter on top of it, saves it.
+"""The live model: serves a stack folded into one update, trains candidates on top of it.
 
-Every rule about PEFT that is easy to break stands here and nowhere else (../shared/FACTS.md, "PEFT").
-The base weights are never changed: with the empty stack the adapters are switched off, not merged out.
+The base weights are never changed. In float32 a served stack is a second set of weights beside them, the sum taken
+once, so that 32 adapters answer as fast as none; where the precision is lower the folded update stays an adapter of
+its own, because adding it would round most of it away. With the empty stack the model is the bare base, bit for bit.
 """
 
 from __future__ import annotations
 
 import threading
-import warnings
+from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
-from peft.tuners.lora import LoraLayer
-from peft.utils import get_peft_model_state_dict
-from safetensors.torch import save_file
+from torch import Tensor
 
 from seal_agent.adapters.constrained import grammar_tokenizer
+from seal_agent.adapters.folding import LowRank, fold, read_adapter
+from seal_agent.adapters.linear import AdaptedLinear, adapt
 from seal_agent.adapters.loading import LoadedModel
-from seal_agent.adapters.packing import TokenRow
-from seal_agent.adapters.training import TrainingRun, train
+from seal_agent.adapters.training import Job, TrainingRun, train
 from seal_agent.errors import AdapterError
-from seal_agent.types import AdapterRef, AdapterStack, Directives, Progress
+from seal_agent.types import AdapterRef, AdapterStack, Progress
 
-# PEFT asks transformers for an attribute that transformers calls deprecated; nobody who uses us can help that.
-warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
+MAX_FOLDED = 2  # stacks kept ready: the served one and a candidate on top of it
+MAX_ADAPTERS = 128  # updates kept in memory; a forgotten one is read again
 
-CANDIDATE = "edit__candidate__"  # as long as every other name: PEFT matches names by substring in places
+Folded = dict[str, tuple[Tensor, ...]]
+"""By layer: (weight,) in place of the base's, or (A, B) beside it."""
 
 
 class Engine:
-    """One base model in memory and the adapters loaded onto it; `lock` serialises its users."""
+    """One base model in memory; `lock` serialises its users."""
 
     def __init__(self, loaded: LoadedModel) -> None:
         self.loaded = loaded
         self.lock = threading.RLock()
-        self._peft: PeftModel | None = None
-        self._names: set[str] = set()
+        self._layers: dict[str, AdaptedLinear] = adapt(loaded.model)
+        self._updates: OrderedDict[str, LowRank] = OrderedDict()
+        self._folded: OrderedDict[AdapterStack, Folded] = OrderedDict()
+        self._active = AdapterStack()
+        self._can_add = loaded.dtype == torch.float32 and all(
+            isinstance(layer.weight, Tensor) and layer.weight.dtype == torch.float32 for layer in self._layers.values()
+        )
 
     @property
     def model(self) -> Any:
@@ -53,143 +58,76 @@ class Engine:
 
     def is_loaded(self, ref: AdapterRef) -> bool:
         """Whether the adapter's weights are in memory already."""
-        return _name(ref.id) in self._names
+        return ref.id in self._updates
 
     def unload(self, ref: AdapterRef) -> None:
-        """Take the adapter out of memory, and with it out of whatever stack was active."""
-        if self.is_loaded(ref):
-            self._names.discard(_name(ref.id))
-            self._delete(_name(ref.id))
+        """Take the adapter out of memory, and every stack that holds it."""
+        self._updates.pop(ref.id, None)
+        if ref.id in self._active.ids:
             self.activate(AdapterStack())
+        for stack in [s for s in self._folded if ref.id in s.ids]:
+            del self._folded[stack]
 
     def activate(self, stack: AdapterStack) -> None:
         """Make `stack` the one the model answers with; the empty stack is the bare base model."""
-        for layer in stack.layers:
-            if layer.ref.model != self.loaded.name:
-                raise AdapterError(
-                    f"adapter {layer.ref.short} was trained on {layer.ref.model}, not on {self.loaded.name}; "
-                    "use that model or another namespace"
-                )
-            self._load(_name(layer.ref.id), layer.ref.path)
-        if self._peft is None:
+        if stack == self._active:
             return
-        if stack.layers:
-            self._apply(stack)
-        else:
-            self._peft.base_model.disable_adapter_layers()
+        folded = self._fold(stack)
+        for name, layer in self._layers.items():
+            tensors = folded.get(name, ())
+            layer.folded = tensors[0] if len(tensors) == 1 else None
+            layer.beside = (tensors[0], tensors[1]) if len(tensors) == 2 else None
+        self._active = stack
 
-    def train(
-        self,
-        stack: AdapterStack,
-        rows: Sequence[TokenRow],
-        directives: Directives,
-        *,
-        seed: int,
-        target: Path,
-        progress: Progress,
-    ) -> TrainingRun:
-        """Train a fresh adapter on top of the frozen `stack` and write it to `target`; then it is gone from memory."""
+    def train(self, stack: AdapterStack, jobs: Sequence[Job], *, progress: Progress) -> list[TrainingRun]:
+        """Train a fresh update for every job on top of the frozen `stack`; none of them is served."""
         self.activate(stack)
-        with torch.random.fork_rng(devices=_cuda(self.loaded.device)):
-            torch.manual_seed(seed)
-            self._add_candidate(directives)
-            try:
-                self._apply(stack, CANDIDATE)
-                for name, parameter in self._peft_model.named_parameters():
-                    parameter.requires_grad_(f".{CANDIDATE}." in name)
-                run = train(
-                    self.model,
-                    rows,
-                    directives,
-                    seed=seed,
-                    dtype=self.loaded.dtype,
-                    device=self.loaded.device,
-                    progress=progress,
-                )
-                self._save_candidate(target)
-            finally:
-                self._drop_candidate(stack)
-        return run
-
-    @property
-    def _peft_model(self) -> PeftModel:
-        if self._peft is None:
-            raise AdapterError("no adapter is loaded; this is a fault of seal-agent, please report it")
-        return self._peft
-
-    def _lora_layers(self) -> list[LoraLayer]:
-        return [module for module in self.model.modules() if isinstance(module, LoraLayer)]
-
-    def _apply(self, stack: AdapterStack, *on_top: str) -> None:
-        """Switch on the adapters of `stack`, each with its weight, and those named `on_top`."""
-        self._peft_model.base_model.enable_adapter_layers()
-        self._set_active([*(_name(adapter_id) for adapter_id in stack.ids), *on_top])
-        for module in self._lora_layers():
-            for layer in stack.layers:
-                module.set_scale(_name(layer.ref.id), layer.weight)
-
-    def _set_active(self, names: list[str]) -> None:
-        # PeftModel.set_adapter refuses lists; without inference_mode every listed adapter would become trainable.
-        self._peft_model.base_model.set_adapter(names, inference_mode=True)
-
-    def _load(self, name: str, path: str) -> None:
-        if name in self._names:
-            return
-        try:
-            if self._peft is None:
-                self._peft = PeftModel.from_pretrained(self.loaded.model, path, adapter_name=name)
-            else:
-                self._peft.load_adapter(path, adapter_name=name, torch_device=str(self.loaded.device))
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
-            reason = str(error).splitlines()[0][:160]
-            raise AdapterError(
-                f"cannot load the adapter at {path}: {reason}; restore the folder or roll back"
-            ) from error
-        self._peft.requires_grad_(False).eval()
-        self._names.add(name)
-
-    def _add_candidate(self, directives: Directives) -> None:
-        config = LoraConfig(
-            r=directives.rank,
-            lora_alpha=directives.alpha,
-            target_modules=directives.layers if directives.layers == "all-linear" else directives.layers.split(","),
-            lora_dropout=0.0,  # dropout would also fall on the frozen adapters
-            task_type="CAUSAL_LM",
+        return train(
+            self.model,
+            self._layers,
+            jobs,
+            dtype=self.loaded.dtype,
+            device=self.loaded.device,
+            progress=progress,
         )
-        if self._peft is None:
-            self._peft = get_peft_model(self.loaded.model, config, adapter_name=CANDIDATE)
-        else:
-            self._peft.add_adapter(CANDIDATE, config)
 
-    def _save_candidate(self, target: Path) -> None:
-        state = get_peft_model_state_dict(self._peft_model, adapter_name=CANDIDATE, save_embedding_layers=False)
-        weights = {key: value.detach().to("cpu", torch.float32).contiguous() for key, value in state.items()}
-        save_file(weights, target / "adapter_model.safetensors", metadata={"format": "pt"})
-        config = self._peft_model.peft_config[CANDIDATE]
-        config.inference_mode = True
-        # Folders are hashed and shared between machines: where the base lies on this one is not content.
-        config.base_model_name_or_path = self.loaded.name
-        config.save_pretrained(str(target))
+    def update(self, stack: AdapterStack) -> LowRank:
+        """What `stack` adds to the base weights, exactly, in float32 on the CPU."""
+        return fold([self._load(layer.ref).scaled(layer.weight) for layer in stack.layers])
 
-    def _drop_candidate(self, stack: AdapterStack) -> None:
-        self._delete(CANDIDATE)
-        self.activate(stack)
+    def _fold(self, stack: AdapterStack) -> Folded:
+        if not stack.layers:
+            return {}
+        if stack in self._folded:
+            self._folded.move_to_end(stack)
+            return self._folded[stack]
+        while len(self._folded) >= MAX_FOLDED:  # before the next is made: each is as large as the model
+            self._folded.popitem(last=False)
+        folded: Folded = {}
+        with torch.inference_mode(mode=False), torch.no_grad():  # training on top of it needs ordinary tensors
+            for name, (a, b) in self.update(stack).pairs.items():
+                layer = self._layers[name]
+                weight, device = layer.weight, self.loaded.device
+                if self._can_add:
+                    folded[name] = (torch.addmm(weight, b.to(device), a.to(device)),)
+                else:
+                    folded[name] = (a.to(device, self.loaded.dtype), b.to(device, self.loaded.dtype))
+        self._folded[stack] = folded
+        return folded
 
-    def _delete(self, name: str) -> None:
-        peft = self._peft_model
-        if self._names:
-            # Deleting an active adapter silently activates another and thaws the survivors.
-            self._set_active(sorted(self._names))
-            peft.delete_adapter(name)
-        else:
-            self.loaded.model = peft.unload()
-            self._peft = None
-        self.model.requires_grad_(False).eval()
-
-
-def _name(adapter_id: str) -> str:
-    return f"edit_{adapter_id[:12]}"
-
-
-def _cuda(device: torch.device) -> list[int]:
-    return [device.index or 0] if device.type == "cuda" else []
+    def _load(self, ref: AdapterRef) -> LowRank:
+        if ref.model != self.loaded.name:
+            raise AdapterError(
+                f"adapter {ref.short} was trained on {ref.model}, not on {self.loaded.name}; "
+                "use that model or another namespace"
+            )
+        if ref.id not in self._updates:
+            update = read_adapter(Path(ref.path))
+            for name, (a, b) in update.pairs.items():
+                if name not in self._layers or self._layers[name].shape != (b.shape[0], a.shape[1]):
+                    raise AdapterError(f"adapter {ref.short} does not fit layer {name!r} of {self.loaded.name}")
+            while len(self._updates) >= MAX_ADAPTERS:
+                self._updates.popitem(last=False)
+            self._updates[ref.id] = update
+        self._updates.move_to_end(ref.id)
+        return self._updates[ref.id]

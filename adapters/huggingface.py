@@ -1,4 +1,4 @@
-"""The real backend: any causal model of transformers, adapters of PEFT, on CPU or CUDA."""
+"""The real backend: any causal model of transformers, adapters in PEFT's form, on CPU or CUDA."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from transformers import DynamicCache, LogitsProcessorList, StoppingCriteria, St
 from seal_agent.adapters.backend import Reading, check_grammars, check_rows, silent
 from seal_agent.adapters.constrained import GrammarProcessor
 from seal_agent.adapters.engine import Engine
+from seal_agent.adapters.folding import write_adapter
 from seal_agent.adapters.loading import EMBEDDED, load_model
-from seal_agent.adapters.packing import TokenRow, pack, shared_prefix, split
+from seal_agent.adapters.packing import TokenRow, labelled_logits, pack, shared_prefix, split
 from seal_agent.adapters.registry import AdapterRegistry
+from seal_agent.adapters.training import Job, TrainingRun
 from seal_agent.errors import InputError
 from seal_agent.types import AdapterRef, AdapterStack, Grammar, Progress, Prompt, Score, SelfEdit, to_json
 
@@ -189,7 +191,7 @@ class TransformersBackend:
         with self._active() as model, torch.inference_mode():
             for group in split(rows, MAX_PACK_TOKENS):
                 batch = pack([rows[i] for i in group])
-                logits = model(**batch.inputs(loaded.dtype, loaded.device)).logits[0].float().cpu()
+                logits = labelled_logits(model, [batch], loaded.dtype, loaded.device).float().cpu()
                 chosen = torch.log_softmax(logits, -1).gather(1, batch.targets[:, None])[:, 0]  # (N,)
                 for owner, value in zip(batch.rows.tolist(), chosen.tolist(), strict=True):
                     sums[group[owner]] += value
@@ -247,31 +249,41 @@ class TransformersBackend:
 
     def train(self, edit: SelfEdit, *, seed: int = 0, progress: Progress = silent) -> AdapterRef:
         """Train a new adapter on top of this view's frozen stack and store it."""
-        check_rows(edit)
+        return self.train_many([edit], seed=seed, progress=progress)[0]
+
+    def train_many(self, edits: Sequence[SelfEdit], *, seed: int = 0, progress: Progress = silent) -> list[AdapterRef]:
+        """One independent candidate per edit, in one pass; the same as one after the other, to rounding."""
+        for edit in edits:
+            check_rows(edit)
+        jobs = [Job(self._rows(edit), edit.directives, seed + number) for number, edit in enumerate(edits)]
+        with self._engine.lock:
+            runs = self._engine.train(self._stack, jobs, progress=progress)
+        return [self._store(edit, job, run) for edit, job, run in zip(edits, jobs, runs, strict=True)]
+
+    def _rows(self, edit: SelfEdit) -> list[TokenRow]:
         eos = self._tokenizer.eos_token_id
-        rows: list[TokenRow] = [
+        return [
             (self._tokens(row.prompt), [*self._answer_tokens(row.answer), *([eos] if row.prompt.is_chat else [])])
             for row in edit.rows
         ]
-        facts: dict[str, Any] = {
+
+    def _store(self, edit: SelfEdit, job: Job, run: TrainingRun) -> AdapterRef:
+        facts = {
             "parents": list(self._stack.ids),
             "topic": edit.topic,
-            "seed": seed,
+            "seed": job.seed,
             "directives": to_json(edit.directives),
-            "num_rows": len(rows),
+            "num_rows": len(job.rows),
+            "num_tokens": run.num_tokens,
+            "num_padding": run.num_padding,
+            "num_steps": run.num_steps,
+            "loss": [round(run.first_loss, 4), round(run.last_loss, 4)],
         }
 
         def write(folder: Path) -> None:
-            run = self._engine.train(self._stack, rows, edit.directives, seed=seed, target=folder, progress=progress)
-            facts["num_tokens"] = run.num_tokens
-            facts["loss"] = [round(run.first_loss, 4), round(run.last_loss, 4)]
+            write_adapter(folder, run.update, model=self.model, alpha=edit.directives.alpha)
 
-        with self._engine.lock:
-            return self._registry.add(write, model=self.model, rank=edit.directives.rank, manifest=facts)
-
-    def train_many(self, edits: Sequence[SelfEdit], *, seed: int = 0, progress: Progress = silent) -> list[AdapterRef]:
-        """One independent candidate per edit, each on top of this view's stack."""
-        return [self.train(edit, seed=seed + number, progress=progress) for number, edit in enumerate(edits)]
+        return self._registry.add(write, model=self.model, rank=edit.directives.rank, manifest=facts)
 
     def unload(self, ref: AdapterRef) -> None:
         """Free the memory an adapter takes; a stack that names it loads it again."""

@@ -8,7 +8,9 @@ positions go on from the prefix. The logits are those of each row alone.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -41,16 +43,6 @@ class Pack:
         lengths = torch.bincount(self.rows)
         return 1.0 / (lengths[self.rows] * (lengths > 0).sum())
 
-    def inputs(self, dtype: torch.dtype, device: torch.device) -> dict[str, torch.Tensor]:
-        """Keyword arguments of a transformers causal model, with logits only where they are needed."""
-        mask = torch.zeros(self.visible.shape, dtype=dtype).masked_fill(~self.visible, torch.finfo(dtype).min)
-        return {
-            "input_ids": self.input_ids.to(device),
-            "position_ids": self.position_ids.to(device),
-            "attention_mask": mask.to(device),
-            "logits_to_keep": self.sources.to(device),
-        }
-
 
 def shared_prefix(prompts: Sequence[Sequence[int]]) -> int:
     """The number of leading tokens all prompts share."""
@@ -59,6 +51,47 @@ def shared_prefix(prompts: Sequence[Sequence[int]]) -> int:
         if any(prompt[index] != token for prompt in prompts):
             return index
     return len(first)
+
+
+@contextmanager
+def _projected_only(model: Any, sequences: torch.Tensor, positions: torch.Tensor) -> Iterator[None]:
+    """While it is open the output layer of `model` sees nothing but the states at (sequences[n], positions[n]).
+
+    Whatever a model does to its logits afterwards is done to these: (1, N, V).
+    """
+
+    def pick(_module: Any, arguments: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        return (arguments[0][sequences, positions][None],)
+
+    handle = model.get_output_embeddings().register_forward_pre_hook(pick)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def labelled_logits(model: Any, packs: Sequence[Pack], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """The logits that predict the targets of every pack, pack after pack: (N, V). One sequence of the batch a pack."""
+    longest = max(p.num_tokens for p in packs)
+    ids = torch.zeros(len(packs), longest, dtype=torch.long)
+    positions = torch.zeros(len(packs), longest, dtype=torch.long)
+    visible = torch.eye(longest, dtype=torch.bool).repeat(len(packs), 1, 1)  # padding sees itself: no row is empty
+    for number, p in enumerate(packs):
+        ids[number, : p.num_tokens] = p.input_ids[0]
+        positions[number, : p.num_tokens] = p.position_ids[0]
+        visible[number, : p.num_tokens, : p.num_tokens] = p.visible[0, 0]
+    mask = torch.zeros(visible.shape, dtype=dtype).masked_fill(~visible, torch.finfo(dtype).min)[:, None]
+    sequences = torch.cat([torch.full((len(p.sources),), number) for number, p in enumerate(packs)]).to(device)
+    sources = torch.cat([p.sources for p in packs]).to(device)
+    with _projected_only(model, sequences, sources):
+        out = model(
+            input_ids=ids.to(device),
+            position_ids=positions.to(device),
+            attention_mask=mask.to(device),
+            use_cache=False,
+        )
+    logits: torch.Tensor = out.logits[0]
+    return logits
 
 
 def pack(rows: Sequence[TokenRow], *, loss_on_prompt: bool = False) -> Pack:

@@ -1,68 +1,253 @@
-"""One LoRA training run: packed batches, AdamW, warm-up and linear decay, loss where the directives say.
+"""LoRA training of K candidates in one pass: packed batches, AdamW, warm-up and linear decay.
 
-It trains whatever parameters require a gradient; which adapter that is, `engine` decides.
+Candidate k has its own rows, seed, learning rate, clipping, optimiser state and end; what they share is the frozen
+model and the pass through it. Trained together they become what each becomes alone, to rounding.
 """
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from seal_agent.adapters.packing import TokenRow, pack
+from seal_agent.adapters.folding import LowRank
+from seal_agent.adapters.linear import AdaptedLinear
+from seal_agent.adapters.packing import Pack, TokenRow, labelled_logits, pack
+from seal_agent.errors import TrainingFault
 from seal_agent.types import Directives, Progress
 
 FINAL_LEARNING_RATE = 0.1  # of the peak
+BETAS, EPSILON = (0.9, 0.999), 1e-8  # AdamW's own defaults; no weight decay
+MAX_TOGETHER_TOKENS = 8192  # of one pass; more would only cost memory
+
+
+@dataclass(frozen=True)
+class Job:
+    """One candidate to train."""
+
+    rows: Sequence[TokenRow]
+    directives: Directives
+    seed: int
+
+    @property
+    def shape(self) -> tuple[int, float, str]:
+        """What candidates must have in common to be trained in one pass."""
+        return self.directives.rank, self.directives.alpha, self.directives.layers
 
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """What a run cost and reached; losses in nats per token."""
+    """What a run cost and reached, and the update itself; losses in nats per token.
 
+    `num_tokens` were computed for this candidate, `num_steps` taken; `num_padding` of a joint pass were computed for
+    nothing beside it.
+    """
+
+    update: LowRank
     num_tokens: int
+    num_padding: int
+    num_steps: int
     first_loss: float
     last_loss: float
 
 
 def train(
     model: Any,
-    rows: Sequence[TokenRow],
-    directives: Directives,
+    layers: Mapping[str, AdaptedLinear],
+    jobs: Sequence[Job],
     *,
-    seed: int,
     dtype: torch.dtype,
     device: torch.device,
     progress: Progress,
-) -> TrainingRun:
-    """Train on `rows` as long as `directives` say; deterministic for a seed on one machine.
+) -> list[TrainingRun]:
+    """Train every job on top of what `layers` serve now; deterministic for its seeds on one machine.
 
     Every row counts the same, however long it is: a batch's loss is the mean of its rows' mean losses, or long
-    statements would drown the short answers beside them.
+    statements would drown the short answers beside them. Raises `TrainingFault` where a loss is not finite.
     """
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=directives.learning_rate, weight_decay=0.0)
-    num_tokens = 0
-    losses: list[float] = []
-    num_steps = directives.num_steps(len(rows))
-    batches = _batches(rows, directives.batch_size, random.Random(seed))
-    for step in range(num_steps):
-        for group in optimizer.param_groups:
-            group["lr"] = directives.learning_rate * _schedule(step, num_steps, directives.num_warmup_steps)
-        batch = pack(next(batches), loss_on_prompt=directives.loss_on == "all")
-        logits = model(**batch.inputs(dtype, device)).logits[0].float()
-        each = torch.nn.functional.cross_entropy(logits, batch.targets.to(device), reduction="none")  # (N,)
-        loss = (each * batch.weights.to(device)).sum()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(parameters, directives.max_grad_norm)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        num_tokens += batch.num_tokens
-        losses.append(float(loss.detach()))
-        progress("training", step + 1, num_steps)
-    return TrainingRun(num_tokens, losses[0], losses[-1])
+    runs: dict[int, TrainingRun] = {}
+    groups: dict[tuple[int, float, str], list[int]] = {}
+    for number, job in enumerate(jobs):
+        groups.setdefault(job.shape, []).append(number)
+    total = sum(job.directives.num_steps(len(job.rows)) for job in jobs)
+    done = 0
+
+    def stepped(num_candidates: int) -> None:
+        nonlocal done
+        done += num_candidates
+        progress("training", min(done, total), total)
+
+    for group in groups.values():
+        size = max(1, MAX_TOGETHER_TOKENS // max(_tokens_of_a_step(jobs[n]) for n in group))
+        for start in range(0, len(group), size):
+            numbers = group[start : start + size]
+            together = _Together(model, layers, [jobs[n] for n in numbers], dtype, device)
+            runs |= dict(zip(numbers, together.run(stepped), strict=True))
+    return [runs[number] for number in range(len(jobs))]
+
+
+def _tokens_of_a_step(job: Job) -> int:
+    lengths = sorted((len(prompt) + len(answer) for prompt, answer in job.rows), reverse=True)
+    return max(1, sum(lengths[: job.directives.batch_size]))
+
+
+class _Candidate:
+    """The side of one candidate that is not tensors: its batches, its schedule, what it has cost."""
+
+    def __init__(self, job: Job) -> None:
+        self.directives = job.directives
+        self.num_steps = job.directives.num_steps(len(job.rows))
+        self.batches = _batches(job.rows, job.directives.batch_size, random.Random(job.seed))
+        self.seed = job.seed
+        self.losses: list[float] = []
+        self.num_tokens = self.num_padding = 0
+
+    def next_pack(self) -> Pack:
+        return pack(next(self.batches), loss_on_prompt=self.directives.loss_on == "all")
+
+    def learning_rate(self, step: int) -> float:
+        return self.directives.learning_rate * _schedule(step, self.num_steps, self.directives.num_warmup_steps)
+
+    @property
+    def has_ended(self) -> bool:
+        return len(self.losses) >= self.num_steps
+
+
+class _Together:
+    """K candidates of one shape: all their parameters in one tensor (K, P), every layer's A and B a view of it."""
+
+    def __init__(
+        self,
+        model: Any,
+        layers: Mapping[str, AdaptedLinear],
+        jobs: Sequence[Job],
+        dtype: torch.dtype,
+        device: torch.device,
+    ) -> None:
+        first = jobs[0].directives
+        self._model, self._dtype, self._device = model, dtype, device
+        self._layers = {n: layer for n, layer in layers.items() if is_trained(n, first)}
+        if not self._layers:
+            raise TrainingFault(f"the model has no layers called {first.layers}; choose all-linear")
+        self._rank, self._scale = first.rank, first.alpha / first.rank
+        self._candidates = [_Candidate(job) for job in jobs]
+        self._parameters = torch.stack([self._initial(job.seed) for job in jobs]).to(device)  # (K, P)
+        self._moments = [torch.zeros_like(self._parameters) for _ in BETAS]
+        self._gradients = torch.zeros_like(self._parameters)
+
+    def run(self, stepped: Any) -> list[TrainingRun]:
+        """Train until the last candidate has ended; one that ends leaves the pass."""
+        runs: dict[int, TrainingRun] = {}
+        active = list(range(len(self._candidates)))
+        try:
+            self._bind()
+            while active:
+                self._step([self._candidates[n] for n in active])
+                stepped(len(active))
+                ended = [place for place, n in enumerate(active) if self._candidates[n].has_ended]
+                for place in ended:
+                    runs[active[place]] = self._result(self._candidates[active[place]], place)
+                if ended:
+                    going = [place for place in range(len(active)) if place not in ended]
+                    self._keep(going)
+                    active = [active[place] for place in going]
+        finally:
+            for layer in self._layers.values():
+                layer.candidates = None
+        return [runs[number] for number in range(len(self._candidates))]
+
+    def _step(self, candidates: Sequence[_Candidate]) -> None:
+        packs = [candidate.next_pack() for candidate in candidates]
+        logits = labelled_logits(self._model, packs, self._dtype, self._device).float()  # (N, V)
+        targets = torch.cat([p.targets for p in packs]).to(self._device)
+        weights = torch.cat([p.weights for p in packs]).to(self._device)
+        each = torch.nn.functional.cross_entropy(logits, targets, reduction="none") * weights
+        losses = torch.stack([part.sum() for part in torch.split(each, [len(p.targets) for p in packs])])  # (K,)
+        if not bool(losses.isfinite().all()):
+            raise TrainingFault(
+                f"the loss became {losses.tolist()} in step {len(candidates[0].losses) + 1}; "
+                "lower the learning rate or look at the rows"
+            )
+        found = torch.autograd.grad(losses.sum(), self._leaves)
+        torch._foreach_copy_(self._places, found)
+        self._update([c.learning_rate(len(c.losses)) for c in candidates], candidates)
+        longest = max(p.num_tokens for p in packs)
+        for candidate, batch, loss in zip(candidates, packs, losses.tolist(), strict=True):
+            candidate.losses.append(loss)
+            candidate.num_tokens += batch.num_tokens
+            candidate.num_padding += longest - batch.num_tokens
+
+    @torch.no_grad()
+    def _update(self, rates: Sequence[float], candidates: Sequence[_Candidate]) -> None:
+        """Clip each candidate's gradient, then AdamW (Loshchilov and Hutter, arXiv 1711.05101) without decay."""
+        limits = torch.tensor([c.directives.max_grad_norm for c in candidates], device=self._device)
+        norms = self._gradients.norm(dim=1)  # (K,)
+        self._gradients *= (limits / (norms + 1e-6)).clamp(max=1.0)[:, None]
+        mean, square = self._moments
+        mean.lerp_(self._gradients, 1 - BETAS[0])
+        square.mul_(BETAS[1]).addcmul_(self._gradients, self._gradients, value=1 - BETAS[1])
+        step = len(candidates[0].losses) + 1  # the same for all: they begin together
+        corrections = [1 - beta**step for beta in BETAS]
+        down = (square / corrections[1]).sqrt_().add_(EPSILON)
+        sizes = torch.tensor(rates, device=self._device)[:, None] / corrections[0]
+        self._parameters -= sizes * mean / down
+
+    def _initial(self, seed: int) -> Tensor:
+        """A by Kaiming, B zero, as in LoRA (arXiv 2106.09685); (P,), drawn on the CPU for every device alike."""
+        generator = torch.Generator().manual_seed(seed)
+        parts = []
+        for layer in self._layers.values():
+            num_out, num_in = layer.shape
+            bound = 1 / math.sqrt(num_in)  # kaiming_uniform_ with a = sqrt(5)
+            parts.append(torch.empty(self._rank * num_in).uniform_(-bound, bound, generator=generator))
+            parts.append(torch.zeros(num_out * self._rank))
+        return torch.cat(parts)
+
+    def _bind(self) -> None:
+        """Give every layer its A and B: leaves that share the memory of the parameters."""
+        self._leaves: list[Tensor] = []
+        self._places: list[Tensor] = []  # where their gradients belong
+        offset = 0
+        for layer in self._layers.values():
+            num_out, num_in = layer.shape
+            for shape in ((self._rank, num_in), (num_out, self._rank)):
+                end = offset + math.prod(shape)
+                view = torch.unflatten(self._parameters[:, offset:end], 1, shape)
+                self._leaves.append(view.detach().requires_grad_())
+                self._places.append(torch.unflatten(self._gradients[:, offset:end], 1, shape))
+                offset = end
+            layer.candidates = (self._leaves[-2], self._leaves[-1], self._scale)
+
+    def _result(self, candidate: _Candidate, place: int) -> TrainingRun:
+        pairs = {}
+        for name, layer in self._layers.items():
+            a, b, scale = layer.candidates or (torch.empty(0), torch.empty(0), 1.0)
+            pairs[name] = (a[place].detach().clone(), b[place].detach() * scale)
+        return TrainingRun(
+            LowRank(pairs),
+            candidate.num_tokens,
+            candidate.num_padding,
+            len(candidate.losses),
+            candidate.losses[0],
+            candidate.losses[-1],
+        )
+
+    def _keep(self, places: Sequence[int]) -> None:
+        chosen = torch.tensor(list(places), dtype=torch.long, device=self._device)
+        self._parameters = self._parameters[chosen]
+        self._moments = [moment[chosen] for moment in self._moments]
+        self._gradients = self._gradients[chosen]
+        self._bind()
+
+
+def is_trained(layer: str, directives: Directives) -> bool:
+    """Whether the directives put an update on the layer of that name."""
+    return directives.layers == "all-linear" or layer.rpartition(".")[2] in directives.layers.split(",")
 
 
 def _schedule(step: int, num_steps: int, num_warmup_steps: int) -> float:

@@ -6,6 +6,7 @@
     ├── StorageError          the disk: not writable, full, a damaged adapter or database
     ├── AdapterError          an adapter or stack that is unknown or does not fit the model
     └── EditFault             the *model* wrote a malformed self-edit; goes back into its context
+        └── TrainingFault     a self-edit that cannot be trained: its loss is not finite, or its layers do not exist
 
 Every message says what happened, the value seen and what to do. The command line prints it on one
 line and exits with code 2. `EditFault` is the model's fault, never the user's: the graph catches it,
@@ -35,3 +36,7 @@ class AdapterError(SealError):
 
 class EditFault(SealError):
     """The model wrote a self-edit that cannot be trained on."""
+
+
+class TrainingFault(EditFault):
+    """A self-edit cannot be trained as its directives say; nothing of it is kept."""

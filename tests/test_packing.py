@@ -3,7 +3,6 @@
 import random
 
 import pytest
-import torch
 
 from seal_agent.adapters.packing import TokenRow, pack, shared_prefix, split
 
@@ -70,14 +69,6 @@ def test_every_target_is_predicted_from_its_own_row_and_nothing_else(seed: int) 
         assert ids[seen].tolist() == context
         predicted[owner].append(target)
     assert predicted == [answer for _, answer in rows]
-
-
-def test_the_mask_given_to_the_model_shuts_out_what_is_not_visible() -> None:
-    packed = pack(ROWS)
-    mask = packed.inputs(torch.bfloat16, torch.device("cpu"))["attention_mask"]
-    assert mask.dtype == torch.bfloat16
-    assert torch.equal(mask == 0, packed.visible)
-    assert mask[~packed.visible].max() < -1e38
 
 
 @pytest.mark.parametrize("max_tokens", [1, 20, 10_000])

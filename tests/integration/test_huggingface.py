@@ -10,7 +10,7 @@ from backend_contract import FIRST, BackendContract, make_edit
 from seal_agent.adapters.engine import Engine
 from seal_agent.adapters.huggingface import TransformersBackend
 from seal_agent.adapters.loading import EMBEDDED, LoadedModel, load_model
-from seal_agent.adapters.packing import pack
+from seal_agent.adapters.packing import labelled_logits, pack
 from seal_agent.errors import InputError
 from seal_agent.formats.chat_qa import pair_grammar
 from seal_agent.types import AdapterStack, Grammar, Prompt
@@ -33,7 +33,7 @@ def test_packed_logits_are_those_of_each_row_alone(loaded: LoadedModel) -> None:
     rows = [([1, 400, 500, 600], [700, 800]), ([1, 400, 500, 900, 30], [41]), ([1, 400, 77], [88, 99, 100])]
     batch = pack(rows)
     with torch.inference_mode():
-        packed = loaded.model(**batch.inputs(loaded.dtype, loaded.device)).logits[0].float()
+        packed = labelled_logits(loaded.model, [batch], loaded.dtype, loaded.device).float()
         for number, (prompt, answer) in enumerate(rows):
             alone = loaded.model(torch.tensor([prompt + answer])).logits[0].float()
             expected = alone[len(prompt) - 1 : len(prompt) + len(answer) - 1]

@@ -1,0 +1,71 @@
+"""A linear layer with what was learned on top of it: the served stack, and K candidates while they are trained.
+
+It replaces a model's own linear layers in place and never changes their weights, so that without a stack the model
+computes bit for bit what it always did. It does not know where adapters come from: `folding` and `training` fill it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+LINEAR = (nn.Linear, Conv1D)
+
+
+class AdaptedLinear(nn.Module):
+    """y = x Wᵀ + bias, with the served stack in W or beside it, plus s · (x Aₖᵀ) Bₖᵀ of the candidates.
+
+    `folded`: (out, in), the base weight with the stack added to it, used in its place. `beside`: A (R, in) and B
+    (out, R) of the same stack, for bases whose precision would swallow it. `candidates`: A (K, r, in), B (K, out, r)
+    and s; sequence k of a batch of K goes through candidate k (batched LoRA as in S-LoRA, arXiv 2311.03285).
+    """
+
+    def __init__(self, base: nn.Module) -> None:
+        super().__init__()
+        self.base = base
+        self.folded: Tensor | None = None
+        self.beside: tuple[Tensor, Tensor] | None = None
+        self.candidates: tuple[Tensor, Tensor, float] | None = None
+
+    @property
+    def weight(self) -> Tensor:
+        """The base weight, (out, in), however the base layer stores it."""
+        weight: Tensor = self.base.get_parameter("weight")
+        return weight if isinstance(self.base, nn.Linear) else weight.t()
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(out, in)."""
+        if isinstance(self.base, nn.Linear):  # the weight itself may be packed by a quantizer
+            return self.base.out_features, self.base.in_features
+        return self.weight.shape[0], self.weight.shape[1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., in) to (..., out)."""
+        bias: Any = self.base.bias
+        y: Tensor = self.base(x) if self.folded is None else nn.functional.linear(x, self.folded, bias)
+        if self.beside:
+            a, b = self.beside
+            y = y + (x @ a.t()) @ b.t()
+        if self.candidates:
+            a, b, scale = self.candidates
+            update = (x.to(a.dtype) @ a.transpose(1, 2)) @ b.transpose(1, 2)
+            y = y + (update * scale).to(y.dtype)
+        return y
+
+
+def adapt(model: Any) -> dict[str, AdaptedLinear]:
+    """Put an `AdaptedLinear` in the place of every linear layer of `model` but its output layer; by their names.
+
+    The names and the choice are those of PEFT's "all-linear", so that its adapters fit.
+    """
+    output = model.get_output_embeddings()
+    found = [(n, m) for n, m in model.named_modules() if isinstance(m, LINEAR) and m is not output]
+    adapted: dict[str, AdaptedLinear] = {}
+    for name, module in found:
+        parent, _, attribute = name.rpartition(".")
+        adapted[name] = AdaptedLinear(module)
+        setattr(model.get_submodule(parent), attribute, adapted[name])
+    return adapted

@@ -1,0 +1,123 @@
+"""Training K candidates at once on a real, tiny model: each becomes what it becomes alone."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from tiny import DIRECTIVES, ROWS, logits, stored, tiny_engine, train
+
+from seal_agent.adapters.engine import Engine
+from seal_agent.adapters.training import Job
+from seal_agent.errors import TrainingFault
+from seal_agent.types import AdapterStack
+
+JOBS = [
+    Job(ROWS, DIRECTIVES, 1),
+    Job(ROWS[:3], replace(DIRECTIVES, learning_rate=3e-3, max_grad_norm=0.1), 2),
+    Job(ROWS, replace(DIRECTIVES, max_steps=3, min_steps=3, batch_size=4, num_warmup_steps=2), 3),
+    Job(ROWS, replace(DIRECTIVES, rank=2, loss_on="all"), 4),
+    Job(ROWS[1:], replace(DIRECTIVES, layers="q_proj,v_proj"), 5),
+]
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    return tiny_engine()
+
+
+@pytest.fixture(scope="module")
+def together(engine: Engine) -> list:
+    return train(engine, *JOBS)
+
+
+@pytest.mark.parametrize("number", range(len(JOBS)))
+def test_a_candidate_becomes_together_what_it_becomes_alone(engine: Engine, together: list, number: int) -> None:
+    (alone,) = train(engine, JOBS[number])
+    for name, (a, b) in alone.update.pairs.items():
+        torch.testing.assert_close(together[number].update.pairs[name][0], a, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(together[number].update.pairs[name][1], b, atol=1e-5, rtol=1e-4)
+    assert together[number].last_loss == pytest.approx(alone.last_loss, abs=1e-5)
+    assert (together[number].num_tokens, together[number].num_steps) == (alone.num_tokens, alone.num_steps)
+
+
+def test_a_candidate_alone_computes_no_padding(engine: Engine, together: list) -> None:
+    assert train(engine, JOBS[0])[0].num_padding == 0
+    assert together[2].num_padding >= 0
+
+
+def test_training_lowers_the_loss_and_leaves_the_model_as_it_was(engine: Engine) -> None:
+    before = logits(engine)
+    (run,) = train(engine, JOBS[0])
+    assert run.last_loss < run.first_loss
+    assert torch.equal(logits(engine), before)
+
+
+def test_what_was_trained_on_a_stack_is_what_is_served_on_it(engine: Engine, tmp_path: object) -> None:
+    """The last loss, before its update, and the loss of the served stack differ by one small step."""
+    from pathlib import Path
+
+    root = Path(str(tmp_path))
+    parent = AdapterStack().push(stored(train(engine, JOBS[0])[0], root, "a"))
+    again = replace(DIRECTIVES, learning_rate=1e-6, batch_size=4)
+    (run,) = train(engine, Job(ROWS, again, 9), stack=parent)
+    (first,) = train(engine, Job(ROWS, again, 9), stack=parent.push(stored(run, root, "b")))
+    assert first.first_loss == pytest.approx(run.last_loss, abs=1e-3)
+
+
+def test_adamw_is_torchs_adamw(engine: Engine) -> None:
+    """One candidate, batch of all rows, against torch.optim on the same initial values."""
+    directives = replace(DIRECTIVES, batch_size=4, max_grad_norm=1e3)
+    (run,) = train(engine, Job(ROWS, directives, 1))
+    expected = reference(engine, directives, seed=1)
+    for name, (a, b) in run.update.pairs.items():
+        torch.testing.assert_close(a, expected[name][0], atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(b, expected[name][1] * 2.0, atol=1e-5, rtol=1e-4)
+
+
+def reference(engine: Engine, directives: object, seed: int) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+    from seal_agent.adapters.packing import labelled_logits, pack
+    from seal_agent.adapters.training import _schedule, _Together
+
+    fresh = _Together(
+        engine.model,
+        engine._layers,
+        [Job(ROWS, directives, seed)],
+        torch.float32,
+        torch.device("cpu"),  # type: ignore[arg-type]
+    )
+    fresh._bind()
+    pairs = {n: layer.candidates[:2] for n, layer in engine._layers.items() if layer.candidates}
+    leaves = [leaf.detach().clone().requires_grad_() for pair in pairs.values() for leaf in pair]
+    for number, layer in enumerate(engine._layers.values()):
+        layer.candidates = (leaves[2 * number], leaves[2 * number + 1], 2.0)
+    optimizer = torch.optim.AdamW(leaves, weight_decay=0.0)
+    batch = pack(ROWS)
+    for step in range(6):
+        optimizer.param_groups[0]["lr"] = 1e-2 * _schedule(step, 6, 0)
+        out = labelled_logits(engine.model, [batch], torch.float32, torch.device("cpu"))
+        each = torch.nn.functional.cross_entropy(out, batch.targets, reduction="none")
+        optimizer.zero_grad()
+        (each * batch.weights).sum().backward()
+        optimizer.step()
+    for layer in engine._layers.values():
+        layer.candidates = None
+    return {n: (leaves[2 * k][0].detach(), leaves[2 * k + 1][0].detach()) for k, n in enumerate(pairs)}
+
+
+def test_a_loss_that_is_not_finite_is_a_fault_and_nothing_is_left_on_the_model(engine: Engine) -> None:
+    before = logits(engine)
+    wild = replace(DIRECTIVES, learning_rate=1e-1, max_grad_norm=1e3, alpha=1024, rank=1, max_steps=60, min_steps=60)
+    poisoned = next(iter(engine._layers.values()))
+    poisoned.folded = torch.full(poisoned.shape, float("nan"))
+    try:
+        with pytest.raises(TrainingFault, match=r"the loss became \[nan\] in step 1"):
+            train(engine, Job(ROWS, wild, 1))
+    finally:
+        poisoned.folded = None
+    assert torch.equal(logits(engine), before)
+
+
+def test_layers_the_model_does_not_have_are_a_fault(engine: Engine) -> None:
+    strange = replace(DIRECTIVES, layers="c_attn")  # type: ignore[arg-type]
+    with pytest.raises(TrainingFault, match="no layers called c_attn"):
+        train(engine, Job(ROWS, strange, 1))
