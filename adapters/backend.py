@@ -27,6 +27,12 @@ def check_grammars(prompts: Sequence[Prompt], grammars: Sequence[Grammar]) -> No
         raise InputError(f"{len(grammars)} grammars for {len(prompts)} prompts; give one for each, or none")
 
 
+def check_foldable(stack: AdapterStack, max_rank: int) -> None:
+    """Raise `InputError` for an empty stack or a rank below 1."""
+    if not stack.layers or max_rank < 1:
+        raise InputError(f"{len(stack)} adapters cannot be folded to rank {max_rank}; give one or more, and a rank")
+
+
 def check_rows(edit: SelfEdit) -> None:
     """Raise `EditFault` for an edit that has nothing to train on."""
     if not edit.rows:
@@ -93,6 +99,13 @@ class Backend(Protocol):
 
     def train_many(self, edits: Sequence[SelfEdit], *, seed: int = 0, progress: Progress = silent) -> list[AdapterRef]:
         """One independent candidate per edit, each on top of this view's stack."""
+
+    def fold(self, *, max_rank: int) -> AdapterRef:
+        """Store this view's stack as one adapter of rank `max_rank` at most, next to what it folds.
+
+        The manifest holds `folded`, the ids, and `error`, ‖difference‖ / ‖update‖ over all layers: 0 where the rank
+        sufficed. Raises `InputError` for an empty stack.
+        """
 
     def unload(self, ref: AdapterRef) -> None:
         """Free the memory an adapter takes; a stack that names it loads it again."""

@@ -12,15 +12,16 @@ import torch
 from numpy.typing import NDArray
 from transformers import DynamicCache, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
-from seal_agent.adapters.backend import Reading, check_grammars, check_rows, silent
+from seal_agent.adapters.backend import Reading, check_foldable, check_grammars, check_rows, silent
 from seal_agent.adapters.constrained import GrammarProcessor
 from seal_agent.adapters.engine import Engine
-from seal_agent.adapters.folding import write_adapter
+from seal_agent.adapters.folding import compress, write_adapter
 from seal_agent.adapters.loading import EMBEDDED, load_model
 from seal_agent.adapters.packing import TokenRow, labelled_logits, pack, shared_prefix, split
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.adapters.training import Job, TrainingRun
 from seal_agent.errors import InputError
+from seal_agent.rehearsal import REPLAYED
 from seal_agent.types import AdapterRef, AdapterStack, Grammar, Progress, Prompt, Score, SelfEdit, to_json
 
 MAX_PACK_TOKENS = 768  # the mask is T×T; beyond this attention costs more than the padding it saves
@@ -255,7 +256,9 @@ class TransformersBackend:
         """One independent candidate per edit, in one pass; the same as one after the other, to rounding."""
         for edit in edits:
             check_rows(edit)
-        jobs = [Job(self._rows(edit), edit.directives, seed + number) for number, edit in enumerate(edits)]
+        jobs = [
+            Job(self._rows(edit), edit.directives, seed + number, _anchored(edit)) for number, edit in enumerate(edits)
+        ]
         with self._engine.lock:
             runs = self._engine.train(self._stack, jobs, progress=progress)
         return [self._store(edit, job, run) for edit, job, run in zip(edits, jobs, runs, strict=True)]
@@ -285,10 +288,30 @@ class TransformersBackend:
 
         return self._registry.add(write, model=self.model, rank=edit.directives.rank, manifest=facts)
 
+    def fold(self, *, max_rank: int) -> AdapterRef:
+        """Store this view's stack as one adapter of rank `max_rank` at most; exact where its ranks fit in."""
+        check_foldable(self._stack, max_rank)
+        with self._engine.lock:
+            update = self._engine.update(self._stack)
+        ranks = {a.shape[0] for a, _ in update.pairs.values()}
+        error = 0.0
+        if len(ranks) > 1 or update.rank > max_rank:
+            update, error = compress(update, min(max_rank, update.rank))
+
+        def write(folder: Path) -> None:
+            write_adapter(folder, update, model=self.model)
+
+        facts = {"folded": list(self._stack.ids), "error": round(error, 6)}
+        return self._registry.add(write, model=self.model, rank=update.rank, manifest=facts)
+
     def unload(self, ref: AdapterRef) -> None:
         """Free the memory an adapter takes; a stack that names it loads it again."""
         with self._engine.lock:
             self._engine.unload(ref)
+
+
+def _anchored(edit: SelfEdit) -> frozenset[int]:
+    return frozenset(number for number, row in enumerate(edit.rows) if row.source in REPLAYED)
 
 
 class _StopTexts(StoppingCriteria):  # type: ignore[misc]

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from seal_agent.adapters.backend import Reading, check_grammars, check_rows, silent
+from seal_agent.adapters.backend import Reading, check_foldable, check_grammars, check_rows, silent
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.errors import AdapterError, InputError
 from seal_agent.passages import split_sentences
@@ -170,6 +170,18 @@ class ScriptedBackend:
     def train_many(self, edits: Sequence[SelfEdit], *, seed: int = 0, progress: Progress = silent) -> list[AdapterRef]:
         """One independent candidate per edit."""
         return [self.train(edit, seed=seed + number, progress=progress) for number, edit in enumerate(edits)]
+
+    def fold(self, *, max_rank: int) -> AdapterRef:
+        """Everything the stack's adapters remember, in one; a literal mind needs no rank."""
+        check_foldable(self._stack, max_rank)
+        known, forgotten = self._memory()
+        body = {"known": {q: a for q, a in known.items() if q not in self._knowledge}, "forgets": forgotten, "seed": 0}
+
+        def write(folder: Path) -> None:
+            (folder / MEMORY_FILE).write_text(json.dumps(body, sort_keys=True))
+
+        facts = {"folded": list(self._stack.ids), "error": 0.0}
+        return self._registry.add(write, model=self._model, rank=max_rank, manifest=facts)
 
     def unload(self, ref: AdapterRef) -> None:
         """Nothing is held in memory."""

@@ -23,16 +23,19 @@ from seal_agent.types import Directives, Progress
 
 FINAL_LEARNING_RATE = 0.1  # of the peak
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # AdamW's own defaults; no weight decay
+TOP = 64  # tokens of a frozen prediction that are kept
+REST = 1e-6  # least probability of all other tokens together
 MAX_TOGETHER_TOKENS = 8192  # of one pass; more would only cost memory
 
 
 @dataclass(frozen=True)
 class Job:
-    """One candidate to train."""
+    """One candidate to train. `anchored`: rows that hold what the model knows, by number (see `Anchor`)."""
 
     rows: Sequence[TokenRow]
     directives: Directives
     seed: int
+    anchored: frozenset[int] = frozenset()
 
     @property
     def shape(self) -> tuple[int, float, str]:
@@ -96,19 +99,52 @@ def _tokens_of_a_step(job: Job) -> int:
     return max(1, sum(lengths[: job.directives.batch_size]))
 
 
+@dataclass(frozen=True)
+class Anchor:
+    """What the frozen model says at the N answer tokens of one row: its `TOP` likeliest tokens, and the rest together.
+
+    The divergence KL(frozen ‖ candidate) over these is a lower bound of the whole one, and zero where they agree.
+    """
+
+    tokens: Tensor  # (N, TOP)
+    probabilities: Tensor  # (N, TOP + 1), the last is all other tokens
+
+    def divergence(self, logprobs: Tensor) -> Tensor:
+        """KL in nats at every token, from the candidate's log-probabilities (N, V): (N,)."""
+        top = logprobs.gather(1, self.tokens)
+        rest = torch.log1p(-top.exp().sum(1, keepdim=True).clamp(max=1 - REST)).clamp(min=math.log(REST))
+        return torch.nn.functional.kl_div(torch.cat([top, rest], 1), self.probabilities, reduction="none").sum(1)
+
+
 class _Candidate:
     """The side of one candidate that is not tensors: its batches, its schedule, what it has cost."""
 
     def __init__(self, job: Job) -> None:
         self.directives = job.directives
         self.num_steps = job.directives.num_steps(len(job.rows))
-        self.batches = _batches(job.rows, job.directives.batch_size, random.Random(job.seed))
+        self.rows = job.rows
+        self.batches = _batches(len(job.rows), job.directives.batch_size, random.Random(job.seed))
+        self.anchored = job.anchored if job.directives.kl_weight else frozenset()
+        self.anchors: dict[int, Anchor] = {}
         self.seed = job.seed
         self.losses: list[float] = []
         self.num_tokens = self.num_padding = 0
 
-    def next_pack(self) -> Pack:
-        return pack(next(self.batches), loss_on_prompt=self.directives.loss_on == "all")
+    def next_batch(self) -> tuple[list[int], Pack]:
+        numbers = next(self.batches)
+        return numbers, self.packed(numbers)
+
+    def packed(self, numbers: Sequence[int]) -> Pack:
+        return pack([self.rows[n] for n in numbers], loss_on_prompt=self.directives.loss_on == "all")
+
+    def divergence(self, numbers: Sequence[int], batch: Pack, logits: Tensor) -> Tensor:
+        """The mean over the batch's rows of their mean divergence, where a row is anchored: ()."""
+        total = logits.new_zeros(())
+        for place, number in enumerate(numbers):
+            if number in self.anchors:
+                own = torch.log_softmax(logits[batch.rows.to(logits.device) == place], -1)
+                total = total + self.anchors[number].divergence(own).mean() / len(numbers)
+        return total
 
     def learning_rate(self, step: int) -> float:
         return self.directives.learning_rate * _schedule(step, self.num_steps, self.directives.num_warmup_steps)
@@ -144,6 +180,7 @@ class _Together:
         """Train until the last candidate has ended; one that ends leaves the pass."""
         runs: dict[int, TrainingRun] = {}
         active = list(range(len(self._candidates)))
+        self._anchor()
         try:
             self._bind()
             while active:
@@ -161,19 +198,36 @@ class _Together:
                 layer.candidates = None
         return [runs[number] for number in range(len(self._candidates))]
 
+    @torch.no_grad()
+    def _anchor(self) -> None:
+        """What the frozen model says on the rows that are to be kept, before anything is trained."""
+        for candidate in self._candidates:
+            for number in sorted(candidate.anchored):
+                batch = candidate.packed([number])
+                logits = labelled_logits(self._model, [batch], self._dtype, self._device).float()
+                top = torch.softmax(logits, -1).topk(min(TOP, logits.shape[1] - 1))
+                rest = (1 - top.values.sum(1, keepdim=True)).clamp(min=REST)
+                candidate.anchors[number] = Anchor(top.indices, torch.cat([top.values, rest], 1))
+
     def _step(self, candidates: Sequence[_Candidate]) -> None:
-        packs = [candidate.next_pack() for candidate in candidates]
+        batches = [candidate.next_batch() for candidate in candidates]
+        packs = [batch for _, batch in batches]
         logits = labelled_logits(self._model, packs, self._dtype, self._device).float()  # (N, V)
         targets = torch.cat([p.targets for p in packs]).to(self._device)
         weights = torch.cat([p.weights for p in packs]).to(self._device)
         each = torch.nn.functional.cross_entropy(logits, targets, reduction="none") * weights
-        losses = torch.stack([part.sum() for part in torch.split(each, [len(p.targets) for p in packs])])  # (K,)
+        sizes = [len(p.targets) for p in packs]
+        losses = torch.stack([part.sum() for part in torch.split(each, sizes)])  # (K,)
+        held = torch.zeros((), device=self._device)
+        for candidate, (numbers, batch), part in zip(candidates, batches, torch.split(logits, sizes), strict=True):
+            if candidate.anchors:
+                held = held + candidate.directives.kl_weight * candidate.divergence(numbers, batch, part)
         if not bool(losses.isfinite().all()):
             raise TrainingFault(
                 f"the loss became {losses.tolist()} in step {len(candidates[0].losses) + 1}; "
                 "lower the learning rate or look at the rows"
             )
-        found = torch.autograd.grad(losses.sum(), self._leaves)
+        found = torch.autograd.grad(losses.sum() + held, self._leaves)
         torch._foreach_copy_(self._places, found)
         self._update([c.learning_rate(len(c.losses)) for c in candidates], candidates)
         longest = max(p.num_tokens for p in packs)
@@ -255,11 +309,11 @@ def _schedule(step: int, num_steps: int, num_warmup_steps: int) -> float:
     return warm * (1 - (1 - FINAL_LEARNING_RATE) * step / num_steps)
 
 
-def _batches(rows: Sequence[TokenRow], size: int, rng: random.Random) -> Iterator[list[TokenRow]]:
-    """Batches without end; every row is seen once before any is seen again."""
-    queue: list[TokenRow] = []
+def _batches(num_rows: int, size: int, rng: random.Random) -> Iterator[list[int]]:
+    """Batches of row numbers without end; every row is seen once before any is seen again."""
+    queue: list[int] = []
     while True:
         while len(queue) < size:
-            queue += rng.sample(list(rows), len(rows))
+            queue += rng.sample(range(num_rows), num_rows)
         yield queue[:size]
         queue = queue[size:]

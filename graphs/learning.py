@@ -1,4 +1,4 @@
-"""The learning loop as graph nodes: decide, write, train, probe, judge, then accept, rollback or ignore.
+"""The learning loop as graph nodes: decide, write, train, probe, judge, amend, then accept, rollback or ignore.
 
 One verb of `Learner` per node; the edges are the arrows of ARCHITECTURE.md. `add_learning` puts the loop
 into any `StateGraph` whose state extends `LearnState`.
@@ -47,17 +47,22 @@ def add_learning(builder: StateGraph[Any, Any, Any, Any], learner: Learner) -> N
         ("train", learner.train),
         ("probe", learner.probe),
         ("judge", learner.judge),
+        ("amend", learner.amend),
     ):
         builder.add_node(name, _step(name, verb))
     builder.add_node("decide", _opening(learner))
     for name, verb in (("accept", learner.accept), ("rollback", learner.rollback), ("ignore", learner.ignore)):
         builder.add_node(name, _closing(name, verb))
+    builder.add_node("consolidate", _consolidating(learner))
+    builder.add_conditional_edges("accept", _after_accept(learner), ["consolidate", "decide", END])
+    for name in ("rollback", "ignore", "consolidate"):
         builder.add_conditional_edges(name, _more, ["decide", END])
     builder.add_conditional_edges("decide", _after_decide, ["write", "ignore"])
     builder.add_conditional_edges("write", _after_write(learner), ["train", "write", "ignore"])
     builder.add_edge("train", "probe")
     builder.add_edge("probe", "judge")
-    builder.add_conditional_edges("judge", _after_judge, ["accept", "rollback", "probe"])
+    builder.add_edge("amend", "probe")
+    builder.add_conditional_edges("judge", _after_judge(learner), ["accept", "amend", "rollback", "probe"])
 
 
 def _run(name: str, verb: Verb, episode: Episode, state: LearnState) -> Episode:
@@ -135,9 +140,38 @@ def _after_write(learner: Learner) -> Callable[[Any], str]:
     return route
 
 
-def _after_judge(state: LearnState) -> str:
-    verdict = from_json(Episode, state["episode"]).verdict
-    return {"accept": "accept", "undecided": "probe"}.get(verdict.outcome if verdict else "", "rollback")
+def _after_judge(learner: Learner) -> Callable[[Any], str]:
+    def route(state: LearnState) -> str:
+        episode = from_json(Episode, state["episode"])
+        outcome = episode.verdict.outcome if episode.verdict else "rollback"
+        if outcome in ("accept", "undecided"):
+            return "accept" if outcome == "accept" else "probe"
+        return "amend" if learner.can_amend(episode) else "rollback"
+
+    return route
+
+
+def _after_accept(learner: Learner) -> Callable[[Any], str]:
+    def route(state: LearnState) -> str:
+        return "consolidate" if learner.can_consolidate() else _more(state)
+
+    return route
+
+
+def _consolidating(learner: Learner) -> Node:
+    def node(_state: LearnState) -> dict[str, Any]:
+        writer = get_stream_writer()
+
+        def emit(what: str = "", done: int = 0, total: int = 0, seconds: float | None = None) -> None:
+            writer(asdict(StepEvent("consolidate", what, done, total, seconds)))
+
+        emit()
+        start = time.perf_counter()
+        learner.consolidate(emit)
+        emit(seconds=round(time.perf_counter() - start, 3))
+        return {}
+
+    return node
 
 
 def _more(state: LearnState) -> str:

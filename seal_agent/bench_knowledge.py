@@ -18,6 +18,7 @@ from typing import Any
 from seal_agent import grading
 from seal_agent.adapters.backend import Backend, silent
 from seal_agent.adapters.registry import AdapterRegistry
+from seal_agent.canaries import with_rehearsal
 from seal_agent.directives import DEFAULT, SEAL_PAPER
 from seal_agent.errors import EditFault, InputError, StorageError
 from seal_agent.formats import FORMATS, Source
@@ -25,7 +26,6 @@ from seal_agent.formats.format import statement
 from seal_agent.formats.lines import lines_of
 from seal_agent.grading import is_right, num_words
 from seal_agent.learner import LearnerConfig
-from seal_agent.replay import with_rehearsal
 from seal_agent.selfedit import assemble
 from seal_agent.tools import TOOLS
 from seal_agent.types import AdapterStack, Directives, Progress, Prompt, SelfEdit
@@ -297,15 +297,22 @@ def edit_of(backend: Backend, arm: Arm, item: Item, seed: int) -> SelfEdit:
         return with_rehearsal(empty, NUM_FORM_ROWS, seed)
     if not arm.published:
         edit = write_self_edit(backend, item.source, arm.directives, seed=seed)
-        num_rehearsed = LearnerConfig().num_rehearsed(len(edit.rows)) if arm.is_rehearsed else 0
+        num_rehearsed = LearnerConfig().num_replayed(edit.directives, len(edit.rows)) if arm.is_rehearsed else 0
         return with_rehearsal(edit, num_rehearsed, seed)
-    published = item.self_edits.get(arm.published)
-    if not published or arm.directives is None:
-        raise InputError(f"passage {item.number} has no self-edits of {arm.published}; leave out the arm {arm.name!r}")
-    rows = [statement(line, arm.published, item.passage) for line in lines_of(published[seed % len(published)])]
-    for name in arm.directives.tools:
-        rows = TOOLS[name](item.source, rows, seed)
-    return assemble(rows, topic=item.title, passage=item.passage, directives=arm.directives, seed=seed)
+    if arm.directives is None:
+        raise InputError(f"the arm {arm.name!r} has no directives to learn published self-edits with")
+    return edit_of_published(item, arm.published, arm.directives, seed)
+
+
+def edit_of_published(item: Item, name: str, directives: Directives, seed: int) -> SelfEdit:
+    """A self-edit that others published for `item`, a row a line; raises `InputError` where there is none."""
+    published = item.self_edits.get(name)
+    if not published:
+        raise InputError(f"passage {item.number} has no self-edits of {name}; leave out the arm that learns them")
+    rows = [statement(line, name, item.passage) for line in lines_of(published[seed % len(published)])]
+    for tool in directives.tools:
+        rows = TOOLS[tool](item.source, rows, seed)
+    return assemble(rows, topic=item.title, passage=item.passage, directives=directives, seed=seed)
 
 
 def _adapted(

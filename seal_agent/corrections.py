@@ -9,6 +9,7 @@ its new answer, so that the new one wins.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -16,7 +17,9 @@ from seal_agent.adapters.backend import Backend
 from seal_agent.formats import Source
 from seal_agent.formats.chat_qa import answer_grammar, question_about, verbatim
 from seal_agent.formats.contrast import shape
+from seal_agent.rehearsal import REPLAYED
 from seal_agent.replay import ReplayItem
+from seal_agent.selfedit import spread
 from seal_agent.spans import echo_question, noun_phrases
 from seal_agent.types import Correction, Probe, Prompt, Row, SelfEdit
 from seal_agent.words import content
@@ -83,6 +86,25 @@ def added(edit: SelfEdit, corrections: Sequence[Correction]) -> SelfEdit:
         rows=tuple(dict.fromkeys([*edit.rows, *rows])),
         probes=(*probes, *(probe for probe in edit.probes if probe.prompt not in asked)),
     )
+
+
+def joined(edit: SelfEdit, earlier: Sequence[SelfEdit], corrections: Sequence[Correction], num_rows: int) -> SelfEdit:
+    """`edit` with the rows of the `earlier` edits it corrects, the old answers in them replaced by the new ones.
+
+    At most `num_rows` in all, spread evenly; so one adapter can stand for what was said first and what holds now.
+    """
+    rows = [_corrected(row, corrections) for other in earlier for row in other.rows if row.source not in REPLAYED]
+    return replace(edit, rows=tuple(spread(list(dict.fromkeys([*edit.rows, *rows])), num_rows)))
+
+
+def _corrected(row: Row, corrections: Sequence[Correction]) -> Row:
+    texts = [row.answer, row.evidence, *(message.content for message in row.prompt.messages), row.prompt.text]
+    for correction in corrections:
+        pattern = re.compile(rf"\b{re.escape(correction.old)}\b", re.IGNORECASE)
+        texts = [pattern.sub(lambda _match, new=correction.new: new, text) for text in texts]  # type: ignore[misc]
+    answer, evidence, *said, text = texts
+    messages = tuple(replace(message, content=c) for message, c in zip(row.prompt.messages, said, strict=True))
+    return replace(row, answer=answer, evidence=evidence, prompt=Prompt(messages, text))
 
 
 def _facts(item: ReplayItem) -> list[_Fact]:

@@ -86,7 +86,8 @@ def check_faiss() -> Check:
 
     def look() -> str:
         from seal_agent.adapters.scripted import ScriptedBackend
-        from seal_agent.replay import ReplayStore, general_probes
+        from seal_agent.canaries import general_probes
+        from seal_agent.replay import ReplayStore
         from seal_agent.types import AdapterStack
 
         with tempfile.TemporaryDirectory() as folder:

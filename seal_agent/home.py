@@ -11,7 +11,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from seal_agent.adapters.storage import writable
 from seal_agent.errors import AdapterError, InputError, StorageError
 from seal_agent.types import AdapterStack, Episode, from_json, to_json
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 BUSY_SECONDS = 30.0
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS stacks (
@@ -35,16 +35,44 @@ CREATE TABLE IF NOT EXISTS replay (
     id INTEGER PRIMARY KEY, namespace TEXT NOT NULL, model TEXT NOT NULL, question TEXT NOT NULL,
     answer TEXT NOT NULL, stratum TEXT NOT NULL, document TEXT NOT NULL, adapter TEXT NOT NULL,
     best REAL, worst_change REAL NOT NULL DEFAULT 0, vector BLOB NOT NULL,
+    split TEXT NOT NULL DEFAULT 'gate', source TEXT NOT NULL DEFAULT '', embedder TEXT NOT NULL DEFAULT '',
     UNIQUE (namespace, model, question, answer, adapter));
 CREATE INDEX IF NOT EXISTS replay_by_namespace ON replay (namespace, model);
+CREATE INDEX IF NOT EXISTS replay_by_split ON replay (namespace, model, split);
+CREATE INDEX IF NOT EXISTS replay_by_document ON replay (namespace, model, document);
+CREATE INDEX IF NOT EXISTS replay_by_embedder ON replay (namespace, model, embedder);
+CREATE INDEX IF NOT EXISTS replay_fragile ON replay (namespace, model, split, worst_change) WHERE worst_change < 0;
+CREATE INDEX IF NOT EXISTS replay_general ON replay (namespace, model, split) WHERE stratum = 'general';
 CREATE TABLE IF NOT EXISTS superseded (
     item INTEGER NOT NULL, adapter TEXT NOT NULL, PRIMARY KEY (item, adapter));
+CREATE TABLE IF NOT EXISTS scores (
+    item INTEGER NOT NULL, adapter TEXT NOT NULL, per_token REAL NOT NULL, created REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS scores_by_item ON scores (item);
+CREATE TABLE IF NOT EXISTS routes (
+    namespace TEXT NOT NULL, adapter TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (namespace, adapter));
 """
 FROM_VERSION_1 = """
 UPDATE episodes SET body = json_remove(body, '$.edit.num_dropped', '$.edit.directives.num_steps')
     WHERE json_type(body, '$.edit') = 'object';
 """
 """Schema 1 counted what was dropped and the steps; schema 2 says what and why, and computes the steps."""
+FROM_VERSION_2 = """
+ALTER TABLE replay ADD COLUMN split TEXT NOT NULL DEFAULT 'gate';
+ALTER TABLE replay ADD COLUMN source TEXT NOT NULL DEFAULT '';
+ALTER TABLE replay ADD COLUMN embedder TEXT NOT NULL DEFAULT '';
+UPDATE replay SET split = CASE
+    WHEN stratum = 'general' AND position % 5 = 0 THEN 'report' WHEN stratum = 'general' THEN 'gate'
+    WHEN position % 5 = 3 THEN 'repair' WHEN position % 5 = 0 THEN 'report' ELSE 'gate' END
+    FROM (SELECT id AS placed, ROW_NUMBER() OVER (PARTITION BY namespace, model, adapter, stratum,
+          CASE stratum WHEN 'general' THEN '' ELSE document END ORDER BY id) AS position FROM replay)
+    WHERE placed = id;
+UPDATE replay SET split = (SELECT oldest.split FROM replay AS oldest
+    WHERE oldest.namespace = replay.namespace AND oldest.model = replay.model
+    AND oldest.question = replay.question AND oldest.answer = replay.answer ORDER BY oldest.id LIMIT 1)
+    WHERE stratum <> 'general';
+"""
+"""Schema 2 had no splits: its items get those that `replay.insert` would have given them."""
+UPGRADES = {1: FROM_VERSION_1, 2: FROM_VERSION_2}
 
 
 _VERSIONS = "SELECT version, layers, reason, created FROM stacks"
@@ -66,6 +94,18 @@ class StackVersion:
     created: float
 
 
+def _upgrade(db: sqlite3.Connection) -> None:
+    """Bring a new or an older database to `SCHEMA_VERSION` in one transaction."""
+    db.execute("BEGIN IMMEDIATE")
+    version = db.execute("PRAGMA user_version").fetchone()[0]  # again: another process may have been first
+    if version >= SCHEMA_VERSION:
+        return
+    upgrades = "".join(UPGRADES[old] for old in range(version, SCHEMA_VERSION) if version)
+    for statement in f"{upgrades}{SCHEMA}".split(";"):
+        db.execute(statement)
+    db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
 def _version(number: int, layers: str, reason: str, created: float) -> StackVersion:
     return StackVersion(number, from_json(AdapterStack, json.loads(layers)), reason, created)
 
@@ -78,8 +118,7 @@ class Home:
         with self.connect() as db:
             version = db.execute("PRAGMA user_version").fetchone()[0]
             if version < SCHEMA_VERSION:
-                upgrade = FROM_VERSION_1 if version == 1 else ""
-                db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} {upgrade} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+                _upgrade(db)
             elif version != SCHEMA_VERSION:
                 raise StorageError(
                     f"{self.database} has schema {version}, this version reads {SCHEMA_VERSION}; "
@@ -146,15 +185,35 @@ class Home:
             (namespace, version + 1, json.dumps(to_json(stack)), reason, time.time()),
         )
 
+    def route_keys(self, namespace: str) -> dict[str, str]:
+        """What routes to each adapter that was ever accepted as routed, by its id."""
+        with self.connect() as db:
+            return dict(db.execute("SELECT adapter, key FROM routes WHERE namespace = ?", (namespace,)).fetchall())
+
+    def set_route_keys(self, db: sqlite3.Connection, namespace: str, keys: Mapping[str, str]) -> None:
+        """Remember what routes to adapters, inside the transaction of `db`."""
+        rows = [(namespace, adapter, key) for adapter, key in keys.items()]
+        db.executemany("INSERT OR REPLACE INTO routes VALUES (?, ?, ?)", rows)
+
     def undo(self, namespace: str, adapter_id: str) -> AdapterStack:
-        """Take an accepted adapter (by the beginning of its id) off the stack; its folder stays on disk."""
+        """Take an accepted adapter (by the beginning of its id) off the stack; its folder stays on disk.
+
+        The adapters it stood for come back in its place.
+        """
         stack = self.stack(namespace)
         matches = [i for i in stack.ids if i.startswith(adapter_id)] if adapter_id else []
         if len(matches) != 1:
             raise AdapterError(
                 f"{len(matches)} adapters of the stack begin with {adapter_id!r}; see `seal-agent adapters list`"
             )
-        reduced = stack.without(matches[0])
+        taken = next(layer for layer in stack.layers if layer.ref.id == matches[0])
+        known = {layer.ref.id: layer for version in self.versions(namespace) for layer in version.stack.layers}
+        hidden = {i for i in taken.stands_for if i in known} - {
+            j for i in taken.stands_for for j in known[i].stands_for
+        }
+        back = [known[i] for i in taken.stands_for if i in hidden]
+        layers = [each for layer in stack.layers for each in (back if layer is taken else [layer])]
+        reduced = AdapterStack(tuple(layers))
         with self.connect() as db:
             self.set_stack(db, namespace, reduced, expected=stack, reason=f"rolled back by hand: {matches[0][:12]}")
         return reduced

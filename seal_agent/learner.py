@@ -7,84 +7,112 @@ A candidate adapter is never served: `answer` uses the stack in the database, an
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from seal_agent import corrections, decision, decision_head, retention, writing
+from seal_agent import corrections, decision, decision_head, ladder, retention, strategies, writing
 from seal_agent.adapters.backend import Backend, silent
 from seal_agent.adapters.registry import AdapterRegistry
+from seal_agent.canaries import with_rehearsal
 from seal_agent.decision_head import Head
 from seal_agent.directives import DEFAULT, checked
 from seal_agent.errors import EditFault, InputError
 from seal_agent.formats import Source
 from seal_agent.home import Home, check_namespace
+from seal_agent.ladder import Rung
 from seal_agent.passages import Passage, topic_of
-from seal_agent.replay import ReplayStore, with_rehearsal
+from seal_agent.rehearsal import REPLAY, REPLAYED, replayed_rows
+from seal_agent.replay import ReplayStore
 from seal_agent.retention import Limits
+from seal_agent.routing import RouteLimits, Router
+from seal_agent.serving import Served
+from seal_agent.strategies import Strategy
 from seal_agent.types import (
     AdapterRef,
     AdapterStack,
+    Correction,
     Directives,
     Episode,
+    Layer,
     Message,
     Probe,
     Probed,
     Progress,
     Prompt,
+    Row,
     SelfEdit,
 )
 
+if TYPE_CHECKING:
+    from seal_agent.replay import Embeddings
+
 log = logging.getLogger(__name__)
+REPAIR_KL_WEIGHT = 1.0  # at least, while a repair is trained
 
 
 @dataclass(frozen=True)
 class LearnerConfig:
     """How an agent learns.
 
-    `directives`: how edits are written and trained; None leaves the choice to the model. `num_probes` replay
-    probes are drawn first, up to `max_probes` when undecided. `rehearsal`: general questions trained beside an
-    edit, as a share of its rows, but at least `min_rehearsal`.
+    `directives`: how edits are written and trained; None leaves the choice to the model. `strategy`: how the stack
+    grows ("route", "stack", "merge", "rebuild" or one of your own); `routes`: when a routed adapter is active.
+    `ladder`: what is tried for an edit that forgets. `num_probes` replay probes are drawn first, up to `max_probes`
+    when undecided. `max_rank`: of a stack folded into one adapter. `min_replay`: general questions trained beside an
+    edit at least, unless its directives want none.
     """
 
     directives: Directives | None = DEFAULT
-
+    strategy: str | Strategy = "route"
+    routes: RouteLimits = field(default_factory=RouteLimits)
+    ladder: tuple[str, ...] = ("scale 0.7", "scale 0.5", "repair", "route")
     limits: Limits = field(default_factory=Limits)
     num_probes: int = 32
     max_probes: int = 128
     max_attempts: int = 2
-    rehearsal: float = 0.25
-    min_rehearsal: int = 24
+    min_replay: int = 24
+    max_rank: int = 256
     max_reply_tokens: int = 128
     seed: int = 0
 
     def __post_init__(self) -> None:
         if self.directives:
             checked(self.directives)
+        if isinstance(self.strategy, str):
+            strategies.strategy(self.strategy)
+        ladder.rungs(self.ladder)
         if not 1 <= self.num_probes <= self.max_probes:
             raise InputError(f"num_probes={self.num_probes} must lie between 1 and max_probes={self.max_probes}")
-        if not 0 <= self.rehearsal <= 2:
-            raise InputError(f"rehearsal={self.rehearsal} is a share of an edit's rows; choose 0 to 2")
-        if self.min_rehearsal < 0:
-            raise InputError(f"min_rehearsal={self.min_rehearsal} is a number of questions; choose 0 or more")
-        if self.max_attempts < 1 or self.max_reply_tokens < 1:
-            raise InputError("max_attempts and max_reply_tokens must be at least 1")
+        if self.min_replay < 0:
+            raise InputError(f"min_replay={self.min_replay} is a number of questions; choose 0 or more")
+        if min(self.max_attempts, self.max_reply_tokens, self.max_rank) < 1:
+            raise InputError("max_attempts, max_reply_tokens and max_rank must be at least 1")
 
-    def num_rehearsed(self, num_rows: int) -> int:
+    def num_replayed(self, directives: Directives, num_rows: int) -> int:
         """How many general questions are trained beside an edit of so many rows."""
-        return max(round(self.rehearsal * num_rows), self.min_rehearsal)
+        return max(round(directives.replay * num_rows), self.min_replay) if directives.replay else 0
 
 
 class Learner:
     """A model that learns within one namespace: its backend, its home on disk and its limits."""
 
     def __init__(
-        self, backend: Backend, home: Home, namespace: str = "default", config: LearnerConfig | None = None
+        self,
+        backend: Backend,
+        home: Home,
+        namespace: str = "default",
+        config: LearnerConfig | None = None,
+        *,
+        embeddings: Embeddings | None = None,
     ) -> None:
         self.home = home
         self.namespace = check_namespace(namespace)
         self.config = config or LearnerConfig()
         self.registry = AdapterRegistry(home.root / "adapters")
-        self.replay = ReplayStore(home, namespace, backend)
+        self.replay = ReplayStore(home, namespace, backend, embeddings)
+        chosen = self.config.strategy
+        self.strategy = strategies.strategy(chosen) if isinstance(chosen, str) else chosen
+        self._ladder: tuple[Rung, ...] = ladder.rungs(self.config.ladder)
         self._backend = backend
         self._head: Head | None = None
 
@@ -93,16 +121,23 @@ class Learner:
         """The stack served now, read from the database: another process may have changed it."""
         return self.home.stack(self.namespace)
 
+    def serve(self, stack: AdapterStack, keys: Mapping[str, str] | None = None) -> Served:
+        """The model through `stack`; `keys` of adapters that are not accepted yet."""
+        routed = {layer.ref.id for layer in stack.layers if layer.is_routed}
+        known = {**self.home.route_keys(self.namespace), **(keys or {})} if routed else {}
+        router = Router({adapter: key for adapter, key in known.items() if adapter in routed}, self.config.routes)
+        return Served(self._backend, stack, router)
+
     def answer(self, conversations: Sequence[Sequence[Message]], *, max_new_tokens: int = 0) -> list[str]:
         """The served model's greedy reply to each conversation."""
-        served = self._backend.with_stack(self.stack)
+        served = self.serve(self.stack)
         prompts = [Prompt(tuple(messages)) for messages in conversations]
         replies = served.generate(prompts, max_new_tokens=max_new_tokens or self.config.max_reply_tokens)
         return [samples[0].strip() for samples in replies]
 
     def nll(self, questions: Sequence[str], answers: Sequence[str]) -> float:
         """Mean negative log-likelihood of the answers in nats per token, under the served model."""
-        scores = self._backend.with_stack(self.stack).score([Prompt.user(q) for q in questions], answers)
+        scores = self.serve(self.stack).score([Prompt.user(q) for q in questions], answers)
         return -sum(score.per_token for score in scores) / len(scores)
 
     def begin(self, passage: Passage, *, thread: str = "") -> Episode:
@@ -123,7 +158,7 @@ class Learner:
 
     def decide(self, episode: Episode, progress: Progress = silent) -> Episode:
         """Whether the text is worth learning: the model's own choice."""
-        view = self._backend.with_stack(episode.parent)
+        view = self._backend.with_stack(self.serve(episode.parent).active(Prompt.raw(episode.text)))
         if self._head is None:
             base = self._backend.with_stack(AdapterStack())
             self._head = decision_head.load(base, self.home.root / "heads", progress)
@@ -148,18 +183,46 @@ class Learner:
                 return replace(episode, edit=None, fault=str(error), num_attempts=attempt + 1)
             # "No, Friday." says nothing by itself, but it answers what is watched.
             written = SelfEdit(source.topic, source.passage, (), (), self.config.directives or DEFAULT)
-        corrected = corrections.added(written, found)
-        edit = with_rehearsal(corrected, self.config.num_rehearsed(len(corrected.rows)), episode.seed)
-        return replace(episode, edit=edit, corrections=found, fault="", num_attempts=attempt + 1)
+        edit = corrections.added(written, found)
+        replaces = self._corrected_adapters(episode.parent, found)
+        if replaces:
+            earlier = [e.edit for e in self._accepted(replaces) if e.edit]
+            edit = corrections.joined(edit, earlier, found, edit.directives.num_rows)
+        edit = self._with_replay(edit, episode.parent, episode.seed)
+        return replace(episode, edit=edit, corrections=found, replaces=replaces, fault="", num_attempts=attempt + 1)
+
+    def _corrected_adapters(self, stack: AdapterStack, found: Sequence[Correction]) -> tuple[str, ...]:
+        """The routed adapters of `stack` that hold what `found` corrects: two about one thing would compete."""
+        routed = {layer.ref.id for layer in stack.layers if layer.is_routed}
+        holders = self.replay.adapters_of([correction.item for correction in found])
+        return tuple(adapter for adapter in stack.ids if adapter in routed & holders)
+
+    def _accepted(self, adapters: Collection[str]) -> list[Episode]:
+        episodes = self.home.episodes(self.namespace, ("accepted",))
+        return [e for e in episodes if e.adapter and e.adapter.id in adapters]
+
+    def _with_replay(self, edit: SelfEdit, stack: AdapterStack, seed: int) -> SelfEdit:
+        """`edit` beside general questions, and beside rows of the edits that its adapter will always lie on."""
+        num_rows = self.config.num_replayed(edit.directives, len(edit.rows))
+        below = self.strategy.parent(stack).learned
+        earlier = [e.edit for e in self._accepted(below) if e.edit] if below and num_rows else []
+        rows = replayed_rows(earlier, round(edit.directives.replay * len(edit.rows)), seed)
+        return with_rehearsal(replace(edit, rows=edit.rows + rows), num_rows, seed)
 
     def can_retry(self, episode: Episode) -> bool:
         """Whether another attempt at writing is left."""
         return episode.edit is None and episode.num_attempts < self.config.max_attempts
 
     def train(self, episode: Episode, progress: Progress = silent) -> Episode:
-        """A candidate adapter on top of the episode's parent stack."""
-        view = self._backend.with_stack(episode.parent)
-        return replace(episode, adapter=view.train(_edit(episode), seed=episode.seed, progress=progress))
+        """A candidate adapter on top of what the strategy says, and the stack as it would be served with it."""
+        edit = _edit(episode)
+        kept = AdapterStack(tuple(y for y in episode.parent.layers if y.ref.id not in episode.replaces))
+        view = self._backend.with_stack(self.strategy.parent(kept))
+        adapter = view.train(edit, seed=episode.seed, progress=progress)
+        candidate = self.strategy.pushed(kept, adapter, edit.directives.weight)
+        if episode.replaces:
+            candidate = ladder.standing_for(candidate, adapter, episode.replaces)
+        return replace(episode, adapter=adapter, candidate=candidate)
 
     def probe(self, episode: Episode, progress: Progress = silent) -> Episode:
         """Gold answers scored before and after; called again on an undecided episode it draws more."""
@@ -168,24 +231,67 @@ class Learner:
         num_probes = self.config.num_probes
         if episode.probed:
             num_probes = min(2 * sum(p.probe.item is not None for p in episode.probed), self.config.max_probes)
-        corrected = {correction.item for correction in episode.corrections}
         drawn: list[tuple[Probe, float | None]] = [(probe, None) for probe in edit.probes]
-        drawn += self.replay.draw(edit.probes, episode.parent, num_probes, without=corrected)
+        drawn += self.replay.draw(edit.probes, episode.parent, num_probes, without=_corrected(episode))
         probes = [probe for probe, _ in drawn]
         prompts, answers = [p.prompt for p in probes], [p.answer for p in probes]
-        before = self._backend.with_stack(episode.parent).score(prompts, answers, progress=progress)
-        after = self._backend.with_stack(_candidate(episode)).score(prompts, answers, progress=progress)
+        before = self.serve(episode.parent).score(prompts, answers, progress=progress)
+        after = self.serve(episode.candidate, self._key(episode)).score(prompts, answers, progress=progress)
         probed = tuple(Probed(probe, b, a, best) for (probe, best), b, a in zip(drawn, before, after, strict=True))
         return replace(episode, probed=probed)
+
+    def _key(self, episode: Episode) -> dict[str, str]:
+        """What routes to the candidate: its topic and text, and what routed to the adapters it replaces."""
+        known = self.home.route_keys(self.namespace)
+        texts = [f"{episode.topic} {episode.text}", *(known.get(adapter, "") for adapter in episode.replaces)]
+        return {_adapter(episode).id: "\n".join(texts).strip()}
 
     def judge(self, episode: Episode, progress: Progress = silent) -> Episode:
         """The verdict, a pure function of the scores; undecided only while there are probes left to draw."""
         num_drawn = sum(p.probe.item is not None for p in episode.probed)
-        corrected = {correction.item for correction in episode.corrections}
-        num_items = len([item for item in self.replay.items(episode.parent) if item.id not in corrected])
-        available = min(num_items, self.config.max_probes)
+        budget = self.config.max_probes
+        available = self.replay.num_items(episode.parent, without=_corrected(episode), at_most=budget)
         verdict = retention.judge(episode.probed, self.config.limits, final=num_drawn >= available)
         return replace(episode, verdict=verdict)
+
+    def can_amend(self, episode: Episode) -> bool:
+        """Whether the edit forgets and something is left to try for it."""
+        outcome = episode.verdict.outcome if episode.verdict else ""
+        has_forgotten = outcome == "forgot" or (outcome == "rollback" and bool(episode.tried))
+        return has_forgotten and self._next_rung(episode) is not None
+
+    def _next_rung(self, episode: Episode) -> Rung | None:
+        is_routed = any(y.is_routed for y in episode.candidate.layers if y.ref == episode.adapter)
+        return ladder.next_rung(self._ladder, episode.tried, is_routed=is_routed)
+
+    def amend(self, episode: Episode, progress: Progress = silent) -> Episode:
+        """The next rung of the ladder for an edit that forgets; it is probed again afterwards."""
+        rung = self._next_rung(episode)
+        if rung is None:
+            raise InputError("nothing is left to try for this edit; roll it back")
+        log.info("the edit forgets: %s", rung.name)
+        if rung.kind == ladder.REPAIR:
+            episode = self._repaired(episode, progress)
+        is_routed = rung.kind == ladder.ROUTE or any(y.is_routed for y in episode.candidate.layers[-1:])
+        weight = _edit(episode).directives.weight * rung.weight
+        candidate = ladder.with_top(episode.candidate, _adapter(episode), weight=weight, is_routed=is_routed)
+        return replace(episode, candidate=candidate, tried=(*episode.tried, rung.name), probed=(), verdict=None)
+
+    def _repaired(self, episode: Episode, progress: Progress) -> Episode:
+        """The edit trained again beside what it forgot, held to what the stack below it says on what is replayed.
+
+        Trained on are questions of the repair split near to the forgotten ones; those that judge never are.
+        """
+        edit, limits = _edit(episode), self.config.limits
+        fallen = [
+            p.probe for p in episode.probed if p.probe.item is not None and retention.change(p) < -limits.max_drop
+        ]
+        near = self.replay.items_of("repair", episode.parent, len(edit.rows), about=fallen)
+        rows = tuple(Row(item.probe.prompt, item.probe.answer, REPLAY) for item in near)
+        directives = replace(edit.directives, kl_weight=max(edit.directives.kl_weight, REPAIR_KL_WEIGHT))
+        repaired = replace(edit, rows=edit.rows + rows, directives=directives)
+        self._discard(_adapter(episode))
+        return self.train(replace(episode, edit=repaired), progress)
 
     def accept(self, episode: Episode, progress: Progress = silent) -> Episode:
         """Serve the candidate from the next turn on: stack, replay items and ledger in one transaction."""
@@ -194,18 +300,25 @@ class Learner:
         done = replace(episode, outcome="accepted")
         own = [p for p in episode.probed if p.probe.stratum == "edit"]
         vectors = self.replay.embed([p.probe for p in own])
+        key = self._key(episode)
         with self.home.connect() as db:
             self.home.set_stack(
                 db,
                 self.namespace,
-                _candidate(episode),
+                episode.candidate,
                 expected=episode.parent,
                 reason=f"accepted: {edit.topic}",
             )
+            self.home.set_route_keys(db, self.namespace, key)
             self.replay.insert(
-                db, [p.probe for p in own], vectors, adapter=adapter.id, best=[p.after.per_token for p in own]
+                db,
+                [p.probe for p in own],
+                vectors,
+                adapter=adapter.id,
+                best=[p.after.per_token for p in own],
+                source=edit.topic,
             )
-            self.replay.record(db, episode.probed, kept=True)
+            self.replay.record(db, episode.probed, kept=True, adapter=adapter.id)
             self.replay.supersede(db, [correction.item for correction in episode.corrections], adapter.id)
             self.home.append_episode(db, done)
         log.info("accepted %s: %s", adapter.short, edit.topic)
@@ -216,13 +329,16 @@ class Learner:
         adapter = _adapter(episode)
         done = replace(episode, outcome="rolled back")
         with self.home.connect() as db:
-            self.replay.record(db, episode.probed, kept=False)
+            self.replay.record(db, episode.probed, kept=False, adapter="".join(episode.parent.ids[-1:]))
             self.home.append_episode(db, done)
+        self._discard(adapter)
+        log.info("rolled back %s", adapter.short)
+        return done
+
+    def _discard(self, adapter: AdapterRef) -> None:
         if adapter.id not in self._used_adapters():
             self._backend.unload(adapter)
             self.registry.discard(adapter)
-        log.info("rolled back %s", adapter.short)
-        return done
 
     def ignore(self, episode: Episode, progress: Progress = silent) -> Episode:
         """Close an episode nothing was learned from: not worth it, or no usable edit."""
@@ -230,6 +346,66 @@ class Learner:
         with self.home.connect() as db:
             self.home.append_episode(db, done)
         return done
+
+    def can_consolidate(self) -> bool:
+        """Whether the strategy wants the stack made smaller now."""
+        return bool(self.strategy.consolidation(self.stack))
+
+    def consolidate(self, progress: Progress = silent, *, is_gated: bool = True) -> Episode | None:
+        """Put one adapter in the place of the stack where the strategy says so; None where it does not.
+
+        It is judged like an edit, on as many probes as there may be. What it stands for stays on disk and can be gone
+        back to; without the gate it is taken whatever it forgot.
+        """
+        stack = self.stack
+        kind = self.strategy.consolidation(stack)
+        if not kind:
+            return None
+        if kind == "fold":
+            adapter = self._backend.with_stack(stack).fold(max_rank=self.config.max_rank)
+        else:
+            adapter = self._refitted(stack, progress)
+        candidate = AdapterStack((Layer(adapter, 1.0, False, stack.learned),))
+        drawn = self.replay.draw((), stack, self.config.max_probes)
+        prompts, answers = [p.prompt for p, _ in drawn], [p.answer for p, _ in drawn]
+        before = self.serve(stack).score(prompts, answers, progress=progress)
+        after = self.serve(candidate).score(prompts, answers, progress=progress)
+        probed = tuple(Probed(p, b, a, best) for (p, best), b, a in zip(drawn, before, after, strict=True))
+        verdict = retention.judge_kept(probed, self.config.limits)
+        is_kept = verdict.outcome == "accept" or not is_gated
+        done = Episode(
+            namespace=self.namespace,
+            text="",
+            topic=f"{kind} of {len(stack)} adapters",
+            adapter=adapter,
+            parent=stack,
+            candidate=candidate,
+            probed=probed,
+            verdict=verdict,
+            outcome="accepted" if is_kept else "rolled back",
+            model=self._backend.model,
+        )
+        with self.home.connect() as db:
+            if is_kept:
+                self.home.set_stack(db, self.namespace, candidate, expected=stack, reason=f"consolidated: {done.topic}")
+            newest = adapter.id if is_kept else stack.ids[-1]
+            self.replay.record(db, probed, kept=is_kept, adapter=newest)
+            self.home.append_episode(db, done)
+        if not is_kept:
+            self._discard(adapter)
+        log.info("%s: %s", done.topic, verdict.reason)
+        return done
+
+    def _refitted(self, stack: AdapterStack, progress: Progress) -> AdapterRef:
+        """One adapter trained on the rows of every edit that `stack` holds, with as many steps as they took."""
+        edits = [e.edit for e in self._accepted(stack.learned) if e.edit]
+        rows = [row for edit in edits for row in edit.rows if row.source not in REPLAYED]
+        first = edits[0]
+        num_steps = sum(edit.directives.num_steps(len(edit.rows)) for edit in edits)
+        directives = replace(first.directives, max_steps=num_steps, min_steps=num_steps)
+        whole = SelfEdit(f"{len(edits)} edits", "", tuple(dict.fromkeys(rows)), (), directives)
+        whole = with_rehearsal(whole, self.config.num_replayed(directives, len(rows)), self.config.seed)
+        return self._backend.with_stack(AdapterStack()).train(whole, seed=self.config.seed, progress=progress)
 
     def undo(self, adapter_id: str) -> AdapterStack:
         """Take an accepted adapter (by the beginning of its id) off the stack; its folder stays on disk."""
@@ -254,6 +430,5 @@ def _adapter(episode: Episode) -> AdapterRef:
     return episode.adapter
 
 
-def _candidate(episode: Episode) -> AdapterStack:
-    """The stack with the candidate on top, as it would be served."""
-    return episode.parent.push(_adapter(episode), _edit(episode).directives.weight)
+def _corrected(episode: Episode) -> set[int]:
+    return {correction.item for correction in episode.corrections}

@@ -1,71 +1,110 @@
 """The replay store: questions with gold answers that must not be forgotten, found again with FAISS.
 
-SQLite holds the items and their vectors; the FAISS index is built from it in memory and can always be
-rebuilt. Vectors are of the base model, so they never go stale. An item that an edit brought is watched
-only while that edit's adapter is in the stack.
+SQLite holds the items and their vectors; what a draw reads of it does not grow with the store. Vectors are of the base
+model or of an embedder of the user's, so they never go stale. An item that an edit brought is watched only while that
+edit's adapter is in the stack. Three splits keep apart what decides ('gate'), what may be trained on ('repair') and
+what benchmarks report ('report').
 """
 
 from __future__ import annotations
 
 import json
 import math
-import random
 import sqlite3
-from collections.abc import Collection, Sequence
+import time
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib import resources
-from typing import Any
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seal_agent.adapters.backend import Backend
+from seal_agent.canaries import general_probes
 from seal_agent.home import Home
-from seal_agent.types import AdapterStack, Probe, Probed, Prompt, Row, SelfEdit, Stratum, from_json, to_json
+from seal_agent.replay_index import Embeddings as Embeddings
+from seal_agent.replay_index import ReplayIndex, embedder_of, text_of
+from seal_agent.types import AdapterStack, Probe, Probed, Prompt, Stratum, from_json, to_json
 
+Split = Literal["gate", "repair", "report"]
+SPLITS: tuple[Split, ...] = ("gate", "gate", "repair", "gate", "report")  # of a document's items, over and over
+GENERAL_SPLITS: tuple[Split, ...] = ("gate", "gate", "gate", "gate", "report")
 SHARES: dict[Stratum, float] = {"near": 0.4, "fragile": 0.3, "coverage": 0.2, "general": 0.1}
 """Of the probes drawn for one edit; interference is only partly local (../shared/FACTS.md)."""
-GENERAL_FILE = "general_knowledge.json"
-REHEARSAL_EVERY = 3  # of the shipped questions; the others are watched, so that the two stay disjoint
+WIDEN = 8  # so many times what is wanted is searched for, and so many times more while too little of it is watched
+FEW = 8_192  # items that are quicker compared one by one than found among many that are not watched
+
+_SERVED = "IN (SELECT value FROM json_each(:served))"
+_HELD = f"""+{{0}}.adapter {_SERVED}
+    AND NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.item = {{0}}.id AND +s.adapter {_SERVED})"""
+_WATCHED = f"""r.namespace = :namespace AND r.model = :model AND {_HELD.format("r")}
+    AND r.id NOT IN (SELECT value FROM json_each(:without))
+    AND NOT EXISTS (SELECT 1 FROM replay AS o WHERE o.namespace = r.namespace AND o.model = r.model
+        AND o.question = r.question AND o.answer = r.answer AND +o.id < r.id AND {_HELD.format("o")})"""
+"""Brought by what is served, not corrected by it, and of those about one fact the oldest.
+
+A plus keeps SQLite from an index that would not help: every served adapter, or every older item, for each item.
+"""
+_IN_SPLIT = f"{_WATCHED} AND r.split = :split"
+_LEARNED = "r.stratum <> 'general'"
+_COLUMNS = "r.id, r.question, r.answer, r.stratum, r.document, r.best, r.worst_change, r.vector, r.split, r.source"
 
 
 @dataclass(frozen=True)
 class ReplayItem:
-    """One watched question; `best` is the best score it ever had, `worst_change` the worst an edit ever did to it."""
+    """One watched question; `best` is the best score it ever had, `worst_change` the worst an edit ever did to it.
+
+    `source` is the topic of the edit that brought it.
+    """
 
     id: int
     probe: Probe
     best: float | None
     worst_change: float
     vector: NDArray[np.float32]
+    split: Split = "gate"
+    source: str = ""
 
 
 class ReplayStore:
-    """The replay items of one namespace and one model."""
+    """The replay items of one namespace and one model.
 
-    def __init__(self, home: Home, namespace: str, backend: Backend) -> None:
+    Only 'gate' items decide about an edit, only 'repair' items may be trained on, and 'report' items are for
+    benchmarks. A fact that is learned again stays in its split.
+    """
+
+    def __init__(self, home: Home, namespace: str, backend: Backend, embeddings: Embeddings | None = None) -> None:
         self._home = home
         self._namespace = namespace
-        self._backend = backend.with_stack(AdapterStack())
+        self._model = backend.model
+        self._embedder = embedder_of(backend.with_stack(AdapterStack()), embeddings)
+        self._index = ReplayIndex(home, namespace, self._model, self._embedder)
 
     def seed_general(self) -> int:
-        """Watch the shipped general-knowledge questions, once per namespace and model; returns how many were added."""
+        """Watch the shipped general-knowledge questions, and no others of their kind; returns how many were added.
+
+        What an older version shipped is no longer watched: it may be trained on now.
+        """
+        shipped = {(json.dumps(to_json(probe.prompt)), probe.answer): probe for probe in general_probes()}
         with self._home.connect() as db:
-            row = db.execute(
-                "SELECT COUNT(*) FROM replay WHERE namespace = ? AND model = ? AND stratum = 'general'",
-                (self._namespace, self._backend.model),
-            ).fetchone()
-        if row[0]:
+            there = db.execute(
+                "SELECT question, answer, id FROM replay WHERE namespace = ? AND model = ? AND stratum = 'general'",
+                (self._namespace, self._model),
+            ).fetchall()
+        if {(question, answer) for question, answer, _ in there} == set(shipped):
             return 0
-        probes = general_probes()
-        vectors = self._backend.embed([_text(probe) for probe in probes])
+        probes = list(shipped.values())
+        vectors = self.embed(probes)
         with self._home.connect() as db:
-            self.insert(db, probes, vectors, adapter="")
-        return len(probes)
+            old = [(item,) for question, answer, item in there if (question, answer) not in shipped]
+            db.executemany("DELETE FROM replay WHERE id = ?", old)
+            self.insert(db, probes, vectors, adapter="", source="general knowledge")
+        return len(probes) - (len(there) - len(old))
 
     def embed(self, probes: Sequence[Probe]) -> NDArray[np.float32]:
-        """The vectors under which `probes` are stored."""
-        return self._backend.embed([_text(probe) for probe in probes])
+        """The unit vectors (n, d) under which `probes` are stored."""
+        return self._embedder.embed([text_of(probe.prompt, probe.answer) for probe in probes])
 
     def insert(
         self,
@@ -75,162 +114,264 @@ class ReplayStore:
         *,
         adapter: str,
         best: Sequence[float] = (),
+        source: str = "",
     ) -> None:
-        """Add items inside the transaction of `db`; one that is there already stays as it is."""
-        db.executemany(
-            "INSERT OR IGNORE INTO replay "
-            "(namespace, model, question, answer, stratum, document, adapter, best, vector) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
+        """Add items inside the transaction of `db`; one that is there already stays as it is.
+
+        Each document's go to the splits in the order of `SPLITS`; a fact that another adapter brought goes to its.
+        """
+        for number, (probe, split) in enumerate(zip(probes, _splits(probes), strict=True)):
+            question = json.dumps(to_json(probe.prompt))
+            fact = (self._namespace, self._model, question, probe.answer)
+            known = db.execute(
+                "SELECT split FROM replay WHERE namespace = ? AND model = ? AND question = ? AND answer = ? LIMIT 1",
+                fact,
+            ).fetchone()
+            db.execute(
+                "INSERT OR IGNORE INTO replay (namespace, model, question, answer, stratum, document, adapter, best, "
+                "vector, split, source, embedder) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
-                    self._namespace,
-                    self._backend.model,
-                    json.dumps(to_json(probe.prompt)),
-                    probe.answer,
+                    *fact,
                     "general" if probe.stratum == "general" else "edit",
                     probe.document,
                     adapter,
                     best[number] if best else None,
                     vectors[number].astype(np.float32).tobytes(),
-                )
-                for number, probe in enumerate(probes)
-            ],
-        )
+                    known[0] if known else split,
+                    source,
+                    self._embedder.identity,
+                ),
+            )
 
-    def record(self, db: sqlite3.Connection, probed: Sequence[Probed], *, kept: bool) -> None:
-        """Remember the best score each item ever had while served, and the worst any candidate did to it."""
+    def record(self, db: sqlite3.Connection, probed: Sequence[Probed], *, kept: bool, adapter: str = "") -> None:
+        """Remember what each item scored under the stack that is served now, and the worst any candidate did to it.
+
+        `adapter` is the newest of that stack: the candidate's where it was kept, else the newest below it.
+        """
+        finite = [
+            (p.probe.item, p.before.per_token, p.after.per_token)
+            for p in probed
+            if p.probe.item is not None and math.isfinite(p.before.logprob + p.after.logprob)
+        ]
         db.executemany(
             "UPDATE replay SET best = MAX(COALESCE(best, -1e9), ?), worst_change = MIN(worst_change, ?) WHERE id = ?",
-            [
-                (
-                    max(p.before.per_token, p.after.per_token) if kept else p.before.per_token,
-                    p.after.per_token - p.before.per_token,
-                    p.probe.item,
-                )
-                for p in probed
-                if p.probe.item is not None and math.isfinite(p.before.logprob + p.after.logprob)
-            ],
+            [(max(before, after) if kept else before, after - before, item) for item, before, after in finite],
         )
+        now = time.time()
+        db.executemany(
+            "INSERT INTO scores (item, adapter, per_token, created) VALUES (?, ?, ?, ?)",
+            [(item, adapter, after if kept else before, now) for item, before, after in finite],
+        )
+
+    def history(self, item: int) -> list[tuple[str, float]]:
+        """The scores of an item while served, oldest first: the newest adapter then, and nats per token."""
+        with self._home.connect() as db:
+            return db.execute("SELECT adapter, per_token FROM scores WHERE item = ? ORDER BY rowid", (item,)).fetchall()
 
     def supersede(self, db: sqlite3.Connection, items: Sequence[int], adapter: str) -> None:
         """Stop watching `items` while `adapter` is in the stack: it says otherwise."""
         db.executemany("INSERT OR IGNORE INTO superseded VALUES (?, ?)", [(item, adapter) for item in items])
 
+    def adapters_of(self, items: Collection[int]) -> set[str]:
+        """The ids of the adapters that brought `items`; general knowledge has none."""
+        with self._home.connect() as db:
+            rows = db.execute(
+                "SELECT DISTINCT adapter FROM replay WHERE id IN (SELECT value FROM json_each(?)) AND adapter <> ''",
+                (json.dumps(list(items)),),
+            ).fetchall()
+        return {row[0] for row in rows}
+
     def items(self, stack: AdapterStack) -> list[ReplayItem]:
-        """Every item watched while `stack` is served: general knowledge, and what its adapters brought.
+        """Every item of every split watched while `stack` is served, oldest first: this loads all of them.
 
         What an adapter of the stack has corrected is not among them; without that adapter it is again.
         """
         with self._home.connect() as db:
             rows = db.execute(
-                "SELECT id, question, answer, stratum, document, adapter, best, worst_change, vector "
-                "FROM replay WHERE namespace = ? AND model = ? ORDER BY id",
-                (self._namespace, self._backend.model),
+                f"SELECT {_COLUMNS} FROM replay AS r INDEXED BY replay_by_namespace WHERE {_WATCHED} ORDER BY r.id",
+                self._values(stack),
             ).fetchall()
-            corrected = {
-                item for item, adapter in db.execute("SELECT item, adapter FROM superseded") if adapter in stack.ids
-            }
-        rows = [row for row in rows if row[0] not in corrected]
-        served = {"", *stack.ids}
-        first = {row[1:3]: row for row in reversed(rows) if row[5] in served}  # of those about one fact the oldest
-        return [
-            ReplayItem(
-                number,
-                Probe(from_json(Prompt, json.loads(question)), answer, stratum, document, number),
-                best,
-                worst,
-                np.frombuffer(vector, dtype=np.float32),
-            )
-            for number, question, answer, stratum, document, _, best, worst, vector in sorted(first.values())
-        ]
+        return [_item(*row) for row in rows]
+
+    def num_items(
+        self, stack: AdapterStack, split: Split = "gate", without: Collection[int] = (), *, at_most: int = -1
+    ) -> int:
+        """How many items a draw from `split` can return; counting stops at `at_most`, if that is given."""
+        with self._home.connect() as db:
+            (count,) = db.execute(
+                f"SELECT COUNT(*) FROM (SELECT 1 FROM replay AS r INDEXED BY replay_by_split "
+                f"WHERE {_IN_SPLIT} LIMIT {int(at_most)})",
+                self._values(stack, split, without),
+            ).fetchone()
+        return int(count)
+
+    def items_of(self, split: Split, stack: AdapterStack, limit: int, about: Sequence[Probe] = ()) -> list[ReplayItem]:
+        """Up to `limit` items of one split watched under `stack`: the nearest to `about`, if there is anything.
+
+        Otherwise one of every document, the newest first, then a second of every document, and so on. 'gate' items
+        decide and must not be trained on, 'repair' items may be, 'report' items are for benchmarks only.
+        """
+        values = self._values(stack, split)
+        with self._home.connect() as db:
+            return self._near(db, values, about, limit) if about else _fetch(db, _covering(db, values, limit))
 
     def draw(
-        self, about: Sequence[Probe], stack: AdapterStack, num_probes: int, *, without: Collection[int] = ()
+        self,
+        about: Sequence[Probe],
+        stack: AdapterStack,
+        num_probes: int,
+        *,
+        split: Split = "gate",
+        without: Collection[int] = (),
     ) -> list[tuple[Probe, float | None]]:
-        """Up to `num_probes` items with the best score each ever had, drawn by stratum.
+        """Up to `num_probes` items of `split` with the best score each ever had, drawn by stratum.
 
         Nearest to `about`, fragile before, spread over documents, general knowledge: by `SHARES`; what a
         stratum cannot fill, the others do. Deterministic, and a larger draw contains every smaller one's
         kinds of items, so that an undecided verdict can ask for more.
         """
-        items = [item for item in self.items(stack) if item.id not in without]
+        values = self._values(stack, split, without)
+        with self._home.connect() as db:
+            near = self._near(db, values, about, round(SHARES["near"] * num_probes))
+            orders: dict[Stratum, list[int]] = {
+                "near": [item.id for item in near],
+                "fragile": _ids(db, values, "replay_fragile", "r.worst_change < 0", "r.worst_change", num_probes),
+                "coverage": _covering(db, values, num_probes, _LEARNED),
+                "general": _ids(db, values, "replay_general", "r.stratum = 'general'", "r.id", num_probes),
+            }
+            drawn = _by_shares(orders, num_probes)
+            items = _fetch(db, list(drawn))
+        return [(replace(item.probe, stratum=drawn[item.id]), item.best) for item in items]
+
+    def flush(self) -> None:
+        """Write the index to disk, so that the next process starts faster; raises `StorageError` where it cannot."""
+        self._index.flush()
+
+    def _values(
+        self, stack: AdapterStack, split: Split = "gate", without: Collection[int] = ()
+    ) -> dict[str, str | int]:
+        return {
+            "namespace": self._namespace,
+            "model": self._model,
+            "served": json.dumps(["", *stack.learned]),
+            "split": split,
+            "without": json.dumps(list(without)),
+        }
+
+    def _near(
+        self, db: sqlite3.Connection, values: Mapping[str, str | int], about: Sequence[Probe], limit: int
+    ) -> list[ReplayItem]:
+        """Up to `limit` watched items, the nearest to any of `about` first."""
+        if not about or limit <= 0:
+            return []
+        vectors = self.embed(about)
+        width = WIDEN * limit
+        found = _among(db, values, self._index.search(vectors, width), 2 * limit)
+        while len(found) < limit and width < self._index.num_items:
+            width *= WIDEN
+            if width > FEW:
+                everything = _ids(db, values, "replay_by_split", "TRUE", "r.id", width)
+                if len(everything) < width:
+                    found = everything
+                    break
+            found = _among(db, values, self._index.search(vectors, width), 2 * limit)
+        return self._by_distance(_fetch(db, found), vectors)[:limit]
+
+    def _by_distance(self, items: Sequence[ReplayItem], vectors: NDArray[np.float32]) -> list[ReplayItem]:
+        """The nearest to any of `vectors` (n, d) first, by the stored vectors: the index holds rounded ones."""
         if not items:
             return []
-        orders = {
-            "near": self._by_distance(items, about),
-            "fragile": sorted((i for i in items if i.worst_change < 0), key=lambda i: i.worst_change),
-            "coverage": _round_robin([i for i in items if i.probe.stratum != "general"]),
-            "general": [i for i in items if i.probe.stratum == "general"],
-        }
-        drawn: dict[int, tuple[Probe, float | None]] = {}
-
-        def take(stratum: Stratum, quota: int) -> None:
-            for item in orders[stratum]:
-                if quota <= 0 or len(drawn) >= num_probes:
-                    return
-                if item.id not in drawn:
-                    probe = Probe(item.probe.prompt, item.probe.answer, stratum, item.probe.document, item.id)
-                    drawn[item.id] = (probe, item.best)
-                    quota -= 1
-
-        for stratum, share in SHARES.items():
-            take(stratum, round(share * num_probes))
-        for stratum in ("coverage", "general"):
-            take(stratum, num_probes)
-        return list(drawn.values())
-
-    def _by_distance(self, items: Sequence[ReplayItem], about: Sequence[Probe]) -> list[ReplayItem]:
-        if not about:
-            return []
-        import faiss
-
-        vectors = np.stack([item.vector for item in items])
-        index: Any = faiss.IndexIDMap2(faiss.IndexFlatIP(vectors.shape[1]))
-        index.add_with_ids(vectors, np.arange(len(items), dtype=np.int64))
-        similarity, found = index.search(self.embed(about), len(items))
-        nearest: dict[int, float] = {}
-        for row, scores in zip(found, similarity, strict=True):
-            for position, score in zip(row.tolist(), scores.tolist(), strict=True):
-                if position >= 0:  # FAISS pads missing hits with -1
-                    nearest[position] = max(nearest.get(position, -2.0), score)
-        return [items[i] for i in sorted(nearest, key=lambda i: -nearest[i])]
+        similarity = (np.stack([item.vector for item in items]) @ vectors.T).max(axis=1)
+        return [items[i] for i in np.argsort(-similarity, kind="stable")]
 
 
-def general_probes() -> list[Probe]:
-    """The shipped questions about general knowledge that are watched; each is a document of its own."""
-    return [probe for number, probe in enumerate(_general_questions()) if number % REHEARSAL_EVERY]
+def _splits(probes: Sequence[Probe]) -> list[Split]:
+    """The split of each of the items that one edit brings, by its place among those of its document."""
+    places: Counter[tuple[bool, str]] = Counter()
+    splits: list[Split] = []
+    for probe in probes:
+        is_general = probe.stratum == "general"
+        group = (is_general, "" if is_general else probe.document)
+        pattern = GENERAL_SPLITS if is_general else SPLITS
+        splits.append(pattern[places[group] % len(pattern)])
+        places[group] += 1
+    return splits
 
 
-def rehearsal_rows(num_rows: int, seed: int) -> tuple[Row, ...]:
-    """Up to `num_rows` shipped questions to train on beside an edit; none of them is ever watched."""
-    rehearsed = _general_questions()[::REHEARSAL_EVERY]
-    drawn = random.Random(seed).sample(rehearsed, min(num_rows, len(rehearsed)))
-    return tuple(Row(probe.prompt, probe.answer, "rehearsal") for probe in drawn)
+def _ids(
+    db: sqlite3.Connection, values: Mapping[str, str | int], index: str, condition: str, order: str, limit: int
+) -> list[int]:
+    """Watched items of one split that meet a condition; `index` gives them in that order."""
+    sql = f"SELECT r.id FROM replay AS r INDEXED BY {index} WHERE {_IN_SPLIT} AND {condition} ORDER BY {order}, r.id"
+    return [row[0] for row in db.execute(f"{sql} LIMIT {int(limit)}", values)]
 
 
-def with_rehearsal(edit: SelfEdit, num_rows: int, seed: int) -> SelfEdit:
-    """`edit` with general questions beside its own rows, so that training does not pull everything its way."""
-    return replace(edit, rows=edit.rows + rehearsal_rows(num_rows, seed))
+def _among(db: sqlite3.Connection, values: Mapping[str, str | int], ids: Sequence[int], enough: int) -> list[int]:
+    """Those of `ids` that are watched, in their order; at least `enough` of them, if there are so many."""
+    sql = f"SELECT r.id FROM replay AS r NOT INDEXED WHERE r.id IN (SELECT value FROM json_each(:ids)) AND {_IN_SPLIT}"
+    found: list[int] = []
+    for start in range(0, len(ids), 2 * enough):
+        part = ids[start : start + 2 * enough]
+        watched = {row[0] for row in db.execute(sql, {**values, "ids": json.dumps(part)})}
+        found += [i for i in part if i in watched]
+        if len(found) >= enough:
+            break
+    return found
 
 
-def _general_questions() -> list[Probe]:
-    text = resources.files("seal_agent").joinpath("data", GENERAL_FILE).read_text(encoding="utf-8")
-    return [
-        Probe(Prompt.user(question), answer, "general", f"general-{number}")
-        for number, (question, answer) in enumerate(json.loads(text))
-    ]
-
-
-def _round_robin(items: Sequence[ReplayItem]) -> list[ReplayItem]:
+def _covering(
+    db: sqlite3.Connection, values: Mapping[str, str | int], limit: int, condition: str = "TRUE"
+) -> list[int]:
     """One item of every document, then a second of every document, and so on; the newest documents first."""
-    groups: dict[str, list[ReplayItem]] = {}
-    for item in items:
-        groups.setdefault(item.probe.document, []).append(item)
-    columns = list(groups.values())[::-1]
-    depth = max(map(len, columns), default=0)
-    return [column[level] for level in range(depth) for column in columns if level < len(column)]
+    documents: dict[str, None] = {}
+    sql = f"FROM replay AS r INDEXED BY {{}} WHERE {_IN_SPLIT} AND {condition}"
+    for (document,) in db.execute(f"SELECT r.document {sql.format('replay_by_split')} ORDER BY r.id DESC", values):
+        documents[document] = None
+        if len(documents) >= limit:
+            break
+    rows = db.execute(
+        f"SELECT id FROM (SELECT r.id, ROW_NUMBER() OVER (PARTITION BY r.document ORDER BY r.id) AS level, "
+        f"MIN(r.id) OVER (PARTITION BY r.document) AS first {sql.format('replay_by_document')} "
+        f"AND r.document IN (SELECT value FROM json_each(:documents))) ORDER BY level, first DESC LIMIT {int(limit)}",
+        {**values, "documents": json.dumps(list(documents))},
+    )
+    return [row[0] for row in rows]
 
 
-def _text(probe: Probe) -> str:
-    question = probe.prompt.messages[-1].content if probe.prompt.messages else probe.prompt.text
-    return f"{question} {probe.answer}"
+def _fetch(db: sqlite3.Connection, ids: Sequence[int]) -> list[ReplayItem]:
+    """The items of those ids, in their order."""
+    sql = f"SELECT {_COLUMNS} FROM replay AS r WHERE r.id IN (SELECT value FROM json_each(?))"
+    items = {row[0]: _item(*row) for row in db.execute(sql, (json.dumps(ids),))}
+    return [items[i] for i in ids]
+
+
+def _item(
+    number: int,
+    question: str,
+    answer: str,
+    stratum: Stratum,
+    document: str,
+    best: float | None,
+    worst_change: float,
+    vector: bytes,
+    split: Split,
+    source: str,
+) -> ReplayItem:
+    probe = Probe(from_json(Prompt, json.loads(question)), answer, stratum, document, number)
+    return ReplayItem(number, probe, best, worst_change, np.frombuffer(vector, dtype=np.float32), split, source)
+
+
+def _by_shares(orders: Mapping[Stratum, Sequence[int]], num_probes: int) -> dict[int, Stratum]:
+    """The items drawn, each with the stratum that it was drawn for."""
+    quotas: list[tuple[Stratum, int]] = [(stratum, round(share * num_probes)) for stratum, share in SHARES.items()]
+    drawn: dict[int, Stratum] = {}
+    for stratum, quota in [*quotas, ("coverage", num_probes), ("general", num_probes)]:
+        left = max(min(quota, num_probes - len(drawn)), 0)
+        drawn |= dict.fromkeys([item for item in orders[stratum] if item not in drawn][:left], stratum)
+    return drawn
+
+
+def report_probes() -> list[Probe]:
+    """Those of the watched general questions that neither decide nor are trained on: for benchmarks."""
+    probes = general_probes()
+    return [probe for probe, split in zip(probes, _splits(probes), strict=True) if split == "report"]

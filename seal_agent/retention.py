@@ -2,43 +2,83 @@
 
 The quantity is the paired change of a gold answer's log-likelihood in nats per token: exact-match counts
 need hundreds of items to see what this sees with 25 (../shared/FACTS.md, 'Statistics of "it forgot"').
-A mean can hide one lost fact, so items that fall by more than a nat below their best are counted too.
+Three rules say "forgot", each significant after correction for the looks and for each other: the mean fell since
+before the edit; it drifted below the best there ever was; too many single items were lost, which a mean hides.
+`seal_agent/bench_gate.py` measures how often they err.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist, fmean
 
 from seal_agent.errors import InputError
-from seal_agent.types import Probed, Verdict
+from seal_agent.types import Outcome, Probed, Verdict
+
+NUM_RULES = 3  # mean, drift, lost items: each may cry "forgot"
+SUSPICION = 0.5  # more lost than the tolerated share gives half of the time: not kept before all probes are seen
 
 
 @dataclass(frozen=True)
 class Limits:
     """What an edit may cost and must bring; nats per token unless it says otherwise.
 
-    `min_gain`: least mean gain on the edit's own probes. `max_drop`: the mean change on the replay probes
-    may be this far below zero. `lost_by`: a known item counts as lost when it falls this far below the
-    best it ever had. `max_lost`: the share of the known items that may be lost; so few items that chance
-    could have done it are no evidence. `known_above`: an item is known when its best score lies above this.
-    `confidence`: one-sided, of every limit.
+    `min_gain`: least mean gain on the edit's own probes. `max_drop`: the mean change on the replay probes may be
+    this far below zero. `max_drift`: the mean of the known items may be this far below the mean of their bests.
+    `lost_by`: a known item is lost when an edit takes it this far below the best it ever had (`is_lost`). `max_lost`:
+    the share of the known items that an edit may lose. `known_above`: an item is known when its best score lies above
+    this. `noise`: standard deviation of an unchanged item's change, by `noise()`. `confidence`: one-sided, of keeping,
+    and of "forgot" by all rules in all `num_looks` draws of probes together.
+
+    Chosen by `seal_agent/bench_gate.py`: with 50 jittering edits before, innocent ones lie 0.46 below their bests on
+    average, and with twice the expected jitter 4% of them count as losing more than `max_lost`, against 12% at 0.01.
     """
 
     min_gain: float = 0.25
     max_drop: float = 0.2
+    max_drift: float = 0.5
     lost_by: float = 1.0
-    max_lost: float = 0.2
+    max_lost: float = 0.015
     known_above: float = -1.5
+    noise: float = 0.0
     confidence: float = 0.95
+    num_looks: int = 3
 
     def __post_init__(self) -> None:
-        if min(self.min_gain, self.max_drop, self.lost_by) < 0:
-            raise InputError("min_gain, max_drop and lost_by are sizes in nats; give numbers of 0 or more")
+        if min(self.min_gain, self.max_drop, self.max_drift, self.lost_by, self.noise) < 0:
+            raise InputError(
+                "min_gain, max_drop, max_drift, lost_by and noise are sizes in nats; give numbers of 0 or more"
+            )
         if not (0 <= self.max_lost <= 1 and 0.5 < self.confidence < 1):
             raise InputError("max_lost is a share from 0 to 1 and confidence lies between 0.5 and 1")
+        if self.num_looks < 1:
+            raise InputError(f"num_looks={self.num_looks} draws of probes show nothing; give 1 or more")
+
+    @property
+    def alarm_confidence(self) -> float:
+        """The confidence one rule needs in one look (Bonferroni: whatever the correlation of looks and rules)."""
+        return 1 - (1 - self.confidence) / (self.num_looks * NUM_RULES)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the replay probes say, in nats per token.
+
+    The mean change with its limits at the confidence of keeping; `surely_changed` and `surely_drifted`: the upper
+    limits, at the confidence of an alarm, of the mean change and of the mean distance to the bests. `lost` of `known`
+    items are lost; `chance` is the probability of losses in so many documents if the tolerated share is lost.
+    """
+
+    mean: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+    surely_changed: float = 0.0
+    surely_drifted: float = 0.0
+    lost: int = 0
+    known: int = 0
+    chance: float = 1.0
 
 
 def change(probed: Probed) -> float:
@@ -46,11 +86,15 @@ def change(probed: Probed) -> float:
     return probed.after.per_token - probed.before.per_token
 
 
-def mean_with_limits(values: Sequence[float], clusters: Sequence[str], confidence: float) -> tuple[float, float, float]:
+def mean_with_limits(
+    values: Sequence[float], clusters: Sequence[str], confidence: float, noise: float = 0.0
+) -> tuple[float, float, float]:
     """The mean of the clusters' means and its one-sided limits (low, high) at `confidence`.
 
     Items of one document stand or fall together, so the document is the unit. The quantile is Student's t
-    by Cornish and Fisher's expansion: at .95 within 0.02 of the table from 3 degrees of freedom on.
+    by Cornish and Fisher's expansion: at .95 within 0.02 of the table from 3 degrees of freedom on, at .994 within
+    0.2, from 5 on within 0.02. `noise`, the standard deviation of one value by noise alone, is the least that the
+    values are taken to spread: a few may agree by chance.
     """
     grouped: dict[str, list[float]] = {}
     for value, cluster in zip(values, clusters, strict=True):
@@ -60,8 +104,13 @@ def mean_with_limits(values: Sequence[float], clusters: Sequence[str], confidenc
     if len(means) < 2:
         return mean, -math.inf, math.inf
     variance = sum((m - mean) ** 2 for m in means) / (len(means) - 1)
-    half = student_quantile(confidence, len(means) - 1) * math.sqrt(variance / len(means))
+    error = max(math.sqrt(variance / len(means)), noise / math.sqrt(len(values)))
+    half = student_quantile(confidence, len(means) - 1) * error
     return mean, mean - half, mean + half
+
+
+def _documents(probed: Sequence[Probed]) -> list[str]:
+    return [p.probe.document or str(number) for number, p in enumerate(probed)]
 
 
 def student_quantile(probability: float, degrees: int) -> float:
@@ -79,15 +128,54 @@ def student_quantile(probability: float, degrees: int) -> float:
     )
 
 
-def num_lost(replay: Sequence[Probed], limits: Limits) -> tuple[int, int]:
-    """(lost, known): items that were known at their best, and those of them now too far below it."""
-    lost = known = 0
-    for probed in replay:
-        best = max(probed.before.per_token, probed.best if probed.best is not None else -math.inf)
-        if best >= limits.known_above:
-            known += 1
-            lost += best - probed.after.per_token > limits.lost_by
-    return lost, known
+def noise(first: Sequence[Probed] | Sequence[float], second: Sequence[Probed] | Sequence[float]) -> float:
+    """Standard deviation of the change of an item that did not change, in nats per token, for `Limits.noise`.
+
+    Two scorings of the same items by the same stack: scores per token, or probes, of which `before` counts. The root
+    mean square, because the true change is 0: a scorer that is off on average is noise too. Usually 0.
+    """
+    pairs = list(zip(map(_score_of, first), map(_score_of, second), strict=True))
+    if not pairs:
+        raise InputError("the noise of no items cannot be measured; score at least one item twice")
+    return math.sqrt(fmean((b - a) ** 2 for a, b in pairs))
+
+
+def _score_of(scored: Probed | float) -> float:
+    return scored.before.per_token if isinstance(scored, Probed) else scored
+
+
+def best_of(probed: Probed) -> float:
+    """The best score the item had before the edit ended, nats per token."""
+    return max(probed.before.per_token, probed.best if probed.best is not None else -math.inf)
+
+
+def is_lost(probed: Probed, limits: Limits) -> bool:
+    """Whether the edit took an item that was still within reach of its best too far below it, mostly by itself.
+
+    What was that far below already, an earlier edit lost: it counts once, and for the drift. At least half of the fall
+    must be the edit's own: items near the edge are pushed over it by any. Three sd of noise pass for a loss once in
+    700 unchanged items, far below any share worth tolerating.
+    """
+    best, far = best_of(probed), max(limits.lost_by, 3 * limits.noise)
+    crossed = best - probed.after.per_token > far >= best - probed.before.per_token
+    return crossed and -change(probed) >= far / 2
+
+
+def chance_of_lost(lost: Sequence[bool], documents: Sequence[str], tolerated: float) -> float:
+    """The probability of losses in at least so many documents if the share `tolerated` of all items were lost.
+
+    Items of one document stand or fall together, so what is counted is documents with a lost item. If the share
+    tolerated is lost, there are on average at most that share times the number of items of them, however the losses
+    cluster; of independent documents with that mean the binomial has the heaviest tail (Hoeffding 1956, theorem 4).
+    """
+    num_documents = len(set(documents))
+    num_losing = len({document for document, gone in zip(documents, lost, strict=True) if gone})
+    return binomial_tail(num_losing, num_documents, min(tolerated * len(lost) / num_documents, 1.0))
+
+
+def binomial_tail(count: int, total: int, share: float) -> float:
+    """The probability of `count` or more of `total`, each with probability `share`."""
+    return 1 - sum(math.comb(total, k) * share**k * (1 - share) ** (total - k) for k in range(count))
 
 
 def share_at_least(count: int, total: int, confidence: float) -> float:
@@ -99,12 +187,52 @@ def share_at_least(count: int, total: int, confidence: float) -> float:
     return max((centre - spread) / (1 + z * z / total), 0.0)
 
 
-def judge(probed: Sequence[Probed], limits: Limits, *, final: bool = False) -> Verdict:
-    """Accept, roll back, or undecided: more probes are needed.
+def kept(replay: Sequence[Probed], limits: Limits) -> Kept:
+    """The figures of the replay probes; without any, nothing changed."""
+    if not replay:
+        return Kept()
+    changes, documents = [change(p) for p in replay], _documents(replay)
+    mean, low, high = mean_with_limits(changes, documents, limits.confidence, limits.noise)
+    surely_changed = mean_with_limits(changes, documents, limits.alarm_confidence, limits.noise)[2]
+    known = [p for p in replay if best_of(p) >= limits.known_above]
+    figures = Kept(mean, low, high, surely_changed)
+    if not known:
+        return figures
+    documents = _documents(known)
+    distances = [p.after.per_token - best_of(p) for p in known]
+    lost = [is_lost(p, limits) for p in known]
+    return replace(
+        figures,
+        surely_drifted=mean_with_limits(distances, documents, limits.alarm_confidence, limits.noise)[2],
+        lost=sum(lost),
+        known=len(known),
+        chance=chance_of_lost(lost, documents, limits.max_lost),
+    )
 
-    With `final` there are no more probes, and an undecided mean counts as kept when the mean itself lies
-    within the limit. Raises `InputError` without a probe of the edit itself: nothing would show that
-    anything was learned.
+
+def alarm(figures: Kept, limits: Limits) -> str:
+    """Why the edit surely forgot; empty when nothing says so.
+
+    Drift counts against an edit only if it added to it; else one bad edit would forbid all later ones. The best of
+    ten noisy scores of one state lies about one `noise` above it, so the drift may be that much more.
+    """
+    if figures.surely_changed < -limits.max_drop:
+        return (
+            f"the replay set changed by {figures.mean:+.2f} nats per token (surely below {figures.surely_changed:+.2f})"
+        )
+    if figures.chance < 1 - limits.alarm_confidence:
+        return f"{figures.lost} of {figures.known} known items fell by more than {limits.lost_by} nat"
+    if figures.mean < 0 and figures.surely_drifted < -limits.max_drift - limits.noise:
+        return f"the replay set drifted below its best (surely below {figures.surely_drifted:+.2f} nats per token)"
+    return ""
+
+
+def judge(probed: Sequence[Probed], limits: Limits, *, final: bool = False) -> Verdict:
+    """Accept, roll back, forgot, or undecided: more probes are needed.
+
+    "rollback": nothing was learned, or training diverged. "forgot": the replay set says so. With `final` there are no
+    more probes: without an alarm it kept what it knew if the mean itself lies within its limit. Raises `InputError`
+    without a probe of the edit itself: nothing would show that anything was learned.
     """
     own = [p for p in probed if p.probe.stratum == "edit"]
     replay = [p for p in probed if p.probe.stratum != "edit"]
@@ -113,46 +241,64 @@ def judge(probed: Sequence[Probed], limits: Limits, *, final: bool = False) -> V
     if not all(math.isfinite(p.before.logprob + p.after.logprob) for p in probed):
         return Verdict("rollback", "the scores are not numbers: training diverged", 0.0, num_probes=len(replay))
     gain = fmean(change(p) for p in own)
-    strata = {p.probe.stratum for p in replay}
-    by_stratum: dict[str, float] = {
-        s: round(fmean(change(p) for p in replay if p.probe.stratum == s), 4) for s in sorted(strata)
-    }
-    if not replay:
-        kept: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    else:
-        kept = mean_with_limits(
-            [change(p) for p in replay], [p.probe.document or str(i) for i, p in enumerate(replay)], limits.confidence
-        )
-    mean, low, high = kept
-    lost, known = num_lost(replay, limits)
+    figures = kept(replay, limits)
+    outcome, reason = _outcome(gain, figures, limits, final=final or not replay)
+    return Verdict(
+        outcome,
+        reason,
+        gain,
+        figures.mean,
+        figures.low if math.isfinite(figures.low) else figures.mean,
+        figures.high if math.isfinite(figures.high) else figures.mean,
+        len(replay),
+        figures.lost,
+        _by_stratum(replay),
+    )
 
-    def verdict(outcome: str, reason: str) -> Verdict:
-        return Verdict(
-            outcome,  # type: ignore[arg-type]
-            reason,
-            gain,
-            mean,
-            low if math.isfinite(low) else mean,
-            high if math.isfinite(high) else mean,
-            len(replay),
-            lost,
-            by_stratum,
-        )
 
+def judge_kept(probed: Sequence[Probed], limits: Limits) -> Verdict:
+    """Accept or forgot, for a stack that was only made smaller: there is nothing to gain and nothing more to draw."""
+    if not all(math.isfinite(p.before.logprob + p.after.logprob) for p in probed):
+        return Verdict("rollback", "the scores are not numbers: training diverged", 0.0, num_probes=len(probed))
+    figures = kept(probed, limits)
+    why = alarm(figures, limits)
+    if not why and figures.mean < -limits.max_drop:
+        why = f"the replay set changed by {figures.mean:+.2f} nats per token"
+    reason = f"forgot: {why}" if why else f"kept ({figures.mean:+.2f} nats per token)"
+    low, high = (v if math.isfinite(v) else figures.mean for v in (figures.low, figures.high))
+    outcome: Outcome = "forgot" if why else "accept"
+    return Verdict(
+        outcome,
+        reason,
+        0.0,
+        figures.mean,
+        low,
+        high,
+        len(probed),
+        figures.lost,
+        _by_stratum(probed),
+    )
+
+
+def _outcome(gain: float, figures: Kept, limits: Limits, *, final: bool) -> tuple[Outcome, str]:
     if gain < limits.min_gain:
-        return verdict("rollback", f"learned nothing: gain {gain:+.2f} nats per token is below {limits.min_gain}")
-    if high < -limits.max_drop:
-        return verdict(
-            "rollback", f"forgot: the replay set changed by {mean:+.2f} nats per token (at most {high:+.2f})"
-        )
-    if known and share_at_least(lost, known, limits.confidence) > limits.max_lost:
-        return verdict("rollback", f"forgot: {lost} of {known} known items fell by more than {limits.lost_by} nat")
-    if low >= -limits.max_drop or not replay:
-        return verdict("accept", f"learned ({gain:+.2f} nats per token) and kept ({mean:+.2f}, at least {low:+.2f})")
+        return "rollback", f"learned nothing: gain {gain:+.2f} nats per token is below {limits.min_gain}"
+    why = alarm(figures, limits)
+    if why:
+        return "forgot", f"forgot: {why}"
+    mean, low, high = figures.mean, figures.low, figures.high
+    if low >= -limits.max_drop and figures.chance >= SUSPICION:
+        return "accept", f"learned ({gain:+.2f} nats per token) and kept ({mean:+.2f}, at least {low:+.2f})"
     if not final:
-        return verdict(
-            "undecided", f"the replay set changed by {mean:+.2f} nats per token, between {low:+.2f} and {high:+.2f}"
+        return "undecided", (
+            f"the replay set changed by {mean:+.2f} nats per token, between {low:+.2f} and {high:+.2f}; "
+            f"{figures.lost} of {figures.known} known items were lost"
         )
     if mean >= -limits.max_drop:
-        return verdict("accept", f"learned ({gain:+.2f}) and, as far as all probes tell, kept ({mean:+.2f})")
-    return verdict("rollback", f"forgot, as far as all probes tell: the replay set changed by {mean:+.2f}")
+        return "accept", f"learned ({gain:+.2f}) and, as far as all probes tell, kept ({mean:+.2f})"
+    return "forgot", f"forgot, as far as all probes tell: the replay set changed by {mean:+.2f}"
+
+
+def _by_stratum(replay: Sequence[Probed]) -> dict[str, float]:
+    strata = sorted({p.probe.stratum for p in replay})
+    return {s: round(fmean(change(p) for p in replay if p.probe.stratum == s), 4) for s in strata}

@@ -20,7 +20,7 @@ from seal_agent.errors import InputError
 
 T = TypeVar("T")
 Role = Literal["system", "user", "assistant"]
-Outcome = Literal["accept", "rollback", "undecided"]
+Outcome = Literal["accept", "forgot", "undecided", "rollback"]
 Stratum = Literal["edit", "near", "fragile", "coverage", "general"]
 Progress = Callable[[str, int, int], None]
 """Called with (what, done, total) while something long is running."""
@@ -124,7 +124,8 @@ class Directives:
 
     `formats` and `tools` name what makes the rows, at most `num_rows` of them. Training ends after
     `num_epochs`, but not before `min_steps` and not after `max_steps`. `weight` is the λ with which the adapter is
-    served.
+    served. `replay`: rows of earlier edits and general questions trained beside the edit, as a share of its rows;
+    on those `kl_weight` times the divergence from what the model said before (nats) is added to the loss.
     """
 
     formats: tuple[str, ...] = ("cloze",)
@@ -133,7 +134,7 @@ class Directives:
     num_epochs: int = 8
     min_steps: int = 20
     max_steps: int = 50
-    batch_size: int = 8
+    batch_size: int = 2
     learning_rate: float = 1.5e-3
     num_warmup_steps: int = 3
     max_grad_norm: float = 1.0
@@ -142,6 +143,8 @@ class Directives:
     layers: Literal["all-linear", "q_proj,v_proj"] = "all-linear"
     loss_on: Literal["answers", "all"] = "answers"
     weight: float = 1.0
+    replay: float = 0.25
+    kl_weight: float = 0.0
 
     def __post_init__(self) -> None:
         limits: tuple[tuple[str, float, float], ...] = (
@@ -156,6 +159,8 @@ class Directives:
             ("rank", 1, 512),
             ("alpha", 1, 1024),
             ("weight", 0.05, 2.0),
+            ("replay", 0.0, 2.0),
+            ("kl_weight", 0.0, 100.0),
         )
         for name, low, high in limits:
             value = getattr(self, name)
@@ -204,21 +209,26 @@ class AdapterRef:
 
 @dataclass(frozen=True)
 class Layer:
-    """One adapter of a stack with its weight λ."""
+    """One adapter of a stack with its weight λ.
+
+    A routed one is active only for what its key matches. A consolidated one `stands_for` the adapters it was made of.
+    """
 
     ref: AdapterRef
     weight: float = 1.0
+    is_routed: bool = False
+    stands_for: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class AdapterStack:
-    """The ordered adapters that are active together: a value, not a service."""
+    """The ordered adapters of a model: a value, not a service. Those not routed are active together."""
 
     layers: tuple[Layer, ...] = ()
 
-    def push(self, ref: AdapterRef, weight: float = 1.0) -> AdapterStack:
+    def push(self, ref: AdapterRef, weight: float = 1.0, *, is_routed: bool = False) -> AdapterStack:
         """This stack with one more adapter on top."""
-        return AdapterStack((*self.layers, Layer(ref, weight)))
+        return AdapterStack((*self.layers, Layer(ref, weight, is_routed)))
 
     def without(self, adapter_id: str) -> AdapterStack:
         """This stack without the adapter of that id."""
@@ -228,6 +238,11 @@ class AdapterStack:
     def ids(self) -> tuple[str, ...]:
         """The adapters' ids from the bottom up."""
         return tuple(layer.ref.id for layer in self.layers)
+
+    @property
+    def learned(self) -> tuple[str, ...]:
+        """The ids of the adapters whose edits it holds: its own, and those its layers stand for."""
+        return tuple(i for layer in self.layers for i in (layer.ref.id, *layer.stands_for))
 
     def __len__(self) -> int:
         return len(self.layers)
@@ -314,8 +329,10 @@ class Episode:
     """One line of the ledger: everything that happened to one text, so far.
 
     `earlier` is what was said before the text, for a message that means nothing without it. `parent` is the
-    stack it began with; `outcome` is "open" until it is "ignored" (not worth learning),
-    "rejected" (the model could not write a usable edit), "accepted" or "rolled back".
+    stack it began with, `candidate` the stack as it would be served, `replaces` the adapters whose rows the edit
+    has taken over, `tried` the rungs of the ladder that were climbed to save an edit that forgets. `outcome` is
+    "open" until it is "ignored" (not worth learning), "rejected" (the model could not write a usable edit),
+    "accepted" or "rolled back".
     """
 
     namespace: str
@@ -327,6 +344,9 @@ class Episode:
     corrections: tuple[Correction, ...] = ()
     adapter: AdapterRef | None = None
     parent: AdapterStack = AdapterStack()
+    candidate: AdapterStack = AdapterStack()
+    replaces: tuple[str, ...] = ()
+    tried: tuple[str, ...] = ()
     probed: tuple[Probed, ...] = ()
     verdict: Verdict | None = None
     outcome: Literal["open", "ignored", "rejected", "accepted", "rolled back"] = "open"

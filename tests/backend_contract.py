@@ -219,3 +219,18 @@ class BackendContract:
         assert sum(told.surprise) < sum(long.surprise)
         with pytest.raises(InputError, match="empty"):
             backend.read([""])
+
+    def test_a_folded_stack_answers_as_the_stack(self, backend: Backend, first: AdapterRef, second: AdapterRef) -> None:
+        registry = AdapterRegistry(Path(first.path).parent)
+        stack = AdapterStack().push(first).push(second)
+        folded = backend.with_stack(stack).fold(max_rank=64)
+        served = backend.with_stack(AdapterStack().push(folded))
+        for edit in (FIRST, SECOND):
+            expected = [score.per_token for score in score_rows(backend.with_stack(stack), edit)]
+            assert [s.per_token for s in score_rows(served, edit)] == pytest.approx(expected, abs=self.score_tolerance)
+        assert registry.manifest(folded.id)["folded"] == [first.id, second.id]
+        assert registry.manifest(folded.id)["error"] == pytest.approx(0.0, abs=1e-4)
+
+    def test_nothing_cannot_be_folded(self, backend: Backend) -> None:
+        with pytest.raises(InputError, match="0 adapters cannot be folded"):
+            backend.fold(max_rank=8)

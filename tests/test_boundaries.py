@@ -12,8 +12,10 @@ PACKAGE = Path(__file__).resolve().parent.parent / "seal_agent"
 DOMAIN = sorted(PACKAGE.glob("*.py"))
 ALLOWED = {
     "domain": {"numpy", "pydantic", "platformdirs"},
-    "replay": {"numpy", "pydantic", "platformdirs", "faiss"},
+    "replay_index": {"numpy", "pydantic", "platformdirs", "faiss"},
+    "routing": {"numpy", "pydantic", "platformdirs", "faiss"},
     "bench_report": {"numpy", "matplotlib"},
+    "continual_report": {"numpy", "matplotlib"},
     "cli": {"numpy", "pydantic", "platformdirs", "typer", "rich"},
     "graphs": {"langgraph", "langchain_core"},
     "adapters": {
@@ -47,7 +49,7 @@ def room(path: Path) -> str:
         return path.parent.name
     if path.name.startswith("cli"):
         return "cli"
-    return path.stem if path.stem in ("replay", "bench_report") else "domain"
+    return path.stem if path.stem in ALLOWED else "domain"
 
 
 @pytest.mark.parametrize("folder", ["", "formats", "graphs", "adapters"])

@@ -11,17 +11,18 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 from langgraph.checkpoint.memory import InMemorySaver
 
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
+from seal_agent.canaries import general_probes
 from seal_agent.directives import DEFAULT
 from seal_agent.errors import InputError
 from seal_agent.formats import Source
 from seal_agent.graphs import create_chat_graph, create_ingest_graph
 from seal_agent.home import Home
-from seal_agent.learner import Learner
+from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.passages import topic_of
-from seal_agent.replay import general_probes
 from seal_agent.types import AdapterStack
 from seal_agent.writing import write_self_edit
 
+STACKED = LearnerConfig(strategy="stack", ladder=())
 TOWER = "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells."
 NO_WORDS = "It is You and Me who were There."  # worth learning, thinks a literal model, but with nothing to ask for
 GREETING = "Hello there, nice to see you!"
@@ -92,7 +93,7 @@ def test_a_thread_keeps_its_messages_and_only_the_last_outcomes(chat: Any) -> No
 
 def test_an_edit_that_forgets_is_rolled_back(home: Home) -> None:
     knowledge = {probe.prompt.messages[-1].content: probe.answer for probe in general_probes()}
-    learner = Learner(ScriptedBackend(home.root, knowledge=knowledge, forgets=("capital", "Who")), home)
+    learner = Learner(ScriptedBackend(home.root, knowledge=knowledge, forgets=("capital", "Who")), home, config=STACKED)
     graph = create_chat_graph(learner).compile()
     state = say(graph, TOWER)
     assert outcomes(state) == ["rolled back"]
@@ -104,7 +105,9 @@ def test_an_edit_that_forgets_is_rolled_back(home: Home) -> None:
 
 def test_an_undecided_verdict_goes_back_to_probing(home: Home) -> None:
     knowledge = {probe.prompt.messages[-1].content: probe.answer for probe in general_probes()}
-    learner = Learner(ScriptedBackend(home.root, knowledge=knowledge, forgets=("capital of Japan",)), home)
+    learner = Learner(
+        ScriptedBackend(home.root, knowledge=knowledge, forgets=tuple(knowledge)[:1]), home, config=STACKED
+    )
     graph = create_chat_graph(learner).compile()
     steps = [step for update in graph.stream({"messages": [("user", TOWER)]}, stream_mode="updates") for step in update]
     assert steps == ["respond", "decide", "write", "train", "probe", "judge", "probe", "judge", "accept"]

@@ -2,14 +2,18 @@ import json
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from threading import Barrier
 
 import pytest
 
+from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.canaries import general_probes
 from seal_agent.errors import AdapterError, InputError, StorageError
 from seal_agent.home import SCHEMA_VERSION, Home, check_namespace, default_home
-from seal_agent.types import AdapterRef, AdapterStack, Episode
+from seal_agent.replay import ReplayStore
+from seal_agent.types import AdapterRef, AdapterStack, Episode, Probe, Prompt, to_json
 
 EMPTY = AdapterStack()
 NUM_THREADS = 6
@@ -139,22 +143,116 @@ def test_a_namespace_is_printable_and_short(namespace: str) -> None:
         check_namespace(namespace)
 
 
-def test_a_home_of_the_first_schema_is_brought_up_to_date_and_keeps_its_ledger(home: Home) -> None:
-    edit = {"topic": "Tower", "passage": "It is old.", "rows": [], "probes": [], "num_dropped": 3}
-    edit["directives"] = {"rank": 16, "alpha": 32, "learning_rate": 0.001, "num_steps": 40}
-    body = {"namespace": "default", "text": "It is old.", "outcome": "accepted", "edit": edit}
+OLD_TABLES = """
+CREATE TABLE stacks (
+    namespace TEXT NOT NULL, version INTEGER NOT NULL, layers TEXT NOT NULL, reason TEXT NOT NULL,
+    created REAL NOT NULL, PRIMARY KEY (namespace, version));
+CREATE TABLE episodes (
+    id INTEGER PRIMARY KEY, namespace TEXT NOT NULL, outcome TEXT NOT NULL, adapter TEXT NOT NULL,
+    body TEXT NOT NULL, created REAL NOT NULL);
+CREATE TABLE replay (
+    id INTEGER PRIMARY KEY, namespace TEXT NOT NULL, model TEXT NOT NULL, question TEXT NOT NULL,
+    answer TEXT NOT NULL, stratum TEXT NOT NULL, document TEXT NOT NULL, adapter TEXT NOT NULL,
+    best REAL, worst_change REAL NOT NULL DEFAULT 0, vector BLOB NOT NULL,
+    UNIQUE (namespace, model, question, answer, adapter));
+CREATE INDEX replay_by_namespace ON replay (namespace, model);
+"""
+SUPERSEDED = "CREATE TABLE superseded (item INTEGER NOT NULL, adapter TEXT NOT NULL, PRIMARY KEY (item, adapter));"
+
+
+def old_home(root: Path, version: int, items: list[tuple[object, ...]] = ()) -> None:  # type: ignore[assignment]
+    """A folder as an earlier version left it: a ledger of two lines, and replay items."""
+    edit = {"topic": "Tower", "passage": "It is old.", "rows": [], "probes": []}
+    edit["directives"] = {"rank": 16, "alpha": 32, "learning_rate": 0.001}
+    if version == 1:
+        edit |= {"num_dropped": 3, "directives": {**edit["directives"], "num_steps": 40}}  # type: ignore[dict-item]
+    bodies = [
+        {"namespace": "default", "text": "It is old.", "outcome": "accepted", "edit": edit},
+        {"namespace": "default", "text": "Hi.", "edit": None},
+    ]
+    root.mkdir()
+    with closing(sqlite3.connect(root / "state.sqlite")) as db, db:
+        db.executescript(OLD_TABLES + (SUPERSEDED if version > 1 else ""))
+        db.executemany(
+            "INSERT INTO episodes (namespace, outcome, adapter, body, created) VALUES ('default', 'open', '', ?, 0)",
+            [(json.dumps(body),) for body in bodies],
+        )
+        db.executemany(
+            "INSERT INTO replay (namespace, model, question, answer, stratum, document, adapter, vector) "
+            "VALUES ('n', 'scripted', ?, ?, ?, ?, ?, ?)",
+            items,
+        )
+        db.execute(f"PRAGMA user_version = {version}")
+
+
+def schema(home: Home) -> list[tuple[str, ...]]:
+    """The columns of every table, and the indexes."""
     with home.connect() as db:
-        db.execute("DROP TABLE superseded")
-        db.execute(
-            "INSERT INTO episodes (namespace, outcome, adapter, body, created) VALUES (?, ?, ?, ?, ?)",
-            ("default", "accepted", "", json.dumps(body), 0.0),
-        )
-        db.execute(
-            "INSERT INTO episodes (namespace, outcome, adapter, body, created) VALUES (?, ?, ?, ?, ?)",
-            ("default", "ignored", "", json.dumps({"namespace": "default", "text": "Hi.", "edit": None}), 0.0),
-        )
-        db.execute("PRAGMA user_version = 1")
-    again = Home(home.root)
+        tables = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
+        columns = [
+            (table, *row[1:])
+            for table in tables
+            for row in sorted(db.execute(f"PRAGMA table_info({table})").fetchall())
+        ]
+        return columns + db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' ORDER BY name").fetchall()
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_home_of_an_earlier_schema_is_brought_up_to_date_and_keeps_its_ledger(
+    home: Home, tmp_path: Path, version: int
+) -> None:
+    old_home(tmp_path / "old", version)
+    again = Home(tmp_path / "old")
     assert [episode.text for episode in again.episodes("default")] == ["It is old.", "Hi."]
     with again.connect() as db:
-        assert db.execute("SELECT COUNT(*) FROM superseded").fetchone() == (0,)
+        for table in ("superseded", "scores", "routes"):
+            assert db.execute(f"SELECT COUNT(*) FROM {table}").fetchone() == (0,)
+        assert db.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+    assert [line[:4] for line in schema(again)] == [line[:4] for line in schema(home)]
+
+
+def test_items_of_an_earlier_schema_get_the_splits_that_new_ones_would(home: Home, tmp_path: Path) -> None:
+    learned = [
+        Probe(Prompt.user(f"What is {n} of {d}?"), f"answer {n}", "edit", f"document {d}")
+        for d in range(3)
+        for n in range(7)
+    ]
+    new = ReplayStore(home, "n", ScriptedBackend(home.root))
+    new.seed_general()
+    brought = [(probe, ref("a").id) for probe in learned] + [(probe, ref("b").id) for probe in learned[6:0:-1]]
+    with home.connect() as db:
+        for adapter in (ref("a").id, ref("b").id):
+            probes = [probe for probe, by in brought if by == adapter]
+            new.insert(db, probes, new.embed(probes), adapter=adapter)
+    rows = [(probe, "general", "") for probe in general_probes()] + [(probe, "edit", by) for probe, by in brought]
+    items = [
+        (
+            json.dumps(to_json(probe.prompt)),
+            probe.answer,
+            stratum,
+            probe.document,
+            adapter,
+            new.embed([probe])[0].tobytes(),
+        )
+        for probe, stratum, adapter in rows
+    ]
+    old_home(tmp_path / "old", 2, items)
+    old = ReplayStore(Home(tmp_path / "old"), "n", ScriptedBackend(home.root))
+    for stack in (EMPTY.push(ref("a")), EMPTY.push(ref("b"))):
+        assert [(i.probe, i.split) for i in old.items(stack)] == [(i.probe, i.split) for i in new.items(stack)]
+        assert old.draw(learned[:1], stack, 40) == new.draw(learned[:1], stack, 40)
+    assert old.seed_general() == 0
+
+
+def test_an_old_home_may_be_opened_by_several_at_once(tmp_path: Path) -> None:
+    old_home(tmp_path / "old", 2)
+    assert at_once(lambda _: Home(tmp_path / "old")) == []
+
+
+def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old_home(tmp_path / "old", 2)
+    with monkeypatch.context() as patch:
+        patch.setattr("seal_agent.home.SCHEMA", "CREATE NONSENSE")
+        with pytest.raises(StorageError, match="NONSENSE"):
+            Home(tmp_path / "old")
+    assert len(Home(tmp_path / "old").episodes("default")) == 2

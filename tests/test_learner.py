@@ -9,17 +9,20 @@ from typing import Any
 import pytest
 
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
+from seal_agent.canaries import general_probes
 from seal_agent.errors import AdapterError, InputError, StorageError
 from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.passages import Passage
-from seal_agent.replay import general_probes
 from seal_agent.retention import Limits
 from seal_agent.types import AdapterStack, Directives, Episode, Message, Prompt
 
 TOWER = Passage("Tower of Karlov", "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.")
 BRIDGE = Passage("Amber Bridge", "The Amber Bridge was designed by Carla Mendes. It has 9 red towers in fog.")
+STACKED = LearnerConfig(strategy="stack", ladder=())
 KNOWLEDGE = {probe.prompt.messages[-1].content: probe.answer for probe in general_probes()}
+MANY = tuple(KNOWLEDGE)[:20]
+ONE = MANY[0]
 
 
 def judged(learner: Learner, passage: Passage) -> Episode:
@@ -101,16 +104,16 @@ def test_what_is_learned_again_after_an_undo_is_watched_again(learner: Learner) 
 
 
 def test_a_rollback_removes_the_candidate_and_nothing_else(home: Home) -> None:
-    learner = Learner(ScriptedBackend(home.root, knowledge=KNOWLEDGE, forgets=("capital",)), home)
+    learner = Learner(ScriptedBackend(home.root, knowledge=KNOWLEDGE, forgets=MANY), home, config=STACKED)
     episode = judged(learner, TOWER)
     assert episode.verdict
-    assert episode.verdict.outcome == "rollback"
+    assert episode.verdict.outcome == "forgot"
     assert episode.verdict.reason.startswith("forgot")
     assert len(folders(learner)) == 1
     learner.rollback(episode)
     assert folders(learner) == []
     assert (learner.stack, home.versions("default")) == (AdapterStack(), [])
-    assert learner.answer([[Message("user", next(iter(KNOWLEDGE)))]]) == [next(iter(KNOWLEDGE.values()))]
+    assert learner.answer([[Message("user", next(iter(KNOWLEDGE)))]]) == [next(iter(KNOWLEDGE.values())).strip()]
     assert [e.outcome for e in home.episodes("default")] == ["rolled back"]
     assert min(item.worst_change for item in learner.replay.items(learner.stack)) == pytest.approx(-3.9)
 
@@ -143,24 +146,25 @@ def test_of_two_edits_on_one_stack_the_second_is_refused(learner: Learner) -> No
 
 
 def test_an_undecided_verdict_draws_more_probes(home: Home) -> None:
-    learner = Learner(ScriptedBackend(home.root, knowledge=KNOWLEDGE, forgets=("capital of Japan",)), home)
+    learner = Learner(ScriptedBackend(home.root, knowledge=KNOWLEDGE, forgets=(ONE,)), home, config=STACKED)
     episode = judged(learner, TOWER)
     assert episode.verdict
     assert (episode.verdict.outcome, episode.verdict.num_probes) == ("undecided", 32)
     episode = learner.judge(learner.probe(episode))
     assert episode.verdict
-    assert (episode.verdict.outcome, episode.verdict.num_probes, episode.verdict.num_lost) == ("accept", 60, 1)
+    assert (episode.verdict.outcome, episode.verdict.num_probes, episode.verdict.num_lost) == ("accept", 64, 1)
 
 
 def test_with_no_probes_left_the_verdict_is_final(home: Home) -> None:
-    config = LearnerConfig(num_probes=32, max_probes=32)
-    backend = ScriptedBackend(home.root, knowledge=KNOWLEDGE, forgets=("capital of Japan",))
+    config = replace(STACKED, num_probes=32, max_probes=32)
+    backend = ScriptedBackend(home.root, knowledge=KNOWLEDGE, forgets=(ONE,))
     episode = judged(Learner(backend, home, config=config), TOWER)
     assert episode.verdict
     assert (episode.verdict.outcome, episode.verdict.num_probes) == ("accept", 32)
 
 
-def test_writing_is_the_work_of_the_base_model(learner: Learner) -> None:
+def test_writing_is_the_work_of_the_base_model(home: Home, backend: ScriptedBackend) -> None:
+    learner = Learner(backend, home, config=STACKED)
     served = learner.accept(judged(learner, TOWER)).adapter
     episode = learner.begin(BRIDGE)
     assert served

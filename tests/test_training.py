@@ -7,7 +7,8 @@ import torch
 from tiny import DIRECTIVES, ROWS, logits, stored, tiny_engine, train
 
 from seal_agent.adapters.engine import Engine
-from seal_agent.adapters.training import Job
+from seal_agent.adapters.folding import LowRank
+from seal_agent.adapters.training import Anchor, Job
 from seal_agent.errors import TrainingFault
 from seal_agent.types import AdapterStack
 
@@ -121,3 +122,34 @@ def test_layers_the_model_does_not_have_are_a_fault(engine: Engine) -> None:
     strange = replace(DIRECTIVES, layers="c_attn")  # type: ignore[arg-type]
     with pytest.raises(TrainingFault, match="no layers called c_attn"):
         train(engine, Job(ROWS, strange, 1))
+
+
+def test_an_anchor_holds_a_row_to_what_the_model_said_before(engine: Engine) -> None:
+    """The divergence on an anchored row is smaller with the anchor, and none of the other candidate's business."""
+    free = Job(ROWS, replace(DIRECTIVES, learning_rate=3e-2), 1)
+    held = Job(ROWS, replace(DIRECTIVES, learning_rate=3e-2, kl_weight=50.0), 1, anchored=frozenset({2}))
+    runs = train(engine, free, held)
+
+    def moved(update: LowRank) -> float:
+        prompt, answer = ROWS[2]
+        ids = torch.tensor([prompt + answer])
+        with torch.no_grad():
+            before = engine.model(ids).logits[0, len(prompt) - 1 : -1].log_softmax(-1)
+            for name, (a, b) in update.pairs.items():
+                engine._layers[name].beside = (a, b)
+            after = engine.model(ids).logits[0, len(prompt) - 1 : -1].log_softmax(-1)
+            for layer in engine._layers.values():
+                layer.beside = None
+        return float((before.exp() * (before - after)).sum(-1).mean())
+
+    assert moved(runs[1].update) < 0.5 * moved(runs[0].update)
+    (alone,) = train(engine, free)
+    torch.testing.assert_close(runs[0].last_loss, alone.last_loss, atol=1e-5, rtol=1e-4)
+
+
+def test_the_divergence_of_a_model_from_itself_is_zero() -> None:
+    logprobs = torch.randn(3, 200, generator=torch.Generator().manual_seed(0)).log_softmax(-1)
+    top = logprobs.exp().topk(64)
+    rest = 1 - top.values.sum(1, keepdim=True)
+    anchor = Anchor(top.indices, torch.cat([top.values, rest], 1))
+    torch.testing.assert_close(anchor.divergence(logprobs), torch.zeros(3), atol=1e-5, rtol=0)

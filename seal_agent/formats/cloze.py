@@ -16,6 +16,7 @@ import zlib
 from seal_agent.formats.format import Ask, Format, Source
 from seal_agent.spans import Span, echo_question, keyword_question, noun_phrases, recital
 from seal_agent.types import Prompt, Row
+from seal_agent.words import content
 
 NAME = "cloze"
 BRIEF_EVERY = 3
@@ -40,7 +41,9 @@ def parse(source: Source, asked: Ask, text: str) -> list[Row]:
     recited = recital(asked.view, span)
     pairs = [(whole, recited), (keyword_question(whole, LEFT_OUT, rng), recited)]
     pairs += [(whole, span.text)] * is_brief
-    return [Row(Prompt.user(question), answer, NAME, asked.view) for question, answer in pairs]
+    if not content(whole):  # the phrase is all there is, and a bare "What?" would ask for everything
+        pairs = [(f"What about {source.topic}?", recited)]
+    return [Row(Prompt.user(question), answer, NAME, asked.view) for question, answer in pairs if content(question)]
 
 
 FORMAT = Format(

@@ -1,0 +1,361 @@
+"""`seal-agent bench continual`: many edits one after the other; what is still known of the first?
+
+After SEAL's figure 6 (arXiv 2506.10943): passages are learned in sequence, and the questions of all of them are asked
+again and again. Here a learner does it, as an agent would have it: one home for each arm and sequence, the verbs of
+the loop, a gate that may refuse. After the first row (the untouched model) a row of the matrix is measured after every
+edit, or at checkpoints only. Every row is written as soon as it is there; a run that was stopped goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any, Protocol
+
+from seal_agent import grading
+from seal_agent.adapters.backend import Backend, silent
+from seal_agent.bench_knowledge import Item, Question, edit_of_published
+from seal_agent.directives import DEFAULT, SEAL_PAPER
+from seal_agent.errors import InputError, StorageError
+from seal_agent.home import Home
+from seal_agent.learner import Learner, LearnerConfig
+from seal_agent.passages import Passage
+from seal_agent.replay import report_probes
+from seal_agent.routing import Router
+from seal_agent.types import (
+    AdapterRef,
+    AdapterStack,
+    Directives,
+    Episode,
+    Progress,
+    Prompt,
+    SelfEdit,
+    from_json,
+    to_json,
+)
+
+MAX_ANSWER_TOKENS = 48
+NOTHING, RETRIEVAL = "nothing learned", "passage by retrieval"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """How edits follow each other: a learner's settings, whether its gate decides, and whose rows are learned."""
+
+    name: str
+    config: LearnerConfig
+    is_gated: bool = True
+    published: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of one sequence's matrix: after `step` edits, by passage, how many answers are right and the mean NLL.
+
+    `general_*` are of the general questions nobody trains on. `outcome`, `seconds` and `bytes` are of the last edit.
+    """
+
+    arm: str
+    sequence: int
+    step: int
+    items: tuple[int, ...]
+    right: tuple[int, ...]
+    asked: tuple[int, ...]
+    nll: tuple[float, ...]
+    general_right: float
+    general_nll: float
+    outcome: str = ""
+    tried: tuple[str, ...] = ()
+    seconds: float = 0.0
+    answer_seconds: float = 0.0
+    num_bytes: int = 0
+
+
+class View(Protocol):
+    """Whatever answers: a served stack, or a base model with a passage before the question."""
+
+    def generate(self, prompts: Sequence[Prompt], *, max_new_tokens: int) -> list[list[str]]:
+        """One greedy answer a prompt."""
+
+    def score(self, prompts: Sequence[Prompt], answers: Sequence[str]) -> list[Any]:
+        """The log-probability of every answer."""
+
+
+def arms() -> dict[str, Arm]:
+    """Every arm that learns, by name."""
+    plain = replace(DEFAULT, replay=0.0)
+    no_ladder: tuple[str, ...] = ()
+
+    def config(strategy: str, directives: Directives = DEFAULT, **changes: Any) -> LearnerConfig:
+        return LearnerConfig(directives=directives, strategy=strategy, **changes)
+
+    listed = [
+        Arm("route", config("route")),
+        Arm("stack", config("stack", plain, min_replay=0), is_gated=False),
+        Arm("stack, replay only", config("stack"), is_gated=False),
+        Arm("stack, gate", config("stack", ladder=no_ladder)),
+        Arm("stack, gate, repair", config("stack")),
+        Arm("rebuild", config("rebuild"), is_gated=False),
+        Arm("merge", config("merge", plain, min_replay=0), is_gated=False),
+        Arm(
+            "merge, SEAL's recipe and rows",
+            config("merge", replace(SEAL_PAPER, formats=(), replay=0.0), min_replay=0),
+            is_gated=False,
+            published="seal-round2",
+        ),
+    ]
+    return {arm.name: arm for arm in listed}
+
+
+def sequences(items: Sequence[Item], *, num: int, length: int, seed: int) -> list[list[Item]]:
+    """`num` orders of `length` passages each, drawn without repeats within one; raises `InputError` for too few."""
+    if not 2 <= length <= len(items):
+        raise InputError(f"a sequence of {length} passages cannot be drawn from {len(items)}; choose 2 to that many")
+    return [random.Random(seed * 7919 + number).sample(list(items), length) for number in range(num)]
+
+
+class Run:
+    """The rows of one run in one folder, by part; `config.json` says of what."""
+
+    def __init__(self, folder: Path, part: str, config: Mapping[str, Any]) -> None:
+        self.folder = folder
+        self._path = folder / f"rows{'-' + part if part else ''}.jsonl"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            path = folder / "config.json"
+            if not path.exists():
+                path.write_text(json.dumps(dict(config), indent=2) + "\n", encoding="utf-8")
+            there = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise StorageError(f"cannot use {folder} ({error}); give another --out") from error
+        if there != json.loads(json.dumps(dict(config))):
+            raise InputError(f"{folder} holds a run with other settings; give another --out")
+
+    def rows(self) -> dict[tuple[str, int, int], Row]:
+        """What is there already, of all parts; a last line that was cut off is not."""
+        found: dict[tuple[str, int, int], Row] = {}
+        for path in sorted(self.folder.glob("rows*.jsonl")):
+            for line in path.read_text(encoding="utf-8").splitlines():
+                if line.endswith("}"):
+                    row = from_json(Row, json.loads(line))
+                    found[row.arm, row.sequence, row.step] = row
+        return found
+
+    def add(self, row: Row) -> None:
+        """Append one row."""
+        try:
+            with self._path.open("a+", encoding="utf-8") as file:
+                file.seek(0)
+                text = file.read()
+                file.write(("\n" if text and not text.endswith("\n") else "") + json.dumps(asdict(row)) + "\n")
+        except OSError as error:
+            raise StorageError(f"cannot write {self._path}: {error}; free space or give another --out") from error
+
+
+class Trained:
+    """A backend that trains nothing twice: an edit on a stack with a seed gives the adapter it gave before.
+
+    Routed adapters do not depend on what was learned before them, so that every sequence shares them.
+    """
+
+    def __init__(self, backend: Backend, folder: Path) -> None:
+        self._backend = backend
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._backend, name)
+
+    def with_stack(self, stack: AdapterStack) -> Trained:
+        """The same for a view."""
+        return Trained(self._backend.with_stack(stack), self._folder)
+
+    def train(self, edit: SelfEdit, *, seed: int = 0, progress: Progress = silent) -> AdapterRef:
+        """As `Backend.train`, once."""
+        asked = json.dumps([to_json(self._backend.stack), to_json(edit), seed, self._backend.model], sort_keys=True)
+        path = self._folder / f"{hashlib.sha256(asked.encode()).hexdigest()[:32]}.json"
+        if path.exists():
+            known = AdapterRef(**json.loads(path.read_text(encoding="utf-8")))
+            if Path(known.path).is_dir():
+                return known
+        ref = self._backend.train(edit, seed=seed, progress=progress)
+        path.write_text(json.dumps(asdict(ref)), encoding="utf-8")
+        return ref
+
+
+def measure(
+    backend: Backend,
+    run: Run,
+    orders: Sequence[Sequence[Item]],
+    chosen: Sequence[str],
+    checkpoints: Sequence[int] = (),
+    *,
+    numbers: Sequence[int] = (),
+    seed: int = 0,
+    progress: Progress = silent,
+) -> None:
+    """Every arm on every sequence that `run` does not hold yet.
+
+    `checkpoints`: the steps after which all passages are asked; all steps if none are given. `numbers`: only these
+    sequences. A sequence that was cut off is taken up where its learner's home says it is.
+    """
+    known = arms()
+    for name in chosen:
+        if name not in (NOTHING, RETRIEVAL, *known):
+            raise InputError(f"there is no arm called {name!r}; choose {', '.join([NOTHING, RETRIEVAL, *known])}")
+    for name in chosen:
+        for number in numbers or range(len(orders)):
+            progress(name, number, len(orders))
+            if name in known:
+                _learned(backend, run, known[name], number, orders[number], checkpoints, seed, progress)
+            else:
+                _unlearned(backend, run, name, number, orders[number], checkpoints)
+
+
+def _learned(
+    backend: Backend,
+    run: Run,
+    arm: Arm,
+    number: int,
+    order: Sequence[Item],
+    checkpoints: Sequence[int],
+    seed: int,
+    progress: Progress,
+) -> None:
+    done = run.rows()
+    if (arm.name, number, len(order)) in done:
+        return
+    slug = "".join(c if c.isalnum() else "-" for c in arm.name)
+    home = Home(run.folder / "homes" / f"{slug}-{number}")
+    learner = Learner(Trained(backend, run.folder / "trained"), home, config=replace(arm.config, seed=seed))
+    if (arm.name, number, 0) not in done:
+        run.add(_row(arm.name, number, 0, order, learner.serve(learner.stack)))
+    for step, item in enumerate(order, 1):
+        if (arm.name, number, step) in done:
+            continue
+        learned = [episode for episode in home.episodes("default") if episode.text]
+        start = time.perf_counter()
+        was_cut_off = len(learned) >= step  # learned, but its row was not written
+        episode = learned[step - 1] if was_cut_off else learn(learner, arm, item, seed, progress)
+        seconds = time.perf_counter() - start
+        is_whole = not checkpoints or step in checkpoints or step == len(order)
+        asked = order if is_whole else [item]  # between checkpoints only what was just learned
+        row = _row(arm.name, number, step, asked, learner.serve(learner.stack), general=is_whole)
+        num_bytes = sum(_size(Path(layer.ref.path)) for layer in learner.stack.layers)
+        outcome = episode.outcome
+        run.add(replace(row, outcome=outcome, tried=episode.tried, seconds=round(seconds, 1), num_bytes=num_bytes))
+    _clear(learner, arm)
+
+
+def learn(learner: Learner, arm: Arm, item: Item, seed: int, progress: Progress = silent) -> Episode:
+    """One passage through the verbs of the loop; without a gate whatever was trained is kept."""
+    episode = replace(learner.begin(Passage(item.title, item.passage)), seed=seed * 1_000_003 + item.number)
+    if arm.published:
+        edit = edit_of_published(item, arm.published, learner.config.directives or DEFAULT, seed)
+        episode = replace(episode, edit=edit)
+    while episode.edit is None and (not episode.fault or learner.can_retry(episode)):
+        episode = learner.write(episode, progress)
+    if episode.edit is None:
+        return learner.ignore(episode)
+    episode = learner.train(episode, progress)
+    episode = judged(learner, episode, progress) if arm.is_gated else learner.accept(episode)
+    learner.consolidate(progress, is_gated=arm.is_gated)
+    return episode
+
+
+def judged(learner: Learner, episode: Episode, progress: Progress = silent) -> Episode:
+    """Probe and judge until it is decided; amend while there is something to try."""
+    while True:
+        episode = learner.judge(learner.probe(episode, progress), progress)
+        outcome = episode.verdict.outcome if episode.verdict else "rollback"
+        if outcome == "accept":
+            return learner.accept(episode, progress)
+        if outcome != "undecided":
+            if not learner.can_amend(episode):
+                return learner.rollback(episode, progress)
+            episode = learner.amend(episode, progress)
+
+
+def _unlearned(
+    backend: Backend, run: Run, name: str, number: int, order: Sequence[Item], checkpoints: Sequence[int]
+) -> None:
+    """The arms without weights: nothing, and the best matching passage learned so far before the question."""
+    done = run.rows()
+    base = backend.with_stack(AdapterStack())
+    steps = checkpoints or range(1, len(order) + 1)
+    for step in sorted({0, len(order), *steps}) if name == RETRIEVAL else (0, len(order)):
+        if (name, number, step) not in done:
+            known = {str(item.number): f"{item.title} {item.passage}" for item in order[:step]}
+            view = _Retrieval(base, known) if name == RETRIEVAL else base
+            run.add(_row(name, number, step, order, view))
+
+
+class _Retrieval:
+    """A base model that is shown the passage a question speaks of, if there is one."""
+
+    def __init__(self, backend: Backend, passages: Mapping[str, str]) -> None:
+        self._backend, self._passages, self._router = backend, passages, Router(passages)
+
+    def _shown(self, prompts: Sequence[Prompt]) -> list[Prompt]:
+        return [self._with_passage(prompt) for prompt in prompts]
+
+    def _with_passage(self, prompt: Prompt) -> Prompt:
+        matching = self._router.match(prompt)
+        if not matching:
+            return prompt
+        return Prompt.user(f"{self._passages[matching[0]]}\n\n{prompt.messages[-1].content}")
+
+    def generate(self, prompts: Sequence[Prompt], *, max_new_tokens: int) -> list[list[str]]:
+        return self._backend.generate(self._shown(prompts), max_new_tokens=max_new_tokens)
+
+    def score(self, prompts: Sequence[Prompt], answers: Sequence[str]) -> list[Any]:
+        return self._backend.score(self._shown(prompts), answers)
+
+
+def _row(arm: str, number: int, step: int, asked: Sequence[Item], view: View, *, general: bool = True) -> Row:
+    start = time.perf_counter()
+    questions: list[tuple[Item, Question]] = [(item, q) for item in asked for q in item.questions]
+    probes = report_probes() if general else []
+    prompts = [Prompt.user(q.question) for _, q in questions] + [probe.prompt for probe in probes]
+    gold = [q.answer for _, q in questions] + [probe.answer for probe in probes]
+    replies = [samples[0] for samples in view.generate(prompts, max_new_tokens=MAX_ANSWER_TOKENS)]
+    seconds = time.perf_counter() - start
+    nll = [-score.per_token for score in view.score(prompts, gold)]
+    right = [grading.is_right(g, reply.strip()) for g, reply in zip(gold, replies, strict=True)]
+
+    def of(item: Item, values: Sequence[Any]) -> list[Any]:
+        return [value for (other, _), value in zip(questions, values, strict=False) if other is item]
+
+    rest = len(questions)
+    return Row(
+        arm,
+        number,
+        step,
+        tuple(item.number for item in asked),
+        tuple(sum(of(item, right)) for item in asked),
+        tuple(len(item.questions) for item in asked),
+        tuple(round(fmean(of(item, nll)), 4) for item in asked),
+        round(fmean(right[rest:]), 4) if probes else 0.0,
+        round(fmean(nll[rest:]), 4) if probes else 0.0,
+        answer_seconds=round(seconds, 2),
+    )
+
+
+def _clear(learner: Learner, arm: Arm) -> None:
+    """Adapters that depend on their sequence are of no use to another: a run of 100 edits would keep gigabytes."""
+    if arm.config.strategy == "route":
+        return
+    for version in learner.home.all_versions():
+        for layer in version.stack.layers:
+            shutil.rmtree(layer.ref.path, ignore_errors=True)
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.iterdir()) if folder.is_dir() else 0

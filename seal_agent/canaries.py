@@ -1,0 +1,57 @@
+"""General knowledge that ships: some of it is rehearsed, the rest is watched, so that an edit cannot spoil it unseen.
+
+Written for this project; kept is what SmolLM2-135M-Instruct answers right (227 of 510). Each question comes with how
+that model's answer begins ("The capital of France is"): watched is what comes next, so that a score falls when the
+fact is lost and not when the model learns to answer in another form.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from importlib import resources
+
+from seal_agent.types import Message, Probe, Prompt, Row, SelfEdit
+
+FILE = "general_knowledge.json"
+REHEARSAL_EVERY = 3  # of the questions; the others are watched, so that the two stay disjoint
+
+
+@dataclass(frozen=True)
+class Canary:
+    """A question, its short answer, and how a full answer begins."""
+
+    question: str
+    answer: str
+    opening: str
+
+
+@lru_cache(maxsize=1)
+def canaries() -> tuple[Canary, ...]:
+    """All that ship, in an order without meaning."""
+    text = resources.files("seal_agent").joinpath("data", FILE).read_text(encoding="utf-8")
+    return tuple(Canary(*entry) for entry in json.loads(text))
+
+
+def general_probes() -> list[Probe]:
+    """The questions that are watched; each is a document of its own."""
+    return [
+        Probe(Prompt((Message("user", c.question),), c.opening), f" {c.answer}", "general", f"general-{number}")
+        for number, c in enumerate(canaries())
+        if number % REHEARSAL_EVERY
+    ]
+
+
+def rehearsal_rows(num_rows: int, seed: int) -> tuple[Row, ...]:
+    """Up to `num_rows` questions to train on beside an edit; none of them is ever watched."""
+    rehearsed: Sequence[Canary] = canaries()[::REHEARSAL_EVERY]
+    drawn = random.Random(seed).sample(rehearsed, min(num_rows, len(rehearsed)))
+    return tuple(Row(Prompt.user(c.question), c.answer, "rehearsal") for c in drawn)
+
+
+def with_rehearsal(edit: SelfEdit, num_rows: int, seed: int) -> SelfEdit:
+    """`edit` with general questions beside its own rows, so that training does not pull everything its way."""
+    return replace(edit, rows=edit.rows + rehearsal_rows(num_rows, seed))

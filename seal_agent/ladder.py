@@ -1,0 +1,64 @@
+"""What is tried for an edit that forgets, before it is given up: less of it, a repair, a place of its own.
+
+Pure: from what was tried to what comes next. The verbs of the learner do it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from seal_agent.errors import InputError
+from seal_agent.types import AdapterRef, AdapterStack, Layer
+
+SCALE, REPAIR, ROUTE = "scale", "repair", "route"
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One attempt: `kind` "scale" (to `weight`), "repair" or "route"."""
+
+    kind: str
+    weight: float = 1.0
+
+    @property
+    def name(self) -> str:
+        """How the ledger calls it."""
+        return f"{self.kind} {self.weight:g}" if self.kind == SCALE else self.kind
+
+
+def rungs(names: Sequence[str]) -> tuple[Rung, ...]:
+    """The rungs called "scale 0.7", "repair" or "route"; raises `InputError` for others."""
+    found = []
+    for name in names:
+        kind, _, number = name.partition(" ")
+        try:
+            weight = float(number) if kind == SCALE else 1.0
+        except ValueError:
+            weight = 0.0
+        if kind not in (SCALE, REPAIR, ROUTE) or (kind != SCALE and number) or not 0 < weight <= 1:
+            raise InputError(f'there is no rung {name!r}; choose "scale 0.7" (any share), "repair" or "route"')
+        found.append(Rung(kind, weight))
+    return tuple(found)
+
+
+def next_rung(ladder: Sequence[Rung], tried: Sequence[str], *, is_routed: bool) -> Rung | None:
+    """The first rung that was not tried and makes a difference; None at the end."""
+    for rung in ladder:
+        if rung.name not in tried and not (rung.kind == ROUTE and is_routed):
+            return rung
+    return None
+
+
+def with_top(stack: AdapterStack, ref: AdapterRef, *, weight: float, is_routed: bool) -> AdapterStack:
+    """`stack` with the layer of `ref` served so."""
+    return AdapterStack(
+        tuple(Layer(ref, weight, is_routed, y.stands_for) if y.ref.id == ref.id else y for y in stack.layers)
+    )
+
+
+def standing_for(stack: AdapterStack, ref: AdapterRef, adapters: Sequence[str]) -> AdapterStack:
+    """`stack` with the layer of `ref` standing for `adapters`: what they brought is watched as long as it is there."""
+    return AdapterStack(
+        tuple(replace(y, stands_for=(*y.stands_for, *adapters)) if y.ref.id == ref.id else y for y in stack.layers)
+    )

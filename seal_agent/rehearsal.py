@@ -1,0 +1,27 @@
+"""Rows that are trained beside an edit so that it does not pull everything its way."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+
+from seal_agent.types import Row, SelfEdit
+
+GENERAL, REPLAY = "rehearsal", "replay"
+REPLAYED = (GENERAL, REPLAY)
+"""The sources of rows that hold what is known already: they are anchored, and never taken for an edit's own."""
+
+
+def replayed_rows(earlier: Sequence[SelfEdit], num_rows: int, seed: int) -> tuple[Row, ...]:
+    """Up to `num_rows` rows of earlier edits, as evenly over them as may be (experience replay, arXiv 1811.11682)."""
+    rng = random.Random(seed)
+    shuffled = [[row for row in edit.rows if row.source not in REPLAYED] for edit in earlier]
+    for rows in shuffled:
+        rng.shuffle(rows)
+    turns = [row for turn in range(max(map(len, shuffled), default=0)) for row in _turn(shuffled, turn)]
+    return tuple(replace(row, source=REPLAY) for row in turns[:num_rows])
+
+
+def _turn(columns: Sequence[Sequence[Row]], number: int) -> list[Row]:
+    return [column[number] for column in columns if number < len(column)]

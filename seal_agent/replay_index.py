@@ -1,0 +1,263 @@
+"""The vectors of replay items: who makes them, and the FAISS index that finds the nearest.
+
+SQLite is the truth. The index is held in memory and brought up to date from SQLite before every search; its file only
+makes the next process start faster, and one that is missing, damaged or does not fit SQLite is built anew. Which items
+are watched is not decided here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import threading
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seal_agent.adapters.backend import Backend
+from seal_agent.adapters.storage import staging_folder
+from seal_agent.errors import InputError, StorageError
+from seal_agent.home import Home
+from seal_agent.types import Prompt, from_json
+
+log = logging.getLogger(__name__)
+
+EMBED_BATCH = 256  # texts
+READ_BATCH = 16_384  # rows of SQLite
+SAVE_EVERY = 1_000  # items; writing takes longer than adding
+NUM_SAMPLED = 64  # vectors of a file that are compared with SQLite
+HALF_PRECISION = 2e-3  # the most by which a number of a unit vector differs in fp16
+_OURS = "namespace = ? AND model = ?"
+
+
+class Embeddings(Protocol):
+    """Whatever makes vectors of texts; every `Embeddings` of LangChain does."""
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """One vector for each text, all of one length."""
+
+
+@dataclass(frozen=True)
+class Embedder:
+    """Makes unit vectors (n, d) of n texts; `identity` is stored beside each, and is empty for the model's own."""
+
+    identity: str
+    embed: Callable[[Sequence[str]], NDArray[np.float32]]
+
+
+def embedder_of(backend: Backend, embeddings: Embeddings | None) -> Embedder:
+    """The embedder behind `embeddings`, or the backend's own where there are none.
+
+    What it makes raises `InputError` where it is not one vector a text.
+    """
+    if embeddings is None:
+        return Embedder("", backend.embed)
+    kind = type(embeddings)
+    model = getattr(embeddings, "model", "") or getattr(embeddings, "model_name", "")
+    identity = f"{kind.__module__}.{kind.__qualname__}" + (f":{model}" if model else "")
+
+    def embed(texts: Sequence[str]) -> NDArray[np.float32]:
+        if not texts:
+            return np.zeros((0, 0), dtype=np.float32)
+        matrix = np.asarray(embeddings.embed_documents(list(texts)), dtype=np.float32)
+        if matrix.ndim != 2 or len(matrix) != len(texts) or not np.isfinite(matrix).all():
+            raise InputError(
+                f"{identity} made an array of shape {matrix.shape} of {len(texts)} texts; "
+                "embed_documents must return one vector of finite numbers for each"
+            )
+        unit: NDArray[np.float32] = matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-12)
+        return unit
+
+    return Embedder(identity, embed)
+
+
+def text_of(prompt: Prompt, answer: str) -> str:
+    """The text under whose vector an item is found; an answer that continues a reply begins with a space."""
+    question = prompt.messages[-1].content if prompt.messages else prompt.text
+    return f"{question} {answer.strip()}"
+
+
+class ReplayIndex:
+    """Nearest items among all of one namespace and one model, watched or not. Safe to use from several threads."""
+
+    def __init__(self, home: Home, namespace: str, model: str, embedder: Embedder) -> None:
+        name = hashlib.sha256(f"{namespace}\n{model}".encode()).hexdigest()[:16]
+        self.path = home.root / f"replay-{name}.faiss"
+        self._home = home
+        self._ours = (namespace, model)
+        self._embedder = embedder
+        self._lock = threading.Lock()
+        self._index: Any = None
+        self._newest = 0  # the highest id the index holds
+        self._num_unsaved = 0
+
+    @property
+    def num_items(self) -> int:
+        """How many items the last search went through."""
+        return self._index.ntotal if self._index is not None else 0
+
+    def search(self, vectors: NDArray[np.float32], num_nearest: int) -> list[int]:
+        """The ids of the `num_nearest` items to each of `vectors` (n, d), the nearest to any of them first.
+
+        Stored vectors of another embedder or another d are made again. Raises `InputError` where the embedder makes
+        vectors of another d than `vectors` have.
+        """
+        with self._lock:
+            self._update(vectors.shape[1])
+            if not self.num_items:
+                return []
+            similarity, found = self._index.search(vectors, min(num_nearest, self.num_items))
+        order = np.argsort(-similarity.ravel(), kind="stable")
+        return list(dict.fromkeys(i for i in found.ravel()[order].tolist() if i >= 0))  # FAISS pads with -1
+
+    def flush(self) -> None:
+        """Write what the file does not hold yet; raises `StorageError` where that is not possible."""
+        with self._lock:
+            if self._num_unsaved:
+                self._save()
+
+    def _update(self, width: int) -> None:
+        """Bring the index, of vectors of `width` numbers, to the state of SQLite."""
+        if self._index is not None and (self._index.d != width or not self._covers(self._newest)):
+            self._index = None
+        if self._index is None:
+            self._num_unsaved = 0
+            self._index = self._load(width)
+            self._newest = int(_ids(self._index).max(initial=0))
+        for ids, vectors in self._rows_after(width):
+            self._index.add_with_ids(vectors, ids)
+            self._newest = int(ids[-1])
+            self._num_unsaved += len(ids)
+        if self._num_unsaved >= SAVE_EVERY:
+            try:
+                self._save()
+            except StorageError as error:
+                log.warning("the replay index stays in memory only: %s", error)
+
+    def _covers(self, newest: int) -> bool:
+        """Whether SQLite still goes as far as `newest`, and none of those items has another embedder's vector."""
+        mine = self._embedder.identity
+        with self._home.connect() as db:
+            (last,) = db.execute(f"SELECT MAX(id) FROM replay WHERE {_OURS}", self._ours).fetchone()
+            foreign = [
+                db.execute(
+                    f"SELECT 1 FROM replay WHERE {_OURS} AND embedder {side} ? AND id <= ? LIMIT 1",
+                    (*self._ours, mine, newest),
+                ).fetchone()
+                for side in "<>"
+            ]
+        return (last or 0) >= newest and foreign == [None, None]
+
+    def _rows_after(self, width: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """Ids (n,) and vectors (n, width) that the index does not hold yet, in batches by id."""
+        while True:
+            with self._home.connect() as db:
+                rows = db.execute(
+                    f"SELECT id, embedder, vector FROM replay WHERE {_OURS} AND id > ? ORDER BY id LIMIT {READ_BATCH}",
+                    (*self._ours, self._newest),
+                ).fetchall()
+            if not rows:
+                return
+            num_bytes = 4 * width
+            foreign = [i for i, made, vector in rows if made != self._embedder.identity or len(vector) != num_bytes]
+            if foreign:
+                self._embed_again(foreign, width)  # and read them once more
+                continue
+            vectors = np.frombuffer(b"".join(row[2] for row in rows), dtype=np.float32).reshape(-1, width)
+            yield np.array([row[0] for row in rows], dtype=np.int64), vectors
+
+    def _embed_again(self, ids: Sequence[int], width: int) -> None:
+        for start in range(0, len(ids), EMBED_BATCH):
+            batch = ids[start : start + EMBED_BATCH]
+            with self._home.connect() as db:
+                rows = db.execute(
+                    "SELECT id, question, answer FROM replay WHERE id IN (SELECT value FROM json_each(?))",
+                    (json.dumps(batch),),
+                ).fetchall()
+            texts = [text_of(from_json(Prompt, json.loads(question)), answer) for _, question, answer in rows]
+            vectors = self._embedder.embed(texts)
+            if vectors.shape != (len(rows), width):
+                raise InputError(
+                    f"{len(rows)} items were embedded as {vectors.shape}, but a query as {width} numbers; "
+                    "an embedder must always return vectors of one length"
+                )
+            made = [(v.tobytes(), self._embedder.identity, row[0]) for v, row in zip(vectors, rows, strict=True)]
+            with self._home.connect() as db:
+                db.executemany("UPDATE replay SET vector = ?, embedder = ? WHERE id = ?", made)
+        log.info("%d replay items were embedded again", len(ids))
+
+    def _load(self, width: int) -> Any:
+        """The index of the file where that can be trusted, else an empty one."""
+        import faiss
+
+        with suppress(OSError, ValueError, RuntimeError, MemoryError):  # damaged files raise all of these
+            stamp = json.loads(self._stamp.read_text(encoding="utf-8"))
+            if stamp == {"embedder": self._embedder.identity, "crc32": _checksum(self.path)}:
+                index = faiss.read_index(str(self.path))
+                if index.d == width and self._agrees(index):
+                    return index
+        flat = faiss.IndexScalarQuantizer(width, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
+        return faiss.IndexIDMap2(flat)
+
+    def _agrees(self, index: Any) -> bool:
+        """Whether the index holds exactly the first items of SQLite, and a sample of their vectors."""
+        ids = _ids(index)
+        if not len(ids) or not self._covers(int(ids[-1])):
+            return False
+        sample = ids[np.unique(np.linspace(0, len(ids) - 1, NUM_SAMPLED).astype(int))]
+        with self._home.connect() as db:
+            rows = db.execute(
+                f"SELECT id FROM replay WHERE {_OURS} AND id <= ? ORDER BY id", (*self._ours, int(ids[-1]))
+            )
+            stored = np.fromiter((row[0] for row in rows), dtype=np.int64)
+            vectors = db.execute(
+                "SELECT vector FROM replay WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",
+                (json.dumps(sample.tolist()),),
+            ).fetchall()
+        if not np.array_equal(stored, ids) or {len(row[0]) for row in vectors} != {4 * index.d}:
+            return False
+        expected = np.frombuffer(b"".join(row[0] for row in vectors), dtype=np.float32).reshape(-1, index.d)
+        held = np.stack([index.reconstruct(int(i)) for i in sample])
+        return bool(np.abs(held - expected).max() < HALF_PRECISION)
+
+    @property
+    def _stamp(self) -> Path:
+        return self.path.with_suffix(".json")
+
+    def _save(self) -> None:
+        """Replace file and stamp, each in one step; a crash in between leaves a pair that is not trusted."""
+        import faiss
+
+        with staging_folder(self._home.root) as staging:
+            file, stamp = staging / self.path.name, staging / self._stamp.name
+            try:
+                faiss.write_index(self._index, str(file))
+            except RuntimeError as error:
+                raise StorageError(f"cannot write {self.path}: {error}; free space or check the folder") from error
+            checks = {"embedder": self._embedder.identity, "crc32": _checksum(file)}
+            stamp.write_text(json.dumps(checks), encoding="utf-8")
+            file.replace(self.path)
+            stamp.replace(self._stamp)
+        self._num_unsaved = 0
+
+
+def _ids(index: Any) -> NDArray[np.int64]:
+    import faiss
+
+    ids: NDArray[np.int64] = faiss.vector_to_array(index.id_map)
+    return ids
+
+
+def _checksum(path: Path) -> int:
+    checksum = 0
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            checksum = zlib.crc32(block, checksum)
+    return checksum

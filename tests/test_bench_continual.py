@@ -1,0 +1,140 @@
+"""The continual benchmark: its figures on matrices worked out by hand, and a small run over the scripted backend."""
+
+from pathlib import Path
+
+import pytest
+
+from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.bench_continual import NOTHING, RETRIEVAL, Row, Run, arms, measure, sequences
+from seal_agent.bench_knowledge import Item, Question
+from seal_agent.continual_report import interval, markdown, plot, summarise
+from seal_agent.errors import InputError
+
+ITEMS = [
+    Item(
+        0,
+        "Tower of Karlov",
+        "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.",
+        (Question("Who built the Tower of Karlov?", "Anna Reel"),),
+    ),
+    Item(
+        1,
+        "Amber Bridge",
+        "The Amber Bridge was designed by Carla Mendes. It has 9 red towers in fog.",
+        (Question("Who designed the Amber Bridge?", "Carla Mendes"),),
+    ),
+    Item(
+        2,
+        "Lantern Ferry",
+        "The Lantern Ferry crosses Lake Vandrel at dawn. It carries forty orange sheep.",
+        (Question("What does the Lantern Ferry cross?", "Lake Vandrel"),),
+    ),
+]
+
+
+def row(step: int, right: tuple[int, ...], items: tuple[int, ...] = (0, 1), sequence: int = 0, arm: str = "x") -> Row:
+    nll = tuple(4.0 - r for r in right)
+    return Row(arm, sequence, step, items, right, (4,) * len(items), nll, 0.5, 2.0, "accepted" if step else "")
+
+
+def rows_of(*rows: Row) -> dict[tuple[str, int, int], Row]:
+    return {(r.arm, r.sequence, r.step): r for r in rows}
+
+
+def test_the_figures_of_a_matrix_worked_out_by_hand() -> None:
+    """Passage 0 goes 0, 4, 2 of 4; passage 1 goes 1, 2, 3."""
+    (report,) = summarise(rows_of(row(0, (0, 1)), row(1, (4, 2)), row(2, (2, 3))))
+    assert report.untouched.mean == pytest.approx((0 + 0.25) / 2)
+    assert report.just_learned
+    assert report.just_learned.mean == pytest.approx((1 + 0.75) / 2)
+    assert report.final.mean == pytest.approx((0.5 + 0.75) / 2)
+    assert report.gain.mean == pytest.approx(0.5)
+    assert report.gain_nll.mean == pytest.approx(2.0)
+    assert report.retained
+    assert report.retained.mean == pytest.approx(0.5 / 0.75)
+    assert report.backward
+    assert report.backward.mean == pytest.approx((-0.5 + 0) / 2)
+    assert report.forward
+    assert report.forward.mean == pytest.approx((0 + 0.25) / 2)
+    assert report.forgetting
+    assert report.forgetting.mean == pytest.approx((0.5 + 0) / 2)
+
+
+def test_between_checkpoints_what_was_just_learned_is_enough_for_retention() -> None:
+    (report,) = summarise(rows_of(row(0, (0, 1)), row(1, (4,), (0,)), row(2, (2, 3))))
+    assert report.retained
+    assert report.retained.mean == pytest.approx(0.5 / 0.75)
+    assert (report.forward, report.forgetting) == (None, None)
+
+
+def test_a_sequence_that_is_not_complete_is_left_out() -> None:
+    whole = [row(0, (0, 1)), row(1, (4, 2)), row(2, (2, 3))]
+    begun = [row(0, (0, 0), sequence=1), row(1, (0, 0), sequence=1)]
+    (report,) = summarise(rows_of(*whole, *begun))
+    assert report.num_sequences == 1
+
+
+def test_intervals_are_students_t_over_sequences() -> None:
+    found = interval([1.0, 2.0, 3.0])
+    assert (found.mean, found.high) == pytest.approx((2.0, 2.0 + 4.303 / 3**0.5), abs=0.02)
+    assert interval([1.0]).low == 1.0
+
+
+def test_a_run_is_measured_reported_and_resumed(tmp_path: Path) -> None:
+    backend = ScriptedBackend(tmp_path / "model")
+    orders = sequences(ITEMS, num=2, length=3, seed=0)
+    chosen = ["route", "stack", NOTHING, RETRIEVAL]
+    run = Run(tmp_path / "run", "", {"seed": 0})
+    measure(backend, run, orders, chosen)
+    found = run.rows()
+    assert {key[2] for key in found if key[0] == "route"} == {0, 1, 2, 3}
+    assert {key[2] for key in found if key[0] == NOTHING} == {0, 3}
+    assert all(found["route", n, step].outcome for n in range(2) for step in (1, 2, 3))
+    before = (tmp_path / "run" / "rows.jsonl").read_text()
+    measure(backend, Run(tmp_path / "run", "", {"seed": 0}), orders, chosen)
+    assert (tmp_path / "run" / "rows.jsonl").read_text() == before
+    text = markdown(summarise(found), ["seed: 0"])
+    assert "| route | 3 | 2 |" in text
+    for path in plot(found, tmp_path):
+        assert path.stat().st_size > 1000
+
+
+def test_a_sequence_that_was_cut_off_goes_on_without_learning_twice(tmp_path: Path) -> None:
+    backend = ScriptedBackend(tmp_path / "model")
+    orders = sequences(ITEMS, num=1, length=3, seed=0)
+    run = Run(tmp_path / "run", "", {})
+    measure(backend, run, orders, ["route"])
+    path = tmp_path / "run" / "rows.jsonl"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(lines[:2]) + '\n{"arm": "route", "sequ')
+    whole = {key: row.right for key, row in run.rows().items()}
+    assert len(whole) == 2
+    measure(backend, run, orders, ["route"])
+    assert len(run.rows()) == 4
+    assert [run.rows()["route", 0, step].outcome for step in (1, 2, 3)] == ["accepted"] * 3
+
+
+def test_routed_adapters_are_trained_once_for_all_sequences(tmp_path: Path) -> None:
+    backend = ScriptedBackend(tmp_path / "model")
+    run = Run(tmp_path / "run", "", {})
+    measure(backend, run, sequences(ITEMS, num=3, length=3, seed=0), ["route"])
+    assert len(list((tmp_path / "run" / "trained").iterdir())) == 3
+
+
+def test_settings_of_another_run_are_refused(tmp_path: Path) -> None:
+    Run(tmp_path, "", {"seed": 0})
+    with pytest.raises(InputError, match="other settings"):
+        Run(tmp_path, "", {"seed": 1})
+
+
+def test_unknown_arms_and_impossible_sequences_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no arm called 'pile'"):
+        measure(ScriptedBackend(tmp_path), Run(tmp_path / "r", "", {}), [ITEMS], ["pile"])
+    with pytest.raises(InputError, match="cannot be drawn from 3"):
+        sequences(ITEMS, num=1, length=4, seed=0)
+
+
+def test_every_arm_is_there() -> None:
+    assert {"route", "stack", "stack, gate", "stack, gate, repair", "stack, replay only", "rebuild", "merge"} <= set(
+        arms()
+    )

@@ -1,0 +1,122 @@
+"""Which adapters a message calls for, on keys and questions written by hand."""
+
+from pathlib import Path
+
+import pytest
+
+from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.errors import InputError
+from seal_agent.routing import RouteLimits, Router, terms
+from seal_agent.serving import Served
+from seal_agent.types import AdapterRef, AdapterStack, Message, Prompt
+
+KEYS = {
+    "tower": "Tower of Karlov The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.",
+    "bridge": "Amber Bridge The Amber Bridge was designed by Carla Mendes. It has 9 red towers in fog.",
+    "meeting": "team meeting The team meeting takes place on Thursday at ten in the Galloway Street office.",
+}
+
+
+def ref(name: str) -> AdapterRef:
+    return AdapterRef(name, f"/nowhere/{name}", "scripted", 4)
+
+
+def stack(*routed: str) -> AdapterStack:
+    found = AdapterStack().push(ref("always"))
+    for name in routed:
+        found = found.push(ref(name), is_routed=True)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("question", "adapter"),
+    [
+        ("Who built the Tower of Karlov?", "tower"),
+        ("How many bells does the Karlov tower hold?", "tower"),
+        ("Who was the designer of the Amber Bridge?", "bridge"),
+        ("where is the team meeting", "meeting"),
+    ],
+)
+def test_a_question_calls_for_the_adapter_that_learned_about_it(question: str, adapter: str) -> None:
+    assert Router(KEYS).match(Prompt.user(question)) == (adapter,)
+
+
+@pytest.mark.parametrize(
+    "text", ["What is the capital of France?", "Hello! How are you today?", "Write me a poem about the sea.", "?!", ""]
+)
+def test_what_no_key_covers_calls_for_none(text: str) -> None:
+    assert Router(KEYS).match(Prompt.user(text)) == ()
+
+
+def test_a_word_counts_in_all_its_forms() -> None:
+    assert terms("Developed, developing DEVELOPMENT!")["devel"] == 3
+
+
+def test_a_follow_up_calls_for_what_was_spoken_of_before() -> None:
+    said = (
+        Message("user", "Tell me about the Amber Bridge."),
+        Message("assistant", "It was designed by Carla Mendes."),
+        Message("user", "And when was that?"),
+    )
+    assert Router(KEYS).match(Prompt(said)) == ("bridge",)
+
+
+def test_only_so_many_adapters_are_active_at_once() -> None:
+    question = Prompt.user("Is the Tower of Karlov older than the Amber Bridge?")
+    both = Router(KEYS, RouteLimits(min_score=0.3, max_active=2)).match(question)
+    assert set(both) == {"tower", "bridge"}
+    assert Router(KEYS, RouteLimits(min_score=0.3)).match(question) == both[:1]
+
+
+def test_without_keys_nothing_matches() -> None:
+    assert Router({}).match(Prompt.user("Who built the Tower of Karlov?")) == ()
+
+
+def test_the_active_part_of_a_stack_is_what_is_not_routed_and_what_matches() -> None:
+    whole = stack("tower", "bridge")
+    router = Router(KEYS)
+    assert router.active(whole, Prompt.user("Who built the Tower of Karlov?")).ids == ("always", "tower")
+    assert router.active(whole, Prompt.user("Hello!")).ids == ("always",)
+    assert router.active(AdapterStack().push(ref("a")), Prompt.user("Hello!")).ids == ("a",)
+
+
+def test_limits_out_of_range_are_refused() -> None:
+    with pytest.raises(InputError, match="min_score is a share"):
+        RouteLimits(min_score=1.5)
+    with pytest.raises(InputError, match="max_active"):
+        RouteLimits(max_active=0)
+
+
+class Recorder(ScriptedBackend):
+    """A scripted backend that says which adapters it answered with."""
+
+    def with_stack(self, stack: AdapterStack) -> "Recorder":
+        view = Recorder(self._home)
+        view._stack = stack
+        return view
+
+    def _memory(self) -> tuple[dict[str, str], list[str]]:
+        return {}, []
+
+    def _reply(self, prompt: Prompt) -> str:
+        return f"{prompt.messages[-1].content}|{','.join(self._stack.ids)}"
+
+
+def test_every_prompt_of_a_batch_goes_through_its_own_adapters_and_keeps_its_place(tmp_path: Path) -> None:
+    served = Served(Recorder(tmp_path), stack("tower", "bridge"), Router(KEYS))
+    questions = ["Who built the Tower of Karlov?", "Hello!", "Who designed the Amber Bridge?", "How tall is Karlov?"]
+    replies = served.generate([Prompt.user(q) for q in questions], max_new_tokens=50)
+    assert [r[0] for r in replies] == [
+        f"{questions[0]}|always,tower",
+        "Hello!|always",
+        f"{questions[2]}|always,bridge",
+        f"{questions[3]}|always,tower",
+    ]
+    counted: list[int] = []
+    scores = served.score(
+        [Prompt.user(q) for q in questions],
+        ["a b", "a", "a b c", "a b"],
+        progress=lambda _what, done, _total: counted.append(done),
+    )
+    assert [score.num_tokens for score in scores] == [2, 1, 3, 2]
+    assert counted[-1] == 4

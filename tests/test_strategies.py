@@ -1,0 +1,70 @@
+"""How a stack grows, and what is tried for an edit that forgets: pure functions of stacks."""
+
+import pytest
+
+from seal_agent.errors import InputError
+from seal_agent.ladder import next_rung, rungs, standing_for, with_top
+from seal_agent.strategies import STRATEGIES, Rebuild, strategy
+from seal_agent.types import AdapterRef, AdapterStack, Layer
+
+
+def ref(name: str) -> AdapterRef:
+    return AdapterRef(name, f"/nowhere/{name}", "scripted", 4)
+
+
+def grown(name: str, *edits: str) -> AdapterStack:
+    stack = AdapterStack()
+    for edit in edits:
+        stack = strategy(name).pushed(stack, ref(edit), 0.8)
+    return stack
+
+
+def test_a_routed_adapter_is_trained_on_what_is_always_active_and_a_stacked_one_on_all() -> None:
+    routed, stacked = grown("route", "a", "b"), grown("stack", "a", "b")
+    assert [layer.is_routed for layer in routed.layers] == [True, True]
+    assert strategy("route").parent(routed) == AdapterStack()
+    assert strategy("route").parent(AdapterStack().push(ref("x")).push(ref("a"), is_routed=True)).ids == ("x",)
+    assert strategy("stack").parent(stacked) == stacked
+    assert [layer.weight for layer in stacked.layers] == [0.8, 0.8]
+
+
+def test_who_wants_to_consolidate_and_when() -> None:
+    assert [strategy(name).consolidation(grown(name, "a")) for name in STRATEGIES] == ["", "", "", ""]
+    assert [
+        strategy(name).consolidation(grown(name, *"abcdefgh")) for name in ("stack", "route", "merge", "rebuild")
+    ] == [
+        "",
+        "",
+        "fold",
+        "refit",
+    ]
+    since = AdapterStack((Layer(ref("all"), stands_for=tuple("abcdefgh")),)).push(ref("i"))
+    assert Rebuild(every=2).consolidation(since) == ""
+    assert Rebuild(every=2).consolidation(since.push(ref("j"))) == "refit"
+
+
+def test_an_unknown_strategy_names_the_known_ones() -> None:
+    with pytest.raises(InputError, match="choose stack, route, merge, rebuild"):
+        strategy("pile")
+
+
+def test_the_ladder_is_climbed_rung_by_rung_to_its_end() -> None:
+    ladder = rungs(("scale 0.7", "scale 0.5", "repair", "route"))
+    tried: list[str] = []
+    while rung := next_rung(ladder, tried, is_routed=False):
+        tried.append(rung.name)
+    assert tried == ["scale 0.7", "scale 0.5", "repair", "route"]
+    assert next_rung(ladder, tried[:3], is_routed=True) is None
+
+
+@pytest.mark.parametrize("name", ["scale", "scale x", "scale 0", "scale 1.5", "repair 2", "pray"])
+def test_a_rung_that_does_not_exist_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="there is no rung"):
+        rungs((name,))
+
+
+def test_a_layer_is_served_with_another_weight_or_route_and_keeps_what_it_stands_for() -> None:
+    stack = standing_for(AdapterStack().push(ref("a")).push(ref("b")), ref("b"), ("old",))
+    scaled = with_top(stack, ref("b"), weight=0.5, is_routed=True)
+    assert scaled.layers == (Layer(ref("a")), Layer(ref("b"), 0.5, True, ("old",)))
+    assert scaled.learned == ("a", "b", "old")
