@@ -38,12 +38,19 @@ def open_learner(
     return Learner(open_backend(opened, model, device=device, chat_template=template), opened, namespace, config)
 
 
-def open_backend(home: Home, model: str = EMBEDDED, *, device: str = "auto", chat_template: str = "") -> Backend:
-    """The model alone, without anything learned; `chat_template` is Jinja text."""
+def open_backend(
+    home: Home, model: str = EMBEDDED, *, device: str = "auto", chat_template: str = "", adapters: Path | None = None
+) -> Backend:
+    """The model alone, without anything learned; `chat_template` is Jinja text.
+
+    Adapters are written to `adapters` instead of `home`, if it is given.
+    """
+    root = adapters or home.root
     if model == SCRIPTED:
         from seal_agent.adapters.scripted import ScriptedBackend
 
-        return ScriptedBackend(home.root)
+        return ScriptedBackend(root)
     from seal_agent.adapters.huggingface import TransformersBackend
 
-    return TransformersBackend.load(home.root, model, device=device, chat_template=chat_template)
+    cache = home.root / "models"
+    return TransformersBackend.load(root, model, device=device, chat_template=chat_template, cache=cache)

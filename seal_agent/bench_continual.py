@@ -59,7 +59,8 @@ class Arm:
 class Row:
     """One row of one sequence's matrix: after `step` edits, by passage, how many answers are right and the mean NLL.
 
-    `general_*` are of the general questions nobody trains on. `outcome`, `seconds` and `bytes` are of the last edit.
+    `general_*` are of the general questions nobody trains on, in the first and the last row. `outcome`, `seconds`
+    and `bytes` are of the last edit.
     """
 
     arm: str
@@ -99,9 +100,9 @@ def arms() -> dict[str, Arm]:
     listed = [
         Arm("route", config("route")),
         Arm("stack", config("stack", plain, min_replay=0), is_gated=False),
-        Arm("stack, replay only", config("stack"), is_gated=False),
-        Arm("stack, gate", config("stack", ladder=no_ladder)),
-        Arm("stack, gate, repair", config("stack")),
+        Arm("stack, replay only", config("stack", min_replay=24), is_gated=False),
+        Arm("stack, gate", config("stack", ladder=no_ladder, min_replay=24)),
+        Arm("stack, gate, repair", config("stack", min_replay=24)),
         Arm("rebuild", config("rebuild"), is_gated=False),
         Arm("merge", config("merge", plain, min_replay=0), is_gated=False),
         Arm(
@@ -197,16 +198,18 @@ def measure(
     chosen: Sequence[str],
     checkpoints: Sequence[int] = (),
     *,
+    own: Sequence[Arm] = (),
     numbers: Sequence[int] = (),
     seed: int = 0,
     progress: Progress = silent,
 ) -> None:
     """Every arm on every sequence that `run` does not hold yet.
 
-    `checkpoints`: the steps after which all passages are asked; all steps if none are given. `numbers`: only these
-    sequences. A sequence that was cut off is taken up where its learner's home says it is.
+    `checkpoints`: the steps after which all passages are asked; all steps if none are given. `own`: arms beside
+    those that are known. `numbers`: only these sequences. A sequence that was cut off is taken up where its learner's
+    home says it is.
     """
-    known = arms()
+    known = {**arms(), **{arm.name: arm for arm in own}}
     for name in chosen:
         if name not in (NOTHING, RETRIEVAL, *known):
             raise InputError(f"there is no arm called {name!r}; choose {', '.join([NOTHING, RETRIEVAL, *known])}")
@@ -247,7 +250,7 @@ def _learned(
         seconds = time.perf_counter() - start
         is_whole = not checkpoints or step in checkpoints or step == len(order)
         asked = order if is_whole else [item]  # between checkpoints only what was just learned
-        row = _row(arm.name, number, step, asked, learner.serve(learner.stack), general=is_whole)
+        row = _row(arm.name, number, step, asked, learner.serve(learner.stack), general=step == len(order))
         num_bytes = sum(_size(Path(layer.ref.path)) for layer in learner.stack.layers)
         outcome = episode.outcome
         run.add(replace(row, outcome=outcome, tried=episode.tried, seconds=round(seconds, 1), num_bytes=num_bytes))
@@ -294,7 +297,7 @@ def _unlearned(
         if (name, number, step) not in done:
             known = {str(item.number): f"{item.title} {item.passage}" for item in order[:step]}
             view = _Retrieval(base, known) if name == RETRIEVAL else base
-            run.add(_row(name, number, step, order, view))
+            run.add(_row(name, number, step, order, view, general=step in (0, len(order))))
 
 
 class _Retrieval:

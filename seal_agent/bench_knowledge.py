@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from seal_agent import grading
 from seal_agent.adapters.backend import Backend, silent
@@ -31,6 +31,7 @@ from seal_agent.tools import TOOLS
 from seal_agent.types import AdapterStack, Directives, Progress, Prompt, SelfEdit
 from seal_agent.writing import write_self_edit
 
+T = TypeVar("T")
 BASE, CONTEXT, FORM = "base", "context", "form only"
 PUBLISHED = ("qwen2.5-7b", "seal-round2", "gpt-4.1")
 GRADER = grading.NAME
@@ -146,8 +147,8 @@ def read_items(path: Path, *, limit: int = 0, offset: int = 0) -> list[Item]:
     return items[offset : offset + limit if limit else None]
 
 
-def share_of(items: Sequence[Item], part: str) -> list[Item]:
-    """The passages of part "K/N" of the work, K from 1; all for ""."""
+def share_of(items: Sequence[T], part: str) -> list[T]:
+    """Those of part "K/N" of the work, K from 1; all for ""."""
     if not part:
         return list(items)
     try:

@@ -29,6 +29,7 @@ from seal_agent.cli_options import (
     Model,
     Namespace,
     Seed,
+    Strategy,
     write_json,
     write_table,
 )
@@ -38,6 +39,7 @@ from seal_agent.errors import InputError, SealError
 if TYPE_CHECKING:
     from seal_agent.learner import Learner
 
+ROUTE = "route"
 LOADING = "loading the model (first time: converting, about half a minute)"
 STOPPED = "stopped; nothing half-learned is served"
 QUIET = {
@@ -91,6 +93,7 @@ def root(
 def chat(
     thread: Annotated[str, typer.Option("--thread", help="The conversation's name in the ledger.")] = "terminal",
     seed: Seed = 0,
+    strategy: Strategy = ROUTE,
     model: Model = EMBEDDED,
     home: HomeFolder = None,
     namespace: Namespace = "default",
@@ -100,7 +103,7 @@ def chat(
 ) -> None:
     '''Talk: it replies, then learns. One line is one message; a line of """ opens and closes a longer one.'''
     with Display(lines=True) as display:
-        learner = _load(display, model, home, namespace, device, chat_template, seed)
+        learner = _load(display, model, home, namespace, device, chat_template, seed, strategy)
         messages = messages_in(sys.stdin, prompt_on_stderr=as_json or not sys.stdout.isatty())
         converse(learner, messages, display, thread=thread, as_json=as_json)
 
@@ -135,6 +138,7 @@ def ingest(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Plain text in UTF-8, of any length.")],
     title: Annotated[str, typer.Option("--title", help="What it is about, if the text does not begin with it.")] = "",
     seed: Seed = 0,
+    strategy: Strategy = ROUTE,
     model: Model = EMBEDDED,
     home: HomeFolder = None,
     namespace: Namespace = "default",
@@ -147,7 +151,7 @@ def ingest(
 
     texts = [read_document(path) for path in files]
     with Display(lines=True) as display:
-        learner = _load(display, model, home, namespace, device, chat_template, seed)
+        learner = _load(display, model, home, namespace, device, chat_template, seed, strategy)
         learned = [(p, _learn(learner, text, title, display, p.name)) for p, text in zip(files, texts, strict=True)]
     num_accepted = sum(outcome["outcome"] == "accepted" for _, outcomes in learned for outcome in outcomes)
     if as_json:
@@ -207,6 +211,7 @@ def _load(
     device: str,
     chat_template: Path | None,
     seed: int = 0,
+    strategy: str = ROUTE,
 ) -> Learner:
     """The learner, with a spinner while its model loads; what can be refused early is."""
     from seal_agent.agent import open_learner
@@ -221,7 +226,7 @@ def _load(
         namespace=namespace,
         device=device,
         chat_template=chat_template,
-        config=LearnerConfig(seed=seed),
+        config=LearnerConfig(seed=seed, strategy=strategy),
     )
     display.clear()
     return learner

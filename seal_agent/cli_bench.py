@@ -17,7 +17,9 @@ from seal_agent.cli_options import AsJson, Device, HomeFolder, Model, write_json
 from seal_agent.cli_progress import Display
 
 if TYPE_CHECKING:
+    from seal_agent.adapters.backend import Backend
     from seal_agent.bench_decide import ArmResult
+    from seal_agent.home import Home
 
 app = typer.Typer(help="Benchmarks.")
 
@@ -114,6 +116,86 @@ def knowledge(
     else:
         print(text)
         print(f"written to {folder}")
+
+
+@app.command("gate")
+def gate(
+    num: Annotated[int, typer.Option("--edits", min=20, help="Simulated edits a condition.")] = 2000,
+    seed: Annotated[int, typer.Option("--seed", min=1, help="0 chose the constants and is not for reports.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """How often does the judge err? False alarms and detections at true losses of 0 to 20 points, by simulation."""
+    with Display() as display:
+        from seal_agent import bench_gate
+
+        report = bench_gate.run(num, seed, display.progress)
+    if as_json:
+        write_json(dataclasses.asdict(report))
+    else:
+        print(bench_gate.as_markdown(report))
+
+
+@app.command("continual")
+def continual(
+    data: Annotated[Path, typer.Option("--data", help="JSON list of title, context, questions [, self_edits].")],
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the run; it is resumed from there.")] = None,
+    arm: Annotated[list[str] | None, typer.Option("--arm", help="Only these arms; give it several times.")] = None,
+    num: Annotated[int, typer.Option("--sequences", min=1, help="How many orders of passages.")] = 8,
+    length: Annotated[int, typer.Option("--length", min=2, help="Edits in a sequence.")] = 8,
+    checkpoint: Annotated[
+        list[int] | None, typer.Option("--checkpoint", help="Ask all passages only after so many edits.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="Passages to draw from; 0: all.")] = 0,
+    offset: Annotated[int, typer.Option("--offset", min=0, help="Passages to leave out at the beginning.")] = 0,
+    part: Annotated[str, typer.Option("--part", help="K/N: only every N-th sequence, to share the work.")] = "",
+    report_only: Annotated[bool, typer.Option("--report", help="Only write the report of what is there.")] = False,
+    seed: Annotated[int, typer.Option("--seed")] = 0,
+    model: Model = EMBEDDED,
+    home: HomeFolder = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """What is still known after many edits? Every strategy, gate and ladder, with matrices, report and plots."""
+    from seal_agent import bench_continual as bench
+    from seal_agent import bench_knowledge, continual_report
+    from seal_agent.home import Home
+
+    opened = Home(home)
+    folder = out or opened.root / "bench" / f"continual-{Path(model).name}-{length}"
+    items = bench_knowledge.read_items(data, limit=limit, offset=offset)
+    orders = bench.sequences(items, num=num, length=length, seed=seed)
+    numbers = bench_knowledge.share_of(range(num), part)
+    config = {"model": model, "data": str(data), "passages": [item.number for item in items], "seed": seed}
+    config |= {"sequences": num, "length": length, "checkpoints": checkpoint or [], "grader": bench_knowledge.GRADER}
+    run = bench.Run(folder, part.replace("/", "-of-"), config)
+    if not report_only:
+        with Display() as display:
+            display.busy("loading the model")
+            backend = _bench_backend(folder, opened, model, device)
+            chosen = arm or [*bench.arms(), bench.NOTHING, bench.RETRIEVAL]
+            bench.measure(
+                backend, run, orders, chosen, checkpoint or [], numbers=numbers, seed=seed, progress=display.progress
+            )
+    rows = run.rows()
+    reports = continual_report.summarise(rows)
+    facts = [f"{key}: {value}  " for key, value in config.items()]
+    facts.append(f"machine: {platform.processor() or platform.machine()}, {os.cpu_count()} cores  ")
+    text = continual_report.markdown(reports, facts)
+    (folder / "report.md").write_text(text, encoding="utf-8")
+    with contextlib.suppress(ImportError):  # the table does not need the extra
+        continual_report.plot(rows, folder)
+    if as_json:
+        write_json({"folder": str(folder), "arms": [dataclasses.asdict(each) for each in reports]})
+    else:
+        print(text)
+        print(f"written to {folder}")
+
+
+def _bench_backend(folder: Path, opened: Home, model: str, device: str) -> Backend:
+    """The model of `opened`, its adapters in the folder of the run: they are the run's, not the user's."""
+    from seal_agent.agent import open_backend
+
+    return open_backend(opened, model, device=device, adapters=folder)
 
 
 def _row(result: ArmResult) -> list[str]:

@@ -14,6 +14,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from seal_agent.strategies import STRATEGIES
+
 WIDE = 10_000  # columns where stdout is no terminal: a row stays on one line, for grep and the like
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
@@ -21,6 +23,12 @@ DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 def _check_device(name: str) -> str:
     if not DEVICE.fullmatch(name):
         raise typer.BadParameter(f"{name!r} is no device; choose auto, cpu, cuda or cuda:N")
+    return name
+
+
+def _check_strategy(name: str) -> str:
+    if name not in STRATEGIES:
+        raise typer.BadParameter(f"{name!r} is no strategy; choose {', '.join(STRATEGIES)}")
     return name
 
 
@@ -36,6 +44,9 @@ Model = Annotated[
 Device = Annotated[str, typer.Option("--device", callback=_check_device, help="auto, cpu, cuda or cuda:N.")]
 ChatTemplate = Annotated[
     Path | None, typer.Option("--chat-template", help="A Jinja file, for a model without a template of its own.")
+]
+Strategy = Annotated[
+    str, typer.Option("--strategy", callback=_check_strategy, help="How edits are kept: route, stack, merge, rebuild.")
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Decides every random draw.")]
 

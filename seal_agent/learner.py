@@ -24,7 +24,7 @@ from seal_agent.ladder import Rung
 from seal_agent.passages import Passage, topic_of
 from seal_agent.rehearsal import REPLAY, REPLAYED, replayed_rows
 from seal_agent.replay import ReplayStore
-from seal_agent.retention import Limits
+from seal_agent.retention import Judge, Limits
 from seal_agent.routing import RouteLimits, Router
 from seal_agent.serving import Served
 from seal_agent.strategies import Strategy
@@ -57,9 +57,9 @@ class LearnerConfig:
 
     `directives`: how edits are written and trained; None leaves the choice to the model. `strategy`: how the stack
     grows ("route", "stack", "merge", "rebuild" or one of your own); `routes`: when a routed adapter is active.
-    `ladder`: what is tried for an edit that forgets. `num_probes` replay probes are drawn first, up to `max_probes`
-    when undecided. `max_rank`: of a stack folded into one adapter. `min_replay`: general questions trained beside an
-    edit at least, unless its directives want none.
+    `judge`, within `limits`, says which edits forget, and `ladder` what is tried for them. `num_probes` replay probes
+    are drawn first, up to `max_probes` when undecided. `max_rank`: of a stack folded into one adapter. `min_replay`:
+    general questions trained beside an edit at least, unless its directives want none.
     """
 
     directives: Directives | None = DEFAULT
@@ -67,10 +67,11 @@ class LearnerConfig:
     routes: RouteLimits = field(default_factory=RouteLimits)
     ladder: tuple[str, ...] = ("scale 0.7", "scale 0.5", "repair", "route")
     limits: Limits = field(default_factory=Limits)
+    judge: Judge = retention.judge
     num_probes: int = 32
     max_probes: int = 128
     max_attempts: int = 2
-    min_replay: int = 24
+    min_replay: int = 8
     max_rank: int = 256
     max_reply_tokens: int = 128
     seed: int = 0
@@ -251,7 +252,7 @@ class Learner:
         num_drawn = sum(p.probe.item is not None for p in episode.probed)
         budget = self.config.max_probes
         available = self.replay.num_items(episode.parent, without=_corrected(episode), at_most=budget)
-        verdict = retention.judge(episode.probed, self.config.limits, final=num_drawn >= available)
+        verdict = self.config.judge(episode.probed, self.config.limits, final=num_drawn >= available)
         return replace(episode, verdict=verdict)
 
     def can_amend(self, episode: Episode) -> bool:

@@ -13,6 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist, fmean
+from typing import Protocol
 
 from seal_agent.errors import InputError
 from seal_agent.types import Outcome, Probed, Verdict
@@ -225,6 +226,13 @@ def alarm(figures: Kept, limits: Limits) -> str:
     if figures.mean < 0 and figures.surely_drifted < -limits.max_drift - limits.noise:
         return f"the replay set drifted below its best (surely below {figures.surely_drifted:+.2f} nats per token)"
     return ""
+
+
+class Judge(Protocol):
+    """Whatever says what became of an edit: a pure function of the scores."""
+
+    def __call__(self, probed: Sequence[Probed], limits: Limits, *, final: bool = False) -> Verdict:
+        """The verdict; undecided only unless `final`."""
 
 
 def judge(probed: Sequence[Probed], limits: Limits, *, final: bool = False) -> Verdict:

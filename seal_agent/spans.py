@@ -24,6 +24,7 @@ _CLAUSE_END = re.compile(r"[;:,()—–]|\.\s")
 _JOINT = re.compile(r"\s+of(?:\s+(?:a|an|the|his|her|its|their))?\s+")
 _YEAR = re.compile(r"(?:1\d|20)\d\d")
 _ASKING = frozenset({"what", "how", "year", "many"})
+_COPULAS = frozenset({"is", "are", "was", "were"})
 _LINKS = frozenset({"and", "or", "as", "than", "such", "after", "before", "since", "until"})  # nouns or verbs follow
 
 
@@ -58,6 +59,8 @@ def noun_phrases(sentence: str) -> list[Span]:
         if after_noun:
             trimmed = _without_participle(text)
             found.append((start, start + len(trimmed), trimmed == text))
+        elif previous in _COPULAS and (complement := _complement(text, sentence[end:])):
+            found.append((end - len(complement), end, False))
         previous = "#"  # never empty again: what follows punctuation says so itself
         index = last + 1
     return _joined(sentence, found)
@@ -119,6 +122,12 @@ def _is_noun(text: str, previous: str, after_noun: bool, *, first: bool) -> bool
     if previous in VERBAL or previous in ("#", "but", "nor", "to"):
         return False
     return after_noun if previous in _LINKS else previous in PREPOSITIONS
+
+
+def _complement(text: str, rest: str) -> str:
+    """What something is said to be where its clause ends: "purple" of "is painted purple."; empty if there is none."""
+    said = re.sub(r"^(?:(?:\w+ly|\w+ed)\s)+", "", text)
+    return said if re.match(r"\s*(?:[.,;:!?)]|$)", rest) and not _VERB_ENDING.fullmatch(said) else ""
 
 
 def _without_participle(text: str) -> str:

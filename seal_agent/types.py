@@ -133,7 +133,7 @@ class Directives:
     num_rows: int = 128
     num_epochs: int = 8
     min_steps: int = 20
-    max_steps: int = 50
+    max_steps: int = 64
     batch_size: int = 2
     learning_rate: float = 1.5e-3
     num_warmup_steps: int = 3

@@ -1,5 +1,7 @@
 """The continual benchmark: its figures on matrices worked out by hand, and a small run over the scripted backend."""
 
+import json
+import runpy
 from pathlib import Path
 
 import pytest
@@ -138,3 +140,19 @@ def test_every_arm_is_there() -> None:
     assert {"route", "stack", "stack, gate", "stack, gate, repair", "stack, replay only", "rebuild", "merge"} <= set(
         arms()
     )
+
+
+def test_the_example_puts_a_strategy_and_a_judge_beside_ours(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = [
+        {"title": i.title, "context": i.passage, "questions": [{"question": q.question, "answer": q.answer}]}
+        for i in ITEMS
+        for q in i.questions
+    ]
+    (tmp_path / "data.json").write_text(json.dumps(data))
+    example = runpy.run_path(str(Path(__file__).parent.parent / "examples" / "forgetting_experiment.py"))
+    example["main"](str(tmp_path / "data.json"), str(tmp_path / "run"), "scripted")
+    printed = capsys.readouterr().out
+    assert "| fading, trusting judge | 3 | 2 |" in printed
+    assert "| route | 3 | 2 |" in printed

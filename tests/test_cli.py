@@ -296,3 +296,33 @@ def test_control_c_is_one_line_and_exit_code_130(run: Run, home: Path, monkeypat
     assert ran.code == 130
     assert ran.err.splitlines()[-1] == "seal-agent: stopped; nothing half-learned is served"
     assert len(Home(home).stack("default")) == 0
+
+
+def test_the_gate_is_measured_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["bench", "gate", "--edits", "20", "--json"]) == 0
+    assert {"seed", "rows"} <= set(json.loads(capsys.readouterr().out))
+
+
+def test_the_continual_benchmark_runs_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = tmp_path / "data.json"
+    passage = "The Tower of Karlov was built in {} by Anna Reel. It holds nine brass bells."
+    entries = [
+        {
+            "title": f"Tower {n}",
+            "context": passage.format(n),
+            "questions": [{"question": "Who?", "answer": "Anna Reel"}],
+        }
+        for n in (1911, 1912, 1913)
+    ]
+    data.write_text(json.dumps(entries))
+    options = ["--data", str(data), "--sequences", "2", "--length", "2", "--out", str(tmp_path / "run")]
+    options += ["--model", "scripted", "--home", str(tmp_path / "home"), "--arm", "route", "--arm", "nothing learned"]
+    assert cli.main(["bench", "continual", *options, "--json"]) == 0
+    arms = json.loads(capsys.readouterr().out)["arms"]
+    assert [(arm["arm"], arm["num_sequences"]) for arm in arms] == [("route", 2), ("nothing learned", 2)]
+    assert (tmp_path / "run" / "report.md").read_text().startswith("# Continual learning")
+
+
+def test_an_unknown_strategy_is_refused_before_a_model_is_loaded(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["ingest", "nothing.txt", "--strategy", "pile"]) == 2
+    assert "choose stack, route, merge, rebuild" in capsys.readouterr().err

@@ -60,3 +60,16 @@ def test_keywords_are_some_of_the_questions_words_and_its_question_word() -> Non
     for text in made:
         assert {word.lower() for word in text.rstrip("?").split()} <= words
         assert "what year" in text.lower()
+
+
+@pytest.mark.parametrize(
+    ("sentence", "answer"),
+    [
+        ("The door of the lighthouse is painted purple.", "purple"),
+        ("The walls are bright red, and the floor is wet.", "bright red"),
+        ("The bridge was quickly rebuilt in stone.", None),
+    ],
+)
+def test_what_something_is_said_to_be_can_be_asked_for(sentence: str, answer: str | None) -> None:
+    found = [span.text for span in noun_phrases(sentence)]
+    assert (answer in found) if answer else not {"quickly rebuilt", "rebuilt"} & set(found)

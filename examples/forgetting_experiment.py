@@ -1,0 +1,53 @@
+"""A strategy and a judge of your own beside ours: what does a model still know after many edits?
+
+    python examples/forgetting_experiment.py passages.json [folder]
+
+`passages.json` is a list of {"title", "context", "questions": [{"question", "answer"}]}. Stop it whenever you like: it
+goes on where it was. The folder holds the matrices (rows.jsonl).
+"""
+
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from seal_agent import bench_continual as bench
+from seal_agent.agent import open_backend
+from seal_agent.bench_knowledge import read_items
+from seal_agent.continual_report import markdown, summarise
+from seal_agent.home import Home
+from seal_agent.learner import LearnerConfig
+from seal_agent.retention import judge
+
+
+@dataclass(frozen=True)
+class Fading:
+    """A stack in which every new adapter counts a little less."""
+
+    name: str = "fading"
+
+    def parent(self, stack):
+        return stack
+
+    def pushed(self, stack, ref, weight):
+        return stack.push(ref, weight * 0.9 ** len(stack))
+
+    def consolidation(self, stack):
+        return ""
+
+
+def trusting(probed, limits, *, final=False):
+    """Our judge, but an edit may cost twice as much."""
+    return judge(probed, replace(limits, max_drop=2 * limits.max_drop), final=final)
+
+
+def main(data: str, folder: str = "forgetting", model: str = "embedded") -> None:
+    mine = bench.Arm("fading, trusting judge", LearnerConfig(strategy=Fading(), judge=trusting))
+    orders = bench.sequences(read_items(Path(data)), num=2, length=3, seed=0)
+    backend = open_backend(Home(Path(folder) / "home"), model)
+    run = bench.Run(Path(folder), "", {"data": data, "model": model})
+    bench.measure(backend, run, orders, ["route", "stack", mine.name], own=[mine])
+    print(markdown(summarise(run.rows()), [f"model: {model}"]))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
