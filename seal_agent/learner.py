@@ -8,33 +8,30 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from seal_agent import corrections, decision, decision_head, ladder, retention, strategies, writing
+from seal_agent import consolidation, corrections, decision, decision_head, ladder, retention, strategies, writing
 from seal_agent.adapters.backend import Backend, silent
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.canaries import with_rehearsal
 from seal_agent.decision_head import Head
-from seal_agent.directives import DEFAULT, checked
+from seal_agent.directives import DEFAULT
 from seal_agent.errors import EditFault, InputError
 from seal_agent.formats import Source
 from seal_agent.home import Home, check_namespace
 from seal_agent.ladder import Rung
+from seal_agent.learner_config import LearnerConfig as LearnerConfig
 from seal_agent.passages import Passage, topic_of
-from seal_agent.rehearsal import REPLAY, REPLAYED, replayed_rows
-from seal_agent.replay import ReplayStore
-from seal_agent.retention import Judge, Limits
-from seal_agent.routing import RouteLimits, Router
+from seal_agent.rehearsal import REPLAY, replayed_rows
+from seal_agent.replay import ReplayItem, ReplayStore, Split
+from seal_agent.routing import Router
 from seal_agent.serving import Served
-from seal_agent.strategies import Strategy
 from seal_agent.types import (
     AdapterRef,
     AdapterStack,
     Correction,
-    Directives,
     Episode,
-    Layer,
     Message,
     Probe,
     Probed,
@@ -48,50 +45,8 @@ if TYPE_CHECKING:
     from seal_agent.replay import Embeddings
 
 log = logging.getLogger(__name__)
+NUM_CORRECTABLE = 64  # items of each split that a text is compared with
 REPAIR_KL_WEIGHT = 1.0  # at least, while a repair is trained
-
-
-@dataclass(frozen=True)
-class LearnerConfig:
-    """How an agent learns.
-
-    `directives`: how edits are written and trained; None leaves the choice to the model. `strategy`: how the stack
-    grows ("route", "stack", "merge", "rebuild" or one of your own); `routes`: when a routed adapter is active.
-    `judge`, within `limits`, says which edits forget, and `ladder` what is tried for them. `num_probes` replay probes
-    are drawn first, up to `max_probes` when undecided. `max_rank`: of a stack folded into one adapter. `min_replay`:
-    general questions trained beside an edit at least, unless its directives want none.
-    """
-
-    directives: Directives | None = DEFAULT
-    strategy: str | Strategy = "route"
-    routes: RouteLimits = field(default_factory=RouteLimits)
-    ladder: tuple[str, ...] = ("scale 0.7", "scale 0.5", "repair", "route")
-    limits: Limits = field(default_factory=Limits)
-    judge: Judge = retention.judge
-    num_probes: int = 32
-    max_probes: int = 128
-    max_attempts: int = 2
-    min_replay: int = 8
-    max_rank: int = 256
-    max_reply_tokens: int = 128
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.directives:
-            checked(self.directives)
-        if isinstance(self.strategy, str):
-            strategies.strategy(self.strategy)
-        ladder.rungs(self.ladder)
-        if not 1 <= self.num_probes <= self.max_probes:
-            raise InputError(f"num_probes={self.num_probes} must lie between 1 and max_probes={self.max_probes}")
-        if self.min_replay < 0:
-            raise InputError(f"min_replay={self.min_replay} is a number of questions; choose 0 or more")
-        if min(self.max_attempts, self.max_reply_tokens, self.max_rank) < 1:
-            raise InputError("max_attempts, max_reply_tokens and max_rank must be at least 1")
-
-    def num_replayed(self, directives: Directives, num_rows: int) -> int:
-        """How many general questions are trained beside an edit of so many rows."""
-        return max(round(directives.replay * num_rows), self.min_replay) if directives.replay else 0
 
 
 class Learner:
@@ -114,7 +69,7 @@ class Learner:
         chosen = self.config.strategy
         self.strategy = strategies.strategy(chosen) if isinstance(chosen, str) else chosen
         self._ladder: tuple[Rung, ...] = ladder.rungs(self.config.ladder)
-        self._backend = backend
+        self.backend = backend
         self._head: Head | None = None
 
     @property
@@ -127,7 +82,7 @@ class Learner:
         routed = {layer.ref.id for layer in stack.layers if layer.is_routed}
         known = {**self.home.route_keys(self.namespace), **(keys or {})} if routed else {}
         router = Router({adapter: key for adapter, key in known.items() if adapter in routed}, self.config.routes)
-        return Served(self._backend, stack, router)
+        return Served(self.backend, stack, router)
 
     def answer(self, conversations: Sequence[Sequence[Message]], *, max_new_tokens: int = 0) -> list[str]:
         """The served model's greedy reply to each conversation."""
@@ -152,16 +107,16 @@ class Learner:
             topic=passage.topic or topic_of(passage.text),
             earlier=passage.earlier,
             parent=self.stack,
-            model=self._backend.model,
+            model=self.backend.model,
             seed=self.config.seed * 1_000_003 + number,
             thread=thread,
         )
 
     def decide(self, episode: Episode, progress: Progress = silent) -> Episode:
         """Whether the text is worth learning: the model's own choice."""
-        view = self._backend.with_stack(self.serve(episode.parent).active(Prompt.raw(episode.text)))
+        view = self.backend.with_stack(self.serve(episode.parent).active(Prompt.raw(episode.text)))
         if self._head is None:
-            base = self._backend.with_stack(AdapterStack())
+            base = self.backend.with_stack(AdapterStack())
             self._head = decision_head.load(base, self.home.root / "heads", progress)
         return replace(episode, decision=decision.decide(view, self._head, episode.text, episode.earlier))
 
@@ -171,9 +126,9 @@ class Learner:
         The writer is the base model: what it has learned since must not colour what it writes.
         """
         attempt = episode.num_attempts
-        base = self._backend.with_stack(AdapterStack())
+        base = self.backend.with_stack(AdapterStack())
         source = Source(episode.topic, episode.text, episode.earlier, episode.fault)
-        found = corrections.find(base, self.replay.items(episode.parent), source)
+        found = corrections.find(base, self._watched_near(episode), source)
         try:
             written = writing.write_self_edit(
                 base, source, self.config.directives, seed=episode.seed + attempt * 7919, progress=progress
@@ -187,10 +142,16 @@ class Learner:
         edit = corrections.added(written, found)
         replaces = self._corrected_adapters(episode.parent, found)
         if replaces:
-            earlier = [e.edit for e in self._accepted(replaces) if e.edit]
+            earlier = [e.edit for e in self.accepted(replaces) if e.edit]
             edit = corrections.joined(edit, earlier, found, edit.directives.num_rows)
         edit = self._with_replay(edit, episode.parent, episode.seed)
         return replace(episode, edit=edit, corrections=found, replaces=replaces, fault="", num_attempts=attempt + 1)
+
+    def _watched_near(self, episode: Episode) -> list[ReplayItem]:
+        """The watched items of every split that lie nearest to the text: what it may correct."""
+        about = [Probe(Prompt.user(episode.text), episode.topic)]
+        splits: tuple[Split, ...] = ("gate", "repair", "report")
+        return [i for split in splits for i in self.replay.items_of(split, episode.parent, NUM_CORRECTABLE, about)]
 
     def _corrected_adapters(self, stack: AdapterStack, found: Sequence[Correction]) -> tuple[str, ...]:
         """The routed adapters of `stack` that hold what `found` corrects: two about one thing would compete."""
@@ -198,7 +159,8 @@ class Learner:
         holders = self.replay.adapters_of([correction.item for correction in found])
         return tuple(adapter for adapter in stack.ids if adapter in routed & holders)
 
-    def _accepted(self, adapters: Collection[str]) -> list[Episode]:
+    def accepted(self, adapters: Collection[str]) -> list[Episode]:
+        """The episodes in which the adapters of those ids were accepted, oldest first."""
         episodes = self.home.episodes(self.namespace, ("accepted",))
         return [e for e in episodes if e.adapter and e.adapter.id in adapters]
 
@@ -206,7 +168,7 @@ class Learner:
         """`edit` beside general questions, and beside rows of the edits that its adapter will always lie on."""
         num_rows = self.config.num_replayed(edit.directives, len(edit.rows))
         below = self.strategy.parent(stack).learned
-        earlier = [e.edit for e in self._accepted(below) if e.edit] if below and num_rows else []
+        earlier = [e.edit for e in self.accepted(below) if e.edit] if below and num_rows else []
         rows = replayed_rows(earlier, round(edit.directives.replay * len(edit.rows)), seed)
         return with_rehearsal(replace(edit, rows=edit.rows + rows), num_rows, seed)
 
@@ -218,7 +180,7 @@ class Learner:
         """A candidate adapter on top of what the strategy says, and the stack as it would be served with it."""
         edit = _edit(episode)
         kept = AdapterStack(tuple(y for y in episode.parent.layers if y.ref.id not in episode.replaces))
-        view = self._backend.with_stack(self.strategy.parent(kept))
+        view = self.backend.with_stack(self.strategy.parent(kept))
         adapter = view.train(edit, seed=episode.seed, progress=progress)
         candidate = self.strategy.pushed(kept, adapter, edit.directives.weight)
         if episode.replaces:
@@ -291,7 +253,7 @@ class Learner:
         rows = tuple(Row(item.probe.prompt, item.probe.answer, REPLAY) for item in near)
         directives = replace(edit.directives, kl_weight=max(edit.directives.kl_weight, REPAIR_KL_WEIGHT))
         repaired = replace(edit, rows=edit.rows + rows, directives=directives)
-        self._discard(_adapter(episode))
+        self.discard(_adapter(episode))
         return self.train(replace(episode, edit=repaired), progress)
 
     def accept(self, episode: Episode, progress: Progress = silent) -> Episode:
@@ -332,13 +294,14 @@ class Learner:
         with self.home.connect() as db:
             self.replay.record(db, episode.probed, kept=False, adapter="".join(episode.parent.ids[-1:]))
             self.home.append_episode(db, done)
-        self._discard(adapter)
+        self.discard(adapter)
         log.info("rolled back %s", adapter.short)
         return done
 
-    def _discard(self, adapter: AdapterRef) -> None:
+    def discard(self, adapter: AdapterRef) -> None:
+        """Delete an adapter that no stack ever held."""
         if adapter.id not in self._used_adapters():
-            self._backend.unload(adapter)
+            self.backend.unload(adapter)
             self.registry.discard(adapter)
 
     def ignore(self, episode: Episode, progress: Progress = silent) -> Episode:
@@ -353,60 +316,8 @@ class Learner:
         return bool(self.strategy.consolidation(self.stack))
 
     def consolidate(self, progress: Progress = silent, *, is_gated: bool = True) -> Episode | None:
-        """Put one adapter in the place of the stack where the strategy says so; None where it does not.
-
-        It is judged like an edit, on as many probes as there may be. What it stands for stays on disk and can be gone
-        back to; without the gate it is taken whatever it forgot.
-        """
-        stack = self.stack
-        kind = self.strategy.consolidation(stack)
-        if not kind:
-            return None
-        if kind == "fold":
-            adapter = self._backend.with_stack(stack).fold(max_rank=self.config.max_rank)
-        else:
-            adapter = self._refitted(stack, progress)
-        candidate = AdapterStack((Layer(adapter, 1.0, False, stack.learned),))
-        drawn = self.replay.draw((), stack, self.config.max_probes)
-        prompts, answers = [p.prompt for p, _ in drawn], [p.answer for p, _ in drawn]
-        before = self.serve(stack).score(prompts, answers, progress=progress)
-        after = self.serve(candidate).score(prompts, answers, progress=progress)
-        probed = tuple(Probed(p, b, a, best) for (p, best), b, a in zip(drawn, before, after, strict=True))
-        verdict = retention.judge_kept(probed, self.config.limits)
-        is_kept = verdict.outcome == "accept" or not is_gated
-        done = Episode(
-            namespace=self.namespace,
-            text="",
-            topic=f"{kind} of {len(stack)} adapters",
-            adapter=adapter,
-            parent=stack,
-            candidate=candidate,
-            probed=probed,
-            verdict=verdict,
-            outcome="accepted" if is_kept else "rolled back",
-            model=self._backend.model,
-        )
-        with self.home.connect() as db:
-            if is_kept:
-                self.home.set_stack(db, self.namespace, candidate, expected=stack, reason=f"consolidated: {done.topic}")
-            newest = adapter.id if is_kept else stack.ids[-1]
-            self.replay.record(db, probed, kept=is_kept, adapter=newest)
-            self.home.append_episode(db, done)
-        if not is_kept:
-            self._discard(adapter)
-        log.info("%s: %s", done.topic, verdict.reason)
-        return done
-
-    def _refitted(self, stack: AdapterStack, progress: Progress) -> AdapterRef:
-        """One adapter trained on the rows of every edit that `stack` holds, with as many steps as they took."""
-        edits = [e.edit for e in self._accepted(stack.learned) if e.edit]
-        rows = [row for edit in edits for row in edit.rows if row.source not in REPLAYED]
-        first = edits[0]
-        num_steps = sum(edit.directives.num_steps(len(edit.rows)) for edit in edits)
-        directives = replace(first.directives, max_steps=num_steps, min_steps=num_steps)
-        whole = SelfEdit(f"{len(edits)} edits", "", tuple(dict.fromkeys(rows)), (), directives)
-        whole = with_rehearsal(whole, self.config.num_replayed(directives, len(rows)), self.config.seed)
-        return self._backend.with_stack(AdapterStack()).train(whole, seed=self.config.seed, progress=progress)
+        """One adapter in the place of the stack, where the strategy wants it; else None (`consolidation`)."""
+        return consolidation.consolidate(self, progress, is_gated=is_gated)
 
     def undo(self, adapter_id: str) -> AdapterStack:
         """Take an accepted adapter (by the beginning of its id) off the stack; its folder stays on disk."""

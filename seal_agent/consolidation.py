@@ -1,0 +1,85 @@
+"""One adapter in the place of a stack: folded or refitted, judged like an edit, the originals kept."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from seal_agent import retention
+from seal_agent.adapters.backend import silent
+from seal_agent.canaries import with_rehearsal
+from seal_agent.rehearsal import REPLAYED
+from seal_agent.types import AdapterRef, AdapterStack, Episode, Layer, Probed, Progress, SelfEdit
+
+if TYPE_CHECKING:
+    from seal_agent.learner import Learner
+
+log = logging.getLogger(__name__)
+
+
+def consolidate(learner: Learner, progress: Progress = silent, *, is_gated: bool = True) -> Episode | None:
+    """Make the served stack smaller where the strategy of `learner` says so; None where it does not.
+
+    It is judged like an edit, on as many probes as there may be. What it stands for stays on disk and can be gone back
+    to; without the gate it is taken whatever it forgot.
+    """
+    stack = learner.stack
+    kind = learner.strategy.consolidation(stack)
+    if not kind:
+        return None
+    if kind == "fold":
+        adapter = learner.backend.with_stack(stack).fold(max_rank=learner.config.max_rank)
+    else:
+        adapter = _refitted(learner, stack, progress)
+    candidate = AdapterStack((Layer(adapter, 1.0, False, stack.learned),))
+    probed = _probed(learner, stack, candidate, progress)
+    verdict = retention.judge_kept(probed, learner.config.limits)
+    is_kept = verdict.outcome == "accept" or not is_gated
+    done = Episode(
+        namespace=learner.namespace,
+        text="",
+        topic=f"{kind} of {len(stack)} adapters",
+        adapter=adapter,
+        parent=stack,
+        candidate=candidate,
+        probed=probed,
+        verdict=verdict,
+        outcome="accepted" if is_kept else "rolled back",
+        model=learner.backend.model,
+    )
+    _close(learner, done, adapter if is_kept else stack.layers[-1].ref)
+    if not is_kept:
+        learner.discard(adapter)
+    log.info("%s: %s", done.topic, verdict.reason)
+    return done
+
+
+def _probed(learner: Learner, stack: AdapterStack, candidate: AdapterStack, progress: Progress) -> tuple[Probed, ...]:
+    drawn = learner.replay.draw((), stack, learner.config.max_probes)
+    prompts, answers = [probe.prompt for probe, _ in drawn], [probe.answer for probe, _ in drawn]
+    before = learner.serve(stack).score(prompts, answers, progress=progress)
+    after = learner.serve(candidate).score(prompts, answers, progress=progress)
+    return tuple(Probed(p, b, a, best) for (p, best), b, a in zip(drawn, before, after, strict=True))
+
+
+def _close(learner: Learner, done: Episode, newest: AdapterRef) -> None:
+    """Stack, scores and ledger in one transaction."""
+    is_kept = done.outcome == "accepted"
+    with learner.home.connect() as db:
+        if is_kept:
+            reason = f"consolidated: {done.topic}"
+            learner.home.set_stack(db, learner.namespace, done.candidate, expected=done.parent, reason=reason)
+        learner.replay.record(db, done.probed, kept=is_kept, adapter=newest.id)
+        learner.home.append_episode(db, done)
+
+
+def _refitted(learner: Learner, stack: AdapterStack, progress: Progress) -> AdapterRef:
+    """One adapter trained on the rows of every edit that `stack` holds, with as many steps as they took."""
+    edits = [episode.edit for episode in learner.accepted(stack.learned) if episode.edit]
+    rows = [row for edit in edits for row in edit.rows if row.source not in REPLAYED]
+    num_steps = sum(edit.directives.num_steps(len(edit.rows)) for edit in edits)
+    directives = replace(edits[0].directives, max_steps=num_steps, min_steps=num_steps)
+    whole = SelfEdit(f"{len(edits)} edits", "", tuple(dict.fromkeys(rows)), (), directives)
+    whole = with_rehearsal(whole, learner.config.num_replayed(directives, len(rows)), learner.config.seed)
+    return learner.backend.with_stack(AdapterStack()).train(whole, seed=learner.config.seed, progress=progress)

@@ -1,0 +1,56 @@
+"""How an agent learns: every setting of a `Learner`, checked where it is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from seal_agent import ladder, retention, strategies
+from seal_agent.directives import DEFAULT, checked
+from seal_agent.errors import InputError
+from seal_agent.retention import Judge, Limits
+from seal_agent.routing import RouteLimits
+from seal_agent.strategies import Strategy
+from seal_agent.types import Directives
+
+
+@dataclass(frozen=True)
+class LearnerConfig:
+    """How an agent learns.
+
+    `directives`: how edits are written and trained; None leaves the choice to the model. `strategy`: how the stack
+    grows ("route", "stack", "merge", "rebuild" or one of your own); `routes`: when a routed adapter is active.
+    `judge`, within `limits`, says which edits forget, and `ladder` what is tried for them. `num_probes` replay probes
+    are drawn first, up to `max_probes` when undecided. `max_rank`: of a stack folded into one adapter. `min_replay`:
+    general questions trained beside an edit at least, unless its directives want none.
+    """
+
+    directives: Directives | None = DEFAULT
+    strategy: str | Strategy = "route"
+    routes: RouteLimits = field(default_factory=RouteLimits)
+    ladder: tuple[str, ...] = ("scale 0.7", "scale 0.5", "repair", "route")
+    limits: Limits = field(default_factory=Limits)
+    judge: Judge = retention.judge
+    num_probes: int = 32
+    max_probes: int = 128
+    max_attempts: int = 2
+    min_replay: int = 8
+    max_rank: int = 256
+    max_reply_tokens: int = 128
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.directives:
+            checked(self.directives)
+        if isinstance(self.strategy, str):
+            strategies.strategy(self.strategy)
+        ladder.rungs(self.ladder)
+        if not 1 <= self.num_probes <= self.max_probes:
+            raise InputError(f"num_probes={self.num_probes} must lie between 1 and max_probes={self.max_probes}")
+        if self.min_replay < 0:
+            raise InputError(f"min_replay={self.min_replay} is a number of questions; choose 0 or more")
+        if min(self.max_attempts, self.max_reply_tokens, self.max_rank) < 1:
+            raise InputError("max_attempts, max_reply_tokens and max_rank must be at least 1")
+
+    def num_replayed(self, directives: Directives, num_rows: int) -> int:
+        """How many general questions are trained beside an edit of so many rows."""
+        return max(round(directives.replay * num_rows), self.min_replay) if directives.replay else 0

@@ -1,0 +1,176 @@
+"""An edit that forgets is amended before it is given up, and a stack is made smaller: over the scripted backend."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from test_corrections import NEW, OLD, QUESTION, Reader, learn
+from test_learner import BRIDGE, KNOWLEDGE, MANY, TOWER, ask, folders, gold, judged
+
+from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.bench_continual import judged as decided
+from seal_agent.errors import InputError
+from seal_agent.graphs import create_ingest_graph
+from seal_agent.home import Home
+from seal_agent.learner import Learner, LearnerConfig
+from seal_agent.passages import Passage
+from seal_agent.rehearsal import replayed_rows
+from seal_agent.strategies import Rebuild
+from seal_agent.types import AdapterStack, Episode, Message, Prompt
+
+FERRY = Passage("Lantern Ferry", "The Lantern Ferry crosses Lake Vandrel at dawn. It carries forty orange sheep.")
+STACK = LearnerConfig(strategy="stack")
+
+
+def forgetful(home: Home, config: LearnerConfig = STACK) -> Learner:
+    """A model that forgets general knowledge with whatever it learns."""
+    return Learner(ScriptedBackend(home.root, knowledge=KNOWLEDGE, forgets=MANY), home, config=config)
+
+
+def learned(learner: Learner, *passages: Passage) -> list[Episode]:
+    return [learner.accept(judged(learner, passage)) for passage in passages]
+
+
+def test_every_rung_is_tried_and_a_place_of_its_own_saves_the_edit(home: Home) -> None:
+    learner = forgetful(home)
+    episode = judged(learner, TOWER)
+    assert episode.verdict
+    assert episode.verdict.outcome == "forgot"
+    done = decided(learner, episode)
+    assert done.tried == ("scale 0.7", "scale 0.5", "repair", "route")
+    assert done.outcome == "accepted"
+    assert [layer.is_routed for layer in learner.stack.layers] == [True]
+    assert ask(learner, done) == gold(done)
+    question = MANY[0]
+    assert learner.answer([[Message("user", question)]]) == [KNOWLEDGE[question].strip()]
+    assert len(folders(learner)) == 1  # the candidate before the repair is gone
+
+
+def test_a_ladder_without_a_place_of_its_own_ends_in_a_rollback(home: Home) -> None:
+    learner = forgetful(home, replace(STACK, ladder=("scale 0.5", "repair")))
+    done = decided(learner, judged(learner, TOWER))
+    assert (done.outcome, done.tried) == ("rolled back", ("scale 0.5", "repair"))
+    assert (learner.stack, folders(learner)) == (AdapterStack(), [])
+
+
+def test_a_scaled_candidate_is_probed_with_its_weight(home: Home) -> None:
+    learner = forgetful(home)
+    episode = learner.amend(judged(learner, TOWER))
+    assert [layer.weight for layer in episode.candidate.layers] == [0.7]
+    assert (episode.probed, episode.verdict, episode.tried) == ((), None, ("scale 0.7",))
+
+
+def test_a_repair_trains_on_the_repair_split_and_holds_what_is_replayed(home: Home) -> None:
+    learner = forgetful(home, replace(STACK, ladder=("repair",)))
+    learned(Learner(ScriptedBackend(home.root, knowledge=KNOWLEDGE), home, config=STACK), BRIDGE)
+    episode = learner.amend(judged(learner, TOWER))
+    assert episode.edit
+    assert episode.edit.directives.kl_weight >= 1
+    repair = {item.probe.prompt for item in learner.replay.items_of("repair", learner.stack, 99)}
+    gate = {item.probe.prompt for item in learner.replay.items_of("gate", learner.stack, 999)}
+    replayed = {row.prompt for row in episode.edit.rows if row.source == "replay"}
+    assert not replayed & gate - {row.prompt for e in learner.home.episodes("default") if e.edit for row in e.edit.rows}
+    assert repair <= replayed
+
+
+def test_nothing_is_left_to_try_at_the_end_of_the_ladder(home: Home) -> None:
+    learner = forgetful(home, replace(STACK, ladder=()))
+    episode = judged(learner, TOWER)
+    assert not learner.can_amend(episode)
+    with pytest.raises(InputError, match="nothing is left to try"):
+        learner.amend(episode)
+
+
+def test_the_graph_amends_and_goes_back_to_probing(home: Home) -> None:
+    graph = create_ingest_graph(forgetful(home, replace(STACK, ladder=("route",)))).compile()
+    updates = graph.stream({"document": TOWER.text, "title": TOWER.topic}, stream_mode="updates")
+    steps = [step for update in updates for step in update]
+    assert steps[-4:] == ["amend", "probe", "judge", "accept"]
+
+
+def test_a_correction_takes_over_the_rows_of_the_routed_edit_it_corrects(home: Home) -> None:
+    learner = Learner(Reader(home.root), home)
+    first = learn(learner, OLD)
+    second = learn(learner, Passage(OLD.topic, NEW))
+    assert first.adapter
+    assert second.adapter
+    assert second.replaces == (first.adapter.id,)
+    assert learner.stack.ids == (second.adapter.id,)
+    assert first.adapter.id in learner.stack.learned
+    assert second.edit
+    assert not [row for row in second.edit.rows if "Thursday" in row.answer]
+    assert [row for row in second.edit.rows if "Galloway Street" in row.answer]
+    assert learner.serve(learner.stack).active(Prompt.user(QUESTION)).ids == (second.adapter.id,)
+    learner.undo(second.adapter.id)
+    assert learner.stack.ids == (first.adapter.id,)
+
+
+def test_merging_leaves_one_adapter_that_knows_everything_and_can_be_undone(
+    home: Home, backend: ScriptedBackend
+) -> None:
+    learner = Learner(backend, home, config=LearnerConfig(strategy="merge"))
+    first, second = learned(learner, TOWER, BRIDGE)
+    before = learner.stack
+    done = learner.consolidate()
+    assert done
+    assert done.outcome == "accepted"
+    assert len(learner.stack) == 1
+    assert set(before.ids) < set(learner.stack.learned)
+    assert ask(learner, first) == gold(first)
+    assert ask(learner, second) == gold(second)
+    assert learner.consolidate() is None
+    learner.undo(learner.stack.ids[0])
+    assert learner.stack == before
+
+
+def test_rebuilding_trains_one_adapter_on_the_rows_of_all(home: Home, backend: ScriptedBackend) -> None:
+    learner = Learner(backend, home, config=LearnerConfig(strategy=Rebuild(every=2)))
+    first, second = learned(learner, TOWER, BRIDGE)
+    done = learner.consolidate()
+    assert done
+    assert done.outcome == "accepted"
+    assert ask(learner, first) == gold(first)
+    assert ask(learner, second) == gold(second)
+    learned(learner, FERRY)
+    assert len(learner.stack) == 2
+    assert learner.consolidate() is None
+
+
+def test_a_consolidation_that_forgets_is_refused_and_leaves_nothing_behind(home: Home) -> None:
+    config = LearnerConfig(strategy=Rebuild(every=2))
+    learned(Learner(ScriptedBackend(home.root, knowledge=KNOWLEDGE), home, config=config), TOWER, BRIDGE)
+    learner = forgetful(home, config)
+    before = (learner.stack, sorted(folders(learner)))
+    done = learner.consolidate()
+    assert done
+    assert done.outcome == "rolled back"
+    assert (learner.stack, sorted(folders(learner))) == before
+    ungated = learner.consolidate(is_gated=False)
+    assert ungated
+    assert ungated.outcome == "accepted"
+
+
+def test_the_graph_consolidates_after_accepting(home: Home, backend: ScriptedBackend) -> None:
+    learner = Learner(backend, home, config=LearnerConfig(strategy="merge"))
+    graph = create_ingest_graph(learner).compile()
+    graph.invoke({"document": TOWER.text, "title": TOWER.topic})
+    updates = graph.stream({"document": BRIDGE.text, "title": BRIDGE.topic}, stream_mode="updates")
+    assert [step for update in updates for step in update][-2:] == ["accept", "consolidate"]
+    assert len(learner.stack) == 1
+
+
+def test_replay_is_spread_over_earlier_edits_and_never_replays_what_was_replayed(home: Home) -> None:
+    learner = Learner(ScriptedBackend(home.root), home, config=STACK)
+    edits = [e.edit for e in learned(learner, TOWER, BRIDGE, FERRY) if e.edit]
+    rows = replayed_rows(edits, 6, seed=0)
+    assert {row.source for row in rows} == {"replay"}
+    for edit in edits:
+        own = {row.prompt for row in edit.rows if row.source not in ("rehearsal", "replay")}
+        assert sum(row.prompt in own for row in rows) == 2
+
+
+def test_another_process_routes_as_the_first(home: Home, backend: ScriptedBackend, tmp_path: Path) -> None:
+    (episode,) = learned(Learner(backend, home), TOWER)
+    other = Learner(ScriptedBackend(home.root), Home(home.root))
+    assert ask(other, episode) == gold(episode)
+    assert Home(tmp_path / "elsewhere").route_keys("default") == {}
