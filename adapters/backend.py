@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,12 @@ def check_foldable(stack: AdapterStack, max_rank: int) -> None:
     """Raise `InputError` for an empty stack or a rank below 1."""
     if not stack.layers or max_rank < 1:
         raise InputError(f"{len(stack)} adapters cannot be folded to rank {max_rank}; give one or more, and a rank")
+
+
+def folded_facts(stack: AdapterStack) -> dict[str, Any]:
+    """What the manifest of a folded stack says beside its error."""
+    topic = f"{len(stack)} adapters folded into one"
+    return {"folded": list(stack.ids), "parents": [], "topic": topic, "num_rows": 0, "num_tokens": 0}
 
 
 def check_rows(edit: SelfEdit) -> None:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import DynamicCache, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
-from seal_agent.adapters.backend import Reading, check_foldable, check_grammars, check_rows, silent
+from seal_agent.adapters.backend import Reading, check_foldable, check_grammars, check_rows, folded_facts, silent
 from seal_agent.adapters.constrained import GrammarProcessor
 from seal_agent.adapters.engine import Engine
 from seal_agent.adapters.folding import compress, write_adapter
@@ -301,7 +301,7 @@ class TransformersBackend:
         def write(folder: Path) -> None:
             write_adapter(folder, update, model=self.model)
 
-        facts = {"folded": list(self._stack.ids), "error": round(error, 6)}
+        facts = {**folded_facts(self._stack), "error": round(error, 6)}
         return self._registry.add(write, model=self.model, rank=update.rank, manifest=facts)
 
     def unload(self, ref: AdapterRef) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from seal_agent.adapters.backend import Reading, check_foldable, check_grammars, check_rows, silent
+from seal_agent.adapters.backend import Reading, check_foldable, check_grammars, check_rows, folded_facts, silent
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.errors import AdapterError, InputError
 from seal_agent.passages import split_sentences
@@ -180,7 +180,7 @@ class ScriptedBackend:
         def write(folder: Path) -> None:
             (folder / MEMORY_FILE).write_text(json.dumps(body, sort_keys=True))
 
-        facts = {"folded": list(self._stack.ids), "error": 0.0}
+        facts = {**folded_facts(self._stack), "error": 0.0}
         return self._registry.add(write, model=self._model, rank=max_rank, manifest=facts)
 
     def unload(self, ref: AdapterRef) -> None:

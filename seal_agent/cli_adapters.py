@@ -5,7 +5,7 @@ Everything is read from the home; no model is loaded.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from statistics import fmean
@@ -34,9 +34,9 @@ def list_adapters(home: HomeFolder = None, namespace: Namespace = "default", as_
         print(f"no adapters are served in namespace {namespace!r} of {opened.root}")
     else:
         write_table(
-            ["id", "topic", "accepted", "rank", "rows", "tokens", "gain", "change"],
+            ["id", "topic", "accepted", "active", "rank", "rows", "tokens", "gain", "change"],
             [
-                [row["id"][:12], row["topic"], row["accepted"][:16].replace("T", " ")]
+                [row["id"][:12], row["topic"], row["accepted"][:16].replace("T", " "), _active(row)]
                 + [str(row[name]) for name in ("rank", "num_rows", "num_tokens")]
                 + ["not judged" if row[name] is None else f"{row[name]:+.2f}" for name in ("gain", "change")]
                 for row in rows
@@ -84,7 +84,9 @@ def rollback_adapter(
     before = opened.stack(namespace)
     after = opened.undo(namespace, adapter_id)
     removed = next(i for i in before.ids if i not in after.ids)
-    num_above = len(before) - 1 - before.ids.index(removed)
+    taken = next(layer for layer in before.layers if layer.ref.id == removed)
+    above = before.layers[before.ids.index(removed) + 1 :]
+    num_above = 0 if taken.is_routed else len(above)  # nothing is trained on a routed one
     if as_json:
         write_json({"rolled_back": removed, "adapters": list(after.ids), "num_above": num_above})
         return
@@ -110,6 +112,8 @@ def served_adapters(home: Home, namespace: str) -> list[dict[str, Any]]:
                 "topic": manifest["topic"],
                 "accepted": accepted_at[layer.ref.id],
                 "weight": layer.weight,
+                "routed": layer.is_routed,
+                "stands_for": list(layer.stands_for),
                 "rank": layer.ref.rank,
                 "num_rows": manifest["num_rows"],
                 "num_tokens": manifest["num_tokens"],
@@ -146,6 +150,12 @@ def adapter_facts(home: Home, namespace: str, adapter_id: str) -> dict[str, Any]
         "scores": _scores(episode),
         "seconds": dict(episode.seconds),
     }
+
+
+def _active(row: Mapping[str, Any]) -> str:
+    when = "where it matches" if row["routed"] else "always"
+    weight = "" if row["weight"] == 1 else f", weight {row['weight']:g}"
+    return f"{when}{weight}" + (f", for {len(row['stands_for'])} more" if row["stands_for"] else "")
 
 
 def _open(home: Path | None, namespace: str) -> Home:

@@ -7,6 +7,7 @@ import pytest
 from test_corrections import NEW, OLD, QUESTION, Reader, learn
 from test_learner import BRIDGE, KNOWLEDGE, MANY, TOWER, ask, folders, gold, judged
 
+from seal_agent import cli
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.bench_continual import judged as decided
 from seal_agent.errors import InputError
@@ -174,3 +175,18 @@ def test_another_process_routes_as_the_first(home: Home, backend: ScriptedBacken
     other = Learner(ScriptedBackend(home.root), Home(home.root))
     assert ask(other, episode) == gold(episode)
     assert Home(tmp_path / "elsewhere").route_keys("default") == {}
+
+
+def test_what_is_routed_and_what_was_merged_can_be_listed(
+    home: Home, backend: ScriptedBackend, capsys: pytest.CaptureFixture[str]
+) -> None:
+    learned(Learner(backend, home, "routed"), TOWER, BRIDGE)
+    merging = Learner(backend, home, "merged", LearnerConfig(strategy="merge"))
+    learned(merging, TOWER, BRIDGE)
+    merging.consolidate()
+    for namespace, shown in (("routed", "where it matches"), ("merged", "always, for 2 more")):
+        assert cli.main(["adapters", "list", "--home", str(home.root), "--namespace", namespace]) == 0
+        assert shown in capsys.readouterr().out
+    adapter = home.stack("routed").ids[0]
+    assert cli.main(["adapters", "rollback", adapter[:12], "--home", str(home.root), "--namespace", "routed"]) == 0
+    assert "trained on top" not in capsys.readouterr().out

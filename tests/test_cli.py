@@ -182,9 +182,12 @@ def test_rollback_brings_the_old_answer_back(run: Run, learned: Learned) -> None
     assert_refused(run("adapters", "rollback", learned.adapter), "0 adapters of the stack")
 
 
-def test_rollback_says_what_stays_on_top(run: Run, learned: Learned) -> None:
-    above = run("chat", "--json", stdin=OTHER).json["outcomes"][0]["adapter"]
-    ran = run("adapters", "rollback", learned.adapter)
+def test_rollback_says_what_stays_on_top(run: Run) -> None:
+    below, above = (
+        run("chat", "--json", "--strategy", "stack", stdin=text).json["outcomes"][0]["adapter"]
+        for text in (TEXT, OTHER)
+    )
+    ran = run("adapters", "rollback", below)
     assert "stay: 1" in ran.out
     assert [row["id"] for row in run("adapters", "list", "--json").json["adapters"]] == [above]
 
