@@ -38,7 +38,7 @@ def list_adapters(home: HomeFolder = None, namespace: Namespace = "default", as_
             [
                 [row["id"][:12], row["topic"], row["accepted"][:16].replace("T", " "), _active(row)]
                 + [str(row[name]) for name in ("rank", "num_rows", "num_tokens")]
-                + ["not judged" if row[name] is None else f"{row[name]:+.2f}" for name in ("gain", "change")]
+                + ["not judged" if row[name] is None else f"{row[name]:+z.2f}" for name in ("gain", "change")]
                 for row in rows
             ],
         )
@@ -64,7 +64,7 @@ def show_adapter(
     write_table(
         ["probes", "number", "before", "after", "change"],
         [
-            [stratum, str(means["num"]), *(f"{means[name]:+.2f}" for name in ("before", "after", "change"))]
+            [stratum, str(means["num"]), *(f"{means[name]:+z.2f}" for name in ("before", "after", "change"))]
             for stratum, means in facts["scores"].items()
         ],
     )

@@ -55,8 +55,8 @@ def show_result(result: DemoResult) -> None:
     print(f"\nverdict: {result.verdict}: {result.reason}")
     if kept:
         print(
-            f"retention check: {kept['num_probes']} replay questions changed by {kept['change']:+.2f} nats/token "
-            f"(at least {kept['low']:+.2f}), {kept['num_lost']} lost"
+            f"retention check: {kept['num_probes']} replay questions changed by {kept['change']:+z.2f} nats/token "
+            f"(at least {kept['low']:+z.2f}), {kept['num_lost']} lost"
         )
     print("seconds: " + ", ".join(f"{step} {seconds:.1f}" for step, seconds in result.steps.items()))
     print(f"rolled back: the answers {'are those from before' if result.restored else 'DIFFER from those before'}")

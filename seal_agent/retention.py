@@ -218,13 +218,12 @@ def alarm(figures: Kept, limits: Limits) -> str:
     ten noisy scores of one state lies about one `noise` above it, so the drift may be that much more.
     """
     if figures.surely_changed < -limits.max_drop:
-        return (
-            f"the replay set changed by {figures.mean:+.2f} nats per token (surely below {figures.surely_changed:+.2f})"
-        )
+        surely = figures.surely_changed
+        return f"the replay set changed by {figures.mean:+z.2f} nats per token (surely below {surely:+z.2f})"
     if figures.chance < 1 - limits.alarm_confidence:
         return f"{figures.lost} of {figures.known} known items fell by more than {limits.lost_by} nat"
     if figures.mean < 0 and figures.surely_drifted < -limits.max_drift - limits.noise:
-        return f"the replay set drifted below its best (surely below {figures.surely_drifted:+.2f} nats per token)"
+        return f"the replay set drifted below its best (surely below {figures.surely_drifted:+z.2f} nats per token)"
     return ""
 
 
@@ -271,8 +270,8 @@ def judge_kept(probed: Sequence[Probed], limits: Limits) -> Verdict:
     figures = kept(probed, limits)
     why = alarm(figures, limits)
     if not why and figures.mean < -limits.max_drop:
-        why = f"the replay set changed by {figures.mean:+.2f} nats per token"
-    reason = f"forgot: {why}" if why else f"kept ({figures.mean:+.2f} nats per token)"
+        why = f"the replay set changed by {figures.mean:+z.2f} nats per token"
+    reason = f"forgot: {why}" if why else f"kept ({figures.mean:+z.2f} nats per token)"
     low, high = (v if math.isfinite(v) else figures.mean for v in (figures.low, figures.high))
     outcome: Outcome = "forgot" if why else "accept"
     return Verdict(
@@ -290,21 +289,21 @@ def judge_kept(probed: Sequence[Probed], limits: Limits) -> Verdict:
 
 def _outcome(gain: float, figures: Kept, limits: Limits, *, final: bool) -> tuple[Outcome, str]:
     if gain < limits.min_gain:
-        return "rollback", f"learned nothing: gain {gain:+.2f} nats per token is below {limits.min_gain}"
+        return "rollback", f"learned nothing: gain {gain:+z.2f} nats per token is below {limits.min_gain}"
     why = alarm(figures, limits)
     if why:
         return "forgot", f"forgot: {why}"
     mean, low, high = figures.mean, figures.low, figures.high
     if low >= -limits.max_drop and figures.chance >= SUSPICION:
-        return "accept", f"learned ({gain:+.2f} nats per token) and kept ({mean:+.2f}, at least {low:+.2f})"
+        return "accept", f"learned ({gain:+z.2f} nats per token) and kept ({mean:+z.2f}, at least {low:+z.2f})"
     if not final:
         return "undecided", (
-            f"the replay set changed by {mean:+.2f} nats per token, between {low:+.2f} and {high:+.2f}; "
+            f"the replay set changed by {mean:+z.2f} nats per token, between {low:+z.2f} and {high:+z.2f}; "
             f"{figures.lost} of {figures.known} known items were lost"
         )
     if mean >= -limits.max_drop:
-        return "accept", f"learned ({gain:+.2f}) and, as far as all probes tell, kept ({mean:+.2f})"
-    return "forgot", f"forgot, as far as all probes tell: the replay set changed by {mean:+.2f}"
+        return "accept", f"learned ({gain:+z.2f}) and, as far as all probes tell, kept ({mean:+z.2f})"
+    return "forgot", f"forgot, as far as all probes tell: the replay set changed by {mean:+z.2f}"
 
 
 def _by_stratum(replay: Sequence[Probed]) -> dict[str, float]:
