@@ -128,6 +128,7 @@ class _Candidate:
         self.anchors: dict[int, Anchor] = {}
         self.seed = job.seed
         self.losses: list[float] = []
+        self.row_losses: dict[int, float] = {}  # as each was when it was seen last
         self.num_tokens = self.num_padding = 0
 
     def next_batch(self) -> tuple[list[int], Pack]:
@@ -149,9 +150,19 @@ class _Candidate:
     def learning_rate(self, step: int) -> float:
         return self.directives.learning_rate * _schedule(step, self.num_steps, self.directives.num_warmup_steps)
 
+    def saw(self, numbers: Sequence[int], batch: Pack, weighted: Tensor) -> None:
+        """Take down the loss of a batch and of its rows, from its targets' weighted losses (N,)."""
+        shares = torch.zeros(len(numbers)).index_add_(0, batch.rows, weighted.detach().cpu())
+        self.losses.append(float(shares.sum()))
+        self.row_losses |= dict(zip(numbers, (shares * len(numbers)).tolist(), strict=True))
+
     @property
     def has_ended(self) -> bool:
-        return len(self.losses) >= self.num_steps
+        """At its last step, or once every row was seen and they are learned on average."""
+        if len(self.losses) >= self.num_steps:
+            return True
+        seen = self.row_losses.values()
+        return len(seen) == len(self.rows) and sum(seen) <= self.directives.stop_loss * len(seen)
 
 
 class _Together:
@@ -217,7 +228,8 @@ class _Together:
         weights = torch.cat([p.weights for p in packs]).to(self._device)
         each = torch.nn.functional.cross_entropy(logits, targets, reduction="none") * weights
         sizes = [len(p.targets) for p in packs]
-        losses = torch.stack([part.sum() for part in torch.split(each, sizes)])  # (K,)
+        parts = torch.split(each, sizes)
+        losses = torch.stack([part.sum() for part in parts])  # (K,)
         held = torch.zeros((), device=self._device)
         for candidate, (numbers, batch), part in zip(candidates, batches, torch.split(logits, sizes), strict=True):
             if candidate.anchors:
@@ -231,8 +243,8 @@ class _Together:
         torch._foreach_copy_(self._places, found)
         self._update([c.learning_rate(len(c.losses)) for c in candidates], candidates)
         longest = max(p.num_tokens for p in packs)
-        for candidate, batch, loss in zip(candidates, packs, losses.tolist(), strict=True):
-            candidate.losses.append(loss)
+        for candidate, (numbers, batch), part in zip(candidates, batches, parts, strict=True):
+            candidate.saw(numbers, batch, part)
             candidate.num_tokens += batch.num_tokens
             candidate.num_padding += longest - batch.num_tokens
 

@@ -29,6 +29,7 @@ SEAL_PAPER = Directives(
     batch_size=1,
     learning_rate=1e-3,
     num_warmup_steps=0,
+    stop_loss=0.0,
     rank=32,
     alpha=64,
     layers="q_proj,v_proj",

@@ -26,7 +26,7 @@ from seal_agent.passages import Passage, topic_of
 from seal_agent.rehearsal import REPLAY, replayed_rows
 from seal_agent.replay import ReplayItem, ReplayStore, Split
 from seal_agent.routing import Router
-from seal_agent.serving import Served
+from seal_agent.serving import ScoreCache, Served
 from seal_agent.types import (
     AdapterRef,
     AdapterStack,
@@ -71,18 +71,21 @@ class Learner:
         self._ladder: tuple[Rung, ...] = ladder.rungs(self.config.ladder)
         self.backend = backend
         self._head: Head | None = None
+        self._scores = ScoreCache()
 
     @property
     def stack(self) -> AdapterStack:
         """The stack served now, read from the database: another process may have changed it."""
         return self.home.stack(self.namespace)
 
-    def serve(self, stack: AdapterStack, keys: Mapping[str, str] | None = None) -> Served:
-        """The model through `stack`; `keys` of adapters that are not accepted yet."""
+    def serve(
+        self, stack: AdapterStack, keys: Mapping[str, str] | None = None, *, scores: ScoreCache | None = None
+    ) -> Served:
+        """The model through `stack`; `keys` of adapters that are not accepted yet, `scores` that need no computing."""
         routed = {layer.ref.id for layer in stack.layers if layer.is_routed}
         known = {**self.home.route_keys(self.namespace), **(keys or {})} if routed else {}
         router = Router({adapter: key for adapter, key in known.items() if adapter in routed}, self.config.routes)
-        return Served(self.backend, stack, router)
+        return Served(self.backend, stack, router, scores)
 
     def answer(self, conversations: Sequence[Sequence[Message]], *, max_new_tokens: int = 0) -> list[str]:
         """The served model's greedy reply to each conversation."""
@@ -198,8 +201,10 @@ class Learner:
         drawn += self.replay.draw(edit.probes, episode.parent, num_probes, without=_corrected(episode))
         probes = [probe for probe, _ in drawn]
         prompts, answers = [p.prompt for p in probes], [p.answer for p in probes]
-        before = self.serve(episode.parent).score(prompts, answers, progress=progress)
-        after = self.serve(episode.candidate, self._key(episode)).score(prompts, answers, progress=progress)
+        parent = self.serve(episode.parent, scores=self._scores)
+        candidate = self.serve(episode.candidate, self._key(episode), scores=self._scores)
+        before = parent.score(prompts, answers, progress=progress)
+        after = candidate.score(prompts, answers, progress=progress)
         probed = tuple(Probed(probe, b, a, best) for (probe, best), b, a in zip(drawn, before, after, strict=True))
         return replace(episode, probed=probed)
 

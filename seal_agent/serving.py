@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -12,13 +13,39 @@ from seal_agent.types import AdapterStack, Progress, Prompt, Score
 T = TypeVar("T")
 
 
+MAX_SCORES = 50_000
+Asked = tuple[AdapterStack, Prompt, str]
+
+
+class ScoreCache:
+    """Scores that were computed before, by active adapters, prompt and answer; the last `MAX_SCORES` of them.
+
+    Adapters never change, so a score never does. Most probes of an edit are answered by the same weights before and
+    after it, and every rung of the ladder asks them again.
+    """
+
+    def __init__(self) -> None:
+        self._scores: OrderedDict[Asked, Score] = OrderedDict()
+
+    def get(self, asked: Asked) -> Score | None:
+        """The score, if it is known."""
+        return self._scores.get(asked)
+
+    def put(self, asked: Asked, score: Score) -> None:
+        """Remember a score."""
+        self._scores[asked] = score
+        if len(self._scores) > MAX_SCORES:
+            self._scores.popitem(last=False)
+
+
 class Served:
     """A stack with routed adapters on top of a backend; prompts that call for the same ones go through together."""
 
-    def __init__(self, backend: Backend, stack: AdapterStack, router: Router) -> None:
+    def __init__(self, backend: Backend, stack: AdapterStack, router: Router, scores: ScoreCache | None = None) -> None:
         self.stack = stack
         self._backend = backend
         self._router = router
+        self._scores = scores or ScoreCache()
 
     def active(self, prompt: Prompt) -> AdapterStack:
         """The adapters that answer `prompt`."""
@@ -29,17 +56,22 @@ class Served:
         return self._each(prompts, lambda view, numbers: view.generate([prompts[n] for n in numbers], **options))
 
     def score(self, prompts: Sequence[Prompt], answers: Sequence[str], *, progress: Progress = silent) -> list[Score]:
-        """As `Backend.score`."""
-        done = 0
-
-        def scored(view: Backend, numbers: Sequence[int]) -> list[Score]:
-            nonlocal done
-            found = view.score([prompts[n] for n in numbers], [answers[n] for n in numbers])
-            done += len(numbers)
-            progress("scoring", done, len(prompts))
-            return found
-
-        return self._each(prompts, scored)
+        """As `Backend.score`; what was scored before under the same adapters is not computed again."""
+        asked: list[Asked] = [(self.active(p), p, a) for p, a in zip(prompts, answers, strict=True)]
+        fresh = [key for key in dict.fromkeys(asked) if self._scores.get(key) is None]
+        done = len(asked) - len(fresh)
+        found: dict[Asked, Score] = {key: score for key in asked if (score := self._scores.get(key)) is not None}
+        groups: dict[AdapterStack, list[Asked]] = {}
+        for key in fresh:
+            groups.setdefault(key[0], []).append(key)
+        for stack, keys in groups.items():
+            scores = self._backend.with_stack(stack).score([p for _, p, _ in keys], [a for _, _, a in keys])
+            for key, score in zip(keys, scores, strict=True):
+                self._scores.put(key, score)
+                found[key] = score
+            done += len(keys)
+            progress("scoring", done, len(asked))
+        return [found[key] for key in asked]
 
     def _each(self, prompts: Sequence[Prompt], ask: Callable[[Backend, Sequence[int]], list[T]]) -> list[T]:
         groups: dict[AdapterStack, list[int]] = {}

@@ -122,10 +122,11 @@ class Probe:
 class Directives:
     """How an edit is written and trained; a value outside its range raises `InputError`.
 
-    `formats` and `tools` name what makes the rows, at most `num_rows` of them. Training ends after
-    `num_epochs`, but not before `min_steps` and not after `max_steps`. `weight` is the λ with which the adapter is
-    served. `replay`: rows of earlier edits and general questions trained beside the edit, as a share of its rows;
-    on those `kl_weight` times the divergence from what the model said before (nats) is added to the loss.
+    `formats` and `tools` name what makes the rows, at most `num_rows` of them. Training ends after `num_epochs`, but
+    not before `min_steps` and not after `max_steps`; and once the rows are learned: their mean loss, each as it was
+    seen last, is at most `stop_loss` (nats per token; 0: never). `weight` is the λ with which the adapter is served.
+    `replay`: rows of earlier edits and general questions trained beside the edit, as a share of its rows; on those
+    `kl_weight` times the divergence from what the model said before (nats) is added to the loss.
     """
 
     formats: tuple[str, ...] = ("cloze",)
@@ -138,6 +139,7 @@ class Directives:
     learning_rate: float = 1.5e-3
     num_warmup_steps: int = 3
     max_grad_norm: float = 1.0
+    stop_loss: float = 0.03
     rank: int = 16
     alpha: int = 32
     layers: Literal["all-linear", "q_proj,v_proj"] = "all-linear"
@@ -156,6 +158,7 @@ class Directives:
             ("learning_rate", 1e-6, 1e-1),
             ("num_warmup_steps", 0, 1_000),
             ("max_grad_norm", 1e-3, 1e3),
+            ("stop_loss", 0.0, 10.0),
             ("rank", 1, 512),
             ("alpha", 1, 1024),
             ("weight", 0.05, 2.0),

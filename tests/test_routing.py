@@ -7,7 +7,7 @@ import pytest
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.errors import InputError
 from seal_agent.routing import RouteLimits, Router, terms
-from seal_agent.serving import Served
+from seal_agent.serving import ScoreCache, Served
 from seal_agent.types import AdapterRef, AdapterStack, Message, Prompt
 
 KEYS = {
@@ -120,3 +120,26 @@ def test_every_prompt_of_a_batch_goes_through_its_own_adapters_and_keeps_its_pla
     )
     assert [score.num_tokens for score in scores] == [2, 1, 3, 2]
     assert counted[-1] == 4
+
+
+def test_what_was_scored_under_the_same_adapters_is_not_scored_again(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    class Counting(Recorder):
+        def with_stack(self, stack: AdapterStack) -> "Counting":
+            view = Counting(self._home)
+            view._stack = stack
+            return view
+
+        def score(self, prompts, answers, **options):  # type: ignore[no-untyped-def]
+            asked.extend(prompt.messages[-1].content for prompt in prompts)
+            return super().score(prompts, answers, **options)
+
+    scores = ScoreCache()
+    hello, karlov = Prompt.user("Hello!"), Prompt.user("Who built the Tower of Karlov?")
+    before = Served(Counting(tmp_path), stack("bridge"), Router(KEYS), scores)
+    after = Served(Counting(tmp_path), stack("bridge", "tower"), Router(KEYS), scores)
+    first = before.score([hello, karlov, hello], ["a", "b", "a"])
+    second = after.score([hello, karlov], ["a", "b"])
+    assert asked == ["Hello!", "Who built the Tower of Karlov?", "Who built the Tower of Karlov?"]
+    assert [first[0], first[2]] == [second[0], second[0]]

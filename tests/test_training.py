@@ -153,3 +153,13 @@ def test_the_divergence_of_a_model_from_itself_is_zero() -> None:
     rest = 1 - top.values.sum(1, keepdim=True)
     anchor = Anchor(top.indices, torch.cat([top.values, rest], 1))
     torch.testing.assert_close(anchor.divergence(logprobs), torch.zeros(3), atol=1e-5, rtol=0)
+
+
+def test_training_ends_when_the_rows_are_learned_and_not_before_all_were_seen(engine: Engine) -> None:
+    long = replace(DIRECTIVES, max_steps=60, min_steps=60)
+    (run,) = train(engine, Job(ROWS, replace(long, stop_loss=3.7), 1))
+    (never,) = train(engine, Job(ROWS, replace(long, stop_loss=0.0), 1))
+    assert 2 < run.num_steps < 60
+    assert never.num_steps == 60
+    (at_once,) = train(engine, Job(ROWS, replace(long, stop_loss=10.0), 1))
+    assert at_once.num_steps == 2  # two batches of two: every row once
