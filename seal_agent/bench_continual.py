@@ -22,8 +22,9 @@ from typing import Any, Protocol
 from seal_agent import grading
 from seal_agent.adapters.backend import Backend, silent
 from seal_agent.bench_knowledge import Item, Question, edit_of_published
+from seal_agent.bench_run import RunFolder
 from seal_agent.directives import DEFAULT, SEAL_PAPER
-from seal_agent.errors import InputError, StorageError
+from seal_agent.errors import InputError
 from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.passages import Passage
@@ -37,7 +38,6 @@ from seal_agent.types import (
     Progress,
     Prompt,
     SelfEdit,
-    from_json,
     to_json,
 )
 
@@ -122,42 +122,16 @@ def sequences(items: Sequence[Item], *, num: int, length: int, seed: int) -> lis
     return [random.Random(seed * 7919 + number).sample(list(items), length) for number in range(num)]
 
 
-class Run:
-    """The rows of one run in one folder, by part; `config.json` says of what."""
-
-    def __init__(self, folder: Path, part: str, config: Mapping[str, Any]) -> None:
-        self.folder = folder
-        self._path = folder / f"rows{'-' + part if part else ''}.jsonl"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            path = folder / "config.json"
-            if not path.exists():
-                path.write_text(json.dumps(dict(config), indent=2) + "\n", encoding="utf-8")
-            there = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise StorageError(f"cannot use {folder} ({error}); give another --out") from error
-        if there != json.loads(json.dumps(dict(config))):
-            raise InputError(f"{folder} holds a run with other settings; give another --out")
+class Run(RunFolder):
+    """The rows of one run: `rows.jsonl`, by part."""
 
     def rows(self) -> dict[tuple[str, int, int], Row]:
-        """What is there already, of all parts; a last line that was cut off is not."""
-        found: dict[tuple[str, int, int], Row] = {}
-        for path in sorted(self.folder.glob("rows*.jsonl")):
-            for line in path.read_text(encoding="utf-8").splitlines():
-                if line.endswith("}"):
-                    row = from_json(Row, json.loads(line))
-                    found[row.arm, row.sequence, row.step] = row
-        return found
+        """What is there already, of all parts, by arm, sequence and step."""
+        return {(row.arm, row.sequence, row.step): row for row in self.values("rows", Row)}
 
     def add(self, row: Row) -> None:
         """Append one row."""
-        try:
-            with self._path.open("a+", encoding="utf-8") as file:
-                file.seek(0)
-                text = file.read()
-                file.write(("\n" if text and not text.endswith("\n") else "") + json.dumps(asdict(row)) + "\n")
-        except OSError as error:
-            raise StorageError(f"cannot write {self._path}: {error}; free space or give another --out") from error
+        self.append("rows", asdict(row))
 
 
 class Trained:

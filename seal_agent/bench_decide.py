@@ -9,16 +9,15 @@ and no orders) are reported on turns that chose nothing. Resumable: readings are
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from seal_agent.adapters.backend import Backend, silent
+from seal_agent.bench_run import RunFolder
 from seal_agent.decision import decide
 from seal_agent.decision_head import (
     NUM_SURPRISES,
@@ -74,31 +73,24 @@ def turns() -> list[Turn]:
 
 
 def measure(
-    backend: Backend, head: Head, labelled: Sequence[Turn], out: Path, progress: Progress = silent
+    backend: Backend, head: Head, labelled: Sequence[Turn], run: RunFolder, progress: Progress = silent
 ) -> list[Measured]:
-    """Decide every turn that `out` (JSON lines) does not hold yet, and append it there."""
-    done = _read(out)
-    with out.open("a", encoding="utf-8") as file:
-        file.write("\n" if out.stat().st_size else "")  # the last line may have been cut off
-        for number, turn in enumerate(labelled):
-            if turn.id not in done:
-                start = time.perf_counter()
-                decision = decide(backend, head, turn.text, turn.earlier)
-                milliseconds = 1000 * (time.perf_counter() - start)
-                novelty = decision.novelty
-                done[turn.id] = Measured(
-                    turn.id,
-                    decision.learn,
-                    decision.reason,
-                    decision.margin,
-                    novelty.nats,
-                    novelty.num_tokens,
-                    round(milliseconds, 1),
-                )
-                file.write(json.dumps(asdict(done[turn.id])) + "\n")
-                file.flush()
-            progress("deciding", number + 1, len(labelled))
+    """Decide every turn that `run` does not hold yet, and write it there at once (`decisions.jsonl`)."""
+    done = {measured.id: measured for measured in run.values("decisions", Measured)}
+    for number, turn in enumerate(labelled):
+        if turn.id not in done:
+            done[turn.id] = _decided(backend, head, turn)
+            run.append("decisions", asdict(done[turn.id]))
+        progress("deciding", number + 1, len(labelled))
     return [done[turn.id] for turn in labelled]
+
+
+def _decided(backend: Backend, head: Head, turn: Turn) -> Measured:
+    start = time.perf_counter()
+    made = decide(backend, head, turn.text, turn.earlier)
+    milliseconds = round(1000 * (time.perf_counter() - start), 1)
+    novelty = made.novelty
+    return Measured(turn.id, made.learn, made.reason, made.margin, novelty.nats, novelty.num_tokens, milliseconds)
 
 
 def features(backend: Backend, labelled: Sequence[Turn], folder: Path, progress: Progress = silent) -> Matrix:
@@ -178,15 +170,3 @@ def _share(hits: Sequence[bool]) -> tuple[float, float]:
     if not hits:
         return 0.0, 0.0
     return round(sum(hits) / len(hits), 4), round(share_at_least(sum(hits), len(hits), CONFIDENCE), 4)
-
-
-def _read(out: Path) -> dict[int, Measured]:
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        lines = out.read_text(encoding="utf-8").splitlines() if out.exists() else []
-        entries: list[dict[str, Any]] = [json.loads(line) for line in lines if line.endswith("}")]  # not a cut one
-        return {entry["id"]: Measured(**entry) for entry in entries}
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise StorageError(
-            f"cannot use {out} ({error}); give another --out, or delete the file to begin again"
-        ) from error

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from seal_agent import grading
 from seal_agent.adapters.backend import Backend, silent
 from seal_agent.adapters.registry import AdapterRegistry
+from seal_agent.bench_run import RunFolder
 from seal_agent.canaries import with_rehearsal
 from seal_agent.directives import DEFAULT, SEAL_PAPER
-from seal_agent.errors import EditFault, InputError, StorageError
+from seal_agent.errors import EditFault, InputError
 from seal_agent.formats import FORMATS, Source
 from seal_agent.formats.format import statement
 from seal_agent.formats.lines import lines_of
@@ -31,7 +32,6 @@ from seal_agent.tools import TOOLS
 from seal_agent.types import AdapterStack, Directives, Progress, Prompt, SelfEdit
 from seal_agent.writing import write_self_edit
 
-T = TypeVar("T")
 BASE, CONTEXT, FORM = "base", "context", "form only"
 PUBLISHED = ("qwen2.5-7b", "seal-round2", "gpt-4.1")
 GRADER = grading.NAME
@@ -147,70 +147,22 @@ def read_items(path: Path, *, limit: int = 0, offset: int = 0) -> list[Item]:
     return items[offset : offset + limit if limit else None]
 
 
-def share_of(items: Sequence[T], part: str) -> list[T]:
-    """Those of part "K/N" of the work, K from 1; all for ""."""
-    if not part:
-        return list(items)
-    try:
-        k, n = (int(number) for number in part.split("/"))
-    except ValueError:
-        k = n = 0
-    if not 1 <= k <= n:
-        raise InputError(f"part {part!r} does not fit; write K/N such as 1/2")
-    return list(items[k - 1 :: n])
-
-
-class Run:
-    """The results of one run in one folder: `metrics.jsonl`, `answers.jsonl`, `edits.jsonl`, by part."""
-
-    def __init__(self, folder: Path, part: str = "", config: Mapping[str, Any] | None = None) -> None:
-        self.folder = folder
-        self._suffix = f"-{part}" if part else ""
-        self._check(dict(config or {}))
-
-    def _check(self, config: dict[str, Any]) -> None:
-        """Results of another model, data or seed must not be mixed in."""
-        path = self.folder / "config.json"
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            if not path.exists():
-                path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-            there = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise StorageError(f"cannot use {path} ({error}); give another --out") from error
-        if there != config:
-            differs = ", ".join(key for key in {*there, *config} if there.get(key) != config.get(key))
-            raise InputError(f"{path} is of another run ({differs} differ); give another --out")
+class Run(RunFolder):
+    """The results of one run: `metrics.jsonl`, `answers.jsonl`, `edits.jsonl`, by part."""
 
     def results(self) -> dict[tuple[str, int], Result]:
-        """What is there already, of all parts; a last line that was cut off is not."""
-        found: dict[tuple[str, int], Result] = {}
-        for path in sorted(self.folder.glob("metrics*.jsonl")):
-            for line in path.read_text(encoding="utf-8").splitlines():
-                if line.endswith("}"):
-                    data = json.loads(line)
-                    data["answers"] = tuple(Answered(**answer) for answer in data["answers"])
-                    found[data["arm"], data["item"]] = Result(**data)
-        return found
+        """What is there already, of all parts."""
+        return {(result.arm, result.item): result for result in self.values("metrics", Result)}
 
     def add(self, result: Result, edit: SelfEdit | None) -> None:
         """Append one result, and what was trained for it."""
-        self._append("metrics", asdict(result))
+        self.append("metrics", asdict(result))
         for answer in result.answers:
-            self._append("answers", {"arm": result.arm, "item": result.item, **asdict(answer)})
+            self.append("answers", {"arm": result.arm, "item": result.item, **asdict(answer)})
         if edit:
             rows = [[row.source, row.question or row.prompt.text, row.answer] for row in edit.rows]
             dropped = [[entry.source, entry.reason, entry.text] for entry in edit.dropped]
-            self._append("edits", {"arm": result.arm, "item": result.item, "rows": rows, "dropped": dropped})
-
-    def _append(self, name: str, data: dict[str, Any]) -> None:
-        path = self.folder / f"{name}{self._suffix}.jsonl"
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with path.open("a", encoding="utf-8") as file:
-                file.write(("\n" if file.tell() and not _ends_line(path) else "") + json.dumps(data) + "\n")
-        except OSError as error:
-            raise StorageError(f"cannot write {path}: {error}; free space or give another --out") from error
+            self.append("edits", {"arm": result.arm, "item": result.item, "rows": rows, "dropped": dropped})
 
 
 def measure(
@@ -367,9 +319,3 @@ def _joined(edits: Sequence[SelfEdit], steps_per_passage: int) -> SelfEdit:
     directives = replace(first.directives, max_steps=max(1, steps_per_passage * len(edits)))
     rows = tuple(dict.fromkeys(row for edit in edits for row in edit.rows))
     return replace(first, topic=f"{len(edits)} passages", rows=rows, directives=directives)
-
-
-def _ends_line(path: Path) -> bool:
-    with path.open("rb") as file:
-        file.seek(-1, 2)
-        return file.read(1) == b"\n"

@@ -38,7 +38,7 @@ def decide(
     """Does the model know when to learn? 610 labelled turns; 175 choose thresholds, the others are reported."""
     with Display() as display:
         display.busy("loading the model")
-        from seal_agent import bench_decide, decision_head
+        from seal_agent import bench_decide, bench_run, decision_head
         from seal_agent.agent import open_backend
         from seal_agent.home import Home
 
@@ -50,7 +50,8 @@ def decide(
             save_head.write_bytes(decision_head.as_bytes(fresh))
         deployed = decision_head.load(backend, opened.root / "heads", display.progress)
         labelled = bench_decide.turns()
-        measured = bench_decide.measure(backend, deployed, labelled, folder / "decisions.jsonl", display.progress)
+        run = bench_run.RunFolder(folder, config={"model": backend.model})
+        measured = bench_decide.measure(backend, deployed, labelled, run, display.progress)
     results = bench_decide.report(labelled, measured, states, alone.threshold)
     milliseconds = fmean(m.milliseconds for m in measured)
     if as_json:
@@ -83,17 +84,17 @@ def knowledge(
 ) -> None:
     """What does the model know of a passage after its edit? Every arm, resumable, with report and plots."""
     from seal_agent import bench_knowledge as bench
-    from seal_agent import bench_report
+    from seal_agent import bench_report, bench_run
     from seal_agent.home import Home
 
     opened = Home(home)
     folder = out or opened.root / "bench" / f"knowledge-{Path(model).name}{'-together' if together else ''}"
     items = bench.read_items(data, limit=limit, offset=offset)
-    share = bench.share_of(items, part)
+    share = bench_run.share_of(items, part)
     chosen = arm or [bench.BASE, bench.CONTEXT, *bench.arms()]
     config = {"model": model, "data": str(data), "passages": [item.number for item in items], "seed": seed}
     config |= {"together": together, "grader": bench.GRADER}
-    run = bench.Run(folder, part.replace("/", "-of-"), config)
+    run = bench.Run(folder, part, config)
     if not report_only:
         with Display() as display:
             display.busy("loading the model")
@@ -157,17 +158,17 @@ def continual(
 ) -> None:
     """What is still known after many edits? Every strategy, gate and ladder, with matrices, report and plots."""
     from seal_agent import bench_continual as bench
-    from seal_agent import bench_knowledge, continual_report
+    from seal_agent import bench_knowledge, bench_run, continual_report
     from seal_agent.home import Home
 
     opened = Home(home)
     folder = out or opened.root / "bench" / f"continual-{Path(model).name}-{length}"
     items = bench_knowledge.read_items(data, limit=limit, offset=offset)
     orders = bench.sequences(items, num=num, length=length, seed=seed)
-    numbers = bench_knowledge.share_of(range(num), part)
+    numbers = bench_run.share_of(range(num), part)
     config = {"model": model, "data": str(data), "passages": [item.number for item in items], "seed": seed}
     config |= {"sequences": num, "length": length, "checkpoints": checkpoint or [], "grader": bench_knowledge.GRADER}
-    run = bench.Run(folder, part.replace("/", "-of-"), config)
+    run = bench.Run(folder, part, config)
     if not report_only:
         with Display() as display:
             display.busy("loading the model")

@@ -125,7 +125,7 @@ def test_routed_adapters_are_trained_once_for_all_sequences(tmp_path: Path) -> N
 
 def test_settings_of_another_run_are_refused(tmp_path: Path) -> None:
     Run(tmp_path, "", {"seed": 0})
-    with pytest.raises(InputError, match="other settings"):
+    with pytest.raises(InputError, match="is of another run"):
         Run(tmp_path, "", {"seed": 1})
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.bench_decide import CHUNK, Measured, features, measure, report, turns
+from seal_agent.bench_run import RunFolder
 from seal_agent.decision_head import Head, Turn, load
 from seal_agent.errors import StorageError
 
@@ -28,18 +29,18 @@ def test_the_labelled_turns_are_enough_and_balanced_over_the_halves() -> None:
 
 
 def test_a_run_that_was_stopped_goes_on_where_it_was(backend: ScriptedBackend, head: Head, tmp_path: Path) -> None:
-    labelled, out = turns()[:6], tmp_path / "scores.jsonl"
-    first = measure(backend, head, labelled[:3], out)
+    labelled, run, out = turns()[:6], RunFolder(tmp_path), tmp_path / "decisions.jsonl"
+    first = measure(backend, head, labelled[:3], run)
     out.write_text(out.read_text()[:-9])  # cut off in the middle of its last line
-    whole = measure(backend, head, labelled, out)
+    whole = measure(backend, head, labelled, run)
     assert whole[:2] == first[:2]
     assert [json.loads(line)["id"] for line in out.read_text().splitlines() if line.endswith("}")] == [0, 1, 2, 3, 4, 5]
 
 
 def test_a_file_that_holds_something_else_is_refused(backend: ScriptedBackend, head: Head, tmp_path: Path) -> None:
-    (tmp_path / "scores.jsonl").write_text('{"other": 1}\n')
+    (tmp_path / "decisions.jsonl").write_text('{"other": 1}\n')
     with pytest.raises(StorageError, match="delete the file to begin again"):
-        measure(backend, head, turns()[:2], tmp_path / "scores.jsonl")
+        measure(backend, head, turns()[:2], RunFolder(tmp_path))
 
 
 def test_readings_are_kept_and_not_made_again(

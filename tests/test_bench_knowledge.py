@@ -22,9 +22,9 @@ from seal_agent.bench_knowledge import (
     measure,
     measure_together,
     read_items,
-    share_of,
 )
 from seal_agent.bench_report import markdown, plot, summarise
+from seal_agent.bench_run import share_of
 from seal_agent.directives import SEAL_PAPER
 from seal_agent.errors import InputError
 from seal_agent.grading import is_right, recall
@@ -76,7 +76,7 @@ def test_parts_share_the_work_and_the_results(
     items = [item(n) for n in range(5)]
     assert [i.number for part in ("1/2", "2/2") for i in share_of(items, part)] == [0, 2, 4, 1, 3]
     for part in ("1/2", "2/2"):
-        measure(backend, registry, share_of(items, part), [BASE], Run(tmp_path, part.replace("/", "-of-")))
+        measure(backend, registry, share_of(items, part), [BASE], Run(tmp_path, part))
     assert len(Run(tmp_path).results()) == 5
     for wrong in ("3/2", "0/2", "half"):
         with pytest.raises(InputError, match="write K/N"):

@@ -1,0 +1,85 @@
+"""The folder of a benchmark's run: its settings, and JSON lines written as results come.
+
+A run that was stopped goes on where it was, and several processes share one: each appends to files of its own part,
+all read those of every part.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from seal_agent.errors import InputError, StorageError
+from seal_agent.types import from_json
+
+T = TypeVar("T")
+
+
+def share_of(work: Sequence[T], part: str) -> list[T]:
+    """Those of part "K/N" of the work, K from 1; all for ""."""
+    if not part:
+        return list(work)
+    try:
+        k, n = (int(number) for number in part.split("/"))
+    except ValueError:
+        k = n = 0
+    if not 1 <= k <= n:
+        raise InputError(f"part {part!r} does not fit; write K/N such as 1/2")
+    return list(work[k - 1 :: n])
+
+
+class RunFolder:
+    """A folder with `config.json` and, for every kind of result, JSON lines by part."""
+
+    def __init__(self, folder: Path, part: str = "", config: Mapping[str, Any] | None = None) -> None:
+        """Open or begin a run; raises `InputError` where the folder holds one with other settings."""
+        self.folder = folder
+        self._suffix = f"-{part.replace('/', '-of-')}" if part else ""
+        self._check(json.loads(json.dumps(dict(config or {}))))
+
+    def _check(self, config: dict[str, Any]) -> None:
+        """Results of another model, data or seed must not be mixed in."""
+        path = self.folder / "config.json"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if not path.exists():
+                path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+            there = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise StorageError(f"cannot use {path} ({error}); give another --out") from error
+        if there != config:
+            differs = ", ".join(key for key in {*there, *config} if there.get(key) != config.get(key))
+            raise InputError(f"{path} is of another run ({differs} differ); give another --out")
+
+    def values(self, name: str, kind: type[T]) -> list[T]:
+        """What is there already under `name`, of all parts; a last line that was cut off is not.
+
+        Raises `StorageError` for lines that are something else.
+        """
+        found: list[T] = []
+        for path in sorted({*self.folder.glob(f"{name}.jsonl"), *self.folder.glob(f"{name}-*-of-*.jsonl")}):
+            try:
+                lines = path.read_text(encoding="utf-8").splitlines()
+                found += [from_json(kind, json.loads(line)) for line in lines if line.endswith("}")]
+            except (OSError, ValueError, InputError) as error:
+                raise StorageError(
+                    f"cannot use {path} ({error}); give another --out, or delete the file to begin again"
+                ) from error
+        return found
+
+    def append(self, name: str, data: Mapping[str, Any]) -> None:
+        """Write one line at once."""
+        path = self.folder / f"{name}{self._suffix}.jsonl"
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(("\n" if file.tell() and not _ends_line(path) else "") + json.dumps(dict(data)) + "\n")
+        except OSError as error:
+            raise StorageError(f"cannot write {path}: {error}; free space or give another --out") from error
+
+
+def _ends_line(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, 2)
+        return file.read(1) == b"\n"
