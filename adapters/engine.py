@@ -43,7 +43,7 @@ class Engine:
         self._folded: OrderedDict[AdapterStack, Folded] = OrderedDict()
         self._active = AdapterStack()
         self._can_add = loaded.dtype == torch.float32 and all(
-            isinstance(layer.weight, Tensor) and layer.weight.dtype == torch.float32 for layer in self._layers.values()
+            layer.weight.dtype == torch.float32 for layer in self._layers.values()
         )
 
     @property

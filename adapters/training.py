@@ -126,7 +126,6 @@ class _Candidate:
         self.batches = _batches(len(job.rows), job.directives.batch_size, random.Random(job.seed))
         self.anchored = job.anchored if job.directives.kl_weight else frozenset()
         self.anchors: dict[int, Anchor] = {}
-        self.seed = job.seed
         self.losses: list[float] = []
         self.row_losses: dict[int, float] = {}  # as each was when it was seen last
         self.num_tokens = self.num_padding = 0
@@ -291,9 +290,9 @@ class _Together:
 
     def _result(self, candidate: _Candidate, place: int) -> TrainingRun:
         pairs = {}
-        for name, layer in self._layers.items():
-            a, b, scale = layer.candidates or (torch.empty(0), torch.empty(0), 1.0)
-            pairs[name] = (a[place].detach().clone(), b[place].detach() * scale)
+        for number, name in enumerate(self._layers):
+            a, b = self._leaves[2 * number : 2 * number + 2]
+            pairs[name] = (a[place].detach().clone(), b[place].detach() * self._scale)
         return TrainingRun(
             LowRank(pairs),
             candidate.num_tokens,

@@ -214,10 +214,10 @@ def _learned(
     learner = Learner(Trained(backend, run.folder / "trained"), home, config=replace(arm.config, seed=seed))
     if (arm.name, number, 0) not in done:
         run.add(_row(arm.name, number, 0, order, learner.serve(learner.stack)))
+    learned = [episode for episode in home.episodes("default") if episode.text]
     for step, item in enumerate(order, 1):
         if (arm.name, number, step) in done:
             continue
-        learned = [episode for episode in home.episodes("default") if episode.text]
         start = time.perf_counter()
         was_cut_off = len(learned) >= step  # learned, but its row was not written
         episode = learned[step - 1] if was_cut_off else learn(learner, arm, item, seed, progress)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import resources
 
+from seal_agent.rehearsal import GENERAL
 from seal_agent.types import Message, Probe, Prompt, Row, SelfEdit
 
 FILE = "general_knowledge.json"
@@ -49,7 +50,7 @@ def rehearsal_rows(num_rows: int, seed: int) -> tuple[Row, ...]:
     """Up to `num_rows` questions to train on beside an edit; none of them is ever watched."""
     rehearsed: Sequence[Canary] = canaries()[::REHEARSAL_EVERY]
     drawn = random.Random(seed).sample(rehearsed, min(num_rows, len(rehearsed)))
-    return tuple(Row(Prompt.user(c.question), c.answer, "rehearsal") for c in drawn)
+    return tuple(Row(Prompt.user(c.question), c.answer, GENERAL) for c in drawn)
 
 
 def with_rehearsal(edit: SelfEdit, num_rows: int, seed: int) -> SelfEdit:

@@ -6,9 +6,10 @@ import contextlib
 import dataclasses
 import os
 import platform
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -106,17 +107,11 @@ def knowledge(
             measure = bench.measure_together if together else bench.measure
             measure(backend, registry, share, chosen, run, seed=seed, progress=display.progress)
     reports = bench_report.summarise(run.results())
-    facts = [f"{key}: {value}  " for key, value in config.items()]
-    facts.append(f"machine: {platform.processor() or platform.machine()}, {os.cpu_count()} cores  ")
-    text = bench_report.markdown(reports, "Knowledge incorporation", facts)
-    (folder / "report.md").write_text(text, encoding="utf-8")
-    with contextlib.suppress(ImportError):  # the table does not need the extra
-        bench_report.plot(reports, folder / "report.png")
-    if as_json:
-        write_json({"folder": str(folder), "arms": [dataclasses.asdict(each) for each in reports]})
-    else:
-        print(text)
-        print(f"written to {folder}")
+
+    def text(facts: list[str]) -> str:
+        return bench_report.markdown(reports, "Knowledge incorporation", facts)
+
+    _report(folder, config, reports, text, lambda: bench_report.plot(reports, folder / "report.png"), as_json)
 
 
 @app.command("gate")
@@ -179,12 +174,28 @@ def continual(
             )
     rows = run.rows()
     reports = continual_report.summarise(rows)
+
+    def text(facts: list[str]) -> str:
+        return continual_report.markdown(reports, facts)
+
+    _report(folder, config, reports, text, lambda: continual_report.plot(rows, folder), as_json)
+
+
+def _report(
+    folder: Path,
+    config: Mapping[str, Any],
+    reports: Sequence[Any],
+    text_of: Callable[[list[str]], str],
+    plot: Callable[[], object],
+    as_json: bool,
+) -> None:
+    """Write the report of a run with its settings and its machine, and its plots where the extra is installed."""
     facts = [f"{key}: {value}  " for key, value in config.items()]
     facts.append(f"machine: {platform.processor() or platform.machine()}, {os.cpu_count()} cores  ")
-    text = continual_report.markdown(reports, facts)
+    text = text_of(facts)
     (folder / "report.md").write_text(text, encoding="utf-8")
     with contextlib.suppress(ImportError):  # the table does not need the extra
-        continual_report.plot(rows, folder)
+        plot()
     if as_json:
         write_json({"folder": str(folder), "arms": [dataclasses.asdict(each) for each in reports]})
     else:

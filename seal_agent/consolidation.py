@@ -10,7 +10,8 @@ from seal_agent import retention
 from seal_agent.adapters.backend import silent
 from seal_agent.canaries import with_rehearsal
 from seal_agent.rehearsal import REPLAYED
-from seal_agent.types import AdapterRef, AdapterStack, Episode, Layer, Probed, Progress, SelfEdit
+from seal_agent.serving import compared
+from seal_agent.types import AdapterRef, AdapterStack, Episode, Layer, Progress, SelfEdit
 
 if TYPE_CHECKING:
     from seal_agent.learner import Learner
@@ -33,7 +34,8 @@ def consolidate(learner: Learner, progress: Progress = silent, *, is_gated: bool
     else:
         adapter = _refitted(learner, stack, progress)
     candidate = AdapterStack((Layer(adapter, 1.0, False, stack.learned),))
-    probed = _probed(learner, stack, candidate, progress)
+    drawn = learner.replay.draw((), stack, learner.config.max_probes)
+    probed = compared(drawn, learner.serve(stack), learner.serve(candidate), progress)
     verdict = retention.judge_kept(probed, learner.config.limits)
     is_kept = verdict.outcome == "accept" or not is_gated
     done = Episode(
@@ -53,14 +55,6 @@ def consolidate(learner: Learner, progress: Progress = silent, *, is_gated: bool
         learner.discard(adapter)
     log.info("%s: %s", done.topic, verdict.reason)
     return done
-
-
-def _probed(learner: Learner, stack: AdapterStack, candidate: AdapterStack, progress: Progress) -> tuple[Probed, ...]:
-    drawn = learner.replay.draw((), stack, learner.config.max_probes)
-    prompts, answers = [probe.prompt for probe, _ in drawn], [probe.answer for probe, _ in drawn]
-    before = learner.serve(stack).score(prompts, answers, progress=progress)
-    after = learner.serve(candidate).score(prompts, answers, progress=progress)
-    return tuple(Probed(p, b, a, best) for (p, best), b, a in zip(drawn, before, after, strict=True))
 
 
 def _close(learner: Learner, done: Episode, newest: AdapterRef) -> None:

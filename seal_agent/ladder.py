@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from seal_agent.errors import InputError
-from seal_agent.types import AdapterRef, AdapterStack, Layer
+from seal_agent.types import AdapterRef, AdapterStack
 
 SCALE, REPAIR, ROUTE = "scale", "repair", "route"
 
@@ -50,15 +51,6 @@ def next_rung(ladder: Sequence[Rung], tried: Sequence[str], *, is_routed: bool) 
     return None
 
 
-def with_top(stack: AdapterStack, ref: AdapterRef, *, weight: float, is_routed: bool) -> AdapterStack:
-    """`stack` with the layer of `ref` served so."""
-    return AdapterStack(
-        tuple(Layer(ref, weight, is_routed, y.stands_for) if y.ref.id == ref.id else y for y in stack.layers)
-    )
-
-
-def standing_for(stack: AdapterStack, ref: AdapterRef, adapters: Sequence[str]) -> AdapterStack:
-    """`stack` with the layer of `ref` standing for `adapters`: what they brought is watched as long as it is there."""
-    return AdapterStack(
-        tuple(replace(y, stands_for=(*y.stands_for, *adapters)) if y.ref.id == ref.id else y for y in stack.layers)
-    )
+def with_layer(stack: AdapterStack, ref: AdapterRef, **changes: Any) -> AdapterStack:
+    """`stack` with the layer of `ref` served otherwise: its `weight`, `is_routed` or what it `stands_for`."""
+    return AdapterStack(tuple(replace(y, **changes) if y.ref.id == ref.id else y for y in stack.layers))

@@ -25,8 +25,8 @@ from seal_agent.learner_config import LearnerConfig as LearnerConfig
 from seal_agent.passages import Passage, topic_of
 from seal_agent.rehearsal import REPLAY, replayed_rows
 from seal_agent.replay import ReplayItem, ReplayStore, Split
-from seal_agent.routing import Router
-from seal_agent.serving import ScoreCache, Served
+from seal_agent.routing import router_of
+from seal_agent.serving import ScoreCache, Served, compared
 from seal_agent.types import (
     AdapterRef,
     AdapterStack,
@@ -34,7 +34,6 @@ from seal_agent.types import (
     Episode,
     Message,
     Probe,
-    Probed,
     Progress,
     Prompt,
     Row,
@@ -84,8 +83,8 @@ class Learner:
         """The model through `stack`; `keys` of adapters that are not accepted yet, `scores` that need no computing."""
         routed = {layer.ref.id for layer in stack.layers if layer.is_routed}
         known = {**self.home.route_keys(self.namespace), **(keys or {})} if routed else {}
-        router = Router({adapter: key for adapter, key in known.items() if adapter in routed}, self.config.routes)
-        return Served(self.backend, stack, router, scores)
+        kept = tuple((adapter, key) for adapter, key in known.items() if adapter in routed)
+        return Served(self.backend, stack, router_of(kept, self.config.routes), scores)
 
     def answer(self, conversations: Sequence[Sequence[Message]], *, max_new_tokens: int = 0) -> list[str]:
         """The served model's greedy reply to each conversation."""
@@ -187,7 +186,7 @@ class Learner:
         adapter = view.train(edit, seed=episode.seed, progress=progress)
         candidate = self.strategy.pushed(kept, adapter, edit.directives.weight)
         if episode.replaces:
-            candidate = ladder.standing_for(candidate, adapter, episode.replaces)
+            candidate = ladder.with_layer(candidate, adapter, stands_for=episode.replaces)
         return replace(episode, adapter=adapter, candidate=candidate)
 
     def probe(self, episode: Episode, progress: Progress = silent) -> Episode:
@@ -199,14 +198,9 @@ class Learner:
             num_probes = min(2 * sum(p.probe.item is not None for p in episode.probed), self.config.max_probes)
         drawn: list[tuple[Probe, float | None]] = [(probe, None) for probe in edit.probes]
         drawn += self.replay.draw(edit.probes, episode.parent, num_probes, without=_corrected(episode))
-        probes = [probe for probe, _ in drawn]
-        prompts, answers = [p.prompt for p in probes], [p.answer for p in probes]
         parent = self.serve(episode.parent, scores=self._scores)
         candidate = self.serve(episode.candidate, self._key(episode), scores=self._scores)
-        before = parent.score(prompts, answers, progress=progress)
-        after = candidate.score(prompts, answers, progress=progress)
-        probed = tuple(Probed(probe, b, a, best) for (probe, best), b, a in zip(drawn, before, after, strict=True))
-        return replace(episode, probed=probed)
+        return replace(episode, probed=compared(drawn, parent, candidate, progress))
 
     def _key(self, episode: Episode) -> dict[str, str]:
         """What routes to the candidate: its topic and text, and what routed to the adapters it replaces."""
@@ -242,7 +236,7 @@ class Learner:
             episode = self._repaired(episode, progress)
         is_routed = rung.kind == ladder.ROUTE or any(y.is_routed for y in episode.candidate.layers[-1:])
         weight = _edit(episode).directives.weight * rung.weight
-        candidate = ladder.with_top(episode.candidate, _adapter(episode), weight=weight, is_routed=is_routed)
+        candidate = ladder.with_layer(episode.candidate, _adapter(episode), weight=weight, is_routed=is_routed)
         return replace(episode, candidate=candidate, tried=(*episode.tried, rung.name), probed=(), verdict=None)
 
     def _repaired(self, episode: Episode, progress: Progress) -> Episode:

@@ -245,11 +245,35 @@ def judge(probed: Sequence[Probed], limits: Limits, *, final: bool = False) -> V
     replay = [p for p in probed if p.probe.stratum != "edit"]
     if not own:
         raise InputError("an edit without probes of its own cannot be judged; give it at least one")
-    if not all(math.isfinite(p.before.logprob + p.after.logprob) for p in probed):
-        return Verdict("rollback", "the scores are not numbers: training diverged", 0.0, num_probes=len(replay))
+    if not _are_finite(probed):
+        return _diverged(len(replay))
     gain = fmean(change(p) for p in own)
     figures = kept(replay, limits)
     outcome, reason = _outcome(gain, figures, limits, final=final or not replay)
+    return _verdict(outcome, reason, gain, figures, replay)
+
+
+def judge_kept(probed: Sequence[Probed], limits: Limits) -> Verdict:
+    """Accept or forgot, for a stack that was only made smaller: there is nothing to gain and nothing more to draw."""
+    if not _are_finite(probed):
+        return _diverged(len(probed))
+    figures = kept(probed, limits)
+    why = alarm(figures, limits)
+    if not why and figures.mean < -limits.max_drop:
+        why = f"the replay set changed by {figures.mean:+z.2f} nats per token"
+    reason = f"forgot: {why}" if why else f"kept ({figures.mean:+z.2f} nats per token)"
+    return _verdict("forgot" if why else "accept", reason, 0.0, figures, probed)
+
+
+def _are_finite(probed: Sequence[Probed]) -> bool:
+    return all(math.isfinite(p.before.logprob + p.after.logprob) for p in probed)
+
+
+def _diverged(num_probes: int) -> Verdict:
+    return Verdict("rollback", "the scores are not numbers: training diverged", 0.0, num_probes=num_probes)
+
+
+def _verdict(outcome: Outcome, reason: str, gain: float, figures: Kept, replay: Sequence[Probed]) -> Verdict:
     return Verdict(
         outcome,
         reason,
@@ -260,30 +284,6 @@ def judge(probed: Sequence[Probed], limits: Limits, *, final: bool = False) -> V
         len(replay),
         figures.lost,
         _by_stratum(replay),
-    )
-
-
-def judge_kept(probed: Sequence[Probed], limits: Limits) -> Verdict:
-    """Accept or forgot, for a stack that was only made smaller: there is nothing to gain and nothing more to draw."""
-    if not all(math.isfinite(p.before.logprob + p.after.logprob) for p in probed):
-        return Verdict("rollback", "the scores are not numbers: training diverged", 0.0, num_probes=len(probed))
-    figures = kept(probed, limits)
-    why = alarm(figures, limits)
-    if not why and figures.mean < -limits.max_drop:
-        why = f"the replay set changed by {figures.mean:+z.2f} nats per token"
-    reason = f"forgot: {why}" if why else f"kept ({figures.mean:+z.2f} nats per token)"
-    low, high = (v if math.isfinite(v) else figures.mean for v in (figures.low, figures.high))
-    outcome: Outcome = "forgot" if why else "accept"
-    return Verdict(
-        outcome,
-        reason,
-        0.0,
-        figures.mean,
-        low,
-        high,
-        len(probed),
-        figures.lost,
-        _by_stratum(probed),
     )
 
 

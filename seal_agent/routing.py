@@ -90,6 +90,12 @@ class Router:
         return AdapterStack(tuple(y for y in stack.layers if not y.is_routed or y.ref.id in matching))
 
 
+@lru_cache(maxsize=4)
+def router_of(keys: tuple[tuple[str, str], ...], limits: RouteLimits) -> Router:
+    """The router over those (adapter, key) pairs: the same one for every reply until the keys change."""
+    return Router(dict(keys), limits)
+
+
 def terms(text: str) -> Counter[str]:
     """The words of `text` as they are compared, with how often they occur: lower case, their first letters."""
     return Counter(word[:STEM] for word in _WORD.findall(text.lower()))

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from seal_agent.adapters.backend import Backend, silent
 from seal_agent.routing import Router
-from seal_agent.types import AdapterStack, Progress, Prompt, Score
+from seal_agent.types import AdapterStack, Probe, Probed, Progress, Prompt, Score
 
 T = TypeVar("T")
 
@@ -36,6 +36,17 @@ class ScoreCache:
         self._scores[asked] = score
         if len(self._scores) > MAX_SCORES:
             self._scores.popitem(last=False)
+
+
+def compared(
+    drawn: Sequence[tuple[Probe, float | None]], before: Served, after: Served, progress: Progress = silent
+) -> tuple[Probed, ...]:
+    """Every probe, drawn with the best score it ever had, scored before and after."""
+    prompts, answers = [probe.prompt for probe, _ in drawn], [probe.answer for probe, _ in drawn]
+    pairs = zip(
+        before.score(prompts, answers, progress=progress), after.score(prompts, answers, progress=progress), strict=True
+    )
+    return tuple(Probed(probe, b, a, best) for (probe, best), (b, a) in zip(drawn, pairs, strict=True))
 
 
 class Served:

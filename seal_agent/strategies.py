@@ -73,18 +73,10 @@ class Route:
 
 
 @dataclass(frozen=True)
-class Merge:
+class Merge(Stack):
     """One adapter that every edit is added to, of bounded rank: SEAL's sequential merge, as far as a stack can."""
 
     name: str = "merge"
-
-    def parent(self, stack: AdapterStack) -> AdapterStack:
-        """All of it."""
-        return stack
-
-    def pushed(self, stack: AdapterStack, ref: AdapterRef, weight: float) -> AdapterStack:
-        """One more on top, until it is folded in."""
-        return stack.push(ref, weight)
 
     def consolidation(self, stack: AdapterStack) -> Consolidation:
         """At once."""
@@ -92,23 +84,15 @@ class Merge:
 
 
 @dataclass(frozen=True)
-class Rebuild:
+class Rebuild(Stack):
     """Stacked, and after `every` edits one adapter is refitted on all that was ever accepted."""
 
-    every: int = 8
     name: str = "rebuild"
+    every: int = 8
 
     def __post_init__(self) -> None:
         if self.every < 2:
             raise InputError(f"every={self.every} edits is too few to rebuild from; choose 2 or more")
-
-    def parent(self, stack: AdapterStack) -> AdapterStack:
-        """All of it."""
-        return stack
-
-    def pushed(self, stack: AdapterStack, ref: AdapterRef, weight: float) -> AdapterStack:
-        """One more on top, until the next refit."""
-        return stack.push(ref, weight)
 
     def consolidation(self, stack: AdapterStack) -> Consolidation:
         """When so many lie on the last refitted one."""

@@ -3,7 +3,7 @@
 import pytest
 
 from seal_agent.errors import InputError
-from seal_agent.ladder import next_rung, rungs, standing_for, with_top
+from seal_agent.ladder import next_rung, rungs, with_layer
 from seal_agent.strategies import STRATEGIES, Rebuild, strategy
 from seal_agent.types import AdapterRef, AdapterStack, Layer
 
@@ -64,7 +64,7 @@ def test_a_rung_that_does_not_exist_is_refused(name: str) -> None:
 
 
 def test_a_layer_is_served_with_another_weight_or_route_and_keeps_what_it_stands_for() -> None:
-    stack = standing_for(AdapterStack().push(ref("a")).push(ref("b")), ref("b"), ("old",))
-    scaled = with_top(stack, ref("b"), weight=0.5, is_routed=True)
+    stack = with_layer(AdapterStack().push(ref("a")).push(ref("b")), ref("b"), stands_for=("old",))
+    scaled = with_layer(stack, ref("b"), weight=0.5, is_routed=True)
     assert scaled.layers == (Layer(ref("a")), Layer(ref("b"), 0.5, True, ("old",)))
     assert scaled.learned == ("a", "b", "old")
