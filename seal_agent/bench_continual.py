@@ -173,22 +173,22 @@ def measure(
     checkpoints: Sequence[int] = (),
     *,
     own: Sequence[Arm] = (),
-    numbers: Sequence[int] = (),
+    numbers: Sequence[int] | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> None:
     """Every arm on every sequence that `run` does not hold yet.
 
     `checkpoints`: the steps after which all passages are asked; all steps if none are given. `own`: arms beside
-    those that are known. `numbers`: only these sequences. A sequence that was cut off is taken up where its learner's
-    home says it is.
+    those that are known. `numbers`: only these sequences, which may be none. A sequence that was cut off is taken up
+    where its learner's home says it is.
     """
     known = {**arms(), **{arm.name: arm for arm in own}}
     for name in chosen:
         if name not in (NOTHING, RETRIEVAL, *known):
             raise InputError(f"there is no arm called {name!r}; choose {', '.join([NOTHING, RETRIEVAL, *known])}")
     for name in chosen:
-        for number in numbers or range(len(orders)):
+        for number in range(len(orders)) if numbers is None else numbers:
             progress(name, number, len(orders))
             if name in known:
                 _learned(backend, run, known[name], number, orders[number], checkpoints, seed, progress)
@@ -287,7 +287,8 @@ class _Retrieval:
         matching = self._router.match(prompt)
         if not matching:
             return prompt
-        return Prompt.user(f"{self._passages[matching[0]]}\n\n{prompt.messages[-1].content}")
+        shown = Prompt.user(f"{self._passages[matching[0]]}\n\n{prompt.messages[-1].content}")
+        return replace(shown, text=prompt.text)
 
     def generate(self, prompts: Sequence[Prompt], *, max_new_tokens: int) -> list[list[str]]:
         return self._backend.generate(self._shown(prompts), max_new_tokens=max_new_tokens)

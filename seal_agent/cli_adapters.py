@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seal_agent.cli_options import AsJson, HomeFolder, Namespace, write_json, write_table
+from seal_agent.rehearsal import REPLAYED
 
 if TYPE_CHECKING:
     from seal_agent.home import Home, StackVersion
@@ -185,7 +186,7 @@ def _questions(episode: Episode) -> list[dict[str, Any]]:
     """The questions the model wrote with its answers, and whether each was trained on or held back to ask."""
     if episode.edit is None:
         return []
-    trained = {row.question: row.answer for row in episode.edit.rows if row.question and row.source != "rehearsal"}
+    trained = {row.question: row.answer for row in episode.edit.rows if row.question and row.source not in REPLAYED}
     asked = {probe.prompt.messages[-1].content: probe.answer for probe in episode.edit.probes}
     return [
         {"question": question, "answer": answer, "trained": question in trained}

@@ -14,13 +14,21 @@ REPLAYED = (GENERAL, REPLAY)
 
 
 def replayed_rows(earlier: Sequence[SelfEdit], num_rows: int, seed: int) -> tuple[Row, ...]:
-    """Up to `num_rows` rows of earlier edits, as evenly over them as may be (experience replay, arXiv 1811.11682)."""
+    """Up to `num_rows` rows of earlier edits, as evenly over them as may be (experience replay, arXiv 1811.11682).
+
+    What an edit is probed with is left out, also where it was trained on: it decides about later edits.
+    """
     rng = random.Random(seed)
-    shuffled = [[row for row in edit.rows if row.source not in REPLAYED] for edit in earlier]
+    shuffled = [_replayable(edit) for edit in earlier]
     for rows in shuffled:
         rng.shuffle(rows)
     turns = [row for turn in range(max(map(len, shuffled), default=0)) for row in _turn(shuffled, turn)]
     return tuple(replace(row, source=REPLAY) for row in turns[:num_rows])
+
+
+def _replayable(edit: SelfEdit) -> list[Row]:
+    watched = {probe.prompt for probe in edit.probes}
+    return [row for row in edit.rows if row.source not in REPLAYED and row.prompt not in watched]
 
 
 def _turn(columns: Sequence[Sequence[Row]], number: int) -> list[Row]:

@@ -123,6 +123,12 @@ def test_routed_adapters_are_trained_once_for_all_sequences(tmp_path: Path) -> N
     assert len(list((tmp_path / "run" / "trained").iterdir())) == 3
 
 
+def test_a_part_without_sequences_measures_nothing(tmp_path: Path) -> None:
+    run = Run(tmp_path / "run", "3/3", {})
+    measure(ScriptedBackend(tmp_path), run, sequences(ITEMS, num=2, length=3, seed=0), [NOTHING], numbers=[])
+    assert run.rows() == {}
+
+
 def test_settings_of_another_run_are_refused(tmp_path: Path) -> None:
     Run(tmp_path, "", {"seed": 0})
     with pytest.raises(InputError, match="is of another run"):

@@ -43,7 +43,7 @@ def test_a_candidate_becomes_together_what_it_becomes_alone(engine: Engine, toge
 
 def test_a_candidate_alone_computes_no_padding(engine: Engine, together: list) -> None:
     assert train(engine, JOBS[0])[0].num_padding == 0
-    assert together[2].num_padding >= 0
+    assert any(run.num_padding for run in together)
 
 
 def test_training_lowers_the_loss_and_leaves_the_model_as_it_was(engine: Engine) -> None:
