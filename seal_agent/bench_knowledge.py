@@ -213,7 +213,8 @@ def _measure(
     for name in chosen:
         if name not in (BASE, CONTEXT, *known):
             raise InputError(f"there is no arm called {name!r}; choose {', '.join([BASE, CONTEXT, *known])}")
-    work = [(name, group) for name in chosen for group in groups]
+    # Passage by passage: a run that is cut off leaves every arm on the same passages.
+    work = [(name, group) for group in groups for name in chosen]
     for number, (name, group) in enumerate(work):
         progress(name, number, len(work))
         key = name, group[0].number

@@ -22,7 +22,7 @@ from seal_agent.adapters.storage import writable
 from seal_agent.errors import AdapterError, InputError, StorageError
 from seal_agent.types import AdapterStack, Episode, from_json, to_json
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 BUSY_SECONDS = 30.0
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS stacks (
@@ -72,7 +72,7 @@ UPDATE replay SET split = (SELECT oldest.split FROM replay AS oldest
     WHERE stratum <> 'general';
 """
 """Schema 2 had no splits: its items get those that `replay.insert` would have given them."""
-UPGRADES = {1: FROM_VERSION_1, 2: FROM_VERSION_2}
+UPGRADES = {1: FROM_VERSION_1, 2: FROM_VERSION_2, 3: ""}  # schema 4 only adds tables
 
 
 _VERSIONS = "SELECT version, layers, reason, created FROM stacks"
