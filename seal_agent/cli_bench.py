@@ -181,6 +181,31 @@ def continual(
     _report(folder, config, reports, text, lambda: continual_report.plot(rows, folder), as_json)
 
 
+@app.command("replay")
+def replay(
+    items: Annotated[
+        list[int] | None, typer.Option("--items", min=1000, help="Items in the store; several times for several.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the run; it is resumed from there.")] = None,
+    home: HomeFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Does drawing probes get slower as the replay store grows? Up to a million items, without a model."""
+    from seal_agent import bench_replay, bench_run
+    from seal_agent.home import Home
+
+    folder = out or Home(home).root / "bench" / "replay"
+    config: dict[str, Any] = {"dimensions": bench_replay.DIMENSIONS, "adapters": bench_replay.NUM_ADAPTERS}
+    run = bench_run.RunFolder(folder, config=config)
+    with Display() as display:
+        results = bench_replay.measure(run, items or bench_replay.SIZES, display.progress)
+
+    def text(facts: list[str]) -> str:
+        return "\n".join(["# The replay store", "", *facts, "", bench_replay.as_markdown(results)])
+
+    _report(folder, config, results, text, lambda: None, as_json)
+
+
 def _report(
     folder: Path,
     config: Mapping[str, Any],

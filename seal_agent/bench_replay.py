@@ -1,0 +1,149 @@
+"""`seal-agent bench replay`: does drawing probes get slower as the store grows?
+
+Stores of several sizes are filled with made-up items (random unit vectors; ten items a document, half of them there to
+judge by) of as many adapters as would be served, and drawn from as the loop draws. Only the store is measured: what
+embedding a question takes depends on the model and not on the size.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seal_agent.adapters.backend import silent
+from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.bench_run import RunFolder
+from seal_agent.home import Home
+from seal_agent.replay import SPLITS, ReplayStore
+from seal_agent.replay_index import embedder_of
+from seal_agent.types import AdapterRef, AdapterStack, Probe, Progress, Prompt, to_json
+
+SIZES = (10_000, 100_000, 1_000_000)
+DIMENSIONS = 576  # of the embedded model's hidden states
+PER_DOCUMENT, NUM_ADAPTERS = 10, 300
+NUM_PROBES, NUM_DRAWS = 32, 5
+BATCH = 10_000
+NAMESPACE = "bench"
+ABOUT = [Probe(Prompt.user(f"What is the height of tower {n}?"), "nine metres") for n in range(12)]
+
+
+@dataclass(frozen=True)
+class Result:
+    """Seconds at one size: the first draw ever (which builds the index), the first of a new process, one like any.
+
+    `num_bytes`: of the database and the index together.
+    """
+
+    num_items: int
+    build: float
+    load: float
+    draw: float
+    num_bytes: int
+
+
+class RandomEmbeddings:
+    """Knows nothing: a unit vector a text, the same each time."""
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """Vectors of `DIMENSIONS` numbers."""
+        return [_unit_vectors(zlib.crc32(text.encode()), 1)[0].tolist() for text in texts]
+
+
+def measure(run: RunFolder, sizes: Sequence[int] = SIZES, progress: Progress = silent) -> list[Result]:
+    """Every size that `run` does not hold yet, in a home that is thrown away."""
+    done = {result.num_items: result for result in run.values("metrics", Result)}
+    for size in sizes:
+        if size not in done:
+            with tempfile.TemporaryDirectory(dir=run.folder) as folder:
+                done[size] = _measured(Home(Path(folder)), size, progress)
+            run.append("metrics", asdict(done[size]))
+    return [done[size] for size in sizes]
+
+
+def as_markdown(results: Sequence[Result]) -> str:
+    """The results as a Markdown table."""
+    lines = [
+        "| items | index built, s | index loaded, s | a draw, s | on disk, MB |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    lines += [
+        f"| {r.num_items:,} | {r.build:.2f} | {r.load:.2f} | {r.draw:.3f} | {r.num_bytes / 1e6:.0f} |" for r in results
+    ]
+    note = (
+        f"{NUM_PROBES} probes a draw, {NUM_ADAPTERS} adapters served, {DIMENSIONS} dimensions; median of {NUM_DRAWS}."
+    )
+    return "\n".join([*lines, "", note, ""])
+
+
+def _measured(home: Home, size: int, progress: Progress) -> Result:
+    adapters = [AdapterRef(f"{number:064x}", str(home.root), "", 16) for number in range(NUM_ADAPTERS)]
+    stack = AdapterStack()
+    for adapter in adapters:
+        stack = stack.push(adapter)
+    identity = embedder_of(ScriptedBackend(home.root), RandomEmbeddings()).identity
+    for start in range(0, size, BATCH):
+        progress(f"filling {size:,}", start, size)
+        _fill(home, identity, [adapter.id for adapter in adapters], start, min(start + BATCH, size))
+
+    def draw(store: ReplayStore) -> float:
+        return _seconds(lambda: store.draw(ABOUT, stack, NUM_PROBES))
+
+    first = _store(home)
+    first.seed_general()
+    build = draw(first)
+    first.flush()
+    second = _store(home)
+    load = draw(second)
+    draws = [draw(second) for _ in range(NUM_DRAWS)]
+    num_bytes = sum(path.stat().st_size for path in home.root.iterdir() if path.is_file())
+    return Result(size, round(build, 3), round(load, 3), round(median(draws), 4), num_bytes)
+
+
+def _store(home: Home) -> ReplayStore:
+    return ReplayStore(home, NAMESPACE, ScriptedBackend(home.root), RandomEmbeddings())
+
+
+def _fill(home: Home, identity: str, adapters: Sequence[str], start: int, end: int) -> None:
+    vectors = _unit_vectors(start, end - start)
+    model = ScriptedBackend(home.root).model
+    with home.connect() as db:
+        db.executemany(
+            "INSERT INTO replay (namespace, model, question, answer, stratum, document, adapter, worst_change, vector,"
+            " split, embedder) VALUES (?, ?, ?, ?, 'edit', ?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    NAMESPACE,
+                    model,
+                    json.dumps(to_json(Prompt.user(f"What is known about thing number {number}?"))),
+                    f"answer {number}",
+                    f"{number // PER_DOCUMENT:016x}",
+                    adapters[number // PER_DOCUMENT % len(adapters)],
+                    -(number % 11) / 10,
+                    vectors[number - start].tobytes(),
+                    SPLITS[number % PER_DOCUMENT % len(SPLITS)],
+                    identity,
+                )
+                for number in range(start, end)
+            ],
+        )
+
+
+def _unit_vectors(seed: int, num: int) -> NDArray[np.float32]:
+    vectors = np.random.default_rng(seed).standard_normal((num, DIMENSIONS), dtype=np.float32)
+    unit: NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit
+
+
+def _seconds(act: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    act()
+    return time.perf_counter() - start
