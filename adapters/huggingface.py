@@ -246,27 +246,35 @@ class TransformersBackend:
         """
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
         vectors: dict[int, NDArray[np.float32]] = {}
-        device = self._engine.loaded.device
         with self._active(AdapterStack()) as model, torch.inference_mode():
             for start in range(0, len(order), EMBED_BATCH):
                 group = order[start : start + EMBED_BATCH]
-                batch = self._tokenizer(
-                    ["\n" + texts[i] for i in group],
-                    return_tensors="pt",
-                    padding=True,
-                    truncation=True,
-                    max_length=EMBED_TOKENS,
-                ).to(device)
+                batch = self._padded(["\n" + texts[i] for i in group])
                 states = model(**batch, output_hidden_states=True, logits_to_keep=1).hidden_states
                 middle = states[len(states) // 2].float()  # (B, T, d), padded on the left
-                first = batch.attention_mask.cumsum(1) == 1
-                weight = (batch.attention_mask.bool() & ~first)[..., None].float()
+                first = batch["attention_mask"].cumsum(1) == 1
+                weight = (batch["attention_mask"].bool() & ~first)[..., None].float()
                 means = (middle * weight).sum(1) / weight.sum(1).clamp(min=1)
                 vectors |= dict(zip(group, means.cpu().numpy(), strict=True))
         matrix = np.asarray([vectors[i] for i in range(len(texts))], dtype=np.float32).reshape(len(texts), -1)
         norms = np.linalg.norm(matrix, axis=1, keepdims=True)
         unit: NDArray[np.float32] = (matrix / np.maximum(norms, 1e-12)).astype(np.float32)
         return unit
+
+    def _padded(self, texts: Sequence[str]) -> dict[str, torch.Tensor]:
+        """The first tokens of every text, padded on the left, (B, T).
+
+        Not by the tokenizer: cutting and padding are its state, and another thread's prompt would be cut with it.
+        """
+        rows = [ids[:EMBED_TOKENS] for ids in self._tokenizer(list(texts)).input_ids]
+        length = max(map(len, rows))
+        ids = torch.full((len(rows), length), self._tokenizer.pad_token_id)
+        mask = torch.zeros((len(rows), length), dtype=torch.long)
+        for number, row in enumerate(rows):
+            ids[number, length - len(row) :] = torch.tensor(row)
+            mask[number, length - len(row) :] = 1
+        device = self._engine.loaded.device
+        return {"input_ids": ids.to(device), "attention_mask": mask.to(device)}
 
     def read(self, texts: Sequence[str], earlier: Sequence[str] = ()) -> list[Reading]:
         """This view's reading of every text, after what `earlier` says came before it."""

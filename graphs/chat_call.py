@@ -143,7 +143,9 @@ class Call:
         return {"usage_metadata": usage, "response_metadata": metadata}
 
 
-def asked_of(messages: Sequence[BaseMessage], tools: Sequence[Any], tool_choice: ToolChoice, form: ToolFormat) -> Asked:
+def asked_of(
+    messages: Sequence[BaseMessage], tools: Sequence[Any], tool_choice: ToolChoice, form: ToolFormat, max_tokens: int
+) -> Asked:
     """The prompt of a conversation with the tools it offers; a tool that must be called has a grammar."""
     prompt = Prompt(tuple(message_of(message) for message in messages))
     specs = tuple(spec_of(tool) for tool in tools)
@@ -153,7 +155,7 @@ def asked_of(messages: Sequence[BaseMessage], tools: Sequence[Any], tool_choice:
     prompt = replace(prompt, tools=specs)
     if not must:
         return Asked(prompt, form)
-    begun, grammar = forced(prompt, must, form)
+    begun, grammar = forced(prompt, must, form, max_tokens)
     return Asked(begun, form, must, grammar)
 
 

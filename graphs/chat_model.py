@@ -40,8 +40,6 @@ BASE = "base"
 """This model, whatever its name is: "base@v12"."""
 NAMESPACE_KEYS = ("namespace", "user")
 """Where a call's `config["configurable"]` may say whose stack answers."""
-MAX_CALL_TOKENS = 512
-"""Of a call that is forced, unless `max_tokens` says otherwise: half a call is worth nothing."""
 OPTIONS = {"model", "namespace", "temperature", "max_tokens", "seed", "tools", "tool_choice", "stream", "strict"}
 """What a call may say beside `stop`. `strict`: a forced call always fits its schema."""
 REMOTE = {"api_key", "timeout", "max_retries"}
@@ -169,7 +167,8 @@ class ChatSeal(BaseChatModel):
         """This model with tools to call.
 
         `tool_choice`: None or "auto" leaves it to the model, "none" forbids it, "any" (or True, "required") or a tool's
-        name forces a call, whose JSON is then held to the tool's schema while it is written.
+        name forces a call, whose JSON is then held to the tool's schema while it is written; texts in it of no stated
+        `maxLength` share `max_tokens`.
         """
         chosen([spec_of(tool) for tool in tools], tool_choice)
         return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], tool_choice=tool_choice, **kwargs)
@@ -181,7 +180,7 @@ class ChatSeal(BaseChatModel):
     def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Any] | None = None) -> int:
         """The tokens of a conversation as the model sees it, chat template and tools included."""
         backend = self._learner.backend
-        return len(backend.encode([asked_of(messages, tools or (), None, backend.tool_format).prompt])[0])
+        return len(backend.encode([asked_of(messages, tools or (), None, backend.tool_format, 0).prompt])[0])
 
     def _generate(
         self,
@@ -229,15 +228,16 @@ class ChatSeal(BaseChatModel):
         options = self._addressed(None, kwargs)
         learner = self._learner_of(options["namespace"])
         version, stack = self._stack_of(learner, options["model"])
-        asked = asked_of(messages, options.get("tools") or (), options.get("tool_choice"), learner.backend.tool_format)
+        max_tokens = self._option(options, "max_tokens") or learner.config.max_reply_tokens
+        tools, form = options.get("tools") or (), learner.backend.tool_format
+        asked = asked_of(messages, tools, options.get("tool_choice"), form, max_tokens)
         served = learner.serve(stack)
-        max_tokens = self._option(options, "max_tokens")
         temperature = self._option(options, "temperature")
         seed = self._option(options, "seed")
         request = Request(
             stack=served.active(asked.prompt),
             prompt=asked.prompt,
-            max_new_tokens=max_tokens or (MAX_CALL_TOKENS if asked.tools else learner.config.max_reply_tokens),
+            max_new_tokens=max_tokens,
             temperature=temperature,
             stop=tuple((self.stop if stop is None else stop) or ()),
             grammar=asked.grammar,

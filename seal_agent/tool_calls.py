@@ -20,6 +20,8 @@ To call one, reply with the call alone, in this form:
 {call}
 The next message then tells you what came of it. Where no tool is needed, reply in plain words."""
 
+CHARS_PER_TOKEN = 2  # English has four; the rest is for the JSON round the texts
+
 
 @dataclass(frozen=True)
 class ToolFormat:
@@ -138,25 +140,46 @@ def _described(tool: ToolSpec) -> str:
     return json.dumps(facts, ensure_ascii=False)
 
 
-def forced(prompt: Prompt, tools: Sequence[ToolSpec], form: ToolFormat) -> tuple[Prompt, Grammar]:
+def forced(prompt: Prompt, tools: Sequence[ToolSpec], form: ToolFormat, max_tokens: int) -> tuple[Prompt, Grammar]:
     """`prompt` with the beginning of a call of one of `tools`, and the grammar that holds the rest to its schema.
 
     What is generated ends with the arguments: `form.tail` completes it. The beginning stops before a blank, because
-    tokens begin with one.
+    tokens begin with one. Texts of no stated length share `max_tokens`, so that a model that cannot end one ends.
     """
     heads = {tool.name: form.head(tool.name) for tool in tools}
     begun = next(iter(heads.values())).rstrip()
     if len(tools) > 1:
         begun = begun[: begun.index('"name":') + len('"name":')]
-    rests = [(heads[tool.name].removeprefix(begun), _closed(json.loads(tool.parameters))) for tool in tools]
+    schemas = {tool.name: json.loads(tool.parameters) for tool in tools}
+    rests = [
+        (heads[name].removeprefix(begun), _closed(schema, CHARS_PER_TOKEN * max_tokens // max(_num_open(schema), 1)))
+        for name, schema in schemas.items()
+    ]
     return replace(prompt, text=begun), Grammar.one_of(rests)
 
 
-def _closed(schema: Any) -> Any:
-    """The schema without properties it does not name: JSON Schema would let a model add what it likes."""
+def _closed(schema: Any, max_chars: int) -> Any:
+    """The schema without properties it does not name (JSON Schema lets any be added) and without endless texts."""
     if isinstance(schema, list):
-        return [_closed(each) for each in schema]
+        return [_closed(each, max_chars) for each in schema]
     if not isinstance(schema, dict):
         return schema
-    inner = {key: _closed(value) for key, value in schema.items()}
-    return {"additionalProperties": False, **inner} if isinstance(schema.get("properties"), dict) else inner
+    closed = {key: _closed(value, max_chars) for key, value in schema.items()}
+    if _is_open(schema):
+        closed["maxLength"] = max_chars
+    if isinstance(schema.get("properties"), dict):
+        closed.setdefault("additionalProperties", False)
+    return closed
+
+
+def _num_open(schema: Any) -> int:
+    """How many texts of no stated length the schema has."""
+    if isinstance(schema, list):
+        return sum(map(_num_open, schema))
+    return _is_open(schema) + sum(map(_num_open, schema.values())) if isinstance(schema, dict) else 0
+
+
+def _is_open(schema: dict[str, Any]) -> bool:
+    kinds = schema.get("type")
+    is_text = kinds == "string" or (isinstance(kinds, list) and "string" in kinds)
+    return is_text and not schema.keys() & {"maxLength", "enum", "const", "format", "pattern"}

@@ -97,7 +97,7 @@ def test_other_json_and_plain_words_are_no_calls(text: str) -> None:
 def test_a_forced_call_is_begun_for_the_model_and_only_its_open_part_is_left(
     form: ToolFormat, tools: tuple[ToolSpec, ...]
 ) -> None:
-    prompt, grammar = forced(Prompt((ASKED,)), tools, form)
+    prompt, grammar = forced(Prompt((ASKED,)), tools, form, 64)
     written = form.written(ToolCall("weather", CALL.arguments))
     assert written.startswith(prompt.text)
     assert not prompt.text.endswith(" ")
@@ -105,3 +105,14 @@ def test_a_forced_call_is_begun_for_the_model_and_only_its_open_part_is_left(
     assert json.dumps(rest) in grammar.lark
     assert ("weather" in prompt.text) == (len(tools) == 1)
     assert '"additionalProperties": false' in grammar.lark
+
+
+def test_texts_of_no_stated_length_share_the_tokens_of_a_forced_call() -> None:
+    texts = (
+        '{"a": {"type": "string"}, "b": {"anyOf": [{"type": "string"}, {"type": "null"}]}, "type": {"type": "integer"}'
+    )
+    limited = ', "c": {"type": "string", "maxLength": 5}, "d": {"type": "string", "enum": ["x"]}}'
+    tool = ToolSpec("note", parameters=f'{{"type": "object", "properties": {texts}{limited}}}')
+    _, grammar = forced(Prompt((ASKED,)), (tool,), TAGGED, 40)
+    assert grammar.lark.count('"maxLength": 40') == 2
+    assert grammar.lark.count('"maxLength"') == 3
