@@ -18,7 +18,7 @@ from seal_agent.errors import InputError
 from seal_agent.graphs.chat import as_message
 from seal_agent.serving import Served
 from seal_agent.tool_calls import Said, ToolFormat, forced, read
-from seal_agent.types import Generated, Grammar, Message, Prompt, ToolSpec
+from seal_agent.types import Ending, Generated, Grammar, Message, Prompt, ToolSpec
 
 UNREADABLE = {"image", "audio", "video", "file"}
 ToolChoice = str | bool | Mapping[str, Any] | None
@@ -34,15 +34,16 @@ class Asked:
     grammar: Grammar | None = None
 
     def said(self, text: str) -> Said:
-        """A whole reply, read."""
-        if self.tools:
-            return read(self.prompt.text + text + self.form.tail, self.form)
-        return read(text, self.form) if self.prompt.tools else Said(text)
+        """A whole reply, read; a forced call that was cut off is a fault."""
+        if not self.tools:
+            return read(text, self.form) if self.prompt.tools else Said(text)
+        said = read(self.prompt.text + text + self.form.tail, self.form)
+        return said if said.calls else Said("", faults=(self.prompt.text + text,))
 
     def shown(self, text: str) -> str:
         """The part of an unfinished free reply that is text for sure and no call."""
-        if self.tools or not self.prompt.tools:
-            return "" if self.tools else text
+        if not self.prompt.tools:
+            return text
         if text.lstrip()[:1] in ("", "{", "["):
             return ""
         marker = self.form.before.strip()
@@ -70,12 +71,12 @@ class Call:
 
     def message(self, text: Generated) -> AIMessage:
         """The whole reply."""
-        said = self.asked.said(text)
+        said = self.asked.said(str(text))
         facts = self._facts(text.num_tokens, "tool_calls" if said.calls else text.ending)
         return AIMessage(
             said.text,
             tool_calls=[tool_call(name=c.name, args=json.loads(c.arguments), id=_new_id()) for c in said.calls],
-            invalid_tool_calls=[_invalid(fault, text) for fault in self._faults(said)],
+            invalid_tool_calls=[_invalid(fault, text.ending) for fault in said.faults],
             **facts,
         )
 
@@ -125,9 +126,6 @@ class Call:
             yield AIMessageChunk(content="", tool_call_chunks=[chunk])
         reason = "tool_calls" if self.asked.said(text).calls else piece.ending
         yield AIMessageChunk(content="", chunk_position="last", **self._facts(num_tokens, reason))
-
-    def _faults(self, said: Said) -> tuple[str, ...]:
-        return (said.text,) if self.asked.tools and not said.calls else said.faults
 
     def _facts(self, num_tokens: int, finish_reason: str) -> dict[str, Any]:
         total = self.num_input_tokens + num_tokens
@@ -198,6 +196,6 @@ def _new_id() -> str:
     return uuid.uuid4().hex[:9]  # Mistral's templates want nine letters and digits
 
 
-def _invalid(fault: str, text: Generated) -> Any:
-    why = "the reply was cut off; raise max_tokens" if text.ending == "length" else "it is not JSON of a call"
+def _invalid(fault: str, ending: Ending) -> Any:
+    why = "the reply was cut off; raise max_tokens" if ending == "length" else "it is not JSON of a call"
     return invalid_tool_call(name=None, args=fault, id=_new_id(), error=why)
