@@ -181,6 +181,58 @@ def continual(
     _report(folder, config, reports, text, lambda: continual_report.plot(rows, folder), as_json)
 
 
+@app.command("arc")
+def arc(
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the run; it is resumed from there.")] = None,
+    arm: Annotated[list[str] | None, typer.Option("--arm", help="Only these arms; give it several times.")] = None,
+    policy: Annotated[str, typer.Option("--policy", help="Adapter that writes the trained self-edits.")] = "",
+    easy: Annotated[int, typer.Option("--easy", min=0, help="Small training tasks, beside SEAL's.")] = 20,
+    max_symbols: Annotated[
+        int, typer.Option("--max-symbols", min=0, help="Leave out longer tasks of SEAL's; 0: none.")
+    ] = 0,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="Tasks to measure now, the shortest; 0: all.")] = 0,
+    part: Annotated[str, typer.Option("--part", help="K/N: only every N-th task, to share the work.")] = "",
+    report_only: Annotated[bool, typer.Option("--report", help="Only write the report of what is there.")] = False,
+    seed: Annotated[int, typer.Option("--seed")] = 0,
+    model: Model = EMBEDDED,
+    home: HomeFolder = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Does training on a puzzle's demonstrations solve it, and who says how to train? Resumable, with report."""
+    from seal_agent import arc_report, bench_run
+    from seal_agent import bench_arc as bench
+    from seal_agent.adapters.registry import AdapterRegistry
+    from seal_agent.arc import ARC
+    from seal_agent.arc.tasks import load
+    from seal_agent.home import Home
+    from seal_agent.types import AdapterStack
+
+    opened = Home(home)
+    folder = out or opened.root / "bench" / f"arc-{Path(model).name}"
+    chosen = bench.chosen_tasks(*load(), num_easy=easy, max_symbols=max_symbols, seed=seed)
+    tasks = bench_run.share_of(sorted((t for each in chosen.values() for t in each), key=bench.size), part)
+    names = {name: [task.id for task in each] for name, each in chosen.items()}
+    config = {"model": model, **names, "seed": seed, "fixed": dataclasses.asdict(ARC)}
+    run = bench.Run(folder, part, config)
+    if not report_only:
+        arms = arm or [name for name in bench.ARMS if policy or name != bench.TRAINED]
+        writer = AdapterStack().push(AdapterRegistry(opened.root / "adapters").get(policy)) if policy else None
+        with Display() as display:
+            display.busy("loading the model")
+            backend = _bench_backend(folder, opened, model, device)
+            registry = AdapterRegistry(folder / "adapters")
+            todo = tasks[: limit or None]
+            bench.measure(backend, registry, todo, arms, run, policy=writer, seed=seed, progress=display.progress)
+    results = run.results()
+    reports = arc_report.summarise(results, names)
+
+    def text(facts: list[str]) -> str:
+        return arc_report.markdown(reports, facts)
+
+    _report(folder, config, reports, text, lambda: arc_report.plot(results, folder / "report.png"), as_json)
+
+
 def _report(
     folder: Path,
     config: Mapping[str, Any],
