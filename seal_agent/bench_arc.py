@@ -26,7 +26,7 @@ from seal_agent.types import AdapterStack, Progress, SelfEdit
 CONTEXT, FIXED, UNTRAINED, TRAINED = "in-context", "fixed", "untrained self-edit", "trained self-edit"
 ARMS = (CONTEXT, FIXED, UNTRAINED, TRAINED)
 TEMPERATURE = 1.0  # one sample of what the policy would do, as in SEAL; its likeliest choice hides the rest
-MAX_EASY_SYMBOLS = 200
+EASY_SYMBOLS = 200
 EASY, SEAL = "easy", "seal"
 
 
@@ -72,17 +72,19 @@ def chosen_tasks(
     evaluation: Mapping[str, Task],
     *,
     num_easy: int = 20,
+    easy_symbols: int = EASY_SYMBOLS,
     max_symbols: int = 0,
     seed: int = 0,
 ) -> dict[str, list[Task]]:
-    """The tasks by set, each the shortest first: `num_easy` small training tasks, and those that SEAL filtered.
+    """The tasks by set, each the shortest first: `num_easy` training tasks, and those that SEAL filtered.
 
-    Drawn by size alone. With `max_symbols` SEAL's tasks that are longer are left out: the report says which.
+    The first are drawn by `seed` among those of at most `easy_symbols`, by size alone. With `max_symbols` SEAL's tasks
+    that are longer are left out; the settings of the run say which were taken.
     """
     ids = {**training, **evaluation}
     filtered = [ids[name] for name in (*SEAL_TRAINING, *SEAL_EVALUATION) if name in ids]
     others = [task for task in training.values() if task.id not in SEAL_TRAINING]
-    drawn = easy(others, num_easy, max_symbols=MAX_EASY_SYMBOLS, seed=seed)
+    drawn = easy(others, num_easy, max_symbols=easy_symbols, seed=seed)
     short = [task for task in filtered if not max_symbols or task.num_symbols <= max_symbols]
     return {EASY: sorted(drawn, key=size), SEAL: sorted(short, key=size)}
 

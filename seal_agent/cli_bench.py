@@ -187,9 +187,12 @@ def arc(
     arm: Annotated[list[str] | None, typer.Option("--arm", help="Only these arms; give it several times.")] = None,
     policy: Annotated[str, typer.Option("--policy", help="Adapter that writes the trained self-edits.")] = "",
     easy: Annotated[int, typer.Option("--easy", min=0, help="Small training tasks, beside SEAL's.")] = 20,
+    easy_symbols: Annotated[int, typer.Option("--easy-symbols", min=1, help="How long a small task may be.")] = 200,
     max_symbols: Annotated[
         int, typer.Option("--max-symbols", min=0, help="Leave out longer tasks of SEAL's; 0: none.")
     ] = 0,
+    rows: Annotated[int, typer.Option("--rows", min=2, help="Training rows of every edit.")] = 16,
+    rate: Annotated[float, typer.Option("--rate", help="Learning rate of the fixed configuration.")] = 1e-3,
     limit: Annotated[int, typer.Option("--limit", min=0, help="Tasks to measure now, the shortest; 0: all.")] = 0,
     part: Annotated[str, typer.Option("--part", help="K/N: only every N-th task, to share the work.")] = "",
     report_only: Annotated[bool, typer.Option("--report", help="Only write the report of what is there.")] = False,
@@ -203,17 +206,18 @@ def arc(
     from seal_agent import arc_report, bench_run
     from seal_agent import bench_arc as bench
     from seal_agent.adapters.registry import AdapterRegistry
-    from seal_agent.arc import ARC
+    from seal_agent.arc import ARC, ArcDomain
     from seal_agent.arc.tasks import load
     from seal_agent.home import Home
     from seal_agent.types import AdapterStack
 
     opened = Home(home)
     folder = out or opened.root / "bench" / f"arc-{Path(model).name}"
-    chosen = bench.chosen_tasks(*load(), num_easy=easy, max_symbols=max_symbols, seed=seed)
+    chosen = bench.chosen_tasks(*load(), num_easy=easy, easy_symbols=easy_symbols, max_symbols=max_symbols, seed=seed)
     tasks = bench_run.share_of(sorted((t for each in chosen.values() for t in each), key=bench.size), part)
     names = {name: [task.id for task in each] for name, each in chosen.items()}
-    config = {"model": model, **names, "seed": seed, "fixed": dataclasses.asdict(ARC)}
+    domain = ArcDomain(dataclasses.replace(ARC, num_rows=rows, learning_rate=rate))
+    config = {"model": model, **names, "seed": seed, "fixed": dataclasses.asdict(domain.base)}
     run = bench.Run(folder, part, config)
     if not report_only:
         arms = arm or [name for name in bench.ARMS if policy or name != bench.TRAINED]
@@ -223,7 +227,9 @@ def arc(
             backend = _bench_backend(folder, opened, model, device)
             registry = AdapterRegistry(folder / "adapters")
             todo = tasks[: limit or None]
-            bench.measure(backend, registry, todo, arms, run, policy=writer, seed=seed, progress=display.progress)
+            bench.measure(
+                backend, registry, todo, arms, run, domain=domain, policy=writer, seed=seed, progress=display.progress
+            )
     results = run.results()
     reports = arc_report.summarise(results, names)
 

@@ -15,6 +15,10 @@ from seal_agent.errors import InputError
 MAX_PASSAGE_CHARS = 1200
 MAX_TOPIC_WORDS = 10
 _SENTENCE_END = re.compile(r"(?<=[.!?。！？])([\"'”’)]*)\s+(?=[\"'“‘(]?[A-Z0-9À-ÞΑ-ΩА-Я\u3040-\u9fff])|(?<=[。！？])")
+_EXAMPLE = re.compile(
+    r"\bInput:\s*(?P<input>.+?)\s*\bOutput:\s*(?P<output>.+?)\s*(?=\bInput:|\n\s*\n|\Z)", re.IGNORECASE | re.DOTALL
+)
+MIN_EXAMPLES = 2
 _ABBREVIATION = re.compile(r"\b(?:Dr|Mr|Mrs|Ms|Prof|St|vs|etc|e\.g|i\.e|No|[A-Z])\.$")
 _NAME = re.compile(r"\b[A-ZÀ-Þ][\w'’-]+(?:\s+(?:of\s+|the\s+|de\s+)?[A-ZÀ-Þ][\w'’-]+)+|\b[A-ZÀ-Þ][\w'’-]{2,}")
 _OPENERS = frozenset(
@@ -48,6 +52,12 @@ def split_sentences(text: str) -> list[str]:
         else:
             sentences.append(piece)
     return sentences
+
+
+def examples_in(text: str) -> list[tuple[str, str]]:
+    """What a text shows by example, as (input, output): "Input: ... Output: ..." twice or more; else nothing."""
+    found = [(match["input"], match["output"]) for match in _EXAMPLE.finditer(text)]
+    return found if len(found) >= MIN_EXAMPLES else []
 
 
 def topic_of(text: str) -> str:
@@ -105,9 +115,12 @@ def split_passages(text: str, *, title: str = "", max_chars: int = MAX_PASSAGE_C
     """Cut a document of any length into passages of at most about `max_chars` characters at sentence ends.
 
     The topic of the document (`title`, its heading, or the first name in it) goes with every passage, so that
-    "it" in the middle of a page still refers to something. A heading inside the document starts a passage.
+    "it" in the middle of a page still refers to something. A heading inside the document starts a passage. A text
+    of examples is one passage: they mean nothing apart.
     """
     topic = title or topic_of(text)
+    if examples_in(text):
+        return [Passage(topic, text.strip())]
     passages: list[Passage] = []
     section = topic
     chunk: list[str] = []
