@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from seal_agent.adapters.backend import Backend, silent
 from seal_agent.adapters.registry import AdapterRegistry
@@ -19,7 +19,6 @@ from seal_agent.arc.domain import ArcDomain, solved
 from seal_agent.arc.grids import Grid, as_text
 from seal_agent.arc.tasks import SEAL_EVALUATION, SEAL_TRAINING, Task, easy
 from seal_agent.bench_run import RunFolder
-from seal_agent.domain import Proposal
 from seal_agent.errors import EditFault, InputError
 from seal_agent.types import AdapterStack, Progress, SelfEdit
 
@@ -29,15 +28,21 @@ TEMPERATURE = 1.0  # one sample of what the policy would do, as in SEAL; its lik
 EASY_SYMBOLS = 200
 EASY, SEAL = "easy", "seal"
 
+Guessed = tuple[tuple[Grid, ...], ...]
+"""The guesses at every grid that is asked for."""
+
 
 @dataclass(frozen=True)
 class Result:
-    """One arm on one task: NLL of the right grids in nats per token, and for every grid whether it was found."""
+    """One arm on one task: NLL of the right grids in nats per token, and for every grid whether it was found.
+
+    `settings` is what the model wrote, and `policy` the adapters it wrote it with.
+    """
 
     arm: str
     task: str
-    nll: float
-    right: tuple[bool, ...]
+    nll: float = 0.0
+    right: tuple[bool, ...] = ()
     num_rows: int = 0
     num_steps: int = 0
     num_tokens: int = 0
@@ -46,6 +51,7 @@ class Result:
     answer_seconds: float = 0.0
     settings: str = ""
     fault: str = ""
+    policy: tuple[str, ...] = ()
 
     @property
     def is_solved(self) -> bool:
@@ -60,7 +66,7 @@ class Run(RunFolder):
         """What is there already, of all parts, by arm and task."""
         return {(result.arm, result.task): result for result in self.values("metrics", Result)}
 
-    def add(self, result: Result, guessed: Sequence[Sequence[Grid]]) -> None:
+    def add(self, result: Result, guessed: Guessed) -> None:
         """Append one result with what was guessed."""
         texts = [[as_text(grid) for grid in of] for of in guessed]
         self.append("answers", {"arm": result.arm, "task": result.task, "guesses": texts})
@@ -106,14 +112,19 @@ def measure(
     seed: int = 0,
     progress: Progress = silent,
 ) -> dict[tuple[str, str], Result]:
-    """Every arm on every task that `run` does not hold yet, task by task; `policy` writes the trained self-edits."""
+    """Every arm on every task that `run` does not hold yet, task by task; `policy` writes the trained self-edits.
+
+    Raises `InputError` for an arm that does not exist or has no policy, and for a run that holds another policy's.
+    """
     if unknown := sorted(set(arms) - set(ARMS)):
         raise InputError(f"there is no arm called {unknown[0]!r}; choose {', '.join(ARMS)}")
     if TRAINED in arms and policy is None:
         raise InputError(f"the arm {TRAINED!r} needs a policy; give --policy ADAPTER, or leave the arm out")
     done = run.results()
-    domain = domain or ArcDomain()
-    trial = Trial(backend.with_stack(AdapterStack()), registry, domain, policy or AdapterStack(), seed)
+    policy = policy or AdapterStack()
+    if TRAINED in arms and any(r.arm == TRAINED and r.policy != policy.ids for r in done.values()):
+        raise InputError(f"{run.folder} holds results of another policy; give another --out")
+    trial = Trial(backend.with_stack(AdapterStack()), registry, domain or ArcDomain(), policy, seed)
     work = [(arm, task) for task in tasks for arm in arms]
     for number, (arm, task) in enumerate(work):
         progress(f"{task.id} {arm}", number, len(work))
@@ -134,48 +145,49 @@ class Trial:
     policy: AdapterStack
     seed: int
 
-    def measured(self, arm: str, task: Task) -> tuple[Result, tuple[tuple[Grid, ...], ...]]:
+    def measured(self, arm: str, task: Task) -> tuple[Result, Guessed]:
         """Write, train, answer. An edit that cannot be made leaves the model as it was, and its fault in the result."""
+        blank = Result(arm, task.id, policy=self.policy.ids if arm == TRAINED else ())
         if arm == CONTEXT:
-            return self._answered(Result(arm, task.id, 0.0, ()), task, self.base)
+            return self._answered(blank, task, self.base)
         start = time.perf_counter()
         try:
             edit, said = self._written(arm, task)
         except EditFault as error:
-            return self._answered(Result(arm, task.id, 0.0, (), fault=str(error)), task, self.base)
-        written = time.perf_counter() - start
-        start = time.perf_counter()
-        adapter = self.base.train(edit, seed=self.seed)
-        trained = time.perf_counter() - start
-        facts = self.registry.manifest(adapter.id)
-        result = Result(
-            arm,
-            task.id,
-            0.0,
-            (),
-            len(edit.rows),
-            int(facts.get("num_steps", 0)),
-            int(facts["num_tokens"]),
-            round(written, 2),
-            round(trained, 2),
-            settings=said,
-        )
-        answered = self._answered(result, task, self.base.with_stack(AdapterStack().push(adapter)))
-        self.base.unload(adapter)
-        self.registry.discard(adapter)
-        return answered
+            return self._answered(replace(blank, fault=str(error)), task, self.base)
+        written = replace(blank, settings=said, num_rows=len(edit.rows), write_seconds=_since(start))
+        return self._trained(written, task, edit)
 
     def _written(self, arm: str, task: Task) -> tuple[SelfEdit, str]:
         if arm == FIXED:
             return edit_of(task, self.domain.base, self.seed), ""
         writer = self.base.with_stack(self.policy if arm == TRAINED else AdapterStack())
-        proposal: Proposal = self.domain.propose(writer, task, seed=self.seed, temperature=TEMPERATURE)
+        proposal = self.domain.propose(writer, task, seed=self.seed, temperature=TEMPERATURE)
         return proposal.edit, proposal.said[0].answer.strip()
 
-    def _answered(self, result: Result, task: Task, view: Backend) -> tuple[Result, tuple[tuple[Grid, ...], ...]]:
+    def _trained(self, result: Result, task: Task, edit: SelfEdit) -> tuple[Result, Guessed]:
+        start = time.perf_counter()
+        adapter = self.base.train(edit, seed=self.seed)
+        seconds = _since(start)
+        facts = self.registry.manifest(adapter.id)
+        cost = replace(
+            result,
+            num_steps=int(facts.get("num_steps", 0)),
+            num_tokens=int(facts["num_tokens"]),
+            train_seconds=seconds,
+        )
+        answered = self._answered(cost, task, self.base.with_stack(AdapterStack().push(adapter)))
+        self.base.unload(adapter)
+        self.registry.discard(adapter)
+        return answered
+
+    def _answered(self, result: Result, task: Task, view: Backend) -> tuple[Result, Guessed]:
         start = time.perf_counter()
         guessed = self.domain.guesses(view, task)
-        seconds = round(time.perf_counter() - start, 2)
-        data = asdict(result)
-        data |= {"nll": round(self.domain.nll(view, task), 4), "right": solved(task, guessed)}
-        return Result(**{**data, "answer_seconds": seconds}), guessed
+        seconds = _since(start)
+        nll = round(self.domain.nll(view, task), 4)
+        return replace(result, nll=nll, right=solved(task, guessed), answer_seconds=seconds), guessed
+
+
+def _since(start: float) -> float:
+    return round(time.perf_counter() - start, 2)

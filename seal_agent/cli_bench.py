@@ -191,8 +191,8 @@ def arc(
     max_symbols: Annotated[
         int, typer.Option("--max-symbols", min=0, help="Leave out longer tasks of SEAL's; 0: none.")
     ] = 0,
-    rows: Annotated[int, typer.Option("--rows", min=2, help="Training rows of every edit.")] = 16,
-    rate: Annotated[float, typer.Option("--rate", help="Learning rate of the fixed configuration.")] = 1e-3,
+    rows: Annotated[int, typer.Option("--rows", min=0, help="Training rows of every edit; 0: 16.")] = 0,
+    rate: Annotated[float, typer.Option("--rate", help="Learning rate of the fixed arm; 0: 2e-3.")] = 0.0,
     limit: Annotated[int, typer.Option("--limit", min=0, help="Tasks to measure now, the shortest; 0: all.")] = 0,
     part: Annotated[str, typer.Option("--part", help="K/N: only every N-th task, to share the work.")] = "",
     report_only: Annotated[bool, typer.Option("--report", help="Only write the report of what is there.")] = False,
@@ -216,8 +216,9 @@ def arc(
     chosen = bench.chosen_tasks(*load(), num_easy=easy, easy_symbols=easy_symbols, max_symbols=max_symbols, seed=seed)
     tasks = bench_run.share_of(sorted((t for each in chosen.values() for t in each), key=bench.size), part)
     names = {name: [task.id for task in each] for name, each in chosen.items()}
-    domain = ArcDomain(dataclasses.replace(ARC, num_rows=rows, learning_rate=rate))
-    config = {"model": model, **names, "seed": seed, "fixed": dataclasses.asdict(domain.base)}
+    fixed = dataclasses.replace(ARC, num_rows=rows or ARC.num_rows, learning_rate=rate or ARC.learning_rate)
+    domain = ArcDomain(fixed)
+    config = {"model": model, **names, "seed": seed, "fixed": dataclasses.asdict(fixed)}
     run = bench.Run(folder, part, config)
     if not report_only:
         arms = arm or [name for name in bench.ARMS if policy or name != bench.TRAINED]

@@ -18,7 +18,7 @@ from seal_agent.arc_report import markdown, plot, summarise
 from seal_agent.bench_arc import CONTEXT, FIXED, TRAINED, UNTRAINED, Result, Run, chosen_tasks, measure
 from seal_agent.errors import InputError
 from seal_agent.home import Home
-from seal_agent.types import AdapterStack, SelfEdit
+from seal_agent.types import AdapterStack, Prompt, Row, SelfEdit
 
 SETTINGS = {"formats": ["leave-one-out"], "tools": ["size"], "learning_rate": 1e-3, "num_epochs": 1, "loss_on": "all"}
 
@@ -74,7 +74,18 @@ def test_a_policy_writes_the_trained_self_edits(home: Home, registry: AdapterReg
     results = measure(backend, registry, [task], [UNTRAINED, TRAINED], Run(tmp_path), policy=policy)
     assert results[UNTRAINED, task.id].fault
     assert json.loads(results[TRAINED, task.id].settings) == SETTINGS
-    assert [layer.ref.id for layer in policy.layers] == [path.name for path in registry.root.glob("[0-9a-f]*")]
+    assert list(policy.ids) == [path.name for path in registry.root.glob("[0-9a-f]*")]
+
+
+def test_results_of_two_policies_are_not_mixed(home: Home, registry: AdapterRegistry, tmp_path: Path) -> None:
+    task = flip_task()
+    backend = ScriptedBackend(home.root)
+    one, other = (
+        AdapterStack().push(backend.train(SelfEdit("policy", "", (Row(Prompt.raw("a"), str(n)),), ()))) for n in (1, 2)
+    )
+    measure(backend, registry, [task], [TRAINED], Run(tmp_path), policy=one)
+    with pytest.raises(InputError, match="another policy"):
+        measure(backend, registry, [task], [TRAINED], Run(tmp_path), policy=other)
 
 
 @pytest.mark.parametrize(("arm", "fault"), [("oracle", "no arm called 'oracle'"), (TRAINED, "needs a policy")])

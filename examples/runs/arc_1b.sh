@@ -1,9 +1,9 @@
 #!/bin/sh
 # ARC with a model of about 1B parameters on one GPU: SEAL's size, all of its tasks, and 80 training tasks of at most 400 symbols.
-# Resumable: run it again and it goes on. MODEL: a folder or a Hugging Face name, such as
-# meta-llama/Llama-3.2-1B-Instruct (gated). POLICY: an adapter of `seal-agent improve` for the trained self-edit.
-#
-# What it costs: see the function `estimate` below, which this script prints first; pass --estimate to do nothing else.
+# Resumable: run it again and it goes on. MODEL: a folder or a Hugging Face name whose
+# tokenizer splits digits, such as HuggingFaceTB/SmolLM2-1.7B-Instruct or Qwen/Qwen2.5-1.5B-Instruct (SEAL's own
+# Llama-3.2-1B-Instruct is gated, and joins digits). POLICY: an adapter of `seal-agent improve`, for the arm "trained
+# self-edit". What it costs is printed first; `arc_1b.sh --estimate` prints nothing else.
 set -eu
 MODEL=${1:?usage: arc_1b.sh MODEL|--estimate [OUT] [POLICY]}
 OUT=${2:-runs/arc-1b}

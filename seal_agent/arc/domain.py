@@ -27,9 +27,9 @@ ARC = Directives(
     min_steps=1,
     max_steps=2_000,
     batch_size=2,
-    learning_rate=1e-3,
+    learning_rate=2e-3,
     num_warmup_steps=2,
-    loss_on="all",
+    loss_on="answers",
     replay=0.0,
 )
 """The fixed configuration, set by hand: 16 steps of 2 rows, as much as two cores have patience for. On a GPU take more

@@ -1,7 +1,9 @@
 """Grids as text a model reads and writes, one token a cell, and the grammar that holds what it writes to a grid.
 
-A row is its digits and a line break; a grid ends with "#". SmolLM2, Qwen2.5 and Llama 3 differ in how they group
-digits: with `bench arc` the report says how many tokens a cell took (SmolLM2: exactly one, and one a row end).
+A row is its digits and a line break; a grid ends with "#", because SmolLM2 reads two line breaks as one token or two,
+as what follows them will have it. Tokenizers that split digits (SmolLM2, Qwen2.5) take one token a cell and one a row
+end; with a space between cells they take two. Llama 3 joins up to three digits: the texts are valid there too, but a
+column is no longer a column of tokens.
 """
 
 from __future__ import annotations
