@@ -21,7 +21,7 @@ Example = tuple[str, str]
 
 def alone(examples: Sequence[Example]) -> list[Row]:
     """Every example as a question of its own."""
-    return [Row(Prompt.user(given), wanted, NAME, f"{given}\n{wanted}") for given, wanted in examples]
+    return [Row(Prompt.user(given), wanted, NAME) for given, wanted in examples]
 
 
 def after_the_others(examples: Sequence[Example], num_orders: int = NUM_ORDERS, seed: int = 0) -> list[Row]:
@@ -32,7 +32,7 @@ def after_the_others(examples: Sequence[Example], num_orders: int = NUM_ORDERS, 
         rest = [turns_of(example) for place, example in enumerate(examples) if place != number]
         for _ in range(num_orders):
             before = tuple(turn for pair in rng.sample(rest, len(rest)) for turn in pair)
-            rows.append(Row(Prompt((*before, *row.prompt.messages)), row.answer, NAME, row.evidence))
+            rows.append(Row(Prompt((*before, *row.prompt.messages)), row.answer, NAME))
     return list(dict.fromkeys(rows))
 
 

@@ -7,7 +7,7 @@ import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 
 from seal_agent.adapters.scripted import ScriptedBackend
-from seal_agent.examples import after_the_others, rows_of
+from seal_agent.examples import after_the_others, alone, rows_of
 from seal_agent.formats import Source
 from seal_agent.graphs import create_chat_graph
 from seal_agent.home import Home
@@ -56,7 +56,7 @@ def test_examples_are_learned_whatever_the_formats_say(backend: ScriptedBackend)
     edit = write_self_edit(backend, Source("form", TEXT), Directives(formats=("implications",), tools=("passage",)))
     assert {row.source for row in edit.rows} == {"examples"}
     assert (edit.directives.formats, edit.directives.tools) == (("examples",), ())
-    assert edit.probes
+    assert {(probe.prompt, probe.answer) for probe in edit.probes} == {(r.prompt, r.answer) for r in alone(PAIRS)}
     assert edit == write_self_edit(backend, Source("form", TEXT), Directives(tools=("title",)))
 
 
