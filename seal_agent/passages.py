@@ -18,7 +18,7 @@ _SENTENCE_END = re.compile(r"(?<=[.!?。！？])([\"'”’)]*)\s+(?=[\"'“‘(
 _EXAMPLE = re.compile(
     r"\bInput:\s*(?P<input>.+?)\s*\bOutput:\s*(?P<output>.+?)\s*(?=\bInput:|\n\s*\n|\Z)", re.IGNORECASE | re.DOTALL
 )
-MIN_EXAMPLES = 2
+MIN_EXAMPLES, MIN_EXAMPLE_SHARE = 2, 0.5  # of the text: a page that has examples in it is not a text of examples
 _ABBREVIATION = re.compile(r"\b(?:Dr|Mr|Mrs|Ms|Prof|St|vs|etc|e\.g|i\.e|No|[A-Z])\.$")
 _NAME = re.compile(r"\b[A-ZÀ-Þ][\w'’-]+(?:\s+(?:of\s+|the\s+|de\s+)?[A-ZÀ-Þ][\w'’-]+)+|\b[A-ZÀ-Þ][\w'’-]{2,}")
 _OPENERS = frozenset(
@@ -55,9 +55,14 @@ def split_sentences(text: str) -> list[str]:
 
 
 def examples_in(text: str) -> list[tuple[str, str]]:
-    """What a text shows by example, as (input, output): "Input: ... Output: ..." twice or more; else nothing."""
-    found = [(match["input"], match["output"]) for match in _EXAMPLE.finditer(text)]
-    return found if len(found) >= MIN_EXAMPLES else []
+    """The examples a short text consists of, as (input, output): "Input: ... Output: ..." twice or more.
+
+    None for a text longer than a passage, or one that is mostly something else.
+    """
+    found = list(_EXAMPLE.finditer(text)) if len(text) <= MAX_PASSAGE_CHARS else []
+    if len(found) < MIN_EXAMPLES or sum(len(match[0]) for match in found) < MIN_EXAMPLE_SHARE * len(text):
+        return []
+    return [(match["input"], match["output"]) for match in found]
 
 
 def topic_of(text: str) -> str:

