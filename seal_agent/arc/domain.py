@@ -34,8 +34,11 @@ ARC = Directives(
 )
 """The fixed configuration, set by hand on tasks that no benchmark asks for: 16 steps of 2 rows, no row twice, as much
 as two cores have patience for. On a GPU take more rows (`bench arc --rows`); SEAL and Akyürek et al. take hundreds."""
-_TASK = "Choose how to learn this puzzle from its examples. Settings, as JSON:"
-PROMPT = f"{{puzzle}}\n{_TASK}\n{{choices}}\nSettings:"
+PROMPT = """\
+{puzzle}
+Choose how to learn this puzzle from its examples. Settings, as JSON:
+{choices}
+Settings:"""
 
 
 @dataclass(frozen=True)
