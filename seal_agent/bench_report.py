@@ -70,8 +70,8 @@ def markdown(reports: Sequence[ArmReport], title: str, facts: Sequence[str]) -> 
     lines = [f"# {title}", "", *facts, "", head, "|" + " --- |" * 12]
     for r in reports:
         lines.append(
-            f"| {r.arm} | {r.num_passages} ({r.num_questions} questions) | {_percent(r.accuracy)} | {_plain(r.nll)} "
-            f"| {_percent(r.closed_accuracy)} | {_percent(r.closed_nll)} | {r.lost} of {r.were_right} "
+            f"| {r.arm} | {r.num_passages} ({r.num_questions} questions) | {percent(r.accuracy)} | {plain(r.nll)} "
+            f"| {percent(r.closed_accuracy)} | {percent(r.closed_nll)} | {r.lost} of {r.were_right} "
             f"| {r.num_words:.0f} | {r.num_rows:.0f} | {r.num_tokens:.0f} | {r.seconds:.0f} | {r.num_faults} |"
         )
     return "\n".join([*lines, "", "Brackets: 95% bootstrap intervals, passages resampled.", "", SEALS_NUMBERS, ""])
@@ -128,7 +128,7 @@ def _arm(name: str, items: Sequence[int], results: Mapping[tuple[str, int], Resu
     ]
 
     def spread(statistic: Statistic) -> Interval:
-        return _bootstrap(statistic, len(items), seed)
+        return bootstrap(statistic, len(items), seed)
 
     return ArmReport(
         name,
@@ -148,7 +148,8 @@ def _arm(name: str, items: Sequence[int], results: Mapping[tuple[str, int], Resu
     )
 
 
-def _bootstrap(statistic: Statistic, num_items: int, seed: int) -> Interval:
+def bootstrap(statistic: Statistic, num_items: int, seed: int) -> Interval:
+    """`statistic` of all `num_items` by their numbers, with its 95% interval, the items resampled."""
     rng = random.Random(seed)
     draws = sorted(statistic(rng.choices(range(num_items), k=num_items)) for _ in range(NUM_RESAMPLES))
     low, high = (draws[min(int(q * NUM_RESAMPLES), NUM_RESAMPLES - 1)] for q in INTERVAL)
@@ -159,9 +160,11 @@ def _scaled(value: Interval, by: float) -> Interval:
     return Interval(value.mean * by, value.low * by, value.high * by)
 
 
-def _percent(value: Interval) -> str:
+def percent(value: Interval) -> str:
+    """A share with its interval, in percent."""
     return f"{100 * value.mean:.0f}% [{100 * value.low:.0f}, {100 * value.high:.0f}]"
 
 
-def _plain(value: Interval) -> str:
+def plain(value: Interval) -> str:
+    """A value with its interval."""
     return f"{value.mean:.2f} [{value.low:.2f}, {value.high:.2f}]"

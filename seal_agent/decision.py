@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from seal_agent.adapters.backend import Backend, Reading
 from seal_agent.decision_head import Head, features_of, read
-from seal_agent.passages import topic_of
+from seal_agent.passages import examples_in, topic_of
 from seal_agent.quality import is_instruction
 from seal_agent.types import AdapterStack, Decision, Novelty
 
@@ -23,7 +23,8 @@ def decide(backend: Backend, head: Head, text: str, earlier: str = "") -> Decisi
     """The decision on one message or passage, for the stack of `backend`.
 
     `margin` is the head's score above its threshold; `novelty` is the surprise of the stack that is served.
-    `earlier` is what was said before, as `decision_head.conversation` writes it.
+    `earlier` is what was said before, as `decision_head.conversation` writes it. A task shown by examples is worth
+    learning whatever the head makes of it: it was fitted on facts.
     """
     base = read(backend.with_stack(AdapterStack()), [text], [earlier])[0]
     served = read(backend, [text], [earlier])[0] if backend.stack.layers else base
@@ -41,7 +42,7 @@ def novelty(reading: Reading) -> Novelty:
 def _reason(text: str, margin: float, base: Reading, served: Reading) -> str:
     if is_instruction(text):
         return INSTRUCTION
-    if margin < 0:
+    if margin < 0 and not examples_in(text):
         return NOT_WORTH
     if novelty(served).nats < KNOWN_SHARE * novelty(base).nats:
         return KNOWN

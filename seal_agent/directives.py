@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from seal_agent.adapters.backend import Backend
@@ -40,6 +40,20 @@ SEAL_PAPER = Directives(
 the title in front, the passage appended (arXiv 2506.10943, appendix B; ../shared/EXPERIMENTS.md)."""
 PRESETS: Mapping[str, Directives] = {"default": DEFAULT, "seal-paper": SEAL_PAPER}
 
+
+@dataclass(frozen=True)
+class Menu:
+    """What the model may choose among in a domain: formats, tools, and values of other directives, by name.
+
+    It holds fewer values than are valid: those worth trying.
+    """
+
+    formats: tuple[str, ...]
+    tools: tuple[str, ...]
+    choices: Mapping[str, tuple[Any, ...]]
+    max_tools: int
+
+
 CHOICES: Mapping[str, tuple[Any, ...]] = {
     "num_rows": (64, 96, 128, 192),
     "num_epochs": (4, 8, 12),
@@ -47,8 +61,10 @@ CHOICES: Mapping[str, tuple[Any, ...]] = {
     "rank": (8, 16, 32),
     "loss_on": ("answers", "all"),
 }
-"""What the model may choose among, besides formats and tools: a narrower range than what is valid."""
+MENU = Menu(tuple(FORMATS), tuple(TOOLS), CHOICES, max_tools=2)
+"""The menu for knowledge."""
 MAX_TOKENS = 128
+MAX_FORMATS = 3
 PROMPT = """\
 How to learn a text, as JSON.
 
@@ -69,21 +85,21 @@ def preset(name: str) -> Directives:
     return PRESETS[name]
 
 
-def checked(directives: Directives) -> Directives:
+def checked(directives: Directives, menu: Menu = MENU) -> Directives:
     """`directives`, if its formats and tools exist; raises `InputError` otherwise."""
-    for what, names, known in (("format", directives.formats, FORMATS), ("tool", directives.tools, TOOLS)):
+    for what, names, known in (("format", directives.formats, menu.formats), ("tool", directives.tools, menu.tools)):
         for name in names:
             if name not in known:
                 raise InputError(f"directives name the {what} {name!r}; choose {', '.join(known)}")
     return directives
 
 
-def schema() -> dict[str, Any]:
+def schema(menu: Menu = MENU) -> dict[str, Any]:
     """The JSON schema of what the model may write: every key in order, every value among its choices."""
     properties: dict[str, Any] = {
-        "formats": {"type": "array", "items": {"enum": list(FORMATS)}, "minItems": 1, "maxItems": 3},
-        "tools": {"type": "array", "items": {"enum": list(TOOLS)}, "maxItems": 2},
-        **{name: {"enum": list(values)} for name, values in CHOICES.items()},
+        "formats": {"type": "array", "items": {"enum": list(menu.formats)}, "minItems": 1, "maxItems": MAX_FORMATS},
+        "tools": {"type": "array", "items": {"enum": list(menu.tools)}, "maxItems": menu.max_tools},
+        **{name: {"enum": list(values)} for name, values in menu.choices.items()},
     }
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
@@ -96,13 +112,18 @@ def choose(backend: Backend, source: Source, base: Directives = DEFAULT) -> Dire
         about=source.topic,
         num=len(source.sentences),
     )
+    return parse_directives(ask(backend, Prompt.raw(f"{source.note}{prompt}".rstrip())), base)
+
+
+def ask(backend: Backend, prompt: Prompt, menu: Menu = MENU, *, seed: int = 0, temperature: float = 0.0) -> str:
+    """What the model writes after `prompt`: a space, and one line of JSON that fits `schema(menu)`."""
     written = backend.generate(
-        [Prompt.raw(f"{source.note}{prompt}".rstrip())], max_new_tokens=MAX_TOKENS, grammars=[_grammar()]
+        [prompt], max_new_tokens=MAX_TOKENS, grammars=[_grammar(menu)], seed=seed, temperature=temperature
     )
-    return parse_directives(written[0][0], base)
+    return written[0][0]
 
 
-def parse_directives(text: str, base: Directives = DEFAULT) -> Directives:
+def parse_directives(text: str, base: Directives = DEFAULT, menu: Menu = MENU) -> Directives:
     """Directives out of one line of JSON; what it leaves out is as in `base`.
 
     Raises `EditFault` for text that is not a JSON object, an unknown key, a value of the wrong kind or out of
@@ -120,7 +141,7 @@ def parse_directives(text: str, base: Directives = DEFAULT) -> Directives:
             raise EditFault(f"directive {key!r} does not exist; choose {', '.join(kinds)}")
         data[key] = _value(key, value, kinds[key])
     try:
-        return checked(replace(base, **data))
+        return checked(replace(base, **data), menu)
     except InputError as error:
         raise EditFault(str(error)) from error
 
@@ -144,11 +165,17 @@ def _expected(key: str, kind: type) -> str:
     return {tuple: "give a list of names", float: "give a number", int: "give a whole number"}[kind]
 
 
+def listed(menu: Menu) -> str:
+    """What there is to choose, a line a directive, for a prompt."""
+    offered: Mapping[str, tuple[Any, ...]] = {"formats": menu.formats, "tools": menu.tools, **menu.choices}
+    return "\n".join(f"- {name}: {', '.join(map(str, values))}" for name, values in offered.items())
+
+
 def _shown(directives: Directives) -> str:
     data = asdict(directives)
     return json.dumps({name: data[name] for name in schema()["properties"]})
 
 
-def _grammar() -> Grammar:
-    json_grammar = Grammar.json(schema()).lark
+def _grammar(menu: Menu) -> Grammar:
+    json_grammar = Grammar.json(schema(menu)).lark
     return Grammar(json_grammar.replace("start: ", 'start: " " settings\nsettings: ', 1))

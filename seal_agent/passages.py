@@ -15,6 +15,10 @@ from seal_agent.errors import InputError
 MAX_PASSAGE_CHARS = 1200
 MAX_TOPIC_WORDS = 10
 _SENTENCE_END = re.compile(r"(?<=[.!?。！？])([\"'”’)]*)\s+(?=[\"'“‘(]?[A-Z0-9À-ÞΑ-ΩА-Я\u3040-\u9fff])|(?<=[。！？])")
+_EXAMPLE = re.compile(
+    r"\bInput:\s*(?P<input>.+?)\s*\bOutput:\s*(?P<output>.+?)\s*(?=\bInput:|\n\s*\n|\Z)", re.IGNORECASE | re.DOTALL
+)
+MIN_EXAMPLES, MIN_EXAMPLE_SHARE = 2, 0.5  # of the text: a page that has examples in it is not a text of examples
 _ABBREVIATION = re.compile(r"\b(?:Dr|Mr|Mrs|Ms|Prof|St|vs|etc|e\.g|i\.e|No|[A-Z])\.$")
 _NAME = re.compile(r"\b[A-ZÀ-Þ][\w'’-]+(?:\s+(?:of\s+|the\s+|de\s+)?[A-ZÀ-Þ][\w'’-]+)+|\b[A-ZÀ-Þ][\w'’-]{2,}")
 _OPENERS = frozenset(
@@ -48,6 +52,17 @@ def split_sentences(text: str) -> list[str]:
         else:
             sentences.append(piece)
     return sentences
+
+
+def examples_in(text: str) -> list[tuple[str, str]]:
+    """The examples a short text consists of, as (input, output): "Input: ... Output: ..." twice or more.
+
+    None for a text longer than a passage, or one that is mostly something else.
+    """
+    found = list(_EXAMPLE.finditer(text)) if len(text) <= MAX_PASSAGE_CHARS else []
+    if len(found) < MIN_EXAMPLES or sum(len(match[0]) for match in found) < MIN_EXAMPLE_SHARE * len(text):
+        return []
+    return [(match["input"], match["output"]) for match in found]
 
 
 def topic_of(text: str) -> str:
@@ -105,9 +120,12 @@ def split_passages(text: str, *, title: str = "", max_chars: int = MAX_PASSAGE_C
     """Cut a document of any length into passages of at most about `max_chars` characters at sentence ends.
 
     The topic of the document (`title`, its heading, or the first name in it) goes with every passage, so that
-    "it" in the middle of a page still refers to something. A heading inside the document starts a passage.
+    "it" in the middle of a page still refers to something. A heading inside the document starts a passage. A text
+    of examples is one passage: they mean nothing apart.
     """
     topic = title or topic_of(text)
+    if examples_in(text):
+        return [Passage(topic, text.strip())]
     passages: list[Passage] = []
     section = topic
     chunk: list[str] = []

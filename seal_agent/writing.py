@@ -7,11 +7,13 @@ content, and quality control drops what the passage does not support.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from seal_agent import quality
+from seal_agent import examples, quality
 from seal_agent.adapters.backend import Backend, silent
 from seal_agent.directives import choose
 from seal_agent.formats import FORMATS, Ask, Source
+from seal_agent.passages import examples_in
 from seal_agent.selfedit import assemble
 from seal_agent.tools import TOOLS
 from seal_agent.types import Directives, Dropped, Progress, Row, SelfEdit
@@ -29,11 +31,15 @@ def write_self_edit(
 ) -> SelfEdit:
     """A self-edit for `source`, written by the model behind `backend`.
 
-    Without `directives` the model chooses them. Raises `EditFault` when they are malformed or too little of what
-    was written holds.
+    Without `directives` the model chooses them. A text that shows a task by examples is learned as such, whatever
+    formats they name. Raises `EditFault` when they are malformed or too little of what was written holds.
     """
     chosen = directives or choose(backend, source)
-    rows: list[Row] = []
+    if shown := examples_in(source.passage):
+        chosen = replace(chosen, formats=(examples.NAME,), tools=())
+        rows = examples.rows_of(shown, seed)
+        return assemble(rows, topic=source.topic, passage=source.passage, directives=chosen, seed=seed)
+    rows = []
     malformed: list[Dropped] = []
     for name in chosen.formats:
         written, faults = write_rows(backend, name, source, seed=seed, progress=progress)

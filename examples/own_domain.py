@@ -1,0 +1,102 @@
+"""A third domain, beside knowledge and puzzles: to answer in a form that is shown by a few examples.
+
+    python examples/own_domain.py
+
+A domain says what a context is (examples, some held back), what an edit may hold (the menu), how it becomes rows
+(`propose`) and how it is rewarded (`grade`): with these, `seal_agent.improvement` can make the policy better. The last
+lines need no domain: a user of the chat graph shows three examples, and the model has adapted in the next thread. New
+inputs share no words with the examples, which the default routing goes by: this agent's adapters are always active.
+"""
+
+from dataclasses import dataclass, replace
+from statistics import fmean
+
+from langgraph.checkpoint.memory import InMemorySaver
+
+from seal_agent import Learner, LearnerConfig, create_chat_graph, open_learner
+from seal_agent.directives import DEFAULT, Menu, ask, listed, parse_directives
+from seal_agent.domain import Domain, Grade, Proposal
+from seal_agent.examples import after_the_others, alone
+from seal_agent.selfedit import assemble
+from seal_agent.types import AdapterStack, Prompt, Row
+
+FORMATS = {"alone": alone, "after-the-others": after_the_others}
+MENU = Menu(tuple(FORMATS), (), {"num_epochs": (4, 8, 12), "learning_rate": (5e-4, 1e-3, 1.5e-3)}, max_tools=0)
+BASE = replace(DEFAULT, formats=("alone", "after-the-others"), min_steps=8, max_steps=24, replay=0.0)
+
+
+@dataclass(frozen=True)
+class Form:
+    """A form of answers: examples that are shown, and examples that are asked for afterwards."""
+
+    name: str
+    shown: tuple[tuple[str, str], ...]
+    held_back: tuple[tuple[str, str], ...]
+
+    @property
+    def text(self) -> str:
+        return "\n".join(f"Input: {given}\nOutput: {wanted}" for given, wanted in self.shown)
+
+
+@dataclass(frozen=True)
+class FormDomain:
+    """`Domain` for forms: right is what matches to the letter."""
+
+    name: str = "forms"
+
+    def propose(self, writer, context, *, seed=0, temperature=0.0):
+        prompt = Prompt.raw(f"{context.text}\n\nChoose how to learn this, as JSON:\n{listed(MENU)}\nSettings:")
+        written = ask(writer, prompt, MENU, seed=seed, temperature=temperature)
+        directives = parse_directives(written, BASE, MENU)
+        rows = [row for name in directives.formats for row in FORMATS[name](context.shown)]
+        edit = assemble(rows, topic=context.name, passage=context.text, directives=directives, seed=seed)
+        return Proposal(edit, (Row(prompt, written, self.name),))
+
+    def grade(self, view, context, *, generates=True):
+        prompts = [Prompt.user(given) for given, _ in context.held_back]
+        wanted = [answer for _, answer in context.held_back]
+        nll = -fmean(score.per_token for score in view.score(prompts, wanted))
+        if not generates:
+            return Grade(nll)
+        said = [samples[0].strip() for samples in view.generate(prompts, max_new_tokens=32)]
+        return Grade(nll, fmean(a == b for a, b in zip(said, wanted, strict=True)))
+
+
+ORDERS = Form(
+    "orders",
+    (
+        ("3 blue lamps for Anna Reel", "customer=Reel; item=lamp; colour=blue; count=3"),
+        ("Please send Bela Munk 12 red chairs", "customer=Munk; item=chair; colour=red; count=12"),
+        ("One green table, to Carla Mendes", "customer=Mendes; item=table; colour=green; count=1"),
+    ),
+    (
+        ("5 white doors for Odile Fransk", "customer=Fransk; item=door; colour=white; count=5"),
+        ("Please send Bartho Veen 2 black bells", "customer=Veen; item=bell; colour=black; count=2"),
+    ),
+)
+
+
+def adapt(learner: Learner, domain: Domain[Form], context: Form) -> tuple[Grade, Grade]:
+    """Before and after one edit that the model chose for itself; nothing of it is kept."""
+    proposal = domain.propose(learner.backend, context)
+    adapter = learner.backend.train(proposal.edit)
+    after = domain.grade(learner.backend.with_stack(AdapterStack().push(adapter)), context)
+    learner.discard(adapter)
+    return domain.grade(learner.backend, context), after
+
+
+def chat(learner: Learner, context: Form) -> tuple[str, str]:
+    """The outcome of a message that shows the examples, and the reply to a new input in another thread."""
+    agent = create_chat_graph(learner).compile(checkpointer=InMemorySaver())
+
+    def say(text: str, thread: str) -> dict:
+        return agent.invoke({"messages": [("user", text)]}, {"configurable": {"thread_id": thread}})
+
+    outcome = say(context.text, "examples")["outcomes"][0]
+    return outcome["reason"], say(context.held_back[0][0], "later")["messages"][-1].text
+
+
+if __name__ == "__main__":
+    learner = open_learner(namespace="own-domain", config=LearnerConfig(strategy="stack"))
+    print("before, after:", *adapt(learner, FormDomain(), ORDERS))
+    print(*chat(learner, ORDERS), sep="\n")

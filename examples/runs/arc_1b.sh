@@ -1,0 +1,37 @@
+#!/bin/sh
+# ARC with a model of about 1B parameters on one GPU: SEAL's size, all of its tasks, and 80 training tasks of at most 400 symbols.
+# Resumable: run it again and it goes on. MODEL: a folder or a Hugging Face name whose
+# tokenizer splits digits, such as HuggingFaceTB/SmolLM2-1.7B-Instruct or Qwen/Qwen2.5-1.5B-Instruct (SEAL's own
+# Llama-3.2-1B-Instruct is gated, and joins digits). POLICY: an adapter of `seal-agent improve`, for the arm "trained
+# self-edit". What it costs is printed first; `arc_1b.sh --estimate` prints nothing else.
+set -eu
+MODEL=${1:?usage: arc_1b.sh MODEL|--estimate [OUT] [POLICY]}
+OUT=${2:-runs/arc-1b}
+POLICY=${3:-}
+ROWS=128 EASY=80 SYMBOLS=400
+
+estimate() {
+    python - "$ROWS" "$EASY" "$SYMBOLS" <<'END'
+import sys
+from seal_agent.arc.tasks import load
+from seal_agent.bench_arc import chosen_tasks
+
+rows, easy, symbols = map(int, sys.argv[1:])
+tasks = [t for each in chosen_tasks(*load(), num_easy=easy, easy_symbols=symbols).values() for t in each]
+arms, epochs = 2, 1.5  # fixed: one epoch, untrained self-edit: one to three
+seen = sum(rows * epochs * arms * min(t.num_symbols, 2048) for t in tasks)
+print(f"{len(tasks)} tasks, {seen / 1e6:.1f} million training tokens in {arms} arms")
+CPU = 56  # tokens a second, measured: 135M parameters, float32, LoRA of rank 16 on all layers, one crowded core
+print(f"one core, as measured with 135M parameters, times 1.24B / 135M: {seen / CPU * 1.24e9 / 135e6 / 86400:.0f} days")
+FLOPS = 1.24e9 * 2 * 2  # a token: forward, and backward to the activations; the weights are frozen
+for share in (0.05, 0.2):  # of an H100's 989 TFLOP/s in bfloat16; short sequences do not fill it
+    print(f"an H100 at {share:.0%} of its peak: {seen * FLOPS / (989e12 * share) / 60:.0f} minutes of training")
+steps = len(tasks) * (arms + 1) * 150  # greedy steps, all voters of a grid in one batch; an answer has 10 to 400 cells
+print(f"and {steps * 0.03 / 60:.0f} minutes of answering at 30 ms a step")
+END
+}
+
+estimate
+[ "$MODEL" = --estimate ] && exit 0
+seal-agent bench arc --model "$MODEL" --device cuda --easy "$EASY" --easy-symbols "$SYMBOLS" \
+    --rows "$ROWS" --rate 3e-4 --out "$OUT" ${POLICY:+--policy "$POLICY"}

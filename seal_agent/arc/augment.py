@@ -1,0 +1,84 @@
+"""Training rows out of a task's demonstrations: what is asked of what (formats), and how grids are varied (tools).
+
+Colours and the order of examples are permuted for every row that is not the task itself (black stays black), as in
+SEAL's recipe (arXiv 2506.10943, section 4.2). Nothing here sees the grids that are asked for in the end.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+
+from seal_agent.arc.grids import as_answer
+from seal_agent.arc.tasks import Task, demonstrated, question
+from seal_agent.arc.transforms import IDENTITY, ISOMETRIES, Transform, chain, enlarge, recolour, repeat, translate
+from seal_agent.directives import Menu
+from seal_agent.errors import EditFault
+from seal_agent.selfedit import assemble
+from seal_agent.types import Directives, Row, SelfEdit
+
+FORMATS: Mapping[str, int] = {"leave-one-out": 1, "leave-two-out": 2}
+"""How many demonstrations are asked for instead of shown."""
+_SHIFTS = (translate(1, 0), translate(0, 1), translate(-1, 0), translate(0, -1))
+_SIZES = (enlarge(2, 2), enlarge(2, 1), enlarge(1, 2))
+_REPEATS = (repeat(2, 1), repeat(1, 2), repeat(2, 2))
+TOOLS: Mapping[str, Sequence[Transform]] = {
+    "basic": (*ISOMETRIES[1:], *_SHIFTS),
+    "size": _SIZES,
+    "chain": tuple(chain(turn, then) for turn in ISOMETRIES[1:5] for then in (*_SIZES, *_SHIFTS[:2])),
+    "repeat": _REPEATS,
+}
+MENU = Menu(
+    formats=tuple(FORMATS),
+    tools=tuple(TOOLS),
+    choices={
+        "learning_rate": (1e-4, 3e-4, 1e-3, 3e-3),
+        "num_epochs": (1, 2, 3),
+        "loss_on": ("answers", "all"),
+    },
+    max_tools=len(TOOLS),
+)
+"""What a model may choose for a task: SEAL's switches and directives, in a range that suits a LoRA of rank 16."""
+MAX_SYMBOLS = 2048  # of a row; the larger grids that size, chain and repeat make are left out beyond it
+NUM_PASSES = 64  # over all combinations; a small task is seen in so many colourings at most
+
+
+def edit_of(task: Task, directives: Directives, seed: int = 0) -> SelfEdit:
+    """The self-edit that `directives` make of the demonstrations of `task`: `num_rows` rows, none of them twice.
+
+    Raises `EditFault` where the task has too few demonstrations for the formats.
+    """
+    rows = list(islice(_rows(task, directives, random.Random(seed)), directives.num_rows))
+    if not rows:
+        raise EditFault(
+            f"{len(task.demonstrations)} demonstrations of {task.id} are too few or too large for "
+            f"{', '.join(directives.formats)}; choose leave-one-out"
+        )
+    return assemble(rows, topic=f"task {task.id}", passage=demonstrated(task), directives=directives, seed=seed)
+
+
+def _rows(task: Task, directives: Directives, rng: random.Random) -> Iterator[Row]:
+    """The task's own leave-out rows, then varied ones, every combination once before any is used again."""
+    tasks = [(name, left) for name in directives.formats for left in task.without(FORMATS[name])]
+    varied = [(tool, transform) for tool in directives.tools for transform in TOOLS[tool]]
+    plain = [(name, left, "", IDENTITY) for name, left in tasks]
+    combinations = [(name, left, *each) for name, left in tasks for each in [("", IDENTITY), *varied]]
+    seen: set[Row] = set()
+    for number in range(NUM_PASSES):
+        for name, left, tool, transform in rng.sample(combinations, len(combinations)) if number else plain:
+            changed = left.through(chain(transform, recolour(_colours(rng)))).shuffled(rng) if number else left
+            if changed.num_symbols > MAX_SYMBOLS:
+                continue
+            for row in _asked(changed, "+".join(filter(None, (name, tool)))):
+                if row not in seen:
+                    seen.add(row)
+                    yield row
+
+
+def _asked(task: Task, source: str) -> list[Row]:
+    return [Row(question(task, pair.input), as_answer(pair.output), source) for pair in task.tests]
+
+
+def _colours(rng: random.Random) -> tuple[int, ...]:
+    return (0, *rng.sample(range(1, 10), 9))

@@ -1,0 +1,88 @@
+"""ARC as a domain: a context is a task, an edit is a choice of how to train on its demonstrations.
+
+The policy sees the demonstrations and writes directives as JSON; the rows follow from them without a model. What is
+asked for in the end is seen by `grade` alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import fmean
+
+from seal_agent.adapters.backend import Backend
+from seal_agent.arc.augment import MENU, edit_of
+from seal_agent.arc.grids import Grid, as_answer
+from seal_agent.arc.tasks import Task, demonstrated, question
+from seal_agent.arc.transforms import Transform
+from seal_agent.arc.voting import VOTERS, answers, guesses
+from seal_agent.directives import ask, listed, parse_directives
+from seal_agent.domain import Grade, Proposal
+from seal_agent.types import Directives, Prompt, Row
+
+ARC = Directives(
+    formats=("leave-one-out",),
+    tools=("basic",),
+    num_rows=32,
+    num_epochs=1,
+    min_steps=1,
+    max_steps=2_000,
+    batch_size=2,
+    learning_rate=2e-3,
+    num_warmup_steps=2,
+    loss_on="answers",
+    replay=0.0,
+)
+"""The fixed configuration, set by hand on tasks that no benchmark asks for: 16 steps of 2 rows, no row twice, as much
+as two cores have patience for. On a GPU take more rows (`bench arc --rows`); SEAL and Akyürek et al. take hundreds."""
+PROMPT = """\
+{puzzle}
+Choose how to learn this puzzle from its examples. Settings, as JSON:
+{choices}
+Settings:"""
+
+
+@dataclass(frozen=True)
+class ArcDomain:
+    """`Domain` for ARC tasks. What the JSON does not say is as in `base`; answers are voted on over `voters`."""
+
+    base: Directives = ARC
+    voters: tuple[Transform, ...] = VOTERS
+
+    @property
+    def name(self) -> str:
+        """Always "arc"."""
+        return "arc"
+
+    def prompt(self, context: Task) -> Prompt:
+        """What the policy is shown: the demonstrations and what there is to choose, but no choice of ours."""
+        return Prompt.raw(PROMPT.format(puzzle=demonstrated(context), choices=listed(MENU)))
+
+    def propose(self, writer: Backend, context: Task, *, seed: int = 0, temperature: float = 0.0) -> Proposal:
+        """The edit that the policy's JSON makes of the demonstrations.
+
+        Raises `EditFault` for JSON that is cut off, or that asks for more demonstrations than there are.
+        """
+        prompt = self.prompt(context)
+        written = ask(writer, prompt, MENU, seed=seed, temperature=temperature)
+        edit = edit_of(context, parse_directives(written, self.base, MENU), seed)
+        return Proposal(edit, (Row(prompt, written, self.name),))
+
+    def grade(self, view: Backend, context: Task, *, generates: bool = True) -> Grade:
+        """NLL of the right grids, and the share of them among two guesses voted on."""
+        nll = self.nll(view, context)
+        return Grade(nll, fmean(solved(context, self.guesses(view, context)))) if generates else Grade(nll)
+
+    def nll(self, view: Backend, context: Task) -> float:
+        """How unlikely the right grids are, in nats per token; a token is a cell, a row end or the end."""
+        prompts = [question(context, pair.input) for pair in context.tests]
+        scores = view.score(prompts, [as_answer(pair.output) for pair in context.tests])
+        return -fmean(score.per_token for score in scores)
+
+    def guesses(self, view: Backend, context: Task) -> tuple[tuple[Grid, ...], ...]:
+        """Two guesses at most for every grid that is asked for."""
+        return tuple(guesses(answers(view, context, pair.input, self.voters)) for pair in context.tests)
+
+
+def solved(task: Task, guessed: tuple[tuple[Grid, ...], ...]) -> tuple[bool, ...]:
+    """For every grid asked for whether it is among its guesses."""
+    return tuple(pair.output in of for pair, of in zip(task.tests, guessed, strict=True))

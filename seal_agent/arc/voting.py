@@ -1,0 +1,36 @@
+"""Prediction by vote: the task is answered as it is and laid in other ways, every answer turned back, and counted.
+
+Two guesses count in ARC (pass@2): the two answers with the most votes; between equals the one that came first, the
+task as it is before all others (after Akyürek et al., arXiv 2411.07279, section 4.2, with one sample a transform).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from seal_agent.adapters.backend import Backend
+from seal_agent.arc.grids import END, Grid, grammar, parse
+from seal_agent.arc.tasks import Task, largest_answer, question
+from seal_agent.arc.transforms import ISOMETRIES, Transform
+
+VOTERS = ISOMETRIES[:4]
+NUM_GUESSES = 2
+
+
+def answers(view: Backend, task: Task, grid: Grid, voters: Sequence[Transform] = VOTERS) -> list[Grid]:
+    """What `view` makes of `grid` through every one of `voters`, greedily, turned back; none for a cut-off answer."""
+    laid = [(task.through(t), t.apply(grid)) for t in voters]
+    sides = [largest_answer(*each) for each in laid]
+    written = view.generate(
+        [question(*each) for each in laid],
+        max_new_tokens=max(tall * (wide + 1) for tall, wide in sides) + len(END) + 1,
+        grammars=[grammar(*side) for side in sides],
+    )
+    grids = [parse(samples[0]) for samples in written]
+    return [t.undo(found) for t, found in zip(voters, grids, strict=True) if found]
+
+
+def guesses(answered: Sequence[Grid]) -> tuple[Grid, ...]:
+    """The `NUM_GUESSES` answers with the most votes, most votes first; ties go to the earlier answer."""
+    return tuple(grid for grid, _ in Counter(answered).most_common(NUM_GUESSES))
