@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from seal_agent import __version__, cli_adapters, cli_bench
+from seal_agent import __version__, cli_adapters, cli_bench, cli_improve  # noqa: F401
 from seal_agent.adapters.loading import EMBEDDED
 from seal_agent.cli_chat import converse, messages_in
 from seal_agent.cli_options import (
