@@ -8,7 +8,7 @@ the model's context. What the JSON leaves out keeps its default.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from typing import Any
 
@@ -16,8 +16,9 @@ from seal_agent.adapters.backend import Backend
 from seal_agent.errors import EditFault, InputError
 from seal_agent.formats import FORMATS, Source
 from seal_agent.tools import TOOLS
-from seal_agent.types import Directives, Grammar, Prompt
+from seal_agent.types import Directives, Grammar, Prompt, Row
 
+NAME = "directives"
 DEFAULT = Directives()
 SEAL_PAPER = Directives(
     formats=("implications",),
@@ -78,10 +79,10 @@ def checked(directives: Directives) -> Directives:
     return directives
 
 
-def schema() -> dict[str, Any]:
+def schema(formats: Sequence[str] = tuple(FORMATS)) -> dict[str, Any]:
     """The JSON schema of what the model may write: every key in order, every value among its choices."""
     properties: dict[str, Any] = {
-        "formats": {"type": "array", "items": {"enum": list(FORMATS)}, "minItems": 1, "maxItems": 3},
+        "formats": {"type": "array", "items": {"enum": list(formats)}, "minItems": 1, "maxItems": 3},
         "tools": {"type": "array", "items": {"enum": list(TOOLS)}, "maxItems": 2},
         **{name: {"enum": list(values)} for name, values in CHOICES.items()},
     }
@@ -90,16 +91,33 @@ def schema() -> dict[str, Any]:
 
 def choose(backend: Backend, source: Source, base: Directives = DEFAULT) -> Directives:
     """The model's own choice for `source`, on top of `base`; raises `EditFault` for a malformed one."""
+    return parse_directives(say(backend, source).answer, base)
+
+
+def say(
+    backend: Backend,
+    source: Source,
+    *,
+    formats: Sequence[str] = tuple(FORMATS),
+    seed: int = 0,
+    temperature: float = 0.0,
+) -> Row:
+    """What the model says how to learn `source`: the prompt and its line of JSON, not yet parsed.
+
+    It may name only `formats`: those that are too dear to write need not be among them. The prompt is the same
+    whatever the settings that are not chosen, so that a policy is asked as it has learned to be.
+    """
     prompt = PROMPT.format(
-        report=_shown(base),
-        note=_shown(replace(base, formats=("cloze", "chat-qa"), tools=("sentences",), num_epochs=12)),
+        report=_shown(DEFAULT),
+        note=_shown(replace(DEFAULT, formats=("cloze", "chat-qa"), tools=("sentences",), num_epochs=12)),
         about=source.topic,
         num=len(source.sentences),
     )
+    asked = Prompt.raw(f"{source.note}{prompt}".rstrip())
     written = backend.generate(
-        [Prompt.raw(f"{source.note}{prompt}".rstrip())], max_new_tokens=MAX_TOKENS, grammars=[_grammar()]
+        [asked], max_new_tokens=MAX_TOKENS, grammars=[_grammar(formats)], seed=seed, temperature=temperature
     )
-    return parse_directives(written[0][0], base)
+    return Row(asked, written[0][0], NAME)
 
 
 def parse_directives(text: str, base: Directives = DEFAULT) -> Directives:
@@ -149,6 +167,6 @@ def _shown(directives: Directives) -> str:
     return json.dumps({name: data[name] for name in schema()["properties"]})
 
 
-def _grammar() -> Grammar:
-    json_grammar = Grammar.json(schema()).lark
+def _grammar(formats: Sequence[str]) -> Grammar:
+    json_grammar = Grammar.json(schema(formats)).lark
     return Grammar(json_grammar.replace("start: ", 'start: " " settings\nsettings: ', 1))
