@@ -10,6 +10,7 @@ decided here (`seal_agent.schedule`).
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from statistics import fmean
 from typing import Generic, TypeVar
@@ -56,12 +57,18 @@ class Improvement(Generic[C]):
         self._reward, self._first = reward, first
         self._started = self._begun()
 
+    @property
+    def minutes(self) -> float:
+        """What the steps of this run have taken so far, over all its processes."""
+        learned = sum(each.seconds for each in self._run.values("learned", Learned))
+        return (self._candidates.seconds + learned) / 60
+
     def _begun(self) -> int:
         """The version that was in use when the run began, which a resumed run does not know by itself."""
-        begun = self._run.values("begun", Policy)
+        begun = self._run.values("started", Policy)
         if not begun:
             begun = [self.store.current()]
-            self._run.append("begun", to_json(begun[0]))
+            self._run.append("started", to_json(begun[0]))
         return begun[0].version
 
     def explore(self, number: int, progress: Progress = silent) -> Explored:
@@ -160,8 +167,10 @@ class Improvement(Generic[C]):
                 return learned
         winners = self.explore(number).winners
         said = tuple(dict.fromkeys(row for winner in winners for row in _said(winner)))
+        start = time.perf_counter()
         adapter = self._imitate(number, said, progress) if said else None
-        learned = Learned(number, adapter, len(winners), len(said))
+        seconds = round(time.perf_counter() - start, 3)
+        learned = Learned(number, adapter, len(winners), len(said), seconds)
         self._run.append("learned", to_json(learned))
         return learned
 
@@ -243,7 +252,7 @@ class Improvement(Generic[C]):
         """Whether what round `number` may take, up to `share` of it, is used up."""
         config = self.config
         part = (number - 1 + share) / config.num_rounds * (1 - REPORT_SHARE)
-        is_late = bool(config.minutes) and self._candidates.seconds > config.minutes * 60 * part
+        is_late = bool(config.minutes) and self.minutes > config.minutes * part
         return is_late or (bool(config.tokens) and self._candidates.num_tokens > config.tokens * part)
 
 

@@ -32,7 +32,7 @@ NUM_OWN_QUESTIONS = 6
 ASKED_PER_QUESTION = 4  # so many questions are written for each that is wanted: most are not kept
 OWN_TEMPERATURE = 0.7
 MAX_ANSWER_SPAN_TOKENS = 16
-FAST = replace(DEFAULT, num_rows=64, num_epochs=4, min_steps=12, max_steps=16)
+FAST = replace(DEFAULT, min_steps=12, max_steps=16)
 """Short edits for trying many: a quarter of the steps of `DEFAULT`."""
 FAST_FORMATS = ("cloze", "implications", "rewrite", "self-qa", "summary")
 """Formats that ask the model once for a passage, or not at all; the others ask for every sentence."""
@@ -114,7 +114,7 @@ def without(edit: SelfEdit, questions: Sequence[Probe]) -> SelfEdit:
     rows = tuple(row for row in edit.rows if row.question.lower() not in held_out)
     if len(rows) < MIN_ROWS:
         raise EditFault(f"{len(rows)} rows ask what is not held out; write at least {MIN_ROWS}")
-    return replace(edit, rows=rows, probes=())
+    return replace(edit, rows=rows)
 
 
 def self_made_questions(

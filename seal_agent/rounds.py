@@ -109,6 +109,7 @@ class Learned:
     adapter: AdapterRef | None
     num_winners: int
     num_rows: int
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
