@@ -36,6 +36,7 @@ class ImproveState(TypedDict, total=False):
 
     `data` (a JSON file with questions) or `files` (text); without both the ledger of the namespace. `num_contexts` of
     them; 0: all. `after_episodes`: do nothing before so many are new. `folder`: of the run; an existing one is resumed.
+    `resume`: go on with the last run of the namespace, where it was stopped, before another is begun.
     `round` is the one in work, `rounds` what the gates said, `report` the text at the end, `outcome` what became of it.
     """
 
@@ -44,6 +45,7 @@ class ImproveState(TypedDict, total=False):
     num_contexts: int
     after_episodes: int
     folder: str
+    resume: bool
     round: int
     rounds: list[dict[str, Any]]
     report: str
@@ -65,14 +67,16 @@ def create_improve_graph(
     chosen = settings or RunSettings()
 
     def check(state: ImproveState) -> dict[str, Any]:
-        if state.get("folder") and (Path(state["folder"]) / "begun.jsonl").exists():
-            return {"round": 1, "outcome": ""}
+        stopped = runs.unfinished(learner.home, learner.namespace) if state.get("resume") else None
+        known = state.get("folder") or str(stopped or "")
+        if known and (Path(known) / "begun.jsonl").exists():
+            return {"folder": known, "round": 1, "outcome": ""}
         now = learner.home.num_episodes(learner.namespace)
         before = runs.num_episodes_before(learner.home, learner.namespace)
         if not schedule.has_news(now, before, state.get("after_episodes", 0)):
             wanted = state["after_episodes"]
             return {"outcome": f"nothing to do: {now - before} of {wanted} new episodes"}
-        folder = Path(state.get("folder") or runs.next_folder(learner.home))
+        folder = Path(known or runs.next_folder(learner.home))
         runs.begin(learner, folder, _contexts(learner, state), chosen)
         return {"folder": str(folder), "round": 1, "outcome": ""}
 

@@ -46,7 +46,7 @@ def improve(
         float, typer.Option("--idle", min=0, help="Seconds without a conversation; 0: do not wait.")
     ] = 60.0,
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the run; one that is there is resumed.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the last run.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="First go on with the last run, if it was stopped.")] = False,
     seed: Seed = 0,
     model: Model = EMBEDDED,
     home: HomeFolder = None,
@@ -59,21 +59,15 @@ def improve(
         return
     if ledger and (file or data):
         raise InputError("contexts come from the ledger, from files or from data; give one of them")
-    from seal_agent.home import Home
-    from seal_agent.knowledge_run import RunSettings, folders
+    from seal_agent.knowledge_run import RunSettings
     from seal_agent.rounds import ImproveConfig
 
     config = ImproveConfig(
         num_rounds=rounds, num_candidates=candidates, temperature=temperature, num_seeds=seeds, seed=seed
     )
     settings = RunSettings(config, _weights(reward or [REWARDS]), num_explore=explore, is_fast=fast)
-    if resume and not out:
-        last = folders(Home(home))[-1:]
-        if not last:
-            raise InputError("there is no run to go on with; leave out --resume")
-        out = last[0]
     state: dict[str, Any] = {"num_contexts": contexts, "after_episodes": after, "files": [str(f) for f in file or []]}
-    state |= {"data": str(data or ""), "folder": str(out or "")}
+    state |= {"data": str(data or ""), "folder": str(out or ""), "resume": resume}
     with Display(lines=True) as display:
         display.busy("loading the model")
         from seal_agent.agent import open_learner
@@ -167,13 +161,53 @@ def _weights(rewards: list[str]) -> tuple[tuple[str, float], ...]:
 @cli_bench.app.command("policy")
 def bench(
     rewards: Annotated[
-        Path, typer.Option("--rewards", help="JSON list of baseline_accuracy and edits (accuracy_by_seed).")
-    ],
-    out: Annotated[Path | None, typer.Option("--out", help="Folder for report.md.")] = None,
+        Path | None, typer.Option("--rewards", help="JSON list of baseline_accuracy and edits (accuracy_by_seed).")
+    ] = None,
+    data: Annotated[Path | None, typer.Option("--data", help="JSON list of title, context, questions.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the run; it is resumed from there.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="Passages; 0: all.")] = 0,
+    explore: Annotated[int, typer.Option("--explore", min=1, help="The first so many are explored.")] = 40,
+    candidates: Annotated[int, typer.Option("--candidates", min=1, help="Edits for each context.")] = 4,
+    temperature: Annotated[float, typer.Option("--temperature", help="Of sampling edits.")] = 1.0,
+    rounds: Rounds = 2,
+    fast: Annotated[bool, typer.Option("--fast", help="Short edits in formats that are quick to write.")] = False,
+    minutes: Annotated[float, typer.Option("--minutes", min=0, help="Of work, at most; 0: no bound.")] = 0.0,
     seed: Seed = 0,
+    model: Model = EMBEDDED,
+    home: HomeFolder = None,
+    device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Does the selector choose better edits than the plain best of k? Judged on the seed it did not see."""
+    """Does the policy get better (--data)? Does the selector choose better than the plain best of k (--rewards)?"""
+    if rewards and not data:
+        _bench_selector(rewards, out, seed, as_json)
+        return
+    if not data or rewards:
+        raise InputError("bench policy needs passages to learn from or rewards to choose by; give --data or --rewards")
+    from seal_agent.agent import open_backend
+    from seal_agent.home import Home
+    from seal_agent.knowledge_run import RunSettings
+    from seal_agent.learner import Learner
+    from seal_agent.rounds import ImproveConfig
+
+    opened = Home(home)
+    folder = out or opened.root / "bench" / f"policy-{Path(model).name}"
+    config = ImproveConfig(num_rounds=rounds, num_candidates=candidates, temperature=temperature, seed=seed)
+    settings = RunSettings(config, num_explore=explore, is_fast=fast)
+    with Display(lines=True) as display:
+        display.busy("loading the model")
+        backend = open_backend(opened, model, device=device, adapters=folder)
+        learner = Learner(backend, Home(folder), "bench")  # its policies are the run's, not the user's
+        state = {"data": str(data), "num_contexts": limit, "folder": str(folder)}
+        result = run(learner, settings, state, display, minutes=minutes, idle=0.0)
+    if as_json:
+        write_json({key: result.get(key) for key in ("outcome", "folder", "rounds")})
+    else:
+        print(result["report"], end="")
+        print(f"written to {folder}")
+
+
+def _bench_selector(rewards: Path, out: Path | None, seed: int, as_json: bool) -> None:
     from seal_agent import bench_policy
 
     with Display() as display:

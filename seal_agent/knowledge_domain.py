@@ -42,7 +42,7 @@ FAST_FORMATS = ("cloze", "implications", "rewrite", "self-qa", "summary")
 class KnowledgeContext:
     """A passage and what is held out of it: questions with gold answers, and questions the model made itself.
 
-    `feedback`: what a user made of answers about it.
+    `feedback`: what a user made of answers about it; `earlier`: what was said before a message.
     """
 
     topic: str
@@ -50,11 +50,12 @@ class KnowledgeContext:
     questions: tuple[Probe, ...] = ()
     own_questions: tuple[Probe, ...] = ()
     feedback: tuple[Feedback, ...] = ()
+    earlier: str = ""
 
     @property
     def source(self) -> Source:
         """What an edit is written from."""
-        return Source(self.topic, self.passage)
+        return Source(self.topic, self.passage, self.earlier)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ the model makes itself. What a run is about lies in its folder, so that it can b
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -92,7 +92,7 @@ def of_ledger(home: Home, namespace: str) -> list[KnowledgeContext]:
     for episode in home.episodes(namespace, ("accepted", "rolled back")):
         if episode.edit:
             liked = (*about(episode.text, given), *corrections_of(episode))
-            found[episode.text] = KnowledgeContext(episode.topic, episode.text, feedback=liked)
+            found[episode.text] = KnowledgeContext(episode.topic, episode.text, feedback=liked, earlier=episode.earlier)
     return list(found.values())
 
 
@@ -109,11 +109,22 @@ def next_folder(home: Home) -> Path:
 
 def num_episodes_before(home: Home, namespace: str) -> int:
     """How long the ledger of the namespace was when its last run began; 0 where there was none."""
+    return next((begun.num_episodes for _, begun in _runs_of(home, namespace)), 0)
+
+
+def unfinished(home: Home, namespace: str) -> Path | None:
+    """The folder of the last run of the namespace, if it has not come to its report."""
+    for folder, _ in _runs_of(home, namespace):
+        return None if (folder / "reported.jsonl").exists() else folder
+    return None
+
+
+def _runs_of(home: Home, namespace: str) -> Iterator[tuple[Path, Begun]]:
+    """The runs of a namespace, the last one first."""
     for folder in reversed(folders(home)):
         for begun in RunFolder(folder, config=_config(folder)).values("begun", Begun):
             if begun.namespace == namespace:
-                return begun.num_episodes
-    return 0
+                yield folder, begun
 
 
 def begin(learner: Learner, folder: Path, contexts: Sequence[KnowledgeContext], settings: RunSettings) -> Begun:

@@ -76,12 +76,12 @@ def test_the_graph_runs_to_its_report_and_keeps_what_is_no_better(home: Home, da
 
 def test_nothing_is_done_before_enough_is_new(home: Home, data: Path) -> None:
     learner = Learner(ScriptedBackend(home.root, replies=SAYS), home)
-    result = invoke(learner, data=str(data), after_episodes=3)
-    assert result["outcome"] == "nothing to do: 0 of 3 new episodes"
+    result = invoke(learner, data=str(data), after_episodes=1)
+    assert result["outcome"] == "nothing to do: 0 of 1 new episodes"
     assert not runs.folders(home)
-    teach(learner, 3)
-    assert invoke(learner, data=str(data), after_episodes=3)["outcome"] == "policy 0 is in use"
-    assert "0 of 3" in invoke(learner, data=str(data), after_episodes=3)["outcome"]
+    teach(learner, 1)
+    assert invoke(learner, data=str(data), after_episodes=1)["outcome"] == "policy 0 is in use"
+    assert "0 of 1" in invoke(learner, data=str(data), after_episodes=1)["outcome"]
 
 
 def teach(learner: Learner, num: int) -> None:
@@ -165,8 +165,11 @@ def test_the_commands_improve_list_and_use(
     result = json.loads(capsys.readouterr().out)
     assert result["outcome"] == "policy 0 is in use"
     assert "no edit beat doing nothing" in result["rounds"][0]["reason"]  # a literal mind writes no directives
+    (home.root / "improve" / "run-0001" / "reported.jsonl").unlink()  # as if it had been stopped before its report
     assert cli.main(["improve", "--resume", "--idle", "0"]) == 0
     assert "# Improving the policy" in capsys.readouterr().out
+    assert cli.main(["improve", "--resume", "--idle", "0"]) == 2  # there is nothing to go on with, and no ledger
+    assert "nothing to learn from" in capsys.readouterr().err
     assert cli.main(["improve", "list", "--json"]) == 0
     (only,) = json.loads(capsys.readouterr().out)["policies"]
     assert (only["version"], only["in_use"]) == (0, True)
@@ -176,3 +179,17 @@ def test_the_commands_improve_list_and_use(
     assert cli.main(["improve", "--data", str(data), "--ledger"]) == 2
     assert cli.main(["improve", "--data", str(data), "--reward", "gold=much"]) == 2
     assert "NAME=WEIGHT" in capsys.readouterr().err
+
+
+def test_the_benchmark_leaves_the_users_policies_alone(
+    home: Home, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SEAL_HOME", str(home.root))
+    options = ["--explore", "2", "--candidates", "1", "--rounds", "1", "--model", "scripted", "--json"]
+    out = tmp_path / "bench"
+    assert cli.main(["bench", "policy", "--data", str(data), "--out", str(out), *options]) == 0
+    assert json.loads(capsys.readouterr().out)["folder"] == str(out)
+    assert "| doing nothing |" in (out / "report.md").read_text()
+    assert not (home.root / "adapters").exists()
+    assert cli.main(["bench", "policy"]) == 2
+    assert "--data or --rewards" in capsys.readouterr().err
