@@ -89,7 +89,6 @@ class Candidates(Generic[C]):
     def __init__(
         self,
         backend: Backend,
-        domain: Domain[C],
         contexts: Sequence[C],
         run: RunFolder,
         discard: Callable[[AdapterRef], None],
@@ -99,7 +98,7 @@ class Candidates(Generic[C]):
     ) -> None:
         self.backend = backend.with_stack(AdapterStack())
         self.contexts = contexts
-        self._domain, self._run, self._discard = domain, run, discard
+        self._run, self._discard = run, discard
         self._num_together, self._pause = num_together, pause
         self._proposed = {each.key: each for each in run.values("proposed", Proposed)}
         self._trained = {(each.key, each.seed): each for each in run.values("trained", Trained)}

@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import fmean
 from typing import Generic, TypeVar
 
@@ -191,6 +192,9 @@ class Improvement(Generic[C]):
             present = self.store.current()
             policy = self.store.add(learned.adapter, parent=present.version, reason=_origin(learned))
             gated = self._judged(number, policy, present, progress)
+        if not gated.is_promoted:
+            trust = f"reliability of the reward {self.explore(number).reliability:.2f}"
+            gated = replace(gated, reason=f"{gated.reason} ({trust})")
         self._run.append("gated", to_json(gated))
         return self._promoted(gated)
 

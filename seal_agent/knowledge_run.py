@@ -177,7 +177,7 @@ def assemble(
     settings, contexts = begun.settings, prepare(learner, folder, progress)
     domain = settings.domain
     candidates = Candidates(
-        learner.backend, domain, contexts, run, learner.discard, pause=pause or schedule.waiter(learner.home)
+        learner.backend, contexts, run, learner.discard, pause=pause or schedule.waiter(learner.home)
     )
     store = PolicyStore(learner.home, learner.namespace, learner.backend.model, KNOWLEDGE)
     reward = knowledge_reward(dict(settings.rewards), domain, candidates.backend, right_weight=settings.right_weight)

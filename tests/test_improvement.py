@@ -39,7 +39,7 @@ def make(backend: ScriptedBackend, home: Home, tmp_path: Path, monkeypatch: pyte
 
     def build(domain: Lessons | None = None, *, store: PolicyStore | None = None, **settings: Any) -> Improvement[int]:
         lessons, run = domain or Lessons(), RunFolder(tmp_path / "run")
-        candidates = Candidates(backend, lessons, range(12), run, registry.discard, **settings.pop("candidates", {}))
+        candidates = Candidates(backend, range(12), run, registry.discard, **settings.pop("candidates", {}))
         settings = {"num_rounds": 1, "num_candidates": 6, **settings}
         first, reward = settings.pop("first", None), settings.pop("reward", Gold(lessons))
         kept = store or PolicyStore(home, "default", backend.model, lessons.name)
@@ -97,7 +97,8 @@ def test_the_next_round_samples_from_the_policy_that_was_promoted(make: Make) ->
 def test_without_a_winner_the_policy_stays_and_says_why(make: Make) -> None:
     run = make(num_candidates=1, reward=Constant())
     gated = run.gate(1)
-    assert (gated.is_promoted, gated.reason) == (False, "keep: no edit beat doing nothing by more than its noise")
+    assert not gated.is_promoted
+    assert gated.reason.startswith("keep: no edit beat doing nothing by more than its noise (reliability of the reward")
     assert run.store.versions() == [run.store.current()]
 
 
@@ -269,7 +270,7 @@ def test_a_gate_that_was_cut_off_promotes_nothing(make: Make, monkeypatch: pytes
     run = make()
     run.learn(1)
     run.config = replace(run.config, minutes=1e-9)
-    assert run.gate(1).reason == "keep: the time was up after 0 of 3 contexts of the gate"
+    assert run.gate(1).reason.startswith("keep: the time was up after 0 of 3 contexts of the gate")
 
 
 def test_settings_that_show_nothing_are_refused() -> None:
