@@ -6,23 +6,27 @@ from dataclasses import replace
 from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage
-from langgraph.graph import START, StateGraph
+from langgraph.graph import END, START, StateGraph
 
 from seal_agent.decision_head import conversation as as_text
 from seal_agent.errors import InputError
-from seal_agent.graphs.learning import add_learning, as_pending
+from seal_agent.graphs.learning import add_learning, as_pending, enqueuing
 from seal_agent.graphs.state import ChatState
 from seal_agent.learner import Learner
 from seal_agent.passages import split_passages
+from seal_agent.queue import LearningQueue
 from seal_agent.types import Message
 
 
-def create_chat_graph(learner: Learner) -> StateGraph[ChatState, None, ChatState, ChatState]:
+def create_chat_graph(
+    learner: Learner, queue: LearningQueue | None = None
+) -> StateGraph[ChatState, None, ChatState, ChatState]:
     """An uncompiled chat agent that learns from its user.
 
     Compile it with the checkpointer of your choice. The reply is in the state after the node "respond";
     learning follows in the same run, and what it accepts is served from the next turn on. Progress comes
-    on the custom stream as `StepEvent` dictionaries.
+    on the custom stream as `StepEvent` dictionaries. With a `queue` the run ends with the reply and a `Worker` learns
+    behind it; `outcomes` then holds the job of every passage.
     """
 
     def respond(state: ChatState) -> dict[str, Any]:
@@ -38,9 +42,14 @@ def create_chat_graph(learner: Learner) -> StateGraph[ChatState, None, ChatState
 
     builder = StateGraph(ChatState)
     builder.add_node("respond", respond)
-    add_learning(builder, learner)
     builder.add_edge(START, "respond")
-    builder.add_edge("respond", "decide")
+    if queue is None:
+        add_learning(builder, learner)
+        builder.add_edge("respond", "decide")
+    else:
+        builder.add_node("enqueue", enqueuing(learner, queue))
+        builder.add_edge("respond", "enqueue")
+        builder.add_edge("enqueue", END)
     return builder
 
 

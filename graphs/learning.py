@@ -17,6 +17,7 @@ from langgraph.graph import END, StateGraph
 from seal_agent.graphs.state import LearnState
 from seal_agent.learner import Learner, Verb
 from seal_agent.passages import Passage
+from seal_agent.queue import LearningQueue
 from seal_agent.types import Episode, from_json, to_json
 
 Node = Any  # a function of the state; langgraph's own node type takes no state that extends another
@@ -65,6 +66,32 @@ def add_learning(builder: StateGraph[Any, Any, Any, Any], learner: Learner) -> N
     builder.add_conditional_edges("judge", _after_judge(learner), ["accept", "amend", "rollback", "probe"])
 
 
+def enqueuing(learner: Learner, queue: LearningQueue) -> Node:
+    """A node that leaves the pending passages to a worker; what is queued already is not queued again."""
+
+    def enqueue(state: LearnState) -> dict[str, Any]:
+        passages = [from_json(Passage, pending) for pending in state["pending"]]
+        jobs = queue.submit(passages, learner.namespace, thread=_thread(), model=learner.backend.model)
+        outcomes = [
+            {
+                "topic": passage.topic,
+                "outcome": "queued",
+                "reason": f"job {job}",
+                "adapter": "",
+                "seconds": 0.0,
+                "job": job,
+            }
+            for passage, job in zip(passages, jobs, strict=True)
+        ]
+        return {"pending": [], "outcomes": outcomes}
+
+    return enqueue
+
+
+def _thread() -> str:
+    return str(get_config().get("configurable", {}).get("thread_id", ""))
+
+
 def _run(name: str, verb: Verb, episode: Episode, state: LearnState) -> Episode:
     """Run one verb, timed, with its progress on the custom stream."""
     number = state["num_passages"] - len(state["pending"]) + 1
@@ -90,8 +117,7 @@ def _step(name: str, verb: Verb) -> Node:
 
 def _opening(learner: Learner) -> Node:
     def decide(state: LearnState) -> dict[str, Any]:
-        thread = str(get_config().get("configurable", {}).get("thread_id", ""))
-        episode = learner.begin(from_json(Passage, state["pending"][0]), thread=thread)
+        episode = learner.begin(from_json(Passage, state["pending"][0]), thread=_thread())
         return {"episode": to_json(_run("decide", learner.decide, episode, state))}
 
     return decide

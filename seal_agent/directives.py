@@ -8,8 +8,8 @@ the model's context. What the JSON leaves out keeps its default.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from seal_agent.adapters.backend import Backend
@@ -41,6 +41,20 @@ SEAL_PAPER = Directives(
 the title in front, the passage appended (arXiv 2506.10943, appendix B; ../shared/EXPERIMENTS.md)."""
 PRESETS: Mapping[str, Directives] = {"default": DEFAULT, "seal-paper": SEAL_PAPER}
 
+
+@dataclass(frozen=True)
+class Menu:
+    """What the model may choose among in a domain: formats, tools, and values of other directives, by name.
+
+    It holds fewer values than are valid: those worth trying.
+    """
+
+    formats: tuple[str, ...]
+    tools: tuple[str, ...]
+    choices: Mapping[str, tuple[Any, ...]]
+    max_tools: int
+
+
 CHOICES: Mapping[str, tuple[Any, ...]] = {
     "num_rows": (64, 96, 128, 192),
     "num_epochs": (4, 8, 12),
@@ -48,8 +62,10 @@ CHOICES: Mapping[str, tuple[Any, ...]] = {
     "rank": (8, 16, 32),
     "loss_on": ("answers", "all"),
 }
-"""What the model may choose among, besides formats and tools: a narrower range than what is valid."""
+MENU = Menu(tuple(FORMATS), tuple(TOOLS), CHOICES, max_tools=2)
+"""The menu for knowledge."""
 MAX_TOKENS = 128
+MAX_FORMATS = 3
 PROMPT = """\
 How to learn a text, as JSON.
 
@@ -70,21 +86,21 @@ def preset(name: str) -> Directives:
     return PRESETS[name]
 
 
-def checked(directives: Directives) -> Directives:
+def checked(directives: Directives, menu: Menu = MENU) -> Directives:
     """`directives`, if its formats and tools exist; raises `InputError` otherwise."""
-    for what, names, known in (("format", directives.formats, FORMATS), ("tool", directives.tools, TOOLS)):
+    for what, names, known in (("format", directives.formats, menu.formats), ("tool", directives.tools, menu.tools)):
         for name in names:
             if name not in known:
                 raise InputError(f"directives name the {what} {name!r}; choose {', '.join(known)}")
     return directives
 
 
-def schema(formats: Sequence[str] = tuple(FORMATS)) -> dict[str, Any]:
+def schema(menu: Menu = MENU) -> dict[str, Any]:
     """The JSON schema of what the model may write: every key in order, every value among its choices."""
     properties: dict[str, Any] = {
-        "formats": {"type": "array", "items": {"enum": list(formats)}, "minItems": 1, "maxItems": 3},
-        "tools": {"type": "array", "items": {"enum": list(TOOLS)}, "maxItems": 2},
-        **{name: {"enum": list(values)} for name, values in CHOICES.items()},
+        "formats": {"type": "array", "items": {"enum": list(menu.formats)}, "minItems": 1, "maxItems": MAX_FORMATS},
+        "tools": {"type": "array", "items": {"enum": list(menu.tools)}, "maxItems": menu.max_tools},
+        **{name: {"enum": list(values)} for name, values in menu.choices.items()},
     }
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
@@ -94,18 +110,11 @@ def choose(backend: Backend, source: Source, base: Directives = DEFAULT) -> Dire
     return parse_directives(say(backend, source).answer, base)
 
 
-def say(
-    backend: Backend,
-    source: Source,
-    *,
-    formats: Sequence[str] = tuple(FORMATS),
-    seed: int = 0,
-    temperature: float = 0.0,
-) -> Row:
+def say(backend: Backend, source: Source, menu: Menu = MENU, *, seed: int = 0, temperature: float = 0.0) -> Row:
     """What the model says how to learn `source`: the prompt and its line of JSON, not yet parsed.
 
-    It may name only `formats`: those that are too dear to write need not be among them. The prompt is the same
-    whatever the settings that are not chosen, so that a policy is asked as it has learned to be.
+    The prompt is the same whatever the menu and the settings that are not chosen, so that a policy is asked as it has
+    learned to be.
     """
     prompt = PROMPT.format(
         report=_shown(DEFAULT),
@@ -114,13 +123,18 @@ def say(
         num=len(source.sentences),
     )
     asked = Prompt.raw(f"{source.note}{prompt}".rstrip())
+    return Row(asked, ask(backend, asked, menu, seed=seed, temperature=temperature), NAME)
+
+
+def ask(backend: Backend, prompt: Prompt, menu: Menu = MENU, *, seed: int = 0, temperature: float = 0.0) -> str:
+    """What the model writes after `prompt`: a space, and one line of JSON that fits `schema(menu)`."""
     written = backend.generate(
-        [asked], max_new_tokens=MAX_TOKENS, grammars=[_grammar(formats)], seed=seed, temperature=temperature
+        [prompt], max_new_tokens=MAX_TOKENS, grammars=[_grammar(menu)], seed=seed, temperature=temperature
     )
-    return Row(asked, written[0][0], NAME)
+    return written[0][0]
 
 
-def parse_directives(text: str, base: Directives = DEFAULT) -> Directives:
+def parse_directives(text: str, base: Directives = DEFAULT, menu: Menu = MENU) -> Directives:
     """Directives out of one line of JSON; what it leaves out is as in `base`.
 
     Raises `EditFault` for text that is not a JSON object, an unknown key, a value of the wrong kind or out of
@@ -138,7 +152,7 @@ def parse_directives(text: str, base: Directives = DEFAULT) -> Directives:
             raise EditFault(f"directive {key!r} does not exist; choose {', '.join(kinds)}")
         data[key] = _value(key, value, kinds[key])
     try:
-        return checked(replace(base, **data))
+        return checked(replace(base, **data), menu)
     except InputError as error:
         raise EditFault(str(error)) from error
 
@@ -167,6 +181,6 @@ def _shown(directives: Directives) -> str:
     return json.dumps({name: data[name] for name in schema()["properties"]})
 
 
-def _grammar(formats: Sequence[str]) -> Grammar:
-    json_grammar = Grammar.json(schema(formats)).lark
+def _grammar(menu: Menu) -> Grammar:
+    json_grammar = Grammar.json(schema(menu)).lark
     return Grammar(json_grammar.replace("start: ", 'start: " " settings\nsettings: ', 1))

@@ -14,11 +14,11 @@ from statistics import fmean
 
 from seal_agent.adapters.backend import Backend, silent
 from seal_agent.canaries import with_rehearsal
-from seal_agent.directives import DEFAULT, parse_directives, say
+from seal_agent.directives import DEFAULT, MENU, Menu, parse_directives, say
 from seal_agent.domain import Grade, Proposal
 from seal_agent.errors import EditFault
 from seal_agent.feedback import Feedback
-from seal_agent.formats import FORMATS, Source, chat_qa
+from seal_agent.formats import Source, chat_qa
 from seal_agent.grading import is_right
 from seal_agent.learner_config import LearnerConfig
 from seal_agent.policies import KNOWLEDGE
@@ -34,7 +34,7 @@ OWN_TEMPERATURE = 0.7
 MAX_ANSWER_SPAN_TOKENS = 16
 FAST = replace(DEFAULT, min_steps=12, max_steps=12)
 """Short edits for trying many: a fifth of the steps of `DEFAULT`."""
-FAST_FORMATS = ("cloze", "implications", "rewrite", "self-qa", "summary")
+FAST_MENU = replace(MENU, formats=("cloze", "implications", "rewrite", "self-qa", "summary"))
 """Formats that ask the model once for a passage, or not at all; the others ask for every sentence."""
 
 
@@ -62,12 +62,12 @@ class KnowledgeContext:
 class KnowledgeDomain:
     """How knowledge is written and graded.
 
-    What the policy does not choose is as in `base`; it may choose among `formats`. With `fixed` directives nothing is
-    chosen: that is how a learner writes that has no policy yet.
+    What the policy does not choose is as in `base`; it may choose what is on the `menu`. With `fixed` directives
+    nothing is chosen: that is how a learner writes that has no policy yet.
     """
 
     base: Directives = DEFAULT
-    formats: tuple[str, ...] = tuple(FORMATS)
+    menu: Menu = MENU
     fixed: Directives | None = None
 
     @property
@@ -86,7 +86,7 @@ class KnowledgeDomain:
         said: tuple[Row, ...] = ()
         chosen = self.fixed
         if chosen is None:
-            line = say(writer, source, formats=self.formats, seed=seed, temperature=temperature)
+            line = say(writer, source, self.menu, seed=seed, temperature=temperature)
             chosen, said = parse_directives(line.answer, self.base), (line,)
         proposal = write(writer, source, chosen, said, seed=seed, temperature=temperature)
         edit = without(proposal.edit, [*context.questions, *context.own_questions])

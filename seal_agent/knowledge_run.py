@@ -21,7 +21,7 @@ from seal_agent.errors import InputError
 from seal_agent.feedback import about, corrections_of, recorded
 from seal_agent.home import Home
 from seal_agent.improvement import Improvement
-from seal_agent.knowledge_domain import FAST, FAST_FORMATS, KnowledgeContext, KnowledgeDomain, self_made_questions
+from seal_agent.knowledge_domain import FAST, FAST_MENU, KnowledgeContext, KnowledgeDomain, self_made_questions
 from seal_agent.learner import Learner
 from seal_agent.passages import read_document, split_passages
 from seal_agent.policies import KNOWLEDGE, PolicyStore
@@ -50,7 +50,7 @@ class RunSettings:
     @property
     def domain(self) -> KnowledgeDomain:
         """How edits are written by a policy."""
-        return KnowledgeDomain(FAST, FAST_FORMATS) if self.is_fast else KnowledgeDomain()
+        return KnowledgeDomain(FAST, FAST_MENU) if self.is_fast else KnowledgeDomain()
 
     def parts(self, num: int) -> Parts:
         """What `num` contexts are for."""

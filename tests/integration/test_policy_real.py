@@ -7,7 +7,7 @@ import pytest
 from seal_agent.adapters.huggingface import TransformersBackend
 from seal_agent.directives import NAME, parse_directives, say
 from seal_agent.formats import Source
-from seal_agent.knowledge_domain import FAST, FAST_FORMATS, KnowledgeContext, KnowledgeDomain, self_made_questions
+from seal_agent.knowledge_domain import FAST, FAST_MENU, KnowledgeContext, KnowledgeDomain, self_made_questions
 from seal_agent.rounds import IMITATION
 from seal_agent.types import AdapterStack, Probe, Prompt, SelfEdit
 
@@ -20,10 +20,10 @@ def test_a_policy_that_imitates_one_choice_makes_it_likelier_and_only_while_it_w
     real_backend: TransformersBackend,
 ) -> None:
     source = Source(CONTEXT.topic, TEXT)
-    lines = [say(real_backend, source, formats=FAST_FORMATS, seed=seed, temperature=1.5) for seed in range(3)]
-    assert all(set(parse_directives(line.answer).formats) <= set(FAST_FORMATS) for line in lines)
+    lines = [say(real_backend, source, FAST_MENU, seed=seed, temperature=1.5) for seed in range(3)]
+    assert all(set(parse_directives(line.answer).formats) <= set(FAST_MENU.formats) for line in lines)
     assert len({line.answer for line in lines}) > 1
-    assert lines[0] == say(real_backend, source, formats=FAST_FORMATS, seed=0, temperature=1.5)
+    assert lines[0] == say(real_backend, source, FAST_MENU, seed=0, temperature=1.5)
     said = replace(lines[0], answer=lines[0].answer.replace('"all"', '"answers"').replace('"rank": 16', '"rank": 8'))
     assert said.source == NAME
     edit = SelfEdit("policy", "", (said,), (), replace(IMITATION, min_steps=4, max_steps=4, num_warmup_steps=0))
@@ -34,7 +34,7 @@ def test_a_policy_that_imitates_one_choice_makes_it_likelier_and_only_while_it_w
 
 
 def test_a_proposal_and_questions_of_its_own(real_backend: TransformersBackend) -> None:
-    domain = KnowledgeDomain(FAST, FAST_FORMATS)
+    domain = KnowledgeDomain(FAST, FAST_MENU)
     proposal = domain.propose(real_backend, CONTEXT, seed=1, temperature=1.0)
     assert proposal.said[0].source == NAME
     assert proposal.edit.directives.max_steps == FAST.max_steps
