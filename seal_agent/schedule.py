@@ -24,15 +24,19 @@ def has_news(num_episodes: int, num_before: int, after: int) -> bool:
     return num_episodes - num_before >= after
 
 
-def is_idle(now: float, last_episode: float, seconds: float = IDLE_SECONDS) -> bool:
-    """Whether the last episode ended so many seconds ago; times in seconds since the epoch."""
-    return now - last_episode >= seconds
+def is_idle(now: float, last: float, seconds: float = IDLE_SECONDS) -> bool:
+    """Whether what happened last was so many seconds ago; times in seconds since the epoch."""
+    return now - last >= seconds
 
 
-def last_episode(home: Home) -> float:
-    """When the last episode of any namespace ended, in seconds since the epoch; 0 where there is none."""
+def last_activity(home: Home) -> float:
+    """When a text last came in to be learned, or was done with, in any namespace; seconds since the epoch, 0: never."""
     with home.connect() as db:
-        return float(db.execute("SELECT COALESCE(MAX(created), 0) FROM episodes").fetchone()[0])
+        row = db.execute(
+            "SELECT MAX((SELECT COALESCE(MAX(created), 0) FROM episodes), "
+            "(SELECT COALESCE(MAX(MAX(created, ended)), 0) FROM jobs))"
+        ).fetchone()
+    return float(row[0])
 
 
 def waiter(
@@ -45,7 +49,7 @@ def waiter(
     """A function that returns once the machine has been idle for `seconds`."""
 
     def wait() -> None:
-        while seconds and not is_idle(now(), last_episode(home), seconds):
+        while seconds and not is_idle(now(), last_activity(home), seconds):
             sleep(ASK_EVERY_SECONDS)
 
     return wait

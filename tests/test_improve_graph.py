@@ -22,6 +22,8 @@ from seal_agent.graphs import create_improve_graph, create_ingest_graph
 from seal_agent.home import Home
 from seal_agent.knowledge_run import RunSettings
 from seal_agent.learner import Learner
+from seal_agent.passages import Passage
+from seal_agent.queue import LearningQueue
 from seal_agent.rounds import ImproveConfig
 from seal_agent.writing import write_self_edit
 
@@ -136,9 +138,12 @@ def test_a_run_waits_while_somebody_talks_and_only_one_runs(home: Home) -> None:
     assert not schedule.has_news(5, 3, 3)
     assert schedule.is_idle(100.0, 40.0, 60.0)
     assert not schedule.is_idle(99.0, 40.0, 60.0)
-    assert schedule.last_episode(home) == 0
+    assert schedule.last_activity(home) == 0
     teach(Learner(ScriptedBackend(home.root), home), 1)
-    clock = [schedule.last_episode(home)]
+    taught = schedule.last_activity(home)
+    LearningQueue(home).submit([Passage("Tower", "The tower was built in 1911.")], "default")
+    clock = [schedule.last_activity(home)]
+    assert clock[0] > taught > 0
     waited: list[float] = []
 
     def sleep(seconds: float) -> None:
