@@ -46,6 +46,13 @@ def check_rows(edit: SelfEdit) -> None:
         raise EditFault("the self-edit has no training rows; write at least one")
 
 
+def seeds_of(edits: Sequence[SelfEdit], seed: int, seeds: Sequence[int]) -> list[int]:
+    """A seed for every edit of `train_many`; raises `InputError` unless there is one for each, or none."""
+    if seeds and len(seeds) != len(edits):
+        raise InputError(f"{len(seeds)} seeds for {len(edits)} edits; give one for each, or none")
+    return list(seeds) or [seed + number for number in range(len(edits))]
+
+
 @dataclass(frozen=True)
 class Reading:
     """What a model makes of a text: a state (d,) of the base model's own, and the surprise of every token in nats."""
@@ -126,8 +133,13 @@ class Backend(Protocol):
     def train(self, edit: SelfEdit, *, seed: int = 0, progress: Progress = silent) -> AdapterRef:
         """Train a new adapter on top of this view's frozen stack and store it; the candidate is not served."""
 
-    def train_many(self, edits: Sequence[SelfEdit], *, seed: int = 0, progress: Progress = silent) -> list[AdapterRef]:
-        """One independent candidate per edit, each on top of this view's stack."""
+    def train_many(
+        self, edits: Sequence[SelfEdit], *, seed: int = 0, seeds: Sequence[int] = (), progress: Progress = silent
+    ) -> list[AdapterRef]:
+        """One independent candidate per edit, each on top of this view's stack.
+
+        `seeds` gives one for each, equal ones for common random numbers; without it they are `seed`, `seed` + 1, ...
+        """
 
     def fold(self, *, max_rank: int) -> AdapterRef:
         """Store this view's stack as one adapter of rank `max_rank` at most, next to what it folds.

@@ -13,7 +13,15 @@ import torch
 from numpy.typing import NDArray
 from transformers import DynamicCache, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
-from seal_agent.adapters.backend import Reading, check_foldable, check_grammars, check_rows, folded_facts, silent
+from seal_agent.adapters.backend import (
+    Reading,
+    check_foldable,
+    check_grammars,
+    check_rows,
+    folded_facts,
+    seeds_of,
+    silent,
+)
 from seal_agent.adapters.chat_template import ChatTemplate
 from seal_agent.adapters.constrained import GrammarProcessor
 from seal_agent.adapters.engine import Engine
@@ -300,12 +308,15 @@ class TransformersBackend:
         """Train a new adapter on top of this view's frozen stack and store it."""
         return self.train_many([edit], seed=seed, progress=progress)[0]
 
-    def train_many(self, edits: Sequence[SelfEdit], *, seed: int = 0, progress: Progress = silent) -> list[AdapterRef]:
+    def train_many(
+        self, edits: Sequence[SelfEdit], *, seed: int = 0, seeds: Sequence[int] = (), progress: Progress = silent
+    ) -> list[AdapterRef]:
         """One independent candidate per edit, in one pass; the same as one after the other, to rounding."""
         for edit in edits:
             check_rows(edit)
         jobs = [
-            Job(self._rows(edit), edit.directives, seed + number, _anchored(edit)) for number, edit in enumerate(edits)
+            Job(self._rows(edit), edit.directives, own, _anchored(edit))
+            for edit, own in zip(edits, seeds_of(edits, seed, seeds), strict=True)
         ]
         with self._engine.lock:
             runs = self._engine.train(self._stack, jobs, progress=progress)

@@ -70,6 +70,12 @@ def pick_device(name: str = "auto") -> tuple[torch.device, torch.dtype]:
     return device, torch.bfloat16 if native else torch.float32
 
 
+def identity_of(name: str) -> str:
+    """What adapters trained on the model of that name say they were trained on; nothing is loaded."""
+    path = embedded_gguf() if name == EMBEDDED else Path(name).expanduser()
+    return path.name if path.suffix == ".gguf" or path.is_file() else name
+
+
 def load_model(
     name: str, cache: Path, *, device: str = "auto", chat_template: str = "", trust_remote_code: bool = False
 ) -> LoadedModel:
@@ -80,9 +86,8 @@ def load_model(
     """
     torch_device, dtype = pick_device(device)
     path = embedded_gguf() if name == EMBEDDED else Path(name).expanduser()
-    identity = name
+    identity = identity_of(name)
     if path.suffix == ".gguf" or path.is_file():
-        identity = path.name
         path = _safetensors_of(path, cache)
     elif not path.is_dir():
         if name.startswith((".", "/", "~")):

@@ -16,7 +16,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from seal_agent.adapters.backend import Reading, check_foldable, check_grammars, check_rows, folded_facts, silent
+from seal_agent.adapters.backend import (
+    Reading,
+    check_foldable,
+    check_grammars,
+    check_rows,
+    folded_facts,
+    seeds_of,
+    silent,
+)
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.errors import AdapterError, InputError
 from seal_agent.passages import split_sentences
@@ -187,9 +195,12 @@ class ScriptedBackend:
         progress("training", num_steps, num_steps)
         return self._registry.add(write, model=self._model, rank=edit.directives.rank, manifest=facts)
 
-    def train_many(self, edits: Sequence[SelfEdit], *, seed: int = 0, progress: Progress = silent) -> list[AdapterRef]:
+    def train_many(
+        self, edits: Sequence[SelfEdit], *, seed: int = 0, seeds: Sequence[int] = (), progress: Progress = silent
+    ) -> list[AdapterRef]:
         """One independent candidate per edit."""
-        return [self.train(edit, seed=seed + number, progress=progress) for number, edit in enumerate(edits)]
+        pairs = zip(edits, seeds_of(edits, seed, seeds), strict=True)
+        return [self.train(edit, seed=own, progress=progress) for edit, own in pairs]
 
     def fold(self, *, max_rank: int) -> AdapterRef:
         """Everything the stack's adapters remember, in one; a literal mind needs no rank."""

@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from seal_agent.graphs.chat import create_chat_graph
+from seal_agent.graphs.improve import create_improve_graph
 from seal_agent.graphs.ingest import create_ingest_graph
 from seal_agent.learner import Learner
 
@@ -24,3 +25,8 @@ def chat() -> Any:
 def ingest() -> Any:
     """The document graph."""
     return create_ingest_graph(_learner())
+
+
+def improve() -> Any:
+    """The graph that improves the policy; a schedule starts it with {} or {"after_episodes": 20, "resume": true}."""
+    return create_improve_graph(_learner())

@@ -16,8 +16,9 @@ from seal_agent.adapters.backend import Backend
 from seal_agent.errors import EditFault, InputError
 from seal_agent.formats import FORMATS, Source
 from seal_agent.tools import TOOLS
-from seal_agent.types import Directives, Grammar, Prompt
+from seal_agent.types import Directives, Grammar, Prompt, Row
 
+NAME = "directives"
 DEFAULT = Directives()
 SEAL_PAPER = Directives(
     formats=("implications",),
@@ -106,13 +107,23 @@ def schema(menu: Menu = MENU) -> dict[str, Any]:
 
 def choose(backend: Backend, source: Source, base: Directives = DEFAULT) -> Directives:
     """The model's own choice for `source`, on top of `base`; raises `EditFault` for a malformed one."""
+    return parse_directives(say(backend, source).answer, base)
+
+
+def say(backend: Backend, source: Source, menu: Menu = MENU, *, seed: int = 0, temperature: float = 0.0) -> Row:
+    """What the model says how to learn `source`: the prompt and its line of JSON, not yet parsed.
+
+    The prompt is the same whatever the menu and the settings that are not chosen, so that a policy is asked as it has
+    learned to be.
+    """
     prompt = PROMPT.format(
-        report=_shown(base),
-        note=_shown(replace(base, formats=("cloze", "chat-qa"), tools=("sentences",), num_epochs=12)),
+        report=_shown(DEFAULT),
+        note=_shown(replace(DEFAULT, formats=("cloze", "chat-qa"), tools=("sentences",), num_epochs=12)),
         about=source.topic,
         num=len(source.sentences),
     )
-    return parse_directives(ask(backend, Prompt.raw(f"{source.note}{prompt}".rstrip())), base)
+    asked = Prompt.raw(f"{source.note}{prompt}".rstrip())
+    return Row(asked, ask(backend, asked, menu, seed=seed, temperature=temperature), NAME)
 
 
 def ask(backend: Backend, prompt: Prompt, menu: Menu = MENU, *, seed: int = 0, temperature: float = 0.0) -> str:

@@ -56,6 +56,16 @@ CREATE TABLE IF NOT EXISTS jobs (
 CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, id);
 CREATE TABLE IF NOT EXISTS routes (
     namespace TEXT NOT NULL, adapter TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (namespace, adapter));
+CREATE TABLE IF NOT EXISTS feedback (
+    id INTEGER PRIMARY KEY, namespace TEXT NOT NULL, question TEXT NOT NULL, answer TEXT NOT NULL,
+    value REAL NOT NULL, created REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS policies (
+    namespace TEXT NOT NULL, model TEXT NOT NULL, domain TEXT NOT NULL, version INTEGER NOT NULL,
+    adapter TEXT NOT NULL, parent INTEGER NOT NULL, reason TEXT NOT NULL, created REAL NOT NULL,
+    PRIMARY KEY (namespace, model, domain, version));
+CREATE TABLE IF NOT EXISTS policy_uses (
+    id INTEGER PRIMARY KEY, namespace TEXT NOT NULL, model TEXT NOT NULL, domain TEXT NOT NULL,
+    version INTEGER NOT NULL, reason TEXT NOT NULL, created REAL NOT NULL);
 """
 FROM_VERSION_1 = """
 UPDATE episodes SET body = json_remove(body, '$.edit.num_dropped', '$.edit.directives.num_steps')

@@ -23,6 +23,7 @@ from seal_agent.home import Home, check_namespace
 from seal_agent.ladder import Rung
 from seal_agent.learner_config import LearnerConfig as LearnerConfig
 from seal_agent.passages import Passage, topic_of
+from seal_agent.policies import PolicyStore
 from seal_agent.rehearsal import REPLAY, replayed_rows
 from seal_agent.replay import ReplayItem, ReplayStore, Split
 from seal_agent.routing import router_of
@@ -130,15 +131,22 @@ class Learner:
     def write(self, episode: Episode, progress: Progress = silent) -> Episode:
         """One attempt at a self-edit; a malformed one leaves its fault for the next attempt.
 
-        The writer is the base model: what it has learned since must not colour what it writes.
+        The writer is the base model, or the policy in use with directives of its own choice: what was learned since
+        must not colour what it writes.
         """
         attempt = episode.num_attempts
         base = self.backend.with_stack(AdapterStack())
+        policy = PolicyStore(self.home, self.namespace, self.backend.model).current()
+        directives = None if policy.adapter else self.config.directives
         source = Source(episode.topic, episode.text, episode.earlier, episode.fault)
         found = corrections.find(base, self._watched_near(episode), source)
         try:
             written = writing.write_self_edit(
-                base, source, self.config.directives, seed=episode.seed + attempt * 7919, progress=progress
+                self.backend.with_stack(policy.stack),
+                source,
+                directives,
+                seed=episode.seed + attempt * 7919,
+                progress=progress,
             )
         except EditFault as error:
             log.info("attempt %d at a self-edit failed: %s", attempt + 1, error)

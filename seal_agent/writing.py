@@ -7,16 +7,17 @@ content, and quality control drops what the passage does not support.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from seal_agent import examples, quality
 from seal_agent.adapters.backend import Backend, silent
 from seal_agent.directives import choose
+from seal_agent.domain import Proposal
 from seal_agent.formats import FORMATS, Ask, Source
 from seal_agent.passages import examples_in
 from seal_agent.selfedit import assemble
 from seal_agent.tools import TOOLS
-from seal_agent.types import Directives, Dropped, Progress, Row, SelfEdit
+from seal_agent.types import AdapterStack, Directives, Dropped, Progress, Row, SelfEdit
 
 NOT_A_ROW = "does not fit the format"
 
@@ -39,39 +40,90 @@ def write_self_edit(
         chosen = replace(chosen, formats=(examples.NAME,), tools=())
         rows = examples.rows_of(shown, seed)
         return assemble(rows, topic=source.topic, passage=source.passage, directives=chosen, seed=seed)
-    rows = []
-    malformed: list[Dropped] = []
-    for name in chosen.formats:
-        written, faults = write_rows(backend, name, source, seed=seed, progress=progress)
-        rows += written
-        malformed += faults
-    for name in chosen.tools:
+    return write(backend, source, chosen, seed=seed, progress=progress).edit
+
+
+def write(
+    backend: Backend,
+    source: Source,
+    directives: Directives,
+    said: tuple[Row, ...] = (),
+    *,
+    seed: int = 0,
+    temperature: float = 0.0,
+    progress: Progress = silent,
+) -> Proposal:
+    """The edit that `directives` ask for, and after `said` every text of the model's that rows were made of.
+
+    A `temperature` above 0 takes the place of the formats' own. Whether a row holds is for the base model to say: a
+    policy does not grade itself. A text of which no row is left is not among what was said.
+    """
+    written = [
+        each
+        for name in directives.formats
+        for each in _written(backend, name, source, seed=seed, temperature=temperature, progress=progress)
+    ]
+    rows = [row for each in written for row in each.rows]
+    malformed = [each.malformed for each in written if not each.rows]
+    for name in directives.tools:
         rows = TOOLS[name](source, rows, seed)
-    kept, dropped = quality.check(backend, rows, source, progress)
-    return assemble(
+    kept, dropped = quality.check(backend.with_stack(AdapterStack()), rows, source, progress)
+    edit = assemble(
         kept,
         topic=source.topic,
         passage=source.passage,
-        directives=chosen,
+        directives=directives,
         dropped=[*malformed, *dropped],
         seed=seed,
     )
+    held = {(row.question, row.answer) for row in kept}
+    useful = (e.said for e in written if e.text and any((row.question, row.answer) in held for row in e.rows))
+    return Proposal(edit, (*said, *useful))
+
+
+@dataclass(frozen=True)
+class _Written:
+    """What one ask of a format brought: the text ("" where the format asks nothing) and the rows in it."""
+
+    name: str
+    asked: Ask
+    text: str
+    rows: tuple[Row, ...]
+
+    @property
+    def said(self) -> Row:
+        return Row(self.asked.prompt, self.text, self.name, self.asked.view)
+
+    @property
+    def malformed(self) -> Dropped:
+        return Dropped(" ".join((*self.asked.about[:1], self.text.strip()[:200])), self.name, NOT_A_ROW)
+
+
+def _written(
+    backend: Backend,
+    name: str,
+    source: Source,
+    *,
+    seed: int = 0,
+    temperature: float = 0.0,
+    progress: Progress = silent,
+) -> list[_Written]:
+    """Everything one format asks, with what the model wrote and the rows in it."""
+    form = FORMATS[name]
+    asks = [replace(asked, temperature=temperature or asked.temperature) for asked in form.ask(source)]
+    texts = _generate(backend, asks, seed, name, progress)
+    return [
+        _Written(name, asked, text, tuple(form.parse(source, asked, text)))
+        for asked, text in zip(asks, texts, strict=True)
+    ]
 
 
 def write_rows(
     backend: Backend, name: str, source: Source, *, seed: int = 0, progress: Progress = silent
 ) -> tuple[list[Row], list[Dropped]]:
     """What the model writes in one format, unchecked, and what did not fit the format."""
-    form = FORMATS[name]
-    asks = form.ask(source)
-    rows: list[Row] = []
-    malformed: list[Dropped] = []
-    for asked, text in zip(asks, _generate(backend, asks, seed, name, progress), strict=True):
-        parsed = form.parse(source, asked, text)
-        rows += parsed
-        if not parsed:
-            malformed.append(Dropped(" ".join((*asked.about[:1], text.strip()[:200])), name, NOT_A_ROW))
-    return rows, malformed
+    written = _written(backend, name, source, seed=seed, progress=progress)
+    return [row for each in written for row in each.rows], [each.malformed for each in written if not each.rows]
 
 
 def _generate(backend: Backend, asks: Sequence[Ask], seed: int, what: str, progress: Progress) -> list[str]:

@@ -238,6 +238,11 @@ class BackendContract:
             assert gains[0] > max(gains[1], 1)
         assert len({ref.id for ref in refs}) == 2
 
+    def test_candidates_with_equal_seeds_have_common_random_numbers(self, backend: Backend, first: AdapterRef) -> None:
+        assert backend.train_many([FIRST], seeds=[3])[0].id == first.id
+        with pytest.raises(InputError, match="1 seeds for 2 edits"):
+            backend.train_many([FIRST, SECOND], seeds=[3])
+
     def test_an_adapter_that_was_unloaded_is_loaded_again_when_it_is_needed(
         self, backend: Backend, first: AdapterRef
     ) -> None:

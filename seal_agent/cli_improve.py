@@ -1,0 +1,226 @@
+"""`seal-agent improve`: the policy that writes the edits. `seal-agent bench policy`: which edits to imitate."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from seal_agent import cli_bench
+from seal_agent.adapters.loading import EMBEDDED, identity_of
+from seal_agent.cli_options import AsJson, Device, HomeFolder, Model, Namespace, Seed, write_json, write_table
+from seal_agent.cli_progress import Display, follow
+from seal_agent.errors import InputError
+
+if TYPE_CHECKING:
+    from seal_agent.knowledge_run import RunSettings
+    from seal_agent.learner import Learner
+    from seal_agent.policies import PolicyStore
+
+app = typer.Typer(help="Improve the policy that writes the edits.", invoke_without_command=True)
+Rounds = Annotated[int, typer.Option("--rounds", min=1, help="Rounds of exploring, learning and the gate.")]
+REWARDS = "gold=1"
+
+
+@app.callback()
+def improve(
+    context: typer.Context,
+    file: Annotated[list[Path] | None, typer.Option("--file", help="A text to learn from; several times.")] = None,
+    data: Annotated[Path | None, typer.Option("--data", help="JSON list of title, context, questions.")] = None,
+    ledger: Annotated[bool, typer.Option("--ledger", help="What this namespace was told; the default.")] = False,
+    rounds: Rounds = 2,
+    contexts: Annotated[int, typer.Option("--contexts", min=0, help="At most so many; 0: all.")] = 0,
+    explore: Annotated[int, typer.Option("--explore", min=0, help="Explore the first so many; 0: half, drawn.")] = 0,
+    candidates: Annotated[int, typer.Option("--candidates", min=1, help="Edits for each context.")] = 4,
+    temperature: Annotated[float, typer.Option("--temperature", help="Of sampling edits.")] = 1.0,
+    seeds: Annotated[int, typer.Option("--seeds", min=2, help="Training seeds for each edit.")] = 2,
+    reward: Annotated[
+        list[str] | None, typer.Option("--reward", help="NAME=WEIGHT: gold, self-made, retention, proxy, approval.")
+    ] = None,
+    fast: Annotated[bool, typer.Option("--fast", help="Short edits in formats that are quick to write.")] = False,
+    minutes: Annotated[float, typer.Option("--minutes", min=0, help="Of work, at most; 0: no bound.")] = 0.0,
+    after: Annotated[int, typer.Option("--after-episodes", min=0, help="Only if so many are new.")] = 0,
+    idle: Annotated[
+        float, typer.Option("--idle", min=0, help="Seconds without a conversation; 0: do not wait.")
+    ] = 60.0,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the run; one that is there is resumed.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="First go on with the last run, if it was stopped.")] = False,
+    seed: Seed = 0,
+    model: Model = EMBEDDED,
+    home: HomeFolder = None,
+    namespace: Namespace = "default",
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Sample edits, train them, imitate what beat doing nothing; promote what writes better on contexts never seen."""
+    if context.invoked_subcommand:
+        return
+    if ledger and (file or data):
+        raise InputError("contexts come from the ledger, from files or from data; give one of them")
+    from seal_agent.knowledge_run import RunSettings
+    from seal_agent.rounds import ImproveConfig
+
+    config = ImproveConfig(
+        num_rounds=rounds, num_candidates=candidates, temperature=temperature, num_seeds=seeds, seed=seed
+    )
+    settings = RunSettings(config, _weights(reward or [REWARDS]), num_explore=explore, is_fast=fast)
+    state: dict[str, Any] = {"num_contexts": contexts, "after_episodes": after, "files": [str(f) for f in file or []]}
+    state |= {"data": str(data or ""), "folder": str(out or ""), "resume": resume}
+    with Display(lines=True) as display:
+        display.busy("loading the model")
+        from seal_agent.agent import open_learner
+
+        learner = open_learner(model, home=home, namespace=namespace, device=device)
+        result = run(learner, settings, state, display, minutes=minutes, idle=idle)
+    if as_json:
+        write_json({key: result.get(key) for key in ("outcome", "folder", "rounds")})
+    else:
+        print(result.get("report", ""), end="")
+        print(result["outcome"])
+
+
+def run(
+    learner: Learner, settings: RunSettings, state: dict[str, Any], display: Display, *, minutes: float, idle: float
+) -> dict[str, Any]:
+    """One run of the graph to its end; returns its last state."""
+    from seal_agent import schedule
+    from seal_agent.graphs.improve import create_improve_graph
+
+    pause = schedule.waiter(learner.home, idle)
+    graph = create_improve_graph(learner, settings, minutes=minutes, pause=pause).compile()
+    result = dict(state)
+    for update in follow(graph, state, display):
+        result |= update or {}
+    return result
+
+
+@app.command("list")
+def list_policies(
+    model: Model = EMBEDDED, home: HomeFolder = None, namespace: Namespace = "default", as_json: AsJson = False
+) -> None:
+    """Every version of the policy, and which one writes."""
+    store = _store(home, namespace, model)
+    current = store.current().version
+    versions = [
+        {
+            "version": policy.version,
+            "in_use": policy.version == current,
+            "parent": policy.parent,
+            "adapter": policy.adapter.id if policy.adapter else "",
+            "reason": policy.reason,
+        }
+        for policy in store.versions()
+    ]
+    if as_json:
+        write_json({"policies": versions})
+        return
+    rows = [
+        [str(v["version"]), "in use" if v["in_use"] else "", str(v["parent"]), str(v["adapter"])[:12], str(v["reason"])]
+        for v in versions
+    ]
+    write_table(["version", "", "from", "adapter", "what it learned from"], rows)
+
+
+@app.command("use")
+def use_policy(
+    version: int,
+    model: Model = EMBEDDED,
+    home: HomeFolder = None,
+    namespace: Namespace = "default",
+    as_json: AsJson = False,
+) -> None:
+    """Write edits with that version from now on; 0 is the base model."""
+    policy = _store(home, namespace, model).use(version)
+    if as_json:
+        write_json({"version": policy.version})
+    else:
+        print(f"policy {policy.version} writes the edits of {namespace} from now on")
+
+
+def _store(home: Path | None, namespace: str, model: str) -> PolicyStore:
+    """The policies of a namespace, for the model as a backend calls it."""
+    from seal_agent.home import Home
+    from seal_agent.policies import PolicyStore
+
+    return PolicyStore(Home(home), namespace, identity_of(model))
+
+
+def _weights(rewards: list[str]) -> tuple[tuple[str, float], ...]:
+    found = []
+    for each in rewards:
+        name, _, weight = each.partition("=")
+        try:
+            found.append((name, float(weight or 1)))
+        except ValueError as error:
+            raise InputError(f"reward {each!r} does not fit; write NAME=WEIGHT such as gold=1") from error
+    return tuple(found)
+
+
+@cli_bench.app.command("policy")
+def bench(
+    rewards: Annotated[
+        Path | None, typer.Option("--rewards", help="JSON list of baseline_accuracy and edits (accuracy_by_seed).")
+    ] = None,
+    data: Annotated[Path | None, typer.Option("--data", help="JSON list of title, context, questions.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the run; it is resumed from there.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="Passages; 0: all.")] = 0,
+    explore: Annotated[int, typer.Option("--explore", min=1, help="The first so many are explored.")] = 40,
+    candidates: Annotated[int, typer.Option("--candidates", min=1, help="Edits for each context.")] = 4,
+    temperature: Annotated[float, typer.Option("--temperature", help="Of sampling edits.")] = 1.0,
+    rounds: Rounds = 2,
+    fast: Annotated[bool, typer.Option("--fast", help="Short edits in formats that are quick to write.")] = False,
+    minutes: Annotated[float, typer.Option("--minutes", min=0, help="Of work, at most; 0: no bound.")] = 0.0,
+    seed: Seed = 0,
+    model: Model = EMBEDDED,
+    home: HomeFolder = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Does the policy get better (--data)? Does the selector choose better than the plain best of k (--rewards)?"""
+    if rewards and not data:
+        _bench_selector(rewards, out, seed, as_json)
+        return
+    if not data or rewards:
+        raise InputError("bench policy needs passages to learn from or rewards to choose by; give --data or --rewards")
+    from seal_agent.agent import open_backend
+    from seal_agent.home import Home
+    from seal_agent.knowledge_run import RunSettings
+    from seal_agent.learner import Learner
+    from seal_agent.rounds import ImproveConfig
+
+    opened = Home(home)
+    folder = out or opened.root / "bench" / f"policy-{Path(model).name}"
+    config = ImproveConfig(num_rounds=rounds, num_candidates=candidates, temperature=temperature, seed=seed)
+    settings = RunSettings(config, num_explore=explore, is_fast=fast)
+    with Display(lines=True) as display:
+        display.busy("loading the model")
+        backend = open_backend(opened, model, device=device, adapters=folder)
+        learner = Learner(backend, Home(folder), "bench")  # its policies are the run's, not the user's
+        state = {"data": str(data), "num_contexts": limit, "folder": str(folder)}
+        result = run(learner, settings, state, display, minutes=minutes, idle=0.0)
+    if as_json:
+        write_json({key: result.get(key) for key in ("outcome", "folder", "rounds")})
+    else:
+        print(result["report"], end="")
+        print(f"written to {folder}")
+
+
+def _bench_selector(rewards: Path, out: Path | None, seed: int, as_json: bool) -> None:
+    from seal_agent import bench_policy
+
+    with Display() as display:
+        display.busy("choosing, and resampling contexts")
+        contests = bench_policy.read_contests(rewards)
+        reports = bench_policy.measure(contests, seed)
+        reliability = bench_policy.reliability(contests)
+    facts = [f"rewards: {rewards}  ", f"contexts: {len(contests)}, every seed left out once; bootstrap seed {seed}  "]
+    text = bench_policy.markdown(reports, reliability, facts)
+    if out:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "report.md").write_text(text, encoding="utf-8")
+    if as_json:
+        write_json({"rules": [dataclasses.asdict(r) for r in reports], "reliability": dataclasses.asdict(reliability)})
+    else:
+        print(text)

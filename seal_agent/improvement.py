@@ -1,0 +1,274 @@
+"""The policy that writes the edits gets better by itself: offline ReST-EM for any `Domain`.
+
+A round (arXiv 2312.06585; SEAL, 2506.10943): explore (k edits a context from the present policy, trained, rewarded),
+learn (supervised training on what the winners said, from the base model), gate (promoted only if it beats what writes
+now on contexts never seen). In the end a third set of contexts is reported, and takes back what is worse there. Every
+step is on disk (`seal_agent.candidates`): a run that was stopped is called again and goes on. When to run is not
+decided here (`seal_agent.schedule`).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from statistics import fmean
+from typing import Generic, TypeVar
+
+from seal_agent import selector
+from seal_agent.adapters.backend import silent
+from seal_agent.bench_run import RunFolder
+from seal_agent.candidates import Candidates, Key, Proposed, better_half, distinct, seed_of
+from seal_agent.comparing import Arm, Comparison
+from seal_agent.domain import Domain
+from seal_agent.policies import Policy, PolicyStore
+from seal_agent.rewards import Case, Reward
+from seal_agent.rounds import Explored, Gated, ImproveConfig, Learned, Parts, Reported, Winner
+from seal_agent.selector import Contest
+from seal_agent.types import AdapterRef, AdapterStack, Progress, Row, SelfEdit, to_json
+
+log = logging.getLogger(__name__)
+C = TypeVar("C")
+EXPLORE_SHARE, REPORT_SHARE = 0.6, 0.15  # of a round's time, and of the whole
+
+
+class Improvement(Generic[C]):
+    """One run of ReST-EM, verb by verb: explore, learn, gate in every round, and report at its end.
+
+    `first`: how edits are written as long as there is no policy, if that is not by asking the base model; a policy
+    must beat that too.
+    """
+
+    def __init__(
+        self,
+        candidates: Candidates[C],
+        domain: Domain[C],
+        parts: Parts,
+        store: PolicyStore,
+        run: RunFolder,
+        reward: Reward[C],
+        config: ImproveConfig | None = None,
+        *,
+        first: Domain[C] | None = None,
+    ) -> None:
+        self.config = config or ImproveConfig()
+        self.parts, self.store = parts, store
+        self._candidates, self._domain, self._run = candidates, domain, run
+        self._reward, self._first = reward, first
+        self._started = self._begun()
+
+    @property
+    def minutes(self) -> float:
+        """What the steps of this run have taken so far, over all its processes."""
+        learned = sum(each.seconds for each in self._run.values("learned", Learned))
+        return (self._candidates.seconds + learned) / 60
+
+    def _begun(self) -> int:
+        """The version that was in use when the run began, which a resumed run does not know by itself."""
+        begun = self._run.values("started", Policy)
+        if not begun:
+            begun = [self.store.current()]
+            self._run.append("started", to_json(begun[0]))
+        return begun[0].version
+
+    def explore(self, number: int, progress: Progress = silent) -> Explored:
+        """The E-step: the candidates of every context, as far as the budget goes, and the winners among them."""
+        writer = self._writer(number)
+        found: list[tuple[Contest, list[Proposed]]] = []
+        num_candidates = done = 0
+        for done, context in enumerate(self.parts.explore):
+            progress(f"round {number}: exploring", done, len(self.parts.explore))
+            if self._is_spent(number, EXPLORE_SHARE) and not self._candidates.has(f"explore {number}", context):
+                break
+            proposed = self._sampled(number, context, writer)
+            num_candidates += len(proposed)
+            if proposed:
+                found.append(self._contest(number, context, proposed, progress))
+        else:
+            done = len(self.parts.explore)
+        return self._explored(found, done, num_candidates)
+
+    def _writer(self, number: int) -> AdapterStack:
+        """The policy that round `number` samples from: the one promoted last before it."""
+        promoted = [gated for gated in self._run.values("gated", Gated) if gated.is_promoted and gated.number < number]
+        return self.store.version(promoted[-1].version if promoted else self._started).stack
+
+    def _sampled(self, number: int, context: int, writer: AdapterStack) -> list[Proposed]:
+        stage, config = f"explore {number}", self.config
+        samples = [
+            self._candidates.propose(
+                Key(stage, context, sample),
+                writer,
+                self._domain,
+                seed=seed_of(config.seed, stage, context, sample),
+                temperature=config.temperature,
+            )
+            for sample in range(config.num_candidates)
+        ]
+        return distinct(samples)
+
+    def _contest(
+        self, number: int, context: int, proposed: Sequence[Proposed], progress: Progress
+    ) -> tuple[Contest, list[Proposed]]:
+        """The rewards of one context's candidates; after every seed the better half goes on, judged by likelihood."""
+        stage, needs_full = f"explore {number}", self._reward.generates
+        nothing = self._candidates.nothing(stage, context, self._worth, is_full=needs_full)
+        worths: dict[Key, list[float]] = {each.key: [] for each in proposed}
+        full: dict[Key, list[float]] = {each.key: [] for each in proposed}
+        alive = list(proposed)
+        for turn in range(self.config.num_seeds):
+            seed = seed_of(self.config.seed, stage, context, "training", turn)
+            trials = self._candidates.judge(alive, self._worth, seed=seed, is_full=False, progress=progress)
+            for key, trial in trials.items():
+                worths[key].append(trial.worth)
+            if turn < self.config.num_seeds - 1:
+                going = better_half({each.key: worths[each.key] for each in alive})
+                alive = [each for each in alive if each.key in going]
+            if needs_full:
+                judged = self._candidates.judge(alive, self._worth, seed=seed, is_full=True, progress=progress)
+                for key, trial in judged.items():
+                    full[key].append(trial.worth)
+            self._candidates.release([each.key for each in proposed])
+        rewards = full if needs_full else worths
+        kept = [each for each in proposed if rewards[each.key]]
+        return Contest(nothing.worth, tuple(tuple(rewards[each.key]) for each in kept)), kept
+
+    def _worth(self, case: Case[C]) -> tuple[float, float | None]:
+        return self._reward.of(case), None
+
+    def _explored(
+        self, found: Sequence[tuple[Contest, list[Proposed]]], num_contexts: int, num_candidates: int
+    ) -> Explored:
+        if not found:
+            return Explored(num_contexts, num_candidates, ())
+        contests = [contest for contest, _ in found]
+        known = selector.spread(contests)
+        choices = [selector.choose(contest, known, self.config.margin) for contest in contests]
+        winners = tuple(
+            Winner(proposed[choice.best[0]], choice)
+            for choice, (_, proposed) in zip(choices, found, strict=True)
+            if choice.is_accepted
+        )
+        single = selector.split_half([_common(contest) for contest in contests])
+        return Explored(
+            num_contexts,
+            num_candidates,
+            winners,
+            known.reliability(self.config.num_seeds),
+            selector.spearman_brown(single, self.config.num_seeds),
+            fmean(choice.measured for choice in choices),
+            fmean(choice.estimate.gain for choice in choices),
+        )
+
+    def learn(self, number: int, progress: Progress = silent) -> Learned:
+        """The M-step: an adapter on the base model that says what the winners said, directives and texts."""
+        for learned in self._run.values("learned", Learned):
+            if learned.number == number:
+                return learned
+        winners = self.explore(number).winners
+        said = tuple(dict.fromkeys(row for winner in winners for row in _said(winner)))
+        start = time.perf_counter()
+        adapter = self._imitate(number, said, progress) if said else None
+        seconds = round(time.perf_counter() - start, 3)
+        learned = Learned(number, adapter, len(winners), len(said), seconds)
+        self._run.append("learned", to_json(learned))
+        return learned
+
+    def _imitate(self, number: int, said: tuple[Row, ...], progress: Progress) -> AdapterRef:
+        edit = SelfEdit(f"policy of {self._domain.name}, round {number}", "", said, (), self.config.imitation)
+        seed = seed_of(self.config.seed, "learn", number)
+        return self._candidates.backend.train(edit, seed=seed, progress=progress)
+
+    def gate(self, number: int, progress: Progress = silent) -> Gated:
+        """Promote the policy of the round if it beats every rival on contexts never seen, else keep what is there."""
+        for gated in self._run.values("gated", Gated):
+            if gated.number == number:
+                return self._promoted(gated)
+        learned = self.learn(number)
+        if learned.adapter is None:
+            gated = Gated(number, 0, False, "keep: no edit beat doing nothing by more than its noise")
+        else:
+            present = self.store.current()
+            policy = self.store.add(learned.adapter, parent=present.version, reason=_origin(learned))
+            gated = self._judged(number, policy, present, progress)
+        if not gated.is_promoted:
+            trust = f"reliability of the reward {self.explore(number).reliability:.2f}"
+            gated = replace(gated, reason=f"{gated.reason} ({trust})")
+        self._run.append("gated", to_json(gated))
+        return self._promoted(gated)
+
+    def _judged(self, number: int, policy: Policy, present: Policy, progress: Progress) -> Gated:
+        comparison = self._comparison(f"gate {number}", [self._arm(policy), *self._rivals(present)])
+        grades = comparison.grades(self.parts.gate, progress, is_spent=lambda: self._is_spent(number, 1.0))
+        against = comparison.against_rivals(grades, self.config.confidence)
+        is_better = len(grades) == len(self.parts.gate) and all(each.low > 0 for each in against)
+        reason = f"{'promote' if is_better else 'keep'}: {'; '.join(each.says for each in against)}"
+        if len(grades) < len(self.parts.gate):
+            reason = f"keep: the time was up after {len(grades)} of {len(self.parts.gate)} contexts of the gate"
+        return Gated(number, policy.version, is_better, reason, against)
+
+    def _promoted(self, gated: Gated) -> Gated:
+        """Use what the gate promoted, unless the third set has taken it back."""
+        log.info("policy %d: %s", gated.version, gated.reason)
+        if gated.is_promoted and not self._run.values("reported", Reported):
+            self.store.use(gated.version, gated.reason)
+        return gated
+
+    def report(self, progress: Progress = silent) -> Reported:
+        """The third set: what is in use now against what was before, and against doing nothing.
+
+        A promoted policy that is worse than a rival there is taken back: the gate was lucky.
+        """
+        for reported in self._run.values("reported", Reported):
+            return reported
+        started, present = self.store.version(self._started), self.store.current()
+        arms = self._rivals(started)
+        if present.version != started.version:
+            arms = [self._arm(present), *arms]
+        comparison = self._comparison("report", arms, is_full=True)
+        grades = comparison.grades(self.parts.report, progress)
+        is_changed = present.version != started.version
+        against = comparison.against_rivals(grades, self.config.confidence) if is_changed else ()
+        is_withdrawn = any(each.difference < 0 for each in against)
+        reported = Reported(comparison.measured(grades), against, is_withdrawn)
+        self._run.append("reported", to_json(reported))
+        if is_withdrawn:
+            self.store.use(started.version, "taken back: worse on the third set")
+        return reported
+
+    def _arm(self, policy: Policy) -> Arm[C]:
+        return Arm(f"policy {policy.version}", self._domain, policy.stack)
+
+    def _rivals(self, present: Policy) -> list[Arm[C]]:
+        rivals = [self._arm(present)]
+        if present.version == 0 and self._first:
+            rivals.append(Arm("no policy", self._first, AdapterStack()))
+        return rivals
+
+    def _comparison(self, stage: str, arms: Sequence[Arm[C]], *, is_full: bool = False) -> Comparison[C]:
+        config = self.config
+        return Comparison(
+            self._candidates, self._domain, tuple(arms), stage, config.seed, config.num_gate_seeds, is_full
+        )
+
+    def _is_spent(self, number: int, share: float) -> bool:
+        """Whether what round `number` may take, up to `share` of it, is used up."""
+        config = self.config
+        part = (number - 1 + share) / config.num_rounds * (1 - REPORT_SHARE)
+        is_late = bool(config.minutes) and self.minutes > config.minutes * part
+        return is_late or (bool(config.tokens) and self._candidates.num_tokens > config.tokens * part)
+
+
+def _said(winner: Winner) -> tuple[Row, ...]:
+    return winner.proposed.proposal.said if winner.proposed.proposal else ()
+
+
+def _origin(learned: Learned) -> str:
+    return f"round {learned.number}: {learned.num_rows} rows of {learned.num_winners} winners"
+
+
+def _common(contest: Contest) -> Contest:
+    """The candidates that have all seeds: those that can be correlated."""
+    num = max(map(len, contest.rewards))
+    return Contest(contest.nothing, tuple(rewards for rewards in contest.rewards if len(rewards) == num))

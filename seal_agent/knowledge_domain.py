@@ -1,0 +1,177 @@
+"""Knowledge as a domain of self-edits: a passage, an edit that teaches it, questions that no edit ever sees.
+
+What the policy says for a passage is one line of JSON, the directives, and then the formats' texts that they name; a
+grade is what the model knows of the passage afterwards, the passage out of sight. Where nobody has asked anything
+about a passage, the model writes questions of its own, with the passage in view (`self_made_questions`).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+
+from seal_agent.adapters.backend import Backend, silent
+from seal_agent.canaries import with_rehearsal
+from seal_agent.directives import DEFAULT, MENU, Menu, parse_directives, say
+from seal_agent.domain import Grade, Proposal
+from seal_agent.errors import EditFault
+from seal_agent.feedback import Feedback
+from seal_agent.formats import Source, chat_qa
+from seal_agent.grading import is_right
+from seal_agent.learner_config import LearnerConfig
+from seal_agent.policies import KNOWLEDGE
+from seal_agent.selfedit import MIN_ROWS
+from seal_agent.types import Directives, Probe, Progress, Prompt, Row, SelfEdit
+from seal_agent.words import content
+from seal_agent.writing import write
+
+MAX_ANSWER_TOKENS = 32
+NUM_OWN_QUESTIONS = 6
+ASKED_PER_QUESTION = 4  # so many questions are written for each that is wanted: most are not kept
+OWN_TEMPERATURE = 0.7
+MAX_ANSWER_SPAN_TOKENS = 16
+FAST = replace(DEFAULT, min_steps=12, max_steps=12)
+"""Short edits for trying many: a fifth of the steps of `DEFAULT`."""
+FAST_MENU = replace(MENU, formats=("cloze", "implications", "rewrite", "self-qa", "summary"))
+"""Formats that ask the model once for a passage, or not at all; the others ask for every sentence."""
+
+
+@dataclass(frozen=True)
+class KnowledgeContext:
+    """A passage and what is held out of it: questions with gold answers, and questions the model made itself.
+
+    `feedback`: what a user made of answers about it; `earlier`: what was said before a message.
+    """
+
+    topic: str
+    passage: str
+    questions: tuple[Probe, ...] = ()
+    own_questions: tuple[Probe, ...] = ()
+    feedback: tuple[Feedback, ...] = ()
+    earlier: str = ""
+
+    @property
+    def source(self) -> Source:
+        """What an edit is written from."""
+        return Source(self.topic, self.passage, self.earlier)
+
+
+@dataclass(frozen=True)
+class KnowledgeDomain:
+    """How knowledge is written and graded.
+
+    What the policy does not choose is as in `base`; it may choose what is on the `menu`. With `fixed` directives
+    nothing is chosen: that is how a learner writes that has no policy yet.
+    """
+
+    base: Directives = DEFAULT
+    menu: Menu = MENU
+    fixed: Directives | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called in records and on the command line."""
+        return KNOWLEDGE
+
+    def propose(
+        self, writer: Backend, context: KnowledgeContext, *, seed: int = 0, temperature: float = 0.0
+    ) -> Proposal:
+        """Directives, then rows in the formats they name; raises `EditFault` where nothing usable comes out.
+
+        Beside the rows lie general questions, as beside every edit that a learner makes.
+        """
+        source = context.source
+        said: tuple[Row, ...] = ()
+        chosen = self.fixed
+        if chosen is None:
+            line = say(writer, source, self.menu, seed=seed, temperature=temperature)
+            chosen, said = parse_directives(line.answer, self.base), (line,)
+        proposal = write(writer, source, chosen, said, seed=seed, temperature=temperature)
+        edit = without(proposal.edit, [*context.questions, *context.own_questions])
+        num_rehearsed = LearnerConfig().num_replayed(chosen, len(edit.rows))
+        return replace(proposal, edit=with_rehearsal(edit, num_rehearsed, seed=0))
+
+    def grade(self, view: Backend, context: KnowledgeContext, *, generates: bool = True) -> Grade:
+        """Share right and NLL on the questions; on those the model made itself where there are no others."""
+        return graded(view, context.questions or context.own_questions, generates=generates)
+
+
+def graded(view: Backend, questions: Sequence[Probe], *, generates: bool = True) -> Grade:
+    """How `view` answers `questions`, of which there must be one."""
+    prompts = [probe.prompt for probe in questions]
+    scores = view.score(prompts, [probe.answer for probe in questions])
+    nll = -fmean(score.per_token for score in scores)
+    if not generates:
+        return Grade(nll)
+    replies = view.generate(prompts, max_new_tokens=MAX_ANSWER_TOKENS)
+    return Grade(nll, fmean(is_right(p.answer, r[0].strip()) for p, r in zip(questions, replies, strict=True)))
+
+
+def without(edit: SelfEdit, questions: Sequence[Probe]) -> SelfEdit:
+    """`edit` without the rows that ask what is held out, word for word; raises `EditFault` where too few are left."""
+    held_out = {probe.prompt.messages[-1].content.lower() for probe in questions}
+    rows = tuple(row for row in edit.rows if row.question.lower() not in held_out)
+    if len(rows) < MIN_ROWS:
+        raise EditFault(f"{len(rows)} rows ask what is not held out; write at least {MIN_ROWS}")
+    return replace(edit, rows=rows)
+
+
+def self_made_questions(
+    backend: Backend,
+    context: KnowledgeContext,
+    *,
+    num: int = NUM_OWN_QUESTIONS,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> tuple[Probe, ...]:
+    """Up to `num` questions the model asks about a passage, with answers that two samples of it agree on.
+
+    The questions are written a sentence at a time; each is answered twice with its sentence in view. One is kept when
+    both answers are the same words of the sentence and the question does not hold them.
+    """
+    source = context.source
+    asks = [ask for ask in chat_qa.ask(source) if ask.temperature]
+    asks = random.Random(seed).sample(asks, min(num * ASKED_PER_QUESTION, len(asks)))
+    if not asks:
+        return ()
+    written = backend.generate(
+        [ask.prompt for ask in asks],
+        max_new_tokens=chat_qa.MAX_TOKENS,
+        temperature=OWN_TEMPERATURE,
+        grammars=[ask.grammar for ask in asks if ask.grammar],
+        seed=seed,
+        progress=progress,
+    )
+    asked: dict[str, str] = {}  # a question and the sentence it is about
+    for ask, samples in zip(asks, written, strict=True):
+        pair = chat_qa.grounded_pair(ask.about[0] + samples[0], ask.view)
+        if pair:
+            asked.setdefault(pair[0], ask.view)
+    found = _agreed(backend, asked, source.topic, seed, progress)
+    return tuple(Probe(Prompt.user(question), answer) for question, answer in found[:num])
+
+
+def _agreed(
+    backend: Backend, asked: dict[str, str], topic: str, seed: int, progress: Progress
+) -> list[tuple[str, str]]:
+    """The questions whose two answers agree, no answer twice."""
+    if not asked:
+        return []
+    replies = backend.generate(
+        [chat_qa.question_about(sentence, topic, question) for question, sentence in asked.items()],
+        max_new_tokens=MAX_ANSWER_SPAN_TOKENS,
+        num_samples=2,
+        temperature=OWN_TEMPERATURE,
+        stop=["\n"],
+        grammars=[chat_qa.answer_grammar(sentence) for sentence in asked.values()],
+        seed=seed + 1,
+        progress=progress,
+    )
+    found: dict[str, str] = {}
+    for (question, sentence), samples in zip(asked.items(), replies, strict=True):
+        first, second = (chat_qa.verbatim(sample.strip().rstrip(" .,;"), sentence) for sample in samples)
+        if first and first == second and not content(first) <= content(question):
+            found.setdefault(first, question)
+    return [(question, answer) for answer, question in found.items()]

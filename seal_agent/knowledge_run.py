@@ -1,0 +1,209 @@
+"""A run that improves the policy for knowledge: where its contexts come from, and how its pieces fit together.
+
+Contexts come from the ledger of a namespace, from files or from a data set with questions; those without get questions
+the model makes itself. What a run is about lies in its folder, so that it can be resumed from there alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from seal_agent import schedule
+from seal_agent.adapters.backend import silent
+from seal_agent.bench_knowledge import read_items
+from seal_agent.bench_run import RunFolder
+from seal_agent.candidates import Candidates, seed_of
+from seal_agent.errors import InputError
+from seal_agent.feedback import about, corrections_of, recorded
+from seal_agent.home import Home
+from seal_agent.improvement import Improvement
+from seal_agent.knowledge_domain import FAST, FAST_MENU, KnowledgeContext, KnowledgeDomain, self_made_questions
+from seal_agent.learner import Learner
+from seal_agent.passages import read_document, split_passages
+from seal_agent.policies import KNOWLEDGE, PolicyStore
+from seal_agent.rewards import GOLD, OWN, knowledge_reward
+from seal_agent.rounds import ImproveConfig, Parts, parted
+from seal_agent.types import Probe, Progress, Prompt, to_json
+
+FOLDER = "improve"
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """How a policy for knowledge is improved; a resumed run has the same.
+
+    `rewards`: names with their weights; `right_weight`: of the share right in "gold". `num_explore`: the first so many
+    contexts are explored, the others gate and report in turn; 0: half of them, by chance. `is_fast`: short edits, in
+    formats that are quick to write.
+    """
+
+    improve: ImproveConfig = field(default_factory=ImproveConfig)
+    rewards: tuple[tuple[str, float], ...] = ((GOLD, 1.0),)
+    right_weight: float = 0.0
+    num_explore: int = 0
+    is_fast: bool = False
+
+    @property
+    def domain(self) -> KnowledgeDomain:
+        """How edits are written by a policy."""
+        return KnowledgeDomain(FAST, FAST_MENU) if self.is_fast else KnowledgeDomain()
+
+    def parts(self, num: int) -> Parts:
+        """What `num` contexts are for."""
+        if not self.num_explore:
+            return parted(num, self.improve.seed)
+        others = range(self.num_explore, num)
+        return Parts(tuple(range(min(self.num_explore, num))), tuple(others[::2]), tuple(others[1::2]))
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What a run began with: its contexts as they were found, and how long the ledger was."""
+
+    namespace: str
+    num_episodes: int
+    contexts: tuple[KnowledgeContext, ...]
+    settings: RunSettings
+
+
+def of_data(path: Path) -> list[KnowledgeContext]:
+    """The passages of a JSON file in SEAL's form, with their questions."""
+    return [
+        KnowledgeContext(
+            item.title, item.passage, tuple(Probe(Prompt.user(q.question), q.answer) for q in item.questions)
+        )
+        for item in read_items(path)
+    ]
+
+
+def of_files(paths: Sequence[Path]) -> list[KnowledgeContext]:
+    """The passages of text files; nobody has asked anything about them yet."""
+    return [KnowledgeContext(p.topic, p.text) for path in paths for p in split_passages(read_document(path))]
+
+
+def of_ledger(home: Home, namespace: str) -> list[KnowledgeContext]:
+    """Every text of the namespace that an edit was written for, once, with what users said of answers about it."""
+    given = recorded(home, namespace)
+    found: dict[str, KnowledgeContext] = {}
+    for episode in home.episodes(namespace, ("accepted", "rolled back")):
+        if episode.edit:
+            liked = (*about(episode.text, given), *corrections_of(episode))
+            found[episode.text] = KnowledgeContext(episode.topic, episode.text, feedback=liked, earlier=episode.earlier)
+    return list(found.values())
+
+
+def folders(home: Home) -> list[Path]:
+    """The folders of all runs that were begun without one of their own, oldest first."""
+    return sorted((home.root / FOLDER).glob("run-*"))
+
+
+def next_folder(home: Home) -> Path:
+    """Where the next run writes."""
+    last = folders(home)[-1:]
+    return home.root / FOLDER / f"run-{int(last[0].name.split('-')[1]) + 1 if last else 1:04d}"
+
+
+def num_episodes_before(home: Home, namespace: str) -> int:
+    """How long the ledger of the namespace was when its last run began; 0 where there was none."""
+    return next((begun.num_episodes for _, begun in _runs_of(home, namespace)), 0)
+
+
+def unfinished(home: Home, namespace: str) -> Path | None:
+    """The folder of the last run of the namespace, if it has not come to its report."""
+    for folder, _ in _runs_of(home, namespace):
+        return None if (folder / "reported.jsonl").exists() else folder
+    return None
+
+
+def _runs_of(home: Home, namespace: str) -> Iterator[tuple[Path, Begun]]:
+    """The runs of a namespace, the last one first."""
+    for folder in reversed(folders(home)):
+        for begun in RunFolder(folder, config=_config(folder)).values("begun", Begun):
+            if begun.namespace == namespace:
+                yield folder, begun
+
+
+def begin(learner: Learner, folder: Path, contexts: Sequence[KnowledgeContext], settings: RunSettings) -> Begun:
+    """The run of a folder: begun with these, or as it was begun before.
+
+    Raises `InputError` for a folder without a run where there are no contexts either, and for another model's run.
+    """
+    if not contexts and not (folder / "begun.jsonl").exists():
+        raise InputError(f"there is nothing to learn from in {folder}; give files, data, or a ledger with documents")
+    run = _run(learner, folder)
+    for begun in run.values("begun", Begun):
+        return begun
+    begun = Begun(learner.namespace, learner.home.num_episodes(learner.namespace), tuple(contexts), settings)
+    run.append("begun", to_json(begun))
+    return begun
+
+
+def prepare(learner: Learner, folder: Path, progress: Progress = silent) -> list[KnowledgeContext]:
+    """The contexts of a run, with questions of the model's own where it needs them; each is kept when it is there.
+
+    A context about which nothing can be asked is left out.
+    """
+    run, begun = _run(learner, folder), _begun(learner, folder)
+    done = run.values("contexts", KnowledgeContext)
+    wants_own = OWN in dict(begun.settings.rewards)
+    for number, context in enumerate(begun.contexts[len(done) :], len(done)):
+        progress("asking about the passages", number, len(begun.contexts))
+        ready = context
+        if wants_own or not context.questions:
+            seed = seed_of(begun.settings.improve.seed, "questions", number)
+            ready = replace(context, own_questions=self_made_questions(learner.backend, context, seed=seed))
+        run.append("contexts", to_json(ready))
+        done.append(ready)
+    return [context for context in done if context.questions or context.own_questions]
+
+
+def assemble(
+    learner: Learner,
+    folder: Path,
+    progress: Progress = silent,
+    *,
+    minutes: float = 0.0,
+    pause: Callable[[], None] | None = None,
+) -> Improvement[KnowledgeContext]:
+    """The improvement that a folder holds, ready to go on; `minutes` bound it, over all its processes.
+
+    It waits while somebody talks to a model of this home, unless `pause` says otherwise.
+    """
+    run, begun = _run(learner, folder), _begun(learner, folder)
+    settings, contexts = begun.settings, prepare(learner, folder, progress)
+    domain = settings.domain
+    candidates = Candidates(
+        learner.backend, contexts, run, learner.discard, pause=pause or schedule.waiter(learner.home)
+    )
+    store = PolicyStore(learner.home, learner.namespace, learner.backend.model, KNOWLEDGE)
+    reward = knowledge_reward(dict(settings.rewards), domain, candidates.backend, right_weight=settings.right_weight)
+    config = replace(settings.improve, minutes=minutes)
+    parts = settings.parts(len(contexts))
+    return Improvement(candidates, domain, parts, store, run, reward, config, first=_first(learner, settings))
+
+
+def _first(learner: Learner, settings: RunSettings) -> KnowledgeDomain | None:
+    """How the learner writes without a policy; None where it asks the base model anyway."""
+    fixed = learner.config.directives
+    if fixed and settings.is_fast:
+        fixed = replace(fixed, min_steps=FAST.min_steps, max_steps=FAST.max_steps)
+    return replace(settings.domain, fixed=fixed) if fixed else None
+
+
+def _begun(learner: Learner, folder: Path) -> Begun:
+    return begin(learner, folder, (), RunSettings())
+
+
+def _run(learner: Learner, folder: Path) -> RunFolder:
+    return RunFolder(folder, config={"model": learner.backend.model, "namespace": learner.namespace})
+
+
+def _config(folder: Path) -> Any:
+    try:
+        return json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}

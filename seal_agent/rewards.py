@@ -1,0 +1,213 @@
+"""What an edit is worth, behind one name: `Reward.of(case)`, higher is better, and weighted sums of them.
+
+A reward sees one case: a context, the model after it learned a proposal (or as it was, for doing nothing) and the
+proposal itself. Only differences to doing nothing count, so a scale needs no zero. Rewards choose nothing
+(`seal_agent.selector`) and train nothing (`seal_agent.candidates`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import fmean
+from typing import Generic, Protocol, TypeVar
+
+from seal_agent.adapters.backend import Backend
+from seal_agent.canaries import general_probes
+from seal_agent.domain import Domain, Proposal
+from seal_agent.errors import InputError
+from seal_agent.knowledge_domain import KnowledgeContext, graded
+from seal_agent.rehearsal import REPLAYED
+from seal_agent.types import Probe, Prompt, Row
+from seal_agent.words import WORD, content
+
+C = TypeVar("C")
+Seen = TypeVar("Seen", covariant=True)
+Rewarded = TypeVar("Rewarded", contravariant=True)
+NUM_RETENTION_PROBES = 24
+NUM_WORDS_ENOUGH = 400  # of an edit's rows; more words are no better
+GOLD, OWN, RETENTION, PROXY, APPROVAL = "gold", "self-made", "retention", "proxy", "approval"
+
+
+@dataclass(frozen=True)
+class Case(Generic[Seen]):
+    """What a reward sees. Without a proposal nothing was learned; without `generates` likelihoods must do."""
+
+    context: Seen
+    view: Backend
+    proposal: Proposal | None = None
+    generates: bool = False
+
+
+class Reward(Protocol[Rewarded]):
+    """One measure of an edit's worth."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in records and on the command line."""
+
+    @property
+    def generates(self) -> bool:
+        """Whether it has answers written, and not only asks how likely they are."""
+
+    def of(self, case: Case[Rewarded]) -> float:
+        """The worth, higher is better."""
+
+
+@dataclass(frozen=True)
+class Gold(Generic[C]):
+    """What the domain holds out: minus the NLL (nats per token), and `right_weight` times the share right.
+
+    A share is generated only where it has a weight: the NLL moves long before it does.
+    """
+
+    domain: Domain[C]
+    right_weight: float = 0.0
+    name: str = GOLD
+
+    @property
+    def generates(self) -> bool:
+        """Where the share right has a weight."""
+        return self.right_weight > 0
+
+    def of(self, case: Case[C]) -> float:
+        """Minus the NLL plus the weighted share right."""
+        grade = self.domain.grade(case.view, case.context, generates=case.generates and self.generates)
+        return self.right_weight * (grade.right or 0.0) - grade.nll
+
+
+@dataclass(frozen=True)
+class SelfMade:
+    """Minus the NLL of the questions the model made itself; 0 where it made none."""
+
+    name: str = OWN
+    generates: bool = False
+
+    def of(self, case: Case[KnowledgeContext]) -> float:
+        """Minus the mean NLL, nats per token."""
+        questions = case.context.own_questions
+        return -graded(case.view, questions, generates=False).nll if questions else 0.0
+
+
+@dataclass(frozen=True)
+class Retention:
+    """What the edit spoils: minus the mean fall of watched answers below what they were, nats per token.
+
+    `before`: their scores without any edit, from `retention_of`. What rises does not make up for what falls.
+    """
+
+    probes: tuple[Probe, ...]
+    before: tuple[float, ...]
+    name: str = RETENTION
+    generates: bool = False
+
+    def of(self, case: Case[object]) -> float:
+        """0 where nothing fell, else below 0."""
+        if case.proposal is None:
+            return 0.0
+        scores = case.view.score([p.prompt for p in self.probes], [p.answer for p in self.probes])
+        return -fmean(max(was - now.per_token, 0.0) for was, now in zip(self.before, scores, strict=True))
+
+
+def retention_of(base: Backend, probes: Sequence[Probe] = ()) -> Retention:
+    """Retention of `probes`, by default of general knowledge, against what `base` says now."""
+    watched = tuple(probes) or tuple(general_probes()[:NUM_RETENTION_PROBES])
+    scores = base.score([p.prompt for p in watched], [p.answer for p in watched])
+    return Retention(watched, tuple(score.per_token for score in scores))
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """A guess without training, 0 to 1: the mean of length, diversity, faithfulness and coverage.
+
+    Length: words of the rows, up to `NUM_WORDS_ENOUGH`. Diversity: the share of different word pairs. Faithfulness:
+    the share of what was written that quality control kept. Coverage: the share of the passage's words in the answers.
+    """
+
+    name: str = PROXY
+    generates: bool = False
+
+    def of(self, case: Case[object]) -> float:
+        """0 for doing nothing."""
+        if case.proposal is None:
+            return 0.0
+        edit = case.proposal.edit
+        rows = [row for row in edit.rows if row.source not in REPLAYED]
+        texts = [f"{row.question} {row.answer}" for row in rows]
+        length = min(sum(len(text.split()) for text in texts) / NUM_WORDS_ENOUGH, 1.0)
+        faithful = len(rows) / max(len(rows) + len(edit.dropped), 1)
+        return fmean((length, _diversity(texts), faithful, _coverage(edit.passage, rows)))
+
+
+@dataclass(frozen=True)
+class Approval:
+    """What a user thought of answers: the mean of value times how likely the answer now is, -1 to 1.
+
+    The likelihood is the geometric mean over the answer's tokens; 0 where nobody said anything.
+    """
+
+    name: str = APPROVAL
+    generates: bool = False
+
+    def of(self, case: Case[KnowledgeContext]) -> float:
+        """The mean over the context's feedback."""
+        given = case.context.feedback
+        if not given:
+            return 0.0
+        scores = case.view.score([Prompt.user(f.question) for f in given], [f.answer for f in given])
+        return fmean(f.value * math.exp(score.per_token) for f, score in zip(given, scores, strict=True))
+
+
+@dataclass(frozen=True)
+class Weighted(Generic[C]):
+    """A weighted sum of rewards."""
+
+    terms: tuple[tuple[float, Reward[C]], ...]
+    name: str = "weighted sum"
+
+    def __post_init__(self) -> None:
+        if not self.terms or not all(math.isfinite(weight) for weight, _ in self.terms):
+            raise InputError("a weighted sum needs at least one reward with a finite weight")
+
+    @property
+    def generates(self) -> bool:
+        """Whether one of them does."""
+        return any(reward.generates for _, reward in self.terms)
+
+    def of(self, case: Case[C]) -> float:
+        """The sum of weight times worth."""
+        return sum(weight * reward.of(case) for weight, reward in self.terms)
+
+
+def knowledge_reward(
+    weights: Mapping[str, float], domain: Domain[KnowledgeContext], base: Backend, *, right_weight: float = 0.0
+) -> Weighted[KnowledgeContext]:
+    """The weighted sum of rewards by name; raises `InputError` for one that does not exist."""
+    terms: list[tuple[float, Reward[KnowledgeContext]]] = []
+    for name, weight in weights.items():
+        if name == RETENTION:
+            terms.append((weight, retention_of(base)))
+        elif name in (OWN, PROXY, APPROVAL):
+            simple: Mapping[str, Reward[KnowledgeContext]] = {OWN: SelfMade(), PROXY: Proxy(), APPROVAL: Approval()}
+            terms.append((weight, simple[name]))
+        elif name == GOLD:
+            terms.append((weight, Gold(domain, right_weight)))
+        else:
+            known = ", ".join((GOLD, OWN, RETENTION, PROXY, APPROVAL))
+            raise InputError(f"there is no reward called {name!r}; choose {known}")
+    return Weighted(tuple(terms))
+
+
+def _diversity(texts: Sequence[str]) -> float:
+    pairs: list[tuple[str, str]] = []
+    for text in texts:
+        words = [word.lower() for word in WORD.findall(text)]
+        pairs += pairwise(words)
+    return len(set(pairs)) / len(pairs) if pairs else 0.0
+
+
+def _coverage(passage: str, rows: Sequence[Row]) -> float:
+    words = content(passage)
+    return len(words & content(" ".join(row.answer for row in rows))) / len(words) if words else 0.0
