@@ -257,13 +257,15 @@ class TransformersBackend:
         for edit in edits:
             check_rows(edit)
         jobs = [
-            Job(self._rows(edit), edit.directives, seed + number, _anchored(edit)) for number, edit in enumerate(edits)
+            Job(self.token_rows(edit), edit.directives, seed + number, _anchored(edit))
+            for number, edit in enumerate(edits)
         ]
         with self._engine.lock:
             runs = self._engine.train(self._stack, jobs, progress=progress)
         return [self._store(edit, job, run) for edit, job, run in zip(edits, jobs, runs, strict=True)]
 
-    def _rows(self, edit: SelfEdit) -> list[TokenRow]:
+    def token_rows(self, edit: SelfEdit) -> list[TokenRow]:
+        """The edit's rows as they are trained on; a turn of a chat ends with the end-of-sequence token."""
         eos = self._tokenizer.eos_token_id
         return [
             (self._tokens(row.prompt), [*self._answer_tokens(row.answer), *([eos] if row.prompt.is_chat else [])])

@@ -16,6 +16,7 @@ ALLOWED = {
     "routing": {"numpy", "pydantic", "platformdirs", "faiss"},
     "bench_report": {"numpy", "matplotlib"},
     "continual_report": {"numpy", "matplotlib"},
+    "speed_report": {"matplotlib"},
     "cli": {"numpy", "pydantic", "platformdirs", "typer", "rich"},
     "graphs": {"langgraph", "langchain_core"},
     "adapters": {
