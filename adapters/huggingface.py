@@ -122,19 +122,22 @@ class TransformersBackend:
         check_grammars(prompts, grammars)
         rows = [self._tokens(p) for p in prompts for _ in range(num_samples)]
         held = [grammar for grammar in grammars for _ in range(num_samples)]
-        texts: list[str] = []
+        order = sorted(range(len(rows)), key=lambda i: len(rows[i]))  # long prompts do not pad short ones
+        texts: dict[int, str] = {}
         sampling: dict[str, Any] = {"do_sample": False}
         if temperature > 0:
             sampling = {"do_sample": True, "temperature": temperature, "top_p": 0.95}
         with self._active() as model, torch.inference_mode(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             for start in range(0, len(rows), MAX_GENERATE_BATCH):
-                end = start + MAX_GENERATE_BATCH
-                texts += self._generate_batch(
-                    model, rows[start:end], max_new_tokens, tuple(stop), held[start:end], sampling
+                group = order[start : start + MAX_GENERATE_BATCH]
+                grammars_of = [held[i] for i in group] if held else []
+                written = self._generate_batch(
+                    model, [rows[i] for i in group], max_new_tokens, tuple(stop), grammars_of, sampling
                 )
+                texts |= dict(zip(group, written, strict=True))
                 progress("generating", len(texts), len(rows))
-        cut = [_cut(text, stop) for text in texts]
+        cut = [_cut(texts[i], stop) for i in range(len(rows))]
         return [cut[i : i + num_samples] for i in range(0, len(cut), num_samples)]
 
     def _generate_batch(

@@ -241,7 +241,7 @@ class AdapterCost:
 
 @dataclass(frozen=True)
 class Report:
-    """What `measured` says; a part that was not measured is empty, `loading` in seconds (0: not measured)."""
+    """What was measured; a part that was not is empty or 0. `level` in nats per token, `machine` in FLOP/s."""
 
     level: float
     recipe: tuple[ArmCost, ...]
@@ -258,7 +258,7 @@ class Report:
 
 def summarise(curves: Mapping[str, Curve], measured: Sequence[Measured]) -> Report:
     """Medians over the rounds; ratios are taken within a round first, where the arms took turns."""
-    level = curves[OURS].nll[-1] if OURS in curves else math.nan
+    level = curves[OURS].nll[-1] if OURS in curves else 0.0
     machine = [m.values["machine"] for m in measured if "machine" in m.values]
     loading = [m.values["seconds"] for m in measured if m.part == LOADING]
     return Report(
