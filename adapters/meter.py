@@ -53,12 +53,11 @@ def clock_of(device: torch.device, *, is_shared: bool = False) -> Clock:
 def cost_of(work: Callable[[], object], device: torch.device, clock: Clock) -> Cost:
     """Run `work` once and measure it."""
     before = _held(device)
-    _forget_peak(device)
+    can_tell = _forget_peak(device)
     start = clock()
     work()
     seconds = clock() - start
-    peak = _peak(device)
-    return Cost(seconds, round(peak - before, 1) if peak >= 0 else -1.0)
+    return Cost(seconds, round(_peak(device) - before, 1) if can_tell else -1.0)
 
 
 def arithmetic_of(work: Callable[[], object]) -> float:
@@ -81,27 +80,30 @@ def matrix_speed(device: torch.device, dtype: torch.dtype, clock: Clock) -> floa
 
 
 def _held(device: torch.device) -> float:
-    if device.type == "cuda":
-        return torch.cuda.memory_allocated(device) / MIB
-    return _resident("VmRSS")
+    """MiB now; of the process where the device is a CPU."""
+    return torch.cuda.memory_allocated(device) / MIB if device.type == "cuda" else _resident("VmRSS")
 
 
 def _peak(device: torch.device) -> float:
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / MIB
-    return _resident("VmHWM") if CLEAR.exists() else -1.0
+    """MiB at most since `_forget_peak`."""
+    return torch.cuda.max_memory_allocated(device) / MIB if device.type == "cuda" else _resident("VmHWM")
 
 
-def _forget_peak(device: torch.device) -> None:
+def _forget_peak(device: torch.device) -> bool:
+    """Begin a new peak; False where the system cannot."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    elif CLEAR.exists():
+        return True
+    try:
         CLEAR.write_text(RESET_PEAK, encoding="ascii")
+    except OSError:
+        return False
+    return True
 
 
 def _resident(name: str) -> float:
-    """MiB of this process as Linux counts them; -1 elsewhere."""
+    """MiB of this process as Linux counts them; 0 elsewhere."""
     if not STATUS.exists():
-        return -1.0
-    found = re.search(rf"{name}:\s+(\d+) kB", STATUS.read_text(encoding="ascii", errors="replace"))
-    return int(found[1]) / 1024 if found else -1.0
+        return 0.0
+    found = re.search(rf"{name}:\s+(\d+) kB", STATUS.read_text(encoding="utf-8", errors="replace"))
+    return int(found[1]) / 1024 if found else 0.0

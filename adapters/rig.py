@@ -92,23 +92,9 @@ class Rig:
 
     @classmethod
     def open(
-        cls,
-        model: str,
-        random: str,
-        cache: Path,
-        device: str,
-        source: Source,
-        folder: Path,
-        *,
-        num_rows: int,
-        seed: int,
-        is_shared: bool = False,
+        cls, load: Callable[[], LoadedModel], source: Source, folder: Path, *, num_rows: int, seed: int, is_shared: bool
     ) -> Rig:
-        """A rig for `model`, or for random weights of size `random`; its rows are the default edit of `source`."""
-
-        def load() -> LoadedModel:
-            return random_model(random, cache, device) if random else load_model(model, cache, device=device)
-
+        """A rig whose rows are the default edit of `source`, at most `num_rows`."""
         backend = TransformersBackend(engine := Engine(load()), AdapterRegistry(folder))
         edit = write_self_edit(backend, source, replace(DEFAULT, num_rows=num_rows), seed=seed)
         return cls(engine, load, backend.token_rows(edit), folder, is_shared=is_shared)

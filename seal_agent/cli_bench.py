@@ -7,6 +7,7 @@ import dataclasses
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Annotated, Any
@@ -224,12 +225,20 @@ def speed(
     if not report_only:
         with Display() as display:
             display.busy("loading the model")
-            from seal_agent.adapters.rig import Rig
+            from seal_agent.adapters.loading import load_model
+            from seal_agent.adapters.rig import Rig, random_model
 
+            cache = opened.root / "models"
+            load = partial(random_model, random) if random else partial(load_model, model)
             source = _passage(data, offset)
-            models = opened.root / "models"
-            where = folder / "adapters"
-            rig = Rig.open(model, random, models, device, source, where, num_rows=num_rows, seed=seed, is_shared=shared)
+            rig = Rig.open(
+                partial(load, cache, device=device),
+                source,
+                folder / "adapters",
+                num_rows=num_rows,
+                seed=seed,
+                is_shared=shared,
+            )
             bench.measure(rig, run, only or bench.PARTS, rig.num_rows, rounds, seed, display.progress)
     curves, report = run.curves(), bench.summarise(run.curves(), run.measured())
 

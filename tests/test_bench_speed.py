@@ -12,6 +12,7 @@ from tiny import DIRECTIVES, ROWS, logits, silent, tiny_engine, tiny_model
 from seal_agent import bench_speed as bench
 from seal_agent import speed_report
 from seal_agent.adapters.loading import LoadedModel
+from seal_agent.adapters.meter import CLEAR, MIB, clock_of, cost_of
 from seal_agent.adapters.rig import Rig, random_model
 from seal_agent.bench_speed import LOADING, OURS, PADDED, UNPADDED, Curve
 from seal_agent.directives import SEAL_PAPER
@@ -187,3 +188,14 @@ def test_settings_are_kept_and_another_model_is_another_run(tmp_path: Path) -> N
     assert json.loads((tmp_path / "config.json").read_text()) == {"model": "a"}
     with pytest.raises(InputError, match="another run"):
         bench.Run(tmp_path, config={"model": "b"})
+
+
+@pytest.mark.skipif(not CLEAR.exists(), reason="the peak is measured on Linux")
+def test_the_peak_of_memory_is_that_of_the_work_alone() -> None:
+    device = torch.device("cpu")
+
+    def peak(num_mib: int) -> float:
+        return cost_of(lambda: torch.ones(num_mib, MIB // 4), device, clock_of(device)).peak_mib
+
+    assert peak(64) == pytest.approx(64, abs=8)
+    assert peak(1) < 16
