@@ -27,6 +27,7 @@ from seal_agent.types import AdapterRef, AdapterStack, Grammar, Progress, Prompt
 MAX_PACK_TOKENS = 768  # the mask is T×T; beyond this attention costs more than the padding it saves
 MAX_GENERATE_BATCH = 64
 MIN_SHARED_PREFIX = 16  # a shorter prefix is not worth a pass of its own
+TOKENS_BETWEEN_LEAVING = 16  # of generation; to rearrange the batch costs about as much as a token
 EMBED_TOKENS = 256
 EMBED_BATCH = 32
 
@@ -149,40 +150,56 @@ class TransformersBackend:
         grammars: list[Grammar],
         sampling: dict[str, Any],
     ) -> list[str]:
+        """What follows each row; a prefix that all share is computed once, and rows that have ended leave the batch."""
         shared = min(shared_prefix(rows), min(map(len, rows)) - 1)
         shared = shared if shared >= MIN_SHARED_PREFIX and len(rows) > 1 else 0
-        device = self._engine.loaded.device
+        ids, mask = (tensor.to(self._engine.loaded.device) for tensor in self._padded(rows, shared))
+        cache = DynamicCache(config=model.config)
+        if shared:
+            model(input_ids=ids[:1, :shared], past_key_values=cache, use_cache=True, logits_to_keep=1)
+            cache.batch_repeat_interleave(len(rows))
+        length = ids.shape[1]
+        held = [GrammarProcessor(self._engine.grammar_tokenizer, grammars, length)] if grammars else []
+        ends = [_StopTexts(self._tokenizer, stop, length)] if stop else []
+        going = list(range(len(rows)))
+        texts: dict[int, str] = {}
+        while going:
+            left = length + max_new_tokens - ids.shape[1]
+            ids = model.generate(
+                input_ids=ids,
+                attention_mask=mask,
+                max_new_tokens=min(left, TOKENS_BETWEEN_LEAVING) if len(going) > 1 else left,
+                pad_token_id=self._tokenizer.pad_token_id,
+                stopping_criteria=StoppingCriteriaList(ends),
+                logits_processor=LogitsProcessorList(held),
+                past_key_values=cache,
+                **sampling,
+            )
+            written = self._tokenizer.batch_decode(ids[:, length:], skip_special_tokens=True)
+            texts |= dict(zip(going, written, strict=True))
+            is_full = ids.shape[1] >= length + max_new_tokens
+            places = [
+                n for n, text in enumerate(written) if not is_full and not _ended(model, ids[n, length:], text, stop)
+            ]
+            going = [going[place] for place in places]
+            mask = torch.nn.functional.pad(mask, (0, ids.shape[1] - mask.shape[1]), value=1)[places]
+            ids = ids[places]
+            cache.batch_select_indices(torch.tensor(places, dtype=torch.long, device=ids.device))
+            for processor in held:
+                processor.keep(places)
+        return [texts[number] for number in range(len(rows))]
+
+    def _padded(self, rows: list[list[int]], shared: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Tokens and mask (B, T): prefix, padding, rest, so that the prefix stays aligned for the cache."""
         length = max(map(len, rows))
         ids = torch.full((len(rows), length), self._tokenizer.pad_token_id)
         mask = torch.ones((len(rows), length), dtype=torch.long)
-        for number, row in enumerate(rows):  # prefix, padding, rest: the prefix stays aligned for the cache
+        for number, row in enumerate(rows):
             rest = row[shared:]
             ids[number, :shared] = torch.tensor(row[:shared], dtype=torch.long)
             ids[number, length - len(rest) :] = torch.tensor(rest)
             mask[number, shared : length - len(rest)] = 0
-        cache: dict[str, Any] = {}
-        if shared:
-            prefix = DynamicCache(config=model.config)
-            model(input_ids=ids[:1, :shared].to(device), past_key_values=prefix, use_cache=True, logits_to_keep=1)
-            prefix.batch_repeat_interleave(len(rows))
-            cache["past_key_values"] = prefix
-        out = model.generate(
-            input_ids=ids.to(device),
-            attention_mask=mask.to(device),
-            max_new_tokens=max_new_tokens,
-            pad_token_id=self._tokenizer.pad_token_id,
-            stopping_criteria=StoppingCriteriaList([_StopTexts(self._tokenizer, stop, length)] if stop else []),
-            logits_processor=self._processors(grammars, length),
-            **cache,
-            **sampling,
-        )
-        decoded: list[str] = self._tokenizer.batch_decode(out[:, length:], skip_special_tokens=True)
-        return decoded
-
-    def _processors(self, grammars: list[Grammar], prompt_length: int) -> LogitsProcessorList:
-        if not grammars:
-            return LogitsProcessorList()
-        return LogitsProcessorList([GrammarProcessor(self._engine.grammar_tokenizer, grammars, prompt_length)])
+        return ids, mask
 
     def score(self, prompts: Sequence[Prompt], answers: Sequence[str], *, progress: Progress = silent) -> list[Score]:
         """Teacher-forced log-probability of `answers[i]` after `prompts[i]`."""
@@ -336,6 +353,13 @@ class _StopTexts(StoppingCriteria):  # type: ignore[misc]
         tails = self._tokenizer.batch_decode(input_ids[:, start:])
         ended = [any(mark in tail for mark in self._stop) for tail in tails]
         return torch.tensor(ended, device=input_ids.device)
+
+
+def _ended(model: Any, tokens: torch.Tensor, text: str, stop: tuple[str, ...]) -> bool:
+    """Whether a row that was continued by `tokens`, as text `text`, is at its end."""
+    ends = model.generation_config.eos_token_id
+    known = ends if isinstance(ends, list) else [] if ends is None else [ends]
+    return any(end in known for end in tokens.tolist()) or any(mark in text for mark in stop)
 
 
 def _cut(text: str, stop: Sequence[str]) -> str:
