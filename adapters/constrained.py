@@ -43,6 +43,10 @@ class GrammarProcessor(LogitsProcessor):  # type: ignore[misc]
         masks = np.stack([_allowed(matcher, scores.shape[1], self._eos) for matcher in self._matchers])
         return scores.masked_fill(~torch.from_numpy(masks).to(scores.device), float("-inf"))
 
+    def keep(self, places: Sequence[int]) -> None:
+        """Go on with these rows of the batch only."""
+        self._matchers = [self._matchers[place] for place in places]
+
     def _check(self) -> None:
         for matcher in self._matchers:
             if matcher.is_error():

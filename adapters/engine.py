@@ -8,7 +8,7 @@ its own, because adding it would round most of it away. With the empty stack the
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,11 @@ class Engine:
         self._can_add = loaded.dtype == torch.float32 and all(
             layer.weight.dtype == torch.float32 for layer in self._layers.values()
         )
+
+    @property
+    def layers(self) -> Mapping[str, AdaptedLinear]:
+        """The model's linear layers by their names."""
+        return self._layers
 
     @property
     def model(self) -> Any:

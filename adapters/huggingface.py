@@ -39,6 +39,7 @@ from seal_agent.types import AdapterRef, AdapterStack, Generated, Grammar, Progr
 MAX_PACK_TOKENS = 768  # the mask is T×T; beyond this attention costs more than the padding it saves
 MAX_GENERATE_BATCH = 64
 MIN_SHARED_PREFIX = 16  # a shorter prefix is not worth a pass of its own
+TOKENS_BETWEEN_LEAVING = 16  # of generation; to rearrange the batch costs about as much as a token
 EMBED_TOKENS = 256
 EMBED_BATCH = 32
 
@@ -137,13 +138,17 @@ class TransformersBackend:
         rows = [self._tokens(p) for p in prompts for _ in range(num_samples)]
         held = [grammar for grammar in grammars for _ in range(num_samples)]
         asked = _Asked(max_new_tokens, temperature, tuple(stop))
-        texts: list[Generated] = []
+        order = sorted(range(len(rows)), key=lambda i: len(rows[i]))  # long prompts do not pad short ones
+        texts: dict[int, Generated] = {}
         with self._sampling(seed) as model:
             for start in range(0, len(rows), MAX_GENERATE_BATCH):
-                end = start + MAX_GENERATE_BATCH
-                texts += self._generate_batch(model, rows[start:end], held[start:end], asked)
+                group = order[start : start + MAX_GENERATE_BATCH]
+                grammars_of = [held[i] for i in group] if held else []
+                written = self._generate_batch(model, [rows[i] for i in group], grammars_of, asked)
+                texts |= dict(zip(group, written, strict=True))
                 progress("generating", len(texts), len(rows))
-        return [texts[i : i + num_samples] for i in range(0, len(texts), num_samples)]
+        whole = [texts[i] for i in range(len(rows))]
+        return [whole[i : i + num_samples] for i in range(0, len(whole), num_samples)]
 
     def stream(
         self,
@@ -174,37 +179,57 @@ class TransformersBackend:
     def _generate_batch(
         self, model: Any, rows: list[list[int]], grammars: list[Grammar], asked: _Asked, pieces: Pieces | None = None
     ) -> list[Generated]:
+        """What follows each row; a prefix that all share is computed once, and rows that have ended leave the batch."""
         shared = min(shared_prefix(rows), min(map(len, rows)) - 1)
         shared = shared if shared >= MIN_SHARED_PREFIX and len(rows) > 1 else 0
-        device = self._engine.loaded.device
+        ids, mask = (tensor.to(self._engine.loaded.device) for tensor in self._padded(rows, shared))
+        cache = DynamicCache(config=model.config)
+        if shared:
+            model(input_ids=ids[:1, :shared], past_key_values=cache, use_cache=True, logits_to_keep=1)
+            cache.batch_repeat_interleave(len(rows))
+        length = ids.shape[1]
+        held = [GrammarProcessor(self._engine.grammar_tokenizer, grammars, length)] if grammars else []
+        ends: list[StoppingCriteria] = [_GivesWay(self._engine, self._stack)]
+        ends += [_StopTexts(self._tokenizer, asked.stop, length)] if asked.stop else []
+        ends += [pieces.cancelled] if pieces else []
+        going = list(range(len(rows)))
+        texts: dict[int, Generated] = {}
+        while going:
+            left = length + asked.max_new_tokens - ids.shape[1]
+            ids = model.generate(
+                input_ids=ids,
+                attention_mask=mask,
+                max_new_tokens=min(left, TOKENS_BETWEEN_LEAVING) if len(going) > 1 else left,
+                pad_token_id=self._tokenizer.pad_token_id,
+                stopping_criteria=StoppingCriteriaList(ends),
+                logits_processor=LogitsProcessorList(held),
+                past_key_values=cache,
+                streamer=pieces,
+                **asked.sampling,
+            )
+            written = [self._generated(row, asked.stop) for row in ids[:, length:].tolist()]
+            texts |= dict(zip(going, written, strict=True))
+            is_over = bool(pieces) or ids.shape[1] >= length + asked.max_new_tokens
+            places = [n for n, text in enumerate(written) if text.ending == "length" and not is_over]
+            going = [going[place] for place in places]
+            mask = torch.nn.functional.pad(mask, (0, ids.shape[1] - mask.shape[1]), value=1)[places]
+            ids = ids[places]
+            cache.batch_select_indices(torch.tensor(places, dtype=torch.long, device=ids.device))
+            for processor in held:
+                processor.keep(places)
+        return [texts[number] for number in range(len(rows))]
+
+    def _padded(self, rows: list[list[int]], shared: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Tokens and mask (B, T): prefix, padding, rest, so that the prefix stays aligned for the cache."""
         length = max(map(len, rows))
         ids = torch.full((len(rows), length), self._tokenizer.pad_token_id)
         mask = torch.ones((len(rows), length), dtype=torch.long)
-        for number, row in enumerate(rows):  # prefix, padding, rest: the prefix stays aligned for the cache
+        for number, row in enumerate(rows):
             rest = row[shared:]
             ids[number, :shared] = torch.tensor(row[:shared], dtype=torch.long)
             ids[number, length - len(rest) :] = torch.tensor(rest)
             mask[number, shared : length - len(rest)] = 0
-        cache: dict[str, Any] = {}
-        if shared:
-            prefix = DynamicCache(config=model.config)
-            model(input_ids=ids[:1, :shared].to(device), past_key_values=prefix, use_cache=True, logits_to_keep=1)
-            prefix.batch_repeat_interleave(len(rows))
-            cache["past_key_values"] = prefix
-        stopping = [_StopTexts(self._tokenizer, asked.stop, length)] if asked.stop else []
-        gives_way = _GivesWay(self._engine, self._stack)
-        out = model.generate(
-            input_ids=ids.to(device),
-            attention_mask=mask.to(device),
-            max_new_tokens=asked.max_new_tokens,
-            pad_token_id=self._tokenizer.pad_token_id,
-            stopping_criteria=StoppingCriteriaList([gives_way, *stopping, *([pieces.cancelled] if pieces else [])]),
-            logits_processor=self._processors(grammars, length),
-            streamer=pieces,
-            **cache,
-            **asked.sampling,
-        )
-        return [self._generated(row, asked.stop) for row in out[:, length:].tolist()]
+        return ids, mask
 
     def _generated(self, ids: list[int], stop: tuple[str, ...]) -> Generated:
         """The text of generated ids, which end with the end token, at a stop text, or where the length ran out."""
@@ -218,11 +243,6 @@ class TransformersBackend:
         return (
             Generated(text, num_tokens + 1, "stop") if num_tokens < len(ids) else Generated(text, num_tokens, "length")
         )
-
-    def _processors(self, grammars: list[Grammar], prompt_length: int) -> LogitsProcessorList:
-        if not grammars:
-            return LogitsProcessorList()
-        return LogitsProcessorList([GrammarProcessor(self._engine.grammar_tokenizer, grammars, prompt_length)])
 
     def encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
         """The ids of every prompt's tokens as the model sees them."""
@@ -315,14 +335,15 @@ class TransformersBackend:
         for edit in edits:
             check_rows(edit)
         jobs = [
-            Job(self._rows(edit), edit.directives, own, _anchored(edit))
+            Job(self.token_rows(edit), edit.directives, own, _anchored(edit))
             for edit, own in zip(edits, seeds_of(edits, seed, seeds), strict=True)
         ]
         with self._engine.lock:
             runs = self._engine.train(self._stack, jobs, progress=progress)
         return [self._store(edit, job, run) for edit, job, run in zip(edits, jobs, runs, strict=True)]
 
-    def _rows(self, edit: SelfEdit) -> list[TokenRow]:
+    def token_rows(self, edit: SelfEdit) -> list[TokenRow]:
+        """The edit's rows as they are trained on; a turn of a chat ends with the end-of-sequence token."""
         eos = self._tokenizer.eos_token_id
         return [
             (self._tokens(row.prompt), [*self._answer_tokens(row.answer), *([eos] if row.prompt.is_chat else [])])

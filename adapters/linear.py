@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
@@ -51,9 +52,32 @@ class AdaptedLinear(nn.Module):
             y = y + (x @ a.t()) @ b.t()
         if self.candidates:
             a, b, scale = self.candidates
-            update = (x.to(a.dtype) @ a.transpose(1, 2)) @ b.transpose(1, 2)
-            y = y + (update * scale).to(y.dtype)
+            y = _Candidates.apply(y, x, a.to(x.dtype), b.to(x.dtype), scale)  # type: ignore[no-untyped-call]
         return y
+
+
+class _Candidates(torch.autograd.Function):
+    """y + s · (x Aₖᵀ) Bₖᵀ in place, forwards and backwards without a pass over memory that is no matrix product.
+
+    The products are in the precision of x, as under autocast; A and B themselves and their gradients stay float32.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, x: Tensor, a: Tensor, b: Tensor, scale: float) -> Tensor:
+        """What y becomes: (K, T, out); x (K, T, in), A (K, r, in), B (K, out, r)."""
+        low = x @ a.transpose(1, 2)  # (K, T, r)
+        ctx.save_for_backward(x, a, b, low)
+        ctx.scale = scale
+        ctx.mark_dirty(y)
+        return y.baddbmm_(low, b.transpose(1, 2), alpha=scale)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """Of y, x, A, B; nothing of the scale."""
+        x, a, b, low = ctx.saved_tensors
+        of_low = (gradient @ b).mul_(ctx.scale)
+        of_x = of_low @ a if ctx.needs_input_grad[1] else None
+        return gradient, of_x, of_low.transpose(1, 2) @ x, (gradient.transpose(1, 2) @ low).mul_(ctx.scale), None
 
 
 def adapt(model: Any) -> dict[str, AdaptedLinear]:

@@ -156,7 +156,6 @@ def _safetensors_of(gguf: Path, cache: Path) -> Path:
     """The cached safetensors folder of a GGUF file, converted on first use."""
     if not gguf.is_file():
         raise ModelError(f"there is no GGUF file at {gguf}; check the path")
-    _check_gguf(gguf)
     digest = hashlib.sha256()
     with gguf.open("rb") as file:
         while block := file.read(1 << 22):
@@ -164,6 +163,7 @@ def _safetensors_of(gguf: Path, cache: Path) -> Path:
     folder = cache / f"{gguf.stem}-{digest.hexdigest()[:16]}"
     if folder.is_dir():
         return folder
+    _check_gguf(gguf)
     require_space(cache, gguf.stat().st_size * GGUF_EXPANSION, "the safetensors copy of the model")
     log.info("converting %s to safetensors in %s", gguf.name, folder)
     with staging_folder(cache) as staging:

@@ -1,8 +1,8 @@
-"""Many short rows in one sequence: no padding, and a prefix that all rows share is computed once.
+"""Many short rows in one sequence: no padding, and what rows begin with in common is computed once.
 
 SEAL pads every row to 2048 tokens and trains on the padding (../shared/FACTS.md). Here the rows of a batch
-follow each other in one sequence; a block mask lets each row see the shared prefix and itself, and its
-positions go on from the prefix. The logits are those of each row alone.
+follow each other in one sequence; a mask lets each row see what it shares with others and itself, and its
+positions go on from there. The logits are those of each row alone.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 TokenRow = tuple[list[int], list[int]]
@@ -95,33 +96,41 @@ def labelled_logits(model: Any, packs: Sequence[Pack], dtype: torch.dtype, devic
 
 
 def pack(rows: Sequence[TokenRow], *, loss_on_prompt: bool = False) -> Pack:
-    """Pack `rows` into one sequence; prompts must hold at least one token."""
-    prefix = 0 if loss_on_prompt else shared_prefix([prompt for prompt, _ in rows])
-    ids = list(rows[0][0][:prefix])
-    positions = list(range(prefix))
-    owner = [-1] * prefix
+    """Pack `rows` into one sequence; prompts must hold at least one token.
+
+    What prompts begin with in common, all of them or any two, is there once: they are a tree, and a token sees the
+    way from the root to itself. With the loss on prompts too every row stands alone.
+    """
+    ids: list[int] = []
+    parents: list[int] = []  # the place of the token before, -1 for a first one
+    places: dict[tuple[int, int], int] = {}  # of a prompt's token, by what is before it and itself
     sources: list[int] = []
     targets: list[int] = []
     owners: list[int] = []
+
+    def add(before: int, token: int) -> int:
+        ids.append(token)
+        parents.append(before)
+        return len(ids) - 1
+
     for number, (prompt, answer) in enumerate(rows):
-        tail = list(prompt[prefix:])
-        start = len(ids)
-        for offset, token in enumerate(tail + list(answer)):
-            if loss_on_prompt or offset >= len(tail):
-                previous = start + offset - 1 if offset else prefix - 1
-                if previous >= 0:
-                    sources.append(previous)
+        place = -1
+        for offset, token in enumerate([*prompt, *answer]):
+            before = place
+            if loss_on_prompt or offset >= len(prompt):
+                place = add(before, token)
+                if before >= 0:
+                    sources.append(before)
                     targets.append(token)
                     owners.append(number)
-        ids += tail + list(answer)
-        positions += range(prefix, prefix + len(tail) + len(answer))
-        owner += [number] * (len(tail) + len(answer))
-    owner_of = torch.tensor(owner)
-    same = (owner_of[:, None] == owner_of[None, :]) | (owner_of[None, :] == -1)
-    visible = same & torch.ones(len(ids), len(ids), dtype=torch.bool).tril()
+            elif (before, token) in places:
+                place = places[before, token]
+            else:
+                place = places[before, token] = add(before, token)
+    visible, positions = _ways(parents)
     return Pack(
         torch.tensor([ids]),
-        torch.tensor([positions]),
+        positions[None],
         visible[None, None],
         torch.tensor(sources),
         torch.tensor(targets),
@@ -129,8 +138,17 @@ def pack(rows: Sequence[TokenRow], *, loss_on_prompt: bool = False) -> Pack:
     )
 
 
+def _ways(parents: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Which tokens (T, T) lie on the way from the root to each, itself included, and how far down it is (T,)."""
+    visible = np.eye(len(parents), dtype=np.bool_)
+    for place, before in enumerate(parents):
+        if before >= 0:
+            visible[place, : before + 1] |= visible[before, : before + 1]
+    return torch.from_numpy(visible), torch.from_numpy(visible.sum(1) - 1)
+
+
 def split(rows: Sequence[TokenRow], max_tokens: int) -> Iterator[list[int]]:
-    """Indices of rows in groups of about `max_tokens` tokens, neighbours by prompt so that prefixes are shared."""
+    """Indices of rows in groups of at most `max_tokens` packed tokens, neighbours by prompt: they share the most."""
     order = sorted(range(len(rows)), key=lambda i: (rows[i][0], len(rows[i][1])))
     group: list[int] = []
     size = 0

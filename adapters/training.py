@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim.adamw import adamw
 
 from seal_agent.adapters.folding import LowRank
 from seal_agent.adapters.linear import AdaptedLinear
@@ -259,13 +260,24 @@ class _Together:
         norms = self._gradients.norm(dim=1)  # (K,)
         self._gradients *= (limits / (norms + 1e-6)).clamp(max=1.0)[:, None]
         mean, square = self._moments
-        mean.lerp_(self._gradients, 1 - BETAS[0])
-        square.mul_(BETAS[1]).addcmul_(self._gradients, self._gradients, value=1 - BETAS[1])
-        step = len(candidates[0].losses) + 1  # the same for all: they begin together
-        corrections = [1 - beta**step for beta in BETAS]
-        down = (square / corrections[1]).sqrt_().add_(EPSILON)
-        sizes = torch.tensor(rates, device=self._device)[:, None] / corrections[0]
-        self._parameters -= sizes * mean / down
+        step = torch.tensor(float(len(candidates[0].losses)), device=self._device)  # the same for all
+        for number, rate in enumerate(rates):
+            adamw(
+                [self._parameters[number]],
+                [self._gradients[number]],
+                [mean[number]],
+                [square[number]],
+                [],
+                [step.clone()],
+                fused=True,
+                amsgrad=False,
+                beta1=BETAS[0],
+                beta2=BETAS[1],
+                lr=rate,
+                weight_decay=0.0,
+                eps=EPSILON,
+                maximize=False,
+            )
 
     def _initial(self, seed: int) -> Tensor:
         """A by Kaiming, B zero, as in LoRA (arXiv 2106.09685); (P,), drawn on the CPU for every device alike."""

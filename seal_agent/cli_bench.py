@@ -7,6 +7,7 @@ import dataclasses
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,12 +15,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seal_agent.adapters.loading import EMBEDDED
-from seal_agent.cli_options import AsJson, Device, HomeFolder, Model, write_json, write_table
+from seal_agent.cli_options import AsJson, Device, HomeFolder, Model, Seed, write_json, write_table
 from seal_agent.cli_progress import Display
+from seal_agent.errors import InputError
 
 if TYPE_CHECKING:
     from seal_agent.adapters.backend import Backend
     from seal_agent.bench_decide import ArmResult
+    from seal_agent.formats import Source
     from seal_agent.home import Home
 
 app = typer.Typer(help="Benchmarks.")
@@ -223,6 +226,30 @@ def arc(
     part: Annotated[str, typer.Option("--part", help="K/N: only every N-th task, to share the work.")] = "",
     report_only: Annotated[bool, typer.Option("--report", help="Only write the report of what is there.")] = False,
     seed: Annotated[int, typer.Option("--seed")] = 0,
+
+
+@app.command("speed")
+def speed(
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="JSON list of title, context, questions; default: the demo's document."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the run; it is resumed from there.")] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", help="recipe, together, adapters or loading; give it several times."),
+    ] = None,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="How often every arm has its turn.")] = 5,
+    offset: Annotated[int, typer.Option("--offset", min=0, help="Which passage of the data.")] = 0,
+    num_rows: Annotated[int, typer.Option("--rows", min=4, help="Rows of the edit at most.")] = 128,
+    random: Annotated[
+        str, typer.Option("--random", help="135m, 1b or 8b: random weights in the place of --model.")
+    ] = "",
+    shared: Annotated[
+        bool, typer.Option("--shared", help="The CPU has other work too: count processor seconds, not the clock's.")
+    ] = False,
+    report_only: Annotated[bool, typer.Option("--report", help="Only write the report of what is there.")] = False,
+    seed: Seed = 0,
     model: Model = EMBEDDED,
     home: HomeFolder = None,
     device: Device = "auto",
@@ -266,6 +293,56 @@ def arc(
         return arc_report.markdown(reports, facts)
 
     _report(folder, config, reports, text, lambda: arc_report.plot(results, folder / "report.png"), as_json)
+
+
+    """What does learning cost, against SEAL's loop? And K candidates at once, many adapters, loading."""
+    from seal_agent import bench_speed as bench
+    from seal_agent import speed_report
+    from seal_agent.home import Home
+
+    opened = Home(home)
+    name = f"random-{random}" if random else model
+    folder = out or opened.root / "bench" / f"speed-{Path(name).name}"
+    config = {"model": name, "data": str(data or "demo"), "passage": offset, "rows": num_rows, "seed": seed}
+    config |= {"device": device, "seconds": "of the processor" if shared else "of the clock"}
+    run = bench.Run(folder, config=config)
+    if not report_only:
+        with Display() as display:
+            display.busy("loading the model")
+            from seal_agent.adapters.loading import load_model
+            from seal_agent.adapters.rig import Rig, random_model
+
+            cache = opened.root / "models"
+            load = partial(random_model, random) if random else partial(load_model, model)
+            source = _passage(data, offset)
+            rig = Rig.open(
+                partial(load, cache, device=device),
+                source,
+                folder / "adapters",
+                num_rows=num_rows,
+                seed=seed,
+                is_shared=shared,
+            )
+            bench.measure(rig, run, only or bench.PARTS, rig.num_rows, rounds, seed, display.progress)
+    curves, report = run.curves(), bench.summarise(run.curves(), run.measured())
+
+    def text(facts: list[str]) -> str:
+        return speed_report.markdown(report, facts)
+
+    _report(folder, config, [report], text, lambda: speed_report.plot(report, curves, folder / "report.png"), as_json)
+
+
+def _passage(data: Path | None, number: int) -> Source:
+    """Passage `number` of the data; without data the demo's document."""
+    from seal_agent import bench_knowledge, demo
+    from seal_agent.formats import Source
+
+    if data is None:
+        return Source(*demo.document())
+    items = bench_knowledge.read_items(data, limit=1, offset=number)
+    if not items:
+        raise InputError(f"{data} has no passage {number}; choose a smaller --offset")
+    return items[0].source
 
 
 def _report(

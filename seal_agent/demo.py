@@ -129,6 +129,12 @@ def _words(text: str) -> list[str]:
     return [word for word in re.findall(r"\w+", text.lower()) if word not in {"a", "an", "the"}]
 
 
+def document() -> tuple[str, str]:
+    """The title and the text of the invented document."""
+    script = _script()
+    return script["title"], script["text"]
+
+
 def _script() -> dict[str, Any]:
     text = resources.files("seal_agent").joinpath("data", "demo.json").read_text(encoding="utf-8")
     script: dict[str, Any] = json.loads(text)

@@ -19,6 +19,7 @@ ALLOWED = {
     "arc_report": {"matplotlib"},
     "bench_report": {"numpy", "matplotlib"},
     "continual_report": {"numpy", "matplotlib"},
+    "speed_report": {"matplotlib"},
     "cli": {"numpy", "pydantic", "platformdirs", "typer", "rich"},
     "graphs": {"langgraph", "langchain_core", "pydantic"},
     "adapters": {

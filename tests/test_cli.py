@@ -336,3 +336,15 @@ def test_the_continual_benchmark_runs_from_the_command_line(tmp_path: Path, caps
 def test_an_unknown_strategy_is_refused_before_a_model_is_loaded(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["ingest", "nothing.txt", "--strategy", "pile"]) == 2
     assert "choose stack, route, merge, rebuild" in capsys.readouterr().err
+
+
+def test_the_speed_benchmark_reports_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a model: what is there is reported, and another model is another run."""
+    options = ["bench", "speed", "--report", "--out", str(tmp_path)]
+    metrics = {"part": "loading", "arm": "ours", "number": 0, "round": 0, "values": {"seconds": 1.5}}
+    (tmp_path / "metrics.jsonl").write_text(json.dumps(metrics) + "\n")
+    assert cli.main([*options, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["arms"][0]["loading"] == 1.5
+    assert "1.50 s" in (tmp_path / "report.md").read_text()
+    assert cli.main([*options, "--random", "1b"]) == 2
+    assert "model differ" in capsys.readouterr().err

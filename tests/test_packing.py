@@ -71,6 +71,19 @@ def test_every_target_is_predicted_from_its_own_row_and_nothing_else(seed: int) 
     assert predicted == [answer for _, answer in rows]
 
 
+def test_two_passages_with_questions_are_each_computed_once() -> None:
+    first, second = [1, *range(100, 120)], [1, *range(200, 230)]
+    rows: list[TokenRow] = [([*p, 50 + n], [7]) for p in (first, second) for n in range(4)]
+    assert pack(rows).num_tokens == 1 + 20 + 30 + 8 * 2
+
+
+def test_a_group_packs_into_what_it_may_hold() -> None:
+    rows = [row for seed in range(6) for row in random_rows(seed)]
+    packed = [pack([rows[i] for i in group]).num_tokens for group in split(rows, 60)]
+    assert max(packed) <= 60
+    assert min(packed[:-1]) > 40
+
+
 @pytest.mark.parametrize("max_tokens", [1, 20, 10_000])
 def test_split_covers_every_row_once_within_the_limit(max_tokens: int) -> None:
     rows = random_rows(7)

@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny import DIRECTIVES, ROWS, logits, stored, tiny_engine, train
+from tiny import DIRECTIVES, ROWS, logits, stored, tiny_engine, tiny_model, train
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from seal_agent.adapters.engine import Engine
 from seal_agent.adapters.folding import LowRank
+from seal_agent.adapters.loading import LoadedModel
 from seal_agent.adapters.training import Anchor, Job
 from seal_agent.errors import TrainingFault
 from seal_agent.types import AdapterStack
@@ -164,3 +166,22 @@ def test_training_ends_when_the_rows_are_learned_and_not_before_all_were_seen(en
     assert never.num_steps == 60
     (at_once,) = train(engine, Job(ROWS, replace(long, stop_loss=10.0), 1))
     assert at_once.num_steps == 2  # two batches of two: every row once
+
+
+def test_a_base_in_bfloat16_is_trained_like_one_in_float32(engine: Engine) -> None:
+    """The products are rounded, what is learned is not: A, B and their moments stay float32."""
+    model = tiny_model().to(torch.bfloat16)
+    loaded = LoadedModel("tiny", model, None, torch.device("cpu"), torch.bfloat16)  # type: ignore[arg-type]
+    (rounded,), (exact,) = train(Engine(loaded), JOBS[0]), train(engine, JOBS[0])
+    assert rounded.last_loss == pytest.approx(exact.last_loss, rel=0.02)
+    assert all(a.dtype == b.dtype == torch.float32 for a, b in rounded.update.pairs.values())
+
+
+def test_a_model_whose_layers_are_conv1d_is_trained_too() -> None:
+    """GPT-2 stores its weights transposed and returns views."""
+    torch.manual_seed(0)
+    config = GPT2Config(vocab_size=64, n_positions=32, n_embd=32, n_layer=2, n_head=4)
+    model = GPT2LMHeadModel(config).eval().requires_grad_(False)
+    loaded = LoadedModel("gpt2", model, None, torch.device("cpu"), torch.float32)  # type: ignore[arg-type]
+    (run,) = train(Engine(loaded), Job(ROWS, replace(DIRECTIVES, max_steps=20, min_steps=20), 1))
+    assert run.last_loss < 0.9 * run.first_loss

@@ -1,0 +1,320 @@
+"""`seal-agent bench speed`: what does learning cost, and what do many adapters cost?
+
+The same rows on the same model, in one run, everything relative: SEAL's inner loop as published (every row padded to
+2048 tokens), the same without padding, and the default loop, each until the rows are learned equally well; K candidates
+one after the other and at once; the time of an answer's token under 0 to 32 adapters, live and folded; loading.
+
+How a loop learns does not depend on how busy the machine is, what a step takes does: so the former is a curve, run
+once, and the latter is measured in rounds in which all arms take turns; medians are reported. Not measured here: what
+is learned (`bench knowledge`), and the delay a turn that learns adds to its reply.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from statistics import fmean, median
+from typing import Protocol
+
+from seal_agent.adapters.backend import silent
+from seal_agent.bench_run import RunFolder
+from seal_agent.directives import DEFAULT, SEAL_PAPER
+from seal_agent.errors import InputError
+from seal_agent.types import Directives, Progress
+
+OURS, UNPADDED, PADDED = "ours", "published, no padding", "published"
+PAPER_LENGTH = 2048  # tokens SEAL's code pads every row to
+LIVE, FOLDED = "live", "folded"
+RECIPE, TOGETHER, ADAPTERS, LOADING = PARTS = ("recipe", "together", "adapters", "loading")
+NUM_TOGETHER = (1, 2, 4, 8, 16)
+NUM_ADAPTERS = (0, 1, 2, 4, 8, 16, 32)
+STEPS = {OURS: 6, UNPADDED: 6, PADDED: 1}  # timed in one round
+STEPS_TOGETHER = 2
+TOKENS = 16  # of an answer, timed in one round
+CURVE_POINTS = 8  # of ours
+EPOCH_POINTS = 2  # of the published loop, an epoch
+
+
+@dataclass(frozen=True)
+class Curve:
+    """How a loop learned its rows: after steps[i], their mean NLL was nll[i] (nats per token of the answers).
+
+    `num_tokens` were computed a step on average, `useful` is the share of them that is no padding.
+    """
+
+    arm: str
+    steps: tuple[int, ...]
+    nll: tuple[float, ...]
+    num_tokens: float
+    useful: float
+
+    def steps_to(self, level: float) -> float | None:
+        """When the NLL first was `level`, log-linear between two points; None if it never was."""
+        before: tuple[int, float] | None = None
+        for step, nll in zip(self.steps, self.nll, strict=True):
+            if nll <= level:
+                if before is None or nll <= 0 or before[1] <= nll:
+                    return float(step)
+                share = math.log(before[1] / level) / math.log(before[1] / nll)
+                return before[0] + share * (step - before[0])
+            before = (step, nll)
+        return None
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Some training steps in a row, by the mean: seconds and tokens a step; `speed`: FLOP/s of their matrix products.
+
+    `peak_mib` beyond what was held before, -1 where the system does not tell.
+    """
+
+    seconds: float
+    num_tokens: float
+    peak_mib: float
+    speed: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One figure of one round: `arm` at `number` candidates or adapters. `values` by name, in SI units and MiB."""
+
+    part: str
+    arm: str
+    number: int
+    round: int
+    values: dict[str, float]
+
+
+class Rig(Protocol):
+    """One model and one set of rows on which everything is measured once; see `adapters.rig`."""
+
+    def matrix_speed(self) -> float:
+        """Operations a second of this machine in the model's dtype, now."""
+
+    def loading(self) -> float:
+        """Seconds to load the model once more."""
+
+    def curve_of_ours(self, directives: Directives, every: int, seed: int, progress: Progress) -> Curve:
+        """The default loop, its rows' NLL taken after every so many steps and at its end."""
+
+    def curve_as_published(
+        self, directives: Directives, level: float, every: int, seed: int, progress: Progress
+    ) -> Curve:
+        """SEAL's loop without padding until the rows' NLL is at most `level`, or its epochs are over."""
+
+    def steps_of_ours(self, directives: Directives, num_steps: int, seed: int, num_candidates: int = 1) -> Steps:
+        """`num_steps` steps of so many candidates at once, without what it takes to begin."""
+
+    def steps_as_published(self, directives: Directives, num_steps: int, seed: int, *, pad_to: int) -> Steps:
+        """`num_steps` steps of SEAL's loop, rows padded to `pad_to` tokens (0: not at all)."""
+
+    def tokens_folded(self, num_adapters: int, num_tokens: int) -> float:
+        """Seconds a token of an answer, with so many adapters folded into one."""
+
+    def tokens_live(self, num_adapters: int, num_tokens: int) -> float:
+        """Seconds a token of an answer, with so many adapters side by side."""
+
+
+class Run(RunFolder):
+    """The folder of a run: `curves.jsonl` and `metrics.jsonl`."""
+
+    def curves(self) -> dict[str, Curve]:
+        """By arm."""
+        return {curve.arm: curve for curve in self.values("curves", Curve)}
+
+    def measured(self) -> list[Measured]:
+        """Every figure of every round."""
+        return self.values("metrics", Measured)
+
+
+def measure(
+    rig: Rig, run: Run, parts: Sequence[str], num_rows: int, num_rounds: int, seed: int, progress: Progress = silent
+) -> None:
+    """Measure what `run` does not hold yet, and write it there at once.
+
+    Raises `InputError` for a part that does not exist.
+    """
+    if unknown := set(parts) - set(PARTS):
+        raise InputError(f"there is no part {', '.join(sorted(unknown))}; choose {', '.join(PARTS)}")
+    if RECIPE in parts:
+        _curves(rig, run, num_rows, seed, progress)
+    work = [each for number in range(num_rounds) for each in _round(rig, parts, number, seed)]
+    done = {(m.part, m.arm, m.number, m.round) for m in run.measured()}
+    for count, (part, arm, number, round_, values_of) in enumerate(work):
+        if (part, arm, number, round_) not in done:
+            progress(f"{part}: {arm} {number or ''}".strip(), count, len(work))
+            run.append("metrics", asdict(Measured(part, arm, number, round_, values_of())))
+    progress("measured", len(work), len(work))
+
+
+def _curves(rig: Rig, run: Run, num_rows: int, seed: int, progress: Progress) -> None:
+    found = run.curves()
+    if OURS not in found:
+        every = max(1, DEFAULT.num_steps(num_rows) // CURVE_POINTS)
+        found[OURS] = rig.curve_of_ours(DEFAULT, every, seed, progress)
+        run.append("curves", asdict(found[OURS]))
+    if UNPADDED not in found:
+        every = max(1, num_rows // EPOCH_POINTS)
+        curve = rig.curve_as_published(SEAL_PAPER, found[OURS].nll[-1], every, seed, progress)
+        run.append("curves", asdict(curve))
+
+
+Work = tuple[str, str, int, int, Callable[[], dict[str, float]]]
+
+
+def _round(rig: Rig, parts: Sequence[str], number: int, seed: int) -> Iterator[Work]:
+    """One turn of every arm: (part, arm, number, round, measure)."""
+    ours, published = partial(rig.steps_of_ours, DEFAULT), partial(rig.steps_as_published, SEAL_PAPER)
+    draw = seed + number
+    if RECIPE in parts:
+        for arm, steps in (
+            (OURS, partial(ours, STEPS[OURS], draw)),
+            (UNPADDED, partial(published, STEPS[UNPADDED], draw, pad_to=0)),
+            (PADDED, partial(published, STEPS[PADDED], draw, pad_to=PAPER_LENGTH)),
+        ):
+            yield RECIPE, arm, 1, number, partial(_against, rig, steps)
+    if TOGETHER in parts:
+        for num in NUM_TOGETHER:
+            yield TOGETHER, OURS, num, number, partial(_against, rig, partial(ours, STEPS_TOGETHER, draw, num))
+    if ADAPTERS in parts:
+        for num in NUM_ADAPTERS:
+            for arm, tokens in ((LIVE, rig.tokens_live), (FOLDED, rig.tokens_folded)):
+                yield ADAPTERS, arm, num, number, partial(_timed, partial(tokens, num, TOKENS))
+    if LOADING in parts:
+        yield LOADING, OURS, 0, number, partial(_timed, rig.loading)
+
+
+def _against(rig: Rig, steps: Callable[[], Steps]) -> dict[str, float]:
+    """Steps beside the machine's matrix speed, measured right before and right after."""
+    before = rig.matrix_speed()
+    found = steps()
+    return {**asdict(found), "machine": fmean([before, rig.matrix_speed()])}
+
+
+def _timed(seconds: Callable[[], float]) -> dict[str, float]:
+    return {"seconds": seconds()}
+
+
+@dataclass(frozen=True)
+class ArmCost:
+    """One loop of the recipe part; `seconds` to the common level, a lower bound where `reached` is false."""
+
+    arm: str
+    reached: bool
+    num_steps: float
+    nll: float
+    num_tokens: float
+    useful: float
+    step_seconds: float
+    seconds: float
+    peak_mib: float
+    share_of_matrix_speed: float
+
+
+@dataclass(frozen=True)
+class TogetherCost:
+    """K candidates: seconds a step of all K, one after the other (K times a step of one) and at once."""
+
+    num: int
+    apart: float
+    at_once: float
+    share_of_matrix_speed: float
+
+    @property
+    def faster(self) -> float:
+        """How many times."""
+        return self.apart / self.at_once
+
+
+@dataclass(frozen=True)
+class AdapterCost:
+    """Seconds a token of an answer under `num` adapters, and how many times those of none, round by round."""
+
+    num: int
+    live: float
+    live_times: float
+    folded: float
+    folded_times: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was measured; a part that was not is empty or 0. `level` in nats per token, `machine` in FLOP/s."""
+
+    level: float
+    recipe: tuple[ArmCost, ...]
+    together: tuple[TogetherCost, ...]
+    adapters: tuple[AdapterCost, ...]
+    loading: float
+    machine: float
+
+    def times(self, arm: str) -> float:
+        """How many times the seconds of ours the arm takes to the same level; 0 where it was not measured."""
+        seconds = {cost.arm: cost.seconds for cost in self.recipe}
+        return seconds[arm] / seconds[OURS] if {arm, OURS} <= seconds.keys() else 0.0
+
+
+def summarise(curves: Mapping[str, Curve], measured: Sequence[Measured]) -> Report:
+    """Medians over the rounds; ratios are taken within a round first, where the arms took turns."""
+    level = curves[OURS].nll[-1] if OURS in curves else 0.0
+    machine = [m.values["machine"] for m in measured if "machine" in m.values]
+    loading = [m.values["seconds"] for m in measured if m.part == LOADING]
+    return Report(
+        level,
+        tuple(_recipe(curves, measured, level)) if {OURS, UNPADDED} <= curves.keys() else (),
+        tuple(_together([m for m in measured if m.part == TOGETHER])),
+        tuple(_adapters([m for m in measured if m.part == ADAPTERS])),
+        median(loading) if loading else 0.0,
+        median(machine) if machine else 0.0,
+    )
+
+
+def _recipe(curves: Mapping[str, Curve], measured: Sequence[Measured], level: float) -> Iterator[ArmCost]:
+    """Padded, the published loop is taken to need as many steps as without: padding cannot help it."""
+    unpadded = curves[UNPADDED]
+    share = unpadded.num_tokens / max(PAPER_LENGTH, unpadded.num_tokens)
+    padded = replace(unpadded, arm=PADDED, num_tokens=max(PAPER_LENGTH, unpadded.num_tokens), useful=share)
+    for curve in (padded, unpadded, curves[OURS]):
+        mine = [m.values for m in measured if (m.part, m.arm) == (RECIPE, curve.arm)]
+        if mine:
+            # A round times a few batches; what a token takes is carried over to all of them.
+            step = median(v["seconds"] / v["num_tokens"] for v in mine) * curve.num_tokens
+            reached = curve.steps_to(level)
+            num_steps = curve.steps[-1] if reached is None else reached
+            yield ArmCost(
+                curve.arm,
+                reached is not None,
+                num_steps,
+                curve.nll[-1] if reached is None else level,
+                curve.num_tokens,
+                curve.useful,
+                step,
+                num_steps * step,
+                max(v["peak_mib"] for v in mine),
+                median(v["speed"] / v["machine"] for v in mine),
+            )
+
+
+def _together(measured: Sequence[Measured]) -> Iterator[TogetherCost]:
+    alone = {m.round: m.values["seconds"] for m in measured if m.number == 1}
+    for num in sorted({m.number for m in measured}):
+        mine = [m for m in measured if m.number == num and m.round in alone]
+        apart = [num * alone[m.round] for m in mine]
+        shares = [m.values["speed"] / m.values["machine"] for m in mine]
+        # At once is given by the median of the ratios, so that the three figures of a line fit together.
+        faster = median(a / m.values["seconds"] for a, m in zip(apart, mine, strict=True))
+        yield TogetherCost(num, median(apart), median(apart) / faster, median(shares))
+
+
+def _adapters(measured: Sequence[Measured]) -> Iterator[AdapterCost]:
+    seconds = {(m.arm, m.number, m.round): m.values["seconds"] for m in measured}
+
+    def of(arm: str, num: int) -> tuple[float, float]:
+        rounds = [r for a, n, r in seconds if (a, n) == (arm, num) and (arm, 0, r) in seconds]
+        times = median(seconds[arm, num, r] / seconds[arm, 0, r] for r in rounds)
+        return median(seconds[arm, num, r] for r in rounds), times
+
+    for num in sorted({n for arm, n, _ in seconds if arm == FOLDED and (LIVE, n, 0) in seconds}):
+        yield AdapterCost(num, *of(LIVE, num), *of(FOLDED, num))
