@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from seal_agent import __version__, cli_adapters, cli_bench
+from seal_agent import __version__, cli_adapters, cli_bench, cli_forget
 from seal_agent.adapters.loading import EMBEDDED
 from seal_agent.cli_chat import converse, messages_in
 from seal_agent.cli_options import (
@@ -54,6 +54,7 @@ EXIT_ERROR, EXIT_STOPPED = 2, 130
 app = typer.Typer(add_completion=False, help="A language model that learns from what it is told.")
 app.add_typer(cli_adapters.app, name="adapters")
 app.add_typer(cli_bench.app, name="bench")
+cli_forget.register(app)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -14,6 +14,7 @@ ALLOWED = {
     "domain": {"numpy", "pydantic", "platformdirs"},
     "replay_index": {"numpy", "pydantic", "platformdirs", "faiss"},
     "routing": {"numpy", "pydantic", "platformdirs", "faiss"},
+    "documents": {"pypdf", "bs4", "markdown_it"},
     "bench_report": {"numpy", "matplotlib"},
     "continual_report": {"numpy", "matplotlib"},
     "cli": {"numpy", "pydantic", "platformdirs", "typer", "rich"},
