@@ -1,4 +1,4 @@
-"""The learning loop as graph nodes: decide, write, train, probe, judge, amend, then accept, rollback or ignore.
+"""The learning loop as graph nodes: decide, write, approve, train, probe, judge, amend; accept, rollback or ignore.
 
 One verb of `Learner` per node; the edges are the arrows of ARCHITECTURE.md. `add_learning` puts the loop
 into any `StateGraph` whose state extends `LearnState`.
@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from langgraph.config import get_config, get_stream_writer
 from langgraph.graph import END, StateGraph
 
+from seal_agent.errors import InputError
+from seal_agent.graphs import approval
+from seal_agent.graphs.namespaces import AnyLearner, current
 from seal_agent.graphs.state import LearnState
 from seal_agent.learner import Learner, Verb
 from seal_agent.passages import Passage
@@ -40,33 +43,32 @@ def as_pending(passages: list[Passage]) -> dict[str, Any]:
     return {"pending": [asdict(p) for p in passages], "num_passages": len(passages), "outcomes": [], "episode": {}}
 
 
-def add_learning(builder: StateGraph[Any, Any, Any, Any], learner: Learner) -> None:
+def add_learning(builder: StateGraph[Any, Any, Any, Any], learner: AnyLearner) -> None:
     """Add the loop to `builder`; enter it with an edge to "decide" after `as_pending`, it leaves to END."""
-    for name, verb in (
-        ("write", learner.write),
-        ("train", learner.train),
-        ("probe", learner.probe),
-        ("judge", learner.judge),
-        ("amend", learner.amend),
-    ):
-        builder.add_node(name, _step(name, verb))
+    for name in ("write", "train", "probe", "judge", "amend"):
+        builder.add_node(name, _step(name, learner))
     builder.add_node("decide", _opening(learner))
-    for name, verb in (("accept", learner.accept), ("rollback", learner.rollback), ("ignore", learner.ignore)):
-        builder.add_node(name, _closing(name, verb))
+    builder.add_node("approve", _approving(learner))
+    for name in ("accept", "rollback", "ignore"):
+        builder.add_node(name, _closing(name, learner))
     builder.add_node("consolidate", _consolidating(learner))
     builder.add_conditional_edges("accept", _after_accept(learner), ["consolidate", "decide", END])
     for name in ("rollback", "ignore", "consolidate"):
-        builder.add_conditional_edges(name, _more, ["decide", END])
+        builder.add_conditional_edges(name, more, ["decide", END])
     builder.add_conditional_edges("decide", _after_decide, ["write", "ignore"])
-    builder.add_conditional_edges("write", _after_write(learner), ["train", "write", "ignore"])
+    builder.add_conditional_edges("write", _after_write(learner), ["approve", "train", "write", "ignore"])
+    builder.add_conditional_edges("approve", _after_approve, ["train", "ignore"])
     builder.add_edge("train", "probe")
     builder.add_edge("probe", "judge")
     builder.add_edge("amend", "probe")
     builder.add_conditional_edges("judge", _after_judge(learner), ["accept", "amend", "rollback", "probe"])
 
 
-def _run(name: str, verb: Verb, episode: Episode, state: LearnState) -> Episode:
-    """Run one verb, timed, with its progress on the custom stream."""
+def _run(name: str, learner: Learner, episode: Episode, state: LearnState) -> Episode:
+    """Run the verb of that name, timed, with its progress on the custom stream."""
+    if episode.namespace != learner.namespace:
+        raise InputError(f"this thread is learning for {episode.namespace!r} and was resumed for {learner.namespace!r}")
+    verb: Verb = getattr(learner, name)
     number = state["num_passages"] - len(state["pending"]) + 1
     writer = get_stream_writer()
 
@@ -81,25 +83,38 @@ def _run(name: str, verb: Verb, episode: Episode, state: LearnState) -> Episode:
     return episode.timed(name, seconds)
 
 
-def _step(name: str, verb: Verb) -> Node:
+def _step(name: str, learner: AnyLearner) -> Node:
     def node(state: LearnState) -> dict[str, Any]:
-        return {"episode": to_json(_run(name, verb, from_json(Episode, state["episode"]), state))}
+        return {"episode": to_json(_run(name, current(learner), from_json(Episode, state["episode"]), state))}
 
     return node
 
 
-def _opening(learner: Learner) -> Node:
+def _opening(learner: AnyLearner) -> Node:
     def decide(state: LearnState) -> dict[str, Any]:
         thread = str(get_config().get("configurable", {}).get("thread_id", ""))
-        episode = learner.begin(from_json(Passage, state["pending"][0]), thread=thread)
-        return {"episode": to_json(_run("decide", learner.decide, episode, state))}
+        chosen = current(learner)
+        episode = chosen.begin(from_json(Passage, state["pending"][0]), thread=thread)
+        return {"episode": to_json(_run("decide", chosen, episode, state))}
 
     return decide
 
 
-def _closing(name: str, verb: Verb) -> Node:
+def _approving(learner: AnyLearner) -> Node:
+    def approve(state: LearnState) -> dict[str, Any]:
+        episode, config = from_json(Episode, state["episode"]), current(learner).config
+        if config.dry_run:
+            return {"episode": to_json(replace(episode, outcome="dry run"))}
+        return {"episode": to_json(approval.ask(episode))}
+
+    return approve
+
+
+def _closing(name: str, learner: AnyLearner) -> Node:
     def node(state: LearnState) -> dict[str, Any]:
-        episode = _run(name, verb, from_json(Episode, state["episode"]), state)
+        chosen, episode = current(learner), from_json(Episode, state["episode"])
+        # A process that is killed between the verb's transaction and the checkpoint runs this node once more.
+        episode = chosen.closed(episode) or _run(name, chosen, episode, state)
         return {
             "episode": to_json(episode),
             "pending": state["pending"][1:],
@@ -110,13 +125,14 @@ def _closing(name: str, verb: Verb) -> Node:
 
 
 def report(episode: Episode) -> dict[str, Any]:
-    """What became of one passage, in a line of JSON."""
+    """What became of one passage, in a line of JSON; of a dry run with the rows that would be learned."""
     reason = episode.fault
     if episode.verdict:
         reason = episode.verdict.reason
     elif not reason and episode.decision:
         reason = episode.decision.reason
-    return {
+    rows = {"rows": approval.shown(episode.edit)} if episode.outcome == "dry run" and episode.edit else {}
+    return rows | {
         "topic": episode.topic,
         "outcome": episode.outcome,
         "reason": reason,
@@ -130,35 +146,40 @@ def _after_decide(state: LearnState) -> str:
     return "write" if decision and decision.learn else "ignore"
 
 
-def _after_write(learner: Learner) -> Callable[[Any], str]:
+def _after_write(learner: AnyLearner) -> Callable[[Any], str]:
     def route(state: LearnState) -> str:
         episode = from_json(Episode, state["episode"])
+        chosen = current(learner)
         if episode.edit:
-            return "train"
-        return "write" if learner.can_retry(episode) else "ignore"
+            return "approve" if chosen.config.approval or chosen.config.dry_run else "train"
+        return "write" if chosen.can_retry(episode) else "ignore"
 
     return route
 
 
-def _after_judge(learner: Learner) -> Callable[[Any], str]:
+def _after_approve(state: LearnState) -> str:
+    return "train" if from_json(Episode, state["episode"]).outcome == "open" else "ignore"
+
+
+def _after_judge(learner: AnyLearner) -> Callable[[Any], str]:
     def route(state: LearnState) -> str:
         episode = from_json(Episode, state["episode"])
         outcome = episode.verdict.outcome if episode.verdict else "rollback"
         if outcome in ("accept", "undecided"):
             return "accept" if outcome == "accept" else "probe"
-        return "amend" if learner.can_amend(episode) else "rollback"
+        return "amend" if current(learner).can_amend(episode) else "rollback"
 
     return route
 
 
-def _after_accept(learner: Learner) -> Callable[[Any], str]:
+def _after_accept(learner: AnyLearner) -> Callable[[Any], str]:
     def route(state: LearnState) -> str:
-        return "consolidate" if learner.can_consolidate() else _more(state)
+        return "consolidate" if current(learner).can_consolidate() else more(state)
 
     return route
 
 
-def _consolidating(learner: Learner) -> Node:
+def _consolidating(learner: AnyLearner) -> Node:
     def node(_state: LearnState) -> dict[str, Any]:
         writer = get_stream_writer()
 
@@ -167,12 +188,13 @@ def _consolidating(learner: Learner) -> Node:
 
         emit()
         start = time.perf_counter()
-        learner.consolidate(emit)
+        current(learner).consolidate(emit)
         emit(seconds=round(time.perf_counter() - start, 3))
         return {}
 
     return node
 
 
-def _more(state: LearnState) -> str:
+def more(state: LearnState) -> str:
+    """The edge to the next passage, or to the end where none is left."""
     return "decide" if state["pending"] else END

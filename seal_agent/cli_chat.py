@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 FENCE = '"""'
 PROMPT = "> "
-BECAME = {"accepted": "learned", "ignored": "not learned", "rolled back": "rolled back", "rejected": "rejected"}
+BECAME = {"accepted": "learned", "ignored": "not learned"}
 
 
 def converse(learner: Learner, messages: Iterable[str], display: Display, *, thread: str, as_json: bool) -> None:
@@ -53,7 +53,8 @@ def converse(learner: Learner, messages: Iterable[str], display: Display, *, thr
 def describe(outcome: dict[str, Any]) -> str:
     """What became of one passage, for people."""
     adapter = f" as {outcome['adapter'][:12]}" if outcome["adapter"] else ""
-    return f"  ({BECAME[outcome['outcome']]}{adapter}: {outcome['reason']}; {outcome['seconds']:.1f} s)"
+    became = BECAME.get(outcome["outcome"], outcome["outcome"])
+    return f"  ({became}{adapter}: {outcome['reason']}; {outcome['seconds']:.1f} s)"
 
 
 def messages_in(stream: TextIO, *, prompt_on_stderr: bool) -> Iterator[str]:

@@ -33,10 +33,10 @@ _HYPHEN = re.compile(r"(?<=[a-zà-ÿ])-\n(?=[a-zà-ÿ])")
 
 @dataclass(frozen=True)
 class Document:
-    """A text, and where it comes from: a path, a URI or a name; empty for a text that has no name."""
+    """A text, and where it comes from: a URI or a name."""
 
     text: str
-    source: str = ""
+    source: str
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def compare(learner: Learner, source: str, passages: Sequence[Passage]) -> Diffe
             "SELECT source, digest, outcome, adapter FROM passages WHERE namespace = ?", (learner.namespace,)
         ).fetchall()
     settled = {digest for _, digest, outcome, adapter in rows if adapter in served or outcome in SETTLED}
-    named = {digest_of(p.text): replace(p, source=source or f"sha256:{digest_of(p.text)}") for p in passages}
+    named = {digest_of(passage.text): replace(passage, source=source) for passage in passages}
     gone = {digest for other, digest, *_ in rows if other == source} - set(named)
     return Difference(
         fresh=tuple(passage for digest, passage in named.items() if digest not in settled),

@@ -18,7 +18,8 @@ ALLOWED = {
     "bench_report": {"numpy", "matplotlib"},
     "continual_report": {"numpy", "matplotlib"},
     "cli": {"numpy", "pydantic", "platformdirs", "typer", "rich"},
-    "graphs": {"langgraph", "langchain_core"},
+    "graphs": {"langgraph", "langchain_core", "pydantic"},
+    "middleware": {"langchain", "langchain_core", "langgraph"},
     "adapters": {
         "torch",
         "transformers",
@@ -47,7 +48,7 @@ def imports(path: Path) -> Iterator[str]:
 
 def room(path: Path) -> str:
     if path.parent.name in ("graphs", "adapters"):
-        return path.parent.name
+        return path.stem if path.stem in ALLOWED else path.parent.name
     if path.name.startswith("cli"):
         return "cli"
     return path.stem if path.stem in ALLOWED else "domain"
