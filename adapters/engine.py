@@ -7,7 +7,6 @@ its own, because adding it would round most of it away. With the empty stack the
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cached_property
@@ -22,6 +21,7 @@ from seal_agent.adapters.folding import LowRank, fold, read_adapter
 from seal_agent.adapters.linear import AdaptedLinear, adapt
 from seal_agent.adapters.loading import LoadedModel
 from seal_agent.adapters.training import Job, TrainingRun, train
+from seal_agent.adapters.turns import Turns
 from seal_agent.errors import AdapterError
 from seal_agent.types import AdapterRef, AdapterStack, Progress
 
@@ -33,11 +33,11 @@ Folded = dict[str, tuple[Tensor, ...]]
 
 
 class Engine:
-    """One base model in memory; `lock` serialises its users."""
+    """One base model in memory; `lock` serialises its users, and learning in the background gives way."""
 
     def __init__(self, loaded: LoadedModel) -> None:
         self.loaded = loaded
-        self.lock = threading.RLock()
+        self.lock = Turns()
         self._layers: dict[str, AdaptedLinear] = adapt(loaded.model)
         self._updates: OrderedDict[str, LowRank] = OrderedDict()
         self._folded: OrderedDict[AdapterStack, Folded] = OrderedDict()
@@ -88,8 +88,16 @@ class Engine:
             jobs,
             dtype=self.loaded.dtype,
             device=self.loaded.device,
+            between_steps=lambda: self.give_way(stack),
             progress=progress,
         )
+
+    def give_way(self, stack: AdapterStack) -> None:
+        """Between two steps: let replies go first, then answer with `stack` again. Called by the holder of `lock`."""
+        state = torch.get_rng_state()  # shared by all threads
+        if self.lock.give_way():
+            torch.set_rng_state(state)
+            self.activate(stack)
 
     def update(self, stack: AdapterStack) -> LowRank:
         """What `stack` adds to the base weights, exactly, in float32 on the CPU."""

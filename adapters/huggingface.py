@@ -168,13 +168,17 @@ class TransformersBackend:
             attention_mask=mask.to(device),
             max_new_tokens=max_new_tokens,
             pad_token_id=self._tokenizer.pad_token_id,
-            stopping_criteria=StoppingCriteriaList([_StopTexts(self._tokenizer, stop, length)] if stop else []),
+            stopping_criteria=self._stopping(stop, length),
             logits_processor=self._processors(grammars, length),
             **cache,
             **sampling,
         )
         decoded: list[str] = self._tokenizer.batch_decode(out[:, length:], skip_special_tokens=True)
         return decoded
+
+    def _stopping(self, stop: tuple[str, ...], prompt_length: int) -> StoppingCriteriaList:
+        stops = [_StopTexts(self._tokenizer, stop, prompt_length)] if stop else []
+        return StoppingCriteriaList([_GivesWay(self._engine, self._stack), *stops])
 
     def _processors(self, grammars: list[Grammar], prompt_length: int) -> LogitsProcessorList:
         if not grammars:
@@ -198,6 +202,7 @@ class TransformersBackend:
                     sums[group[owner]] += value
                 done += len(group)
                 progress("scoring", done, len(rows))
+                self._engine.give_way(self._stack)
         return [Score(total, len(answer)) for total, (_, answer) in zip(sums, rows, strict=True)]
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -312,6 +317,17 @@ class TransformersBackend:
 
 def _anchored(edit: SelfEdit) -> frozenset[int]:
     return frozenset(number for number, row in enumerate(edit.rows) if row.source in REPLAYED)
+
+
+class _GivesWay(StoppingCriteria):  # type: ignore[misc]
+    """Ends nothing: it is asked after every token, and writing in the background gives way there."""
+
+    def __init__(self, engine: Engine, stack: AdapterStack) -> None:
+        self._engine, self._stack = engine, stack
+
+    def __call__(self, input_ids: torch.Tensor, scores: object, **_kwargs: object) -> torch.Tensor:
+        self._engine.give_way(self._stack)
+        return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
 
 
 class _StopTexts(StoppingCriteria):  # type: ignore[misc]

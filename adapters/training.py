@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,9 +66,12 @@ def train(
     *,
     dtype: torch.dtype,
     device: torch.device,
+    between_steps: Callable[[], None] = lambda: None,
     progress: Progress,
 ) -> list[TrainingRun]:
     """Train every job on top of what `layers` serve now; deterministic for its seeds on one machine.
+
+    `between_steps` is called while no candidate lies on the layers: the model may answer others there.
 
     Every row counts the same, however long it is: a batch's loss is the mean of its rows' mean losses, or long
     statements would drown the short answers beside them. Raises `TrainingFault` where a loss is not finite.
@@ -83,6 +86,7 @@ def train(
     def stepped(num_candidates: int) -> None:
         nonlocal done
         done += num_candidates
+        between_steps()
         progress("training", min(done, total), total)
 
     for group in groups.values():
@@ -194,7 +198,9 @@ class _Together:
         try:
             self._bind()
             while active:
+                self._attach()
                 self._step([self._candidates[n] for n in active])
+                self._detach()
                 stepped(len(active))
                 ended = [place for place, n in enumerate(active) if self._candidates[n].has_ended]
                 for place in ended:
@@ -204,8 +210,7 @@ class _Together:
                     self._keep(going)
                     active = [active[place] for place in going]
         finally:
-            for layer in self._layers.values():
-                layer.candidates = None
+            self._detach()
         return [runs[number] for number in range(len(self._candidates))]
 
     @torch.no_grad()
@@ -286,7 +291,14 @@ class _Together:
                 self._leaves.append(view.detach().requires_grad_())
                 self._places.append(torch.unflatten(self._gradients[:, offset:end], 1, shape))
                 offset = end
-            layer.candidates = (self._leaves[-2], self._leaves[-1], self._scale)
+
+    def _attach(self) -> None:
+        for number, layer in enumerate(self._layers.values()):
+            layer.candidates = (self._leaves[2 * number], self._leaves[2 * number + 1], self._scale)
+
+    def _detach(self) -> None:
+        for layer in self._layers.values():
+            layer.candidates = None
 
     def _result(self, candidate: _Candidate, place: int) -> TrainingRun:
         pairs = {}

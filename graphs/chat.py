@@ -11,20 +11,24 @@ from langgraph.graph import END, START, StateGraph
 from seal_agent.decision_head import conversation as as_text
 from seal_agent.errors import InputError
 from seal_agent.graphs.attachments import attached_passages, said_by
-from seal_agent.graphs.learning import add_learning, as_pending, more
+from seal_agent.graphs.learning import add_learning, as_pending, enqueuing, more
 from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current
 from seal_agent.graphs.state import ChatState
 from seal_agent.passages import split_passages
+from seal_agent.queue import LearningQueue
 from seal_agent.types import Message
 
 
-def create_chat_graph(learner: AnyLearner) -> StateGraph[ChatState, LearnContext, ChatState, ChatState]:
+def create_chat_graph(
+    learner: AnyLearner, queue: LearningQueue | None = None
+) -> StateGraph[ChatState, LearnContext, ChatState, ChatState]:
     """An uncompiled chat agent that learns from its user.
 
     Compile it with the checkpointer of your choice. The reply is in the state after the node "respond";
     learning follows in the same run, and what it accepts is served from the next turn on. Progress comes
-    on the custom stream as `StepEvent` dictionaries. Built on `Learners` it serves many users, each with what that
-    user said: `configurable` names who is speaking.
+    on the custom stream as `StepEvent` dictionaries. With a `queue` the run ends with the reply and a `Worker` learns
+    behind it; `outcomes` then holds the job of every passage. Built on `Learners` it serves many users, each with what
+    that user said: `configurable` names who is speaking.
     """
 
     def respond(state: ChatState) -> dict[str, Any]:
@@ -43,9 +47,14 @@ def create_chat_graph(learner: AnyLearner) -> StateGraph[ChatState, LearnContext
 
     builder = StateGraph(ChatState, context_schema=LearnContext)
     builder.add_node("respond", respond)
-    add_learning(builder, learner)
     builder.add_edge(START, "respond")
-    builder.add_conditional_edges("respond", more, ["decide", END])
+    if queue is None:
+        add_learning(builder, learner)
+        builder.add_conditional_edges("respond", more, ["decide", END])
+    else:
+        builder.add_node("enqueue", enqueuing(learner, queue))
+        builder.add_edge("respond", "enqueue")
+        builder.add_edge("enqueue", END)
     return builder
 
 

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from langgraph.config import get_config, get_stream_writer
 from langgraph.graph import END, StateGraph
 
+from seal_agent import loop
 from seal_agent.errors import InputError
 from seal_agent.graphs import approval
 from seal_agent.graphs.namespaces import AnyLearner, current
 from seal_agent.graphs.state import LearnState
 from seal_agent.learner import Learner, Verb
 from seal_agent.passages import Passage
+from seal_agent.queue import LearningQueue
 from seal_agent.types import Episode, from_json, to_json
 
 Node = Any  # a function of the state; langgraph's own node type takes no state that extends another
@@ -38,6 +40,22 @@ class StepEvent:
     num_passages: int = 0
 
 
+EDGES: dict[str, tuple[str, ...]] = {
+    "decide": ("write", "ignore"),
+    "write": ("approve", "train", "write", "ignore"),
+    "approve": ("train", "ignore"),
+    "train": ("probe",),
+    "probe": ("judge",),
+    "judge": ("accept", "amend", "rollback", "probe"),
+    "amend": ("probe",),
+    "accept": ("consolidate", "decide", END),
+    "rollback": ("decide", END),
+    "ignore": ("decide", END),
+    "consolidate": ("decide", END),
+}
+"""Where each step may lead; `loop.after` says where it does."""
+
+
 def as_pending(passages: list[Passage]) -> dict[str, Any]:
     """The state update that gives the loop its passages."""
     return {"pending": [asdict(p) for p in passages], "num_passages": len(passages), "outcomes": [], "episode": {}}
@@ -48,20 +66,41 @@ def add_learning(builder: StateGraph[Any, Any, Any, Any], learner: AnyLearner) -
     for name in ("write", "train", "probe", "judge", "amend"):
         builder.add_node(name, _step(name, learner))
     builder.add_node("decide", _opening(learner))
-    builder.add_node("approve", _approving(learner))
+    builder.add_node("approve", _approve)
     for name in ("accept", "rollback", "ignore"):
         builder.add_node(name, _closing(name, learner))
     builder.add_node("consolidate", _consolidating(learner))
-    builder.add_conditional_edges("accept", _after_accept(learner), ["consolidate", "decide", END])
-    for name in ("rollback", "ignore", "consolidate"):
-        builder.add_conditional_edges(name, more, ["decide", END])
-    builder.add_conditional_edges("decide", _after_decide, ["write", "ignore"])
-    builder.add_conditional_edges("write", _after_write(learner), ["approve", "train", "write", "ignore"])
-    builder.add_conditional_edges("approve", _after_approve, ["train", "ignore"])
-    builder.add_edge("train", "probe")
-    builder.add_edge("probe", "judge")
-    builder.add_edge("amend", "probe")
-    builder.add_conditional_edges("judge", _after_judge(learner), ["accept", "amend", "rollback", "probe"])
+    for step, following in EDGES.items():
+        builder.add_conditional_edges(step, _after(step, learner), list(following))
+
+
+def enqueuing(learner: AnyLearner, queue: LearningQueue) -> Node:
+    """A node that leaves the pending passages to a worker; what is queued already is not queued again."""
+    if learner.config.approval:
+        raise InputError("a worker cannot ask a person; leave out the queue, or set approval=False")
+
+    def enqueue(state: LearnState) -> dict[str, Any]:
+        chosen = current(learner)
+        passages = [from_json(Passage, pending) for pending in state["pending"]]
+        jobs = queue.submit(passages, chosen.namespace, thread=_thread(), model=chosen.backend.model)
+        outcomes = [
+            {
+                "topic": passage.topic,
+                "outcome": "queued",
+                "reason": f"job {job}",
+                "adapter": "",
+                "seconds": 0.0,
+                "job": job,
+            }
+            for passage, job in zip(passages, jobs, strict=True)
+        ]
+        return {"pending": [], "outcomes": outcomes}
+
+    return enqueue
+
+
+def _thread() -> str:
+    return str(get_config().get("configurable", {}).get("thread_id", ""))
 
 
 def _run(name: str, learner: Learner, episode: Episode, state: LearnState) -> Episode:
@@ -92,22 +131,15 @@ def _step(name: str, learner: AnyLearner) -> Node:
 
 def _opening(learner: AnyLearner) -> Node:
     def decide(state: LearnState) -> dict[str, Any]:
-        thread = str(get_config().get("configurable", {}).get("thread_id", ""))
         chosen = current(learner)
-        episode = chosen.begin(from_json(Passage, state["pending"][0]), thread=thread)
+        episode = chosen.begin(from_json(Passage, state["pending"][0]), thread=_thread())
         return {"episode": to_json(_run("decide", chosen, episode, state))}
 
     return decide
 
 
-def _approving(learner: AnyLearner) -> Node:
-    def approve(state: LearnState) -> dict[str, Any]:
-        episode, config = from_json(Episode, state["episode"]), current(learner).config
-        if config.dry_run:
-            return {"episode": to_json(replace(episode, outcome="dry run"))}
-        return {"episode": to_json(approval.ask(episode))}
-
-    return approve
+def _approve(state: LearnState) -> dict[str, Any]:
+    return {"episode": to_json(approval.ask(from_json(Episode, state["episode"])))}
 
 
 def _closing(name: str, learner: AnyLearner) -> Node:
@@ -141,40 +173,11 @@ def report(episode: Episode) -> dict[str, Any]:
     }
 
 
-def _after_decide(state: LearnState) -> str:
-    decision = from_json(Episode, state["episode"]).decision
-    return "write" if decision and decision.learn else "ignore"
+def _after(step: str, learner: AnyLearner) -> Callable[[Any], str]:
+    """The edge out of a step: where the loop goes on, or to the next passage."""
 
-
-def _after_write(learner: AnyLearner) -> Callable[[Any], str]:
     def route(state: LearnState) -> str:
-        episode = from_json(Episode, state["episode"])
-        chosen = current(learner)
-        if episode.edit:
-            return "approve" if chosen.config.approval or chosen.config.dry_run else "train"
-        return "write" if chosen.can_retry(episode) else "ignore"
-
-    return route
-
-
-def _after_approve(state: LearnState) -> str:
-    return "train" if from_json(Episode, state["episode"]).outcome == "open" else "ignore"
-
-
-def _after_judge(learner: AnyLearner) -> Callable[[Any], str]:
-    def route(state: LearnState) -> str:
-        episode = from_json(Episode, state["episode"])
-        outcome = episode.verdict.outcome if episode.verdict else "rollback"
-        if outcome in ("accept", "undecided"):
-            return "accept" if outcome == "accept" else "probe"
-        return "amend" if current(learner).can_amend(episode) else "rollback"
-
-    return route
-
-
-def _after_accept(learner: AnyLearner) -> Callable[[Any], str]:
-    def route(state: LearnState) -> str:
-        return "consolidate" if current(learner).can_consolidate() else more(state)
+        return loop.after(current(learner), step, from_json(Episode, state["episode"])) or more(state)
 
     return route
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Protocol
 
-from seal_agent import grading
+from seal_agent import grading, loop
 from seal_agent.adapters.backend import Backend, silent
 from seal_agent.bench_knowledge import Item, Question, edit_of_published
 from seal_agent.bench_run import RunFolder
@@ -237,27 +237,15 @@ def learn(learner: Learner, arm: Arm, item: Item, seed: int, progress: Progress 
     if arm.published:
         edit = edit_of_published(item, arm.published, learner.config.directives or DEFAULT, seed)
         episode = replace(episode, edit=edit)
+    if arm.is_gated:
+        return loop.run(learner, episode, step="train" if episode.edit else "write", progress=progress)
     while episode.edit is None and (not episode.fault or learner.can_retry(episode)):
         episode = learner.write(episode, progress)
     if episode.edit is None:
         return learner.ignore(episode)
-    episode = learner.train(episode, progress)
-    episode = judged(learner, episode, progress) if arm.is_gated else learner.accept(episode)
-    learner.consolidate(progress, is_gated=arm.is_gated)
+    episode = learner.accept(learner.train(episode, progress))
+    learner.consolidate(progress, is_gated=False)
     return episode
-
-
-def judged(learner: Learner, episode: Episode, progress: Progress = silent) -> Episode:
-    """Probe and judge until it is decided; amend while there is something to try."""
-    while True:
-        episode = learner.judge(learner.probe(episode, progress), progress)
-        outcome = episode.verdict.outcome if episode.verdict else "rollback"
-        if outcome == "accept":
-            return learner.accept(episode, progress)
-        if outcome != "undecided":
-            if not learner.can_amend(episode):
-                return learner.rollback(episode, progress)
-            episode = learner.amend(episode, progress)
 
 
 def _unlearned(

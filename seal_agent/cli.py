@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from seal_agent import __version__, cli_adapters, cli_bench, cli_forget
+from seal_agent import __version__, cli_adapters, cli_bench, cli_forget, cli_queue
 from seal_agent.adapters.loading import EMBEDDED
-from seal_agent.cli_chat import converse, messages_in
+from seal_agent.cli_chat import converse, converse_at_once, messages_in
 from seal_agent.cli_options import (
     AsJson,
     ChatTemplate,
@@ -55,6 +55,7 @@ EXIT_ERROR, EXIT_STOPPED = 2, 130
 app = typer.Typer(add_completion=False, help="A language model that learns from what it is told.")
 app.add_typer(cli_adapters.app, name="adapters")
 app.add_typer(cli_bench.app, name="bench")
+app.add_typer(cli_queue.app, name="queue")
 cli_forget.register(app)
 
 
@@ -94,6 +95,10 @@ def root(
 @app.command()
 def chat(
     thread: Annotated[str, typer.Option("--thread", help="The conversation's name in the ledger.")] = "terminal",
+    wait: Annotated[
+        bool | None,
+        typer.Option("--wait/--no-wait", help="Learn before the next message is read.", show_default="in a pipe"),
+    ] = None,
     seed: Seed = 0,
     strategy: Strategy = ROUTE,
     model: Model = EMBEDDED,
@@ -103,11 +108,17 @@ def chat(
     chat_template: ChatTemplate = None,
     as_json: AsJson = False,
 ) -> None:
-    '''Talk: it replies, then learns. One line is one message; a line of """ opens and closes a longer one.'''
+    '''Talk: it replies, and learns meanwhile. One line is one message; a line of """ begins and ends a longer one.'''
+    waits = wait if wait is not None else as_json or not sys.stdin.isatty()
+    if as_json and not waits:
+        raise InputError("with --json every turn says what was learned; leave out --no-wait")
     with Display(lines=True) as display:
         learner = _load(display, model, home, namespace, device, chat_template, seed, strategy)
         messages = messages_in(sys.stdin, prompt_on_stderr=as_json or not sys.stdout.isatty())
-        converse(learner, messages, display, thread=thread, as_json=as_json)
+        if waits:
+            converse(learner, messages, display, thread=thread, as_json=as_json)
+        else:
+            converse_at_once(learner, messages, display, thread=thread)
 
 
 @app.command()

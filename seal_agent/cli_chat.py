@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO
@@ -48,6 +49,42 @@ def converse(learner: Learner, messages: Iterable[str], display: Display, *, thr
         else:
             for outcome in outcomes:
                 print(describe(outcome), flush=True)
+
+
+def converse_at_once(learner: Learner, messages: Iterable[str], display: Display, *, thread: str) -> None:
+    """Answer every message; a worker learns behind the replies, and says what became of them between two turns."""
+    from seal_agent.graphs.chat import create_chat_graph
+    from seal_agent.worker import ENDED, Budget, Worker, WorkEvent
+
+    news: deque[str] = deque()
+
+    def on_event(event: WorkEvent) -> None:
+        if event.step == ENDED:
+            news.append(
+                f"  ({event.job.passage.topic}: {BECAME.get(event.job.outcome, event.job.state)}: {event.job.note})"
+            )
+
+    def tell() -> None:
+        while news:
+            print(news.popleft(), flush=True)
+
+    history: list[dict[str, str]] = []
+    with Worker(learner, on_event=on_event) as worker:
+        graph = create_chat_graph(learner, worker.queue).compile()
+        for message in messages:
+            tell()
+            history.append({"role": "user", "content": message})
+            display.busy("answering")
+            for update in follow(graph, {"messages": list(history)}, display, thread=thread):
+                if "messages" in update:
+                    history.append({"role": "assistant", "content": str(update["messages"][-1].text)})
+            display.clear()
+            print(history[-1]["content"], flush=True)
+        display.busy("learning what was said; Ctrl-C leaves it for the next time")
+        worker.budget = Budget(quiet_seconds=0)  # nobody will say more
+        worker.wait(float("inf"))
+        display.clear()
+        tell()
 
 
 def describe(outcome: dict[str, Any]) -> str:

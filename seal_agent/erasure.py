@@ -7,6 +7,7 @@ unlearned (`unlearning`). What a checkpointer, a backup or the file system's own
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from collections.abc import Collection, Iterator
@@ -64,6 +65,15 @@ def remove_adapter(db: sqlite3.Connection, namespace: str, adapter: str) -> list
     if not _is_elsewhere(db, namespace, adapter):
         db.execute("DELETE FROM superseded WHERE adapter = ?", (adapter,))
     return [row[0] for row in rows]
+
+
+def remove_jobs(db: sqlite3.Connection, namespace: str, texts: Collection[str], topics: Collection[str]) -> None:
+    """Take texts out of the queue; one being learned is cancelled. Of what is over, the topic told something."""
+    values = {"n": namespace, "texts": json.dumps(sorted(texts)), "topics": json.dumps(sorted(topics))}
+    is_text = "json_extract(passage, '$.text') IN (SELECT value FROM json_each(:texts))"
+    is_over = "ended > 0 AND json_extract(passage, '$.topic') IN (SELECT value FROM json_each(:topics))"
+    db.execute(f"UPDATE jobs SET is_cancelled = 1 WHERE namespace = :n AND state = 'running' AND {is_text}", values)
+    db.execute(f"DELETE FROM jobs WHERE namespace = :n AND state <> 'running' AND ({is_text} OR ({is_over}))", values)
 
 
 def rename_adapter(db: sqlite3.Connection, namespace: str, old: str, new: str) -> None:

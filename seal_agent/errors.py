@@ -5,6 +5,7 @@
     │   └── MissingExtra      something optional is not installed (an ImportError too)
     ├── ModelError            the model: unknown name, damaged GGUF, no chat template
     ├── StorageError          the disk: not writable, full, a damaged adapter or database
+    │   └── StackChanged      another process changed the stack while an edit was learned on top of it
     ├── AdapterError          an adapter or stack that is unknown or does not fit the model
     └── EditFault             the *model* wrote a malformed self-edit; goes back into its context
         └── TrainingFault     a self-edit that cannot be trained: its loss is not finite, or its layers do not exist
@@ -33,6 +34,10 @@ class ModelError(SealError):
 
 class StorageError(SealError):
     """The disk refused: a folder that cannot be written, no space, damaged files."""
+
+
+class StackChanged(StorageError):
+    """The stack an edit was learned on is not the one served any more; the edit is to be learned again."""
 
 
 class AdapterError(SealError):

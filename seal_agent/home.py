@@ -20,7 +20,7 @@ from pathlib import Path
 from platformdirs import user_data_path
 
 from seal_agent.adapters.storage import writable
-from seal_agent.errors import AdapterError, InputError, StorageError
+from seal_agent.errors import AdapterError, InputError, StackChanged, StorageError
 from seal_agent.types import AdapterStack, Episode, from_json, to_json
 
 SCHEMA_VERSION = 4
@@ -49,6 +49,12 @@ CREATE TABLE IF NOT EXISTS superseded (
 CREATE TABLE IF NOT EXISTS scores (
     item INTEGER NOT NULL, adapter TEXT NOT NULL, per_token REAL NOT NULL, created REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS scores_by_item ON scores (item);
+CREATE TABLE IF NOT EXISTS jobs (
+    id INTEGER PRIMARY KEY, namespace TEXT NOT NULL, model TEXT NOT NULL, thread TEXT NOT NULL, passage TEXT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'waiting', step TEXT NOT NULL DEFAULT 'decide', episode TEXT,
+    outcome TEXT NOT NULL DEFAULT '', note TEXT NOT NULL DEFAULT '', is_cancelled INTEGER NOT NULL DEFAULT 0,
+    seconds REAL NOT NULL DEFAULT 0, created REAL NOT NULL, ended REAL NOT NULL DEFAULT 0);
+CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, id);
 CREATE TABLE IF NOT EXISTS routes (
     namespace TEXT NOT NULL, adapter TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (namespace, adapter));
 CREATE TABLE IF NOT EXISTS passages (
@@ -182,7 +188,7 @@ class Home:
         ).fetchone()
         version, current = (row[0], from_json(AdapterStack, json.loads(row[1]))) if row else (0, AdapterStack())
         if current != expected:
-            raise StorageError(
+            raise StackChanged(
                 f"the stack of namespace {namespace!r} was changed by another process meanwhile; nothing was lost, "
                 "run the edit again"
             )

@@ -82,8 +82,13 @@ class Learner:
         self.strategy = strategies.strategy(chosen) if isinstance(chosen, str) else chosen
         self._ladder: tuple[Rung, ...] = ladder.rungs(self.config.ladder)
         self.backend = backend
+        self._embeddings = embeddings
         self._head: Head | None = None
         self._scores = ScoreCache()
+
+    def within(self, namespace: str) -> Learner:
+        """The same model, home and settings for another namespace, or for another thread; only weights are shared."""
+        return Learner(self.backend, self.home, namespace, self.config, embeddings=self._embeddings)
 
     @property
     def stack(self) -> AdapterStack:
@@ -337,7 +342,9 @@ class Learner:
     def ignore(self, episode: Episode, progress: Progress = silent) -> Episode:
         """Close an episode nothing was learned from: not worth it, no usable edit, declined or a dry run."""
         done = episode
-        if episode.outcome == "open":
+        if episode.outcome == "open" and episode.edit and self.config.dry_run:
+            done = replace(episode, outcome="dry run")
+        elif episode.outcome == "open":
             done = replace(episode, outcome="rejected" if episode.fault else "ignored")
         with self.home.connect() as db:
             self.home.append_episode(db, done)

@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from seal_agent.replay import Embeddings
 
 Scope = Literal["user", "thread"]
-KEYS: dict[Scope, tuple[str, ...]] = {"user": ("user_id", "langgraph_auth_user_id"), "thread": ("thread_id",)}
-"""Where the graphs find who is speaking, in what they are configured with."""
+KEYS: dict[Scope, tuple[str, ...]] = {
+    "user": ("namespace", "user", "user_id", "langgraph_auth_user_id"),
+    "thread": ("thread_id",),
+}
+"""Where the graphs find who is speaking, in what they are configured with; what is found first is the namespace."""
 
 
 class Learners:
@@ -66,6 +69,7 @@ class Learners:
         """The namespace in the `configurable` of a run; raises `InputError` where nobody is named."""
         for key in KEYS[self.scope]:
             if configurable.get(key):
-                return f"{self.scope}:{configurable[key]}"
-        key = KEYS[self.scope][0]
-        raise InputError(f'this graph learns for each {self.scope}; run it with {{"configurable": {{"{key}": ...}}}}')
+                return str(configurable[key])
+        raise InputError(
+            f"this graph learns for each {self.scope}; name one in `configurable`: {' or '.join(KEYS[self.scope])}"
+        )

@@ -301,6 +301,7 @@ def _commit(
                 items += erasure.remove_adapter(db, namespace, adapter)
         home.set_route_keys(db, namespace, keys)
         _rewrite_ledger(db, plan, fresh, items)
+        erasure.remove_jobs(db, namespace, plan.traces.texts, _topics(plan))
         digests = [(namespace, digest_of(text)) for text in plan.traces.texts]
         db.executemany("DELETE FROM passages WHERE namespace = ? AND digest = ?", digests)
         folders = [Path(plan.known[i].ref.path) for i in plan.held if i in plan.known]
@@ -308,9 +309,13 @@ def _commit(
     return len(items)
 
 
+def _topics(plan: _Plan) -> set[str]:
+    return {e.topic for _, e in plan.ledger if e.text in plan.traces.texts}
+
+
 def _rewrite_versions(db: sqlite3.Connection, learner: Learner, plan: _Plan, fresh: Mapping[str, AdapterRef]) -> None:
     """Older versions without the adapters whose folders go: what they served then cannot be served any more."""
-    topics = {e.topic for _, e in plan.ledger if e.text in plan.traces.texts}
+    topics = _topics(plan)
     for version in learner.home.versions(learner.namespace):
         stack = traces.replaced(plan.without(version.stack), plan.held, fresh)
         is_about = any(version.reason.endswith(f": {topic}") for topic in topics)

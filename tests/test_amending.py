@@ -7,9 +7,8 @@ import pytest
 from test_corrections import NEW, OLD, QUESTION, Reader, learn
 from test_learner import BRIDGE, KNOWLEDGE, MANY, TOWER, ask, folders, gold, judged
 
-from seal_agent import cli
+from seal_agent import cli, loop
 from seal_agent.adapters.scripted import ScriptedBackend
-from seal_agent.bench_continual import judged as decided
 from seal_agent.errors import InputError
 from seal_agent.graphs import create_ingest_graph
 from seal_agent.home import Home
@@ -37,7 +36,7 @@ def test_every_rung_is_tried_and_a_place_of_its_own_saves_the_edit(home: Home) -
     episode = judged(learner, TOWER)
     assert episode.verdict
     assert episode.verdict.outcome == "forgot"
-    done = decided(learner, episode)
+    done = loop.run(learner, episode, step="probe")
     assert done.tried == ("scale 0.7", "scale 0.5", "repair", "route")
     assert done.outcome == "accepted"
     assert [layer.is_routed for layer in learner.stack.layers] == [True]
@@ -49,7 +48,7 @@ def test_every_rung_is_tried_and_a_place_of_its_own_saves_the_edit(home: Home) -
 
 def test_a_ladder_without_a_place_of_its_own_ends_in_a_rollback(home: Home) -> None:
     learner = forgetful(home, replace(STACK, ladder=("scale 0.5", "repair")))
-    done = decided(learner, judged(learner, TOWER))
+    done = loop.run(learner, judged(learner, TOWER), step="probe")
     assert (done.outcome, done.tried) == ("rolled back", ("scale 0.5", "repair"))
     assert (learner.stack, folders(learner)) == (AdapterStack(), [])
 

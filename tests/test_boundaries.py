@@ -15,6 +15,7 @@ ALLOWED = {
     "replay_index": {"numpy", "pydantic", "platformdirs", "faiss"},
     "routing": {"numpy", "pydantic", "platformdirs", "faiss"},
     "documents": {"pypdf", "bs4", "markdown_it"},
+    "worker": {"numpy", "pydantic", "platformdirs", "filelock"},
     "bench_report": {"numpy", "matplotlib"},
     "continual_report": {"numpy", "matplotlib"},
     "cli": {"numpy", "pydantic", "platformdirs", "typer", "rich"},

@@ -111,6 +111,13 @@ def test_chat_writes_one_json_object_a_turn_and_nothing_else(run: Run) -> None:
     assert "train 0." in ran.err  # plain step lines where stderr is no terminal
 
 
+def test_chat_that_does_not_wait_learns_all_the_same(run: Run, home: Path) -> None:
+    lines = run("chat", "--no-wait", stdin=TEXT).out.splitlines()
+    assert len(lines) == 2
+    assert "learned" in lines[1]
+    assert last_learned(home).answer in run("ask", last_learned(home).question).out
+
+
 def test_chat_prints_the_reply_and_then_what_became_of_the_message(run: Run, home: Path) -> None:
     reply, learned = run("chat", "--thread", "tuesday", stdin=TEXT).out.splitlines()
     assert reply == UNKNOWN

@@ -47,7 +47,7 @@ def test_the_same_question_is_answered_to_each_user_from_what_that_user_said(lea
     answers = [said(graph, QUESTION, run(user, "three")) for user in ("ann", "bob")]
     assert answers[0] == ANSWER
     assert "Otto Bern" not in answers[0]
-    mine, theirs = (learners.of(f"user:{user}") for user in ("ann", "bob"))
+    mine, theirs = (learners.of(user) for user in ("ann", "bob"))
     assert not set(mine.stack.ids) & set(theirs.stack.ids)
     for learner, words in ((mine, "Otto Bern"), (theirs, "Anna Reel")):
         items = [item.probe.answer for item in learner.replay.items(learner.stack)]
@@ -60,8 +60,8 @@ def test_a_namespace_may_be_a_thread_or_come_from_the_context(backend: ScriptedB
     graph = create_chat_graph(threads).compile(checkpointer=InMemorySaver())
     said(graph, TOWER, run("ann"))
     assert [said(graph, QUESTION, run("ann", thread)) for thread in ("one", "two")] == [ANSWER, UNKNOWN]
-    assert len(threads.of("thread:ann one").stack) == 1
-    assert said(graph, QUESTION, run("ann", "two"), context=LearnContext("thread:ann one")) == ANSWER
+    assert len(threads.of("ann one").stack) == 1
+    assert said(graph, QUESTION, run("ann", "two"), context=LearnContext("ann one")) == ANSWER
 
 
 def test_documents_are_each_users_too(learners: Learners) -> None:

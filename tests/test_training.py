@@ -87,6 +87,7 @@ def reference(engine: Engine, directives: object, seed: int) -> dict[str, tuple[
         torch.device("cpu"),  # type: ignore[arg-type]
     )
     fresh._bind()
+    fresh._attach()
     pairs = {n: layer.candidates[:2] for n, layer in engine._layers.items() if layer.candidates}
     leaves = [leaf.detach().clone().requires_grad_() for pair in pairs.values() for leaf in pair]
     for number, layer in enumerate(engine._layers.values()):

@@ -18,6 +18,7 @@ from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.passages import Passage
 from seal_agent.strategies import Rebuild
 from seal_agent.types import AdapterStack, Episode
+from seal_agent.worker import Budget, Worker
 
 FERRY = Passage("Lantern Ferry", "The Lantern Ferry crosses Lake Vandrel at dawn. It carries forty orange sheep.")
 SECRETS = (b"Karlov", b"karlov", b"Anna Reel")
@@ -227,6 +228,16 @@ def test_a_user_is_forgotten_whole_and_the_other_stays(learner: Learner, backend
     assert places(home.root) == []
     assert ask(other, ferry) == gold(ferry)
     assert folders(learner) == list(other.stack.ids)
+
+
+def test_what_waits_in_the_queue_is_forgotten_too(learner: Learner, home: Home) -> None:
+    worker = Worker(learner, Budget(quiet_seconds=0))
+    worker.queue.submit([TOWER, BRIDGE])
+    worker.work_off()
+    worker.queue.submit([TOWER])
+    learner.forget(edit=learner.stack.ids[0])
+    assert places(home.root) == []
+    assert [job.passage.topic for job in worker.queue.jobs()] == [BRIDGE.topic]
 
 
 def test_nothing_that_holds_a_namespace_escapes_a_users_deletion(home: Home) -> None:

@@ -1,0 +1,140 @@
+"""`seal-agent queue`: what waits to be learned, ending it, and a worker of its own to learn it."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from seal_agent.adapters.loading import EMBEDDED
+from seal_agent.cli_options import (
+    AsJson,
+    ChatTemplate,
+    Device,
+    HomeFolder,
+    Model,
+    Namespace,
+    Seed,
+    Strategy,
+    write_json,
+    write_table,
+)
+from seal_agent.cli_progress import Display
+
+if TYPE_CHECKING:
+    from seal_agent.queue import Job
+
+app = typer.Typer(help="What waits to be learned: list, cancel, work it off.")
+Number = Annotated[int, typer.Argument(metavar="JOB", help="The job's number.")]
+Threads = Annotated[int, typer.Option("--threads", min=0, help="Cores it may use; 0: as many as there are.")]
+Nice = Annotated[int, typer.Option("--nice", min=0, max=19, help="How far it gives way to other processes.")]
+PerHour = Annotated[int, typer.Option("--edits-per-hour", min=0, help="Edits it may learn an hour; 0: no bound.")]
+SecondsPerHour = Annotated[
+    float, typer.Option("--seconds-per-hour", min=0, help="Seconds it may learn an hour; 0: no bound.")
+]
+Idle = Annotated[float, typer.Option("--idle", min=0, help="Begin only when nobody has said anything for so long, s.")]
+Forever = Annotated[bool, typer.Option("--forever", help="Wait for more when the queue is empty.")]
+
+
+@app.command("list")
+def list_jobs(
+    home: HomeFolder = None,
+    namespace: Namespace = "default",
+    every: Annotated[bool, typer.Option("--all", help="Those that ended, too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """The jobs of a namespace that wait, run or failed."""
+    from seal_agent.home import Home
+    from seal_agent.queue import LearningQueue
+
+    jobs = LearningQueue(Home(home)).jobs(namespace, () if every else ("waiting", "running", "failed"))
+    if as_json:
+        write_json({"namespace": namespace, "jobs": [as_row(job) for job in jobs]})
+    elif not jobs:
+        print("nothing waits")
+    else:
+        rows = [as_row(job) for job in jobs]
+        names = ["job", "topic", "state", "step", "outcome", "note", "seconds", "submitted"]
+        write_table(names, [[str(row[name]) for name in names] for row in rows])
+
+
+@app.command()
+def cancel(job: Number, home: HomeFolder = None, as_json: AsJson = False) -> None:
+    """End a job that waits, or that runs, before its next step."""
+    from seal_agent.home import Home
+    from seal_agent.queue import LearningQueue
+
+    cancelled = LearningQueue(Home(home)).cancel(job)
+    if as_json:
+        write_json(as_row(cancelled))
+    else:
+        print(f"job {job} is cancelled" if cancelled.state == "cancelled" else f"job {job} ends before its next step")
+
+
+@app.command()
+def work(
+    forever: Forever = False,
+    threads: Threads = 0,
+    nice: Nice = 10,
+    edits_per_hour: PerHour = 0,
+    seconds_per_hour: SecondsPerHour = 0.0,
+    idle: Idle = 0.0,
+    seed: Seed = 0,
+    strategy: Strategy = "route",
+    model: Model = EMBEDDED,
+    home: HomeFolder = None,
+    device: Device = "auto",
+    chat_template: ChatTemplate = None,
+    as_json: AsJson = False,
+) -> None:
+    """Learn what waits, of every namespace, in this process; then end, or wait for more."""
+    if threads:
+        os.environ["OMP_NUM_THREADS"] = str(threads)  # read when torch is loaded
+    if nice and hasattr(os, "nice"):
+        os.nice(nice)
+    with Display(lines=True) as display:
+        display.busy("loading the model")
+        from seal_agent.agent import open_learner
+        from seal_agent.learner import LearnerConfig
+        from seal_agent.worker import ENDED, Budget, Worker, WorkEvent
+
+        config = LearnerConfig(seed=seed, strategy=strategy)
+        learner = open_learner(model, home=home, device=device, chat_template=chat_template, config=config)
+        display.clear()
+        ended: list[dict[str, Any]] = []
+
+        def on_event(event: WorkEvent) -> None:
+            job = event.job
+            if event.step != ENDED:
+                display.progress(f"job {job.id}, {job.passage.topic}: {event.step}", event.done, event.total)
+                return
+            ended.append(as_row(job))
+            display.line(f"job {job.id}, {job.passage.topic}: {job.outcome or job.state}: {job.note}")
+
+        budget = Budget(idle_seconds=idle, seconds_per_hour=seconds_per_hour, edits_per_hour=edits_per_hour)
+        worker = Worker(learner, budget, on_event=on_event)
+        if forever:
+            worker.work_on()
+        else:
+            worker.work_off()
+    if as_json:
+        write_json({"jobs": ended})
+    elif not ended:
+        print("nothing to learn now")
+
+
+def as_row(job: Job) -> dict[str, Any]:
+    """A job for people and programs, without its text."""
+    return {
+        "job": job.id,
+        "namespace": job.namespace,
+        "topic": job.passage.topic,
+        "state": job.state,
+        "step": job.step if job.state in ("waiting", "running") else "",
+        "outcome": job.outcome,
+        "note": job.note,
+        "seconds": round(job.seconds, 1),
+        "submitted": datetime.fromtimestamp(job.created).astimezone().isoformat(timespec="seconds"),
+    }

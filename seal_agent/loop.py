@@ -1,0 +1,100 @@
+"""The arrows of the learning loop, once: which verb follows which. Graphs and workers go by them.
+
+    decide ─► write ─► (approve) ─► train ─► probe ─► judge ─► accept ─► consolidate
+
+It knows no graph and no queue; `run` is the loop itself, for whoever needs nothing around it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from seal_agent.adapters.backend import silent
+from seal_agent.errors import InputError
+from seal_agent.types import Episode, Progress
+
+if TYPE_CHECKING:
+    from seal_agent.learner import Learner, Verb
+
+FIRST = "decide"
+OnStep = Callable[[str, Episode], None]
+"""Called with the step that comes next and the episode as it is then."""
+
+
+def unseen(_step: str, _episode: Episode) -> None:
+    """The `OnStep` of whoever does not look."""
+
+
+def verbs(learner: Learner) -> dict[str, Verb]:
+    """Every step by name."""
+    return {
+        "decide": learner.decide,
+        "write": learner.write,
+        "approve": _approve,
+        "train": learner.train,
+        "probe": learner.probe,
+        "judge": learner.judge,
+        "amend": learner.amend,
+        "accept": learner.accept,
+        "rollback": learner.rollback,
+        "ignore": learner.ignore,
+        "consolidate": lambda episode, progress: _consolidated(learner, episode, progress),
+    }
+
+
+def after(learner: Learner, step: str, episode: Episode) -> str:
+    """The step that follows `step`; empty after the last."""
+    if step == "decide":
+        return "write" if episode.decision and episode.decision.learn else "ignore"
+    if step == "write":
+        if episode.edit and learner.config.dry_run:
+            return "ignore"
+        if episode.edit:
+            return "approve" if learner.config.approval else "train"
+        return "write" if learner.can_retry(episode) else "ignore"
+    if step == "approve":
+        return "train" if episode.outcome == "open" else "ignore"
+    if step == "judge":
+        outcome = episode.verdict.outcome if episode.verdict else "rollback"
+        if outcome in ("accept", "undecided"):
+            return "accept" if outcome == "accept" else "probe"
+        return "amend" if learner.can_amend(episode) else "rollback"
+    if step == "accept":
+        return "consolidate" if learner.can_consolidate() else ""
+    return {"train": "probe", "probe": "judge", "amend": "probe"}.get(step, "")
+
+
+def timed(verb: Verb, step: str, episode: Episode, progress: Progress = silent) -> Episode:
+    """One step, with its seconds in the episode."""
+    start = time.perf_counter()
+    done = verb(episode, progress)
+    return done.timed(step, time.perf_counter() - start)
+
+
+def run(
+    learner: Learner,
+    episode: Episode,
+    *,
+    step: str = FIRST,
+    on_step: OnStep = unseen,
+    progress: Progress = silent,
+) -> Episode:
+    """From `step` to the end; `on_step` sees every step before it is taken, and may raise to end it there."""
+    every = verbs(learner)
+    while step:
+        on_step(step, episode)
+        episode = timed(every[step], step, episode, progress)
+        step = after(learner, step, episode)
+    return episode
+
+
+def _approve(_episode: Episode, _progress: Progress) -> Episode:
+    raise InputError("a person must approve this edit; learn it in a graph with a checkpointer, or set approval=False")
+
+
+def _consolidated(learner: Learner, episode: Episode, progress: Progress) -> Episode:
+    """The episode as it was: what was made of the stack has a line of its own in the ledger."""
+    learner.consolidate(progress)
+    return episode

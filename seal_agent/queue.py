@@ -1,0 +1,218 @@
+"""What waits to be learned: a queue in the home's database, so that a reply never waits and a kill loses nothing.
+
+A job is one passage on its way through the loop, with the episode as it was when its last step began. Jobs are taken
+by `worker.Worker`, one at a time; they outlive every process.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from seal_agent.errors import InputError
+from seal_agent.home import Home, check_namespace
+from seal_agent.passages import Passage
+from seal_agent.types import Episode, from_json, to_json
+
+JobState = Literal["waiting", "running", "done", "failed", "cancelled"]
+_COLUMNS = "id, namespace, thread, passage, state, step, episode, outcome, note, seconds, created, ended"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One passage to learn, and how far it has come.
+
+    `step` comes next; `note` says what became of it, or why it failed. Times are seconds since the epoch; `seconds`
+    were spent on it so far, by whoever worked on it.
+    """
+
+    id: int
+    namespace: str
+    thread: str
+    passage: Passage
+    state: JobState
+    step: str
+    episode: Episode | None
+    outcome: str
+    note: str
+    seconds: float
+    created: float
+    ended: float
+
+
+class LearningQueue:
+    """The queue of one home. Safe to use from several threads and processes."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+
+    def submit(
+        self, passages: Sequence[Passage], namespace: str = "default", *, thread: str = "", model: str = ""
+    ) -> list[int]:
+        """Put passages at the end; returns their jobs. A text that waits already is not put there twice.
+
+        `model`: only a worker with that model takes them.
+        """
+        check_namespace(namespace)
+        if not all(passage.text.strip() for passage in passages):
+            raise InputError("there is no text to learn from; give at least one sentence")
+        now = time.time()
+        with self.home.connect() as db:
+            db.execute("BEGIN IMMEDIATE")
+            return [_insert(db, passage, namespace, thread, model, now) for passage in passages]
+
+    def job(self, number: int) -> Job:
+        """One job; raises `InputError` for a number nobody got."""
+        found = self._select("WHERE id = ?", (number,))
+        if not found:
+            raise InputError(f"there is no job {number}; see `seal-agent queue list`")
+        return found[0]
+
+    def jobs(self, namespace: str = "", states: Sequence[JobState] = ()) -> list[Job]:
+        """The jobs of a namespace (default: of all) in those states (default: any), oldest first."""
+        wanted = [("namespace = ?", [namespace])] if namespace else []
+        if states:
+            wanted.append((f"state IN ({', '.join('?' * len(states))})", list(states)))
+        where = " AND ".join(each for each, _ in wanted)
+        return self._select(f"WHERE {where}" if where else "", [v for _, values in wanted for v in values])
+
+    def next_due(self, model: str, quiet_since: float, idle_since: float) -> Job | None:
+        """The oldest job that may be begun.
+
+        Its conversation has brought nothing new since `quiet_since`, and no conversation any since `idle_since`.
+        """
+        found = self._select(
+            "AS j WHERE state = 'waiting' AND model IN ('', ?) AND ? >= (SELECT MAX(created) FROM jobs)"
+            " AND ? >= (SELECT MAX(created) FROM jobs AS other"
+            " WHERE other.namespace = j.namespace AND other.thread = j.thread)",
+            (model, idle_since, quiet_since),
+            limit=1,
+        )
+        return found[0] if found else None
+
+    def num_open(self, model: str) -> int:
+        """How many jobs wait or run that a worker with that model takes."""
+        with self.home.connect() as db:
+            row = db.execute(
+                "SELECT COUNT(*) FROM jobs WHERE state IN ('waiting', 'running') AND model IN ('', ?)", (model,)
+            ).fetchone()
+        return int(row[0])
+
+    def begin(self, job: Job) -> bool:
+        """Take a waiting job; False if it was cancelled or taken meanwhile."""
+        with self.home.connect() as db:
+            taken = db.execute("UPDATE jobs SET state = 'running' WHERE id = ? AND state = 'waiting'", (job.id,))
+            return taken.rowcount == 1
+
+    def reach(self, job: Job, step: str, episode: Episode, seconds: float) -> None:
+        """Write down how far a job has come: what is killed now is taken up at `step`."""
+        with self.home.connect() as db:
+            db.execute(
+                "UPDATE jobs SET step = ?, episode = ?, seconds = ? WHERE id = ?",
+                (step, json.dumps(to_json(episode)), seconds, job.id),
+            )
+
+    def end(self, job: Job, state: JobState, outcome: str, note: str, seconds: float) -> None:
+        """Close a job. Its text stays only where it failed: the ledger has the others'."""
+        kept = job.passage if state == "failed" else replace(job.passage, text="", earlier="")
+        with self.home.connect() as db:
+            db.execute(
+                "UPDATE jobs SET state = ?, outcome = ?, note = ?, seconds = ?, ended = ?, passage = ?, episode = NULL"
+                " WHERE id = ?",
+                (state, outcome, note, seconds, time.time(), json.dumps(to_json(kept)), job.id),
+            )
+
+    def put_back(self, model: str) -> int:
+        """Make the jobs wait again that a worker left behind when it was stopped or killed; returns how many.
+
+        Only for whoever holds the model's lock: nobody else can be running them.
+        """
+        with self.home.connect() as db:
+            return db.execute(
+                "UPDATE jobs SET state = 'waiting' WHERE state = 'running' AND model IN ('', ?)", (model,)
+            ).rowcount
+
+    def cancel(self, number: int) -> Job:
+        """Cancel a job: one that waits at once, one that runs before its next step; raises `InputError` if it ended."""
+        with self.home.connect() as db:
+            waited = db.execute(
+                "UPDATE jobs SET state = 'cancelled', ended = ?, episode = NULL,"
+                " passage = json_set(passage, '$.text', '', '$.earlier', '') WHERE id = ? AND state = 'waiting'",
+                (time.time(), number),
+            ).rowcount
+            if not waited:
+                db.execute("UPDATE jobs SET is_cancelled = 1 WHERE id = ? AND state = 'running'", (number,))
+        job = self.job(number)
+        if job.state not in ("running", "cancelled"):
+            raise InputError(f"job {number} is {job.state} already; undo what it learned with `adapters rollback`")
+        return job
+
+    def is_cancelled(self, job: Job) -> bool:
+        """Whether somebody wants the job ended."""
+        with self.home.connect() as db:
+            row = db.execute("SELECT is_cancelled FROM jobs WHERE id = ?", (job.id,)).fetchone()
+        return bool(row and row[0])
+
+    def spent(self, since: float) -> tuple[int, float]:
+        """How many edits ended in an adapter since then, and the seconds of all jobs that ended since."""
+        with self.home.connect() as db:
+            row = db.execute(
+                "SELECT COUNT(*) FILTER (WHERE outcome IN ('accepted', 'rolled back')), TOTAL(seconds) FROM jobs"
+                " WHERE ended >= ?",
+                (since,),
+            ).fetchone()
+        return int(row[0]), float(row[1])
+
+    def _select(self, where: str, values: Sequence[object], limit: int = -1) -> list[Job]:
+        with self.home.connect() as db:
+            rows = db.execute(f"SELECT {_COLUMNS} FROM jobs {where} ORDER BY id LIMIT {limit}", values).fetchall()
+        return [_job(*row) for row in rows]
+
+
+def _insert(db: sqlite3.Connection, passage: Passage, namespace: str, thread: str, model: str, now: float) -> int:
+    body = json.dumps(to_json(passage))
+    known = db.execute(
+        "SELECT id FROM jobs WHERE namespace = ? AND model = ? AND passage = ? AND state = 'waiting'",
+        (namespace, model, body),
+    ).fetchone()
+    if known:
+        return int(known[0])
+    cursor = db.execute(
+        "INSERT INTO jobs (namespace, model, thread, passage, created) VALUES (?, ?, ?, ?, ?)",
+        (namespace, model, thread, body, now),
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def _job(
+    number: int,
+    namespace: str,
+    thread: str,
+    passage: str,
+    state: JobState,
+    step: str,
+    episode: str | None,
+    outcome: str,
+    note: str,
+    seconds: float,
+    created: float,
+    ended: float,
+) -> Job:
+    return Job(
+        number,
+        namespace,
+        thread,
+        from_json(Passage, json.loads(passage)),
+        state,
+        step,
+        from_json(Episode, json.loads(episode)) if episode else None,
+        outcome,
+        note,
+        seconds,
+        created,
+        ended,
+    )

@@ -1,0 +1,253 @@
+"""Learning behind the conversation: one worker a model takes jobs off the queue, within a budget.
+
+It runs as a thread beside an agent (`Worker(learner).start()`), or alone in a process (`seal-agent queue work`). As a
+thread it gives way to replies between two steps, so that a reply waits for one step at most. Whatever ends the process,
+the job in hand is taken up again where its last step began; what was accepted is not learned twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from seal_agent import loop
+from seal_agent.adapters.turns import in_background
+from seal_agent.errors import InputError, SealError, StackChanged
+from seal_agent.learner import Learner
+from seal_agent.queue import Job, LearningQueue
+from seal_agent.types import Episode
+
+log = logging.getLogger(__name__)
+HOUR = 3600.0
+LOOK_SECONDS = 0.3  # between two looks at the queue, and at whether a job was cancelled
+MAX_BEGINNINGS = 3  # of a job whose stack others change under it
+
+ENDED = "ended"
+
+
+@dataclass(frozen=True)
+class WorkEvent:
+    """A job has begun a step, come so far in it (`total` 0: unknown), or, with the step "ended", is over."""
+
+    job: Job
+    step: str
+    what: str = ""
+    done: int = 0
+    total: int = 0
+
+
+def unseen(_event: WorkEvent) -> None:
+    """For whoever does not look."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What learning may take; 0 stands for no bound.
+
+    A job is begun when its conversation has been quiet for `quiet_seconds` and all of them for `idle_seconds`, and
+    while less than `seconds_per_hour` and `edits_per_hour` were spent in the last hour. A job that has begun is ended.
+    """
+
+    quiet_seconds: float = 2.0
+    idle_seconds: float = 0.0
+    seconds_per_hour: float = 0.0
+    edits_per_hour: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("quiet_seconds", "idle_seconds", "seconds_per_hour", "edits_per_hour"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise InputError(f"{name} is {getattr(self, name)}; give a number from 0 (no bound) up")
+
+    def has_room(self, num_edits: int, seconds: float) -> bool:
+        """Whether another job may be begun after so much was spent in the last hour."""
+        return not (
+            (self.edits_per_hour and num_edits >= self.edits_per_hour)
+            or (self.seconds_per_hour and seconds >= self.seconds_per_hour)
+        )
+
+
+class _Ended(Exception):
+    """The job in hand was cancelled, or the worker stopped."""
+
+
+class Worker:
+    """Takes jobs of one home and one model, one at a time; a second worker waits until the first is gone."""
+
+    def __init__(
+        self,
+        learner: Learner,
+        budget: Budget | None = None,
+        *,
+        on_event: Callable[[WorkEvent], None] = unseen,
+    ) -> None:
+        self.queue = LearningQueue(learner.home)
+        self.budget = budget or Budget()
+        self._learners = {learner.namespace: learner.within(learner.namespace)}
+        self._model = learner.backend.model
+        self._on_event = on_event
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        name = hashlib.sha256(self._model.encode()).hexdigest()[:12]
+        self._lock = FileLock(learner.home.root / f"worker-{name}.lock", timeout=0)
+
+    def start(self) -> Worker:
+        """Work in a thread of this process until `stop`; returns this worker."""
+        if self._thread is None:
+            self._stopping.clear()
+            self._thread = threading.Thread(target=self.work_on, name="seal-agent-worker", daemon=True)
+            self._thread.start()
+        return self
+
+    def stop(self, timeout: float = 60.0) -> None:
+        """End the thread after the step it is in; the job in hand waits in the queue."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(timeout)
+            if self._thread.is_alive():
+                raise InputError(f"the worker is still in a step after {timeout:g} s; wait longer")
+            self._thread = None
+
+    def __enter__(self) -> Worker:
+        return self.start()
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    def work_off(self) -> int:
+        """Learn in this thread what may be begun now or after its quiet time; returns how many jobs were ended.
+
+        Raises `InputError` where another worker is at it.
+        """
+        try:
+            with self._lock, in_background():
+                self.queue.put_back(self._model)
+                num_ended = 0
+                while self.queue.num_open(self._model) and self._has_room():
+                    num_ended += self._work_once()
+                return num_ended
+        except Timeout as error:
+            raise InputError(
+                f"another worker learns for {self._model} in {self.queue.home.root}; wait for it or end it"
+            ) from error
+
+    def wait(self, timeout: float = 600.0) -> bool:
+        """Wait until nothing waits and nothing runs; False if that took longer than `timeout` seconds."""
+        end = time.monotonic() + timeout
+        while self.queue.num_open(self._model):
+            if time.monotonic() > end:
+                return False
+            time.sleep(LOOK_SECONDS / 3)
+        return True
+
+    def work_on(self) -> None:
+        """Learn in this thread until `stop`: take the model's lock as soon as it is free, then jobs as they come."""
+        while not self._stopping.is_set():
+            try:
+                with self._lock, in_background():
+                    self.queue.put_back(self._model)
+                    while not self._stopping.is_set():
+                        if not (self._has_room() and self._work_once()):
+                            self._stopping.wait(LOOK_SECONDS)
+            except Timeout:
+                self._stopping.wait(10 * LOOK_SECONDS)  # another process works; if it ends, this one takes over
+            except SealError:
+                log.exception("the queue cannot be read; trying again")
+                self._stopping.wait(10 * LOOK_SECONDS)
+
+    def _has_room(self) -> bool:
+        return self.budget.has_room(*self.queue.spent(time.time() - HOUR))
+
+    def _work_once(self) -> bool:
+        """Take the next job that is due, if there is one, and see it through."""
+        now = time.time()
+        job = self.queue.next_due(self._model, now - self.budget.quiet_seconds, now - self.budget.idle_seconds)
+        if job is None or not self.queue.begin(job):
+            time.sleep(LOOK_SECONDS / 10)
+            return False
+        start = time.monotonic() - job.seconds
+        try:
+            episode = self._learned(job, start)
+            self.queue.end(job, "done", episode.outcome, _note(episode), time.monotonic() - start)
+        except _Ended:
+            if not self.queue.is_cancelled(job):
+                self.queue.put_back(self._model)
+                return False
+            self.queue.end(job, "cancelled", "", "cancelled while it was learned", time.monotonic() - start)
+        except Exception as error:  # the edge of the worker: one job must not end the others
+            log.exception("job %d failed", job.id)
+            self.queue.end(job, "failed", "", str(error) or repr(error), time.monotonic() - start)
+        self._on_event(WorkEvent(self.queue.job(job.id), ENDED))
+        return True
+
+    def _learned(self, job: Job, start: float) -> Episode:
+        """The episode of a job at its end, taken up where it was left."""
+        learner = self._learner(job.namespace)
+        for beginning in range(MAX_BEGINNINGS):
+            episode, step = job.episode, job.step
+            if beginning or episode is None or not _fits(episode, step, learner):
+                episode, step = learner.begin(job.passage, thread=job.thread), loop.FIRST
+            if step == "accept" and episode.adapter and episode.adapter.id in learner.stack.learned:
+                return learner.accepted({episode.adapter.id})[-1]  # it was killed after the transaction
+            try:
+                return self._run(learner, job, episode, step, start)
+            except StackChanged:
+                log.info("job %d: the stack was changed meanwhile; from the beginning", job.id)
+        raise StackChanged(f"the stack changed {MAX_BEGINNINGS} times while this was learned; submit it again")
+
+    def _run(self, learner: Learner, job: Job, episode: Episode, step: str, start: float) -> Episode:
+        looked = 0.0
+        current = [episode]
+
+        def check() -> None:
+            nonlocal looked
+            if self._stopping.is_set():
+                raise _Ended
+            if time.monotonic() - looked > LOOK_SECONDS:
+                looked = time.monotonic()
+                if self.queue.is_cancelled(job):
+                    raise _Ended
+
+        def on_step(name: str, reached: Episode) -> None:
+            nonlocal step
+            step, current[0] = name, reached
+            self.queue.reach(job, name, reached, time.monotonic() - start)
+            check()
+            self._on_event(WorkEvent(job, name))
+
+        def progress(what: str, done: int, total: int) -> None:
+            check()
+            self._on_event(WorkEvent(job, step, what, done, total))
+
+        try:
+            return loop.run(learner, episode, step=step, on_step=on_step, progress=progress)
+        except Exception:
+            if current[0].adapter and not self._stopping.is_set():
+                learner.discard(current[0].adapter)  # it stays where the job goes on with it
+            raise
+
+    def _learner(self, namespace: str) -> Learner:
+        if namespace not in self._learners:
+            self._learners[namespace] = next(iter(self._learners.values())).within(namespace)
+        return self._learners[namespace]
+
+
+def _fits(episode: Episode, step: str, learner: Learner) -> bool:
+    """Whether an episode that was left can go on: its candidate is there, and nobody but itself changed the stack."""
+    if episode.adapter is None:
+        return episode.parent == learner.stack
+    if episode.adapter.id in learner.stack.learned:
+        return step in ("accept", "consolidate")
+    return episode.parent == learner.stack and Path(episode.adapter.path).is_dir()
+
+
+def _note(episode: Episode) -> str:
+    if episode.verdict:
+        return episode.verdict.reason
+    return episode.fault or (episode.decision.reason if episode.decision else "")

@@ -1,0 +1,85 @@
+"""Who gets the model: replies before learning, and learning is none the worse for it."""
+
+import threading
+import time
+
+import torch
+from tiny import BASE, DIRECTIVES, ROWS, logits, tiny_engine
+
+from seal_agent.adapters.training import Job
+from seal_agent.adapters.turns import Turns, in_background
+
+
+def test_the_background_gives_way_to_whoever_waits_and_goes_on_afterwards() -> None:
+    turns, said = Turns(), list[str]()
+
+    def reply() -> None:
+        with turns:
+            said.append("reply")
+
+    with in_background(), turns, turns:  # entered twice: all of it is given up, and taken back
+        thread = threading.Thread(target=reply)
+        thread.start()
+        while not turns.give_way():
+            time.sleep(0.001)
+        said.append("learning")
+        thread.join()
+    assert said == ["reply", "learning"]
+    with turns:
+        pass
+
+
+def test_the_foreground_keeps_its_turn() -> None:
+    turns = Turns()
+    with turns:
+        thread = threading.Thread(target=lambda: turns.__enter__().__exit__(None, None, None))
+        thread.start()
+        time.sleep(0.02)
+        assert not turns.give_way()
+    thread.join()
+
+
+def test_the_background_is_not_starved_by_those_who_ask_again_and_again() -> None:
+    turns, ended = Turns(), threading.Event()
+
+    def talk() -> None:
+        while not ended.is_set():
+            with turns:
+                pass
+
+    talkers = [threading.Thread(target=talk) for _ in range(3)]
+    for talker in talkers:
+        talker.start()
+    with in_background(), turns:
+        for _ in range(50):
+            turns.give_way()
+    ended.set()
+    for talker in talkers:
+        talker.join()
+
+
+def test_replies_between_the_steps_see_the_base_and_change_nothing_of_what_is_trained() -> None:
+    alone = tiny_engine()
+    job = Job(ROWS, DIRECTIVES, seed=3)
+    expected = alone.train(BASE, [job], progress=lambda *_: None)[0]
+    engine = tiny_engine()
+    before, replies = logits(engine), list[torch.Tensor]()
+    trained = threading.Event()
+
+    def reply() -> None:
+        while not trained.is_set():
+            with engine.lock:
+                replies.append(logits(engine))
+                torch.manual_seed(len(replies))
+
+    thread = threading.Thread(target=reply)
+    thread.start()
+    with in_background(), engine.lock:
+        run = engine.train(BASE, [job], progress=lambda *_: time.sleep(0.005))[0]
+    trained.set()
+    thread.join()
+    assert len(replies) > 3
+    assert all(torch.equal(answer, before) for answer in replies)
+    for name, (a, b) in expected.update.pairs.items():
+        assert torch.equal(a, run.update.pairs[name][0])
+        assert torch.equal(b, run.update.pairs[name][1])

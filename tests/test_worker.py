@@ -1,0 +1,271 @@
+"""Learning behind the conversation: nothing is lost, nothing is learned twice, and the reply does not wait."""
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+from langgraph.checkpoint.memory import InMemorySaver
+
+from seal_agent import loop
+from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.errors import InputError
+from seal_agent.graphs import create_chat_graph
+from seal_agent.home import Home
+from seal_agent.learner import Learner
+from seal_agent.passages import Passage
+from seal_agent.queue import LearningQueue
+from seal_agent.types import Episode
+from seal_agent.worker import ENDED, Budget, Worker, WorkEvent
+
+TOWER = Passage("The Tower of Karlov", "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.")
+BRIDGE = Passage("The Bridge of Osk", "The Bridge of Osk was opened in 1954 by Tom Varga. It has four iron arches.")
+AT_ONCE = Budget(quiet_seconds=0)
+
+
+@pytest.fixture
+def queue(home: Home) -> LearningQueue:
+    return LearningQueue(home)
+
+
+def outcomes(queue: LearningQueue) -> list[tuple[str, str]]:
+    return [(job.state, job.outcome) for job in queue.jobs()]
+
+
+def test_what_is_queued_is_learned_in_order_and_served(learner: Learner, queue: LearningQueue) -> None:
+    queue.submit([TOWER, BRIDGE])
+    assert Worker(learner, AT_ONCE).work_off() == 2
+    assert outcomes(queue) == [("done", "accepted")] * 2
+    assert [e.topic for e in learner.home.episodes("default")] == [TOWER.topic, BRIDGE.topic]
+    assert len(learner.stack) == 2
+
+
+def test_a_text_that_waits_already_waits_once(queue: LearningQueue) -> None:
+    assert queue.submit([TOWER]) == queue.submit([TOWER])
+    assert queue.submit([TOWER], "ann") != queue.submit([TOWER])
+
+
+def test_every_namespace_learns_its_own(learner: Learner, queue: LearningQueue) -> None:
+    queue.submit([TOWER], "ann")
+    queue.submit([BRIDGE], "bob")
+    Worker(learner, AT_ONCE).work_off()
+    served = {name: [e.topic for e in learner.home.episodes(name, ("accepted",))] for name in ("ann", "bob", "default")}
+    assert served == {"ann": [TOWER.topic], "bob": [BRIDGE.topic], "default": []}
+
+
+def test_a_worker_leaves_the_jobs_of_other_models(learner: Learner, queue: LearningQueue) -> None:
+    queue.submit([TOWER], model="another model")
+    assert Worker(learner, AT_ONCE).work_off() == 0
+    assert outcomes(queue) == [("waiting", "")]
+
+
+def test_the_text_leaves_the_queue_when_it_is_learned(learner: Learner, queue: LearningQueue) -> None:
+    queue.submit([TOWER])
+    Worker(learner, AT_ONCE).work_off()
+    assert [(job.passage.text, job.episode) for job in queue.jobs()] == [("", None)]
+
+
+STEPS = ["decide", "write", "train", "probe", "judge", "accept"]
+
+
+@pytest.mark.parametrize("killed_at", STEPS)
+def test_a_killed_worker_is_taken_up_at_its_step(
+    killed_at: str, learner: Learner, queue: LearningQueue, home: Home
+) -> None:
+    queue.submit([TOWER])
+    seen: list[str] = []
+
+    def die(event: WorkEvent) -> None:
+        if event.step == killed_at and not event.what:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Worker(learner, AT_ONCE, on_event=die).work_off()
+    assert outcomes(queue) == [("running", "")]
+    other = Learner(ScriptedBackend(home.root), home)
+    Worker(other, AT_ONCE, on_event=lambda e: None if e.what else seen.append(e.step)).work_off()
+    assert seen == [*STEPS[STEPS.index(killed_at) :], ENDED]
+    assert outcomes(queue) == [("done", "accepted")]
+    assert len(home.episodes("default")) == len(learner.stack) == 1
+
+
+def test_what_was_accepted_before_the_kill_is_not_learned_twice(learner: Learner, queue: LearningQueue) -> None:
+    queue.submit([TOWER])
+    worker = Worker(learner, AT_ONCE)
+
+    def die_after_the_transaction(job: Any, *_: Any) -> None:
+        raise KeyboardInterrupt
+
+    worker.queue.end = die_after_the_transaction  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        worker.work_off()
+    assert len(learner.stack) == 1
+    Worker(learner, AT_ONCE).work_off()
+    assert outcomes(queue) == [("done", "accepted")]
+    assert len(learner.stack) == len(learner.home.episodes("default")) == 1
+
+
+def test_an_edit_is_learned_again_on_a_stack_that_others_changed(learner: Learner, queue: LearningQueue) -> None:
+    queue.submit([TOWER])
+
+    def meddle(event: WorkEvent) -> None:
+        if event.step == "judge" and not learner.stack.layers:
+            loop.run(learner, learner.begin(BRIDGE))
+
+    Worker(learner, AT_ONCE, on_event=meddle).work_off()
+    assert [e.topic for e in learner.home.episodes("default")] == [BRIDGE.topic, TOWER.topic]
+    assert len(learner.stack) == 2
+    assert len(list((learner.home.root / "adapters").iterdir())) == 2
+
+
+@pytest.mark.parametrize("when", ["waiting", "train"])
+def test_a_cancelled_job_leaves_nothing_behind(when: str, learner: Learner, queue: LearningQueue) -> None:
+    [number] = queue.submit([TOWER])
+    if when == "waiting":
+        queue.cancel(number)
+
+    def cancel(event: WorkEvent) -> None:
+        if event.step == when:
+            queue.cancel(number)
+            time.sleep(0.35)
+
+    Worker(learner, AT_ONCE, on_event=cancel).work_off()
+    assert outcomes(queue) == [("cancelled", "")]
+    assert not queue.job(number).passage.text
+    assert not learner.stack.layers
+    assert not list((learner.home.root / "adapters").glob("*"))
+    with pytest.raises(InputError, match="no job 7"):
+        queue.cancel(7)
+
+
+def test_one_job_that_fails_ends_alone_and_keeps_its_text(learner: Learner, queue: LearningQueue) -> None:
+    queue.submit([TOWER, BRIDGE])
+
+    def fail(event: WorkEvent) -> None:
+        if event.job.passage.topic == TOWER.topic and event.step == "train":
+            raise RuntimeError("no luck")
+
+    Worker(learner, AT_ONCE, on_event=fail).work_off()
+    first, second = queue.jobs()
+    assert (first.state, first.note, first.passage) == ("failed", "no luck", TOWER)
+    assert (second.state, second.outcome) == ("done", "accepted")
+
+
+def test_only_one_worker_learns_for_a_model(learner: Learner, queue: LearningQueue) -> None:
+    queue.submit([TOWER])
+    worker = Worker(learner, AT_ONCE)
+    [lock] = [learner.home.root / Path(str(worker._lock.lock_file)).name]
+    with FileLock(lock), pytest.raises(InputError, match="another worker"):
+        worker.work_off()
+    assert worker.work_off() == 1
+
+
+@pytest.mark.parametrize(
+    ("budget", "spent", "has_room"),
+    [
+        (Budget(), (1000, 1e6), True),
+        (Budget(edits_per_hour=2), (1, 1e6), True),
+        (Budget(edits_per_hour=2), (2, 0.0), False),
+        (Budget(seconds_per_hour=60), (9, 59.0), True),
+        (Budget(seconds_per_hour=60), (0, 60.0), False),
+    ],
+)
+def test_the_budget_bounds_what_is_begun(budget: Budget, spent: tuple[int, float], has_room: bool) -> None:
+    assert budget.has_room(*spent) is has_room
+
+
+def test_a_budget_of_one_edit_an_hour_leaves_the_second(learner: Learner, queue: LearningQueue) -> None:
+    queue.submit([TOWER, BRIDGE])
+    assert Worker(learner, Budget(quiet_seconds=0, edits_per_hour=1)).work_off() == 1
+    assert outcomes(queue) == [("done", "accepted"), ("waiting", "")]
+
+
+def test_a_conversation_that_goes_on_is_not_learned_from_yet(queue: LearningQueue) -> None:
+    now = time.time()
+    queue.submit([TOWER], thread="busy")
+    assert queue.next_due("", now - 2, now + 9) is None
+    assert queue.next_due("", now + 9, now - 60) is None
+    due = queue.next_due("", now + 9, now + 9)
+    assert due is not None
+    assert due.passage == TOWER
+
+
+def test_a_budget_below_nothing_is_refused() -> None:
+    with pytest.raises(InputError, match="idle_seconds is -1"):
+        Budget(idle_seconds=-1)
+
+
+class Slow(ScriptedBackend):
+    """Training takes until the test lets it go."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.go = threading.Event()
+
+    def with_stack(self, stack: Any) -> Any:
+        view = super().with_stack(stack)
+        view.go = self.go
+        view.__class__ = Slow
+        return view
+
+    def train(self, *args: Any, **options: Any) -> Any:
+        assert self.go.wait(10)
+        return super().train(*args, **options)
+
+
+def test_the_reply_comes_while_the_worker_still_learns_and_the_next_turn_knows(home: Home) -> None:
+    backend = Slow(home.root)
+    learner = Learner(backend, home)
+    with Worker(learner, AT_ONCE) as worker:
+        agent = create_chat_graph(learner, worker.queue).compile(checkpointer=InMemorySaver())
+        config: Any = {"configurable": {"thread_id": "one"}}
+        state = agent.invoke({"messages": [("user", TOWER.text)]}, config)
+        assert [(o["outcome"], o["job"]) for o in state["outcomes"]] == [("queued", 1)]
+        until(lambda: worker.queue.job(1).step == "train")
+        question, answer = probe_of(worker.queue.job(1).episode)
+        assert answer not in agent.invoke({"messages": [("user", question)]}, config)["messages"][-1].text
+        backend.go.set()
+        assert worker.wait(20)
+        assert answer in agent.invoke({"messages": [("user", question)]}, config)["messages"][-1].text
+
+
+def test_stopping_leaves_the_job_in_hand_in_the_queue(home: Home) -> None:
+    backend = Slow(home.root)
+    worker = Worker(Learner(backend, home), AT_ONCE).start()
+    worker.queue.submit([TOWER])
+    until(lambda: worker.queue.job(1).step == "train")
+    stopper = threading.Thread(target=worker.stop)
+    stopper.start()
+    backend.go.set()
+    stopper.join()
+    assert worker.queue.job(1).state == "waiting"
+    Worker(Learner(ScriptedBackend(home.root), home), AT_ONCE).work_off()
+    assert worker.queue.job(1).outcome == "accepted"
+
+
+def test_a_process_of_its_own_works_the_queue_off(home: Home) -> None:
+    LearningQueue(home).submit([TOWER])
+    command = [sys.executable, "-m", "seal_agent", "queue", "work", "--model", "scripted", "--home", str(home.root)]
+    done = subprocess.run(  # noqa: S603
+        [*command, "--json"], capture_output=True, text=True, check=True
+    )
+    assert '"outcome": "accepted"' in done.stdout
+
+
+def until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def probe_of(episode: Episode | None) -> tuple[str, str]:
+    assert episode
+    assert episode.edit
+    probe = episode.edit.probes[0]
+    return probe.prompt.messages[-1].content, probe.answer
