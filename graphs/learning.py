@@ -12,12 +12,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from langgraph.config import get_config, get_stream_writer
-from langgraph.graph import END, StateGraph
+from langgraph.graph import END, START, StateGraph
 
 from seal_agent import loop
 from seal_agent.errors import InputError
 from seal_agent.graphs import approval
-from seal_agent.graphs.namespaces import AnyLearner, current
+from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current
 from seal_agent.graphs.state import LearnState
 from seal_agent.learner import Learner, Verb
 from seal_agent.passages import Passage
@@ -72,6 +72,25 @@ def add_learning(builder: StateGraph[Any, Any, Any, Any], learner: AnyLearner) -
     builder.add_node("consolidate", _consolidating(learner))
     for step, following in EDGES.items():
         builder.add_conditional_edges(step, _after(step, learner), list(following))
+
+
+def create_learning_graph(
+    learner: AnyLearner, queue: LearningQueue | None = None
+) -> StateGraph[LearnState, LearnContext, LearnState, LearnState]:
+    """The loop alone, uncompiled: it learns what `as_pending` gives it, or leaves it to the worker of a `queue`.
+
+    An "episode" that is begun already goes on with "write": somebody else has decided.
+    """
+    builder = StateGraph(LearnState, context_schema=LearnContext)
+    if queue is not None:
+        builder.add_node("enqueue", enqueuing(learner, queue))
+        builder.add_edge(START, "enqueue")
+        return builder
+    add_learning(builder, learner)
+    builder.add_conditional_edges(
+        START, lambda state: "write" if state["episode"] else more(state), ["write", "decide", END]
+    )
+    return builder
 
 
 def enqueuing(learner: AnyLearner, queue: LearningQueue) -> Node:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from langgraph.config import get_config
 from langgraph.runtime import get_runtime
@@ -27,8 +29,8 @@ def current(learner: AnyLearner) -> Learner:
 
     A graph built on one learner serves that one only: another namespace in the context is refused.
     """
-    context = get_runtime(LearnContext).context
-    wanted = context.namespace if context else ""
+    context: Any = get_runtime().context  # LearnContext, or what the user's own agent declares
+    wanted = context.get("namespace", "") if isinstance(context, Mapping) else getattr(context, "namespace", "")
     if isinstance(learner, Learners):
         return learner.of(wanted or learner.namespace_of(get_config().get("configurable", {})))
     if wanted not in ("", learner.namespace):
