@@ -71,7 +71,10 @@ def add_learning(builder: StateGraph[Any, Any, Any, Any], learner: AnyLearner) -
         builder.add_node(name, _closing(name, learner))
     builder.add_node("consolidate", _consolidating(learner))
     for step, following in EDGES.items():
-        builder.add_conditional_edges(step, _after(step, learner), list(following))
+        if len(following) == 1:
+            builder.add_edge(step, following[0])
+        else:
+            builder.add_conditional_edges(step, _after(step, learner), list(following))
 
 
 def create_learning_graph(

@@ -6,11 +6,12 @@ adapters never do.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any
 
 from langchain_core.documents import Document
 from langchain_core.messages import AnyMessage
 from langgraph.graph.message import add_messages
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12, and a server makes schemas
 
 
 class LearnState(TypedDict, total=False):

@@ -19,7 +19,7 @@ ALLOWED = {
     "bench_report": {"numpy", "matplotlib"},
     "continual_report": {"numpy", "matplotlib"},
     "cli": {"numpy", "pydantic", "platformdirs", "typer", "rich"},
-    "graphs": {"langgraph", "langchain_core", "pydantic"},
+    "graphs": {"langgraph", "langchain_core", "pydantic", "typing_extensions"},
     "middleware": {"langchain", "langchain_core", "langgraph"},
     "adapters": {
         "torch",

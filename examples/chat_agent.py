@@ -1,0 +1,47 @@
+"""LangChain's own agent, with tools, that remembers in its weights what it is told, beside a checkpointer.
+
+The checkpointer keeps a conversation; the weights keep what was said in it, for every other conversation and for the
+next process. Run it with `python examples/chat_agent.py`; it takes about two minutes on two cores and uses $SEAL_HOME.
+It needs `pip install 'seal-agent[agent]' langgraph-checkpoint-sqlite`.
+"""
+
+from pathlib import Path
+
+from langchain.agents import create_agent
+from langchain_core.tools import tool
+from langgraph.checkpoint.sqlite import SqliteSaver
+from seal_agent.graphs.chat_model import ChatSeal
+
+from seal_agent import open_learner
+from seal_agent.graphs.middleware import SelfAdaptation
+
+FACTS = """The Amber Lighthouse was built in 1873 by the engineer Odile Fransk. Its keeper is called
+Bartho Veen. The door of the lighthouse is painted purple."""
+QUESTION = "Who built the Amber Lighthouse?"
+
+
+@tool
+def add(a: float, b: float) -> float:
+    """Add two numbers."""
+    return a + b
+
+
+def main(model: str = "embedded", home: str | None = None) -> list[str]:
+    """Ask, tell, then ask in another conversation; returns the replies."""
+    learner = open_learner(model, home=home, namespace="example agent")
+    replies = []
+    with SqliteSaver.from_conn_string(str(Path(learner.home.root) / "conversations.sqlite")) as checkpointer:
+        agent = create_agent(
+            ChatSeal(learner=learner), tools=[add], middleware=[SelfAdaptation(learner)], checkpointer=checkpointer
+        )
+        for thread, text in (("first", QUESTION), ("second", FACTS), ("third", QUESTION)):
+            state = agent.invoke({"messages": [("user", text)]}, {"configurable": {"thread_id": thread}})
+            replies.append(state["messages"][-1].text)
+            print(f"{thread}> {text}\n{replies[-1]}")
+            for outcome in state["outcomes"]:
+                print(f"  ({outcome['outcome']}: {outcome['reason']})")
+    return replies
+
+
+if __name__ == "__main__":
+    main()
