@@ -10,29 +10,24 @@ from __future__ import annotations
 
 import json
 import logging
-import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from seal_agent import erasure, traces
+from seal_agent import erasure
 from seal_agent.adapters.backend import silent
 from seal_agent.errors import AdapterError, InputError
 from seal_agent.home import digest_of
-from seal_agent.rehearsal import REPLAYED
+from seal_agent.removal import Plan, commit, ledger_of, planned, route_key, trained_anew
 from seal_agent.serving import compared
-from seal_agent.traces import Traces
-from seal_agent.types import AdapterRef, AdapterStack, Episode, Layer, Progress, from_json, to_json
+from seal_agent.types import AdapterStack, Progress
 
 if TYPE_CHECKING:
-    from seal_agent.home import Home
     from seal_agent.learner import Learner
 
 log = logging.getLogger(__name__)
 LEFT = 1.0  # nats per token by which an answer must be likelier than to the untouched base to count as still known
-Line = tuple[int, Episode]
 
 
 @dataclass(frozen=True)
@@ -68,26 +63,6 @@ class Forgotten:
     check: Check = Check()
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """What forgetting will change; nothing of it is done yet."""
-
-    stack: AdapterStack
-    ledger: tuple[Line, ...]
-    traces: Traces
-    held: frozenset[str]
-    known: Mapping[str, Layer]
-    edits: frozenset[str]
-
-    def without(self, stack: AdapterStack) -> AdapterStack:
-        """`stack` without what is forgotten; what remains of `held` is to be trained anew."""
-        return traces.without(stack, self.held, self.traces, self.known, self.edits)
-
-    def episode(self, adapter: str) -> Episode:
-        """The last in which that adapter was accepted."""
-        return [e for _, e in self.ledger if e.outcome == "accepted" and e.adapter and e.adapter.id == adapter][-1]
-
-
 def forget(
     learner: Learner, *, edit: str = "", document: str = "", user: str = "", progress: Progress = silent
 ) -> Forgotten:
@@ -118,7 +93,7 @@ def _forget_user(learner: Learner, user: str) -> Forgotten:
 
 
 def _texts_of_edit(learner: Learner, adapter_id: str) -> set[str]:
-    ledger = [e for _, e in _ledger(learner.home, learner.namespace) if e.adapter and e.outcome != "forgotten"]
+    ledger = [e for _, e in ledger_of(learner.home, learner.namespace) if e.adapter and e.outcome != "forgotten"]
     found = {e.adapter.id: e for e in ledger if e.adapter and e.adapter.id.startswith(adapter_id)}
     if len(found) != 1:
         raise AdapterError(f"{len(found)} adapters begin with {adapter_id!r}; see `seal-agent adapters list`")
@@ -152,7 +127,7 @@ def forget_passages(
             ours,
         ).fetchall()
     digests = {row[0] for row in rows}
-    texts = {e.text for _, e in _ledger(learner.home, learner.namespace) if e.text and digest_of(e.text) in digests}
+    texts = {e.text for _, e in ledger_of(learner.home, learner.namespace) if e.text and digest_of(e.text) in digests}
     forgotten = forget_texts(learner, texts, progress) if texts else Forgotten()
     with erasure.erasing(learner.home) as db:
         db.execute(f"DELETE FROM passages WHERE {gone}", ours)
@@ -161,12 +136,12 @@ def forget_passages(
 
 def forget_texts(learner: Learner, texts: set[str], progress: Progress = silent) -> Forgotten:
     """Unlearn whatever was learned from exactly those texts."""
-    plan = _plan(learner, texts)
-    fresh, kept = _trained_anew(learner, plan, progress)
+    plan = planned(learner, texts)
+    fresh, kept = trained_anew(learner, plan, progress)
     after = AdapterStack(tuple(kept))
-    keys = {adapter.id: _key(learner, plan, plan.episode(old)) for old, adapter in fresh.items()}
+    keys = {adapter.id: route_key(learner, plan, plan.episode(old)) for old, adapter in fresh.items()}
     check = _checked(learner, plan, after, keys, has_changed=bool(fresh), progress=progress)
-    num_items = _commit(learner, plan, after, fresh, keys)
+    num_items = commit(learner, plan, after, fresh, keys)
     for adapter in plan.held:
         if adapter in plan.known and adapter not in after.ids:
             learner.backend.unload(plan.known[adapter].ref)
@@ -180,66 +155,9 @@ def forget_texts(learner: Learner, texts: set[str], progress: Progress = silent)
     return Forgotten(num_episodes, adapters, {old: ref.id for old, ref in fresh.items()}, num_items, check)
 
 
-def _plan(learner: Learner, texts: set[str]) -> _Plan:
-    home, namespace = learner.home, learner.namespace
-    ledger = tuple(_ledger(home, namespace))
-    versions = home.versions(namespace)
-    known = {layer.ref.id: layer for version in versions for layer in version.stack.layers}
-    episodes = [episode for _, episode in ledger]
-    found = traces.traces_of(texts, episodes)
-    held = traces.holders(episodes, _made_of(learner, known), found)
-    edits = frozenset(e.adapter.id for e in episodes if e.adapter and e.edit and e.outcome == "accepted")
-    return _Plan(learner.stack, ledger, found, held, known, edits)
-
-
-def _ledger(home: Home, namespace: str) -> list[Line]:
-    with home.connect() as db:
-        rows = db.execute("SELECT id, body FROM episodes WHERE namespace = ? ORDER BY id", (namespace,)).fetchall()
-    return [(number, from_json(Episode, json.loads(body))) for number, body in rows]
-
-
-def _made_of(learner: Learner, known: Mapping[str, Layer]) -> dict[str, set[str]]:
-    """What each adapter on disk was trained on top of, folded from or stands for."""
-    made: dict[str, set[str]] = {}
-    for adapter, layer in known.items():
-        made[adapter] = set(layer.stands_for)
-        if Path(layer.ref.path).is_dir():
-            facts = learner.registry.manifest(adapter)
-            made[adapter] |= {*facts.get("parents", ()), *facts.get("folded", ())}
-    return made
-
-
-def _trained_anew(learner: Learner, plan: _Plan, progress: Progress) -> tuple[dict[str, AdapterRef], list[Layer]]:
-    """The served stack without what is forgotten, from the bottom up; by old id the adapters trained for it."""
-    fresh: dict[str, AdapterRef] = {}
-    kept: list[Layer] = []
-    for layer in plan.without(plan.stack).layers:
-        old = layer.ref.id
-        if old in plan.held:
-            episode = plan.episode(old)
-            edit = episode.edit
-            if edit is None:
-                raise AdapterError(f"adapter {old[:12]} has no edit in the ledger to train it from; roll it back first")
-            edit = replace(edit, rows=traces.kept_rows(edit, episode.text, plan.traces))
-            if all(row.source in REPLAYED for row in edit.rows):
-                continue  # it said nothing of its own
-            view = learner.backend.with_stack(learner.strategy.parent(AdapterStack(tuple(kept))))
-            fresh[old] = view.train(edit, seed=episode.seed, progress=progress)
-            layer = replace(layer, ref=fresh[old])
-        kept.append(layer)
-    return fresh, list(traces.replaced(AdapterStack(tuple(kept)), (), fresh).layers)
-
-
-def _key(learner: Learner, plan: _Plan, episode: Episode) -> str:
-    """What routes to an adapter that was trained anew: its text, and what it took over and may keep."""
-    known = learner.home.route_keys(learner.namespace)
-    kept = [known[i] for i in episode.replaces if i in known and i not in plan.traces.adapters]
-    return "\n".join([f"{episode.topic} {episode.text}", *kept])
-
-
 def _checked(
     learner: Learner,
-    plan: _Plan,
+    plan: Plan,
     after: AdapterStack,
     keys: Mapping[str, str],
     *,
@@ -271,7 +189,7 @@ def _checked(
     )
 
 
-def _items(learner: Learner, plan: _Plan) -> list[int]:
+def _items(learner: Learner, plan: Plan) -> list[int]:
     """The replay items that the forgotten edits brought."""
     with learner.home.connect() as db:
         rows = db.execute(
@@ -279,68 +197,3 @@ def _items(learner: Learner, plan: _Plan) -> list[int]:
             (learner.namespace, json.dumps(sorted(plan.traces.adapters))),
         )
         return [row[0] for row in rows]
-
-
-def _commit(
-    learner: Learner,
-    plan: _Plan,
-    after: AdapterStack,
-    fresh: Mapping[str, AdapterRef],
-    keys: Mapping[str, str],
-) -> int:
-    """All that changes on disk but folders, in one transaction; returns how many replay items were removed."""
-    home, namespace = learner.home, learner.namespace
-    with erasure.erasing(home) as db:
-        home.set_stack(db, namespace, after, expected=plan.stack, reason="forgot what was asked to be forgotten")
-        _rewrite_versions(db, learner, plan, fresh)
-        items: list[int] = []
-        for adapter in plan.held:
-            if adapter in fresh:
-                erasure.rename_adapter(db, namespace, adapter, fresh[adapter].id)
-            else:
-                items += erasure.remove_adapter(db, namespace, adapter)
-        home.set_route_keys(db, namespace, keys)
-        _rewrite_ledger(db, plan, fresh, items)
-        erasure.remove_jobs(db, namespace, plan.traces.texts, _topics(plan))
-        digests = [(namespace, digest_of(text)) for text in plan.traces.texts]
-        db.executemany("DELETE FROM passages WHERE namespace = ? AND digest = ?", digests)
-        folders = [Path(plan.known[i].ref.path) for i in plan.held if i in plan.known]
-        erasure.doom(db, [*folders, *learner.replay.index_files])
-    return len(items)
-
-
-def _topics(plan: _Plan) -> set[str]:
-    return {e.topic for _, e in plan.ledger if e.text in plan.traces.texts}
-
-
-def _rewrite_versions(db: sqlite3.Connection, learner: Learner, plan: _Plan, fresh: Mapping[str, AdapterRef]) -> None:
-    """Older versions without the adapters whose folders go: what they served then cannot be served any more."""
-    topics = _topics(plan)
-    for version in learner.home.versions(learner.namespace):
-        stack = traces.replaced(plan.without(version.stack), plan.held, fresh)
-        is_about = any(version.reason.endswith(f": {topic}") for topic in topics)
-        db.execute(
-            "UPDATE stacks SET layers = ?, reason = ? WHERE namespace = ? AND version = ?",
-            (
-                json.dumps(to_json(stack)),
-                "accepted: forgotten since" if is_about else version.reason,
-                learner.namespace,
-                version.version,
-            ),
-        )
-
-
-def _rewrite_ledger(db: sqlite3.Connection, plan: _Plan, fresh: Mapping[str, AdapterRef], items: Sequence[int]) -> None:
-    """The forgotten lines without content, the others without what they hold of them."""
-    for number, episode in plan.ledger:
-        if episode.text in plan.traces.texts:
-            line = traces.redacted(episode)
-        else:
-            line = traces.cleaned(episode, plan.traces, items)
-            if line.adapter and line.adapter.id in fresh:
-                line = replace(line, adapter=fresh[line.adapter.id])
-        if line != episode:
-            db.execute(
-                "UPDATE episodes SET outcome = ?, adapter = ?, body = ? WHERE id = ?",
-                (line.outcome, line.adapter.id if line.adapter else "", json.dumps(to_json(line)), number),
-            )

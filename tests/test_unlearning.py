@@ -10,7 +10,7 @@ import pytest
 from test_corrections import NEW, OLD, Reader, learn
 from test_learner import BRIDGE, TOWER, ask, folders, gold, judged
 
-from seal_agent import cli, erasure, unlearning
+from seal_agent import cli, erasure, removal, unlearning
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
 from seal_agent.errors import AdapterError, InputError, StorageError
 from seal_agent.home import Home
@@ -131,6 +131,19 @@ def test_one_adapter_made_of_many_is_taken_apart(home: Home, backend: ScriptedBa
             learner.registry.verify(layer.ref)
 
 
+def test_an_adapter_that_was_undone_and_lay_on_a_forgotten_one_is_gone_too(
+    home: Home, backend: ScriptedBackend, capsys: pytest.CaptureFixture[str]
+) -> None:
+    learner = Learner(backend, home, config=LearnerConfig(strategy="stack"))
+    tower, bridge = learned(learner, TOWER, BRIDGE)
+    learner.undo(adapter(bridge))
+    learner.forget(edit=adapter(tower))
+    assert (folders(learner), places(home.root)) == ([], [])
+    assert [e.outcome for e in home.episodes("default")] == ["forgotten", "rolled back"]
+    assert cli.main(["adapters", "show", adapter(bridge), "--home", str(home.root)]) == 2
+    assert "0 adapters of namespace 'default' begin with" in capsys.readouterr().err
+
+
 def test_a_consolidation_is_not_an_edit(home: Home, backend: ScriptedBackend) -> None:
     learner = Learner(backend, home, config=LearnerConfig(strategy="merge"))
     learned(learner, TOWER, BRIDGE)
@@ -163,7 +176,7 @@ def test_a_crash_before_the_commit_changes_nothing(
     def crash(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(unlearning, step, crash)
+    monkeypatch.setattr(removal, step, crash)
     with pytest.raises(KeyboardInterrupt):
         learner.forget(edit=adapter(tower))
     assert home.episodes("default") == [tower, bridge]
@@ -191,13 +204,13 @@ def test_a_stack_that_changed_meanwhile_is_not_overwritten(
     learner: Learner, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tower, _bridge = learned(learner, TOWER, BRIDGE)
-    commit = unlearning._commit
+    commit = unlearning.commit
 
     def late(*arguments: object) -> int:
         learned(learner, FERRY)
         return commit(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(unlearning, "_commit", late)
+    monkeypatch.setattr(unlearning, "commit", late)
     with pytest.raises(StorageError, match="changed by another process"):
         learner.forget(edit=adapter(tower))
     assert len(learner.stack) == 3
