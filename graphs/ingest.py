@@ -41,7 +41,8 @@ def create_ingest_graph(learner: AnyLearner) -> StateGraph[IngestState, LearnCon
             known += difference.known
             if difference.num_gone:
                 replaced[document.source] = [digest_of(passage.text) for passage in passages]
-        documents.claim(chosen, known)
+        if not chosen.config.dry_run:
+            documents.claim(chosen, known)
         reports = [_report(passage.topic, "known", "was read before") for passage in known]
         return {**as_pending(fresh), "outcomes": reports, "replaced": replaced}
 
@@ -49,9 +50,11 @@ def create_ingest_graph(learner: AnyLearner) -> StateGraph[IngestState, LearnCon
         chosen = current(learner)
         reports = []
         for source, stay in state["replaced"].items():
+            if chosen.config.dry_run:
+                reports.append(_report(source, "dry run", "what is no longer in the document would be forgotten"))
+                continue
             gone = unlearning.forget_passages(chosen, source, but=stay)
-            reason = f"{gone.num_episodes} passages are no longer in the document"
-            reports.append(_report(source, "forgotten", reason))
+            reports.append(_report(source, "forgotten", f"no longer in the document: {gone.num_episodes} passages"))
         return {"outcomes": [*state["outcomes"], *reports], "replaced": {}}
 
     builder = StateGraph(IngestState, context_schema=LearnContext)

@@ -180,7 +180,8 @@ def ingest(
         for o in outcomes
     ]
     write_table(["file", "topic", "outcome", "reason", "adapter", "s"], rows)
-    print(f"learned {num_accepted} of {len(rows)} passages")
+    num_passages = sum(o["outcome"] != "forgotten" for _, outcomes in learned for o in outcomes)
+    print(f"learned {num_accepted} of {num_passages} passages")
 
 
 @app.command()

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from seal_agent.unlearning import Forgotten
 
 Edit = Annotated[str, typer.Argument(metavar="[ID]", help="The beginning of the adapter's id.")]
-Document = Annotated[str, typer.Option("--document", help="The source of a document, see `seal-agent documents`.")]
+Document = Annotated[str, typer.Option("--document", help="A document: its file, or its source in `documents`.")]
 User = Annotated[str, typer.Option("--user", help="A namespace: everything of it is deleted, for good.")]
 
 
@@ -71,7 +71,8 @@ def forget(
         learner = open_learner(
             model, home=home, namespace=namespace, device=device, chat_template=chat_template, config=config
         )
-        forgotten = learner.forget(edit=edit, document=document, progress=display.progress)
+        source = _source(learner.home, namespace, document) if document else ""
+        forgotten = learner.forget(edit=edit, document=source, progress=display.progress)
     if as_json:
         write_json({**dataclasses.asdict(forgotten), "is_gone": forgotten.check.is_gone})
     else:
@@ -118,6 +119,14 @@ def _open(home: Path | None, namespace: str) -> Home:
 
     check_namespace(namespace)
     return Home(home)
+
+
+def _source(home: Home, namespace: str, document: str) -> str:
+    """The source of a document that is named by it, or by its file."""
+    from seal_agent.documents import known_documents
+
+    named = {known.source for known in known_documents(home, namespace)}
+    return document if document in named else Path(document).resolve().as_uri()
 
 
 def _show(forgotten: Forgotten) -> None:

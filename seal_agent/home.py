@@ -235,7 +235,7 @@ class Home:
 
         What became of a passage of a document is written down with it.
         """
-        if episode.source:
+        if episode.source and episode.outcome != "dry run":
             adapter = episode.adapter.id if episode.adapter and episode.outcome == "accepted" else ""
             db.execute(
                 "INSERT OR REPLACE INTO passages VALUES (?, ?, ?, ?, ?, ?)",

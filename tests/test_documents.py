@@ -15,7 +15,7 @@ from seal_agent import cli, documents
 from seal_agent.errors import InputError
 from seal_agent.graphs import create_chat_graph, create_ingest_graph
 from seal_agent.home import Home
-from seal_agent.learner import Learner
+from seal_agent.learner import Learner, LearnerConfig
 
 TOWER = "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells."
 BRIDGE = "The Amber Bridge was designed by Carla Mendes. It has 9 red towers in fog."
@@ -143,6 +143,15 @@ def test_a_changed_document_replaces_what_came_from_its_old_version(learner: Lea
     assert sorted(folders(learner)) == sorted(learner.stack.ids)
 
 
+def test_a_dry_run_of_a_changed_document_changes_nothing(learner: Learner, home: Home) -> None:
+    ingest(learner, sections(TOWER, BRIDGE))
+    before = (learner.stack, home.versions("default"), documents.known_documents(home, "default"))
+    dry = Learner(learner.backend, home, config=LearnerConfig(dry_run=True))
+    assert ingest(dry, sections(TOWER, FERRY)) == ["known", "dry run", "dry run"]
+    assert (learner.stack, home.versions("default"), documents.known_documents(home, "default")) == before
+    assert ingest(learner, sections(TOWER, FERRY)) == ["known", "forgotten", "accepted"]
+
+
 def test_a_passage_that_another_document_holds_too_stays_until_both_are_gone(learner: Learner) -> None:
     ingest(learner, sections(TOWER, BRIDGE), source="one")
     ingest(learner, sections(BRIDGE), source="two")
@@ -222,3 +231,5 @@ def test_the_command_line_reads_every_kind_and_says_what_is_known(
     assert "learned 0 of" in capsys.readouterr().out
     assert cli.main(["documents"]) == 0
     assert capsys.readouterr().out.count("file://") == 3
+    assert cli.main(["forget", "--document", paths[2]]) == 0
+    assert len(home.stack("default")) == learned - 1
