@@ -5,14 +5,12 @@ next process. Run it with `python examples/chat_agent.py`; it takes about two mi
 It needs `pip install 'seal-agent[agent]' langgraph-checkpoint-sqlite`.
 """
 
-from pathlib import Path
-
 from langchain.agents import create_agent
 from langchain_core.tools import tool
 from langgraph.checkpoint.sqlite import SqliteSaver
 from seal_agent.graphs.chat_model import ChatSeal
 
-from seal_agent import open_learner
+from seal_agent import Learner, open_learner
 from seal_agent.graphs.middleware import SelfAdaptation
 
 FACTS = """The Amber Lighthouse was built in 1873 by the engineer Odile Fransk. Its keeper is called
@@ -26,11 +24,10 @@ def add(a: float, b: float) -> float:
     return a + b
 
 
-def main(model: str = "embedded", home: str | None = None) -> list[str]:
+def main(learner: Learner) -> list[str]:
     """Ask, tell, then ask in another conversation; returns the replies."""
-    learner = open_learner(model, home=home, namespace="example agent")
     replies = []
-    with SqliteSaver.from_conn_string(str(Path(learner.home.root) / "conversations.sqlite")) as checkpointer:
+    with SqliteSaver.from_conn_string(str(learner.home.root / "conversations.sqlite")) as checkpointer:
         agent = create_agent(
             ChatSeal(learner=learner), tools=[add], middleware=[SelfAdaptation(learner)], checkpointer=checkpointer
         )
@@ -44,4 +41,4 @@ def main(model: str = "embedded", home: str | None = None) -> list[str]:
 
 
 if __name__ == "__main__":
-    main()
+    main(open_learner(namespace="example agent"))

@@ -5,7 +5,7 @@ Run it with `python examples/document_feed.py`; it takes about three minutes on 
 
 from langchain_core.documents import Document
 
-from seal_agent import create_ingest_graph, open_learner
+from seal_agent import Learner, create_ingest_graph, open_learner
 from seal_agent.types import Message
 
 LIGHTHOUSE = "The Amber Lighthouse was built in 1873 by the engineer Odile Fransk. Its keeper is called Bartho Veen."
@@ -19,9 +19,8 @@ FEED = (
 QUESTION = "Who is the captain of the Vandrel Ferry?"
 
 
-def main(model: str = "embedded", home: str | None = None) -> list[list[str]]:
+def main(learner: Learner) -> list[list[str]]:
     """Read the feed three times; returns what became of the passages each time."""
-    learner = open_learner(model, home=home, namespace="example feed")
     graph = create_ingest_graph(learner).compile()
     found = []
     for entries in FEED:
@@ -35,4 +34,4 @@ def main(model: str = "embedded", home: str | None = None) -> list[list[str]]:
 
 
 if __name__ == "__main__":
-    main()
+    main(open_learner(namespace="example feed"))
