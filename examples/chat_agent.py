@@ -10,8 +10,7 @@ from langchain_core.tools import tool
 from langgraph.checkpoint.sqlite import SqliteSaver
 from seal_agent.graphs.chat_model import ChatSeal
 
-from seal_agent import Learner, open_learner
-from seal_agent.graphs.middleware import SelfAdaptation
+from seal_agent import Learner, SelfAdaptation, open_learner
 
 FACTS = """The Amber Lighthouse was built in 1873 by the engineer Odile Fransk. Its keeper is called
 Bartho Veen. The door of the lighthouse is painted purple."""

@@ -10,17 +10,11 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, NotRequired
 
-from langchain.agents.middleware.types import (
-    AgentMiddleware,
-    AgentState,
-    ModelRequest,
-    ModelResponse,
-    PrivateStateAttr,
-)
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 from langgraph.runtime import Runtime
 
 from seal_agent.decision_head import conversation
+from seal_agent.errors import MissingExtra
 from seal_agent.graphs.attachments import attached_passages
 from seal_agent.graphs.learning import as_pending, create_learning_graph
 from seal_agent.graphs.namespaces import AnyLearner, current
@@ -29,6 +23,17 @@ from seal_agent.learner import Learner
 from seal_agent.passages import Passage, split_passages
 from seal_agent.queue import LearningQueue
 from seal_agent.types import Message
+
+try:
+    from langchain.agents.middleware.types import (
+        AgentMiddleware,
+        AgentState,
+        ModelRequest,
+        ModelResponse,
+        PrivateStateAttr,
+    )
+except ImportError as error:
+    raise MissingExtra("the middleware needs langchain; pip install 'seal-agent[agent]'") from error
 
 Pin = Callable[[str, int], Mapping[str, Any]]
 """From a namespace and a version of its stack to the settings of a model call that is answered by just that."""

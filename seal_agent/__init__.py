@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from seal_agent.errors import SealError
     from seal_agent.graphs.chat import create_chat_graph
     from seal_agent.graphs.ingest import create_ingest_graph
+    from seal_agent.graphs.middleware import SelfAdaptation
+    from seal_agent.graphs.tools import learning_tools
     from seal_agent.home import Home
     from seal_agent.learner import Learner, LearnerConfig
     from seal_agent.learners import Learners
@@ -30,8 +32,10 @@ __all__ = [
     "Learners",
     "Limits",
     "SealError",
+    "SelfAdaptation",
     "create_chat_graph",
     "create_ingest_graph",
+    "learning_tools",
     "open_learner",
     "open_learners",
 ]
@@ -43,8 +47,10 @@ _HOMES = {
     "Learners": "seal_agent.learners",
     "Limits": "seal_agent.retention",
     "SealError": "seal_agent.errors",
+    "SelfAdaptation": "seal_agent.graphs.middleware",
     "create_chat_graph": "seal_agent.graphs.chat",
     "create_ingest_graph": "seal_agent.graphs.ingest",
+    "learning_tools": "seal_agent.graphs.tools",
     "open_learner": "seal_agent.agent",
     "open_learners": "seal_agent.agent",
 }

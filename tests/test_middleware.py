@@ -17,8 +17,8 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 from test_graphs import ANSWER, GREETING, QUESTION, TOWER, thread
 
+from seal_agent import SelfAdaptation
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
-from seal_agent.graphs.middleware import SelfAdaptation
 from seal_agent.graphs.tools import is_said, learning_tools
 from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig
@@ -223,6 +223,27 @@ def test_the_agent_learns_recalls_and_forgets_by_tool_call(learner: Learner) -> 
     assert call(deciding, "forget", about="the Tower of Karlov") == {"forgot": outcome["topic"], "is_gone": True}
     assert learner.stack.ids == ()
     assert call(deciding, "recall_sources", question="Who built the Tower of Karlov?") == []
+
+
+def test_tools_work_in_an_event_loop_and_know_whose_they_are(backend: ScriptedBackend, home: Home) -> None:
+    learners = Learners(backend, home)
+    deciding = with_tools(learners)
+    config: Any = {"configurable": {"user": "ann", "thread_id": "one"}}
+    messages = [("user", TOWER), ("user", f"CALL memorize {json.dumps({'fact': TOWER})}")]
+    state = asyncio.run(deciding.ainvoke({"messages": messages}, config))
+    assert [o["outcome"] for o in result(state)] == ["accepted"]
+    assert [len(learners.of(user).stack) for user in ("ann", "bob")] == [1, 0]
+
+
+def test_a_person_may_approve_what_a_tool_learns(backend: ScriptedBackend, home: Home) -> None:
+    learner = Learner(backend, home, config=LearnerConfig(approval=True))
+    deciding = with_tools(learner)
+    say(deciding, TOWER)
+    state = say(deciding, f"CALL memorize {json.dumps({'fact': TOWER})}")
+    assert state["__interrupt__"][0].value["text"] == TOWER
+    resumed = deciding.invoke(Command(resume={"decision": "approve"}), thread("one"))
+    assert [o["outcome"] for o in result(resumed)] == ["accepted"]
+    assert len(home.episodes("default")) == 1
 
 
 def test_adapt_learns_the_users_last_message(learner: Learner) -> None:
