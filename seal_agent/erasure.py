@@ -1,6 +1,6 @@
 """Removing content from disk so that none of it is left: rows, adapter folders, index files.
 
-SQLite overwrites what is deleted here (`secure_delete`), and files that must go are written down in the transaction
+SQLite overwrites what is deleted (`Home.connect`), and files that must go are written down in the transaction
 that makes them superfluous: `sweep` removes them, also after a crash in between. It knows nothing of how an edit is
 unlearned (`unlearning`). What a checkpointer, a backup or the file system's own history holds is out of its reach.
 """
@@ -24,9 +24,8 @@ LEFT_OUT = ("vector",)  # of an export: numbers made from the question and answe
 
 @contextmanager
 def erasing(home: Home) -> Iterator[sqlite3.Connection]:
-    """A transaction in which deleted content is overwritten; afterwards the write-ahead log is emptied too."""
+    """A transaction after which the write-ahead log is emptied too: it holds pages as they were."""
     with home.connect() as db:
-        db.execute("PRAGMA secure_delete = ON")
         db.execute("BEGIN IMMEDIATE")
         yield db
     with suppress(StorageError), home.connect() as db:  # a reader in another process keeps the log until it ends

@@ -152,6 +152,7 @@ class Home:
         try:
             with suppress(sqlite3.OperationalError):  # locked while another process switches it
                 db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten: it may have to be forgotten
             with db:
                 yield db
         except sqlite3.DatabaseError as error:
