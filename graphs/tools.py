@@ -1,7 +1,7 @@
 """Tools for agents that decide themselves what to learn: memorize, adapt, forget, recall_sources.
 
 `memorize` learns only what the user said: a fact that the model adds is refused. What `recall_sources` returns is
-marked as recalled, so that nothing learns it again. `forget` deletes for good: where texts of strangers reach the agent,
+marked as recalled, so that nothing learns it again. `forget` deletes for good: where strangers' texts reach the agent,
 gate it with LangChain's `HumanInTheLoopMiddleware(interrupt_on={"forget": True})`.
 """
 
