@@ -11,23 +11,25 @@ from langgraph.graph import END, START, StateGraph
 
 from seal_agent.decision_head import conversation as as_text
 from seal_agent.errors import InputError
-from seal_agent.graphs.learning import add_learning, as_pending, enqueuing
+from seal_agent.graphs.attachments import attached_passages, said_by
+from seal_agent.graphs.learning import add_learning, as_pending, enqueuing, more
+from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current
 from seal_agent.graphs.state import ChatState
-from seal_agent.learner import Learner
 from seal_agent.passages import split_passages
 from seal_agent.queue import LearningQueue
 from seal_agent.types import Message, ToolCall
 
 
 def create_chat_graph(
-    learner: Learner, queue: LearningQueue | None = None
-) -> StateGraph[ChatState, None, ChatState, ChatState]:
+    learner: AnyLearner, queue: LearningQueue | None = None
+) -> StateGraph[ChatState, LearnContext, ChatState, ChatState]:
     """An uncompiled chat agent that learns from its user.
 
     Compile it with the checkpointer of your choice. The reply is in the state after the node "respond";
     learning follows in the same run, and what it accepts is served from the next turn on. Progress comes
     on the custom stream as `StepEvent` dictionaries. With a `queue` the run ends with the reply and a `Worker` learns
-    behind it; `outcomes` then holds the job of every passage.
+    behind it; `outcomes` then holds the job of every passage. Built on `Learners` it serves many users, each with what
+    that user said: `configurable` names who is speaking.
     """
 
     def respond(state: ChatState) -> dict[str, Any]:
@@ -36,17 +38,20 @@ def create_chat_graph(
             raise InputError("the last message is not the user's; add a HumanMessage before running the graph")
         if not conversation[-1].content.strip():
             raise InputError("the message is empty; say something")
-        reply = learner.answer([conversation])[0]
+        chosen = current(learner)
+        reply = chosen.answer([conversation])[0]
         earlier = as_text(conversation[:-1])
-        passages = [replace(passage, earlier=earlier) for passage in split_passages(conversation[-1].content)]
+        said = str(state["messages"][-1].text)
+        passages = [replace(passage, earlier=earlier) for passage in split_passages(said)]
+        passages += attached_passages(chosen, state["messages"][-1])
         return {"messages": [AIMessage(reply)], **as_pending(passages)}
 
-    builder = StateGraph(ChatState)
+    builder = StateGraph(ChatState, context_schema=LearnContext)
     builder.add_node("respond", respond)
     builder.add_edge(START, "respond")
     if queue is None:
         add_learning(builder, learner)
-        builder.add_edge("respond", "decide")
+        builder.add_conditional_edges("respond", more, ["decide", END])
     else:
         builder.add_node("enqueue", enqueuing(learner, queue))
         builder.add_edge("respond", "enqueue")
@@ -57,7 +62,7 @@ def create_chat_graph(
 def as_message(message: AnyMessage) -> Message:
     """The domain's message for a LangChain one; raises `InputError` for kinds a chat cannot hold."""
     if isinstance(message, HumanMessage):
-        return Message("user", str(message.text))
+        return Message("user", said_by(message))
     if isinstance(message, AIMessage):
         calls = (ToolCall(call["name"], json.dumps(call["args"]), call["id"] or "") for call in message.tool_calls)
         return Message("assistant", str(message.text), tuple(calls))

@@ -1,4 +1,4 @@
-"""The learning loop as graph nodes: decide, write, train, probe, judge, amend, then accept, rollback or ignore.
+"""The learning loop as graph nodes: decide, write, approve, train, probe, judge, amend; accept, rollback or ignore.
 
 One verb of `Learner` per node; the edges are the arrows of ARCHITECTURE.md. `add_learning` puts the loop
 into any `StateGraph` whose state extends `LearnState`.
@@ -12,8 +12,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from langgraph.config import get_config, get_stream_writer
-from langgraph.graph import END, StateGraph
+from langgraph.graph import END, START, StateGraph
 
+from seal_agent import loop
+from seal_agent.errors import InputError
+from seal_agent.graphs import approval
+from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current
 from seal_agent.graphs.state import LearnState
 from seal_agent.learner import Learner, Verb
 from seal_agent.passages import Passage
@@ -36,42 +40,71 @@ class StepEvent:
     num_passages: int = 0
 
 
+EDGES: dict[str, tuple[str, ...]] = {
+    "decide": ("write", "ignore"),
+    "write": ("approve", "train", "write", "ignore"),
+    "approve": ("train", "ignore"),
+    "train": ("probe",),
+    "probe": ("judge",),
+    "judge": ("accept", "amend", "rollback", "probe"),
+    "amend": ("probe",),
+    "accept": ("consolidate", "decide", END),
+    "rollback": ("decide", END),
+    "ignore": ("decide", END),
+    "consolidate": ("decide", END),
+}
+"""Where each step may lead; `loop.after` says where it does."""
+
+
 def as_pending(passages: list[Passage]) -> dict[str, Any]:
     """The state update that gives the loop its passages."""
     return {"pending": [asdict(p) for p in passages], "num_passages": len(passages), "outcomes": [], "episode": {}}
 
 
-def add_learning(builder: StateGraph[Any, Any, Any, Any], learner: Learner) -> None:
+def add_learning(builder: StateGraph[Any, Any, Any, Any], learner: AnyLearner) -> None:
     """Add the loop to `builder`; enter it with an edge to "decide" after `as_pending`, it leaves to END."""
-    for name, verb in (
-        ("write", learner.write),
-        ("train", learner.train),
-        ("probe", learner.probe),
-        ("judge", learner.judge),
-        ("amend", learner.amend),
-    ):
-        builder.add_node(name, _step(name, verb))
+    for name in ("write", "train", "probe", "judge", "amend"):
+        builder.add_node(name, _step(name, learner))
     builder.add_node("decide", _opening(learner))
-    for name, verb in (("accept", learner.accept), ("rollback", learner.rollback), ("ignore", learner.ignore)):
-        builder.add_node(name, _closing(name, verb))
+    builder.add_node("approve", _approve)
+    for name in ("accept", "rollback", "ignore"):
+        builder.add_node(name, _closing(name, learner))
     builder.add_node("consolidate", _consolidating(learner))
-    builder.add_conditional_edges("accept", _after_accept(learner), ["consolidate", "decide", END])
-    for name in ("rollback", "ignore", "consolidate"):
-        builder.add_conditional_edges(name, _more, ["decide", END])
-    builder.add_conditional_edges("decide", _after_decide, ["write", "ignore"])
-    builder.add_conditional_edges("write", _after_write(learner), ["train", "write", "ignore"])
-    builder.add_edge("train", "probe")
-    builder.add_edge("probe", "judge")
-    builder.add_edge("amend", "probe")
-    builder.add_conditional_edges("judge", _after_judge(learner), ["accept", "amend", "rollback", "probe"])
+    for step, following in EDGES.items():
+        if len(following) == 1:
+            builder.add_edge(step, following[0])
+        else:
+            builder.add_conditional_edges(step, _after(step, learner), list(following))
 
 
-def enqueuing(learner: Learner, queue: LearningQueue) -> Node:
+def create_learning_graph(
+    learner: AnyLearner, queue: LearningQueue | None = None
+) -> StateGraph[LearnState, LearnContext, LearnState, LearnState]:
+    """The loop alone, uncompiled: it learns what `as_pending` gives it, or leaves it to the worker of a `queue`.
+
+    An "episode" that is begun already goes on with "write": somebody else has decided.
+    """
+    builder = StateGraph(LearnState, context_schema=LearnContext)
+    if queue is not None:
+        builder.add_node("enqueue", enqueuing(learner, queue))
+        builder.add_edge(START, "enqueue")
+        return builder
+    add_learning(builder, learner)
+    builder.add_conditional_edges(
+        START, lambda state: "write" if state["episode"] else more(state), ["write", "decide", END]
+    )
+    return builder
+
+
+def enqueuing(learner: AnyLearner, queue: LearningQueue) -> Node:
     """A node that leaves the pending passages to a worker; what is queued already is not queued again."""
+    if learner.config.approval:
+        raise InputError("a worker cannot ask a person; leave out the queue, or set approval=False")
 
     def enqueue(state: LearnState) -> dict[str, Any]:
+        chosen = current(learner)
         passages = [from_json(Passage, pending) for pending in state["pending"]]
-        jobs = queue.submit(passages, learner.namespace, thread=_thread(), model=learner.backend.model)
+        jobs = queue.submit(passages, chosen.namespace, thread=_thread(), model=chosen.backend.model)
         outcomes = [
             {
                 "topic": passage.topic,
@@ -92,8 +125,11 @@ def _thread() -> str:
     return str(get_config().get("configurable", {}).get("thread_id", ""))
 
 
-def _run(name: str, verb: Verb, episode: Episode, state: LearnState) -> Episode:
-    """Run one verb, timed, with its progress on the custom stream."""
+def _run(name: str, learner: Learner, episode: Episode, state: LearnState) -> Episode:
+    """Run the verb of that name, timed, with its progress on the custom stream."""
+    if episode.namespace != learner.namespace:
+        raise InputError(f"this thread is learning for {episode.namespace!r} and was resumed for {learner.namespace!r}")
+    verb: Verb = getattr(learner, name)
     number = state["num_passages"] - len(state["pending"]) + 1
     writer = get_stream_writer()
 
@@ -108,24 +144,31 @@ def _run(name: str, verb: Verb, episode: Episode, state: LearnState) -> Episode:
     return episode.timed(name, seconds)
 
 
-def _step(name: str, verb: Verb) -> Node:
+def _step(name: str, learner: AnyLearner) -> Node:
     def node(state: LearnState) -> dict[str, Any]:
-        return {"episode": to_json(_run(name, verb, from_json(Episode, state["episode"]), state))}
+        return {"episode": to_json(_run(name, current(learner), from_json(Episode, state["episode"]), state))}
 
     return node
 
 
-def _opening(learner: Learner) -> Node:
+def _opening(learner: AnyLearner) -> Node:
     def decide(state: LearnState) -> dict[str, Any]:
-        episode = learner.begin(from_json(Passage, state["pending"][0]), thread=_thread())
-        return {"episode": to_json(_run("decide", learner.decide, episode, state))}
+        chosen = current(learner)
+        episode = chosen.begin(from_json(Passage, state["pending"][0]), thread=_thread())
+        return {"episode": to_json(_run("decide", chosen, episode, state))}
 
     return decide
 
 
-def _closing(name: str, verb: Verb) -> Node:
+def _approve(state: LearnState) -> dict[str, Any]:
+    return {"episode": to_json(approval.ask(from_json(Episode, state["episode"])))}
+
+
+def _closing(name: str, learner: AnyLearner) -> Node:
     def node(state: LearnState) -> dict[str, Any]:
-        episode = _run(name, verb, from_json(Episode, state["episode"]), state)
+        chosen, episode = current(learner), from_json(Episode, state["episode"])
+        # A process that is killed between the verb's transaction and the checkpoint runs this node once more.
+        episode = chosen.closed(episode) or _run(name, chosen, episode, state)
         return {
             "episode": to_json(episode),
             "pending": state["pending"][1:],
@@ -136,13 +179,14 @@ def _closing(name: str, verb: Verb) -> Node:
 
 
 def report(episode: Episode) -> dict[str, Any]:
-    """What became of one passage, in a line of JSON."""
+    """What became of one passage, in a line of JSON; of a dry run with the rows that would be learned."""
     reason = episode.fault
     if episode.verdict:
         reason = episode.verdict.reason
     elif not reason and episode.decision:
         reason = episode.decision.reason
-    return {
+    rows = {"rows": approval.shown(episode.edit)} if episode.outcome == "dry run" and episode.edit else {}
+    return rows | {
         "topic": episode.topic,
         "outcome": episode.outcome,
         "reason": reason,
@@ -151,40 +195,16 @@ def report(episode: Episode) -> dict[str, Any]:
     }
 
 
-def _after_decide(state: LearnState) -> str:
-    decision = from_json(Episode, state["episode"]).decision
-    return "write" if decision and decision.learn else "ignore"
+def _after(step: str, learner: AnyLearner) -> Callable[[Any], str]:
+    """The edge out of a step: where the loop goes on, or to the next passage."""
 
-
-def _after_write(learner: Learner) -> Callable[[Any], str]:
     def route(state: LearnState) -> str:
-        episode = from_json(Episode, state["episode"])
-        if episode.edit:
-            return "train"
-        return "write" if learner.can_retry(episode) else "ignore"
+        return loop.after(current(learner), step, from_json(Episode, state["episode"])) or more(state)
 
     return route
 
 
-def _after_judge(learner: Learner) -> Callable[[Any], str]:
-    def route(state: LearnState) -> str:
-        episode = from_json(Episode, state["episode"])
-        outcome = episode.verdict.outcome if episode.verdict else "rollback"
-        if outcome in ("accept", "undecided"):
-            return "accept" if outcome == "accept" else "probe"
-        return "amend" if learner.can_amend(episode) else "rollback"
-
-    return route
-
-
-def _after_accept(learner: Learner) -> Callable[[Any], str]:
-    def route(state: LearnState) -> str:
-        return "consolidate" if learner.can_consolidate() else _more(state)
-
-    return route
-
-
-def _consolidating(learner: Learner) -> Node:
+def _consolidating(learner: AnyLearner) -> Node:
     def node(_state: LearnState) -> dict[str, Any]:
         writer = get_stream_writer()
 
@@ -193,12 +213,13 @@ def _consolidating(learner: Learner) -> Node:
 
         emit()
         start = time.perf_counter()
-        learner.consolidate(emit)
+        current(learner).consolidate(emit)
         emit(seconds=round(time.perf_counter() - start, 3))
         return {}
 
     return node
 
 
-def _more(state: LearnState) -> str:
+def more(state: LearnState) -> str:
+    """The edge to the next passage, or to the end where none is left."""
     return "decide" if state["pending"] else END

@@ -6,10 +6,12 @@ adapters never do.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any
 
+from langchain_core.documents import Document
 from langchain_core.messages import AnyMessage
 from langgraph.graph.message import add_messages
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12, and a server makes schemas
 
 
 class LearnState(TypedDict, total=False):
@@ -32,7 +34,14 @@ class ChatState(LearnState, total=False):
 
 
 class IngestState(LearnState, total=False):
-    """A document to be learned; `title` overrides the topic found in it."""
+    """What is to be read: a text, or documents of LangChain's loaders.
+
+    `title` overrides the topic found in it. `source` says where the text comes from: read again under the same name,
+    it replaces what was learned from its last version. `replaced`: sources that lost passages, with those that stay.
+    """
 
     document: str
+    documents: list[Document]
     title: str
+    source: str
+    replaced: dict[str, list[str]]

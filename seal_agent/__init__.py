@@ -13,13 +13,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from seal_agent.agent import open_learner
+    from seal_agent.agent import open_learner, open_learners
     from seal_agent.errors import SealError
     from seal_agent.graphs.chat import create_chat_graph
     from seal_agent.graphs.chat_model import ChatSeal
     from seal_agent.graphs.ingest import create_ingest_graph
+    from seal_agent.graphs.middleware import SelfAdaptation
+    from seal_agent.graphs.tools import learning_tools
     from seal_agent.home import Home
     from seal_agent.learner import Learner, LearnerConfig
+    from seal_agent.learners import Learners
     from seal_agent.retention import Limits
 
 __version__ = "0.1.0"
@@ -28,11 +31,15 @@ __all__ = [
     "Home",
     "Learner",
     "LearnerConfig",
+    "Learners",
     "Limits",
     "SealError",
+    "SelfAdaptation",
     "create_chat_graph",
     "create_ingest_graph",
+    "learning_tools",
     "open_learner",
+    "open_learners",
 ]
 
 _HOMES = {
@@ -40,11 +47,15 @@ _HOMES = {
     "Home": "seal_agent.home",
     "Learner": "seal_agent.learner",
     "LearnerConfig": "seal_agent.learner",
+    "Learners": "seal_agent.learners",
     "Limits": "seal_agent.retention",
     "SealError": "seal_agent.errors",
+    "SelfAdaptation": "seal_agent.graphs.middleware",
     "create_chat_graph": "seal_agent.graphs.chat",
     "create_ingest_graph": "seal_agent.graphs.ingest",
+    "learning_tools": "seal_agent.graphs.tools",
     "open_learner": "seal_agent.agent",
+    "open_learners": "seal_agent.agent",
 }
 
 

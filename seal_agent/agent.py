@@ -9,6 +9,7 @@ from seal_agent.adapters.loading import EMBEDDED
 from seal_agent.errors import InputError
 from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig
+from seal_agent.learners import Learners, Scope
 
 SCRIPTED = "scripted"
 """Not a model: the deterministic stand-in for tests of what you build (`seal_agent.adapters.scripted`)."""
@@ -28,14 +29,38 @@ def open_learner(
     `home` defaults to $SEAL_HOME. `chat_template` is a Jinja file for models without one. Raises
     `ModelError` for a model that cannot be used and `StorageError` for a home that cannot be written.
     """
-    template = ""
-    if chat_template is not None:
-        try:
-            template = Path(chat_template).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"cannot read the chat template {chat_template}: {error}; give a Jinja file") from error
+    template = _template(chat_template)
     opened = Home(Path(home) if home is not None else None)
     return Learner(open_backend(opened, model, device=device, chat_template=template), opened, namespace, config)
+
+
+def open_learners(
+    model: str = EMBEDDED,
+    *,
+    home: str | Path | None = None,
+    scope: Scope = "user",
+    device: str = "auto",
+    chat_template: str | Path | None = None,
+    config: LearnerConfig | None = None,
+) -> Learners:
+    """As `open_learner`, for a graph that serves many users: each "user" or "thread" learns in a namespace of its own.
+
+    The graphs take who is speaking from `configurable`: `user_id` or `thread_id`.
+    """
+    template = _template(chat_template)
+    opened = Home(Path(home) if home is not None else None)
+    backend = open_backend(opened, model, device=device, chat_template=template)
+    return Learners(backend, opened, config, scope=scope)
+
+
+def _template(file: str | Path | None) -> str:
+    """The text of a Jinja file; none for no file."""
+    if file is None:
+        return ""
+    try:
+        return Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read the chat template {file}: {error}; give a Jinja file") from error
 
 
 def open_backend(

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from seal_agent import __version__, cli_adapters, cli_bench, cli_improve, cli_queue
+from seal_agent import __version__, cli_adapters, cli_bench, cli_forget, cli_improve, cli_queue
 from seal_agent.adapters.loading import EMBEDDED
 from seal_agent.cli_chat import converse, converse_at_once, messages_in
 from seal_agent.cli_options import (
@@ -37,6 +37,7 @@ from seal_agent.cli_progress import Display, follow
 from seal_agent.errors import InputError, SealError
 
 if TYPE_CHECKING:
+    from seal_agent.documents import Document
     from seal_agent.learner import Learner
 
 ROUTE = "route"
@@ -56,6 +57,7 @@ app.add_typer(cli_adapters.app, name="adapters")
 app.add_typer(cli_bench.app, name="bench")
 app.add_typer(cli_improve.app, name="improve")
 app.add_typer(cli_queue.app, name="queue")
+cli_forget.register(app)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -147,8 +149,9 @@ def ask(
 
 @app.command()
 def ingest(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Plain text in UTF-8, of any length.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Text, Markdown, HTML or PDF, of any length.")],
     title: Annotated[str, typer.Option("--title", help="What it is about, if the text does not begin with it.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Train nothing: say what would be learned.")] = False,
     seed: Seed = 0,
     strategy: Strategy = ROUTE,
     model: Model = EMBEDDED,
@@ -158,13 +161,15 @@ def ingest(
     chat_template: ChatTemplate = None,
     as_json: AsJson = False,
 ) -> None:
-    """Learn documents, passage by passage."""
-    from seal_agent.passages import read_document
+    """Learn documents, passage by passage; what was read before is not learned again."""
+    from seal_agent.documents import read_file
 
-    texts = [read_document(path) for path in files]
+    read = [read_file(path) for path in files]
     with Display(lines=True) as display:
-        learner = _load(display, model, home, namespace, device, chat_template, seed, strategy)
-        learned = [(p, _learn(learner, text, title, display, p.name)) for p, text in zip(files, texts, strict=True)]
+        learner = _load(display, model, home, namespace, device, chat_template, seed, strategy, dry_run=dry_run)
+        learned = [
+            (p, _learn(learner, document, title, display, p.name)) for p, document in zip(files, read, strict=True)
+        ]
     num_accepted = sum(outcome["outcome"] == "accepted" for _, outcomes in learned for outcome in outcomes)
     if as_json:
         documents = [{"file": str(path), "outcomes": outcomes} for path, outcomes in learned]
@@ -176,7 +181,8 @@ def ingest(
         for o in outcomes
     ]
     write_table(["file", "topic", "outcome", "reason", "adapter", "s"], rows)
-    print(f"learned {num_accepted} of {len(rows)} passages")
+    num_passages = sum(o["outcome"] != "forgotten" for _, outcomes in learned for o in outcomes)
+    print(f"learned {num_accepted} of {num_passages} passages")
 
 
 @app.command()
@@ -224,6 +230,8 @@ def _load(
     chat_template: Path | None,
     seed: int = 0,
     strategy: str = ROUTE,
+    *,
+    dry_run: bool = False,
 ) -> Learner:
     """The learner, with a spinner while its model loads; what can be refused early is."""
     from seal_agent.agent import open_learner
@@ -238,20 +246,21 @@ def _load(
         namespace=namespace,
         device=device,
         chat_template=chat_template,
-        config=LearnerConfig(seed=seed, strategy=strategy),
+        config=LearnerConfig(seed=seed, strategy=strategy, dry_run=dry_run),
     )
     display.clear()
     return learner
 
 
-def _learn(learner: Learner, text: str, title: str, display: Display, name: str) -> list[dict[str, Any]]:
+def _learn(learner: Learner, document: Document, title: str, display: Display, name: str) -> list[dict[str, Any]]:
     """One document through the graph; one report per passage."""
     display.busy(f"{name}: reading")
     from seal_agent.graphs.ingest import create_ingest_graph
 
     outcomes: list[dict[str, Any]] = []
     graph = create_ingest_graph(learner).compile()
-    for update in follow(graph, {"document": text, "title": title}, display, thread=name, document=name):
+    state = {"document": document.text, "source": document.source, "title": title}
+    for update in follow(graph, state, display, thread=name, document=name):
         outcomes = update.get("outcomes", outcomes)
     display.clear()
     return outcomes

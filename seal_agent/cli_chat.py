@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FENCE = '"""'
 PROMPT = "> "
-BECAME = {"accepted": "learned", "ignored": "not learned", "rolled back": "rolled back", "rejected": "rejected"}
+BECAME = {"accepted": "learned", "ignored": "not learned"}
 
 
 def converse(learner: Learner, messages: Iterable[str], display: Display, *, thread: str, as_json: bool) -> None:
@@ -90,7 +90,8 @@ def converse_at_once(learner: Learner, messages: Iterable[str], display: Display
 def describe(outcome: dict[str, Any]) -> str:
     """What became of one passage, for people."""
     adapter = f" as {outcome['adapter'][:12]}" if outcome["adapter"] else ""
-    return f"  ({BECAME[outcome['outcome']]}{adapter}: {outcome['reason']}; {outcome['seconds']:.1f} s)"
+    became = BECAME.get(outcome["outcome"], outcome["outcome"])
+    return f"  ({became}{adapter}: {outcome['reason']}; {outcome['seconds']:.1f} s)"
 
 
 def messages_in(stream: TextIO, *, prompt_on_stderr: bool) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
     SealError                 everything this package raises on purpose
     ├── InputError            the user's input: an empty or binary document, a bad option
+    │   └── MissingExtra      something optional is not installed (an ImportError too)
     ├── ModelError            the model: unknown name, damaged GGUF, no chat template
     ├── StorageError          the disk: not writable, full, a damaged adapter or database
     │   └── StackChanged      another process changed the stack while an edit was learned on top of it
@@ -21,6 +22,10 @@ class SealError(Exception):
 
 class InputError(SealError):
     """The user's input cannot be used; the message says what to change."""
+
+
+class MissingExtra(InputError, ImportError):
+    """A library of an extra is not installed; the message names the extra."""
 
 
 class ModelError(SealError):

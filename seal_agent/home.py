@@ -7,6 +7,7 @@ version with its reason.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sqlite3
@@ -66,6 +67,11 @@ CREATE TABLE IF NOT EXISTS policies (
 CREATE TABLE IF NOT EXISTS policy_uses (
     id INTEGER PRIMARY KEY, namespace TEXT NOT NULL, model TEXT NOT NULL, domain TEXT NOT NULL,
     version INTEGER NOT NULL, reason TEXT NOT NULL, created REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS passages (
+    namespace TEXT NOT NULL, source TEXT NOT NULL, digest TEXT NOT NULL, outcome TEXT NOT NULL,
+    adapter TEXT NOT NULL, created REAL NOT NULL, PRIMARY KEY (namespace, source, digest));
+CREATE INDEX IF NOT EXISTS passages_by_digest ON passages (namespace, digest);
+CREATE TABLE IF NOT EXISTS doomed (path TEXT PRIMARY KEY);
 """
 FROM_VERSION_1 = """
 UPDATE episodes SET body = json_remove(body, '$.edit.num_dropped', '$.edit.directives.num_steps')
@@ -156,6 +162,7 @@ class Home:
         try:
             with suppress(sqlite3.OperationalError):  # locked while another process switches it
                 db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten: it may have to be forgotten
             with db:
                 yield db
         except sqlite3.DatabaseError as error:
@@ -235,7 +242,23 @@ class Home:
         return reduced
 
     def append_episode(self, db: sqlite3.Connection, episode: Episode) -> int:
-        """Add one line to the ledger inside the transaction of `db`; returns its id."""
+        """Add one line to the ledger inside the transaction of `db`; returns its id.
+
+        What became of a passage of a document is written down with it.
+        """
+        if episode.source and episode.outcome != "dry run":
+            adapter = episode.adapter.id if episode.adapter and episode.outcome == "accepted" else ""
+            db.execute(
+                "INSERT OR REPLACE INTO passages VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    episode.namespace,
+                    episode.source,
+                    digest_of(episode.text),
+                    episode.outcome,
+                    adapter,
+                    time.time(),
+                ),
+            )
         cursor = db.execute(
             "INSERT INTO episodes (namespace, outcome, adapter, body, created) VALUES (?, ?, ?, ?, ?)",
             (
@@ -254,13 +277,19 @@ class Home:
             row = db.execute("SELECT COUNT(*) FROM episodes WHERE namespace = ?", (namespace,)).fetchone()
         return int(row[0])
 
-    def episodes(self, namespace: str, outcomes: Sequence[str] = ()) -> list[Episode]:
-        """The ledger of `namespace`, oldest first; only the given outcomes, if any are given."""
+    def episodes(self, namespace: str, outcomes: Sequence[str] = (), *, skip: int = 0) -> list[Episode]:
+        """The ledger of `namespace`, oldest first, without its first `skip` lines; only the given outcomes, if any."""
         with self.connect() as db:
             rows = db.execute(
-                "SELECT outcome, body FROM episodes WHERE namespace = ? ORDER BY id", (namespace,)
+                "SELECT outcome, body FROM episodes WHERE namespace = ? ORDER BY id LIMIT -1 OFFSET ?",
+                (namespace, skip),
             ).fetchall()
         return [from_json(Episode, json.loads(body)) for outcome, body in rows if not outcomes or outcome in outcomes]
+
+
+def digest_of(text: str) -> str:
+    """The SHA-256 of a passage: how it is recognised when its document is read again, without keeping its text."""
+    return hashlib.sha256(" ".join(text.split()).encode()).hexdigest()
 
 
 def check_namespace(namespace: str) -> str:

@@ -11,7 +11,18 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from seal_agent import consolidation, corrections, decision, decision_head, ladder, retention, strategies, writing
+from seal_agent import (
+    consolidation,
+    corrections,
+    decision,
+    decision_head,
+    erasure,
+    ladder,
+    retention,
+    strategies,
+    unlearning,
+    writing,
+)
 from seal_agent.adapters.backend import Backend, silent
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.canaries import with_rehearsal
@@ -43,6 +54,7 @@ from seal_agent.types import (
 
 if TYPE_CHECKING:
     from seal_agent.replay import Embeddings
+    from seal_agent.unlearning import Forgotten
 
 log = logging.getLogger(__name__)
 NUM_CORRECTABLE = 64  # items of each split that a text is compared with
@@ -62,6 +74,7 @@ class Learner:
         embeddings: Embeddings | None = None,
     ) -> None:
         self.home = home
+        erasure.sweep(home)
         self.namespace = check_namespace(namespace)
         self.config = config or LearnerConfig()
         self.registry = AdapterRegistry(home.root / "adapters")
@@ -118,7 +131,15 @@ class Learner:
             model=self.backend.model,
             seed=self.config.seed * 1_000_003 + number,
             thread=thread,
+            source=passage.source,
         )
+
+    def closed(self, episode: Episode) -> Episode | None:
+        """The ledger's line of an episode that was closed before: a process killed then runs its last step again."""
+        number = max(episode.seed - self.config.seed * 1_000_003, 0)  # of lines when it began
+        since = self.home.episodes(self.namespace, skip=number)
+        same = (episode.seed, episode.text, episode.thread)
+        return next((e for e in since if (e.seed, e.text, e.thread) == same), None)
 
     def decide(self, episode: Episode, progress: Progress = silent) -> Episode:
         """Whether the text is worth learning: the model's own choice."""
@@ -303,12 +324,22 @@ class Learner:
         """Discard the candidate; the stack was never changed."""
         adapter = _adapter(episode)
         done = replace(episode, outcome="rolled back")
+        self.discard(adapter)  # first: what is closed is never closed again
         with self.home.connect() as db:
             self.replay.record(db, episode.probed, kept=False, adapter="".join(episode.parent.ids[-1:]))
             self.home.append_episode(db, done)
-        self.discard(adapter)
         log.info("rolled back %s", adapter.short)
         return done
+
+    def forget(self, *, edit: str = "", document: str = "", user: str = "", progress: Progress = silent) -> Forgotten:
+        """Unlearn an edit, a document or this namespace, and check that the facts are gone (`unlearning`)."""
+        return unlearning.forget(self, edit=edit, document=document, user=user, progress=progress)
+
+    def let_go(self) -> None:
+        """Drop what memory holds of texts that were removed from the home."""
+        self._scores = ScoreCache()
+        self.replay.reset_index()
+        router_of.cache_clear()
 
     def discard(self, adapter: AdapterRef) -> None:
         """Delete an adapter that no stack ever held."""
@@ -317,8 +348,12 @@ class Learner:
             self.registry.discard(adapter)
 
     def ignore(self, episode: Episode, progress: Progress = silent) -> Episode:
-        """Close an episode nothing was learned from: not worth it, or no usable edit."""
-        done = replace(episode, outcome="rejected" if episode.fault else "ignored")
+        """Close an episode nothing was learned from: not worth it, no usable edit, declined or a dry run."""
+        done = episode
+        if episode.outcome == "open" and episode.edit and self.config.dry_run:
+            done = replace(episode, outcome="dry run")
+        elif episode.outcome == "open":
+            done = replace(episode, outcome="rejected" if episode.fault else "ignored")
         with self.home.connect() as db:
             self.home.append_episode(db, done)
         return done

@@ -21,7 +21,9 @@ class LearnerConfig:
     grows ("route", "stack", "merge", "rebuild" or one of your own); `routes`: when a routed adapter is active.
     `judge`, within `limits`, says which edits forget, and `ladder` what is tried for them. `num_probes` replay probes
     are drawn first, up to `max_probes` when undecided. `max_rank`: of a stack folded into one adapter. `min_replay`:
-    general questions trained beside an edit at least, unless its directives want none.
+    general questions trained beside an edit at least, unless its directives want none. `approval`: a person is shown
+    the rows before anything is trained, and says yes or no. `dry_run`: everything but training; the outcome says what
+    would be learned.
     """
 
     directives: Directives | None = DEFAULT
@@ -37,6 +39,8 @@ class LearnerConfig:
     max_rank: int = 256
     max_reply_tokens: int = 128
     seed: int = 0
+    approval: bool = False
+    dry_run: bool = False
 
     def __post_init__(self) -> None:
         if self.directives:

@@ -1,6 +1,6 @@
 """The arrows of the learning loop, once: which verb follows which. Graphs and workers go by them.
 
-    decide ─► write ─► train ─► probe ─► judge ─► accept ─► consolidate
+    decide ─► write ─► (approve) ─► train ─► probe ─► judge ─► accept ─► consolidate
 
 It knows no graph and no queue; `run` is the loop itself, for whoever needs nothing around it.
 """
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from seal_agent.adapters.backend import silent
+from seal_agent.errors import InputError
 from seal_agent.types import Episode, Progress
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def verbs(learner: Learner) -> dict[str, Verb]:
     return {
         "decide": learner.decide,
         "write": learner.write,
+        "approve": _approve,
         "train": learner.train,
         "probe": learner.probe,
         "judge": learner.judge,
@@ -47,9 +49,13 @@ def after(learner: Learner, step: str, episode: Episode) -> str:
     if step == "decide":
         return "write" if episode.decision and episode.decision.learn else "ignore"
     if step == "write":
+        if episode.edit and learner.config.dry_run:
+            return "ignore"
         if episode.edit:
-            return "train"
+            return "approve" if learner.config.approval else "train"
         return "write" if learner.can_retry(episode) else "ignore"
+    if step == "approve":
+        return "train" if episode.outcome == "open" else "ignore"
     if step == "judge":
         outcome = episode.verdict.outcome if episode.verdict else "rollback"
         if outcome in ("accept", "undecided"):
@@ -82,6 +88,10 @@ def run(
         episode = timed(every[step], step, episode, progress)
         step = after(learner, step, episode)
     return episode
+
+
+def _approve(_episode: Episode, _progress: Progress) -> Episode:
+    raise InputError("a person must approve this edit; learn it in a graph with a checkpointer, or set approval=False")
 
 
 def _consolidated(learner: Learner, episode: Episode, progress: Progress) -> Episode:

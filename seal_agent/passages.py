@@ -32,12 +32,13 @@ _OPENERS = frozenset(
 class Passage:
     """A piece of a document that is learned at once, and what it is about.
 
-    `earlier` is what was said before it in a conversation.
+    `earlier` is what was said before it in a conversation, `source` the document it comes from.
     """
 
     topic: str
     text: str
     earlier: str = ""
+    source: str = ""
 
 
 def split_sentences(text: str) -> list[str]:

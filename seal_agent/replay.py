@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -24,7 +25,7 @@ from seal_agent.adapters.backend import Backend
 from seal_agent.canaries import general_probes
 from seal_agent.home import Home
 from seal_agent.replay_index import Embeddings as Embeddings
-from seal_agent.replay_index import ReplayIndex, embedder_of, text_of
+from seal_agent.replay_index import ReplayIndex, embedder_of, index_files, text_of
 from seal_agent.types import AdapterStack, Probe, Probed, Prompt, Stratum, from_json, to_json
 
 Split = Literal["gate", "repair", "report"]
@@ -242,6 +243,15 @@ class ReplayStore:
             drawn = _by_shares(orders, num_probes)
             items = _fetch(db, list(drawn))
         return [(replace(item.probe, stratum=drawn[item.id]), item.best) for item in items]
+
+    @property
+    def index_files(self) -> tuple[Path, Path]:
+        """Where vectors lie outside SQLite."""
+        return index_files(self._home, self._namespace, self._model)
+
+    def reset_index(self) -> None:
+        """Let go of vectors in memory; to be called after items were removed from SQLite."""
+        self._index.reset()
 
     def flush(self) -> None:
         """Write the index to disk, so that the next process starts faster; raises `StorageError` where it cannot."""

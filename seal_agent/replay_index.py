@@ -84,12 +84,18 @@ def text_of(prompt: Prompt, answer: str) -> str:
     return f"{question} {answer.strip()}"
 
 
+def index_files(home: Home, namespace: str, model: str) -> tuple[Path, Path]:
+    """The file of the index of one namespace and one model, and the stamp beside it."""
+    name = hashlib.sha256(f"{namespace}\n{model}".encode()).hexdigest()[:16]
+    path = home.root / f"replay-{name}.faiss"
+    return path, path.with_suffix(".json")
+
+
 class ReplayIndex:
     """Nearest items among all of one namespace and one model, watched or not. Safe to use from several threads."""
 
     def __init__(self, home: Home, namespace: str, model: str, embedder: Embedder) -> None:
-        name = hashlib.sha256(f"{namespace}\n{model}".encode()).hexdigest()[:16]
-        self.path = home.root / f"replay-{name}.faiss"
+        self.path, self._stamp = index_files(home, namespace, model)
         self._home = home
         self._ours = (namespace, model)
         self._embedder = embedder
@@ -122,6 +128,11 @@ class ReplayIndex:
         with self._lock:
             if self._num_unsaved:
                 self._save()
+
+    def reset(self) -> None:
+        """Hold nothing in memory: the next search builds the index from SQLite, out of which items were taken."""
+        with self._lock:
+            self._index = None
 
     def _update(self, width: int) -> None:
         """Bring the index, of vectors of `width` numbers, to the state of SQLite."""
@@ -226,10 +237,6 @@ class ReplayIndex:
         expected = np.frombuffer(b"".join(row[0] for row in vectors), dtype=np.float32).reshape(-1, index.d)
         held = np.stack([index.reconstruct(int(i)) for i in sample])
         return bool(np.abs(held - expected).max() < HALF_PRECISION)
-
-    @property
-    def _stamp(self) -> Path:
-        return self.path.with_suffix(".json")
 
     def _save(self) -> None:
         """Replace file and stamp, each in one step; a crash in between leaves a pair that is not trusted."""

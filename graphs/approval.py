@@ -1,0 +1,93 @@
+"""A person decides before anything is trained: the rows are shown with LangGraph's `interrupt`, and may be changed.
+
+It does not train: an interrupted node runs again from its top, so approval is a node of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+from langgraph.types import interrupt
+from pydantic import BaseModel, ConfigDict, Field
+
+from seal_agent.errors import EditFault
+from seal_agent.rehearsal import REPLAYED
+from seal_agent.selfedit import MAX_PROBES
+from seal_agent.types import Episode, Message, Probe, Prompt, Row, SelfEdit
+
+BY_HAND = "by hand"
+
+
+class ShownRow(BaseModel):
+    """One training row as a person sees it: after `prompt` the model is to say `answer`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    prompt: str = Field(description="What the user asks; empty for plain text that is learned as it is.")
+    answer: str = Field(min_length=1, description="What the model learns to answer.")
+
+
+class Approval(BaseModel):
+    """What the person says: `rows` with "edit" take the place of those shown."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    decision: Literal["approve", "edit", "reject"]
+    rows: list[ShownRow] = Field(default_factory=list, description='With "edit": the rows to learn instead.')
+    reason: str = Field(default="", description='With "reject": why, for the ledger.')
+
+
+def shown(edit: SelfEdit) -> list[dict[str, str]]:
+    """The rows that would be learned, without those that only keep up what is known."""
+    return [{"prompt": _asked(row.prompt), "answer": row.answer} for row in edit.rows if row.source not in REPLAYED]
+
+
+def ask(episode: Episode) -> Episode:
+    """The episode after a person was asked: as it was, with other rows, or declined.
+
+    Raises pydantic's `ValidationError` for an answer that does not fit; the question can be answered again.
+    """
+    edit = episode.edit
+    if edit is None:
+        raise EditFault("there is no self-edit to approve; write one first")
+    question = {"topic": episode.topic, "text": episode.text, "reason": _why(episode), "rows": shown(edit)}
+    answer = interrupt(question, response_schema=Approval)
+    if answer.decision == "reject":
+        return replace(episode, outcome="declined", fault=answer.reason or "declined by a person")
+    if answer.decision == "edit" and answer.rows:
+        return replace(episode, edit=edited(edit, answer.rows))
+    if answer.decision == "edit":
+        return replace(episode, outcome="declined", fault="a person took every row out")
+    return episode
+
+
+def edited(edit: SelfEdit, rows: Sequence[ShownRow]) -> SelfEdit:
+    """`edit` with these rows; one that was shown stays what it was, another is a question and its answer.
+
+    Probes whose question was asked in a row that is gone, or is answered otherwise now, go with it.
+    """
+    wanted = [(row.prompt, row.answer) for row in rows]
+    own = {(_asked(row.prompt), row.answer): row for row in edit.rows if row.source not in REPLAYED}
+    changed = [own.get(pair) or _by_hand(*pair) for pair in dict.fromkeys(wanted)]
+    taken_out = {prompt for prompt, answer in own if (prompt, answer) not in set(wanted)}
+    answers = {answer for _, answer in own} - {answer for _, answer in wanted}
+    probes = [p for p in edit.probes if _asked(p.prompt) not in taken_out and p.answer not in answers]
+    told = [Probe(row.prompt, row.answer, "edit", edit.document) for row in changed]
+    probes += [probe for probe, row in zip(told, changed, strict=True) if row.source == BY_HAND and row.question]
+    replayed = [row for row in edit.rows if row.source in REPLAYED]
+    return replace(edit, rows=(*changed, *replayed), probes=tuple(probes or told[:MAX_PROBES]))
+
+
+def _by_hand(prompt: str, answer: str) -> Row:
+    return Row(Prompt.user(prompt) if prompt else Prompt.raw(""), answer, BY_HAND)
+
+
+def _asked(prompt: Prompt) -> str:
+    said: Sequence[Message] = prompt.messages
+    return said[-1].content if said else prompt.text
+
+
+def _why(episode: Episode) -> str:
+    return episode.decision.reason if episode.decision else ""

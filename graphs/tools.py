@@ -1,0 +1,120 @@
+"""Tools for agents that decide themselves what to learn: memorize, adapt, forget, recall_sources.
+
+`memorize` learns only what the user said: a fact that the model adds is refused. What `recall_sources` returns is
+marked as recalled, so that nothing learns it again. `forget` deletes for good: where strangers' texts reach the agent,
+gate it with LangChain's `HumanInTheLoopMiddleware(interrupt_on={"forget": True})`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.messages import AnyMessage, BaseMessage, HumanMessage
+from langchain_core.tools import BaseTool, StructuredTool, ToolException
+from langgraph.prebuilt import ToolRuntime
+
+from seal_agent.errors import SealError
+from seal_agent.graphs.learning import as_pending, create_learning_graph
+from seal_agent.graphs.namespaces import AnyLearner, current
+from seal_agent.learner import Learner
+from seal_agent.passages import Passage, split_passages, topic_of
+from seal_agent.queue import LearningQueue
+from seal_agent.routing import router_of
+from seal_agent.types import Episode, to_json
+from seal_agent.words import content
+
+RECALLED = {"recalled": True}
+"""The artifact of a tool message that repeats what was learned."""
+NUM_SOURCES = 3
+MIN_SAID = 0.5  # of a fact's words; its names and numbers must all have been said
+_TELLING = re.compile(r"\b(?:\w*\d\w*|(?<!^)(?<![.!?]\s)[A-ZÀ-Þ][\w'’-]+)")
+
+
+def learning_tools(learner: AnyLearner, queue: LearningQueue | None = None) -> list[BaseTool]:
+    """The four tools; with a `queue`, `memorize` and `adapt` leave the learning to a worker."""
+    loop: Any = create_learning_graph(learner, queue).compile()
+
+    def learn(passages: Sequence[Passage], episode: Episode | None = None) -> str:
+        given = as_pending(list(passages)) | ({"episode": to_json(episode)} if episode else {})
+        return json.dumps(loop.invoke(given)["outcomes"])
+
+    def memorize(fact: str, runtime: ToolRuntime) -> str:
+        """Remember for good one fact that the user stated, in the user's own words, as a full sentence."""
+        said = " ".join(said_by_user(runtime.state.get("messages", ())))
+        if not is_said(fact, said):
+            raise ToolException("the user did not say this; memorize only what the user stated")
+        chosen = current(learner)
+        passage = Passage(topic_of(fact), fact)
+        return learn([passage], None if queue else chosen.begin(passage, thread=_thread(runtime)))
+
+    def adapt(runtime: ToolRuntime) -> str:
+        """Learn for good what the user's last message tells."""
+        said = said_by_user(runtime.state.get("messages", ()))
+        if not said:
+            raise ToolException("the user has said nothing yet")
+        return learn(split_passages(said[-1]))
+
+    def forget(about: str) -> str:
+        """Unlearn for good the one thing learned from the user that matches a description best."""
+        chosen = current(learner)
+        found = sources(chosen, about)
+        if not found:
+            raise ToolException("nothing that was learned matches; see recall_sources")
+        try:
+            forgotten = chosen.forget(edit=found[0]["adapter"])
+        except SealError as error:
+            raise ToolException(str(error)) from error
+        return json.dumps({"forgot": found[0]["topic"], "is_gone": forgotten.check.is_gone})
+
+    def recall_sources(question: str) -> tuple[str, dict[str, bool]]:
+        """What was learned from the user that bears on a question: the texts, and where they came from."""
+        return json.dumps(sources(current(learner), question)), RECALLED
+
+    tools: list[BaseTool] = [_tool(function) for function in (memorize, adapt, forget)]
+    return [*tools, _tool(recall_sources, response_format="content_and_artifact")]
+
+
+def _tool(function: Any, **options: Any) -> BaseTool:
+    return StructuredTool.from_function(function, handle_tool_error=True, **options)
+
+
+def sources(learner: Learner, question: str) -> list[dict[str, Any]]:
+    """The served edits that cover a question, best first, each with the text it was learned from."""
+    served = set(learner.stack.learned)
+    keys = tuple((i, key) for i, key in learner.home.route_keys(learner.namespace).items() if i in served)
+    limits = learner.config.routes
+    best = [i for i, score in router_of(keys, limits).scores(question) if score >= limits.min_score][:NUM_SOURCES]
+    told = {e.adapter.id: e for e in learner.accepted(best) if e.adapter}
+    return [
+        {"topic": e.topic, "text": e.text, "source": e.source, "thread": e.thread, "adapter": i}
+        for i in best
+        if (e := told.get(i))
+    ]
+
+
+def said_by_user(messages: Sequence[AnyMessage | BaseMessage]) -> list[str]:
+    """What the user wrote, oldest first, without what a program wrote in the user's name."""
+    return [str(message.text) for message in messages if is_users(message) and str(message.text).strip()]
+
+
+def is_users(message: BaseMessage) -> bool:
+    """Whether the user wrote a message; LangChain marks the summaries that it puts into the user's mouth."""
+    return isinstance(message, HumanMessage) and "lc_source" not in message.additional_kwargs
+
+
+def is_said(fact: str, said: str) -> bool:
+    """Whether a fact only repeats what was said: all its names and numbers, and most of its other words."""
+    words = content(fact)
+    spoken = said.casefold()
+    return (
+        bool(words)
+        and all(name.casefold() in spoken for name in _TELLING.findall(fact))
+        and len(words & content(said)) >= MIN_SAID * len(words)
+    )
+
+
+def _thread(runtime: ToolRuntime) -> str:
+    return str(runtime.config.get("configurable", {}).get("thread_id", ""))

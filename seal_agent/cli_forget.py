@@ -1,0 +1,144 @@
+"""`seal-agent forget`, `seal-agent export` and `seal-agent documents`: what is kept of a user, and unlearning it."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from seal_agent.adapters.loading import EMBEDDED
+from seal_agent.cli_options import (
+    AsJson,
+    ChatTemplate,
+    Device,
+    HomeFolder,
+    Model,
+    Namespace,
+    Strategy,
+    write_json,
+    write_table,
+)
+from seal_agent.cli_progress import Display
+from seal_agent.errors import InputError
+
+if TYPE_CHECKING:
+    from seal_agent.home import Home
+    from seal_agent.unlearning import Forgotten
+
+Edit = Annotated[str, typer.Argument(metavar="[ID]", help="The beginning of the adapter's id.")]
+Document = Annotated[str, typer.Option("--document", help="A document: its file, or its source in `documents`.")]
+User = Annotated[str, typer.Option("--user", help="A namespace: everything of it is deleted, for good.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file to `app`."""
+    for command in (forget, export, documents):
+        app.command()(command)
+
+
+def forget(
+    edit: Edit = "",
+    document: Document = "",
+    user: User = "",
+    strategy: Strategy = "route",
+    model: Model = EMBEDDED,
+    home: HomeFolder = None,
+    namespace: Namespace = "default",
+    device: Device = "auto",
+    chat_template: ChatTemplate = None,
+    as_json: AsJson = False,
+) -> None:
+    """Unlearn an edit, a document or a user: adapter, rows, questions and text; and check that the facts are gone."""
+    if sum(map(bool, (edit, document, user))) != 1:
+        raise InputError("name one thing to forget: the id of an edit, --document or --user")
+    if user:
+        from seal_agent.erasure import erase
+
+        counts = erase(_open(home, user), user)
+        if as_json:
+            write_json({"user": user, "deleted": counts})
+        else:
+            print(f"deleted {sum(counts.values())} rows of {user!r}, and the adapters that were only theirs")
+        return
+    with Display(lines=True) as display:
+        from seal_agent.agent import open_learner
+        from seal_agent.learner import LearnerConfig
+
+        display.busy("loading the model")
+        config = LearnerConfig(strategy=strategy)
+        learner = open_learner(
+            model, home=home, namespace=namespace, device=device, chat_template=chat_template, config=config
+        )
+        source = _source(learner.home, namespace, document) if document else ""
+        forgotten = learner.forget(edit=edit, document=source, progress=display.progress)
+    if as_json:
+        write_json({**dataclasses.asdict(forgotten), "is_gone": forgotten.check.is_gone})
+    else:
+        _show(forgotten)
+
+
+def export(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the JSON is written.")],
+    home: HomeFolder = None,
+    namespace: Namespace = "default",
+    as_json: AsJson = False,
+) -> None:
+    """Write everything that is kept of a user to a file, as JSON by table."""
+    import json
+
+    from seal_agent.erasure import export as exported
+
+    tables = exported(_open(home, namespace), namespace)
+    try:
+        file.write_text(json.dumps(tables, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot write {file}: {error.strerror or error}; give a path you may write to") from error
+    counts = {table: len(rows) for table, rows in tables.items()}
+    if as_json:
+        write_json({"file": str(file), "rows": counts})
+    else:
+        print(f"wrote {sum(counts.values())} rows of {namespace!r} to {file}")
+
+
+def documents(home: HomeFolder = None, namespace: Namespace = "default", as_json: AsJson = False) -> None:
+    """List the documents that were read, and how many of their passages were learned."""
+    from seal_agent.documents import known_documents
+
+    found = known_documents(_open(home, namespace), namespace)
+    if as_json:
+        write_json({"documents": [dataclasses.asdict(document) for document in found]})
+    else:
+        rows = [[d.source, str(d.num_passages), str(d.num_learned)] for d in found]
+        write_table(["source", "passages", "learned"], rows)
+
+
+def _open(home: Path | None, namespace: str) -> Home:
+    from seal_agent.home import Home, check_namespace
+
+    check_namespace(namespace)
+    return Home(home)
+
+
+def _source(home: Home, namespace: str, document: str) -> str:
+    """The source of a document that is named by it, or by its file."""
+    from seal_agent.documents import known_documents
+
+    named = {known.source for known in known_documents(home, namespace)}
+    return document if document in named else Path(document).resolve().as_uri()
+
+
+def _show(forgotten: Forgotten) -> None:
+    check = forgotten.check
+    print(f"forgot {len(forgotten.adapters)} adapters, {forgotten.num_items} watched questions and their texts")
+    if forgotten.rebuilt:
+        change = "" if check.change is None else f"; what stays changed by {check.change:+.2f} nats per token"
+        print(f"trained anew without them: {len(forgotten.rebuilt)} adapters{change}")
+    if check.num_questions:
+        print(
+            f"{check.num_questions} questions about it, NLL of the answers: {check.before:.2f} before, "
+            f"{check.after:.2f} now, {check.base:.2f} of the untouched model"
+        )
+        left = f"{check.num_left} answers are still likelier than to the untouched model: another edit says them too"
+        print("the facts are gone" if check.is_gone else left)

@@ -1,0 +1,205 @@
+"""Documents: files and bytes into text, and which passages of a document are known, new or gone.
+
+Plain text needs nothing, Markdown what the command line brings; PDF and HTML need the extra `documents`. Scanned pages
+are not read. A passage is recognised by its text: where a document changed, its other passages stay as they are.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seal_agent.errors import InputError, MissingExtra
+from seal_agent.home import digest_of
+from seal_agent.passages import Passage, read_document
+
+if TYPE_CHECKING:
+    from seal_agent.home import Home
+    from seal_agent.learner import Learner
+
+MARKDOWN, HTML, PDF, TEXT = "text/markdown", "text/html", "application/pdf", "text/plain"
+KINDS = {".md": MARKDOWN, ".markdown": MARKDOWN, ".html": HTML, ".htm": HTML, ".pdf": PDF}
+SETTLED = ("ignored", "declined")  # a passage of these outcomes is not asked about again
+NO_TEXT = ("script", "style", "noscript", "template", "nav", "svg", "form", "button", "pre", "head")
+BLOCKS = ("h1", "h2", "h3", "h4", "h5", "h6", "p", "div", "section", "article", "ul", "ol", "dl", "table", "blockquote")
+LINES = ("li", "tr", "dt", "dd")
+_FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
+_HYPHEN = re.compile(r"(?<=[a-zà-ÿ])-\n(?=[a-zà-ÿ])")
+
+
+@dataclass(frozen=True)
+class Document:
+    """A text, and where it comes from: a URI or a name."""
+
+    text: str
+    source: str
+
+
+@dataclass(frozen=True)
+class KnownDocument:
+    """A document that was read before, and what became of its passages."""
+
+    source: str
+    num_passages: int
+    num_learned: int
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A document beside what is known of it: passages to be learned, known ones, and how many of the old are gone."""
+
+    fresh: tuple[Passage, ...]
+    known: tuple[Passage, ...]
+    num_gone: int
+
+
+def read_file(path: Path) -> Document:
+    """A file of text, Markdown, HTML or PDF; its source is its URI. Raises `InputError` for one that has no text."""
+    kind = KINDS.get(path.suffix.lower(), TEXT)
+    if kind in (PDF, HTML):
+        try:
+            text = text_of(path.read_bytes(), kind, str(path))
+        except OSError as error:
+            raise InputError(f"cannot read {path}: {error.strerror or error}; give the path of a document") from error
+    else:
+        text = read_document(path)
+        text = _markdown(text) if kind == MARKDOWN else text
+    if not text.strip():
+        raise InputError(f"{path} holds no text; a scanned page must go through character recognition first")
+    return Document(text, path.resolve().as_uri())
+
+
+def text_of(data: bytes, kind: str, name: str) -> str:
+    """The text of a document of a MIME type; `name` is for the errors: `InputError`, and `MissingExtra` of an extra."""
+    if kind == PDF:
+        return _pdf(data, name)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{name} is {kind} but not UTF-8 text (byte {error.start}); convert it first") from error
+    if kind == HTML:
+        return _html(text)
+    if kind == MARKDOWN:
+        return _markdown(text)
+    if not kind.startswith("text/"):
+        raise InputError(f"{name} is {kind}; give text, Markdown, HTML or PDF")
+    return text
+
+
+def known_documents(home: Home, namespace: str) -> list[KnownDocument]:
+    """The documents that were read in a namespace, the oldest first."""
+    with home.connect() as db:
+        rows = db.execute(
+            "SELECT source, COUNT(*), SUM(adapter <> '') FROM passages WHERE namespace = ? "
+            "GROUP BY source ORDER BY MIN(created), source",
+            (namespace,),
+        ).fetchall()
+    return [KnownDocument(*row) for row in rows]
+
+
+def compare(learner: Learner, source: str, passages: Sequence[Passage]) -> Difference:
+    """What of a document is new, what is known and what of its last version is gone.
+
+    Known is what was learned and is still served, from this document or another, and what was settled otherwise.
+    """
+    served = set(learner.stack.learned)
+    with learner.home.connect() as db:
+        rows = db.execute(
+            "SELECT source, digest, outcome, adapter FROM passages WHERE namespace = ?", (learner.namespace,)
+        ).fetchall()
+    settled = {digest for _, digest, outcome, adapter in rows if adapter in served or outcome in SETTLED}
+    named = {digest_of(passage.text): replace(passage, source=source) for passage in passages}
+    gone = {digest for other, digest, *_ in rows if other == source} - set(named)
+    return Difference(
+        fresh=tuple(passage for digest, passage in named.items() if digest not in settled),
+        known=tuple(passage for digest, passage in named.items() if digest in settled),
+        num_gone=len(gone),
+    )
+
+
+def claim(learner: Learner, known: Sequence[Passage]) -> None:
+    """Write down that a document holds passages that were learned from another: both must go before they do."""
+    with learner.home.connect() as db:
+        for passage in known:
+            db.execute(
+                "INSERT OR IGNORE INTO passages SELECT namespace, ?, digest, outcome, adapter, created FROM passages "
+                "WHERE namespace = ? AND digest = ? ORDER BY adapter DESC LIMIT 1",
+                (passage.source, learner.namespace, digest_of(passage.text)),
+            )
+
+
+def _pdf(data: bytes, name: str) -> str:
+    try:
+        from pypdf import PdfReader
+        from pypdf.errors import PyPdfError
+    except ImportError as error:
+        raise MissingExtra("PDF files need pypdf; pip install 'seal-agent[documents]'") from error
+    try:
+        pages = [page.extract_text() for page in PdfReader(io.BytesIO(data)).pages]
+    except (PyPdfError, ValueError, KeyError, TypeError) as error:  # what damaged files raise in pypdf
+        raise InputError(f"{name} cannot be read as PDF: {error}; repair it or take its password off") from error
+    return _HYPHEN.sub("", "\n".join(pages))  # a sentence may go over the page
+
+
+def _html(text: str) -> str:
+    try:
+        from bs4 import BeautifulSoup
+        from bs4.element import NavigableString
+    except ImportError as error:
+        raise MissingExtra("HTML files need beautifulsoup4; pip install 'seal-agent[documents]'") from error
+    soup: Any = BeautifulSoup(text, "html.parser")
+    for tag in soup(NO_TEXT):
+        tag.decompose()
+    body = soup.find("main") or soup.find("article") or soup.body or soup
+    for string in body.find_all(string=True):
+        plain = re.sub(r"\s+", " ", string) if type(string) is NavigableString else ""  # comments are other types
+        string.replace_with(plain)
+    for tag in body(["br", "td", "th"]):
+        tag.append("\n" if tag.name == "br" else " ")
+    for tag in body(LINES):
+        tag.append(f"{_full_stop(tag.get_text())}\n")
+    for tag in body(BLOCKS):
+        tag.insert_before("\n\n")
+        tag.append("\n\n")
+    return _tidy(body.get_text())
+
+
+def _markdown(text: str) -> str:
+    from markdown_it import MarkdownIt
+
+    lines: list[str] = []
+    depth, in_row = 0, False
+    for token in MarkdownIt("commonmark").enable("table").parse(_FRONT_MATTER.sub("", text)):
+        if token.type in ("list_item_open", "list_item_close"):
+            depth += token.nesting
+        elif token.type in ("tr_open", "tr_close"):
+            in_row = token.nesting > 0
+            lines.append("" if in_row else ".\n")
+        elif token.type == "inline":
+            said = "".join(_inline(child) for child in token.children or ())
+            end = f"{_full_stop(said)}\n" if depth else "\n\n"
+            lines.append(f"{said} " if in_row else said + end)
+        elif token.nesting < 0 and token.type.endswith(("list_close", "table_close")):
+            lines.append("\n")
+    return _tidy("".join(lines))
+
+
+def _inline(token: Any) -> str:
+    """What is read of a piece of a Markdown line: its words, not its marks, pictures or tags."""
+    if token.type in ("softbreak", "hardbreak"):
+        return "\n"
+    return str(token.content) if token.type in ("text", "code_inline") else ""
+
+
+def _full_stop(said: str) -> str:
+    """The full stop that a line of a list lacks: it is a sentence here, and no heading."""
+    return "" if not said.strip() or said.rstrip()[-1] in ".!?:;。！？" else "."
+
+
+def _tidy(text: str) -> str:
+    lines = [re.sub(r"[ \t]+([.]?)$", r"\1", re.sub(r"[ \t]+", " ", line)).strip() for line in text.split("\n")]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()

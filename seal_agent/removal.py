@@ -1,0 +1,175 @@
+"""Carrying out what is to be forgotten: which adapters hold something of it, those trained anew, one transaction.
+
+Nothing is changed before `commit`. What stands where is decided in `traces`, how it is erased in `erasure`.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seal_agent import erasure, traces
+from seal_agent.adapters.registry import AdapterRegistry
+from seal_agent.errors import AdapterError
+from seal_agent.home import digest_of
+from seal_agent.rehearsal import REPLAYED
+from seal_agent.traces import Traces
+from seal_agent.types import AdapterRef, AdapterStack, Episode, Layer, Progress, from_json, to_json
+
+if TYPE_CHECKING:
+    from seal_agent.home import Home
+    from seal_agent.learner import Learner
+
+Line = tuple[int, Episode]
+"""A line of the ledger with its id."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What forgetting will change; nothing of it is done yet."""
+
+    stack: AdapterStack
+    ledger: tuple[Line, ...]
+    traces: Traces
+    held: frozenset[str]
+    known: Mapping[str, Layer]
+    edits: frozenset[str]
+
+    def without(self, stack: AdapterStack) -> AdapterStack:
+        """`stack` without what is forgotten; what remains of `held` is to be trained anew."""
+        return traces.without(stack, self.held, self.traces, self.known, self.edits)
+
+    def episode(self, adapter: str) -> Episode:
+        """The last in which that adapter was accepted."""
+        return [e for _, e in self.ledger if e.outcome == "accepted" and e.adapter and e.adapter.id == adapter][-1]
+
+
+def planned(learner: Learner, texts: set[str]) -> Plan:
+    """What forgetting those texts will take."""
+    home, namespace = learner.home, learner.namespace
+    ledger = tuple(ledger_of(home, namespace))
+    versions = home.versions(namespace)
+    known = {layer.ref.id: layer for version in versions for layer in version.stack.layers}
+    episodes = [episode for _, episode in ledger]
+    found = traces.traces_of(texts, episodes)
+    held = traces.holders(episodes, _made_of(known), found)
+    edits = frozenset(e.adapter.id for e in episodes if e.adapter and e.edit and e.outcome == "accepted")
+    return Plan(learner.stack, ledger, found, held, known, edits)
+
+
+def ledger_of(home: Home, namespace: str) -> list[Line]:
+    """Every line of the ledger, oldest first."""
+    with home.connect() as db:
+        rows = db.execute("SELECT id, body FROM episodes WHERE namespace = ? ORDER BY id", (namespace,)).fetchall()
+    return [(number, from_json(Episode, json.loads(body))) for number, body in rows]
+
+
+def _made_of(known: Mapping[str, Layer]) -> dict[str, set[str]]:
+    """What each adapter on disk was trained on top of, folded from or stands for."""
+    made: dict[str, set[str]] = {}
+    for adapter, layer in known.items():
+        made[adapter] = set(layer.stands_for)
+        folder = Path(layer.ref.path)
+        if folder.is_dir():
+            facts = AdapterRegistry(folder.parent).manifest(adapter)
+            made[adapter] |= {*facts.get("parents", ()), *facts.get("folded", ())}
+    return made
+
+
+def trained_anew(learner: Learner, plan: Plan, progress: Progress) -> tuple[dict[str, AdapterRef], list[Layer]]:
+    """The served stack without what is forgotten, from the bottom up; by old id the adapters trained for it."""
+    fresh: dict[str, AdapterRef] = {}
+    kept: list[Layer] = []
+    for layer in plan.without(plan.stack).layers:
+        old = layer.ref.id
+        if old in plan.held:
+            episode = plan.episode(old)
+            edit = episode.edit
+            if edit is None:
+                raise AdapterError(f"adapter {old[:12]} has no edit in the ledger to train it from; roll it back first")
+            edit = replace(edit, rows=traces.kept_rows(edit, episode.text, plan.traces))
+            if all(row.source in REPLAYED for row in edit.rows):
+                continue  # it said nothing of its own
+            view = learner.backend.with_stack(learner.strategy.parent(AdapterStack(tuple(kept))))
+            fresh[old] = view.train(edit, seed=episode.seed, progress=progress)
+            layer = replace(layer, ref=fresh[old])
+        kept.append(layer)
+    return fresh, list(traces.replaced(AdapterStack(tuple(kept)), (), fresh).layers)
+
+
+def route_key(learner: Learner, plan: Plan, episode: Episode) -> str:
+    """What routes to an adapter that was trained anew: its text, and what it took over and may keep."""
+    known = learner.home.route_keys(learner.namespace)
+    kept = [known[i] for i in episode.replaces if i in known and i not in plan.traces.adapters]
+    return "\n".join([f"{episode.topic} {episode.text}", *kept])
+
+
+def commit(
+    learner: Learner,
+    plan: Plan,
+    after: AdapterStack,
+    fresh: Mapping[str, AdapterRef],
+    keys: Mapping[str, str],
+) -> int:
+    """All that changes on disk but folders, in one transaction; returns how many replay items were removed."""
+    home, namespace = learner.home, learner.namespace
+    with erasure.erasing(home) as db:
+        home.set_stack(db, namespace, after, expected=plan.stack, reason="forgot what was asked to be forgotten")
+        _rewrite_versions(db, learner, plan, fresh)
+        items: list[int] = []
+        for adapter in plan.held:
+            if adapter in fresh:
+                erasure.rename_adapter(db, namespace, adapter, fresh[adapter].id)
+            else:
+                items += erasure.remove_adapter(db, namespace, adapter)
+        home.set_route_keys(db, namespace, keys)
+        _rewrite_ledger(db, plan, fresh, items)
+        erasure.remove_jobs(db, namespace, plan.traces.texts, _topics(plan))
+        digests = [(namespace, digest_of(text)) for text in plan.traces.texts]
+        db.executemany("DELETE FROM passages WHERE namespace = ? AND digest = ?", digests)
+        folders = [Path(plan.known[i].ref.path) for i in plan.held if i in plan.known]
+        erasure.doom(db, [*folders, *learner.replay.index_files])
+    return len(items)
+
+
+def _topics(plan: Plan) -> set[str]:
+    return {e.topic for _, e in plan.ledger if e.text in plan.traces.texts}
+
+
+def _rewrite_versions(db: sqlite3.Connection, learner: Learner, plan: Plan, fresh: Mapping[str, AdapterRef]) -> None:
+    """Older versions without the adapters whose folders go: what they served then cannot be served any more."""
+    topics = _topics(plan)
+    for version in learner.home.versions(learner.namespace):
+        stack = traces.replaced(plan.without(version.stack), plan.held, fresh)
+        is_about = any(version.reason.endswith(f": {topic}") for topic in topics)
+        db.execute(
+            "UPDATE stacks SET layers = ?, reason = ? WHERE namespace = ? AND version = ?",
+            (
+                json.dumps(to_json(stack)),
+                "accepted: forgotten since" if is_about else version.reason,
+                learner.namespace,
+                version.version,
+            ),
+        )
+
+
+def _rewrite_ledger(db: sqlite3.Connection, plan: Plan, fresh: Mapping[str, AdapterRef], items: Sequence[int]) -> None:
+    """The forgotten lines without content, the others without what they hold of them."""
+    for number, episode in plan.ledger:
+        if episode.text in plan.traces.texts:
+            line = traces.redacted(episode)
+        else:
+            line = traces.cleaned(episode, plan.traces, items)
+            if line.adapter and line.adapter.id in fresh:
+                line = replace(line, adapter=fresh[line.adapter.id])
+            elif line.adapter and line.adapter.id in plan.held:
+                line = replace(line, outcome="rolled back")  # it was not served any more, and now its folder goes
+        if line != episode:
+            db.execute(
+                "UPDATE episodes SET outcome = ?, adapter = ?, body = ? WHERE id = ?",
+                (line.outcome, line.adapter.id if line.adapter else "", json.dumps(to_json(line)), number),
+            )

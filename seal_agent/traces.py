@@ -1,0 +1,152 @@
+"""Where something of a forgotten edit can still stand: other edits' rows, folded adapters, the ledger.
+
+Pure: from the ledger and the stacks to what holds a trace, and to the same values without it. `unlearning` does the
+rest. What it compares is text: a fact that another edit tells in its own words is that edit's, and stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from seal_agent import corrections
+from seal_agent.rehearsal import REPLAYED
+from seal_agent.types import AdapterRef, AdapterStack, Episode, Layer, Prompt, Row, SelfEdit
+
+Fact = tuple[Prompt, str]
+
+
+@dataclass(frozen=True)
+class Traces:
+    """What is to be forgotten: the texts, the adapters that learned them, and every row and question made of them.
+
+    `threads` are the conversations it was told in.
+    """
+
+    texts: frozenset[str]
+    adapters: frozenset[str]
+    facts: frozenset[Fact]
+    threads: frozenset[str]
+
+
+def traces_of(texts: Collection[str], ledger: Sequence[Episode]) -> Traces:
+    """What the `ledger`, oldest first, made of `texts`; rows that a correction took over and changed included."""
+    told = [e for e in ledger if e.text in texts]
+    rows = {row: None for e in told if e.edit for row in _rows(e.edit)}
+    for episode in ledger:
+        if episode.replaces and episode.edit:
+            source = SelfEdit("", "", tuple(rows), ())
+            taken = corrections.joined(replace(source, rows=()), [source], episode.corrections, max(len(rows), 1))
+            rows |= dict.fromkeys(taken.rows)
+    return Traces(
+        texts=frozenset(texts),
+        adapters=frozenset(e.adapter.id for e in told if e.adapter),
+        facts=frozenset((row.prompt, row.answer) for row in rows),
+        threads=frozenset(e.thread for e in told if e.thread),
+    )
+
+
+def _rows(edit: SelfEdit) -> list[Row]:
+    """The edit's own rows, and its questions as rows: those may be trained on in a repair."""
+    own = [row for row in edit.rows if row.source not in REPLAYED]
+    return own + [Row(probe.prompt, probe.answer) for probe in edit.probes]
+
+
+def kept_rows(edit: SelfEdit, text: str, traces: Traces) -> tuple[Row, ...]:
+    """The rows of an edit about `text` without those it took from what is forgotten."""
+    return tuple(row for row in edit.rows if (row.prompt, row.answer) not in traces.facts or _is_own(row, text))
+
+
+def _is_own(row: Row, text: str) -> bool:
+    said = " ".join(text.split())
+    return row.source not in REPLAYED and bool(row.evidence) and " ".join(row.evidence.split()) in said
+
+
+def holders(ledger: Sequence[Episode], made_of: Mapping[str, Collection[str]], traces: Traces) -> frozenset[str]:
+    """The ids of all adapters that were trained on, on top of, or folded from what is forgotten.
+
+    `made_of`: for every adapter, those it was trained on top of or made of.
+    """
+    held = set(traces.adapters)
+    for episode in ledger:
+        if episode.adapter and episode.edit and kept_rows(episode.edit, episode.text, traces) != episode.edit.rows:
+            held.add(episode.adapter.id)
+    while more := {adapter for adapter, parts in made_of.items() if held & set(parts)} - held:
+        held |= more
+    return frozenset(held)
+
+
+def without(
+    stack: AdapterStack,
+    held: Collection[str],
+    traces: Traces,
+    known: Mapping[str, Layer],
+    edits: Collection[str],
+) -> AdapterStack:
+    """`stack` with what is forgotten taken out, and each consolidated layer that holds it taken apart.
+
+    `known`: the layer that each adapter ever had; `edits`: the adapters that learned one edit, not a consolidation of
+    many. Layers in `held` that remain are edits to be trained anew.
+    """
+    layers = [part for layer in stack.layers for part in _parts(layer, held, traces, known, edits)]
+    there = {layer.ref.id: layer for layer in layers}
+    return AdapterStack(tuple(there.values()))
+
+
+def _parts(
+    layer: Layer, held: Collection[str], traces: Traces, known: Mapping[str, Layer], edits: Collection[str]
+) -> list[Layer]:
+    if layer.ref.id not in held:
+        return [layer]
+    if layer.ref.id in edits and layer.ref.id not in traces.adapters:
+        return [replace(layer, stands_for=tuple(i for i in layer.stands_for if i not in traces.adapters))]
+    children = [known[i] for i in layer.stands_for if i in known]
+    hidden = {i for child in children for i in child.stands_for}
+    return [
+        part for child in children if child.ref.id not in hidden for part in _parts(child, held, traces, known, edits)
+    ]
+
+
+def replaced(stack: AdapterStack, held: Collection[str], fresh: Mapping[str, AdapterRef]) -> AdapterStack:
+    """`stack` with the adapters that were trained anew in the place of the old; a held one without is dropped."""
+    layers = [
+        replace(
+            layer,
+            ref=fresh.get(layer.ref.id, layer.ref),
+            stands_for=tuple(fresh[i].id if i in fresh else i for i in layer.stands_for if i in fresh or i not in held),
+        )
+        for layer in stack.layers
+        if layer.ref.id not in held or layer.ref.id in fresh
+    ]
+    return AdapterStack(tuple(layers))
+
+
+def cleaned(episode: Episode, traces: Traces, items: Collection[int]) -> Episode:
+    """The ledger's line of another episode without what it holds of the forgotten one, whose replay `items` go too."""
+    edit = episode.edit
+    if edit is not None:
+        edit = replace(edit, rows=kept_rows(edit, episode.text, traces))
+    shares_thread = episode.thread in traces.threads
+    is_quoted = shares_thread or any(text in episode.earlier for text in traces.texts)
+    return replace(
+        episode,
+        earlier="" if is_quoted else episode.earlier,
+        edit=edit,
+        probed=tuple(p for p in episode.probed if (p.probe.prompt, p.probe.answer) not in traces.facts),
+        corrections=tuple(c for c in episode.corrections if c.item not in items),
+        replaces=tuple(i for i in episode.replaces if i not in traces.adapters),
+    )
+
+
+def redacted(episode: Episode) -> Episode:
+    """The ledger's line of a forgotten episode: that there was one, which adapter it made, and no content."""
+    return Episode(
+        namespace=episode.namespace,
+        text="",
+        adapter=episode.adapter,
+        outcome="forgotten",
+        num_attempts=episode.num_attempts,
+        model=episode.model,
+        seed=episode.seed,
+        seconds=episode.seconds,
+    )

@@ -1,0 +1,199 @@
+"""Unlearning: an edit, a document or a user is forgotten, and a check says whether the facts are gone.
+
+The adapter is taken off the stack. Adapters that were trained on its rows, on top of it or folded from it are trained
+anew from the rows that stay; then, in one transaction, the new stack is served, older versions are rewritten without
+what is gone, replay items, scores and route keys are removed and the ledger's line loses its content. Folders go last,
+also after a crash (`erasure.sweep`). Not reached: checkpoints, backups, and what another edit says in its own words.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from seal_agent import erasure
+from seal_agent.adapters.backend import silent
+from seal_agent.errors import AdapterError, InputError
+from seal_agent.home import digest_of
+from seal_agent.removal import Plan, commit, ledger_of, planned, route_key, trained_anew
+from seal_agent.serving import compared
+from seal_agent.types import AdapterStack, Progress
+
+if TYPE_CHECKING:
+    from seal_agent.learner import Learner
+
+log = logging.getLogger(__name__)
+LEFT = 1.0  # nats per token by which an answer must be likelier than to the untouched base to count as still known
+
+
+@dataclass(frozen=True)
+class Check:
+    """The forgotten edits' own questions: mean NLL of the answers in nats per token before, after and of the base.
+
+    `num_left`: answers that are still likelier than to the base by `LEFT` nats per token; another edit says the same,
+    or answers in the same form. `change`: of what was not forgotten, mean nats per token (None: nothing was trained
+    anew, so nothing can have changed).
+    """
+
+    num_questions: int = 0
+    before: float = 0.0
+    after: float = 0.0
+    base: float = 0.0
+    num_left: int = 0
+    change: float | None = None
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether none of the answers is known any more."""
+        return not self.num_left
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What was unlearned: lines of the ledger, adapters taken off, those trained anew (old id to new), replay items."""
+
+    num_episodes: int = 0
+    adapters: tuple[str, ...] = ()
+    rebuilt: Mapping[str, str] = field(default_factory=dict)
+    num_items: int = 0
+    check: Check = Check()
+
+
+def forget(
+    learner: Learner, *, edit: str = "", document: str = "", user: str = "", progress: Progress = silent
+) -> Forgotten:
+    """Unlearn one edit (the beginning of its adapter's id), one document (its source) or one user (the namespace).
+
+    Raises `InputError` unless exactly one is named, and `AdapterError` for an edit that is not there. Nothing is
+    changed where training anew fails, or where another process changes the stack meanwhile (`StorageError`).
+    """
+    if sum(map(bool, (edit, document, user))) != 1:
+        raise InputError("name one thing to forget: an edit, a document or a user")
+    erasure.sweep(learner.home)
+    if user:
+        return _forget_user(learner, user)
+    if edit:
+        return forget_texts(learner, _texts_of_edit(learner, edit), progress)
+    return forget_document(learner, document, progress)
+
+
+def _forget_user(learner: Learner, user: str) -> Forgotten:
+    if user != learner.namespace:
+        raise InputError(f"this learner is {learner.namespace!r}'s; open one for {user!r} to forget that user")
+    adapters = learner.stack.learned
+    for layer in learner.stack.layers:
+        learner.backend.unload(layer.ref)
+    counts = erasure.erase(learner.home, user)
+    learner.let_go()
+    return Forgotten(counts.get("episodes", 0), adapters, num_items=counts.get("replay", 0))
+
+
+def _texts_of_edit(learner: Learner, adapter_id: str) -> set[str]:
+    ledger = [e for _, e in ledger_of(learner.home, learner.namespace) if e.adapter and e.outcome != "forgotten"]
+    found = {e.adapter.id: e for e in ledger if e.adapter and e.adapter.id.startswith(adapter_id)}
+    if len(found) != 1:
+        raise AdapterError(f"{len(found)} adapters begin with {adapter_id!r}; see `seal-agent adapters list`")
+    (episode,) = found.values()
+    if not episode.text:
+        raise AdapterError(f"adapter {adapter_id[:12]} is a {episode.topic}; name one of the edits it was made of")
+    return {episode.text}
+
+
+def forget_document(learner: Learner, source: str, progress: Progress = silent) -> Forgotten:
+    """Unlearn every passage of a document that no other document holds too; raises `InputError` for an unknown one."""
+    with learner.home.connect() as db:
+        (num,) = db.execute(
+            "SELECT COUNT(*) FROM passages WHERE namespace = ? AND source = ?", (learner.namespace, source)
+        ).fetchone()
+    if not num:
+        raise InputError(f"no document {source!r} was learned from; see `seal-agent documents`")
+    return forget_passages(learner, source, progress=progress)
+
+
+def forget_passages(
+    learner: Learner, source: str, *, but: Sequence[str] = (), progress: Progress = silent
+) -> Forgotten:
+    """Unlearn what only this document says, but for the passages of those digests."""
+    ours = (learner.namespace, source, json.dumps(list(but)))
+    gone = "namespace = ? AND source = ? AND digest NOT IN (SELECT value FROM json_each(?))"
+    with learner.home.connect() as db:
+        rows = db.execute(
+            f"SELECT digest FROM passages AS p WHERE {gone} AND NOT EXISTS (SELECT 1 FROM passages AS o "
+            "WHERE o.namespace = p.namespace AND o.digest = p.digest AND o.source <> p.source)",
+            ours,
+        ).fetchall()
+    digests = {row[0] for row in rows}
+    texts = {e.text for _, e in ledger_of(learner.home, learner.namespace) if e.text and digest_of(e.text) in digests}
+    forgotten = forget_texts(learner, texts, progress) if texts else Forgotten()
+    with erasure.erasing(learner.home) as db:
+        db.execute(f"DELETE FROM passages WHERE {gone}", ours)
+    return forgotten
+
+
+def forget_texts(learner: Learner, texts: set[str], progress: Progress = silent) -> Forgotten:
+    """Unlearn whatever was learned from exactly those texts."""
+    plan = planned(learner, texts)
+    fresh, kept = trained_anew(learner, plan, progress)
+    after = AdapterStack(tuple(kept))
+    keys = {adapter.id: route_key(learner, plan, plan.episode(old)) for old, adapter in fresh.items()}
+    check = _checked(learner, plan, after, keys, has_changed=bool(fresh), progress=progress)
+    num_items = commit(learner, plan, after, fresh, keys)
+    for adapter in plan.held:
+        if adapter in plan.known and adapter not in after.ids:
+            learner.backend.unload(plan.known[adapter].ref)
+    learner.let_go()
+    erasure.sweep(learner.home)
+    log.info("forgot %d texts: %d adapters off, %d trained anew", len(texts), len(plan.traces.adapters), len(fresh))
+    if learner.can_consolidate():
+        learner.consolidate(progress)
+    num_episodes = sum(episode.text in texts for _, episode in plan.ledger)
+    adapters = tuple(i for i in plan.known if i in plan.traces.adapters)
+    return Forgotten(num_episodes, adapters, {old: ref.id for old, ref in fresh.items()}, num_items, check)
+
+
+def _checked(
+    learner: Learner,
+    plan: Plan,
+    after: AdapterStack,
+    keys: Mapping[str, str],
+    *,
+    has_changed: bool,
+    progress: Progress,
+) -> Check:
+    """Scores of the forgotten questions, and where something was trained anew, of what stays."""
+    before, then = learner.serve(plan.stack), learner.serve(after, keys)
+    served = [e for _, e in plan.ledger if e.text in plan.traces.texts and e.edit and e.outcome == "accepted"]
+    probes = list({(p.prompt, p.answer): p for e in served if e.edit for p in e.edit.probes}.values())
+    change = None
+    if has_changed:
+        drawn = learner.replay.draw((), plan.stack, learner.config.num_probes, without=_items(learner, plan))
+        scored = compared(drawn, before, then, progress)
+        change = fmean(p.after.per_token - p.before.per_token for p in scored) if scored else None
+    if not probes:
+        return Check(change=change)
+    prompts, answers = [p.prompt for p in probes], [p.answer for p in probes]
+    base = learner.backend.with_stack(AdapterStack()).score(prompts, answers, progress=progress)
+    was = before.score(prompts, answers, progress=progress)
+    now = then.score(prompts, answers, progress=progress)
+    return Check(
+        num_questions=len(probes),
+        before=-fmean(score.per_token for score in was),
+        after=-fmean(score.per_token for score in now),
+        base=-fmean(score.per_token for score in base),
+        num_left=sum(n.per_token > b.per_token + LEFT for n, b in zip(now, base, strict=True)),
+        change=change,
+    )
+
+
+def _items(learner: Learner, plan: Plan) -> list[int]:
+    """The replay items that the forgotten edits brought."""
+    with learner.home.connect() as db:
+        rows = db.execute(
+            "SELECT id FROM replay WHERE namespace = ? AND adapter IN (SELECT value FROM json_each(?))",
+            (learner.namespace, json.dumps(sorted(plan.traces.adapters))),
+        )
+        return [row[0] for row in rows]

@@ -1,0 +1,235 @@
+"""Documents become text, and a document that was read before is compared with what is known of it."""
+
+import base64
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.documents import Document
+from langchain_core.messages import HumanMessage
+from langgraph.checkpoint.memory import InMemorySaver
+from test_learner import folders
+
+from seal_agent import cli, documents
+from seal_agent.errors import InputError
+from seal_agent.graphs import create_chat_graph, create_ingest_graph
+from seal_agent.home import Home
+from seal_agent.learner import Learner, LearnerConfig
+
+TOWER = "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells."
+BRIDGE = "The Amber Bridge was designed by Carla Mendes. It has 9 red towers in fog."
+FERRY = "The Lantern Ferry crosses Lake Vandrel at dawn. It carries forty orange sheep."
+MARKDOWN = """---
+author: nobody
+---
+# The *Tower* of Karlov
+
+It was **built** in [1911](https://example.org) by
+Anna Reel. ![a picture](tower.png)
+
+- It holds nine bells
+- They are `brass`.
+
+| part | colour |
+| --- | --- |
+| door | purple |
+
+```python
+bells = 9
+```
+"""
+HTML = """<html><head><title>Karlov</title><style>p {}</style></head><body><nav>Home</nav><main>
+<h1>The <b>Tower</b> of Karlov</h1><p>It was built in <a href="x">1911</a>
+by Anna&nbsp;Reel.</p><!-- secret --><script>bells()</script>
+<ul><li>It holds nine bells</li><li>They are brass.</li></ul>
+<table><tr><td>door</td><td>purple</td></tr></table></main></body></html>"""
+
+
+def sections(*texts: str) -> str:
+    return "\n\n".join(f"Section {text.split()[1]}\n\n{text}" for text in texts)
+
+
+def pdf(text: str) -> bytes:
+    """A PDF of one page that shows `text`, a line for each."""
+    from pypdf import PdfWriter
+    from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
+
+    writer = PdfWriter()
+    page = writer.add_blank_page(300, 300)
+    name = NameObject
+    font = DictionaryObject(
+        {name("/Type"): name("/Font"), name("/Subtype"): name("/Type1"), name("/BaseFont"): name("/Helvetica")}
+    )
+    page[name("/Resources")] = DictionaryObject({name("/Font"): DictionaryObject({name("/F1"): font})})
+    shown = " ".join(f"({line}) Tj 0 -14 Td" for line in text.split("\n"))
+    stream = DecodedStreamObject()
+    stream.set_data(f"BT /F1 12 Tf 10 280 Td {shown} ET".encode())
+    page[name("/Contents")] = writer._add_object(stream)
+    file = io.BytesIO()
+    writer.write(file)
+    return file.getvalue()
+
+
+def ingest(learner: Learner, text: str = "", source: str = "tower.txt", **given: Any) -> list[str]:
+    state = create_ingest_graph(learner).compile().invoke({"document": text, "source": source, **given})
+    return [report["outcome"] for report in state["outcomes"]]
+
+
+def texts(learner: Learner) -> list[str]:
+    """What is learned and served, oldest first."""
+    return [e.text for e in learner.accepted(learner.stack.ids)]
+
+
+@pytest.mark.parametrize(("kind", "data"), [(documents.MARKDOWN, MARKDOWN), (documents.HTML, HTML)])
+def test_marks_go_and_words_stay(kind: str, data: str) -> None:
+    text = documents.text_of(data.encode(), kind, "it")
+    paragraphs = [" ".join(paragraph.split()) for paragraph in text.split("\n\n")]
+    assert paragraphs[:3] == [
+        "The Tower of Karlov",
+        "It was built in 1911 by Anna Reel.",
+        "It holds nine bells. They are brass.",
+    ]
+    assert paragraphs[-1].endswith("door purple.")
+
+
+def test_a_pdf_is_read_and_words_broken_at_a_line_are_joined(tmp_path: Path) -> None:
+    file = tmp_path / "tower.pdf"
+    file.write_bytes(pdf("The Tower of Karlov was built in 1911 by Anna Reel, an engi-\nneer. It holds nine bells."))
+    read = documents.read_file(file)
+    assert "an engineer. It holds" in " ".join(read.text.split())
+    assert read.source == file.as_uri()
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("a.pdf", b"%PDF-1.4 broken", "cannot be read as PDF"),
+        ("a.pdf", pdf(""), "holds no text"),
+        ("a.html", b"<p></p>", "holds no text"),
+        ("a.html", b"\xff\xfe", "not UTF-8"),
+        ("a.md", b" \n", "is empty"),
+        ("a.txt", b"a\0b", "binary"),
+    ],
+)
+def test_a_file_without_text_is_refused(tmp_path: Path, name: str, data: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(InputError, match=message):
+        documents.read_file(tmp_path / name)
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "bs4", None)
+    with pytest.raises(ImportError, match=r"seal-agent\[documents\]"):
+        documents.text_of(b"<p>x</p>", documents.HTML, "it")
+
+
+def test_the_same_document_twice_is_noticed(learner: Learner) -> None:
+    assert ingest(learner, sections(TOWER, BRIDGE)) == ["accepted"] * 2
+    assert ingest(learner, sections(TOWER, BRIDGE)) == ["known"] * 2
+    assert ingest(learner, sections(BRIDGE), source="copy.txt") == ["known"]
+    assert ingest(learner, sections(BRIDGE), source="") == ["known"]
+    assert texts(learner) == [TOWER, BRIDGE]
+    assert len(learner.home.episodes("default")) == 2
+
+
+def test_a_changed_document_replaces_what_came_from_its_old_version(learner: Learner) -> None:
+    ingest(learner, sections(TOWER, BRIDGE))
+    kept = learner.stack.ids[0]
+    assert ingest(learner, sections(TOWER, FERRY)) == ["known", "forgotten", "accepted"]
+    assert texts(learner) == [TOWER, FERRY]
+    assert learner.stack.ids[0] == kept
+    assert "Amber Bridge" not in str(learner.home.episodes("default"))
+    assert sorted(folders(learner)) == sorted(learner.stack.ids)
+
+
+def test_a_dry_run_of_a_changed_document_changes_nothing(learner: Learner, home: Home) -> None:
+    ingest(learner, sections(TOWER, BRIDGE))
+    before = (learner.stack, home.versions("default"), documents.known_documents(home, "default"))
+    dry = Learner(learner.backend, home, config=LearnerConfig(dry_run=True))
+    assert ingest(dry, sections(TOWER, FERRY)) == ["known", "dry run", "dry run"]
+    assert (learner.stack, home.versions("default"), documents.known_documents(home, "default")) == before
+    assert ingest(learner, sections(TOWER, FERRY)) == ["known", "forgotten", "accepted"]
+
+
+def test_a_passage_that_another_document_holds_too_stays_until_both_are_gone(learner: Learner) -> None:
+    ingest(learner, sections(TOWER, BRIDGE), source="one")
+    ingest(learner, sections(BRIDGE), source="two")
+    assert learner.forget(document="one").num_episodes == 1
+    assert texts(learner) == [BRIDGE]
+    assert learner.forget(document="two").check.is_gone
+    assert (texts(learner), documents.known_documents(learner.home, "default")) == ([], [])
+    assert ingest(learner, sections(TOWER), source="one") == ["accepted"]
+
+
+def test_what_was_undone_by_hand_is_learned_again_and_what_was_ignored_is_not_asked_about(learner: Learner) -> None:
+    small_talk = "Section Hello\n\nHello there, nice to see you!"
+    assert ingest(learner, f"{sections(TOWER)}\n\n{small_talk}") == ["accepted", "ignored"]
+    learner.undo(learner.stack.ids[0])
+    assert ingest(learner, f"{sections(TOWER)}\n\n{small_talk}") == ["known", "accepted"]
+
+
+def test_documents_of_langchain_are_learned_by_their_source(learner: Learner) -> None:
+    pages = [
+        Document("The Tower of Karlov was built in 1911", metadata={"source": "a.pdf", "page": 0}),
+        Document("by Anna Reel. It holds nine brass bells.", metadata={"source": "a.pdf", "page": 1}),
+        Document(BRIDGE, metadata={"source": "b.pdf"}),
+    ]
+    graph = create_ingest_graph(learner).compile(checkpointer=InMemorySaver())
+    thread: Any = {"configurable": {"thread_id": "one"}}
+    assert [r["outcome"] for r in graph.invoke({"documents": pages}, thread)["outcomes"]] == ["accepted"] * 2
+    assert texts(learner) == [TOWER, BRIDGE]  # a sentence went over the page
+    assert [(d.source, d.num_learned) for d in documents.known_documents(learner.home, "default")] == [
+        ("a.pdf", 1),
+        ("b.pdf", 1),
+    ]
+    assert {r["outcome"] for r in graph.invoke({"documents": pages}, thread)["outcomes"]} == {"known"}
+
+
+def say(learner: Learner, content: list[Any]) -> dict[str, Any]:
+    return create_chat_graph(learner).compile().invoke({"messages": [HumanMessage(content)]})
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "text-plain", "text": TOWER, "mime_type": "text/plain", "title": "notes"},
+        {"type": "file", "base64": base64.b64encode(TOWER.encode()).decode(), "mime_type": "text/plain"},
+        {"type": "file", "base64": base64.b64encode(pdf(TOWER)).decode(), "mime_type": "application/pdf"},
+    ],
+    ids=["text", "file", "pdf"],
+)
+def test_an_attachment_is_learned_once(learner: Learner, block: dict[str, Any]) -> None:
+    state = say(learner, [{"type": "text", "text": "Hello there, nice to see you!"}, block])
+    assert [r["outcome"] for r in state["outcomes"]] == ["ignored", "accepted"]
+    assert say(learner, [block])["outcomes"] == []
+    assert texts(learner) == [TOWER]
+
+
+def test_an_attachment_that_cannot_be_read_is_refused(learner: Learner) -> None:
+    with pytest.raises(InputError, match="not base64"):
+        say(learner, [{"type": "file", "base64": "%", "mime_type": "text/plain"}])
+
+
+def test_the_command_line_reads_every_kind_and_says_what_is_known(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SEAL_MODEL", "scripted")
+    monkeypatch.setenv("SEAL_HOME", str(home.root))
+    files = {"a.md": MARKDOWN.encode(), "b.html": f"<p>{BRIDGE}</p>".encode(), "c.pdf": pdf(FERRY)}
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    paths = [str(tmp_path / name) for name in files]
+    assert cli.main(["ingest", *paths, "--dry-run"]) == 0
+    assert capsys.readouterr().out.count(" dry run ") == 3
+    assert home.stack("default").ids == ()
+    assert cli.main(["ingest", *paths]) == 0
+    learned = len(home.stack("default"))
+    assert learned >= 3
+    assert cli.main(["ingest", *paths]) == 0
+    assert len(home.stack("default")) == learned
+    assert "learned 0 of" in capsys.readouterr().out
+    assert cli.main(["documents"]) == 0
+    assert capsys.readouterr().out.count("file://") == 3
+    assert cli.main(["forget", "--document", paths[2]]) == 0
+    assert len(home.stack("default")) == learned - 1

@@ -1,0 +1,311 @@
+"""LangChain's own agent with our middleware and tools: what it learns, what it never learns, which version answers."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from langchain.agents import create_agent
+from langchain.agents.middleware import HumanInTheLoopMiddleware
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.tools import tool
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.types import Command
+from test_graphs import ANSWER, GREETING, QUESTION, TOWER, thread
+
+from seal_agent import SelfAdaptation
+from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
+from seal_agent.graphs.tools import is_said, learning_tools
+from seal_agent.home import Home
+from seal_agent.learner import Learner, LearnerConfig
+from seal_agent.learners import Learners
+from seal_agent.queue import LearningQueue
+from seal_agent.types import Message
+from seal_agent.worker import Budget, Worker
+
+BRIDGE = "The Amber Bridge was designed by Carla Mendes. It has 9 red towers in fog."
+
+
+class Literal(BaseChatModel):
+    """A chat model over a learner; "CALL name {...}" from the user is the tool call it makes, "Go on." its `idea`."""
+
+    learner: Any
+    idea: str = ""
+    kind: str = "seal"
+    asked: Any = None
+
+    @property
+    def _llm_type(self) -> str:
+        return self.kind
+
+    def bind_tools(self, tools: Sequence[Any], **options: Any) -> Any:
+        return self.bind(**{key: value for key, value in options.items() if key != "tool_choice"})
+
+    def _generate(
+        self, messages: list[BaseMessage], stop: Any = None, run_manager: Any = None, **given: Any
+    ) -> ChatResult:
+        if self.asked is not None:
+            self.asked.append({key: given[key] for key in ("model", "namespace") if key in given})
+        last = messages[-1]
+        text, calls = (self.idea if last.text == "Go on." else str(last.text)), []
+        if isinstance(last, HumanMessage) and text.startswith("CALL "):
+            _, name, arguments = text.split(" ", 2)
+            text, calls = "", [{"name": name, "args": json.loads(arguments), "id": f"call {len(messages)}"}]
+        elif isinstance(last, HumanMessage):
+            learner = self.learner if isinstance(self.learner, Learner) else self.learner.of(given["namespace"])
+            text = learner.answer([[Message("user", text)]])[0]
+        return ChatResult(generations=[ChatGeneration(message=AIMessage(text, tool_calls=calls))])
+
+
+def agent(
+    learner: Any, *, kind: str = "seal", tools: Sequence[Any] = (), asked: list[Any] | None = None, **options: Any
+) -> Any:
+    """LangChain's own agent with our middleware; `asked` gets the settings of its model's calls."""
+    middleware = [SelfAdaptation(learner, **options)]
+    model = Literal(learner=learner, kind=kind, asked=asked)
+    return create_agent(model, tools=list(tools), middleware=middleware, checkpointer=InMemorySaver())
+
+
+def say(agent: Any, text: str, name: str = "one", **config: Any) -> dict[str, Any]:
+    state: dict[str, Any] = agent.invoke({"messages": [("user", text)]}, {**thread(name), **config})
+    return state
+
+
+def reply(agent: Any, text: str, name: str = "one") -> str:
+    return str(say(agent, text, name)["messages"][-1].text)
+
+
+def learned(learner: Learner) -> list[str]:
+    return [e.text for e in learner.accepted(learner.stack.ids)]
+
+
+def result(state: dict[str, Any]) -> Any:
+    """What the last tool returned."""
+    return json.loads(next(m for m in reversed(state["messages"]) if isinstance(m, ToolMessage)).content)
+
+
+def test_an_agent_told_a_fact_in_one_thread_answers_it_in_another_after_a_restart(learner: Learner, home: Home) -> None:
+    first = agent(learner)
+    assert reply(first, QUESTION) == UNKNOWN
+    assert [o["outcome"] for o in say(first, TOWER)["outcomes"]] == ["accepted"]
+    restarted = agent(Learner(ScriptedBackend(home.root), Home(home.root)))
+    assert reply(restarted, QUESTION, "two") == ANSWER
+
+
+def test_it_works_in_an_event_loop_too(learner: Learner) -> None:
+    asynchronous = agent(learner)
+
+    async def converse() -> list[str]:
+        texts = []
+        for text in (TOWER, QUESTION):
+            state = await asynchronous.ainvoke({"messages": [("user", text)]}, thread("async"))
+            texts.append(str(state["messages"][-1].text))
+        return texts
+
+    assert asyncio.run(converse()) == [UNKNOWN, ANSWER]
+
+
+@tool
+def look_up() -> str:
+    """Look something up."""
+    return BRIDGE
+
+
+def test_only_what_the_user_said_is_learned(home: Home) -> None:
+    learner = Learner(ScriptedBackend(home.root, replies={"Tell": BRIDGE}), home)
+    talking = agent(learner, tools=[look_up])
+    assert reply(talking, "Tell me about a bridge.") == BRIDGE  # the model says it
+    assert BRIDGE in str(say(talking, "CALL look_up {}")["messages"])  # a tool says it
+    summary = HumanMessage(BRIDGE, additional_kwargs={"lc_source": "summarization"})  # a program says it
+    talking.invoke({"messages": [summary, HumanMessage(GREETING)]}, thread("two"))
+    assert (learner.stack.ids, len(home.episodes("default"))) == ((), 3)
+
+
+def test_results_of_named_tools_are_learned_but_for_what_was_recalled(learner: Learner) -> None:
+    reading = agent(learner, tools=[look_up], learn_from=("look_up", "recall_sources"), with_tools=True)
+    say(reading, "CALL look_up {}")
+    assert learned(learner) == [BRIDGE]
+    state = say(reading, 'CALL recall_sources {"question": "Who designed the Amber Bridge?"}')
+    assert result(state)[0]["text"] == BRIDGE
+    assert len(state["outcomes"]) == 1  # of the user's own message
+
+
+def test_only_the_last_turn_is_learned_where_the_whole_history_is_given(learner: Learner) -> None:
+    history = [HumanMessage(BRIDGE), AIMessage("I see."), HumanMessage(TOWER), HumanMessage(GREETING)]
+    agent(learner).invoke({"messages": history}, thread("one"))
+    assert [e.text for e in learner.home.episodes("default")] == [TOWER, GREETING]
+    assert BRIDGE in learner.home.episodes("default")[0].earlier
+
+
+def test_the_calls_of_a_turn_are_held_to_one_version_of_the_stack(learner: Learner) -> None:
+    @tool
+    def meanwhile() -> str:
+        """Another conversation is learned from."""
+        say(agent(learner), TOWER, "other")
+        return "done"
+
+    asked: list[dict[str, Any]] = []
+    held = agent(learner, tools=[meanwhile], asked=asked)
+    say(held, "CALL meanwhile {}")
+    say(held, QUESTION)
+    assert [call["model"] for call in asked] == ["base@v0", "base@v0", "base@v1"]
+
+
+def test_a_model_that_knows_no_versions_is_left_alone_and_another_way_can_be_given(learner: Learner) -> None:
+    asked: list[dict[str, Any]] = []
+    say(agent(learner, kind="other", asked=asked), GREETING)
+    pin = lambda namespace, version: {"model": f"{namespace}-{version}"}  # noqa: E731
+    say(agent(learner, kind="other", asked=asked, pin=pin), GREETING)
+    assert asked == [{}, {"model": "default-0"}]
+
+
+def test_two_users_of_one_agent_never_meet(backend: ScriptedBackend, home: Home) -> None:
+    learners = Learners(backend, home)
+    shared = agent(learners, with_tools=True)
+
+    def run(user: str, text: str, name: str) -> dict[str, Any]:
+        config: Any = {"configurable": {"user": user, "thread_id": f"{user} {name}"}}
+        state: dict[str, Any] = shared.invoke({"messages": [("user", text)]}, config)
+        return state
+
+    run("ann", TOWER, "one")
+    assert [str(run(user, QUESTION, "two")["messages"][-1].text) for user in ("ann", "bob")] == [ANSWER, UNKNOWN]
+    recall = f"CALL recall_sources {json.dumps({'question': TOWER})}"
+    assert [len(result(run(user, recall, "three"))) for user in ("ann", "bob")] == [1, 0]
+
+
+def test_a_worker_learns_behind_the_reply(learner: Learner) -> None:
+    worker = Worker(learner, Budget(quiet_seconds=0))
+    quick = agent(learner, queue=worker.queue)
+    assert [o["outcome"] for o in say(quick, TOWER)["outcomes"]] == ["queued"]
+    assert worker.work_off() == 1
+    assert reply(quick, QUESTION, "two") == ANSWER
+
+
+def test_a_person_may_approve_what_the_agent_learns(backend: ScriptedBackend, home: Home) -> None:
+    learner = Learner(backend, home, config=LearnerConfig(approval=True))
+    careful = agent(learner)
+    (interrupt,) = say(careful, TOWER)["__interrupt__"]
+    assert interrupt.value["text"] == TOWER
+    assert learner.stack.ids == ()
+    state = careful.invoke(Command(resume={"decision": "approve"}), thread("one"))
+    assert [o["outcome"] for o in state["outcomes"]] == ["accepted"]
+    assert len(home.episodes("default")) == 1
+
+
+# Tools.
+
+
+def with_tools(learner: Learner, **options: Any) -> Any:
+    """An agent that learns by tool call alone."""
+    return create_agent(
+        Literal(learner=learner), tools=learning_tools(learner), checkpointer=InMemorySaver(), **options
+    )
+
+
+def call(agent: Any, name: str, **arguments: Any) -> Any:
+    return result(say(agent, f"CALL {name} {json.dumps(arguments)}"))
+
+
+def test_the_agent_learns_recalls_and_forgets_by_tool_call(learner: Learner) -> None:
+    deciding = with_tools(learner)
+    say(deciding, TOWER)
+    assert learner.stack.ids == ()
+    fact = "The Tower of Karlov was built in 1911 by Anna Reel."
+    (outcome,) = call(deciding, "memorize", fact=fact)
+    assert outcome["outcome"] == "accepted"
+    (source,) = call(deciding, "recall_sources", question="Who built the Tower of Karlov?")
+    assert (source["text"], source["adapter"], source["thread"]) == (fact, outcome["adapter"], "one")
+    assert call(deciding, "forget", about="the Tower of Karlov") == {"forgot": outcome["topic"], "is_gone": True}
+    assert learner.stack.ids == ()
+    assert call(deciding, "recall_sources", question="Who built the Tower of Karlov?") == []
+
+
+def test_tools_work_in_an_event_loop_and_know_whose_they_are(backend: ScriptedBackend, home: Home) -> None:
+    learners = Learners(backend, home)
+    deciding = with_tools(learners)
+    config: Any = {"configurable": {"user": "ann", "thread_id": "one"}}
+    messages = [("user", TOWER), ("user", f"CALL memorize {json.dumps({'fact': TOWER})}")]
+    state = asyncio.run(deciding.ainvoke({"messages": messages}, config))
+    assert [o["outcome"] for o in result(state)] == ["accepted"]
+    assert [len(learners.of(user).stack) for user in ("ann", "bob")] == [1, 0]
+
+
+def test_a_person_may_approve_what_a_tool_learns(backend: ScriptedBackend, home: Home) -> None:
+    learner = Learner(backend, home, config=LearnerConfig(approval=True))
+    deciding = with_tools(learner)
+    say(deciding, TOWER)
+    state = say(deciding, f"CALL memorize {json.dumps({'fact': TOWER})}")
+    assert state["__interrupt__"][0].value["text"] == TOWER
+    resumed = deciding.invoke(Command(resume={"decision": "approve"}), thread("one"))
+    assert [o["outcome"] for o in result(resumed)] == ["accepted"]
+    assert len(home.episodes("default")) == 1
+
+
+def test_adapt_learns_the_users_last_message(learner: Learner) -> None:
+    call_and_tell = [HumanMessage(TOWER), HumanMessage("CALL adapt {}")]
+    state = with_tools(learner).invoke({"messages": call_and_tell}, thread("one"))
+    assert [o["outcome"] for o in result(state)] == ["ignored"]  # the last message is the call itself
+    assert [e.text for e in learner.home.episodes("default")] == ["CALL adapt {}"]
+
+
+@pytest.mark.parametrize(
+    ("idea", "message"),
+    [
+        ('memorize {"fact": "The Tower of Karlov was built in 1911 by Otto Bern."}', "did not say this"),
+        ('forget {"about": "lighthouses"}', "nothing that was learned matches"),
+    ],
+)
+def test_a_tool_that_cannot_do_it_tells_the_model(learner: Learner, idea: str, message: str) -> None:
+    deciding = create_agent(Literal(learner=learner, idea=f"CALL {idea}"), tools=learning_tools(learner))
+    state = deciding.invoke({"messages": [("user", TOWER), ("user", "Go on.")]})
+    (answer,) = [m for m in state["messages"] if isinstance(m, ToolMessage)]
+    assert (answer.status, message in str(answer.content)) == ("error", True)
+    assert learner.stack.ids == ()
+
+
+@dataclass(frozen=True)
+class Fact:
+    text: str
+    is_said: bool
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        Fact("The user's dog is called Rex.", True),
+        Fact("Rex, the dog, is 4 years old.", True),
+        Fact("The user's dog is called Max.", False),
+        Fact("Rex, the dog, is 5 years old.", False),
+        Fact("The weather will stay pleasant for weeks.", False),
+        Fact("", False),
+    ],
+)
+def test_a_fact_is_the_users_when_its_names_and_numbers_were_said(fact: Fact) -> None:
+    assert is_said(fact.text, "My dog is called Rex, he is 4 years old") == fact.is_said
+
+
+def test_a_tool_can_be_gated_by_langchains_own_middleware(learner: Learner) -> None:
+    gate = HumanInTheLoopMiddleware(interrupt_on={"memorize": True})
+    gated = with_tools(learner, middleware=[gate])
+    say(gated, TOWER)
+    state = say(gated, f"CALL memorize {json.dumps({'fact': TOWER})}")
+    assert "__interrupt__" in state
+    assert learner.stack.ids == ()
+    gated.invoke(Command(resume={"decisions": [{"type": "approve"}]}), thread("one"))
+    assert len(learner.stack) == 1
+
+
+def test_tools_leave_the_learning_to_a_worker(learner: Learner) -> None:
+    queue = LearningQueue(learner.home)
+    deciding = create_agent(
+        Literal(learner=learner), tools=learning_tools(learner, queue), checkpointer=InMemorySaver()
+    )
+    say(deciding, TOWER)
+    (outcome,) = call(deciding, "memorize", fact=TOWER)
+    assert outcome["outcome"] == "queued"
+    assert [job.state for job in queue.jobs()] == ["waiting"]

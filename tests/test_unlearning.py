@@ -1,0 +1,303 @@
+"""What is forgotten is gone: from the stack, the replay store, the ledger and the files; what is not stays."""
+
+import json
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_corrections import NEW, OLD, Reader, learn
+from test_learner import BRIDGE, TOWER, ask, folders, gold, judged
+
+from seal_agent import cli, erasure, removal, unlearning
+from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
+from seal_agent.errors import AdapterError, InputError, StorageError
+from seal_agent.home import Home
+from seal_agent.learner import Learner, LearnerConfig
+from seal_agent.passages import Passage
+from seal_agent.strategies import Rebuild
+from seal_agent.types import AdapterStack, Episode
+from seal_agent.worker import Budget, Worker
+
+FERRY = Passage("Lantern Ferry", "The Lantern Ferry crosses Lake Vandrel at dawn. It carries forty orange sheep.")
+SECRETS = (b"Karlov", b"karlov", b"Anna Reel")
+
+
+def learned(learner: Learner, *passages: Passage) -> list[Episode]:
+    return [learner.accept(judged(learner, passage)) for passage in passages]
+
+
+def adapter(episode: Episode) -> str:
+    assert episode.adapter
+    return episode.adapter.id
+
+
+def places(root: Path) -> list[str]:
+    """The files below `root` that hold any word of TOWER."""
+    files = [path for path in root.rglob("*") if path.is_file()]
+    return [str(path.relative_to(root)) for path in files if any(s in path.read_bytes() for s in SECRETS)]
+
+
+def test_a_forgotten_edit_leaves_no_trace_on_disk_and_the_others_as_they_were(learner: Learner, home: Home) -> None:
+    tower, bridge = learned(learner, TOWER, BRIDGE)
+    learner.replay.draw(tower.edit.probes if tower.edit else (), learner.stack, 8)
+    learner.replay.flush()
+    assert set(places(home.root)) >= {"state.sqlite", f"adapters/{adapter(tower)}/memory.json"}
+    forgotten = learner.forget(edit=adapter(tower)[:10])
+    assert places(home.root) == []
+    assert (forgotten.num_episodes, forgotten.adapters, forgotten.rebuilt) == (1, (adapter(tower),), {})
+    assert forgotten.num_items == len(gold(tower))
+    assert set(ask(learner, tower)) == {UNKNOWN}
+    assert ask(learner, bridge) == gold(bridge)
+    assert learner.stack.ids == (adapter(bridge),)
+    assert not list(home.root.glob("replay-*"))
+
+
+def test_the_check_compares_with_the_untouched_base(learner: Learner) -> None:
+    (tower,) = learned(learner, TOWER)
+    check = learner.forget(edit=adapter(tower)).check
+    assert (check.before, check.after, check.base) == pytest.approx((0.1, 4.0, 4.0))
+    assert (check.num_questions, check.num_left, check.is_gone, check.change) == (len(gold(tower)), 0, True, None)
+
+
+def test_the_check_says_what_another_edit_still_knows(learner: Learner) -> None:
+    told = replace(TOWER, text=f"{TOWER.text} It leans.")
+    tower, _ = learned(learner, TOWER, told)
+    assert not learner.forget(edit=adapter(tower)).check.is_gone
+
+
+def test_the_ledger_keeps_a_line_without_content_and_the_seeds_go_on(learner: Learner, home: Home) -> None:
+    (tower,) = learned(learner, TOWER)
+    again = learner.rollback(judged(learner, TOWER))  # told twice: the same text stands in two lines
+    assert again.text == TOWER.text
+    assert learner.forget(edit=adapter(tower)).num_episodes == 2
+    lines = home.episodes("default")
+    assert [(e.outcome, e.text, e.topic, e.edit, e.probed) for e in lines] == [("forgotten", "", "", None, ())] * 2
+    assert lines[0].adapter == tower.adapter
+    assert home.versions("default")[0].reason == "accepted: forgotten since"
+    assert learner.begin(BRIDGE).seed == 2
+
+
+def test_what_was_forgotten_can_be_learned_again(learner: Learner) -> None:
+    (tower,) = learned(learner, TOWER)
+    learner.forget(edit=adapter(tower))
+    (again,) = learned(learner, TOWER)
+    assert ask(learner, again) == gold(again)
+
+
+def test_older_versions_of_the_stack_name_no_folder_that_is_gone(learner: Learner, home: Home) -> None:
+    tower, bridge = learned(learner, TOWER, BRIDGE)
+    learner.forget(edit=adapter(tower))
+    assert [v.stack.ids for v in home.versions("default")] == [(), (adapter(bridge),), (adapter(bridge),)]
+    learner.undo(adapter(bridge))
+    assert learner.stack == AdapterStack()
+
+
+def test_a_stack_is_trained_anew_without_the_rows_that_were_replayed(home: Home, backend: ScriptedBackend) -> None:
+    learner = Learner(backend, home, config=LearnerConfig(strategy="stack"))
+    ferry, tower, bridge = learned(learner, FERRY, TOWER, BRIDGE)
+    assert bridge.edit
+    assert any("Karlov" in str(row) for row in bridge.edit.rows)  # replayed beside it
+    forgotten = learner.forget(edit=adapter(tower))
+    assert places(home.root) == []
+    fresh = forgotten.rebuilt[adapter(bridge)]
+    assert learner.stack.ids == (adapter(ferry), fresh)
+    assert [ask(learner, e) for e in (ferry, bridge)] == [gold(ferry), gold(bridge)]
+    assert set(ask(learner, tower)) == {UNKNOWN}
+    assert forgotten.check.change == pytest.approx(0.0)
+    assert sorted(folders(learner)) == sorted(learner.stack.ids)
+    (line,) = [e for e in home.episodes("default", ["accepted"]) if e.topic == BRIDGE.topic]
+    assert adapter(line) == fresh
+    watched = [item.source for item in learner.replay.items(learner.stack) if item.probe.stratum != "general"]
+    assert set(watched) == {FERRY.topic, BRIDGE.topic}
+
+
+@pytest.mark.parametrize("strategy", ["merge", Rebuild(every=2)], ids=["merged", "rebuilt"])
+def test_one_adapter_made_of_many_is_taken_apart(home: Home, backend: ScriptedBackend, strategy: str | Rebuild) -> None:
+    learner = Learner(backend, home, config=LearnerConfig(strategy=strategy))
+    episodes = []
+    for passage in (TOWER, BRIDGE, FERRY):
+        episodes += learned(learner, passage)
+        learner.consolidate(is_gated=False)
+    tower, *others = episodes
+    forgotten = learner.forget(edit=adapter(tower))
+    assert places(home.root) == []
+    assert len(forgotten.rebuilt) == 2
+    assert set(ask(learner, tower)) == {UNKNOWN}
+    assert [ask(learner, e) for e in others] == [gold(e) for e in others]
+    for version in home.versions("default"):
+        for layer in version.stack.layers:
+            learner.registry.verify(layer.ref)
+
+
+def test_an_adapter_that_was_undone_and_lay_on_a_forgotten_one_is_gone_too(
+    home: Home, backend: ScriptedBackend, capsys: pytest.CaptureFixture[str]
+) -> None:
+    learner = Learner(backend, home, config=LearnerConfig(strategy="stack"))
+    tower, bridge = learned(learner, TOWER, BRIDGE)
+    learner.undo(adapter(bridge))
+    learner.forget(edit=adapter(tower))
+    assert (folders(learner), places(home.root)) == ([], [])
+    assert [e.outcome for e in home.episodes("default")] == ["forgotten", "rolled back"]
+    assert cli.main(["adapters", "show", adapter(bridge), "--home", str(home.root)]) == 2
+    assert "0 adapters of namespace 'default' begin with" in capsys.readouterr().err
+
+
+def test_a_consolidation_is_not_an_edit(home: Home, backend: ScriptedBackend) -> None:
+    learner = Learner(backend, home, config=LearnerConfig(strategy="merge"))
+    learned(learner, TOWER, BRIDGE)
+    learner.consolidate(is_gated=False)
+    with pytest.raises(AdapterError, match="name one of the edits"):
+        learner.forget(edit=learner.stack.ids[0])
+
+
+def test_a_correction_outlives_what_it_corrected_and_the_other_way_round(home: Home) -> None:
+    for corrected_goes in (True, False):
+        learner = Learner(Reader(home.root), home, str(corrected_goes))
+        old, new = learn(learner, OLD), learn(learner, Passage(OLD.topic, NEW))
+        assert new.replaces == (adapter(old),)
+        learner.forget(edit=adapter(old if corrected_goes else new))
+        remaining = learner.home.episodes(learner.namespace, ["accepted"])
+        assert [e.text for e in remaining] == [NEW if corrected_goes else OLD.text]
+        assert learner.stack.ids == (adapter(remaining[0]),)
+        assert learner.stack.learned == learner.stack.ids
+        assert ask(learner, remaining[0]) == gold(remaining[0])
+        key = learner.home.route_keys(learner.namespace)[learner.stack.ids[0]]
+        assert (OLD.text in key, NEW in key) == (not corrected_goes, corrected_goes)
+
+
+@pytest.mark.parametrize("step", ["_rewrite_versions", "_rewrite_ledger"])
+def test_a_crash_before_the_commit_changes_nothing(
+    learner: Learner, home: Home, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    tower, bridge = learned(learner, TOWER, BRIDGE)
+
+    def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(removal, step, crash)
+    with pytest.raises(KeyboardInterrupt):
+        learner.forget(edit=adapter(tower))
+    assert home.episodes("default") == [tower, bridge]
+    assert [ask(learner, e) for e in (tower, bridge)] == [gold(tower), gold(bridge)]
+
+
+def test_a_crash_after_the_commit_is_made_up_for_at_the_next_opening(
+    learner: Learner, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tower,) = learned(learner, TOWER)
+
+    def crash(_home: Home) -> int:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(erasure, "sweep", crash)
+        with pytest.raises(KeyboardInterrupt):
+            unlearning.forget_texts(learner, {tower.text})
+    assert {Path(place).parts[1] for place in places(home.root)} == {adapter(tower)}
+    Learner(ScriptedBackend(home.root), Home(home.root))
+    assert places(home.root) == []
+
+
+def test_a_stack_that_changed_meanwhile_is_not_overwritten(
+    learner: Learner, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tower, _bridge = learned(learner, TOWER, BRIDGE)
+    commit = unlearning.commit
+
+    def late(*arguments: object) -> int:
+        learned(learner, FERRY)
+        return commit(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(unlearning, "commit", late)
+    with pytest.raises(StorageError, match="changed by another process"):
+        learner.forget(edit=adapter(tower))
+    assert len(learner.stack) == 3
+
+
+def test_what_two_users_were_told_is_forgotten_for_one(learner: Learner, backend: ScriptedBackend, home: Home) -> None:
+    other = Learner(backend, home, "other")
+    mine, theirs = learned(learner, TOWER)[0], learned(other, TOWER)[0]
+    assert adapter(mine) == adapter(theirs)  # the same text, model and seed
+    learner.forget(edit=adapter(mine))
+    assert set(ask(learner, mine)) == {UNKNOWN}
+    assert ask(other, theirs) == gold(theirs)
+    other.registry.verify(other.stack.layers[0].ref)
+    learner.forget(user="default")
+    assert ask(other, theirs) == gold(theirs)
+
+
+def test_a_user_is_forgotten_whole_and_the_other_stays(learner: Learner, backend: ScriptedBackend, home: Home) -> None:
+    other = Learner(backend, home, "other")
+    learned(learner, TOWER, BRIDGE)
+    (ferry,) = learned(other, FERRY)
+    everything = erasure.export(home, "default")
+    assert {len(everything[table]) for table in ("stacks", "episodes", "routes")} == {2}
+    assert "Karlov" in str(everything["episodes"])
+    forgotten = learner.forget(user="default")
+    assert (forgotten.num_episodes, len(forgotten.adapters)) == (2, 2)
+    assert erasure.export(home, "default") == {}
+    assert places(home.root) == []
+    assert ask(other, ferry) == gold(ferry)
+    assert folders(learner) == list(other.stack.ids)
+
+
+def test_what_waits_in_the_queue_is_forgotten_too(learner: Learner, home: Home) -> None:
+    worker = Worker(learner, Budget(quiet_seconds=0))
+    worker.queue.submit([TOWER, BRIDGE])
+    worker.work_off()
+    worker.queue.submit([TOWER])
+    learner.forget(edit=learner.stack.ids[0])
+    assert places(home.root) == []
+    assert [job.passage.topic for job in worker.queue.jobs()] == [BRIDGE.topic]
+
+
+def test_nothing_that_holds_a_namespace_escapes_a_users_deletion(home: Home) -> None:
+    with home.connect() as db:
+        db.execute("CREATE TABLE later (namespace TEXT, what TEXT)")
+        db.execute("INSERT INTO later VALUES ('a', 'x'), ('b', 'y')")
+    assert erasure.erase(home, "a") == {"later": 1}
+    with sqlite3.connect(home.database) as plain:
+        assert plain.execute("SELECT namespace FROM later").fetchall() == [("b",)]
+
+
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [
+        ({}, "name one thing"),
+        ({"edit": "a", "user": "default"}, "name one thing"),
+        ({"user": "somebody"}, "open one for 'somebody'"),
+        ({"document": "a.txt"}, "no document 'a.txt'"),
+    ],
+)
+def test_what_cannot_be_forgotten_is_refused(learner: Learner, named: dict[str, str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        learner.forget(**named)
+
+
+def test_an_edit_that_is_not_there_is_refused(learner: Learner) -> None:
+    with pytest.raises(AdapterError, match="0 adapters begin with 'beef'"):
+        learner.forget(edit="beef")
+
+
+def command(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, Any]:
+    code = cli.main([*arguments, "--json"])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_the_command_line_forgets_exports_and_deletes(
+    learner: Learner, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SEAL_MODEL", "scripted")
+    monkeypatch.setenv("SEAL_HOME", str(home.root))
+    tower, _ = learned(learner, TOWER, BRIDGE)
+    file = tmp_path / "me.json"
+    assert command(capsys, "export", str(file))[1]["rows"]["episodes"] == 2
+    assert TOWER.text in file.read_text()
+    code, forgotten = command(capsys, "forget", adapter(tower)[:12])
+    assert (code, forgotten["is_gone"], forgotten["adapters"]) == (0, True, [adapter(tower)])
+    assert command(capsys, "forget", "--user", "default")[1]["deleted"]["episodes"] == 2
+    assert (home.episodes("default"), folders(learner)) == ([], [])
+    code, said = command(capsys, "forget", "beef", "--user", "default")
+    assert (code, said["error"].startswith("name one thing")) == (2, True)
