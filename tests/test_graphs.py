@@ -216,4 +216,4 @@ def test_langgraph_json_names_builders_that_build(monkeypatch: pytest.MonkeyPatc
     for target in json.loads((root / "langgraph.json").read_text())["graphs"].values():
         file, name = target.split(":")
         build = getattr(import_module(f"seal_agent.{Path(file).with_suffix('').as_posix().replace('/', '.')}"), name)
-        assert "decide" in build().compile().get_graph().nodes
+        assert {"decide", "explore"} & set(build().compile().get_graph().nodes)
