@@ -182,7 +182,7 @@ class TransformersBackend:
         """What follows each row; a prefix that all share is computed once, and rows that have ended leave the batch."""
         shared = min(shared_prefix(rows), min(map(len, rows)) - 1)
         shared = shared if shared >= MIN_SHARED_PREFIX and len(rows) > 1 else 0
-        ids, mask = (tensor.to(self._engine.loaded.device) for tensor in self._padded(rows, shared))
+        ids, mask = (tensor.to(self._engine.loaded.device) for tensor in self._aligned(rows, shared))
         cache = DynamicCache(config=model.config)
         if shared:
             model(input_ids=ids[:1, :shared], past_key_values=cache, use_cache=True, logits_to_keep=1)
@@ -219,7 +219,7 @@ class TransformersBackend:
                 processor.keep(places)
         return [texts[number] for number in range(len(rows))]
 
-    def _padded(self, rows: list[list[int]], shared: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def _aligned(self, rows: list[list[int]], shared: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Tokens and mask (B, T): prefix, padding, rest, so that the prefix stays aligned for the cache."""
         length = max(map(len, rows))
         ids = torch.full((len(rows), length), self._tokenizer.pad_token_id)

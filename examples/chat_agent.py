@@ -8,9 +8,9 @@ It needs `pip install 'seal-agent[agent]' langgraph-checkpoint-sqlite`.
 from langchain.agents import create_agent
 from langchain_core.tools import tool
 from langgraph.checkpoint.sqlite import SqliteSaver
-from seal_agent.graphs.chat_model import ChatSeal
 
 from seal_agent import Learner, SelfAdaptation, open_learner
+from seal_agent.graphs.chat_model import ChatSeal
 
 FACTS = """The Amber Lighthouse was built in 1873 by the engineer Odile Fransk. Its keeper is called
 Bartho Veen. The door of the lighthouse is painted purple."""

@@ -226,30 +226,6 @@ def arc(
     part: Annotated[str, typer.Option("--part", help="K/N: only every N-th task, to share the work.")] = "",
     report_only: Annotated[bool, typer.Option("--report", help="Only write the report of what is there.")] = False,
     seed: Annotated[int, typer.Option("--seed")] = 0,
-
-
-@app.command("speed")
-def speed(
-    data: Annotated[
-        Path | None,
-        typer.Option("--data", help="JSON list of title, context, questions; default: the demo's document."),
-    ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder of the run; it is resumed from there.")] = None,
-    only: Annotated[
-        list[str] | None,
-        typer.Option("--only", help="recipe, together, adapters or loading; give it several times."),
-    ] = None,
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="How often every arm has its turn.")] = 5,
-    offset: Annotated[int, typer.Option("--offset", min=0, help="Which passage of the data.")] = 0,
-    num_rows: Annotated[int, typer.Option("--rows", min=4, help="Rows of the edit at most.")] = 128,
-    random: Annotated[
-        str, typer.Option("--random", help="135m, 1b or 8b: random weights in the place of --model.")
-    ] = "",
-    shared: Annotated[
-        bool, typer.Option("--shared", help="The CPU has other work too: count processor seconds, not the clock's.")
-    ] = False,
-    report_only: Annotated[bool, typer.Option("--report", help="Only write the report of what is there.")] = False,
-    seed: Seed = 0,
     model: Model = EMBEDDED,
     home: HomeFolder = None,
     device: Device = "auto",
@@ -295,6 +271,33 @@ def speed(
     _report(folder, config, reports, text, lambda: arc_report.plot(results, folder / "report.png"), as_json)
 
 
+@app.command("speed")
+def speed(
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="JSON list of title, context, questions; default: the demo's document."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the run; it is resumed from there.")] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", help="recipe, together, adapters or loading; give it several times."),
+    ] = None,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="How often every arm has its turn.")] = 5,
+    offset: Annotated[int, typer.Option("--offset", min=0, help="Which passage of the data.")] = 0,
+    num_rows: Annotated[int, typer.Option("--rows", min=4, help="Rows of the edit at most.")] = 128,
+    random: Annotated[
+        str, typer.Option("--random", help="135m, 1b or 8b: random weights in the place of --model.")
+    ] = "",
+    shared: Annotated[
+        bool, typer.Option("--shared", help="The CPU has other work too: count processor seconds, not the clock's.")
+    ] = False,
+    report_only: Annotated[bool, typer.Option("--report", help="Only write the report of what is there.")] = False,
+    seed: Seed = 0,
+    model: Model = EMBEDDED,
+    home: HomeFolder = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
     """What does learning cost, against SEAL's loop? And K candidates at once, many adapters, loading."""
     from seal_agent import bench_speed as bench
     from seal_agent import speed_report

@@ -23,7 +23,7 @@ from seal_agent.adapters.storage import writable
 from seal_agent.errors import AdapterError, InputError, StackChanged, StorageError
 from seal_agent.types import AdapterStack, Episode, from_json, to_json
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 BUSY_SECONDS = 30.0
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS stacks (
@@ -94,7 +94,7 @@ UPDATE replay SET split = (SELECT oldest.split FROM replay AS oldest
     WHERE stratum <> 'general';
 """
 """Schema 2 had no splits: its items get those that `replay.insert` would have given them."""
-UPGRADES = {1: FROM_VERSION_1, 2: FROM_VERSION_2, 3: ""}  # schema 4 only adds tables
+UPGRADES = {1: FROM_VERSION_1, 2: FROM_VERSION_2, 3: "", 4: ""}  # 4 and 5 only add tables
 
 
 _VERSIONS = "SELECT version, layers, reason, created FROM stacks"

@@ -233,15 +233,16 @@ def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[str
 
 
 def test_langgraph_json_names_builders_that_build_with_schemas(served: dict[str, Any]) -> None:
-    for graph in served.values():
-        assert "decide" in graph.get_graph().nodes
+    first = {"chat": "respond", "ingest": "split", "improve": "explore"}
+    for name, graph in served.items():
+        assert first[name] in graph.get_graph().nodes
         assert graph.get_input_jsonschema()["properties"]
         assert graph.get_output_jsonschema()["properties"]
 
 
 def test_langgraph_json_is_valid_for_langgraphs_own_command_line() -> None:
     config = validate_config_file(ROOT / "langgraph.json")
-    assert set(config["graphs"]) == {"chat", "ingest"}
+    assert set(config["graphs"]) == {"chat", "ingest", "improve"}
 
 
 def test_the_pictures_in_the_docs_are_of_these_graphs(served: dict[str, Any]) -> None:
