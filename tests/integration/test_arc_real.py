@@ -2,6 +2,8 @@
 
 import random
 
+import pytest
+
 from seal_agent.adapters.huggingface import TransformersBackend
 from seal_agent.adapters.loading import LoadedModel
 from seal_agent.arc import ARC, ArcDomain, Grid, Pair, Task, edit_of
@@ -9,6 +11,8 @@ from seal_agent.arc.grids import as_answer, num_symbols
 from seal_agent.arc.transforms import IDENTITY, ISOMETRIES
 from seal_agent.arc.voting import answers
 from seal_agent.types import AdapterStack
+
+pytestmark = pytest.mark.integration
 
 
 def flip_task() -> Task:
