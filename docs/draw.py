@@ -10,6 +10,6 @@ from seal_agent.graphs import studio
 os.environ["SEAL_MODEL"] = "scripted"
 with tempfile.TemporaryDirectory() as home:
     os.environ["SEAL_HOME"] = home
-    for build in (studio.chat, studio.ingest):
+    for build in (studio.chat, studio.ingest, studio.improve):
         drawn = asyncio.run(build()).compile().get_graph().draw_mermaid()
         (Path(__file__).parent / f"{build.__name__}.mmd").write_text(drawn)
