@@ -72,7 +72,8 @@ def train(
 ) -> list[TrainingRun]:
     """Train every job on top of what `layers` serve now; deterministic for its seeds on one machine.
 
-    `between_steps` is called while no candidate lies on the layers: the model may answer others there.
+    `progress` sees the model with the candidates on it; `between_steps` is called without them, so that the model may
+    answer others there.
 
     Every row counts the same, however long it is: a batch's loss is the mean of its rows' mean losses, or long
     statements would drown the short answers beside them. Raises `TrainingFault` where a loss is not finite.
@@ -87,7 +88,6 @@ def train(
     def stepped(num_candidates: int) -> None:
         nonlocal done
         done += num_candidates
-        between_steps()
         progress("training", min(done, total), total)
 
     for group in groups.values():
@@ -95,7 +95,7 @@ def train(
         for start in range(0, len(group), size):
             numbers = group[start : start + size]
             together = _Together(model, layers, [jobs[n] for n in numbers], dtype, device)
-            runs |= dict(zip(numbers, together.run(stepped), strict=True))
+            runs |= dict(zip(numbers, together.run(stepped, between_steps), strict=True))
     return [runs[number] for number in range(len(jobs))]
 
 
@@ -191,7 +191,7 @@ class _Together:
         self._moments = [torch.zeros_like(self._parameters) for _ in BETAS]
         self._gradients = torch.zeros_like(self._parameters)
 
-    def run(self, stepped: Any) -> list[TrainingRun]:
+    def run(self, stepped: Callable[[int], None], between_steps: Callable[[], None]) -> list[TrainingRun]:
         """Train until the last candidate has ended; one that ends leaves the pass."""
         runs: dict[int, TrainingRun] = {}
         active = list(range(len(self._candidates)))
@@ -201,8 +201,9 @@ class _Together:
             while active:
                 self._attach()
                 self._step([self._candidates[n] for n in active])
-                self._detach()
                 stepped(len(active))
+                self._detach()
+                between_steps()
                 ended = [place for place, n in enumerate(active) if self._candidates[n].has_ended]
                 for place in ended:
                     runs[active[place]] = self._result(self._candidates[active[place]], place)
