@@ -19,8 +19,8 @@ from seal_agent.adapters.folding import compress, write_adapter
 from seal_agent.adapters.loading import EMBEDDED, load_model
 from seal_agent.adapters.packing import TokenRow, labelled_logits, pack, shared_prefix, split
 from seal_agent.adapters.registry import AdapterRegistry
+from seal_agent.adapters.tokens import answer_tokens, prompt_tokens
 from seal_agent.adapters.training import Job, TrainingRun
-from seal_agent.errors import InputError
 from seal_agent.rehearsal import REPLAYED
 from seal_agent.types import AdapterRef, AdapterStack, Grammar, Progress, Prompt, Score, SelfEdit, to_json
 
@@ -88,23 +88,10 @@ class TransformersBackend:
             yield self._engine.model
 
     def _tokens(self, prompt: Prompt) -> list[int]:
-        text = prompt.text
-        if prompt.is_chat:
-            messages = [{"role": m.role, "content": m.content} for m in prompt.messages]
-            opened = self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-            text = opened + prompt.text
-        ids: list[int] = self._tokenizer(text, add_special_tokens=not prompt.is_chat).input_ids
-        if not ids and self._tokenizer.bos_token_id is not None:
-            ids = [self._tokenizer.bos_token_id]
-        if not ids:
-            raise InputError("an empty prompt cannot be continued; give at least one character")
-        return ids
+        return prompt_tokens(self._tokenizer, prompt)
 
     def _answer_tokens(self, answer: str) -> list[int]:
-        ids: list[int] = self._tokenizer(answer, add_special_tokens=False).input_ids
-        if not ids:
-            raise InputError("an empty answer cannot be scored; give at least one character")
-        return ids
+        return answer_tokens(self._tokenizer, answer)
 
     def generate(
         self,

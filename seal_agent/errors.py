@@ -3,6 +3,7 @@
     SealError                 everything this package raises on purpose
     ├── InputError            the user's input: an empty or binary document, a bad option
     ├── ModelError            the model: unknown name, damaged GGUF, no chat template
+    │   └── ServerError       the server that runs the model is away, broken, or another than expected
     ├── StorageError          the disk: not writable, full, a damaged adapter or database
     ├── AdapterError          an adapter or stack that is unknown or does not fit the model
     └── EditFault             the *model* wrote a malformed self-edit; goes back into its context
@@ -24,6 +25,10 @@ class InputError(SealError):
 
 class ModelError(SealError):
     """A model cannot be loaded or lacks what learning needs."""
+
+
+class ServerError(ModelError):
+    """The server that runs the model does not answer, or not as it should."""
 
 
 class StorageError(SealError):
