@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from seal_agent import __version__, cli_adapters, cli_bench
+from seal_agent import __version__, cli_adapters, cli_bench, cli_serve
 from seal_agent.adapters.loading import EMBEDDED
 from seal_agent.cli_chat import converse, messages_in
 from seal_agent.cli_options import (
@@ -54,6 +54,8 @@ EXIT_ERROR, EXIT_STOPPED = 2, 130
 app = typer.Typer(add_completion=False, help="A language model that learns from what it is told.")
 app.add_typer(cli_adapters.app, name="adapters")
 app.add_typer(cli_bench.app, name="bench")
+app.command("serve")(cli_serve.serve)
+app.add_typer(cli_serve.gateway, name="gateway")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -226,6 +228,7 @@ def _load(
         namespace=namespace,
         device=device,
         chat_template=chat_template,
+        server=os.environ.get("SEAL_SERVER", ""),
         config=LearnerConfig(seed=seed, strategy=strategy),
     )
     display.clear()
