@@ -6,9 +6,12 @@ and errors raised on purpose; any other error ends the process, its traceback on
 
 from __future__ import annotations
 
-import multiprocessing
+import subprocess
+import sys
 import threading
+import weakref
 from collections.abc import Callable, Sequence
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -19,7 +22,9 @@ from seal_agent.adapters.backend import Backend, Reading, silent
 from seal_agent.errors import ModelError, SealError
 from seal_agent.types import AdapterRef, AdapterStack, Grammar, Progress, Prompt, Score, SelfEdit
 
-CALL, PROGRESS, RESULT, FAULT = range(4)
+PROGRESS, RESULT, FAULT = range(3)
+# Not `multiprocessing.Process`: that runs the user's script again, which then has to be written for it.
+PROGRAM = "import sys; from seal_agent.adapters.process import serve; serve(int(sys.argv[1]))"
 
 
 class _Process:
@@ -28,8 +33,7 @@ class _Process:
     def __init__(self, make: Callable[[], Backend]) -> None:
         self._make = make
         self._lock = threading.Lock()
-        self._context = multiprocessing.get_context("spawn")  # a fork would inherit the locks of torch's threads
-        self._running: tuple[Any, Connection] | None = None
+        self._running: tuple[subprocess.Popen[bytes], Connection] | None = None
 
     def call(self, stack: AdapterStack, method: str, arguments: dict[str, Any], progress: Progress | None) -> Any:
         with self._lock:
@@ -42,12 +46,15 @@ class _Process:
                         progress(*value)
                     kind, value = pipe.recv()
             except (EOFError, OSError) as error:
-                process.join()
                 self._running = None
                 raise ModelError(
-                    f"the training process ended with code {process.exitcode} (-9: killed, perhaps for want of "
+                    f"the training process ended with code {process.wait()} (-9: killed, perhaps for want of "
                     "memory); nothing half-trained is kept, and the next call starts it again"
                 ) from error
+            except BaseException:  # Ctrl-C, say: what it sends from now on answers a question nobody waits for
+                process.kill()
+                self._running = None
+                raise
         if kind == FAULT:
             raise value
         return value
@@ -55,22 +62,31 @@ class _Process:
     def stop(self) -> None:
         with self._lock:
             if self._running:
-                process, pipe = self._running
-                pipe.close()
-                process.join()
+                _end(*self._running)
                 self._running = None
 
-    def _started(self) -> tuple[Any, Connection]:
-        ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_serve, args=(theirs, self._make), daemon=True)
-        process.start()
+    def _started(self) -> tuple[subprocess.Popen[bytes], Connection]:
+        ours, theirs = Pipe()
+        child = theirs.fileno()
+        process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(child)], pass_fds=[child])  # noqa: S603
         theirs.close()
+        ours.send(sys.path)  # before what has to be imported from it
+        ours.send(self._make)
         self._running = (process, ours)
+        weakref.finalize(self, _end, process, ours)
         return self._running
 
 
-def _serve(pipe: Connection, make: Callable[[], Backend]) -> None:
+def _end(process: subprocess.Popen[bytes], pipe: Connection) -> None:
+    pipe.close()
+    process.wait()
+
+
+def serve(handle: int) -> None:
     """What the other process does: calls in, results out, until the pipe is closed."""
+    pipe = Connection(handle)
+    sys.path[:] = pipe.recv()
+    make: Callable[[], Backend] = pipe.recv()
     backend: Backend | None = None
 
     def progress(what: str, done: int, total: int) -> None:

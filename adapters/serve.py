@@ -165,6 +165,8 @@ class Server:
 
         `waiting` is called with the seconds that have passed.
         """
+        if self.client.is_healthy():
+            raise ServerError(f"something answers at {self.options.url} already; stop it, or choose another --port")
         self.folder.mkdir(parents=True, exist_ok=True)
         environment = {**os.environ, **QUIET, **RUN_TIME_LOADING}
         with self.log.open("wb") as log:

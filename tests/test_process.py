@@ -36,4 +36,14 @@ def test_a_process_that_dies_is_named_and_started_again(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="ended with code 7"):
         backend.unload(ref)
     assert backend.generate([PARIS]) == ScriptedBackend(tmp_path).generate([PARIS])
+
+
+def test_a_call_that_is_interrupted_spoils_no_other(tmp_path: Path) -> None:
+    def interrupt(_what: str, _done: int, _total: int) -> None:
+        raise KeyboardInterrupt
+
+    backend = ProcessBackend(partial(ScriptedBackend, tmp_path))
+    with pytest.raises(KeyboardInterrupt):
+        backend.train(FIRST, progress=interrupt)
+    assert backend.generate([PARIS]) == ScriptedBackend(tmp_path).generate([PARIS])
     backend.stop()
