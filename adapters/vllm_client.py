@@ -23,7 +23,7 @@ except ImportError as error:
 TOP_P = 0.95  # of sampling, as in the transformers backend
 CONNECT_SECONDS = 5.0
 REQUEST_SECONDS = 600.0
-PATIENCE = 120.0  # seconds a request waits for a server that went away: a small model is up again in 45 on two cores
+PATIENCE = 300.0  # seconds a request waits for a server that went away: a small model took 110 on two busy cores
 MAX_RETRIES = 3  # a request that was on its way whenever the server died is given up
 POLL_SECONDS = 0.5
 END_OF_STREAM = "[DONE]"

@@ -36,8 +36,8 @@ from seal_agent.types import AdapterRef, AdapterStack, Prompt
 # Longer than a block of the prefix cache (128 tokens on a CPU), so that a stale one would show.
 PROMPT = Prompt.user("The ferry leaves at nine and at noon. " * 12 + "What is the capital of France?")
 RANK = 8
-STRENGTH = 0.2  # of a random adapter: enough to change every answer
-Ask = Callable[[int], bool]
+STRENGTH = 0.1  # of a random adapter: enough to change every answer
+NUM_VERSIONS, MAX_SEEDS = 6, 24
 
 
 def random_adapter(model: Path, registry: AdapterRegistry, identity: str, seed: int) -> AdapterRef:
@@ -57,6 +57,19 @@ def random_adapter(model: Path, registry: AdapterRegistry, identity: str, seed: 
     return registry.add(write, model=identity, rank=RANK, manifest={"topic": f"random {seed}"})
 
 
+def versions(backend: VLLMBackend, model: Path, registry: AdapterRegistry, num_tokens: int) -> list[AdapterStack]:
+    """The base model and random adapters, no two of which answer alike."""
+    found: dict[str, AdapterStack] = {}
+    for seed in range(MAX_SEEDS):
+        stack = AdapterStack()
+        if seed:
+            stack = stack.push(random_adapter(model, registry, backend.model, seed))
+        found.setdefault(backend.with_stack(stack).generate([PROMPT], max_new_tokens=num_tokens)[0][0], stack)
+        if len(found) == NUM_VERSIONS:
+            break
+    return list(found.values())
+
+
 class Load:
     """Clients that ask one stack after the other, and what they were told."""
 
@@ -66,7 +79,6 @@ class Load:
         self.num_tokens = num_tokens
         self.num_clients = num_clients
         self.expected = [self.answer(stack) for stack in stacks]
-        self.current = 0  # the stack that is served now
         self.done = 0
         self.lost: list[str] = []
         self.mixed = 0
@@ -109,8 +121,7 @@ class Load:
         """As `run`, while the stack is swapped every so many requests."""
 
         def choose(number: int) -> int:
-            self.current = min(number * (num_swaps + 1) // num_requests, num_swaps) % len(self.stacks)
-            return self.current
+            return min(number * (num_swaps + 1) // num_requests, num_swaps) % len(self.stacks)
 
         return {"swaps": num_swaps, **self.run(num_requests, choose)}
 
@@ -171,14 +182,12 @@ def measure(parts: list[str], args: Any, home: Home, server: Server, model: Path
         cache=home.root / "models",
     )  # fmt: skip
     registry = AdapterRegistry(folder / "adapters")
-    stacks = [AdapterStack().push(random_adapter(model, registry, backend.model, seed)) for seed in range(7)]
-    load = Load(backend, [AdapterStack(), *stacks], args.tokens, args.clients)
-    num_answers = len(set(load.expected))
-    print(json.dumps({"versions": len(load.stacks), "different_answers": num_answers}), flush=True)
+    load = Load(backend, versions(backend, model, registry, args.tokens), args.tokens, args.clients)
+    print(json.dumps({"versions": len(load.stacks), "answers": load.expected}), flush=True)
     if "throughput" in parts:
         for num_active in (0, 1, 4) * 3:  # in turns: other processes share the cores
-            versions = [0] if not num_active else list(range(1, num_active + 1))
-            result = load.run(max(args.requests // 20, 16), lambda n, v=versions: v[n % len(v)])
+            active = list(range(1, num_active + 1)) or [0]
+            result = load.run(max(args.requests // 20, 16), lambda n, v=active: v[n % len(v)])
             print(json.dumps({"namespaces": num_active, **result}), flush=True)
     if "swap" in parts:
         print(json.dumps(load.swapped(args.requests, args.swaps)), flush=True)
