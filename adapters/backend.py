@@ -6,7 +6,7 @@ It loads nothing heavy. Implementations: `transformers.TransformersBackend` (rea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seal_agent.errors import EditFault, InputError
-from seal_agent.types import AdapterRef, AdapterStack, Grammar, Progress, Prompt, Score, SelfEdit
+from seal_agent.tool_calls import ToolFormat
+from seal_agent.types import AdapterRef, AdapterStack, Generated, Grammar, Progress, Prompt, Score, SelfEdit
 
 
 def silent(what: str, done: int, total: int) -> None:
@@ -55,7 +56,7 @@ class Reading:
 
 @runtime_checkable
 class Backend(Protocol):
-    """A causal language model seen through one adapter stack. Every method takes batches."""
+    """A causal language model seen through one adapter stack. Every method but `stream` takes batches."""
 
     @property
     def model(self) -> str:
@@ -64,6 +65,10 @@ class Backend(Protocol):
     @property
     def stack(self) -> AdapterStack:
         """The stack this view answers with."""
+
+    @property
+    def tool_format(self) -> ToolFormat:
+        """How this model writes a call of a tool."""
 
     def with_stack(self, stack: AdapterStack) -> Backend:
         """A view on the same weights that answers with `stack`; raises `AdapterError` if one does not fit."""
@@ -79,13 +84,31 @@ class Backend(Protocol):
         grammars: Sequence[Grammar] = (),
         seed: int = 0,
         progress: Progress = silent,
-    ) -> list[list[str]]:
+    ) -> list[list[Generated]]:
         """`num_samples` continuations of every prompt, cut before the first `stop` text.
 
         With `grammars`, one for each prompt, every continuation fits its grammar or breaks off where
         `max_new_tokens` ends it; raises `InputError` for a grammar that cannot be used. Temperature 0 is
         greedy and takes one sample; otherwise the seed decides the draw.
         """
+
+    def stream(
+        self,
+        prompt: Prompt,
+        *,
+        max_new_tokens: int = 64,
+        temperature: float = 0.0,
+        stop: Sequence[str] = (),
+        grammar: Grammar | None = None,
+        seed: int = 0,
+    ) -> Iterator[Generated]:
+        """What `generate` would give for `prompt` alone, piece by piece; the last piece, and only it, has an ending.
+
+        Closing the iterator ends the generation. A slow reader does not keep others from the model.
+        """
+
+    def encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+        """The ids of every prompt's tokens as the model sees them, chat template and tools included."""
 
     def score(self, prompts: Sequence[Prompt], answers: Sequence[str], *, progress: Progress = silent) -> list[Score]:
         """Teacher-forced log-probability of `answers[i]` after `prompts[i]`, without generating."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,19 @@ from numpy.typing import NDArray
 from transformers import DynamicCache, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
 from seal_agent.adapters.backend import Reading, check_foldable, check_grammars, check_rows, folded_facts, silent
+from seal_agent.adapters.chat_template import ChatTemplate
 from seal_agent.adapters.constrained import GrammarProcessor
 from seal_agent.adapters.engine import Engine
 from seal_agent.adapters.folding import compress, write_adapter
 from seal_agent.adapters.loading import EMBEDDED, load_model
 from seal_agent.adapters.packing import TokenRow, labelled_logits, pack, shared_prefix, split
 from seal_agent.adapters.registry import AdapterRegistry
+from seal_agent.adapters.streaming import Pieces, cut, stream_of
 from seal_agent.adapters.tokens import answer_tokens, prompt_tokens
 from seal_agent.adapters.training import Job, TrainingRun
 from seal_agent.rehearsal import REPLAYED
-from seal_agent.types import AdapterRef, AdapterStack, Grammar, Progress, Prompt, Score, SelfEdit, to_json
+from seal_agent.tool_calls import ToolFormat
+from seal_agent.types import AdapterRef, AdapterStack, Generated, Grammar, Progress, Prompt, Score, SelfEdit, to_json
 
 MAX_PACK_TOKENS = 768  # the mask is T×T; beyond this attention costs more than the padding it saves
 MAX_GENERATE_BATCH = 64
@@ -39,6 +43,7 @@ class TransformersBackend:
         self._registry = registry
         self._stack = stack or AdapterStack()
         self._tokenizer: Any = engine.loaded.tokenizer
+        self._template = ChatTemplate(self._tokenizer)
 
     @classmethod
     def load(
@@ -68,6 +73,11 @@ class TransformersBackend:
         return self._stack
 
     @property
+    def tool_format(self) -> ToolFormat:
+        """How this model writes a call of a tool."""
+        return self._template.tool_format
+
+    @property
     def registry(self) -> AdapterRegistry:
         """Where its adapters lie."""
         return self._registry
@@ -88,7 +98,7 @@ class TransformersBackend:
             yield self._engine.model
 
     def _tokens(self, prompt: Prompt) -> list[int]:
-        return prompt_tokens(self._tokenizer, prompt)
+        return prompt_tokens(self._tokenizer, self._template, prompt)
 
     def _answer_tokens(self, answer: str) -> list[int]:
         return answer_tokens(self._tokenizer, answer)
@@ -104,35 +114,49 @@ class TransformersBackend:
         grammars: Sequence[Grammar] = (),
         seed: int = 0,
         progress: Progress = silent,
-    ) -> list[list[str]]:
+    ) -> list[list[Generated]]:
         """`num_samples` continuations of every prompt, cut before the first `stop` text."""
         check_grammars(prompts, grammars)
         rows = [self._tokens(p) for p in prompts for _ in range(num_samples)]
         held = [grammar for grammar in grammars for _ in range(num_samples)]
-        texts: list[str] = []
-        sampling: dict[str, Any] = {"do_sample": False}
-        if temperature > 0:
-            sampling = {"do_sample": True, "temperature": temperature, "top_p": 0.95}
-        with self._active() as model, torch.inference_mode(), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        asked = _Asked(max_new_tokens, temperature, tuple(stop))
+        texts: list[Generated] = []
+        with self._sampling(seed) as model:
             for start in range(0, len(rows), MAX_GENERATE_BATCH):
                 end = start + MAX_GENERATE_BATCH
-                texts += self._generate_batch(
-                    model, rows[start:end], max_new_tokens, tuple(stop), held[start:end], sampling
-                )
+                texts += self._generate_batch(model, rows[start:end], held[start:end], asked)
                 progress("generating", len(texts), len(rows))
-        cut = [_cut(text, stop) for text in texts]
-        return [cut[i : i + num_samples] for i in range(0, len(cut), num_samples)]
+        return [texts[i : i + num_samples] for i in range(0, len(texts), num_samples)]
+
+    def stream(
+        self,
+        prompt: Prompt,
+        *,
+        max_new_tokens: int = 64,
+        temperature: float = 0.0,
+        stop: Sequence[str] = (),
+        grammar: Grammar | None = None,
+        seed: int = 0,
+    ) -> Iterator[Generated]:
+        """What `generate` would give for `prompt` alone, piece by piece."""
+        row, held = self._tokens(prompt), [grammar] if grammar else []
+        asked = _Asked(max_new_tokens, temperature, tuple(stop))
+
+        def generate(pieces: Pieces) -> Generated:
+            with self._sampling(seed) as model:
+                return self._generate_batch(model, [row], held, asked, pieces)[0]
+
+        return stream_of(generate, self._tokenizer, asked.stop)
+
+    @contextmanager
+    def _sampling(self, seed: int) -> Iterator[Any]:
+        with self._active() as model, torch.inference_mode(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            yield model
 
     def _generate_batch(
-        self,
-        model: Any,
-        rows: list[list[int]],
-        max_new_tokens: int,
-        stop: tuple[str, ...],
-        grammars: list[Grammar],
-        sampling: dict[str, Any],
-    ) -> list[str]:
+        self, model: Any, rows: list[list[int]], grammars: list[Grammar], asked: _Asked, pieces: Pieces | None = None
+    ) -> list[Generated]:
         shared = min(shared_prefix(rows), min(map(len, rows)) - 1)
         shared = shared if shared >= MIN_SHARED_PREFIX and len(rows) > 1 else 0
         device = self._engine.loaded.device
@@ -150,23 +174,41 @@ class TransformersBackend:
             model(input_ids=ids[:1, :shared].to(device), past_key_values=prefix, use_cache=True, logits_to_keep=1)
             prefix.batch_repeat_interleave(len(rows))
             cache["past_key_values"] = prefix
+        stopping = [_StopTexts(self._tokenizer, asked.stop, length)] if asked.stop else []
         out = model.generate(
             input_ids=ids.to(device),
             attention_mask=mask.to(device),
-            max_new_tokens=max_new_tokens,
+            max_new_tokens=asked.max_new_tokens,
             pad_token_id=self._tokenizer.pad_token_id,
-            stopping_criteria=StoppingCriteriaList([_StopTexts(self._tokenizer, stop, length)] if stop else []),
+            stopping_criteria=StoppingCriteriaList([*stopping, *([pieces.cancelled] if pieces else [])]),
             logits_processor=self._processors(grammars, length),
+            streamer=pieces,
             **cache,
-            **sampling,
+            **asked.sampling,
         )
-        decoded: list[str] = self._tokenizer.batch_decode(out[:, length:], skip_special_tokens=True)
-        return decoded
+        return [self._generated(row, asked.stop) for row in out[:, length:].tolist()]
+
+    def _generated(self, ids: list[int], stop: tuple[str, ...]) -> Generated:
+        """The text of generated ids, which end with the end token, at a stop text, or where the length ran out."""
+        eos = self._engine.loaded.model.generation_config.eos_token_id
+        ends = {self._tokenizer.eos_token_id, self._tokenizer.pad_token_id, *(eos if isinstance(eos, list) else [eos])}
+        num_tokens = next((number for number, token in enumerate(ids) if token in ends), len(ids))
+        text: str = self._tokenizer.decode(ids[:num_tokens], skip_special_tokens=True)
+        kept = cut(text, stop)
+        if kept != text:
+            return Generated(kept, num_tokens, "stop")
+        return (
+            Generated(text, num_tokens + 1, "stop") if num_tokens < len(ids) else Generated(text, num_tokens, "length")
+        )
 
     def _processors(self, grammars: list[Grammar], prompt_length: int) -> LogitsProcessorList:
         if not grammars:
             return LogitsProcessorList()
         return LogitsProcessorList([GrammarProcessor(self._engine.grammar_tokenizer, grammars, prompt_length)])
+
+    def encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+        """The ids of every prompt's tokens as the model sees them."""
+        return [self._tokens(prompt) for prompt in prompts]
 
     def score(self, prompts: Sequence[Prompt], answers: Sequence[str], *, progress: Progress = silent) -> list[Score]:
         """Teacher-forced log-probability of `answers[i]` after `prompts[i]`."""
@@ -195,27 +237,35 @@ class TransformersBackend:
         """
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
         vectors: dict[int, NDArray[np.float32]] = {}
-        device = self._engine.loaded.device
         with self._active(AdapterStack()) as model, torch.inference_mode():
             for start in range(0, len(order), EMBED_BATCH):
                 group = order[start : start + EMBED_BATCH]
-                batch = self._tokenizer(
-                    ["\n" + texts[i] for i in group],
-                    return_tensors="pt",
-                    padding=True,
-                    truncation=True,
-                    max_length=EMBED_TOKENS,
-                ).to(device)
+                batch = self._padded(["\n" + texts[i] for i in group])
                 states = model(**batch, output_hidden_states=True, logits_to_keep=1).hidden_states
                 middle = states[len(states) // 2].float()  # (B, T, d), padded on the left
-                first = batch.attention_mask.cumsum(1) == 1
-                weight = (batch.attention_mask.bool() & ~first)[..., None].float()
+                first = batch["attention_mask"].cumsum(1) == 1
+                weight = (batch["attention_mask"].bool() & ~first)[..., None].float()
                 means = (middle * weight).sum(1) / weight.sum(1).clamp(min=1)
                 vectors |= dict(zip(group, means.cpu().numpy(), strict=True))
         matrix = np.asarray([vectors[i] for i in range(len(texts))], dtype=np.float32).reshape(len(texts), -1)
         norms = np.linalg.norm(matrix, axis=1, keepdims=True)
         unit: NDArray[np.float32] = (matrix / np.maximum(norms, 1e-12)).astype(np.float32)
         return unit
+
+    def _padded(self, texts: Sequence[str]) -> dict[str, torch.Tensor]:
+        """The first tokens of every text, padded on the left, (B, T).
+
+        Not by the tokenizer: cutting and padding are its state, and another thread's prompt would be cut with it.
+        """
+        rows = [ids[:EMBED_TOKENS] for ids in self._tokenizer(list(texts)).input_ids]
+        length = max(map(len, rows))
+        ids = torch.full((len(rows), length), self._tokenizer.pad_token_id)
+        mask = torch.zeros((len(rows), length), dtype=torch.long)
+        for number, row in enumerate(rows):
+            ids[number, length - len(row) :] = torch.tensor(row)
+            mask[number, length - len(row) :] = 1
+        device = self._engine.loaded.device
+        return {"input_ids": ids.to(device), "attention_mask": mask.to(device)}
 
     def read(self, texts: Sequence[str], earlier: Sequence[str] = ()) -> list[Reading]:
         """This view's reading of every text, after what `earlier` says came before it."""
@@ -301,6 +351,22 @@ def _anchored(edit: SelfEdit) -> frozenset[int]:
     return frozenset(number for number, row in enumerate(edit.rows) if row.source in REPLAYED)
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """How a call of `generate` or `stream` wants its texts."""
+
+    max_new_tokens: int
+    temperature: float
+    stop: tuple[str, ...]
+
+    @property
+    def sampling(self) -> dict[str, Any]:
+        """As transformers calls it."""
+        if self.temperature > 0:
+            return {"do_sample": True, "temperature": self.temperature, "top_p": 0.95}
+        return {"do_sample": False}
+
+
 class _StopTexts(StoppingCriteria):  # type: ignore[misc]
     """Ends a row once its last tokens hold a stop text.
 
@@ -318,8 +384,3 @@ class _StopTexts(StoppingCriteria):  # type: ignore[misc]
         tails = self._tokenizer.batch_decode(input_ids[:, start:])
         ended = [any(mark in tail for mark in self._stop) for tail in tails]
         return torch.tensor(ended, device=input_ids.device)
-
-
-def _cut(text: str, stop: Sequence[str]) -> str:
-    ends = [text.find(mark) for mark in stop if mark in text]
-    return text[: min(ends)] if ends else text

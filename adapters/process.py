@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any
@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from seal_agent.adapters.backend import Backend, Reading, silent
 from seal_agent.errors import ModelError, SealError
-from seal_agent.types import AdapterRef, AdapterStack, Grammar, Progress, Prompt, Score, SelfEdit
+from seal_agent.tool_calls import ToolFormat
+from seal_agent.types import AdapterRef, AdapterStack, Generated, Grammar, Progress, Prompt, Score, SelfEdit
 
 PROGRESS, RESULT, FAULT = range(3)
 # Not `multiprocessing.Process`: that runs the user's script again, which then has to be written for it.
@@ -101,7 +102,9 @@ def serve(handle: int) -> None:
             backend = backend or make()
             view = backend.with_stack(stack)
             more = {"progress": progress} if is_followed else {}
-            pipe.send((RESULT, getattr(view, method)(**arguments, **more) if method != "model" else view.model))
+            found = getattr(view, method)
+            value = found(**arguments, **more) if callable(found) else found
+            pipe.send((RESULT, list(value) if isinstance(value, Iterator) else value))
         except SealError as error:
             pipe.send((FAULT, error))
 
@@ -133,6 +136,12 @@ class ProcessBackend:
         """The stack this view answers with."""
         return self._stack
 
+    @property
+    def tool_format(self) -> ToolFormat:
+        """As `Backend.tool_format`."""
+        found: ToolFormat = self._call("tool_format")
+        return found
+
     def with_stack(self, stack: AdapterStack) -> ProcessBackend:
         """A view on the same process that answers with `stack`."""
         self._process.call(stack, "model", {}, None)  # raises where an adapter does not fit
@@ -151,9 +160,9 @@ class ProcessBackend:
         grammars: Sequence[Grammar] = (),
         seed: int = 0,
         progress: Progress = silent,
-    ) -> list[list[str]]:
+    ) -> list[list[Generated]]:
         """As `Backend.generate`."""
-        texts: list[list[str]] = self._call(
+        texts: list[list[Generated]] = self._call(
             "generate",
             progress,
             prompts=prompts,
@@ -165,6 +174,30 @@ class ProcessBackend:
             seed=seed,
         )
         return texts
+
+    def stream(
+        self,
+        prompt: Prompt,
+        *,
+        max_new_tokens: int = 64,
+        temperature: float = 0.0,
+        stop: Sequence[str] = (),
+        grammar: Grammar | None = None,
+        seed: int = 0,
+    ) -> Iterator[Generated]:
+        """As `Backend.stream`, but every piece comes when the last is written."""
+        options: dict[str, Any] = {
+            "max_new_tokens": max_new_tokens,
+            "temperature": temperature,
+            "stop": stop,
+            "grammar": grammar,
+        }
+        yield from self._call("stream", prompt=prompt, seed=seed, **options)
+
+    def encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+        """As `Backend.encode`."""
+        rows: list[list[int]] = self._call("encode", prompts=prompts)
+        return rows
 
     def score(self, prompts: Sequence[Prompt], answers: Sequence[str], *, progress: Progress = silent) -> list[Score]:
         """As `Backend.score`."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,8 @@ from seal_agent.adapters.backend import Reading, check_foldable, check_grammars,
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.errors import AdapterError, InputError
 from seal_agent.passages import split_sentences
-from seal_agent.types import AdapterRef, AdapterStack, Grammar, Progress, Prompt, Score, SelfEdit, to_json
+from seal_agent.tool_calls import TAGGED, ToolFormat
+from seal_agent.types import AdapterRef, AdapterStack, Generated, Grammar, Progress, Prompt, Score, SelfEdit, to_json
 
 LIKELY, UNLIKELY = -0.1, -4.0  # nats per token
 DIMENSIONS = 64
@@ -70,6 +71,11 @@ class ScriptedBackend:
         """The stack this view answers with."""
         return self._stack
 
+    @property
+    def tool_format(self) -> ToolFormat:
+        """How a scripted call of a tool is written."""
+        return TAGGED
+
     def with_stack(self, stack: AdapterStack) -> ScriptedBackend:
         """A view that also knows what the adapters of `stack` were trained on."""
         for layer in stack.layers:
@@ -97,20 +103,34 @@ class ScriptedBackend:
         grammars: Sequence[Grammar] = (),
         seed: int = 0,
         progress: Progress = silent,
-    ) -> list[list[str]]:
+    ) -> list[list[Generated]]:
         """The scripted or remembered reply; every sample is the same, cut to `max_new_tokens` words.
 
         Grammars are not enforced: a literal mind is held to what the script says.
         """
         check_grammars(prompts, grammars)
-        replies = []
-        for prompt in prompts:
-            text = self._reply(prompt)
-            for mark in stop:
-                text = text.split(mark)[0]
-            words = text.split(" ")
-            replies.append([" ".join(words[:max_new_tokens])] * num_samples)
-        return replies
+        return [[_limited(self._reply(prompt), stop, max_new_tokens)] * num_samples for prompt in prompts]
+
+    def stream(
+        self,
+        prompt: Prompt,
+        *,
+        max_new_tokens: int = 64,
+        temperature: float = 0.0,
+        stop: Sequence[str] = (),
+        grammar: Grammar | None = None,
+        seed: int = 0,
+    ) -> Iterator[Generated]:
+        """The same reply, word by word."""
+        whole = self.generate([prompt], max_new_tokens=max_new_tokens, stop=stop)[0][0]
+        *pieces, last = re.split(r"(?<=[ ])", whole)
+        yield from (Generated(piece, 1) for piece in pieces)
+        yield Generated(last, whole.num_tokens - len(pieces), whole.ending)
+
+    def encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+        """A token is a word of the messages and of what the reply begins with."""
+        texts = [" ".join([*(message.content for message in prompt.messages), prompt.text]) for prompt in prompts]
+        return [[zlib.crc32(word.encode()) for word in text.split()] for text in texts]
 
     def score(self, prompts: Sequence[Prompt], answers: Sequence[str], *, progress: Progress = silent) -> list[Score]:
         """Likely where the context, the knowledge or the stack holds the answer; tokens are words."""
@@ -216,6 +236,16 @@ class ScriptedBackend:
         if any(part in question for part in forgotten):
             return UNKNOWN
         return memory.get(question, UNKNOWN)
+
+
+def _limited(text: str, stop: Sequence[str], max_new_tokens: int) -> Generated:
+    """`text` up to the first stop text and the most words; a token is a word with the blank after it."""
+    for mark in stop:
+        text = text.split(mark)[0]
+    words = text.split(" ")
+    if len(words) > max_new_tokens:
+        return Generated(" ".join(words[:max_new_tokens]), max_new_tokens, "length")
+    return Generated(text, len(words), "stop")
 
 
 def _words(text: str) -> list[str]:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from seal_agent.adapters.chat_template import ChatTemplate
 from seal_agent.errors import InputError
 from seal_agent.types import Prompt
 
 
-def prompt_tokens(tokenizer: Any, prompt: Prompt) -> list[int]:
+def prompt_tokens(tokenizer: Any, template: ChatTemplate, prompt: Prompt) -> list[int]:
     """The ids of `prompt`, in the chat template where it has messages; raises `InputError` for an empty one."""
-    text = prompt.text
-    if prompt.is_chat:
-        messages = [{"role": m.role, "content": m.content} for m in prompt.messages]
-        opened = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-        text = opened + prompt.text
+    text = template.text(prompt) if prompt.is_chat else prompt.text
     ids: list[int] = tokenizer(text, add_special_tokens=not prompt.is_chat).input_ids
     if not ids and tokenizer.bos_token_id is not None:
         ids = [tokenizer.bos_token_id]

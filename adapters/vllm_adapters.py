@@ -21,7 +21,7 @@ from seal_agent.adapters.backend import folded_facts
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.adapters.vllm_client import Sampling, UnknownAdapter, VLLMClient
 from seal_agent.errors import ServerError
-from seal_agent.types import AdapterRef, AdapterStack
+from seal_agent.types import AdapterRef, AdapterStack, Generated
 
 T = TypeVar("T")
 NAME = "seal-"
@@ -74,7 +74,7 @@ class ServedAdapters:
                     self.forget(name)
         raise ServerError(UNSTEADY)
 
-    def stream(self, stack: AdapterStack, tokens: Sequence[int], sampling: Sampling) -> Iterator[str]:
+    def stream(self, stack: AdapterStack, tokens: Sequence[int], sampling: Sampling) -> Iterator[Generated]:
         """A reply of `stack`, piece by piece; loaded again if the server has forgotten it before it began."""
         for _ in range(MAX_RELOADS):
             with self.using(stack) as name:

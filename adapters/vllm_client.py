@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seal_agent.errors import AdapterError, InputError, ServerError
-from seal_agent.types import Grammar
+from seal_agent.types import Ending, Generated, Grammar
 
 try:
     import httpx
@@ -55,6 +55,7 @@ class Sampling:
             "top_k": 0,
             "repetition_penalty": 1.0,
             "seed": self.seed,
+            "return_token_ids": True,
         }
         if self.stop:
             fields["stop"] = list(self.stop)
@@ -113,12 +114,12 @@ class VLLMClient:
             for m in self._send("GET", "/v1/models").json()["data"]
         ]
 
-    def complete(self, model: str, tokens: Sequence[int], sampling: Sampling) -> list[str]:
+    def complete(self, model: str, tokens: Sequence[int], sampling: Sampling) -> list[Generated]:
         """`sampling.num_samples` continuations of `tokens`, cut before the first stop text."""
         body = {"model": model, "prompt": list(tokens), **sampling.payload()}
-        return [choice["text"] for choice in self._choices(model, body)]
+        return [_generated(choice) for choice in self._choices(model, body)]
 
-    def stream(self, model: str, tokens: Sequence[int], sampling: Sampling) -> Iterator[str]:
+    def stream(self, model: str, tokens: Sequence[int], sampling: Sampling) -> Iterator[Generated]:
         """One continuation, piece by piece; a server that is lost on the way ends it with `ServerError`."""
         body = {"model": model, "prompt": list(tokens), **sampling.payload(), "stream": True}
         for attempt in range(MAX_RETRIES + 1):
@@ -135,7 +136,7 @@ class VLLMClient:
                     raise self._gone(error) from error
                 self._wait(error)
 
-    def _pieces(self, body: dict[str, Any]) -> Iterator[str]:
+    def _pieces(self, body: dict[str, Any]) -> Iterator[Generated]:
         with self._http.stream("POST", "/v1/completions", json=body) as response:
             if response.status_code != httpx.codes.OK:
                 response.read()
@@ -146,7 +147,7 @@ class VLLMClient:
                     event = json.loads(data)
                     if "error" in event:
                         raise ServerError(f"the server broke off a reply: {event['error'].get('message')}")
-                    yield event["choices"][0]["text"]
+                    yield _generated(event["choices"][0])
 
     def logprobs(self, model: str, rows: Sequence[Sequence[int]]) -> list[list[float]]:
         """For every row of tokens the log-probability (nats) of each token but the first, given those before it."""
@@ -205,6 +206,13 @@ class VLLMClient:
     def _gone(self, error: Exception) -> ServerError:
         reason = str(error) or type(error).__name__
         return ServerError(f"no vLLM server answers at {self.url} ({reason}); start one with `seal-agent serve`")
+
+
+def _generated(choice: dict[str, Any]) -> Generated:
+    """A choice, or a piece of one, with the number of its tokens and why it ended."""
+    reason = choice.get("finish_reason")
+    ending: Ending = "" if reason is None else "length" if reason == "length" else "stop"
+    return Generated(choice["text"], len(choice.get("token_ids") or ()), ending)
 
 
 def _message(response: httpx.Response) -> str:

@@ -19,13 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seal_agent.adapters.backend import Backend, Reading, check_grammars, silent
+from seal_agent.adapters.chat_template import ChatTemplate
 from seal_agent.adapters.loading import EMBEDDED, find_model, load_tokenizer
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.adapters.tokens import answer_tokens, prompt_tokens
 from seal_agent.adapters.vllm_adapters import ServedAdapters
 from seal_agent.adapters.vllm_client import Sampling, VLLMClient
 from seal_agent.errors import AdapterError, ModelError
-from seal_agent.types import AdapterRef, AdapterStack, Grammar, Progress, Prompt, Score, SelfEdit
+from seal_agent.tool_calls import ToolFormat
+from seal_agent.types import AdapterRef, AdapterStack, Generated, Grammar, Progress, Prompt, Score, SelfEdit
 
 T = TypeVar("T")
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -67,6 +69,7 @@ class Served:
     model: str  # the identity of the base model
     base_name: str  # what the server calls it
     tokenizer: Any
+    template: ChatTemplate
     verified: set[AdapterRef] = field(default_factory=set)
 
 
@@ -105,7 +108,11 @@ class VLLMBackend:
         identity, tokenizer = load_tokenizer(model, cache, chat_template=chat_template)
         adapters = ServedAdapters(client, home / "served", max_rank=max_lora_rank, max_kept=max_kept)
         registry = AdapterRegistry(home / "adapters")
-        return cls(Served(client, adapters, registry, Trainer(trainer), identity, base.name, tokenizer))
+        return cls(
+            Served(
+                client, adapters, registry, Trainer(trainer), identity, base.name, tokenizer, ChatTemplate(tokenizer)
+            )
+        )
 
     @property
     def model(self) -> str:
@@ -116,6 +123,11 @@ class VLLMBackend:
     def stack(self) -> AdapterStack:
         """The stack this view answers with."""
         return self._stack
+
+    @property
+    def tool_format(self) -> ToolFormat:
+        """How this model writes a call of a tool."""
+        return self._served.template.tool_format
 
     def with_stack(self, stack: AdapterStack) -> VLLMBackend:
         """A view that answers with `stack`; the server loads it when it is first asked."""
@@ -144,10 +156,10 @@ class VLLMBackend:
         grammars: Sequence[Grammar] = (),
         seed: int = 0,
         progress: Progress = silent,
-    ) -> list[list[str]]:
+    ) -> list[list[Generated]]:
         """`num_samples` continuations of every prompt, cut before the first `stop` text; a request for each prompt."""
         check_grammars(prompts, grammars)
-        rows = [prompt_tokens(self._served.tokenizer, prompt) for prompt in prompts]
+        rows = self.encode(prompts)
         wanted = [
             Sampling(
                 max_new_tokens=max_new_tokens,
@@ -160,10 +172,10 @@ class VLLMBackend:
             for number in range(len(rows))
         ]
 
-        def ask(number: int) -> list[str]:
+        def ask(number: int) -> list[Generated]:
             return self._ask(lambda name: self._served.client.complete(name, rows[number], wanted[number]))
 
-        texts: list[list[str]] = []
+        texts: list[list[Generated]] = []
         for found in _at_once(ask, len(rows)):
             texts.append(found if temperature > 0 else found * num_samples)
             progress("generating", len(texts) * num_samples, len(rows) * num_samples)
@@ -178,19 +190,22 @@ class VLLMBackend:
         stop: Sequence[str] = (),
         grammar: Grammar | None = None,
         seed: int = 0,
-    ) -> Iterator[str]:
+    ) -> Iterator[Generated]:
         """One continuation of `prompt`, piece by piece as it is written; its adapter stays loaded until it ends."""
-        row = prompt_tokens(self._served.tokenizer, prompt)
+        (row,) = self.encode([prompt])
         sampling = Sampling(max_new_tokens, 1, temperature, tuple(stop), grammar, seed)
         if not self._active.layers:
             return self._served.client.stream(self._served.base_name, row, sampling)
         return self._served.adapters.stream(self._active, row, sampling)
 
+    def encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+        """The ids of every prompt's tokens as the model sees them."""
+        return [prompt_tokens(self._served.tokenizer, self._served.template, prompt) for prompt in prompts]
+
     def score(self, prompts: Sequence[Prompt], answers: Sequence[str], *, progress: Progress = silent) -> list[Score]:
         """Teacher-forced log-probability of `answers[i]` after `prompts[i]`."""
-        tokenizer = self._served.tokenizer
-        given = [prompt_tokens(tokenizer, prompt) for prompt in prompts]
-        asked = [answer_tokens(tokenizer, answer) for answer in answers]
+        given = self.encode(prompts)
+        asked = [answer_tokens(self._served.tokenizer, answer) for answer in answers]
         rows = [prompt + answer for prompt, answer in zip(given, asked, strict=True)]
         groups = [rows[start : start + SCORE_BATCH] for start in range(0, len(rows), SCORE_BATCH)]
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
-from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage, ToolMessage
 from langgraph.graph import START, StateGraph
 
 from seal_agent.decision_head import conversation as as_text
@@ -14,7 +15,7 @@ from seal_agent.graphs.learning import add_learning, as_pending
 from seal_agent.graphs.state import ChatState
 from seal_agent.learner import Learner
 from seal_agent.passages import split_passages
-from seal_agent.types import Message
+from seal_agent.types import Message, ToolCall
 
 
 def create_chat_graph(learner: Learner) -> StateGraph[ChatState, None, ChatState, ChatState]:
@@ -49,7 +50,10 @@ def as_message(message: AnyMessage) -> Message:
     if isinstance(message, HumanMessage):
         return Message("user", str(message.text))
     if isinstance(message, AIMessage):
-        return Message("assistant", str(message.text))
+        calls = (ToolCall(call["name"], json.dumps(call["args"]), call["id"] or "") for call in message.tool_calls)
+        return Message("assistant", str(message.text), tuple(calls))
+    if isinstance(message, ToolMessage):
+        return Message("tool", str(message.text), call_id=message.tool_call_id)
     if isinstance(message, SystemMessage):
         return Message("system", str(message.text))
-    raise InputError(f"a {type(message).__name__} is not supported yet; use human, AI and system messages")
+    raise InputError(f"a {type(message).__name__} is not supported; use human, AI, system and tool messages")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from seal_agent.agent import open_learner
     from seal_agent.errors import SealError
     from seal_agent.graphs.chat import create_chat_graph
+    from seal_agent.graphs.chat_model import ChatSeal
     from seal_agent.graphs.ingest import create_ingest_graph
     from seal_agent.home import Home
     from seal_agent.learner import Learner, LearnerConfig
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "ChatSeal",
     "Home",
     "Learner",
     "LearnerConfig",
@@ -34,6 +36,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "ChatSeal": "seal_agent.graphs.chat_model",
     "Home": "seal_agent.home",
     "Learner": "seal_agent.learner",
     "LearnerConfig": "seal_agent.learner",

@@ -82,7 +82,7 @@ class Row:
 class View(Protocol):
     """Whatever answers: a served stack, or a base model with a passage before the question."""
 
-    def generate(self, prompts: Sequence[Prompt], *, max_new_tokens: int) -> list[list[str]]:
+    def generate(self, prompts: Sequence[Prompt], *, max_new_tokens: int) -> Sequence[Sequence[str]]:
         """One greedy answer a prompt."""
 
     def score(self, prompts: Sequence[Prompt], answers: Sequence[str]) -> list[Any]:
@@ -290,7 +290,7 @@ class _Retrieval:
         shown = Prompt.user(f"{self._passages[matching[0]]}\n\n{prompt.messages[-1].content}")
         return replace(shown, text=prompt.text)
 
-    def generate(self, prompts: Sequence[Prompt], *, max_new_tokens: int) -> list[list[str]]:
+    def generate(self, prompts: Sequence[Prompt], *, max_new_tokens: int) -> Sequence[Sequence[str]]:
         return self._backend.generate(self._shown(prompts), max_new_tokens=max_new_tokens)
 
     def score(self, prompts: Sequence[Prompt], answers: Sequence[str]) -> list[Any]:

@@ -81,7 +81,7 @@ class Head:
 
 def conversation(messages: Sequence[Message]) -> str:
     """What was said before a turn, as the head and the writer see it: the last messages, a line each."""
-    names = {"user": "User", "assistant": "Assistant", "system": "System"}
+    names = {"user": "User", "assistant": "Assistant", "system": "System", "tool": "Tool"}
     return "".join(
         f"{names[m.role]}: {' '.join(m.content.split())[:MAX_EARLIER_CHARS]}\n" for m in messages[-MAX_EARLIER:]
     )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from seal_agent.adapters.backend import Backend, silent
+from seal_agent.adapters.backend import Backend, check_grammars, silent
 from seal_agent.routing import Router
-from seal_agent.types import AdapterStack, Probe, Probed, Progress, Prompt, Score
+from seal_agent.types import AdapterStack, Generated, Grammar, Probe, Probed, Progress, Prompt, Score
 
 T = TypeVar("T")
 
@@ -62,9 +62,21 @@ class Served:
         """The adapters that answer `prompt`."""
         return self._router.active(self.stack, prompt)
 
-    def generate(self, prompts: Sequence[Prompt], **options: Any) -> list[list[str]]:
-        """As `Backend.generate`, without grammars."""
-        return self._each(prompts, lambda view, numbers: view.generate([prompts[n] for n in numbers], **options))
+    def generate(
+        self, prompts: Sequence[Prompt], *, grammars: Sequence[Grammar] = (), **options: Any
+    ) -> list[list[Generated]]:
+        """As `Backend.generate`."""
+        check_grammars(prompts, grammars)
+
+        def ask(view: Backend, numbers: Sequence[int]) -> list[list[Generated]]:
+            held = [grammars[n] for n in numbers] if grammars else []
+            return view.generate([prompts[n] for n in numbers], grammars=held, **options)
+
+        return self._each(prompts, ask)
+
+    def stream(self, prompt: Prompt, **options: Any) -> Iterator[Generated]:
+        """As `Backend.stream`."""
+        return self._backend.with_stack(self.active(prompt)).stream(prompt, **options)
 
     def score(self, prompts: Sequence[Prompt], answers: Sequence[str], *, progress: Progress = silent) -> list[Score]:
         """As `Backend.score`; what was scored before under the same adapters is not computed again."""

@@ -9,41 +9,70 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from seal_agent.errors import InputError
 
 T = TypeVar("T")
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "user", "assistant", "tool"]
+Ending = Literal["", "stop", "length"]
 Outcome = Literal["accept", "forgot", "undecided", "rollback"]
 Stratum = Literal["edit", "near", "fragile", "coverage", "general"]
 Progress = Callable[[str, int, int], None]
 """Called with (what, done, total) while something long is running."""
 
 
+_UNLESS_EMPTY = Field(exclude_if=lambda value: not value)
+"""Left out of JSON where it is empty: replay items are found by the JSON of their prompt."""
+
+
+@dataclass(frozen=True)
+class ToolSpec:
+    """A tool the model may call; `parameters` is its JSON schema, as text."""
+
+    name: str
+    description: str = ""
+    parameters: str = '{"type": "object", "properties": {}}'
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """A call the model makes; `arguments` is a JSON object, as text."""
+
+    name: str
+    arguments: str = "{}"
+    id: str = ""
+
+
 @dataclass(frozen=True)
 class Message:
-    """One turn of a conversation."""
+    """One turn of a conversation.
+
+    `tool_calls` are an assistant's; a tool's message holds what the call `call_id` came to.
+    """
 
     role: Role
     content: str
+    tool_calls: Annotated[tuple[ToolCall, ...], _UNLESS_EMPTY] = ()
+    call_id: Annotated[str, _UNLESS_EMPTY] = ""
 
 
 @dataclass(frozen=True)
 class Prompt:
     """What the model sees before it continues.
 
-    With `messages` the chat template is applied and `text` is how the assistant's turn already begins.
-    Without messages `text` is given to the model raw.
+    With `messages` the chat template is applied, `tools` are offered and `text` is how the assistant's turn already
+    begins. Without messages `text` is given to the model raw.
     """
 
     messages: tuple[Message, ...] = ()
     text: str = ""
+    tools: Annotated[tuple[ToolSpec, ...], _UNLESS_EMPTY] = ()
 
     @staticmethod
     def user(content: str) -> Prompt:
@@ -61,6 +90,24 @@ class Prompt:
         return bool(self.messages)
 
 
+class Generated(str):
+    """Text a model generated, or a piece of it, and what only the model can say about it.
+
+    `num_tokens`: how many tokens it took, with the last one that ended it. `ending`: "stop" where it came to an end
+    by itself or at a stop text, "length" where `max_new_tokens` cut it off, "" for a piece after which more comes.
+    """
+
+    num_tokens: int
+    ending: Ending
+
+    def __new__(cls, text: str = "", num_tokens: int = 0, ending: Ending = "") -> Generated:
+        """The text with those facts."""
+        generated = super().__new__(cls, text)
+        generated.num_tokens = num_tokens
+        generated.ending = ending
+        return generated
+
+
 @dataclass(frozen=True)
 class Grammar:
     """What a continuation must look like, in llguidance's dialect of Lark.
@@ -74,6 +121,13 @@ class Grammar:
     def json(schema: Mapping[str, Any]) -> Grammar:
         """JSON that fits a JSON schema, on one line."""
         return Grammar(f"start: %json {json.dumps({**schema, 'x-guidance': {'whitespace_flexible': False}})}\n")
+
+    @staticmethod
+    def one_of(options: Sequence[tuple[str, Mapping[str, Any]]]) -> Grammar:
+        """One of those texts, followed by JSON that fits its schema, on one line and with a blank after : and ,."""
+        spaced = {"whitespace_flexible": False, "key_separator": ": ", "item_separator": ", "}
+        ways = (f"{json.dumps(text)} %json {json.dumps({**schema, 'x-guidance': spaced})}" for text, schema in options)
+        return Grammar(f"start: {' | '.join(ways)}\n")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ stack on a fresh home. It trains six adapters of four steps, so that it is quick
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from seal_agent.adapters.backend import Backend
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.errors import AdapterError, EditFault, InputError
-from seal_agent.types import AdapterRef, AdapterStack, Directives, Probe, Prompt, Row, Score, SelfEdit
+from seal_agent.types import AdapterRef, AdapterStack, Directives, Probe, Prompt, Row, Score, SelfEdit, ToolSpec
 
 DIRECTIVES = Directives(
     rank=8, alpha=16, learning_rate=2e-3, num_epochs=100, max_steps=4, batch_size=2, num_warmup_steps=0
@@ -89,6 +90,45 @@ class BackendContract:
         assert stopped == text[: text.index(mark)]
         assert 0 < len(short) < len(text)
         assert text.startswith(short)
+
+    def test_a_text_knows_its_tokens_and_why_it_ended(self, backend: Backend) -> None:
+        whole = backend.generate([PARIS, Prompt.raw("The sea is")], max_new_tokens=2)[0][0]
+        assert (whole.num_tokens, whole.ending) == (2, "length")
+        mark = backend.generate([PARIS], max_new_tokens=12)[0][0].split()[1]
+        stopped = backend.generate([PARIS, Prompt.raw("The sea is")], max_new_tokens=12, stop=[mark])[0][0]
+        assert stopped.ending == "stop"
+        assert 0 < stopped.num_tokens < 12
+
+    @pytest.mark.parametrize("options", [{}, {"temperature": 1.0, "seed": 3}])
+    def test_a_stream_is_what_generate_gives_piece_by_piece(self, backend: Backend, options: dict[str, Any]) -> None:
+        whole = backend.generate([PARIS], max_new_tokens=12, **options)[0][0]
+        pieces = list(backend.stream(PARIS, max_new_tokens=12, **options))
+        assert "".join(pieces) == whole
+        assert len(pieces) > 2
+        assert sum(piece.num_tokens for piece in pieces) == whole.num_tokens
+        assert [piece.ending for piece in pieces] == [""] * (len(pieces) - 1) + [whole.ending]
+
+    def test_a_stream_ends_before_the_stop_text_and_shows_nothing_of_it(self, backend: Backend) -> None:
+        whole = backend.generate([PARIS], max_new_tokens=12)[0][0]
+        mark = " ".join(whole.split()[1:3])[:-1]  # more than a token
+        pieces = list(backend.stream(PARIS, max_new_tokens=12, stop=[mark]))
+        assert "".join(pieces) == whole[: whole.index(mark)]
+        assert pieces[-1].ending == "stop"
+
+    def test_a_stream_nobody_reads_on_does_not_keep_the_model(self, backend: Backend) -> None:
+        stream = backend.stream(PARIS, max_new_tokens=100)
+        first = next(iter(stream))
+        assert backend.generate([PARIS], max_new_tokens=12)[0][0].startswith(first)
+        del stream
+        assert backend.generate([PARIS], max_new_tokens=12)[0][0].startswith(first)
+
+    def test_a_prompt_is_encoded_as_the_model_sees_it(self, backend: Backend) -> None:
+        bare, offered, begun = backend.encode(
+            [PARIS, replace(PARIS, tools=(ToolSpec("lookup", "Looks it up."),)), replace(PARIS, text="It is")]
+        )
+        assert 0 < len(bare) < len(begun)
+        assert begun[: len(bare)] == bare
+        assert len(bare) <= len(offered)
 
     def test_a_score_is_a_log_probability_of_its_own_answer(self, backend: Backend) -> None:
         answers = ["Paris", "the old harbour town of Ostrevik", "Rome"]

@@ -60,13 +60,19 @@ class FakeVLLM:
         if model not in {BASE, *self.adapters}:
             return refused(404, f"The model `{model}` does not exist.")
         if body.get("stream"):
-            events = [json.dumps({"choices": [{"text": piece}]}) for piece in (model, "!")]
+            pieces = [
+                {"text": model, "token_ids": [1], "finish_reason": None},
+                {"text": "!", "token_ids": [2, 3], "finish_reason": "stop"},
+            ]
+            events = [json.dumps({"choices": [piece]}) for piece in pieces]
             return httpx.Response(200, text="".join(f"data: {event}\n\n" for event in [*events, "[DONE]"]))
         rows = body["prompt"] if isinstance(body["prompt"][0], list) else [body["prompt"]]
         choices = [
             {
                 "index": number,
                 "text": model,
+                "token_ids": [1, 2, 3],
+                "finish_reason": "length",
                 "prompt_logprobs": [None, *({str(token): {"logprob": -token / 10}} for token in row[1:])],
             }
             for number, row in enumerate(row for row in rows for _ in range(body["n"]))

@@ -18,7 +18,7 @@ ALLOWED = {
     "continual_report": {"numpy", "matplotlib"},
     "cli": {"numpy", "pydantic", "platformdirs", "typer", "rich", "uvicorn"},
     "gateway": {"pydantic", "starlette"},
-    "graphs": {"langgraph", "langchain_core"},
+    "graphs": {"langgraph", "langchain_core", "pydantic"},
     "adapters": {
         "torch",
         "transformers",
@@ -28,6 +28,7 @@ ALLOWED = {
         "httpx",
         "huggingface_hub",
         "llguidance",
+        "jinja2",
         "numpy",
     },
 }

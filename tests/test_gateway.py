@@ -19,24 +19,23 @@ from seal_agent.gateway.learning import BackgroundLearning, BusyError
 from seal_agent.gateway.limits import GatewayLimits, RateLimit
 from seal_agent.home import Home
 from seal_agent.learner import Learner
-from seal_agent.types import Prompt
+from seal_agent.types import AdapterStack, Generated, Prompt
 
 TEXT = "The Quillon Observatory was founded by Ilsabet Korrane in 1821. It has nine blue domes."
 HELLO = {"messages": [{"role": "user", "content": "Hello there"}], "learn": False}
 
 
-class Talkative(ScriptedBackend):
-    """Streams word by word; loses its server where it is told to."""
+class Breaking(ScriptedBackend):
+    """Loses its server in mid-stream, at the word that says so."""
 
-    def with_stack(self, stack: Any) -> "Talkative":
-        return Talkative(self._home, replies=self._replies, stack=super().with_stack(stack).stack)
+    def with_stack(self, stack: AdapterStack) -> "Breaking":
+        return Breaking(self._home, replies=self._replies, stack=super().with_stack(stack).stack)
 
-    def stream(self, prompt: Prompt, **options: Any) -> Iterator[str]:
-        (text,) = self.generate([prompt], **options)[0]
-        for word in text.split(" "):
-            if word == "BREAK":
+    def stream(self, prompt: Prompt, **options: Any) -> Iterator[Generated]:
+        for piece in super().stream(prompt, **options):
+            if piece.startswith("BREAK"):
                 raise ServerError("the server was lost in mid-reply; ask again")
-            yield word + " "
+            yield piece
 
 
 class Client:
@@ -120,6 +119,9 @@ def test_a_reply_is_openais_with_the_version_of_the_stack(ada: Client) -> None:
     body = response.json()
     assert body["object"] == "chat.completion"
     assert body["choices"][0]["message"] == {"role": "assistant", "content": "Good day."}
+    assert body["choices"][0]["finish_reason"] == "stop"
+    assert body["usage"] == {"prompt_tokens": 2, "completion_tokens": 3, "total_tokens": 5}
+    assert ada.chat(max_tokens=1).json()["choices"][0]["finish_reason"] == "length"
     assert (body["model"], body["system_fingerprint"]) == ("scripted", "seal-v0")
     assert (response.headers["x-seal-stack-version"], response.headers["x-seal-adapters"]) == ("0", "")
 
@@ -156,26 +158,27 @@ def test_a_message_is_learned_from_behind_its_reply(ada: Client) -> None:
     assert "x-seal-learning" not in ada.chat().headers
 
 
-@pytest.mark.parametrize("kind", [ScriptedBackend, Talkative])
-def test_a_stream_holds_the_reply_in_pieces(make: Make, home: Home, kind: type[ScriptedBackend]) -> None:
-    response = make(kind(home.root, replies={"Hello": "Good day to you"})).chat(stream=True)
-    first, *pieces, last = events(response)
+def test_a_stream_holds_the_reply_in_pieces(make: Make, home: Home) -> None:
+    client = make(ScriptedBackend(home.root, replies={"Hello": "Good day to you"}))
+    response = client.chat(stream=True, stream_options={"include_usage": True})
+    first, *pieces, last, usage = events(response)
     assert response.headers["x-seal-stack-version"] == "0"
     assert first["choices"][0]["delta"]["role"] == "assistant"
     assert "".join(piece["choices"][0]["delta"]["content"] for piece in pieces).strip() == "Good day to you"
     assert (last["choices"][0]["finish_reason"], last["object"]) == ("stop", "chat.completion.chunk")
-    assert len(pieces) == (4 if kind is Talkative else 1)
+    assert len(pieces) == 4
+    assert (usage["choices"], usage["usage"]["completion_tokens"]) == ([], 4)
 
 
 def test_a_streamed_message_is_learned_from_when_the_stream_has_ended(make: Make, home: Home) -> None:
-    client = make(Talkative(home.root))
+    client = make(Breaking(home.root))
     events(client.chat(messages=[{"role": "user", "content": TEXT}], stream=True, learn=True))
     (job,) = client("GET", "/v1/documents").json()["data"]
     assert client.waited(job["id"])["status"] == "done"
 
 
 def test_a_server_lost_before_the_first_word_is_a_status_and_later_the_last_event(make: Make, home: Home) -> None:
-    client = make(Talkative(home.root, replies={"Hello": "BREAK", "Bye": "Good BREAK"}))
+    client = make(Breaking(home.root, replies={"Hello": "BREAK", "Bye": "Good BREAK"}))
     at_once = client.chat(stream=True)
     assert (at_once.status_code, at_once.json()["error"]["type"]) == (503, "server_error")
     later = client.chat(messages=[{"role": "user", "content": "Bye"}], stream=True)

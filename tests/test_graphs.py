@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import AIMessage, ChatMessage, HumanMessage, SystemMessage
 from langgraph.checkpoint.memory import InMemorySaver
 
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
@@ -189,9 +189,9 @@ def test_a_message_without_words_is_answered_like_any_other(chat: Any, text: str
         ([], "not the user's"),
         ([("user", " \n")], "empty"),
         ([("user", "Hi"), ("assistant", "Hello")], "not the user's"),
-        ([ToolMessage("4", tool_call_id="1"), HumanMessage("Hi")], "ToolMessage"),
+        ([ChatMessage(content="4", role="critic"), HumanMessage("Hi")], "ChatMessage"),
     ],
-    ids=["none", "blank", "not the user's", "a tool's"],
+    ids=["none", "blank", "not the user's", "a critic's"],
 )
 def test_a_conversation_the_model_cannot_answer_is_refused(chat: Any, messages: list[Any], message: str) -> None:
     with pytest.raises(InputError, match=message):

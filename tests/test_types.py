@@ -1,3 +1,4 @@
+import copy
 import json
 
 import pytest
@@ -10,6 +11,7 @@ from seal_agent.types import (
     Directives,
     Dropped,
     Episode,
+    Generated,
     Message,
     Novelty,
     Probe,
@@ -18,6 +20,8 @@ from seal_agent.types import (
     Row,
     Score,
     SelfEdit,
+    ToolCall,
+    ToolSpec,
     Verdict,
     from_json,
     to_json,
@@ -100,3 +104,16 @@ def test_a_stack_is_a_value_that_never_changes_in_place() -> None:
     two = one.push(other, 0.5)
     assert (one.ids, two.ids, two.without(REF.id).ids) == ((REF.id,), (REF.id, other.id), (other.id,))
     assert two.without(other.id) == one
+
+
+def test_a_prompt_without_tools_is_stored_as_ever_and_one_with_tools_comes_back() -> None:
+    assert to_json(Prompt.user("Who?")) == {"messages": [{"role": "user", "content": "Who?"}], "text": ""}
+    called = Message("assistant", "", (ToolCall("clock", '{"zone": "UTC"}', "1"),))
+    prompt = Prompt((called, Message("tool", "noon", call_id="1")), tools=(ToolSpec("clock"),))
+    assert from_json(Prompt, json.loads(json.dumps(to_json(prompt)))) == prompt
+
+
+def test_a_generated_text_is_text_with_facts() -> None:
+    text = copy.deepcopy(Generated("noon", 2, "length"))
+    assert (text, text.num_tokens, text.ending) == ("noon", 2, "length")
+    assert json.dumps(to_json(Row(Prompt.user("When?"), text))["answer"]) == '"noon"'

@@ -11,6 +11,7 @@ import pytest
 from backend_contract import FIRST, PARIS, make_edit
 from fake_vllm import BASE, FakeVLLM
 
+from seal_agent.adapters.chat_template import ChatTemplate
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.adapters.vllm_adapters import ServedAdapters, name_of
@@ -30,7 +31,7 @@ class Bytes:
     def __call__(self, text: str, *, add_special_tokens: bool) -> SimpleNamespace:
         return SimpleNamespace(input_ids=[0] * add_special_tokens + list(text.encode()))
 
-    def apply_chat_template(self, messages: list[dict[str, str]], **_options: bool) -> str:
+    def apply_chat_template(self, messages: list[dict[str, str]], **_options: object) -> str:
         return "".join(message["content"] for message in messages) + ">"
 
 
@@ -48,9 +49,9 @@ def trainer(tmp_path: Path) -> Trainer:
 def backend(server: FakeVLLM, trainer: Trainer, tmp_path: Path) -> VLLMBackend:
     client = VLLMClient("http://vllm", transport=server.transport)
     adapters = ServedAdapters(client, tmp_path / "served", max_rank=32, max_kept=2)
-    return VLLMBackend(
-        Served(client, adapters, AdapterRegistry(tmp_path / "adapters"), trainer, "scripted", BASE, Bytes())
-    )
+    registry, tokenizer = AdapterRegistry(tmp_path / "adapters"), Bytes()
+    template = ChatTemplate(tokenizer)
+    return VLLMBackend(Served(client, adapters, registry, trainer, "scripted", BASE, tokenizer, template))
 
 
 def asked(server: FakeVLLM) -> list[str]:
@@ -81,6 +82,13 @@ def test_a_stack_is_trained_at_the_trainer_and_answers_at_the_server(
     assert view.score([PARIS] * 40, ["x"] * 40)[39].num_tokens == 1
     view.unload(first)
     assert server.adapters == {}
+
+
+def test_a_text_and_its_pieces_know_their_tokens_and_why_they_ended(backend: VLLMBackend) -> None:
+    (whole,) = backend.generate([PARIS])[0]
+    pieces = list(backend.stream(PARIS))
+    assert (whole.num_tokens, whole.ending) == (3, "length")
+    assert [(piece.num_tokens, piece.ending) for piece in pieces] == [(1, ""), (2, "stop")]
 
 
 def test_every_prompt_is_drawn_from_seeds_of_its_own(backend: VLLMBackend, server: FakeVLLM) -> None:

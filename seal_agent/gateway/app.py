@@ -140,7 +140,7 @@ class Gateway:
     async def _streamed(self, answering: Answering, *, learns: bool) -> Response:
         """The reply as it is written; what is learned from waits for its end."""
         pieces = answering.pieces()
-        first = await run_in_threadpool(next, pieces, "")  # what goes wrong here can still be told by a status
+        first = await run_in_threadpool(next, pieces)  # what goes wrong here can still be told by a status
 
         def end() -> None:
             self._slots.release()

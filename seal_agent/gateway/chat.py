@@ -5,35 +5,19 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from seal_agent.errors import InputError, SealError
 from seal_agent.learner import Learner
-from seal_agent.types import AdapterStack, Message, Prompt, Role
+from seal_agent.types import AdapterStack, Generated, Message, Prompt, Role
 
 ROLES: dict[str, Role] = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
 UNSUPPORTED = ("tools", "functions", "response_format", "logprobs", "logit_bias", "audio")
 END = "data: [DONE]\n\n"
-
-
-@runtime_checkable
-class Streaming(Protocol):
-    """A backend that writes a reply piece by piece."""
-
-    def stream(
-        self,
-        prompt: Prompt,
-        *,
-        max_new_tokens: int = 64,
-        temperature: float = 0.0,
-        stop: Sequence[str] = (),
-        seed: int = 0,
-    ) -> Iterator[str]:
-        """One continuation of `prompt`."""
 
 
 class TextPart(BaseModel):
@@ -55,6 +39,12 @@ class ChatMessage(BaseModel):
         return Message(ROLES[self.role], text)
 
 
+class StreamOptions(BaseModel):
+    """Whether the last event says how many tokens there were."""
+
+    include_usage: bool = False
+
+
 class ChatRequest(BaseModel):
     """What may be asked. `learn`, ours: whether the last message may be learned from, behind the reply."""
 
@@ -69,6 +59,7 @@ class ChatRequest(BaseModel):
     stop: str | list[str] | None = None
     seed: int = 0
     stream: bool = False
+    stream_options: StreamOptions | None = None
     learn: bool = True
 
     def prompt(self) -> Prompt:
@@ -106,6 +97,7 @@ class Answering:
     options: dict[str, Any]
     version: int
     active: AdapterStack
+    shows_usage: bool
     id: str
     created: int
 
@@ -118,9 +110,9 @@ class Answering:
         active = learner.serve(stack).active(prompt)
         options = request.sampling(most, learner.config.max_reply_tokens)
         number = versions[-1].version if versions else 0
-        return Answering(
-            learner, prompt, options, number, active, f"chatcmpl-{uuid.uuid4().hex[:24]}", int(time.time())
-        )
+        shows_usage = request.stream_options is not None and request.stream_options.include_usage
+        chat_id = f"chatcmpl-{uuid.uuid4().hex[:24]}"
+        return Answering(learner, prompt, options, number, active, shows_usage, chat_id, int(time.time()))
 
     @property
     def headers(self) -> dict[str, str]:
@@ -135,30 +127,38 @@ class Answering:
         view = self.learner.backend.with_stack(self.active)
         (texts,) = view.generate([self.prompt], num_samples=num_samples, **self.options)
         choices = [
-            {"index": n, "message": {"role": "assistant", "content": text.strip()}, "finish_reason": "stop"}
+            {"index": n, "message": {"role": "assistant", "content": text.strip()}, "finish_reason": text.ending}
             for n, text in enumerate(texts)
         ]
-        return self._object("chat.completion", choices)
+        usage = self._usage(sum(text.num_tokens for text in texts))
+        return {**self._object("chat.completion", choices), "usage": usage}
 
-    def pieces(self) -> Iterator[str]:
-        """The reply as it is written; whole, where the backend cannot write piece by piece."""
-        view = self.learner.backend.with_stack(self.active)
-        if isinstance(view, Streaming):
-            yield from view.stream(self.prompt, **self.options)
-        else:
-            yield view.generate([self.prompt], **self.options)[0][0]
+    def pieces(self) -> Iterator[Generated]:
+        """The reply as it is written."""
+        return self.learner.backend.with_stack(self.active).stream(self.prompt, **self.options)
 
-    def events(self, pieces: Iterator[str]) -> Iterator[str]:
-        """`pieces` as server-sent events; an error in the middle is the last of them."""
+    def events(self, pieces: Iterator[Generated]) -> Iterator[str]:
+        """`pieces` as server-sent events, then what was used; an error in the middle is the last of them."""
         yield self._event({"role": "assistant", "content": ""})
+        num_tokens, ending = 0, "stop"
         try:
-            for piece in filter(None, pieces):
-                yield self._event({"content": piece})
+            for piece in pieces:
+                num_tokens, ending = num_tokens + piece.num_tokens, piece.ending or ending
+                if piece:
+                    yield self._event({"content": piece})
         except SealError as error:
             yield f"data: {json.dumps({'error': {'message': str(error), 'type': 'server_error'}})}\n\n"
         else:
-            yield self._event({}, finish_reason="stop")
+            yield self._event({}, ending)
+            if self.shows_usage:
+                usage = {**self._object("chat.completion.chunk", []), "usage": self._usage(num_tokens)}
+                yield f"data: {json.dumps(usage)}\n\n"
         yield END
+
+    def _usage(self, num_tokens: int) -> dict[str, int]:
+        (asked,) = self.learner.backend.encode([self.prompt])
+        total = len(asked) + num_tokens
+        return {"prompt_tokens": len(asked), "completion_tokens": num_tokens, "total_tokens": total}
 
     def _event(self, delta: dict[str, str], finish_reason: str | None = None) -> str:
         choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}

@@ -61,6 +61,14 @@ def test_neighbours_in_meaning_are_neighbours_in_the_embedding(real_backend: Tra
     assert vectors[0] @ vectors[1] > max(vectors[0] @ vectors[2], vectors[1] @ vectors[2])
 
 
+def test_embedding_leaves_the_tokenizer_as_other_threads_use_it(real_backend: TransformersBackend) -> None:
+    long = Prompt.user("The sea is deep and blue. " * 99)
+    assert len(real_backend.encode([long])[0]) > 512
+    real_backend.embed([long.messages[0].content, "short"])
+    shared = real_backend._tokenizer.backend_tokenizer
+    assert (shared.truncation, shared.padding) == (None, None)
+
+
 def test_another_engine_scores_with_the_stored_adapter_as_the_one_that_trained_it(
     real_backend: TransformersBackend, cache: Path
 ) -> None:

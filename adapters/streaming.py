@@ -1,0 +1,99 @@
+"""A text handed on while the model still writes it.
+
+The model runs in a thread of its own and holds its lock only as long as it writes: neither a slow reader nor one that
+has gone away keeps others waiting.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from queue import SimpleQueue
+from typing import Any
+
+import torch
+from transformers import StoppingCriteria
+from transformers.generation.streamers import BaseStreamer
+
+from seal_agent.types import Generated
+
+UNFINISHED = "\N{REPLACEMENT CHARACTER}"  # what the bytes of half a character decode to
+
+
+def cut(text: str, stop: Sequence[str]) -> str:
+    """`text` before the first of the `stop` texts in it."""
+    ends = [text.find(mark) for mark in stop if mark in text]
+    return text[: min(ends)] if ends else text
+
+
+def settled(text: str, stop: Sequence[str]) -> str:
+    """The part of an unfinished `text` that stays as it is: no half character, nothing a stop text may begin with."""
+    text = cut(text, stop).rstrip(UNFINISHED)
+    longest = max((n for mark in stop for n in range(1, len(mark)) if text.endswith(mark[:n])), default=0)
+    return text[: len(text) - longest]
+
+
+class Pieces(BaseStreamer):  # type: ignore[misc]
+    """Receives tokens from `generate` and queues the text they settle; `is_cancelled` ends the generation."""
+
+    def __init__(self, tokenizer: Any, stop: Sequence[str]) -> None:
+        self.queue: SimpleQueue[Generated | BaseException] = SimpleQueue()
+        self.is_cancelled = False
+        self.sent = Generated()
+        self._tokenizer = tokenizer
+        self._stop = stop
+        self._ids: list[int] | None = None
+
+    @property
+    def cancelled(self) -> StoppingCriteria:
+        """The criterion that ends a generation nobody reads any more."""
+        return _Cancelled(self)
+
+    def put(self, value: torch.Tensor) -> None:
+        """The prompt first (ignored), then token after token."""
+        if self._ids is None:
+            self._ids = []
+            return
+        self._ids += value.flatten().tolist()
+        text = settled(self._tokenizer.decode(self._ids, skip_special_tokens=True), self._stop)
+        if len(text) > len(self.sent):
+            self.queue.put(Generated(text[len(self.sent) :], len(self._ids) - self.sent.num_tokens))
+            self.sent = Generated(text, len(self._ids))
+
+    def end(self) -> None:
+        """The rest is sent with the ending, which `generate` does not tell here."""
+
+    def finish(self, whole: Generated) -> None:
+        """Queue what of `whole` was not sent yet, with its ending."""
+        self.queue.put(Generated(whole[len(self.sent) :], whole.num_tokens - self.sent.num_tokens, whole.ending))
+
+
+class _Cancelled(StoppingCriteria):  # type: ignore[misc]
+    def __init__(self, pieces: Pieces) -> None:
+        self._pieces = pieces
+
+    def __call__(self, input_ids: torch.Tensor, scores: object, **_kwargs: object) -> torch.Tensor:
+        return torch.full((input_ids.shape[0],), self._pieces.is_cancelled, device=input_ids.device)
+
+
+def stream_of(generate: Callable[[Pieces], Generated], tokenizer: Any, stop: Sequence[str]) -> Iterator[Generated]:
+    """The text that `generate(pieces)` writes, piece by piece; the model starts at the first `next`."""
+    pieces = Pieces(tokenizer, stop)
+
+    def run() -> None:
+        try:
+            pieces.finish(generate(pieces))
+        except BaseException as error:  # the thread's edge: raised again where the text is read
+            pieces.queue.put(error)
+
+    threading.Thread(target=run, name="seal-stream", daemon=True).start()
+    try:
+        while True:
+            piece = pieces.queue.get()
+            if isinstance(piece, BaseException):
+                raise piece
+            yield piece
+            if piece.ending:
+                return
+    finally:
+        pieces.is_cancelled = True

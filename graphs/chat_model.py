@@ -1,0 +1,320 @@
+"""`ChatSeal`: the model that learns, as a chat model of LangChain.
+
+It answers with what is accepted when it is asked, or with the version of the stack that a call names
+("embedded@v12"). It learns nothing itself: the graphs and the middleware do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+import secrets
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable, RunnableConfig, ensure_config, run_in_executor
+from langchain_core.tools import BaseTool
+from langchain_core.utils.function_calling import convert_to_openai_tool
+from pydantic import ConfigDict, Field, PrivateAttr, model_validator
+
+from seal_agent.adapters.backend import Backend
+from seal_agent.adapters.loading import EMBEDDED
+from seal_agent.agent import open_backend
+from seal_agent.batching import Batcher, Request
+from seal_agent.errors import AdapterError, InputError
+from seal_agent.graphs.chat_call import Call, ToolChoice, asked_of, chosen, spec_of
+from seal_agent.home import Home, check_namespace
+from seal_agent.learner import Learner
+from seal_agent.types import AdapterStack, Prompt, to_json
+
+BASE = "base"
+"""This model, whatever its name is: "base@v12"."""
+NAMESPACE_KEYS = ("namespace", "user")
+"""Where a call's `config["configurable"]` may say whose stack answers."""
+OPTIONS = {"model", "namespace", "temperature", "max_tokens", "seed", "tools", "tool_choice", "stream", "strict"}
+"""What a call may say beside `stop`. `strict`: a forced call always fits its schema."""
+REMOTE = {"api_key", "timeout", "max_retries"}
+"""LangChain gives these to every chat model; there is no server here, and they change nothing."""
+_VERSION = re.compile(r"(?P<name>.*)@v(?P<version>\d+)")
+_loaded: WeakValueDictionary[tuple[str, str, str], Backend] = WeakValueDictionary()
+_loading = threading.Lock()
+
+
+class ChatSeal(BaseChatModel):
+    """A local model that answers with what it has learned.
+
+    Made from a `learner`, or from a `model` (as `open_learner` takes it) that is loaded when it is first asked; models
+    of one name share their weights. Whose stack answers: the call's `config["configurable"]["namespace"]` or
+    `["user"]`, else `namespace`. `model="embedded@v12"`, here or in a call, answers with version 12 of that stack,
+    "@v0" with the untouched model. `max_tokens` defaults to the learner's `max_reply_tokens`. A sampled answer without
+    a `seed` draws one; it stands in the answer's `response_metadata`. Calls that arrive while the model is busy are
+    answered together, sampled ones alone.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str = ""
+    learner: Learner | None = Field(default=None, exclude=True, repr=False)
+    namespace: str = ""
+    home: str | Path | None = None
+    device: str = "auto"
+    temperature: float = Field(default=0.0, ge=0.0)
+    max_tokens: int | None = Field(default=None, ge=1)
+    stop: list[str] | None = None
+    seed: int | None = None
+    streaming: bool = False
+    _opened: tuple[Learner, Batcher] | None = PrivateAttr(default=None)
+    _opening: Any = PrivateAttr(default_factory=threading.Lock)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _local(cls, given: Any) -> Any:
+        return {name: value for name, value in given.items() if name not in REMOTE}
+
+    @model_validator(mode="after")
+    def _named(self) -> ChatSeal:
+        name, version = split_version(self.model)
+        if self.learner and name not in ("", BASE, self.learner.backend.model):
+            raise InputError(
+                f"model {name!r} is not the learner's {self.learner.backend.model!r}; leave one of them out"
+            )
+        if self.learner:
+            name = self.learner.backend.model
+        self.model = (name or EMBEDDED) + ("" if version is None else f"@v{version}")
+        return self
+
+    @property
+    def _llm_type(self) -> str:
+        return "seal"
+
+    @property
+    def _identifying_params(self) -> Mapping[str, Any]:
+        names = ("model", "namespace", "temperature", "max_tokens", "stop", "seed")
+        return {name: getattr(self, name) for name in names}
+
+    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
+        """The key of LangChain's cache; it holds the stack's adapters, so that learning something outdates it."""
+        kwargs = self._addressed(None, kwargs)
+        learner = self._learner_of(kwargs["namespace"])
+        _, stack = self._stack_of(learner, kwargs["model"])
+        facts = json.dumps([learner.backend.model, to_json(stack), str(learner.config.routes)])
+        digest = hashlib.sha256(facts.encode()).hexdigest()
+        return super()._get_llm_string(stop=stop, **kwargs, stack=digest)
+
+    def invoke(
+        self,
+        input: LanguageModelInput,  # noqa: A002 - LangChain's name
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
+    ) -> AIMessage:
+        """The answer to a text or to messages."""
+        return super().invoke(input, config, **self._addressed(config, kwargs))
+
+    async def ainvoke(
+        self,
+        input: LanguageModelInput,  # noqa: A002 - LangChain's name
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
+    ) -> AIMessage:
+        """As `invoke`."""
+        kwargs = await run_in_executor(None, self._addressed, config, kwargs)
+        return await super().ainvoke(input, config, **kwargs)
+
+    def stream(
+        self,
+        input: LanguageModelInput,  # noqa: A002 - LangChain's name
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
+    ) -> Iterator[AIMessageChunk]:
+        """The answer, piece by piece."""
+        yield from super().stream(input, config, **self._addressed(config, kwargs))
+
+    async def astream(
+        self,
+        input: LanguageModelInput,  # noqa: A002 - LangChain's name
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[AIMessageChunk]:
+        """As `stream`."""
+        kwargs = await run_in_executor(None, self._addressed, config, kwargs)
+        async for chunk in super().astream(input, config, **kwargs):
+            yield chunk
+
+    def stream_events(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
+        """The answer as LangChain's protocol events."""
+        return super().stream_events(input, config, **self._addressed(config, kwargs))
+
+    def astream_events(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
+        """As `stream_events`."""
+        return super().astream_events(input, config, **self._addressed(config, kwargs))
+
+    def bind_tools(
+        self,
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
+        *,
+        tool_choice: ToolChoice = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """This model with tools to call.
+
+        `tool_choice`: None or "auto" leaves it to the model, "none" forbids it, "any" (or True, "required") or a tool's
+        name forces a call, whose JSON is then held to the tool's schema while it is written; texts in it of no stated
+        `maxLength` share `max_tokens`.
+        """
+        chosen([spec_of(tool) for tool in tools], tool_choice)
+        return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], tool_choice=tool_choice, **kwargs)
+
+    def get_token_ids(self, text: str) -> list[int]:
+        """The ids of the text's tokens."""
+        return self._learner.backend.encode([Prompt.raw(text)])[0] if text else []
+
+    def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Any] | None = None) -> int:
+        """The tokens of a conversation as the model sees it, chat template and tools included."""
+        backend = self._learner.backend
+        return len(backend.encode([asked_of(messages, tools or (), None, backend.tool_format, 0).prompt])[0])
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        call = self._call(messages, stop, kwargs)
+        return _result(call.message(self._batches.submit(call.request).result()))
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        call = await run_in_executor(None, self._call, messages, stop, kwargs)
+        return _result(call.message(await asyncio.wrap_future(self._batches.submit(call.request))))
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        call = self._call(messages, stop, kwargs)
+        asked = call.request
+        pieces = call.served.stream(
+            asked.prompt,
+            max_new_tokens=asked.max_new_tokens,
+            temperature=asked.temperature,
+            stop=asked.stop,
+            grammar=asked.grammar,
+            seed=asked.seed,
+        )
+        for chunk in call.chunks(pieces):
+            yield ChatGenerationChunk(message=chunk)
+
+    def _call(self, messages: Sequence[BaseMessage], stop: Sequence[str] | None, kwargs: Mapping[str, Any]) -> Call:
+        if unknown := sorted(kwargs.keys() - OPTIONS):
+            raise InputError(f"{', '.join(unknown)}: no option of a call; choose from {', '.join(sorted(OPTIONS))}")
+        options = self._addressed(None, kwargs)
+        learner = self._learner_of(options["namespace"])
+        version, stack = self._stack_of(learner, options["model"])
+        max_tokens = self._option(options, "max_tokens") or learner.config.max_reply_tokens
+        tools, form = options.get("tools") or (), learner.backend.tool_format
+        asked = asked_of(messages, tools, options.get("tool_choice"), form, max_tokens)
+        served = learner.serve(stack)
+        temperature = self._option(options, "temperature")
+        seed = self._option(options, "seed")
+        request = Request(
+            stack=served.active(asked.prompt),
+            prompt=asked.prompt,
+            max_new_tokens=max_tokens,
+            temperature=temperature,
+            stop=tuple((self.stop if stop is None else stop) or ()),
+            grammar=asked.grammar,
+            seed=secrets.randbelow(2**31) if seed is None and temperature else seed or 0,
+        )
+        num_input_tokens = len(learner.backend.encode([asked.prompt])[0])
+        return Call(asked, request, served, options["model"], version, num_input_tokens)
+
+    def _option(self, options: Mapping[str, Any], name: str) -> Any:
+        given = options.get(name)
+        return getattr(self, name) if given is None else given
+
+    def _addressed(self, config: RunnableConfig | None, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """The options of a call with namespace and stack version settled, for every later step alike."""
+        configurable = ensure_config(config).get("configurable", {})
+        named = [kwargs.get("namespace"), *(configurable.get(key) for key in NAMESPACE_KEYS), self.namespace]
+        namespace = check_namespace(str(next(filter(None, named), self._learner.namespace)))
+        model = self._settled(namespace, kwargs.get("model") or self.model)
+        return {**kwargs, "namespace": namespace, "model": model}
+
+    def _settled(self, namespace: str, model: str) -> str:
+        """`model` with this model's name, and the version served now where it names none."""
+        own, learner = split_version(self.model)[0], self._learner
+        name, version = split_version(model)
+        if name not in (own, BASE, learner.backend.model):
+            raise InputError(f"model {name!r} is not this one; ask for {own!r}, or a version of it: '{own}@v3'")
+        if version is None:
+            versions = learner.home.versions(namespace)
+            version = versions[-1].version if versions else 0
+        return f"{own}@v{version}"
+
+    @property
+    def _learner(self) -> Learner:
+        return self._open()[0]
+
+    @property
+    def _batches(self) -> Batcher:
+        return self._open()[1]
+
+    def _open(self) -> tuple[Learner, Batcher]:
+        """The learner given, or one on the model named; loaded once."""
+        with self._opening:
+            if self._opened is None:
+                learner = self.learner or self._load()
+                self._opened = (learner, Batcher(learner.backend))
+            return self._opened
+
+    def _load(self) -> Learner:
+        home = Home(Path(self.home) if self.home else None)
+        name = split_version(self.model)[0]
+        key = (name, str(home.root), self.device)
+        with _loading:
+            backend = _loaded.get(key) or open_backend(home, name, device=self.device)
+            _loaded[key] = backend
+        return Learner(backend, home, self.namespace or "default")
+
+    def _learner_of(self, namespace: str) -> Learner:
+        own = self._learner
+        return own if namespace == own.namespace else Learner(own.backend, own.home, namespace, own.config)
+
+    @staticmethod
+    def _stack_of(learner: Learner, model: str) -> tuple[int, AdapterStack]:
+        """The version that a settled `model` names, and its stack."""
+        wanted = split_version(model)[1] or 0
+        stacks = {0: AdapterStack()} | {v.version: v.stack for v in learner.home.versions(learner.namespace)}
+        if wanted not in stacks:
+            raise AdapterError(
+                f"the stack of namespace {learner.namespace!r} has no version {wanted}; it has 0 to {max(stacks)}"
+            )
+        return wanted, stacks[wanted]
+
+
+def split_version(model: str) -> tuple[str, int | None]:
+    """The name of a model and the version of the stack: ("embedded", 12) for "embedded@v12", (…, None) for none."""
+    match = _VERSION.fullmatch(model)
+    return (match["name"], int(match["version"])) if match else (model, None)
+
+
+def _result(message: AIMessage) -> ChatResult:
+    return ChatResult(generations=[ChatGeneration(message=message)])

@@ -1,0 +1,97 @@
+"""Calls of many threads answered together: what arrives while the model is busy waits for one `generate`.
+
+A call waits for nothing else: the first one goes at once and alone.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from seal_agent.adapters.backend import Backend
+from seal_agent.types import AdapterStack, Generated, Grammar, Prompt
+
+
+@dataclass(frozen=True)
+class Request:
+    """One prompt for the adapters that answer it, and how the answer is wanted."""
+
+    stack: AdapterStack
+    prompt: Prompt
+    max_new_tokens: int
+    temperature: float = 0.0
+    stop: tuple[str, ...] = ()
+    grammar: Grammar | None = None
+    seed: int = 0
+
+    def can_share(self, other: Request) -> bool:
+        """Whether one `generate` can answer both; a sampled answer, which its seed must bring back, is made alone."""
+        if self.temperature or other.temperature:
+            return False
+        return self._shared == other._shared
+
+    @property
+    def _shared(self) -> tuple[object, ...]:
+        return (self.stack, self.max_new_tokens, self.stop, self.grammar is None)
+
+
+_Waiting = tuple[Request, "Future[Generated]"]
+
+
+class Batcher:
+    """Answers requests in one thread, which lives as long as there are any."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._lock = threading.Lock()
+        self._waiting: list[_Waiting] = []
+        self._is_working = False
+
+    def submit(self, request: Request) -> Future[Generated]:
+        """The answer, once it is there; a future cancelled before its turn costs nothing."""
+        future: Future[Generated] = Future()
+        with self._lock:
+            self._waiting.append((request, future))
+            if not self._is_working:
+                self._is_working = True
+                threading.Thread(target=self._work, name="seal-batcher", daemon=True).start()
+        return future
+
+    def _work(self) -> None:
+        while group := self._next_group():
+            self._answer([(request, future) for request, future in group if future.set_running_or_notify_cancel()])
+
+    def _next_group(self) -> list[_Waiting]:
+        """The oldest request with all that can share its turn; the thread ends where there is none."""
+        with self._lock:
+            group, rest = self._waiting[:1], list[_Waiting]()
+            for each in self._waiting[1:]:
+                (group if each[0].can_share(group[0][0]) else rest).append(each)
+            self._waiting = rest
+            self._is_working = bool(group)
+            return group
+
+    def _answer(self, group: Sequence[_Waiting]) -> None:
+        if not group:
+            return
+        requests = [request for request, _ in group]
+        first = requests[0]
+        try:
+            texts = self._backend.with_stack(first.stack).generate(
+                [request.prompt for request in requests],
+                max_new_tokens=first.max_new_tokens,
+                temperature=first.temperature,
+                stop=first.stop,
+                grammars=[request.grammar for request in requests if request.grammar],
+                seed=first.seed,
+            )
+        except BaseException as error:  # the thread's edge: raised again where the answer is awaited
+            if len(group) == 1:
+                group[0][1].set_exception(error)
+            for each in group if len(group) > 1 else ():  # whose fault it is shows when each is alone
+                self._answer([each])
+            return
+        for (_, future), samples in zip(group, texts, strict=True):
+            future.set_result(samples[0])
