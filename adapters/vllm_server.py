@@ -24,7 +24,7 @@ from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.adapters.tokens import answer_tokens, prompt_tokens
 from seal_agent.adapters.vllm_adapters import ServedAdapters
 from seal_agent.adapters.vllm_client import Sampling, VLLMClient
-from seal_agent.errors import AdapterError, ModelError
+from seal_agent.errors import AdapterError, ModelError, ServerError
 from seal_agent.types import AdapterRef, AdapterStack, Grammar, Progress, Prompt, Score, SelfEdit
 
 T = TypeVar("T")
@@ -98,6 +98,8 @@ class VLLMBackend:
         """
         cache = cache or home / "models"
         client = VLLMClient(url, api_key=os.environ.get("VLLM_API_KEY", ""))
+        if not client.is_healthy():  # at once: who opens a backend is there to start the server
+            raise ServerError(f"no vLLM server answers at {url}; start one with `seal-agent serve`")
         base = client.models()[0]
         _, path = find_model(model, cache)
         if Path(base.root).name != Path(path).name:

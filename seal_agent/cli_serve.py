@@ -6,6 +6,8 @@ loaded when they are first asked for, so that a restart of either side needs no 
 
 from __future__ import annotations
 
+import signal
+import sys
 import time
 from functools import lru_cache
 from pathlib import Path
@@ -52,38 +54,35 @@ def serve(
 
     opened = Home(home)
     rank = max_rank or allowed_rank(version.stack for version in opened.all_versions())
-    with Display(lines=True) as display:
+    with Display() as display:
         display.busy("finding the model")
         _, path = find_model(model, opened.root / "models")
-        options = ServerOptions(
-            model=path,
-            python=find_python(python),
-            port=port,
-            dtype=dtype,
-            max_lora_rank=rank,
-            max_loras=max_loras,
-            max_kept=max_kept,
-            max_tokens=max_tokens,
-            extra=tuple(extra or ()),
-        )
-        server = Server(options, opened.root)
+    options = ServerOptions(
+        model=path,
+        python=find_python(python),
+        port=port,
+        dtype=dtype,
+        max_lora_rank=rank,
+        max_loras=max_loras,
+        max_kept=max_kept,
+        max_tokens=max_tokens,
+        extra=tuple(extra or ()),
+    )
+    server = Server(options, opened.root)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # as service managers end it: vLLM must not stay behind
+    try:
         was_there = server.adopt()
         if not was_there:
-            _start(server, display)
-    if as_json:
-        write_json({"url": options.url, "adopted": was_there, "log": "" if was_there else str(server.log)})
-    else:
-        took = "taken over" if was_there else f"up, its log in {server.log}"
-        print(f"vLLM at {options.url}: {took}; use it with SEAL_SERVER={options.url}", flush=True)
-    try:
+            with Display() as display:
+                server.start(lambda seconds: display.busy(f"vLLM is starting ({seconds:.0f} s; a minute is usual)"))
+        if as_json:
+            write_json({"url": options.url, "adopted": was_there, "log": "" if was_there else str(server.log)})
+        else:
+            took = "taken over" if was_there else f"up, its log in {server.log}"
+            print(f"vLLM at {options.url}: {took}; use it with SEAL_SERVER={options.url}", flush=True)
         _keep_up(server)
     finally:
         server.stop()
-
-
-def _start(server: Server, display: Display) -> None:
-    server.start(lambda seconds: display.busy(f"vLLM is starting ({seconds:.0f} s; a minute is usual)"))
-    display.clear()
 
 
 def _keep_up(server: Server) -> None:

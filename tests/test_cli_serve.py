@@ -1,6 +1,8 @@
 """`seal-agent serve` and `seal-agent gateway`: what is refused early, keys, and a server that keeps dying."""
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,7 +11,7 @@ from test_serve import STAND_IN, port, program
 
 from seal_agent import cli, cli_serve
 from seal_agent.adapters import serve
-from seal_agent.adapters.serve import Server, ServerOptions
+from seal_agent.adapters.serve import Server, ServerOptions, state_of
 from seal_agent.errors import ServerError
 from seal_agent.gateway.keys import FILE, KeyFile
 
@@ -54,3 +56,18 @@ def test_a_server_that_dies_is_started_again_a_few_times(
     with pytest.raises(ServerError, match="vLLM died 4 times"):
         cli_serve._keep_up(server)
     assert capsys.readouterr().err.count("starting it again") == cli_serve.MAX_RESTARTS
+
+
+def test_ending_serve_ends_its_server(tmp_path: Path, port: int) -> None:
+    (tmp_path / "base").mkdir()
+    python = program(tmp_path, STAND_IN)
+    command = [sys.executable, "-m", "seal_agent", "serve", "--home", str(tmp_path / "home"), "--json"]
+    command += ["--model", str(tmp_path / "base"), "--python", python, "--port", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:  # noqa: S603
+        assert running.stdout
+        assert json.loads(running.stdout.readline())["adopted"] is False
+        pid = state_of(tmp_path / "home")["pid"]
+        running.terminate()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    assert state_of(tmp_path / "home") == {}

@@ -16,7 +16,7 @@ from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.adapters.vllm_adapters import ServedAdapters, name_of
 from seal_agent.adapters.vllm_client import VLLMClient
 from seal_agent.adapters.vllm_server import Served, Trainer, VLLMBackend
-from seal_agent.errors import AdapterError, ModelError
+from seal_agent.errors import AdapterError, ModelError, ServerError
 from seal_agent.home import Home
 from seal_agent.types import AdapterStack, Prompt
 
@@ -95,11 +95,15 @@ def test_an_adapter_whose_folder_was_changed_is_refused(backend: VLLMBackend) ->
         backend.with_stack(AdapterStack().push(ref))
 
 
-def test_a_server_of_another_model_is_refused(
+def test_no_server_and_a_server_of_another_model_are_refused_at_once(
     server: FakeVLLM, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = VLLMClient("http://vllm", transport=server.transport)
     monkeypatch.setattr("seal_agent.adapters.vllm_server.VLLMClient", lambda *_args, **_options: client)
     (tmp_path / "other").mkdir()
+    server.is_up = False
+    with pytest.raises(ServerError, match=r"no vLLM server answers .*seal-agent serve"):
+        VLLMBackend.connect(home.root, str(tmp_path / "other"), trainer=lambda: ScriptedBackend(tmp_path))
+    server.is_up = True
     with pytest.raises(ModelError, match=f"serves {BASE}, not .*other"):
         VLLMBackend.connect(home.root, str(tmp_path / "other"), trainer=lambda: ScriptedBackend(tmp_path))
