@@ -66,12 +66,10 @@ class Sampling:
 
 @dataclass(frozen=True)
 class ServedModel:
-    """One line of `/v1/models`; an adapter has a `parent`, the base model's name."""
+    """One line of `/v1/models`: what it is called, and the folder or Hugging Face name it comes from."""
 
     name: str
     root: str
-    parent: str = ""
-    max_tokens: int = 0
 
 
 class VLLMClient:
@@ -109,10 +107,7 @@ class VLLMClient:
 
     def models(self) -> list[ServedModel]:
         """The base model first, then the adapters that are loaded."""
-        return [
-            ServedModel(m["id"], m.get("root") or "", m.get("parent") or "", m.get("max_model_len") or 0)
-            for m in self._send("GET", "/v1/models").json()["data"]
-        ]
+        return [ServedModel(m["id"], m.get("root") or "") for m in self._send("GET", "/v1/models").json()["data"]]
 
     def complete(self, model: str, tokens: Sequence[int], sampling: Sampling) -> list[Generated]:
         """`sampling.num_samples` continuations of `tokens`, cut before the first stop text."""
