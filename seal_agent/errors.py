@@ -4,6 +4,7 @@
     ├── InputError            the user's input: an empty or binary document, a bad option
     │   └── MissingExtra      something optional is not installed (an ImportError too)
     ├── ModelError            the model: unknown name, damaged GGUF, no chat template
+    │   └── ServerError       the server that runs the model is away, broken, or another than expected
     ├── StorageError          the disk: not writable, full, a damaged adapter or database
     │   └── StackChanged      another process changed the stack while an edit was learned on top of it
     ├── AdapterError          an adapter or stack that is unknown or does not fit the model
@@ -30,6 +31,10 @@ class MissingExtra(InputError, ImportError):
 
 class ModelError(SealError):
     """A model cannot be loaded or lacks what learning needs."""
+
+
+class ServerError(ModelError):
+    """The server that runs the model does not answer, or not as it should."""
 
 
 class StorageError(SealError):

@@ -1,0 +1,233 @@
+"""A backend in a process of its own: what trains there takes neither the lock nor the device of who answers.
+
+The process starts with the first call, and again after it died. What crosses is frozen values of the domain, arrays,
+and errors raised on purpose; any other error ends the process, its traceback on stderr.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seal_agent.adapters.backend import Backend, Reading, silent
+from seal_agent.errors import ModelError, SealError
+from seal_agent.tool_calls import ToolFormat
+from seal_agent.types import AdapterRef, AdapterStack, Generated, Grammar, Progress, Prompt, Score, SelfEdit
+
+PROGRESS, RESULT, FAULT = range(3)
+# Not `multiprocessing.Process`: that runs the user's script again, which then has to be written for it.
+PROGRAM = "import sys; from seal_agent.adapters.process import serve; serve(int(sys.argv[1]))"
+
+
+class _Process:
+    """The other process and the pipe to it; one call at a time."""
+
+    def __init__(self, make: Callable[[], Backend]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._running: tuple[subprocess.Popen[bytes], Connection] | None = None
+
+    def call(self, stack: AdapterStack, method: str, arguments: dict[str, Any], progress: Progress | None) -> Any:
+        with self._lock:
+            process, pipe = self._running or self._started()
+            try:
+                pipe.send((stack, method, arguments, progress is not None))
+                kind, value = pipe.recv()
+                while kind == PROGRESS:
+                    if progress:
+                        progress(*value)
+                    kind, value = pipe.recv()
+            except (EOFError, OSError) as error:
+                self._running = None
+                raise ModelError(
+                    f"the training process ended with code {process.wait()} (-9: killed, perhaps for want of "
+                    "memory); nothing half-trained is kept, and the next call starts it again"
+                ) from error
+            except BaseException:  # Ctrl-C, say: what it sends from now on answers a question nobody waits for
+                process.kill()
+                self._running = None
+                raise
+        if kind == FAULT:
+            raise value
+        return value
+
+    def stop(self) -> None:
+        with self._lock:
+            if self._running:
+                _end(*self._running)
+                self._running = None
+
+    def _started(self) -> tuple[subprocess.Popen[bytes], Connection]:
+        ours, theirs = Pipe()
+        child = theirs.fileno()
+        process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(child)], pass_fds=[child])  # noqa: S603
+        theirs.close()
+        ours.send(sys.path)  # before what has to be imported from it
+        ours.send(self._make)
+        self._running = (process, ours)
+        weakref.finalize(self, _end, process, ours)
+        return self._running
+
+
+def _end(process: subprocess.Popen[bytes], pipe: Connection) -> None:
+    pipe.close()
+    process.wait()
+
+
+def serve(handle: int) -> None:
+    """What the other process does: calls in, results out, until the pipe is closed."""
+    pipe = Connection(handle)
+    sys.path[:] = pipe.recv()
+    make: Callable[[], Backend] = pipe.recv()
+    backend: Backend | None = None
+
+    def progress(what: str, done: int, total: int) -> None:
+        pipe.send((PROGRESS, (what, done, total)))
+
+    while True:
+        try:
+            stack, method, arguments, is_followed = pipe.recv()
+        except EOFError:
+            return
+        try:
+            backend = backend or make()
+            view = backend.with_stack(stack)
+            more = {"progress": progress} if is_followed else {}
+            found = getattr(view, method)
+            value = found(**arguments, **more) if callable(found) else found
+            pipe.send((RESULT, list(value) if isinstance(value, Iterator) else value))
+        except SealError as error:
+            pipe.send((FAULT, error))
+
+
+class ProcessBackend:
+    """The backend that `make` opens in another process, seen through one stack; see `Backend` for the contract.
+
+    `make` must be picklable: a function of a module, or a `functools.partial` of one.
+    """
+
+    def __init__(self, make: Callable[[], Backend]) -> None:
+        self._process = _Process(make)
+        self._stack = AdapterStack()
+
+    def _call(self, method: str, progress: Progress | None = None, **arguments: Any) -> Any:
+        return self._process.call(self._stack, method, arguments, progress)
+
+    def stop(self) -> None:
+        """End the process and free its memory; the next call starts another."""
+        self._process.stop()
+
+    @property
+    def model(self) -> str:
+        """The identity of the base model."""
+        return str(self._call("model"))
+
+    @property
+    def stack(self) -> AdapterStack:
+        """The stack this view answers with."""
+        return self._stack
+
+    @property
+    def tool_format(self) -> ToolFormat:
+        """As `Backend.tool_format`."""
+        found: ToolFormat = self._call("tool_format")
+        return found
+
+    def with_stack(self, stack: AdapterStack) -> ProcessBackend:
+        """A view on the same process that answers with `stack`."""
+        self._process.call(stack, "model", {}, None)  # raises where an adapter does not fit
+        view = ProcessBackend.__new__(ProcessBackend)
+        view._process, view._stack = self._process, stack
+        return view
+
+    def generate(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        max_new_tokens: int = 64,
+        num_samples: int = 1,
+        temperature: float = 0.0,
+        stop: Sequence[str] = (),
+        grammars: Sequence[Grammar] = (),
+        seed: int = 0,
+        progress: Progress = silent,
+    ) -> list[list[Generated]]:
+        """As `Backend.generate`."""
+        texts: list[list[Generated]] = self._call(
+            "generate",
+            progress,
+            prompts=prompts,
+            max_new_tokens=max_new_tokens,
+            num_samples=num_samples,
+            temperature=temperature,
+            stop=stop,
+            grammars=grammars,
+            seed=seed,
+        )
+        return texts
+
+    def stream(
+        self,
+        prompt: Prompt,
+        *,
+        max_new_tokens: int = 64,
+        temperature: float = 0.0,
+        stop: Sequence[str] = (),
+        grammar: Grammar | None = None,
+        seed: int = 0,
+    ) -> Iterator[Generated]:
+        """As `Backend.stream`, but every piece comes when the last is written."""
+        options: dict[str, Any] = {
+            "max_new_tokens": max_new_tokens,
+            "temperature": temperature,
+            "stop": stop,
+            "grammar": grammar,
+        }
+        yield from self._call("stream", prompt=prompt, seed=seed, **options)
+
+    def encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+        """As `Backend.encode`."""
+        rows: list[list[int]] = self._call("encode", prompts=prompts)
+        return rows
+
+    def score(self, prompts: Sequence[Prompt], answers: Sequence[str], *, progress: Progress = silent) -> list[Score]:
+        """As `Backend.score`."""
+        scores: list[Score] = self._call("score", progress, prompts=prompts, answers=answers)
+        return scores
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """As `Backend.embed`."""
+        vectors: NDArray[np.float32] = self._call("embed", texts=texts)
+        return vectors
+
+    def read(self, texts: Sequence[str], earlier: Sequence[str] = ()) -> list[Reading]:
+        """As `Backend.read`."""
+        readings: list[Reading] = self._call("read", texts=texts, earlier=earlier)
+        return readings
+
+    def train(self, edit: SelfEdit, *, seed: int = 0, progress: Progress = silent) -> AdapterRef:
+        """As `Backend.train`."""
+        return self.train_many([edit], seed=seed, progress=progress)[0]
+
+    def train_many(self, edits: Sequence[SelfEdit], *, seed: int = 0, progress: Progress = silent) -> list[AdapterRef]:
+        """As `Backend.train_many`."""
+        refs: list[AdapterRef] = self._call("train_many", progress, edits=edits, seed=seed)
+        return refs
+
+    def fold(self, *, max_rank: int) -> AdapterRef:
+        """As `Backend.fold`."""
+        ref: AdapterRef = self._call("fold", max_rank=max_rank)
+        return ref
+
+    def unload(self, ref: AdapterRef) -> None:
+        """As `Backend.unload`."""
+        self._call("unload", ref=ref)

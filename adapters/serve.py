@@ -1,0 +1,257 @@
+"""A vLLM server of our own: its command line, its start and end, and what to make of its log when it does not come up.
+
+vLLM pins its own torch and transformers, so that it runs with a Python of its own. Its adapters can be changed at run
+time by whoever reaches it, from any folder: it is bound to this machine only. People go through the gateway.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from seal_agent.adapters.vllm_client import VLLMClient
+from seal_agent.errors import InputError, ServerError
+from seal_agent.types import AdapterStack
+
+RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # that vLLM 0.32 takes for --max-lora-rank
+LEAST_RANK, MOST_RANK = 32, 128  # what a server is given unless asked: every token pays for the rank
+# Never the output layer: vLLM 0.32, with adapters on it, dies of scoring two prompts at once on a CPU.
+LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+LOCAL = ("127.0.0.1", "localhost", "::1")
+START_SECONDS = 600.0
+STOP_SECONDS = 20.0
+POLL_SECONDS = 0.5
+STATE = "server.json"
+LOG = "server.log"
+TAIL_BYTES = 20_000
+QUIET = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "PYTHONUNBUFFERED": "1"}
+RUN_TIME_LOADING = {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1"}
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """How a server is started. `model` is a folder or a Hugging Face name, `python` an interpreter that has vLLM.
+
+    `max_loras` adapters work in one batch and `max_kept` stay in memory; `max_tokens` is the context (0: the model's);
+    `modules` are the layers that adapters change; `extra` goes to vLLM as it is.
+    """
+
+    model: str
+    python: str = sys.executable
+    host: str = LOCAL[0]
+    port: int = 8000
+    dtype: str = "auto"
+    max_lora_rank: int = 64
+    max_loras: int = 4
+    max_kept: int = 8
+    max_tokens: int = 0
+    modules: tuple[str, ...] = LINEAR
+    extra: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.max_lora_rank not in RANKS:
+            raise InputError(f"vLLM takes no --max-lora-rank {self.max_lora_rank}; choose {', '.join(map(str, RANKS))}")
+        if not 1 <= self.max_loras <= self.max_kept:
+            raise InputError(f"{self.max_loras} adapters in a batch and {self.max_kept} kept; give 1 ≤ batch ≤ kept")
+        if self.host not in LOCAL:
+            raise InputError(
+                f"the server would take adapters from whoever reaches {self.host}; keep it on {LOCAL[0]} and put "
+                "`seal-agent gateway` in front"
+            )
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    def command(self) -> list[str]:
+        """The command line; the module, not `vllm`, whose command some builds break."""
+        structured = json.dumps({"backend": "guidance"})  # llguidance: the dialect of our grammars
+        flags = {
+            "--model": self.model,
+            "--host": self.host,
+            "--port": str(self.port),
+            "--dtype": self.dtype,
+            "--max-lora-rank": str(self.max_lora_rank),
+            "--max-loras": str(self.max_loras),
+            "--max-cpu-loras": str(self.max_kept),
+            "--generation-config": "vllm",
+            "--structured-outputs-config": structured,
+        }
+        if self.max_tokens:
+            flags["--max-model-len"] = str(self.max_tokens)
+        words = [word for flag in flags.items() for word in flag]
+        words += ["--lora-target-modules", *self.modules]
+        return [self.python, "-m", "vllm.entrypoints.openai.api_server", "--enable-lora", *words, *self.extra]
+
+
+def allowed_rank(stacks: Iterable[AdapterStack]) -> int:
+    """The least rank vLLM takes that serves each of `stacks` unchanged, within `LEAST_RANK` to `MOST_RANK`.
+
+    Of routed adapters one is active at a time. What does not fit is served at `MOST_RANK`, as near as that comes.
+    """
+    needed = LEAST_RANK
+    for stack in stacks:
+        always = sum(layer.ref.rank for layer in stack.layers if not layer.is_routed)
+        needed = max(needed, always + max((y.ref.rank for y in stack.layers if y.is_routed), default=0))
+    return next((rank for rank in RANKS if needed <= rank <= MOST_RANK), MOST_RANK)
+
+
+def find_python(named: str = "") -> str:
+    """The interpreter that has vLLM: the one named, $SEAL_VLLM_PYTHON, or this one; raises `InputError`."""
+    named = named or os.environ.get("SEAL_VLLM_PYTHON", "")
+    if named:
+        if not Path(named).is_file():
+            raise InputError(f"there is no Python at {named}; name the one of the environment that has vLLM")
+        return named
+    if importlib.util.find_spec("vllm") is None:
+        raise InputError(
+            "vLLM is not installed in this Python, and need not be: it pins its own torch and transformers; give it "
+            "an environment of its own and name its Python with --python or $SEAL_VLLM_PYTHON"
+        )
+    return sys.executable
+
+
+class Server:
+    """One server process that writes to `<folder>/server.log`, and says in `<folder>/server.json` where it is."""
+
+    def __init__(self, options: ServerOptions, folder: Path) -> None:
+        self.options = options
+        self.folder = folder
+        self.client = VLLMClient(options.url, api_key=os.environ.get("VLLM_API_KEY", ""), patience=0)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def log(self) -> Path:
+        """What it wrote since it was started."""
+        return self.folder / LOG
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this object started it; one that was adopted is left running."""
+        return self._process is not None
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it runs, and for one that was adopted, answers."""
+        return self._process.poll() is None if self._process else self.client.is_healthy()
+
+    def adopt(self) -> bool:
+        """Take over a server that answers already; raises `ServerError` where it serves another model."""
+        if not self.client.is_healthy():
+            return False
+        base = self.client.models()[0]
+        if Path(base.root).name != Path(self.options.model).name:
+            raise ServerError(
+                f"a server at {self.options.url} serves {base.root}, not {self.options.model}; stop it, or choose "
+                "another --port"
+            )
+        return True
+
+    def start(self, waiting: Callable[[float], None] = lambda _: None, *, seconds: float = START_SECONDS) -> None:
+        """Start the process and wait for it to be well; raises `ServerError` that says what is wrong.
+
+        `waiting` is called with the seconds that have passed.
+        """
+        if self.client.is_healthy():
+            raise ServerError(f"something answers at {self.options.url} already; stop it, or choose another --port")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        environment = {**os.environ, **QUIET, **RUN_TIME_LOADING}
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - the command is ours, without a shell
+                self.options.command(), stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+            )
+        began = time.monotonic()
+        while not self.client.is_healthy():
+            passed = time.monotonic() - began
+            if self._process.poll() is not None:
+                raise ServerError(f"vLLM ended with code {self._process.returncode}: {self.fault()}")
+            if passed > seconds:
+                self.stop()
+                raise ServerError(f"vLLM was not up after {seconds:.0f} s; see {self.log}: {self.fault()}")
+            waiting(passed)
+            time.sleep(POLL_SECONDS)
+        state = {"url": self.options.url, "pid": self._process.pid, **asdict(self.options)}
+        (self.folder / STATE).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
+
+    def fault(self) -> str:
+        """What its log says is wrong, in plain words."""
+        with self.log.open("rb") as log:
+            log.seek(max(self.log.stat().st_size - TAIL_BYTES, 0))
+            return explain(log.read().decode(errors="replace"), self.options)
+
+    def kill(self) -> None:
+        """End it without a warning, as a lack of memory would."""
+        if self._process:
+            _signal(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    def stop(self) -> None:
+        """End the process and all it started; an adopted server is left running."""
+        if self._process is None:
+            return
+        _signal(self._process.pid, signal.SIGTERM)
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            _signal(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        self._process = None
+        (self.folder / STATE).unlink(missing_ok=True)
+
+
+def state_of(folder: Path) -> Mapping[str, Any]:
+    """What `server.json` says of the server that was started last; empty where there is none."""
+    try:
+        state: dict[str, Any] = json.loads((folder / STATE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return state
+
+
+FAULTS: tuple[tuple[str, str], ...] = (
+    (r"No module named '?vllm", "{python} has no vLLM; name a Python that has it with --python"),
+    (r"[Aa]ddress already in use", "port {port} is taken by another program; choose another --port"),
+    (r"unrecognized arguments: (?P<seen>[^\n]*)", "this vLLM does not know {seen}; use vLLM 0.32 or newer"),
+    (
+        r"(out of memory|MemoryError|No available memory|[Ff]ree memory on device|Cannot allocate memory)",
+        "too little memory for the model, its cache and {max_loras} adapters; lower --max-tokens or --max-loras",
+    ),
+    (
+        r"(KV cache is needed, which is larger|max seq len|max_model_len)[^\n]*",
+        "the context of the model does not fit into its cache; lower --max-tokens",
+    ),
+    (
+        r"(not a (valid )?(local folder|model identifier)|config\.json|Repo id must be|Can't load)",
+        "it cannot load the model {model}; give a folder with config.json and safetensors files",
+    ),
+    (r"(does not support LoRA|LoRA is not supported)", "vLLM cannot put adapters on {model}; choose another model"),
+)
+
+
+def explain(log: str, options: ServerOptions) -> str:
+    """What the end of a server's log says is wrong, and what to do; its last error where that is not known."""
+    for pattern, meaning in FAULTS:
+        if found := re.search(pattern, log):
+            return meaning.format(**asdict(options), **found.groupdict())
+    errors = [line.strip() for line in log.splitlines() if re.search(r"\w(Error|Exception)\b", line)]
+    lines = errors or [line.strip() for line in log.splitlines() if line.strip()]
+    return lines[-1][-300:] if lines else "it wrote nothing"
+
+
+def _signal(process: int, number: int) -> None:
+    """Send `number` to a process and its group."""
+    with suppress(ProcessLookupError):
+        os.killpg(process, number)

@@ -1,0 +1,246 @@
+"""A vLLM server over HTTP: completions of token ids, log-probabilities of tokens, adapters loaded and unloaded.
+
+It knows the server's OpenAI-compatible interface and nothing of stacks, namespaces or prompts. Checked with vLLM 0.32.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import weakref
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from seal_agent.errors import AdapterError, InputError, ServerError
+from seal_agent.types import Ending, Generated, Grammar
+
+try:
+    import httpx
+except ImportError as error:
+    raise ImportError("a vLLM server is reached through httpx; run `pip install 'seal-agent[vllm]'`") from error
+
+TOP_P = 0.95  # of sampling, as in the transformers backend
+CONNECT_SECONDS = 5.0
+REQUEST_SECONDS = 600.0
+PATIENCE = 300.0  # seconds a request waits for a server that went away: a small model took 110 on two busy cores
+MAX_RETRIES = 3  # a request that was on its way whenever the server died is given up
+POLL_SECONDS = 0.5
+END_OF_STREAM = "[DONE]"
+MAX_CONNECTIONS = 128
+
+
+class UnknownAdapter(ServerError):
+    """The server does not know this name: it was restarted, or another process unloaded it."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How one prompt is continued; temperature 0 is greedy."""
+
+    max_new_tokens: int = 64
+    num_samples: int = 1
+    temperature: float = 0.0
+    stop: tuple[str, ...] = ()
+    grammar: Grammar | None = None
+    seed: int = 0
+
+    def payload(self) -> dict[str, Any]:
+        """The fields of vLLM's completion request; every default of the server that matters is overridden."""
+        fields: dict[str, Any] = {
+            "max_tokens": self.max_new_tokens,
+            "n": self.num_samples,
+            "temperature": self.temperature,
+            "top_p": TOP_P if self.temperature > 0 else 1.0,
+            "top_k": 0,
+            "repetition_penalty": 1.0,
+            "seed": self.seed,
+            "return_token_ids": True,
+        }
+        if self.stop:
+            fields["stop"] = list(self.stop)
+        if self.grammar:
+            fields["structured_outputs"] = {"grammar": self.grammar.lark}
+        return fields
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """One line of `/v1/models`: what it is called, and the folder or Hugging Face name it comes from."""
+
+    name: str
+    root: str
+
+
+class VLLMClient:
+    """One server. Safe to use from several threads.
+
+    A request that finds no server, or loses it on the way, waits up to `patience` seconds for it to come back and is
+    sent again: completions change nothing, so that twice is as good as once.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        api_key: str = "",
+        patience: float = PATIENCE,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self.url = url.rstrip("/").removesuffix("/v1")
+        self._patience = patience
+        self._http = httpx.Client(
+            base_url=self.url,
+            headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
+            timeout=httpx.Timeout(REQUEST_SECONDS, connect=CONNECT_SECONDS),
+            limits=httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS),
+            transport=transport,
+        )
+        weakref.finalize(self, self._http.close)
+
+    def is_healthy(self) -> bool:
+        """Whether the server answers and says that its engine is well."""
+        try:
+            return self._http.get("/health", timeout=CONNECT_SECONDS).status_code == httpx.codes.OK
+        except httpx.TransportError:
+            return False
+
+    def models(self) -> list[ServedModel]:
+        """The base model first, then the adapters that are loaded."""
+        return [ServedModel(m["id"], m.get("root") or "") for m in self._send("GET", "/v1/models").json()["data"]]
+
+    def complete(self, model: str, tokens: Sequence[int], sampling: Sampling) -> list[Generated]:
+        """`sampling.num_samples` continuations of `tokens`, cut before the first stop text."""
+        body = {"model": model, "prompt": list(tokens), **sampling.payload()}
+        return [_generated(choice) for choice in self._choices(model, body)]
+
+    def stream(self, model: str, tokens: Sequence[int], sampling: Sampling) -> Iterator[Generated]:
+        """One continuation, piece by piece; a server that is lost on the way ends it with `ServerError`."""
+        body = {"model": model, "prompt": list(tokens), **sampling.payload(), "stream": True}
+        for attempt in range(MAX_RETRIES + 1):
+            has_begun = False
+            try:
+                for piece in self._pieces(body):
+                    has_begun = True
+                    yield piece
+                return
+            except httpx.TransportError as error:
+                if has_begun:
+                    raise ServerError(f"the server at {self.url} was lost in mid-reply; ask again") from error
+                if attempt == MAX_RETRIES:
+                    raise self._gone(error) from error
+                self._wait(error)
+
+    def _pieces(self, body: dict[str, Any]) -> Iterator[Generated]:
+        with self._http.stream("POST", "/v1/completions", json=body) as response:
+            if response.status_code != httpx.codes.OK:
+                response.read()
+                raise _fault(response)
+            for line in response.iter_lines():
+                data = line.removeprefix("data: ")
+                if data and data != END_OF_STREAM:
+                    event = json.loads(data)
+                    if "error" in event:
+                        raise ServerError(f"the server broke off a reply: {event['error'].get('message')}")
+                    yield _generated(event["choices"][0])
+
+    def logprobs(self, model: str, rows: Sequence[Sequence[int]]) -> list[list[float]]:
+        """For every row of tokens the log-probability (nats) of each token but the first, given those before it."""
+        greedy = Sampling(max_new_tokens=1).payload()
+        body = {"model": model, "prompt": [list(row) for row in rows], **greedy, "prompt_logprobs": 0}
+        found = []
+        for row, choice in zip(rows, self._choices(model, body), strict=True):
+            places = choice["prompt_logprobs"][1:]
+            found.append([place[str(token)]["logprob"] for token, place in zip(row[1:], places, strict=True)])
+        return found
+
+    def load(self, name: str, path: str) -> None:
+        """Make the adapter folder at `path` answer as `name`; one that is loaded already stays as it is."""
+        response = self._send("POST", "/v1/load_lora_adapter", {"lora_name": name, "lora_path": path}, check=False)
+        if response.status_code == httpx.codes.OK or "already been" in response.text:
+            return
+        raise AdapterError(f"the vLLM server cannot load the adapter at {path}: {_why_not_loaded(response)}")
+
+    def unload(self, name: str) -> None:
+        """Take an adapter off the server; requests on their way finish with it. One it does not know is no error."""
+        response = self._send("POST", "/v1/unload_lora_adapter", {"lora_name": name}, check=False)
+        if response.status_code not in (httpx.codes.OK, httpx.codes.NOT_FOUND):
+            raise _fault(response)
+
+    def _choices(self, model: str, body: dict[str, Any]) -> list[dict[str, Any]]:
+        reply = self._send("POST", "/v1/completions", body).json()
+        if reply["model"] != model:
+            raise ServerError(f"asked {model}, and {reply['model']} answered; is something else behind {self.url}?")
+        return sorted(reply["choices"], key=lambda choice: int(choice["index"]))
+
+    def _send(
+        self, method: str, path: str, body: dict[str, Any] | None = None, *, check: bool = True
+    ) -> httpx.Response:
+        """The response; with `check`, one that says no is raised. A lost server is waited for, and asked again."""
+        for attempt in range(MAX_RETRIES + 1):
+            try:
+                response = self._http.request(method, path, json=body)
+                if response.is_server_error and not self.is_healthy():
+                    raise httpx.RemoteProtocolError(f"the engine died: {_message(response)}")
+                break
+            except httpx.TransportError as error:
+                if attempt == MAX_RETRIES:
+                    raise self._gone(error) from error
+                self._wait(error)
+        if check and response.status_code != httpx.codes.OK:
+            raise _fault(response)
+        return response
+
+    def _wait(self, error: Exception) -> None:
+        deadline = time.monotonic() + self._patience
+        while not self.is_healthy():
+            if time.monotonic() >= deadline:
+                raise self._gone(error) from error
+            time.sleep(POLL_SECONDS)
+
+    def _gone(self, error: Exception) -> ServerError:
+        reason = str(error) or type(error).__name__
+        return ServerError(f"no vLLM server answers at {self.url} ({reason}); start one with `seal-agent serve`")
+
+
+def _generated(choice: dict[str, Any]) -> Generated:
+    """A choice, or a piece of one, with the number of its tokens and why it ended."""
+    reason = choice.get("finish_reason")
+    ending: Ending = "" if reason is None else "length" if reason == "length" else "stop"
+    return Generated(choice["text"], len(choice.get("token_ids") or ()), ending)
+
+
+def _message(response: httpx.Response) -> str:
+    try:
+        body = response.json()
+        fault = body.get("error", body) if isinstance(body, dict) else body
+        text = fault.get("message") or fault.get("detail") if isinstance(fault, dict) else fault
+    except ValueError:
+        text = response.text
+    return (str(text).strip() or response.reason_phrase).splitlines()[0][:300]
+
+
+def _fault(response: httpx.Response) -> Exception:
+    """What the server's answer means here."""
+    message = _message(response)
+    if response.status_code == httpx.codes.NOT_FOUND and "does not exist" in message:
+        return UnknownAdapter(message)
+    if response.status_code == httpx.codes.UNAUTHORIZED:
+        return ServerError("the vLLM server wants an API key; set VLLM_API_KEY to the one it was started with")
+    if response.status_code == httpx.codes.BAD_REQUEST:
+        if "grammar" in message.lower() or "lark" in message.lower():
+            return InputError(f"the grammar cannot be used: {message}; mend its Lark text")
+        return InputError(f"the vLLM server refuses the request: {message}")
+    return ServerError(f"the vLLM server answers {response.status_code}: {message}; its log says more")
+
+
+def _why_not_loaded(response: httpx.Response) -> str:
+    message = _message(response)
+    if response.status_code == httpx.codes.NOT_FOUND and "lora_adapter" not in message and "LoRA" not in message:
+        return (
+            "it takes no adapters at run time; start it with `seal-agent serve`, or with --enable-lora and "
+            "VLLM_ALLOW_RUNTIME_LORA_UPDATING=1"
+        )
+    if "max_lora_rank" in message:
+        return f"{message}; restart it with a larger --max-lora-rank"
+    return f"{message}; it must see the same folder, and the adapter fit its model"

@@ -1,0 +1,265 @@
+"""The backend on a vLLM server: it generates and scores there, and everything else is the trainer's.
+
+The server answers many conversations at once, each with its own stack. What needs the weights themselves (training,
+states, embeddings, folding) goes to another `Backend` on the same model, made when it is first needed: in this process
+(`TransformersBackend`) or in one of its own (`trainer_process.TrainerProcess`), on another device.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seal_agent.adapters.backend import Backend, Reading, check_grammars, silent
+from seal_agent.adapters.chat_template import ChatTemplate
+from seal_agent.adapters.loading import EMBEDDED, find_model, load_tokenizer
+from seal_agent.adapters.registry import AdapterRegistry
+from seal_agent.adapters.tokens import answer_tokens, prompt_tokens
+from seal_agent.adapters.vllm_adapters import ServedAdapters
+from seal_agent.adapters.vllm_client import Sampling, VLLMClient
+from seal_agent.errors import AdapterError, ModelError, ServerError
+from seal_agent.tool_calls import ToolFormat
+from seal_agent.types import AdapterRef, AdapterStack, Generated, Grammar, Progress, Prompt, Score, SelfEdit
+
+T = TypeVar("T")
+DEFAULT_URL = "http://127.0.0.1:8000"
+MAX_LORA_RANK = 64  # of the servers `seal-agent serve` starts
+MAX_KEPT = 8  # adapters without requests that stay loaded
+MAX_REQUESTS = 32  # of one batch that are on their way at once
+SCORE_BATCH = 32  # rows in one request
+
+
+class Trainer:
+    """A backend that is made when it is first used, once."""
+
+    def __init__(self, make: Callable[[], Backend]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._backend: Backend | None = None
+
+    @property
+    def is_made(self) -> bool:
+        """Whether it was used."""
+        return self._backend is not None
+
+    def with_stack(self, stack: AdapterStack) -> Backend:
+        """Its view on `stack`."""
+        with self._lock:
+            if self._backend is None:
+                self._backend = self._make()
+            return self._backend.with_stack(stack)
+
+
+@dataclass(frozen=True)
+class Served:
+    """What all views of one server share."""
+
+    client: VLLMClient
+    adapters: ServedAdapters
+    registry: AdapterRegistry
+    trainer: Trainer
+    model: str  # the identity of the base model
+    base_name: str  # what the server calls it
+    tokenizer: Any
+    template: ChatTemplate
+    verified: set[AdapterRef] = field(default_factory=set)
+
+
+class VLLMBackend:
+    """A causal language model on a vLLM server, seen through one adapter stack; see `Backend` for the contract."""
+
+    def __init__(self, served: Served, stack: AdapterStack | None = None) -> None:
+        self._served = served
+        self._stack = stack or AdapterStack()
+        self._active = AdapterStack(tuple(layer for layer in self._stack.layers if layer.weight))
+
+    @classmethod
+    def connect(
+        cls,
+        home: Path,
+        model: str = EMBEDDED,
+        *,
+        trainer: Callable[[], Backend],
+        url: str = DEFAULT_URL,
+        max_lora_rank: int = MAX_LORA_RANK,
+        max_kept: int = MAX_KEPT,
+        chat_template: str = "",
+        cache: Path | None = None,
+    ) -> VLLMBackend:
+        """The backend on the server at `url`, which must serve `model`; `trainer` opens the same model for training.
+
+        The server's key is read from $VLLM_API_KEY. Raises `ServerError` where none answers, `ModelError` where it
+        serves something else.
+        """
+        cache = cache or home / "models"
+        client = VLLMClient(url, api_key=os.environ.get("VLLM_API_KEY", ""))
+        if not client.is_healthy():  # at once: who opens a backend is there to start the server
+            raise ServerError(f"no vLLM server answers at {url}; start one with `seal-agent serve`")
+        base = client.models()[0]
+        _, path = find_model(model, cache)
+        if Path(base.root).name != Path(path).name:
+            raise ModelError(f"the server at {url} serves {base.root}, not {path}; restart it with that model")
+        identity, tokenizer = load_tokenizer(model, cache, chat_template=chat_template)
+        adapters = ServedAdapters(client, home / "served", max_rank=max_lora_rank, max_kept=max_kept)
+        registry = AdapterRegistry(home / "adapters")
+        return cls(
+            Served(
+                client, adapters, registry, Trainer(trainer), identity, base.name, tokenizer, ChatTemplate(tokenizer)
+            )
+        )
+
+    @property
+    def model(self) -> str:
+        """The identity of the base model."""
+        return self._served.model
+
+    @property
+    def stack(self) -> AdapterStack:
+        """The stack this view answers with."""
+        return self._stack
+
+    @property
+    def tool_format(self) -> ToolFormat:
+        """How this model writes a call of a tool."""
+        return self._served.template.tool_format
+
+    def with_stack(self, stack: AdapterStack) -> VLLMBackend:
+        """A view that answers with `stack`; the server loads it when it is first asked."""
+        for layer in stack.layers:
+            self._check(layer.ref)
+        return VLLMBackend(self._served, stack)
+
+    def _check(self, ref: AdapterRef) -> None:
+        if ref.model != self.model:
+            raise AdapterError(
+                f"adapter {ref.short} was trained on {ref.model}, not on {self.model}; "
+                "use that model or another namespace"
+            )
+        if ref not in self._served.verified:
+            self._served.registry.verify(ref)
+            self._served.verified.add(ref)
+
+    def generate(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        max_new_tokens: int = 64,
+        num_samples: int = 1,
+        temperature: float = 0.0,
+        stop: Sequence[str] = (),
+        grammars: Sequence[Grammar] = (),
+        seed: int = 0,
+        progress: Progress = silent,
+    ) -> list[list[Generated]]:
+        """`num_samples` continuations of every prompt, cut before the first `stop` text; a request for each prompt."""
+        check_grammars(prompts, grammars)
+        rows = self.encode(prompts)
+        wanted = [
+            Sampling(
+                max_new_tokens=max_new_tokens,
+                num_samples=num_samples if temperature > 0 else 1,
+                temperature=temperature,
+                stop=tuple(stop),
+                grammar=grammars[number] if grammars else None,
+                seed=seed + number * num_samples,  # the server counts on from it, sample by sample
+            )
+            for number in range(len(rows))
+        ]
+
+        def ask(number: int) -> list[Generated]:
+            return self._ask(lambda name: self._served.client.complete(name, rows[number], wanted[number]))
+
+        texts: list[list[Generated]] = []
+        for found in _at_once(ask, len(rows)):
+            texts.append(found if temperature > 0 else found * num_samples)
+            progress("generating", len(texts) * num_samples, len(rows) * num_samples)
+        return texts
+
+    def stream(
+        self,
+        prompt: Prompt,
+        *,
+        max_new_tokens: int = 64,
+        temperature: float = 0.0,
+        stop: Sequence[str] = (),
+        grammar: Grammar | None = None,
+        seed: int = 0,
+    ) -> Iterator[Generated]:
+        """One continuation of `prompt`, piece by piece as it is written; its adapter stays loaded until it ends."""
+        (row,) = self.encode([prompt])
+        sampling = Sampling(max_new_tokens, 1, temperature, tuple(stop), grammar, seed)
+        if not self._active.layers:
+            return self._served.client.stream(self._served.base_name, row, sampling)
+        return self._served.adapters.stream(self._active, row, sampling)
+
+    def encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+        """The ids of every prompt's tokens as the model sees them."""
+        return [prompt_tokens(self._served.tokenizer, self._served.template, prompt) for prompt in prompts]
+
+    def score(self, prompts: Sequence[Prompt], answers: Sequence[str], *, progress: Progress = silent) -> list[Score]:
+        """Teacher-forced log-probability of `answers[i]` after `prompts[i]`."""
+        given = self.encode(prompts)
+        asked = [answer_tokens(self._served.tokenizer, answer) for answer in answers]
+        rows = [prompt + answer for prompt, answer in zip(given, asked, strict=True)]
+        groups = [rows[start : start + SCORE_BATCH] for start in range(0, len(rows), SCORE_BATCH)]
+
+        def ask(number: int) -> list[list[float]]:
+            return self._ask(lambda name: self._served.client.logprobs(name, groups[number]))
+
+        found: list[list[float]] = []
+        for part in _at_once(ask, len(groups)):
+            found += part
+            progress("scoring", len(found), len(rows))
+        return [
+            Score(sum(logprobs[-len(answer) :]), len(answer)) for logprobs, answer in zip(found, asked, strict=True)
+        ]
+
+    def _ask(self, request: Callable[[str], T]) -> T:
+        """`request(name)` with the name under which the server answers with this view's stack."""
+        if not self._active.layers:
+            return request(self._served.base_name)
+        return self._served.adapters.ask(self._active, request)
+
+    def _at_the_trainer(self) -> Backend:
+        return self._served.trainer.with_stack(self._stack)
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit vectors (len(texts), d) of the base model, from the trainer."""
+        return self._at_the_trainer().embed(texts)
+
+    def read(self, texts: Sequence[str], earlier: Sequence[str] = ()) -> list[Reading]:
+        """This view's reading of every text, from the trainer."""
+        return self._at_the_trainer().read(texts, earlier)
+
+    def train(self, edit: SelfEdit, *, seed: int = 0, progress: Progress = silent) -> AdapterRef:
+        """Train a new adapter on top of this view's stack, at the trainer."""
+        return self._at_the_trainer().train(edit, seed=seed, progress=progress)
+
+    def train_many(self, edits: Sequence[SelfEdit], *, seed: int = 0, progress: Progress = silent) -> list[AdapterRef]:
+        """One independent candidate per edit, trained together at the trainer."""
+        return self._at_the_trainer().train_many(edits, seed=seed, progress=progress)
+
+    def fold(self, *, max_rank: int) -> AdapterRef:
+        """Store this view's stack as one adapter, at the trainer."""
+        return self._at_the_trainer().fold(max_rank=max_rank)
+
+    def unload(self, ref: AdapterRef) -> None:
+        """Take an adapter off the server and out of the trainer's memory, where no request uses it."""
+        self._served.adapters.unload(ref)
+        self._served.verified.discard(ref)
+        if self._served.trainer.is_made:
+            self._at_the_trainer().unload(ref)
+
+
+def _at_once(ask: Callable[[int], T], count: int) -> Iterator[T]:
+    """`ask(0)`, `ask(1)`, … in that order, several on their way together."""
+    with ThreadPoolExecutor(max_workers=max(min(count, MAX_REQUESTS), 1)) as pool:
+        yield from pool.map(ask, range(count))

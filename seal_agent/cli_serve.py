@@ -1,0 +1,181 @@
+"""`seal-agent serve` and `seal-agent gateway`: a vLLM server for what was learned, and an OpenAI endpoint for people.
+
+`serve` keeps a server up: it starts one or takes over one that is there, and starts it again when it dies. Adapters are
+loaded when they are first asked for, so that a restart of either side needs no list of them.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from seal_agent.adapters.loading import EMBEDDED
+from seal_agent.cli_options import AsJson, Device, HomeFolder, Model, Namespace, write_json, write_table
+from seal_agent.cli_progress import Display
+from seal_agent.errors import InputError, ServerError
+
+if TYPE_CHECKING:
+    from seal_agent.adapters.serve import Server
+    from seal_agent.gateway.keys import KeyFile
+
+POLL_SECONDS = 2.0
+MAX_RESTARTS = 3  # in a row, each before the server was up for STEADY_SECONDS
+STEADY_SECONDS = 300.0
+MAX_LEARNERS = 1024  # namespaces whose learner is kept
+
+
+def serve(
+    python: Annotated[
+        str, typer.Option("--python", envvar="SEAL_VLLM_PYTHON", help="The Python of the environment that has vLLM.")
+    ] = "",
+    port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 8000,
+    dtype: Annotated[str, typer.Option("--dtype", help="auto, bfloat16, float16 or float32.")] = "auto",
+    max_rank: Annotated[
+        int, typer.Option("--max-rank", help="The largest rank of a folded stack; 0: what was learned needs.")
+    ] = 0,
+    max_loras: Annotated[int, typer.Option("--max-loras", help="Adapters at work in one batch.")] = 4,
+    max_kept: Annotated[int, typer.Option("--max-kept", help="Adapters kept in memory.")] = 8,
+    max_tokens: Annotated[int, typer.Option("--max-tokens", help="The context; 0: the model's.")] = 0,
+    extra: Annotated[list[str] | None, typer.Option("--vllm", help="A word for vLLM's own command line.")] = None,
+    model: Model = EMBEDDED,
+    home: HomeFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Keep a vLLM server up that answers with what was learned; Ctrl-C ends it."""
+    from seal_agent.adapters.loading import find_model
+    from seal_agent.adapters.serve import Server, ServerOptions, allowed_rank, find_python
+    from seal_agent.home import Home
+
+    opened = Home(home)
+    rank = max_rank or allowed_rank(version.stack for version in opened.all_versions())
+    with Display() as display:
+        display.busy("finding the model")
+        _, path = find_model(model, opened.root / "models")
+    options = ServerOptions(
+        model=path,
+        python=find_python(python),
+        port=port,
+        dtype=dtype,
+        max_lora_rank=rank,
+        max_loras=max_loras,
+        max_kept=max_kept,
+        max_tokens=max_tokens,
+        extra=tuple(extra or ()),
+    )
+    server = Server(options, opened.root)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # as service managers end it: vLLM must not stay behind
+    try:
+        was_there = server.adopt()
+        if not was_there:
+            with Display() as display:
+                server.start(lambda seconds: display.busy(f"vLLM is starting ({seconds:.0f} s; a minute is usual)"))
+        if as_json:
+            write_json({"url": options.url, "adopted": was_there, "log": "" if was_there else str(server.log)})
+        else:
+            took = "taken over" if was_there else f"up, its log in {server.log}"
+            print(f"vLLM at {options.url}: {took}; use it with SEAL_SERVER={options.url}", flush=True)
+        _keep_up(server)
+    finally:
+        server.stop()
+
+
+def _keep_up(server: Server) -> None:
+    """Watch the server and start it again when it dies; raises `ServerError` when that does not help."""
+    restarts, since = 0, time.monotonic()
+    while True:
+        time.sleep(POLL_SECONDS)
+        if server.is_alive:
+            continue
+        if not server.is_ours:
+            raise ServerError(f"the server at {server.options.url} that was taken over is gone; run this again")
+        restarts = restarts + 1 if time.monotonic() - since < STEADY_SECONDS else 1
+        if restarts > MAX_RESTARTS:
+            raise ServerError(f"vLLM died {restarts} times: {server.fault()}")
+        typer.echo(f"vLLM died ({server.fault()}); starting it again", err=True)
+        server.start()
+        since = time.monotonic()
+
+
+gateway = typer.Typer(help="An OpenAI-compatible endpoint that answers with what was learned, and learns.")
+keys = typer.Typer(help="The API keys of the gateway, each bound to a namespace.")
+gateway.add_typer(keys, name="keys")
+
+
+@gateway.command()
+def start(
+    host: Annotated[str, typer.Option("--host", help="Where to listen.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 8080,
+    server: Annotated[
+        str, typer.Option("--server", envvar="SEAL_SERVER", help="A vLLM server; else the model runs in this process.")
+    ] = "",
+    approve: Annotated[bool, typer.Option("--approve", help="Learn nothing before a person has agreed.")] = False,
+    per_minute: Annotated[float, typer.Option("--per-minute", help="Requests a key may send.")] = 120.0,
+    model: Model = EMBEDDED,
+    home: HomeFolder = None,
+    device: Device = "auto",
+) -> None:
+    """Run the gateway; Ctrl-C ends it when the text that is being learned is done."""
+    try:
+        import uvicorn
+
+        from seal_agent.gateway.app import create_app
+    except ImportError as error:
+        raise InputError("the gateway needs its extra; run `pip install 'seal-agent[gateway]'`") from error
+    from seal_agent.agent import open_backend
+    from seal_agent.gateway.learning import BackgroundLearning
+    from seal_agent.gateway.limits import GatewayLimits
+    from seal_agent.home import Home
+    from seal_agent.learner import Learner
+
+    limits = GatewayLimits(per_minute=per_minute)
+    opened = Home(home)
+    with Display() as display:
+        display.busy("loading the model")
+        backend = open_backend(opened, model, device=device, server=server)
+    learner_of = lru_cache(maxsize=MAX_LEARNERS)(lambda namespace: Learner(backend, opened, namespace))
+    learning = BackgroundLearning(learner_of, max_waiting=limits.max_waiting, needs_approval=approve)
+    uvicorn.run(create_app(learner_of, _key_file(home), learning, limits), host=host, port=port)
+
+
+@keys.command("add")
+def add_key(
+    name: Annotated[str, typer.Argument(help="Whose key it is.")],
+    home: HomeFolder = None,
+    namespace: Namespace = "default",
+    as_json: AsJson = False,
+) -> None:
+    """Make a key for a namespace; it is shown once."""
+    secret = _key_file(home).add(name, namespace)
+    if as_json:
+        write_json({"name": name, "namespace": namespace, "key": secret})
+    else:
+        print(secret)
+
+
+@keys.command("list")
+def list_keys(home: HomeFolder = None, as_json: AsJson = False) -> None:
+    """The names of the keys and their namespaces."""
+    rows = [{"name": key.name, "namespace": key.namespace} for key in _key_file(home).all()]
+    if as_json:
+        write_json(rows)
+    else:
+        write_table(["name", "namespace"], [list(row.values()) for row in rows])
+
+
+@keys.command("remove")
+def remove_key(name: str, home: HomeFolder = None) -> None:
+    """Take a key back."""
+    _key_file(home).remove(name)
+
+
+def _key_file(home: Path | None) -> KeyFile:
+    from seal_agent.gateway.keys import FILE, KeyFile
+    from seal_agent.home import Home
+
+    return KeyFile(Home(home).root / FILE)

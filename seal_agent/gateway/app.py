@@ -1,0 +1,285 @@
+"""The gateway as a Starlette application: keys, limits, routes, and errors in OpenAI's form.
+
+Work on the model runs in threads, never in the event loop. What a key may see is its own namespace, and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from itertools import chain
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, Field, ValidationError
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from seal_agent.errors import AdapterError, InputError, SealError, ServerError
+from seal_agent.gateway.chat import Answering, ChatRequest
+from seal_agent.gateway.keys import KeyFile
+from seal_agent.gateway.learning import BusyError, Job, Learning
+from seal_agent.gateway.limits import GatewayLimits, RateLimit
+from seal_agent.learner import Learner
+
+Model = TypeVar("Model", bound=BaseModel)
+STATUS: tuple[tuple[type[SealError], int, str], ...] = (
+    (BusyError, 429, "rate_limit_error"),
+    (AdapterError, 404, "not_found_error"),
+    (InputError, 400, "invalid_request_error"),
+    (ServerError, 503, "server_error"),
+    (SealError, 500, "server_error"),
+)
+
+
+class Refused(Exception):
+    """A request that is turned away before anything is done for it."""
+
+    def __init__(self, status: int, message: str, *, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = {"retry-after": str(math.ceil(retry_after))} if retry_after else {}
+
+
+class DocumentRequest(BaseModel):
+    """A text to be learned."""
+
+    text: str = Field(min_length=1)
+    title: str = ""
+
+
+def create_app(
+    learner_of: Callable[[str], Learner],
+    keys: KeyFile,
+    learning: Learning,
+    limits: GatewayLimits | None = None,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+) -> Starlette:
+    """The gateway over the learner of each namespace; `learning` takes what is learned behind the replies."""
+    gateway = Gateway(learner_of, keys, learning, limits or GatewayLimits(), clock)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        yield
+        await run_in_threadpool(learning.close)
+
+    routes = [
+        Route("/health", gateway.health),
+        Route("/v1/models", gateway.models),
+        Route("/v1/chat/completions", gateway.chat, methods=["POST"]),
+        Route("/v1/documents", gateway.documents),
+        Route("/v1/documents", gateway.add_document, methods=["POST"]),
+        Route("/v1/documents/{job}", gateway.document),
+        Route("/v1/approvals", gateway.approvals),
+        Route("/v1/approvals/{job}/{verb}", gateway.decide, methods=["POST"]),
+        Route("/v1/adapters", gateway.adapters),
+        Route("/v1/adapters/{adapter}/rollback", gateway.roll_back, methods=["POST"]),
+    ]
+    handlers: Any = {Refused: _refused, SealError: _failed, 404: _unknown, 405: _unknown}
+    return Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)
+
+
+class Gateway:
+    """The endpoints. Each begins by asking `_enter` who is there."""
+
+    def __init__(
+        self,
+        learner_of: Callable[[str], Learner],
+        keys: KeyFile,
+        learning: Learning,
+        limits: GatewayLimits,
+        clock: Callable[[], float],
+    ) -> None:
+        self._learner_of = learner_of
+        self._keys = keys
+        self._learning = learning
+        self._limits = limits
+        self._clock = clock
+        self._rate = RateLimit(limits)
+        self._slots = asyncio.Semaphore(limits.max_running)
+
+    async def health(self, _request: Request) -> Response:
+        """Whether the gateway runs; the model is not asked."""
+        return JSONResponse({"status": "ok"})
+
+    async def models(self, request: Request) -> Response:
+        """The one model there is."""
+        learner = await self._enter(request)
+        model = {"id": learner.backend.model, "object": "model", "created": 0, "owned_by": "seal-agent"}
+        return JSONResponse({"object": "list", "data": [model]})
+
+    async def chat(self, request: Request) -> Response:
+        """A reply, and behind it the last message learned from."""
+        learner = await self._enter(request)
+        asked = await self._body(request, ChatRequest)
+        if asked.model not in ("", learner.backend.model):
+            raise Refused(404, f"the model {asked.model!r} does not exist; ask for {learner.backend.model!r}")
+        if self._slots.locked():
+            raise Refused(503, f"{self._limits.max_running} requests are running; try again", retry_after=1)
+        await self._slots.acquire()
+        try:
+            answering = await run_in_threadpool(Answering.of, learner, asked, self._limits.max_reply_tokens)
+            if asked.stream:
+                return await self._streamed(answering, learns=asked.learn)
+            body = await run_in_threadpool(answering.whole, asked.n)
+        except BaseException:
+            self._slots.release()
+            raise
+        self._slots.release()
+        headers = {"x-seal-learning": self._learn(answering)} if asked.learn else {}
+        return JSONResponse(body, headers={**answering.headers, **headers})
+
+    async def _streamed(self, answering: Answering, *, learns: bool) -> Response:
+        """The reply as it is written; what is learned from waits for its end."""
+        pieces = answering.pieces()
+        first = await run_in_threadpool(next, pieces)  # what goes wrong here can still be told by a status
+
+        def end() -> None:
+            self._slots.release()
+            if learns:
+                self._learn(answering)
+
+        return _Stream(answering.events(chain([first], pieces)), answering.headers, end)
+
+    def _learn(self, answering: Answering) -> str:
+        """The id of the job that learns the last message, or "busy": the reply is given all the same."""
+        try:
+            return self._learning.submit(answering.learner.namespace, answering.prompt.messages[-1].content).id
+        except BusyError:
+            return "busy"
+
+    async def documents(self, request: Request) -> Response:
+        """What was given to learn in this namespace, by message or as a document."""
+        learner = await self._enter(request)
+        return _listed([_shown(job) for job in self._learning.jobs(learner.namespace)])
+
+    async def add_document(self, request: Request) -> Response:
+        """Take a document; it is learned behind the reply."""
+        learner = await self._enter(request)
+        asked = await self._body(request, DocumentRequest)
+        if not asked.text.strip():
+            raise InputError("the document is empty; give at least one sentence")
+        job = self._learning.submit(learner.namespace, asked.text, title=asked.title)
+        return JSONResponse(_shown(job), status_code=202)
+
+    async def document(self, request: Request) -> Response:
+        """What became of one document or message."""
+        learner = await self._enter(request)
+        wanted = request.path_params["job"]
+        for job in self._learning.jobs(learner.namespace):
+            if job.id == wanted:
+                return JSONResponse(_shown(job))
+        raise Refused(404, f"there is no document {wanted!r} in this namespace; see /v1/documents")
+
+    async def approvals(self, request: Request) -> Response:
+        """What waits for a person to agree, with its text."""
+        learner = await self._enter(request)
+        waiting = [job for job in self._learning.jobs(learner.namespace) if job.status == "waiting for approval"]
+        return _listed([{**_shown(job), "text": job.text} for job in waiting])
+
+    async def decide(self, request: Request) -> Response:
+        """Approve or reject what waits."""
+        learner = await self._enter(request)
+        verb = request.path_params["verb"]
+        if verb not in ("approve", "reject"):
+            raise Refused(404, f"an approval cannot be asked to {verb}; approve or reject")
+        job = self._learning.decide(learner.namespace, request.path_params["job"], approve=verb == "approve")
+        return JSONResponse(_shown(job))
+
+    async def adapters(self, request: Request) -> Response:
+        """The adapters that are served in this namespace, from the bottom up."""
+        learner = await self._enter(request)
+        return _listed(await run_in_threadpool(_adapters, learner))
+
+    async def roll_back(self, request: Request) -> Response:
+        """Take an adapter off the stack; the next reply is given without it."""
+        learner = await self._enter(request)
+        stack = await run_in_threadpool(learner.undo, request.path_params["adapter"])
+        return JSONResponse({"object": "stack", "adapters": list(stack.ids)})
+
+    async def _enter(self, request: Request) -> Learner:
+        """The learner of whoever asks; raises `Refused` for an unknown key, or too many requests."""
+        scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+        namespace = self._keys.namespace_of(secret.strip()) if scheme.lower() == "bearer" else None
+        if namespace is None:
+            raise Refused(401, "no such API key; send one as `Authorization: Bearer sk-seal-…`")
+        wait = self._rate.wait(secret, self._clock())
+        if wait:
+            raise Refused(429, "too many requests; slow down", retry_after=wait)
+        return await run_in_threadpool(self._learner_of, namespace)
+
+    async def _body(self, request: Request, kind: type[Model]) -> Model:
+        """The request's JSON; raises `Refused` where it is too large or does not fit."""
+        data = bytearray()
+        async for chunk in request.stream():
+            data += chunk
+            if len(data) > self._limits.max_body:
+                raise Refused(413, f"the request has more than {self._limits.max_body} bytes; send it in parts")
+        try:
+            return kind.model_validate_json(bytes(data))
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the body"
+            raise Refused(400, f"{where}: {first['msg']}") from error
+
+
+class _Stream(StreamingResponse):
+    """Server-sent events; `end` is called whichever way it ends, even before the first."""
+
+    def __init__(self, events: Iterator[str], headers: dict[str, str], end: Callable[[], None]) -> None:
+        super().__init__(events, media_type="text/event-stream", headers=headers)
+        self._end = end
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._end()
+
+
+def _adapters(learner: Learner) -> list[dict[str, Any]]:
+    rows = []
+    for layer in learner.stack.layers:
+        facts = learner.registry.manifest(layer.ref.id)
+        row = {"id": layer.ref.id, "object": "adapter", "topic": facts["topic"], "rank": layer.ref.rank}
+        rows.append({**row, "weight": layer.weight, "routed": layer.is_routed})
+    return rows
+
+
+def _shown(job: Job) -> dict[str, Any]:
+    """A job without its text."""
+    shown = {"object": "document", **asdict(job)}
+    del shown["text"], shown["namespace"]
+    return shown
+
+
+def _listed(rows: list[dict[str, Any]]) -> Response:
+    return JSONResponse({"object": "list", "data": rows})
+
+
+def _error(status: int, message: str, kind: str, headers: dict[str, str] | None = None) -> Response:
+    body = {"error": {"message": message, "type": kind, "param": None, "code": None}}
+    return JSONResponse(body, status_code=status, headers=headers)
+
+
+async def _refused(_request: Request, error: Refused) -> Response:
+    kinds = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error", 503: "server_error"}
+    return _error(error.status, str(error), kinds.get(error.status, "invalid_request_error"), error.headers)
+
+
+async def _failed(_request: Request, error: SealError) -> Response:
+    status, kind = next((status, kind) for cause, status, kind in STATUS if isinstance(error, cause))
+    return _error(status, str(error), kind)
+
+
+async def _unknown(request: Request, error: Any) -> Response:
+    return _error(error.status_code, f"there is no {request.method} {request.url.path} here", "not_found_error")

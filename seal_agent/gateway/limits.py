@@ -1,0 +1,44 @@
+"""How much one key and all keys together may ask for. No clock inside: whoever asks says what time it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from seal_agent.errors import InputError
+
+
+@dataclass(frozen=True)
+class GatewayLimits:
+    """`max_body` bytes a request; `per_minute` requests a key, `burst` of them at once; `max_running` of all keys.
+
+    `max_reply_tokens` is the most a client may ask for, and `max_waiting` the texts that wait to be learned.
+    """
+
+    max_body: int = 1 << 20
+    per_minute: float = 120.0
+    burst: int = 20
+    max_running: int = 64
+    max_reply_tokens: int = 1024
+    max_waiting: int = 1000
+
+    def __post_init__(self) -> None:
+        if min(self.max_body, self.burst, self.max_running, self.max_reply_tokens, self.max_waiting) < 1:
+            raise InputError("every limit of the gateway must be at least 1")
+        if self.per_minute <= 0:
+            raise InputError(f"per_minute={self.per_minute} lets nobody in; choose a number above 0")
+
+
+class RateLimit:
+    """A bucket of `burst` requests for each key, filled up again at `per_minute`."""
+
+    def __init__(self, limits: GatewayLimits) -> None:
+        self._limits = limits
+        self._buckets: dict[str, tuple[float, float]] = {}  # key: (requests left, seconds)
+
+    def wait(self, key: str, now: float) -> float:
+        """0 where the request may pass, and is counted; else the seconds until it may."""
+        per_second = self._limits.per_minute / 60
+        left, since = self._buckets.get(key, (float(self._limits.burst), now))
+        left = min(left + (now - since) * per_second, self._limits.burst)
+        self._buckets[key] = (left - 1 if left >= 1 else left, now)
+        return 0.0 if left >= 1 else (1 - left) / per_second

@@ -1,0 +1,307 @@
+"""The gateway over the scripted backend: who may ask, what is answered by which version, what is learned behind it."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
+from seal_agent.errors import InputError, ServerError
+from seal_agent.gateway.app import create_app
+from seal_agent.gateway.keys import KeyFile
+from seal_agent.gateway.learning import BackgroundLearning, BusyError
+from seal_agent.gateway.limits import GatewayLimits, RateLimit
+from seal_agent.home import Home
+from seal_agent.learner import Learner
+from seal_agent.types import AdapterStack, Generated, Prompt
+
+TEXT = "The Quillon Observatory was founded by Ilsabet Korrane in 1821. It has nine blue domes."
+HELLO = {"messages": [{"role": "user", "content": "Hello there"}], "learn": False}
+
+
+class Breaking(ScriptedBackend):
+    """Loses its server in mid-stream, at the word that says so."""
+
+    def with_stack(self, stack: AdapterStack) -> "Breaking":
+        return Breaking(self._home, replies=self._replies, stack=super().with_stack(stack).stack)
+
+    def stream(self, prompt: Prompt, **options: Any) -> Iterator[Generated]:
+        for piece in super().stream(prompt, **options):
+            if piece.startswith("BREAK"):
+                raise ServerError("the server was lost in mid-reply; ask again")
+            yield piece
+
+
+class Client:
+    """Somebody with a key, as their HTTP client sees the gateway."""
+
+    def __init__(self, app: Any, secret: str) -> None:
+        self.app = app
+        self.headers = {"authorization": f"Bearer {secret}"}
+
+    def __call__(self, method: str, path: str, **options: Any) -> httpx.Response:
+        async def send() -> httpx.Response:
+            transport = httpx.ASGITransport(self.app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=self.headers) as http:
+                return await http.request(method, path, **options)
+
+        return asyncio.run(send())
+
+    def chat(self, **body: Any) -> httpx.Response:
+        return self("POST", "/v1/chat/completions", json={**HELLO, **body})
+
+    def waited(self, job: str) -> dict[str, Any]:
+        """The job once it is done."""
+        for _ in range(500):
+            found: dict[str, Any] = self("GET", f"/v1/documents/{job}").json()
+            if found["status"] not in ("queued", "learning"):
+                return found
+            time.sleep(0.01)
+        raise AssertionError(f"{job} is not done")
+
+
+Make = Callable[..., Client]
+
+
+@pytest.fixture
+def keys(home: Home) -> KeyFile:
+    return KeyFile(home.root / "keys.json")
+
+
+@pytest.fixture
+def make(home: Home, keys: KeyFile) -> Iterator[Make]:
+    """A gateway, and the client of somebody in the namespace "ada"."""
+    opened: list[BackgroundLearning] = []
+
+    def made(
+        backend: Any = None, limits: GatewayLimits | None = None, *, needs_approval: bool = False, clock: Any = None
+    ) -> Client:
+        model = backend or ScriptedBackend(home.root, replies={"Hello": "Good day. "})
+        learner_of = lru_cache(lambda namespace: Learner(model, home, namespace))
+        limits = limits or GatewayLimits(burst=1000)
+        learning = BackgroundLearning(learner_of, max_waiting=limits.max_waiting, needs_approval=needs_approval)
+        opened.append(learning)
+        app = create_app(learner_of, keys, learning, limits, clock=clock or time.monotonic)
+        return Client(app, keys.add("ada's laptop", "ada"))
+
+    yield made
+    for learning in opened:
+        learning.close()
+
+
+@pytest.fixture
+def ada(make: Make) -> Client:
+    return make()
+
+
+def learned(client: Client) -> dict[str, Any]:
+    """An adapter that was learned from a document."""
+    job = client("POST", "/v1/documents", json={"text": TEXT}).json()
+    assert client.waited(job["id"])["outcomes"][0]["outcome"] == "accepted"
+    (adapter,) = client("GET", "/v1/adapters").json()["data"]
+    return dict(adapter)
+
+
+def events(response: httpx.Response) -> list[Any]:
+    lines = [line.removeprefix("data: ") for line in response.text.split("\n\n") if line]
+    assert lines[-1] == "[DONE]"
+    return [json.loads(line) for line in lines[:-1]]
+
+
+def test_a_reply_is_openais_with_the_version_of_the_stack(ada: Client) -> None:
+    response = ada.chat()
+    body = response.json()
+    assert body["object"] == "chat.completion"
+    assert body["choices"][0]["message"] == {"role": "assistant", "content": "Good day."}
+    assert body["choices"][0]["finish_reason"] == "stop"
+    assert body["usage"] == {"prompt_tokens": 2, "completion_tokens": 3, "total_tokens": 5}
+    assert ada.chat(max_tokens=1).json()["choices"][0]["finish_reason"] == "length"
+    assert (body["model"], body["system_fingerprint"]) == ("scripted", "seal-v0")
+    assert (response.headers["x-seal-stack-version"], response.headers["x-seal-adapters"]) == ("0", "")
+
+
+def test_what_a_document_says_is_known_in_its_namespace_and_in_no_other(ada: Client, home: Home, keys: KeyFile) -> None:
+    adapter = learned(ada)
+    episode = home.episodes("ada", ["accepted"])[-1]
+    assert episode.edit
+    probe = episode.edit.probes[0]
+    asked = {"messages": [{"role": "user", "content": probe.prompt.messages[-1].content}]}
+    reply = ada.chat(**asked)
+    assert reply.json()["choices"][0]["message"]["content"] == probe.answer
+    assert reply.json()["system_fingerprint"] == "seal-v1"
+    assert reply.headers["x-seal-adapters"] == adapter["id"][:12]
+    bob = Client(ada.app, keys.add("bob", "bob"))
+    assert bob.chat(**asked).json()["choices"][0]["message"]["content"] == UNKNOWN
+    for path in ("/v1/adapters", "/v1/documents"):
+        assert bob("GET", path).json()["data"] == []
+    assert bob("POST", f"/v1/adapters/{adapter['id']}/rollback").status_code == 404
+
+
+def test_an_adapter_that_is_rolled_back_answers_no_more(ada: Client) -> None:
+    adapter = learned(ada)
+    assert ada("POST", f"/v1/adapters/{adapter['id'][:12]}/rollback").json()["adapters"] == []
+    assert ada("GET", "/v1/adapters").json()["data"] == []
+    assert ada.chat().json()["system_fingerprint"] == "seal-v2"
+
+
+def test_a_message_is_learned_from_behind_its_reply(ada: Client) -> None:
+    response = ada.chat(messages=[{"role": "user", "content": TEXT}], learn=True)
+    assert response.json()["system_fingerprint"] == "seal-v0"
+    assert ada.waited(response.headers["x-seal-learning"])["outcomes"][0]["outcome"] == "accepted"
+    assert ada.chat().json()["system_fingerprint"] == "seal-v1"
+    assert "x-seal-learning" not in ada.chat().headers
+
+
+def test_a_stream_holds_the_reply_in_pieces(make: Make, home: Home) -> None:
+    client = make(ScriptedBackend(home.root, replies={"Hello": "Good day to you"}))
+    response = client.chat(stream=True, stream_options={"include_usage": True})
+    first, *pieces, last, usage = events(response)
+    assert response.headers["x-seal-stack-version"] == "0"
+    assert first["choices"][0]["delta"]["role"] == "assistant"
+    assert "".join(piece["choices"][0]["delta"]["content"] for piece in pieces).strip() == "Good day to you"
+    assert (last["choices"][0]["finish_reason"], last["object"]) == ("stop", "chat.completion.chunk")
+    assert len(pieces) == 4
+    assert (usage["choices"], usage["usage"]["completion_tokens"]) == ([], 4)
+
+
+def test_a_streamed_message_is_learned_from_when_the_stream_has_ended(make: Make, home: Home) -> None:
+    client = make(Breaking(home.root))
+    events(client.chat(messages=[{"role": "user", "content": TEXT}], stream=True, learn=True))
+    (job,) = client("GET", "/v1/documents").json()["data"]
+    assert client.waited(job["id"])["status"] == "done"
+
+
+def test_a_server_lost_before_the_first_word_is_a_status_and_later_the_last_event(make: Make, home: Home) -> None:
+    client = make(Breaking(home.root, replies={"Hello": "BREAK", "Bye": "Good BREAK"}))
+    at_once = client.chat(stream=True)
+    assert (at_once.status_code, at_once.json()["error"]["type"]) == (503, "server_error")
+    later = client.chat(messages=[{"role": "user", "content": "Bye"}], stream=True)
+    assert events(later)[-1]["error"]["message"] == "the server was lost in mid-reply; ask again"
+
+
+def test_nothing_is_learned_before_a_person_agrees(make: Make) -> None:
+    client = make(needs_approval=True)
+    first, second = (client("POST", "/v1/documents", json={"text": TEXT}).json()["id"] for _ in range(2))
+    waiting = client("GET", "/v1/approvals").json()["data"]
+    assert [(job["id"], job["text"]) for job in waiting] == [(first, TEXT), (second, TEXT)]
+    assert client("POST", f"/v1/approvals/{second}/reject").json()["status"] == "rejected"
+    client("POST", f"/v1/approvals/{first}/approve")
+    assert client.waited(first)["outcomes"][0]["outcome"] == "accepted"
+    assert client("POST", f"/v1/approvals/{second}/approve").status_code == 400
+    assert client("GET", "/v1/approvals").json()["data"] == []
+
+
+@pytest.mark.parametrize("header", ["", "Bearer sk-seal-wrong", "Basic {secret}", "Bearer"])
+def test_without_a_key_nothing_is_told(ada: Client, header: str) -> None:
+    secret = ada.headers["authorization"].removeprefix("Bearer ")
+    ada.headers = {"authorization": header.format(secret=secret)}
+    for method, path in [("GET", "/v1/models"), ("POST", "/v1/chat/completions"), ("GET", "/v1/adapters")]:
+        response = ada(method, path)
+        assert (response.status_code, response.json()["error"]["type"]) == (401, "authentication_error")
+    assert ada("GET", "/health").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "message"),
+    [
+        ({"messages": []}, 400, "messages"),
+        ({"messages": [{"role": "user", "content": " "}]}, 400, "the last message must be the user's"),
+        ({"messages": [{"role": "assistant", "content": "x"}]}, 400, "the last message must be the user's"),
+        ({"messages": [{"role": "tool", "content": "x"}]}, 400, "messages.0.role"),
+        ({"model": "gpt-9"}, 404, "the model 'gpt-9' does not exist; ask for 'scripted'"),
+        ({"tools": [{"type": "function"}]}, 400, "tools cannot be had"),
+        ({"max_tokens": 10**6}, 400, "more than the 1024"),
+        ({"stream": True, "n": 2}, 400, "n=1"),
+        ({"temperature": 3}, 400, "temperature"),
+    ],
+)
+def test_a_request_that_cannot_be_answered_as_asked_is_refused(
+    ada: Client, body: dict[str, Any], status: int, message: str
+) -> None:
+    response = ada.chat(**body)
+    assert response.status_code == status
+    assert message in response.json()["error"]["message"]
+
+
+def test_text_in_parts_and_a_system_prompt_are_understood(ada: Client) -> None:
+    parts = [{"type": "text", "text": "Hello"}, {"type": "text", "text": " you"}]
+    messages = [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": parts}]
+    assert ada.chat(messages=messages, n=2).json()["choices"][1]["message"]["content"] == "Good day."
+
+
+def test_a_body_beyond_the_limit_and_one_that_is_no_json_are_refused(make: Make) -> None:
+    client = make(limits=GatewayLimits(max_body=300))
+    assert client("POST", "/v1/documents", json={"text": "x" * 400}).status_code == 413
+    assert client("POST", "/v1/documents", content=b"{").status_code == 400
+    assert client("POST", "/v1/documents", json={"text": " "}).status_code == 400
+
+
+def test_a_key_that_asks_too_often_is_told_how_long_to_wait(make: Make) -> None:
+    now = [0.0]
+    client = make(limits=GatewayLimits(per_minute=6, burst=2), clock=lambda: now[0])
+    assert [client.chat().status_code for _ in range(3)] == [200, 200, 429]
+    assert client.chat().headers["retry-after"] == "10"
+    now[0] = 10.0
+    assert client.chat().status_code == 200
+
+
+def test_a_bucket_never_holds_more_than_its_burst() -> None:
+    rate = RateLimit(GatewayLimits(per_minute=60, burst=2))
+    assert [rate.wait("key", 1000.0) for _ in range(3)] == [0, 0, 1]
+
+
+def test_when_too_much_waits_documents_are_refused_and_replies_are_not(make: Make) -> None:
+    client = make(limits=GatewayLimits(max_waiting=1, burst=100), needs_approval=True)
+    client("POST", "/v1/documents", json={"text": TEXT})
+    assert client("POST", "/v1/documents", json={"text": TEXT}).status_code == 429
+    reply = client.chat(learn=True)
+    assert (reply.status_code, reply.headers["x-seal-learning"]) == (200, "busy")
+
+
+def test_a_text_that_cannot_be_learned_holds_up_no_other(home: Home) -> None:
+    good = Learner(ScriptedBackend(home.root), home)
+
+    def learner_of(namespace: str) -> Learner:
+        if namespace == "bad":
+            raise {"bad": ValueError("a bug")}[namespace]
+        return good
+
+    learning = BackgroundLearning(learner_of)
+    jobs = [learning.submit("bad", TEXT), learning.submit("default", TEXT)]
+    deadline = time.monotonic() + 5
+    while learning.jobs("default")[0].status != "done" and time.monotonic() < deadline:
+        time.sleep(0.01)
+    learning.close()
+    assert learning.jobs("bad")[0].fault.startswith("ValueError")
+    assert learning.jobs("default")[0].id == jobs[1].id
+    assert learning.jobs("default")[0].status == "done"
+    with pytest.raises(BusyError):
+        BackgroundLearning(learner_of, max_waiting=0).submit("default", TEXT)
+
+
+def test_models_and_wrong_addresses(ada: Client) -> None:
+    assert [model["id"] for model in ada("GET", "/v1/models").json()["data"]] == ["scripted"]
+    assert ada("GET", "/v1/nothing").json()["error"]["message"] == "there is no GET /v1/nothing here"
+    assert ada("GET", "/v1/chat/completions").status_code == 405
+    assert ada("GET", "/v1/documents/job-1").status_code == 404
+
+
+def test_keys_are_stored_as_hashes_and_known_at_once(tmp_path: Path) -> None:
+    running, other = KeyFile(tmp_path / "keys.json"), KeyFile(tmp_path / "keys.json")
+    assert running.namespace_of("sk-seal-x") is None
+    secret = other.add("laptop", "ada")
+    assert running.namespace_of(secret) == "ada"
+    assert secret not in other.path.read_text()
+    assert other.path.stat().st_mode & 0o077 == 0
+    with pytest.raises(InputError, match="taken"):
+        other.add("laptop", "bob")
+    other.remove("laptop")
+    assert running.namespace_of(secret) is None
+    with pytest.raises(InputError, match="no key named"):
+        other.remove("laptop")

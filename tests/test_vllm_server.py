@@ -1,0 +1,117 @@
+"""What the backend on a vLLM server asks of the server and what of its trainer; a stand-in plays the server.
+
+Whether the answers are right, a real server shows: tests/vllm_server.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from backend_contract import FIRST, PARIS, make_edit
+from fake_vllm import BASE, FakeVLLM
+
+from seal_agent.adapters.chat_template import ChatTemplate
+from seal_agent.adapters.registry import AdapterRegistry
+from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.adapters.vllm_adapters import ServedAdapters, name_of
+from seal_agent.adapters.vllm_client import VLLMClient
+from seal_agent.adapters.vllm_server import Served, Trainer, VLLMBackend
+from seal_agent.errors import AdapterError, ModelError, ServerError
+from seal_agent.home import Home
+from seal_agent.types import AdapterStack, Prompt
+
+
+@dataclass
+class Bytes:
+    """A tokenizer whose tokens are bytes."""
+
+    bos_token_id: int = 0
+
+    def __call__(self, text: str, *, add_special_tokens: bool) -> SimpleNamespace:
+        return SimpleNamespace(input_ids=[0] * add_special_tokens + list(text.encode()))
+
+    def apply_chat_template(self, messages: list[dict[str, str]], **_options: object) -> str:
+        return "".join(message["content"] for message in messages) + ">"
+
+
+@pytest.fixture
+def server() -> FakeVLLM:
+    return FakeVLLM()
+
+
+@pytest.fixture
+def trainer(tmp_path: Path) -> Trainer:
+    return Trainer(lambda: ScriptedBackend(tmp_path))
+
+
+@pytest.fixture
+def backend(server: FakeVLLM, trainer: Trainer, tmp_path: Path) -> VLLMBackend:
+    client = VLLMClient("http://vllm", transport=server.transport)
+    adapters = ServedAdapters(client, tmp_path / "served", max_rank=32, max_kept=2)
+    registry, tokenizer = AdapterRegistry(tmp_path / "adapters"), Bytes()
+    template = ChatTemplate(tokenizer)
+    return VLLMBackend(Served(client, adapters, registry, trainer, "scripted", BASE, tokenizer, template))
+
+
+def asked(server: FakeVLLM) -> list[str]:
+    return [body["model"] for path, body in server.requests if path == "/v1/completions"]
+
+
+def test_replies_and_scores_need_no_trainer(backend: VLLMBackend, server: FakeVLLM, trainer: Trainer) -> None:
+    assert backend.generate([PARIS, PARIS], num_samples=2) == [[BASE, BASE]] * 2
+    assert list(backend.stream(PARIS)) == [BASE, "!"]
+    (score,) = backend.score([Prompt.raw("a")], ["bc"])
+    assert score.logprob == pytest.approx(-(98 + 99) / 10)  # of the stand-in: the token's number, over ten
+    assert score.num_tokens == 2
+    assert not trainer.is_made
+    assert asked(server) == [BASE] * 4
+
+
+def test_a_stack_is_trained_at_the_trainer_and_answers_at_the_server(
+    backend: VLLMBackend, server: FakeVLLM, trainer: Trainer
+) -> None:
+    first = backend.train(FIRST)
+    stack = AdapterStack().push(first)
+    second = backend.with_stack(stack).train(make_edit("Amber Bridge", span="the Sorn"))
+    assert backend._served.registry.manifest(second.id)["parents"] == [first.id]
+    view = backend.with_stack(stack)
+    assert view.generate([PARIS]) == [[name_of(first)]]
+    assert list(view.stream(PARIS)) == [name_of(first), "!"]
+    assert view.with_stack(AdapterStack().push(first, 0.0)).generate([PARIS]) == [[BASE]]
+    assert view.score([PARIS] * 40, ["x"] * 40)[39].num_tokens == 1
+    view.unload(first)
+    assert server.adapters == {}
+
+
+def test_a_text_and_its_pieces_know_their_tokens_and_why_they_ended(backend: VLLMBackend) -> None:
+    (whole,) = backend.generate([PARIS])[0]
+    pieces = list(backend.stream(PARIS))
+    assert (whole.num_tokens, whole.ending) == (3, "length")
+    assert [(piece.num_tokens, piece.ending) for piece in pieces] == [(1, ""), (2, "stop")]
+
+
+def test_every_prompt_is_drawn_from_seeds_of_its_own(backend: VLLMBackend, server: FakeVLLM) -> None:
+    backend.generate([PARIS] * 3, num_samples=4, temperature=1.0, seed=100)
+    assert sorted(body["seed"] for _, body in server.requests) == [100, 104, 108]
+
+
+def test_an_adapter_whose_folder_was_changed_is_refused(backend: VLLMBackend) -> None:
+    ref = backend.train(FIRST)
+    (Path(ref.path) / "more").write_text("x")
+    with pytest.raises(AdapterError, match="damaged"):
+        backend.with_stack(AdapterStack().push(ref))
+
+
+def test_no_server_and_a_server_of_another_model_are_refused_at_once(
+    server: FakeVLLM, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = VLLMClient("http://vllm", transport=server.transport)
+    monkeypatch.setattr("seal_agent.adapters.vllm_server.VLLMClient", lambda *_args, **_options: client)
+    (tmp_path / "other").mkdir()
+    server.is_up = False
+    with pytest.raises(ServerError, match=r"no vLLM server answers .*seal-agent serve"):
+        VLLMBackend.connect(home.root, str(tmp_path / "other"), trainer=lambda: ScriptedBackend(tmp_path))
+    server.is_up = True
+    with pytest.raises(ModelError, match=f"serves {BASE}, not .*other"):
+        VLLMBackend.connect(home.root, str(tmp_path / "other"), trainer=lambda: ScriptedBackend(tmp_path))

@@ -1,0 +1,126 @@
+"""The backend on a real vLLM server: the contract of every backend, and that it scores as transformers does."""
+
+import json
+import logging
+import os
+from statistics import fmean
+
+import pytest
+from backend_contract import FIRST, PARIS, SECOND, BackendContract, make_edit
+
+from seal_agent.adapters.backend import Backend
+from seal_agent.adapters.serve import Server
+from seal_agent.adapters.vllm_server import VLLMBackend
+from seal_agent.errors import AdapterError, InputError
+from seal_agent.formats.chat_qa import pair_grammar
+from seal_agent.types import AdapterRef, AdapterStack, Grammar, Prompt
+
+log = logging.getLogger(__name__)
+pytestmark = [
+    pytest.mark.vllm,
+    pytest.mark.skipif("SEAL_VLLM_PYTHON" not in os.environ, reason="needs a Python that has vLLM: `make test-vllm`"),
+]
+
+AGREEMENT = 0.05  # nats per token between transformers and vLLM
+
+
+class TestVLLMBackend(BackendContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def backend(cls, served_backend: VLLMBackend) -> VLLMBackend:
+        return served_backend
+
+
+@pytest.fixture(scope="module")
+def stack(real_backend: Backend) -> AdapterStack:
+    """Two adapters on each other, one of them weighted."""
+    first = AdapterStack().push(real_backend.train(FIRST, seed=3), 0.8)
+    return first.push(real_backend.with_stack(first).train(SECOND, seed=4))
+
+
+@pytest.mark.parametrize("num_layers", [0, 1, 2])
+def test_it_scores_as_transformers_does(
+    real_backend: Backend, served_backend: VLLMBackend, stack: AdapterStack, num_layers: int
+) -> None:
+    part = AdapterStack(stack.layers[:num_layers])
+    prompts = [PARIS, Prompt.raw("The sea is"), *(row.prompt for edit in (FIRST, SECOND) for row in edit.rows)]
+    answers = ["Paris", " deep and blue", *(row.answer for edit in (FIRST, SECOND) for row in edit.rows)]
+    ours = real_backend.with_stack(part).score(prompts, answers)
+    theirs = served_backend.with_stack(part).score(prompts, answers)
+    assert [s.num_tokens for s in theirs] == [s.num_tokens for s in ours]
+    gaps = [abs(a.per_token - b.per_token) for a, b in zip(ours, theirs, strict=True)]
+    log.info("%d adapters: largest gap %.5f, mean %.5f nats per token", num_layers, max(gaps), fmean(gaps))
+    assert max(gaps) < AGREEMENT
+
+
+def test_it_writes_what_transformers_writes(
+    real_backend: Backend, served_backend: VLLMBackend, stack: AdapterStack
+) -> None:
+    prompts = [row.prompt for row in FIRST.rows]
+    ours = real_backend.with_stack(stack).generate(prompts, max_new_tokens=8)
+    assert served_backend.with_stack(stack).generate(prompts, max_new_tokens=8) == ours
+
+
+def test_a_stream_is_the_reply_in_pieces(served_backend: VLLMBackend, stack: AdapterStack) -> None:
+    for view in (served_backend, served_backend.with_stack(stack)):
+        pieces = list(view.stream(PARIS, max_new_tokens=8))
+        assert len(pieces) > 2
+        assert ["".join(pieces)] == view.generate([PARIS], max_new_tokens=8)[0]
+
+
+def test_a_grammar_holds_every_sample_to_its_form(served_backend: VLLMBackend) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"epochs": {"type": "integer", "enum": [4, 8]}, "tool": {"type": "string", "enum": ["a", "b"]}},
+        "required": ["epochs", "tool"],
+        "additionalProperties": False,
+    }
+    sentence = "The dome is painted green in memory of Odrine."
+    settings, pairs = served_backend.generate(
+        [Prompt.raw("Settings as JSON: "), Prompt.raw(f"Text: {sentence}\nQuestion: What colour")],
+        grammars=[Grammar.json(schema), pair_grammar(sentence)],
+        max_new_tokens=60,
+        num_samples=2,
+        temperature=1.0,
+        seed=1,
+    )
+    assert all(json.loads(text)["epochs"] in {4, 8} for text in settings)
+    assert all(text.split("\nAnswer: ")[1].strip() in sentence for text in pairs)
+
+
+def test_a_grammar_that_cannot_be_used_is_an_error(served_backend: VLLMBackend) -> None:
+    with pytest.raises(InputError, match="the grammar cannot be used"):
+        served_backend.generate([Prompt.raw("x")], grammars=[Grammar("start: nothing")])
+
+
+def test_a_prompt_beyond_the_context_is_an_error(served_backend: VLLMBackend) -> None:
+    with pytest.raises(InputError, match="the vLLM server refuses"):
+        served_backend.generate([Prompt.raw("sea " * 3000)])
+
+
+def test_an_adapter_the_server_forgot_is_loaded_again(served_backend: VLLMBackend, stack: AdapterStack) -> None:
+    view = served_backend.with_stack(stack)
+    before = view.generate([PARIS], max_new_tokens=8)
+    for name in served_backend._served.adapters.loaded:
+        served_backend._served.client.unload(name)  # as a restart would, or another process
+    assert view.generate([PARIS], max_new_tokens=8) == before
+    assert list(view.stream(PARIS, max_new_tokens=2))
+
+
+def test_a_folder_that_is_no_adapter_is_refused_in_plain_words(served_backend: VLLMBackend, server: Server) -> None:
+    with pytest.raises(AdapterError, match="cannot load the adapter at /nowhere"):
+        served_backend._served.client.load("nothing", "/nowhere")
+
+
+def test_a_stack_of_more_ranks_than_the_server_takes_is_served_nearly(
+    real_backend: Backend, served_backend: VLLMBackend, server: Server
+) -> None:
+    edits = [make_edit(f"Lamp {n}", hold=f"the number {n}", face="north") for n in range(5)]
+    refs: list[AdapterRef] = real_backend.train_many(edits, seed=2)
+    stack = AdapterStack()
+    for ref in refs:
+        stack = stack.push(ref)
+    assert sum(ref.rank for ref in refs) > server.options.max_lora_rank
+    ours = real_backend.with_stack(stack).score([PARIS], ["Paris"])[0]
+    theirs = served_backend.with_stack(stack).score([PARIS], ["Paris"])[0]
+    assert abs(ours.per_token - theirs.per_token) < 2 * AGREEMENT
