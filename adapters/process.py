@@ -218,9 +218,11 @@ class ProcessBackend:
         """As `Backend.train`."""
         return self.train_many([edit], seed=seed, progress=progress)[0]
 
-    def train_many(self, edits: Sequence[SelfEdit], *, seed: int = 0, progress: Progress = silent) -> list[AdapterRef]:
+    def train_many(
+        self, edits: Sequence[SelfEdit], *, seed: int = 0, seeds: Sequence[int] = (), progress: Progress = silent
+    ) -> list[AdapterRef]:
         """As `Backend.train_many`."""
-        refs: list[AdapterRef] = self._call("train_many", progress, edits=edits, seed=seed)
+        refs: list[AdapterRef] = self._call("train_many", progress, edits=edits, seed=seed, seeds=seeds)
         return refs
 
     def fold(self, *, max_rank: int) -> AdapterRef:

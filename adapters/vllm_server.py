@@ -243,9 +243,11 @@ class VLLMBackend:
         """Train a new adapter on top of this view's stack, at the trainer."""
         return self._at_the_trainer().train(edit, seed=seed, progress=progress)
 
-    def train_many(self, edits: Sequence[SelfEdit], *, seed: int = 0, progress: Progress = silent) -> list[AdapterRef]:
+    def train_many(
+        self, edits: Sequence[SelfEdit], *, seed: int = 0, seeds: Sequence[int] = (), progress: Progress = silent
+    ) -> list[AdapterRef]:
         """One independent candidate per edit, trained together at the trainer."""
-        return self._at_the_trainer().train_many(edits, seed=seed, progress=progress)
+        return self._at_the_trainer().train_many(edits, seed=seed, seeds=seeds, progress=progress)
 
     def fold(self, *, max_rank: int) -> AdapterRef:
         """Store this view's stack as one adapter, at the trainer."""
