@@ -3,6 +3,8 @@
 import os
 
 os.environ["LANGGRAPH_STRICT_MSGPACK"] = "true"  # read when langgraph is imported
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"  # two processes with two threads each wait for each other
 
 from pathlib import Path
 
