@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from seal_agent.errors import SealError
     from seal_agent.graphs.chat import create_chat_graph
     from seal_agent.graphs.chat_model import ChatSeal
+    from seal_agent.graphs.improve import create_improve_graph
     from seal_agent.graphs.ingest import create_ingest_graph
     from seal_agent.graphs.middleware import SelfAdaptation
     from seal_agent.graphs.tools import learning_tools
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
     from seal_agent.learner import Learner, LearnerConfig
     from seal_agent.learners import Learners
     from seal_agent.retention import Limits
+    from seal_agent.worker import Budget, Worker
 
 __version__ = "0.1.0"
 __all__ = [
+    "Budget",
     "ChatSeal",
     "Home",
     "Learner",
@@ -35,7 +38,9 @@ __all__ = [
     "Limits",
     "SealError",
     "SelfAdaptation",
+    "Worker",
     "create_chat_graph",
+    "create_improve_graph",
     "create_ingest_graph",
     "learning_tools",
     "open_learner",
@@ -43,6 +48,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Budget": "seal_agent.worker",
     "ChatSeal": "seal_agent.graphs.chat_model",
     "Home": "seal_agent.home",
     "Learner": "seal_agent.learner",
@@ -51,7 +57,9 @@ _HOMES = {
     "Limits": "seal_agent.retention",
     "SealError": "seal_agent.errors",
     "SelfAdaptation": "seal_agent.graphs.middleware",
+    "Worker": "seal_agent.worker",
     "create_chat_graph": "seal_agent.graphs.chat",
+    "create_improve_graph": "seal_agent.graphs.improve",
     "create_ingest_graph": "seal_agent.graphs.ingest",
     "learning_tools": "seal_agent.graphs.tools",
     "open_learner": "seal_agent.agent",

@@ -32,7 +32,7 @@ ARC = Directives(
     loss_on="answers",
     replay=0.0,
 )
-"""The fixed configuration, set by hand on tasks that no benchmark asks for: 16 steps of 2 rows, no row twice, as much
+"""The fixed configuration, set by hand on one task that no benchmark asks for: 16 steps of 2 rows, no row twice, as much
 as two cores have patience for. On a GPU take more rows (`bench arc --rows`); SEAL and Akyürek et al. take hundreds."""
 PROMPT = """\
 {puzzle}
