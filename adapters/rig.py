@@ -6,8 +6,10 @@ It measures one thing once and returns numbers; what is measured how often, and 
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
@@ -26,11 +28,15 @@ from seal_agent.adapters.packing import TokenRow, labelled_logits, pack, split
 from seal_agent.adapters.published import PublishedLoop
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.adapters.training import Job, TrainingRun
+from seal_agent.adapters.turns import in_background
 from seal_agent.bench_speed import OURS, PAPER_LENGTH, UNPADDED, Curve, Steps
 from seal_agent.directives import DEFAULT
 from seal_agent.errors import InputError
 from seal_agent.formats import Source
-from seal_agent.types import AdapterRef, AdapterStack, Directives, Progress
+from seal_agent.home import Home
+from seal_agent.passages import Passage
+from seal_agent.queue import LearningQueue
+from seal_agent.types import AdapterRef, AdapterStack, Directives, Progress, Prompt
 from seal_agent.writing import write_self_edit
 
 NUM_PROMPT_TOKENS = 16
@@ -241,6 +247,41 @@ class Rig:
             if names:
                 live.unload()
                 self._plain.model.requires_grad_(False)
+
+    def reply(self, num_tokens: int, *, is_learning: bool) -> tuple[float, float]:
+        """Seconds of the clock for a reply, while an edit is trained behind it or not, and for queueing a text."""
+        queue = LearningQueue(Home(self._folder / "queue"))
+        backend = TransformersBackend(self._engine, AdapterRegistry(self._folder))
+        with self._trained_behind() if is_learning else nullcontext():
+            start = time.perf_counter()
+            backend.generate([Prompt.user("Who are you?")], max_new_tokens=num_tokens)
+            replied = time.perf_counter()
+            queue.submit([Passage("a test", f"Said at {start}.")])
+            return replied - start, time.perf_counter() - replied
+
+    @contextmanager
+    def _trained_behind(self) -> Iterator[None]:
+        """Until the block ends, an edit is trained in another thread; it is some steps on when the block begins."""
+        begun, ended = threading.Event(), threading.Event()
+
+        def stepped(_what: str, _done: int, _total: int) -> None:
+            begun.set()
+            if ended.is_set():
+                raise InterruptedError
+
+        def learn() -> None:
+            endless = replace(DEFAULT, max_steps=10_000, min_steps=10_000, stop_loss=0.0)
+            with suppress(InterruptedError), in_background(), self._engine.lock:
+                self._engine.train(AdapterStack(), [Job(self._rows, endless, 0)], progress=stepped)
+
+        thread = threading.Thread(target=learn, daemon=True)
+        thread.start()
+        begun.wait()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
     def _adapter(self, number: int) -> AdapterRef:
         """A stored adapter of the default rank with small random weights."""

@@ -2,8 +2,8 @@
 
 On rewards others published (SEAL's 250 edits, three seeds each) nothing need be trained: every rule sees all seeds but
 one, chooses in every context, and is judged on the seed it did not see, each seed in turn. The variances are estimated
-from the seeds that are seen; the margins, 0 and 1, were fixed before any rule was scored on a left-out seed. Contexts are resampled for
-the intervals: the three turns of one context are not independent.
+from the seeds that are seen; the margins, 0 and 1, were fixed before any rule was scored on a left-out seed. Contexts
+are resampled for the intervals: the three turns of one context are not independent.
 """
 
 from __future__ import annotations

@@ -2,11 +2,12 @@
 
 The same rows on the same model, in one run, everything relative: SEAL's inner loop as published (every row padded to
 2048 tokens), the same without padding, and the default loop, each until the rows are learned equally well; K candidates
-one after the other and at once; the time of an answer's token under 0 to 32 adapters, live and folded; loading.
+one after the other and at once; the time of an answer's token under 0 to 32 adapters, live and folded; loading; a reply
+while somebody learns, and what queueing a text adds to it.
 
 How a loop learns does not depend on how busy the machine is, what a step takes does: so the former is a curve, run
 once, and the latter is measured in rounds in which all arms take turns; medians are reported. Not measured here: what
-is learned (`bench knowledge`), and the delay a turn that learns adds to its reply.
+is learned (`bench knowledge`).
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from seal_agent.types import Directives, Progress
 OURS, UNPADDED, PADDED = "ours", "published, no padding", "published"
 PAPER_LENGTH = 2048  # tokens SEAL's code pads every row to
 LIVE, FOLDED = "live", "folded"
-RECIPE, TOGETHER, ADAPTERS, LOADING = PARTS = ("recipe", "together", "adapters", "loading")
+RECIPE, TOGETHER, ADAPTERS, LOADING, REPLIES = PARTS = ("recipe", "together", "adapters", "loading", "replies")
+QUIET, LEARNING = "nobody learns", "somebody learns"
 NUM_TOGETHER = (1, 2, 4, 8, 16)
 NUM_ADAPTERS = (0, 1, 2, 4, 8, 16, 32)
 STEPS = {OURS: 6, UNPADDED: 6, PADDED: 1}  # timed in one round
@@ -116,6 +118,9 @@ class Rig(Protocol):
     def tokens_live(self, num_adapters: int, num_tokens: int) -> float:
         """Seconds a token of an answer, with so many adapters side by side."""
 
+    def reply(self, num_tokens: int, *, is_learning: bool) -> tuple[float, float]:
+        """Seconds of the clock for a reply, while an edit is trained behind it or not, and for queueing a text."""
+
 
 class Run(RunFolder):
     """The folder of a run: `curves.jsonl` and `metrics.jsonl`."""
@@ -184,6 +189,9 @@ def _round(rig: Rig, parts: Sequence[str], number: int, seed: int) -> Iterator[W
                 yield ADAPTERS, arm, num, number, partial(_timed, partial(tokens, num, TOKENS))
     if LOADING in parts:
         yield LOADING, OURS, 0, number, partial(_timed, rig.loading)
+    if REPLIES in parts:
+        for arm in (QUIET, LEARNING):
+            yield REPLIES, arm, 0, number, partial(_replied, rig, is_learning=arm == LEARNING)
 
 
 def _against(rig: Rig, steps: Callable[[], Steps]) -> dict[str, float]:
@@ -195,6 +203,11 @@ def _against(rig: Rig, steps: Callable[[], Steps]) -> dict[str, float]:
 
 def _timed(seconds: Callable[[], float]) -> dict[str, float]:
     return {"seconds": seconds()}
+
+
+def _replied(rig: Rig, *, is_learning: bool) -> dict[str, float]:
+    seconds, queued = rig.reply(TOKENS, is_learning=is_learning)
+    return {"seconds": seconds, "queued": queued}
 
 
 @dataclass(frozen=True)
@@ -240,8 +253,18 @@ class AdapterCost:
 
 
 @dataclass(frozen=True)
+class ReplyCost:
+    """Seconds of a reply of `TOKENS` tokens while nobody learns and while somebody does, and to queue a text."""
+
+    quiet: float
+    learning: float
+    times: float
+    queued: float
+
+
+@dataclass(frozen=True)
 class Report:
-    """What was measured; a part that was not is empty or 0. `level` in nats per token, `machine` in FLOP/s."""
+    """What was measured; a part that was not is empty, None or 0. `level` in nats per token, `machine` in FLOP/s."""
 
     level: float
     recipe: tuple[ArmCost, ...]
@@ -249,6 +272,7 @@ class Report:
     adapters: tuple[AdapterCost, ...]
     loading: float
     machine: float
+    replies: ReplyCost | None = None
 
     def times(self, arm: str) -> float:
         """How many times the seconds of ours the arm takes to the same level; 0 where it was not measured."""
@@ -268,6 +292,7 @@ def summarise(curves: Mapping[str, Curve], measured: Sequence[Measured]) -> Repo
         tuple(_adapters([m for m in measured if m.part == ADAPTERS])),
         median(loading) if loading else 0.0,
         median(machine) if machine else 0.0,
+        _replies([m for m in measured if m.part == REPLIES]),
     )
 
 
@@ -318,3 +343,13 @@ def _adapters(measured: Sequence[Measured]) -> Iterator[AdapterCost]:
 
     for num in sorted({n for arm, n, _ in seconds if arm == FOLDED and (LIVE, n, 0) in seconds}):
         yield AdapterCost(num, *of(LIVE, num), *of(FOLDED, num))
+
+
+def _replies(measured: Sequence[Measured]) -> ReplyCost | None:
+    quiet = {m.round: m.values["seconds"] for m in measured if m.arm == QUIET}
+    learning = {m.round: m.values["seconds"] for m in measured if m.arm == LEARNING}
+    if not (both := quiet.keys() & learning.keys()):
+        return None
+    times = median(learning[number] / quiet[number] for number in both)
+    queued = median(m.values["queued"] for m in measured)
+    return ReplyCost(median(quiet.values()), median(learning.values()), times, queued)

@@ -280,7 +280,7 @@ def speed(
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the run; it is resumed from there.")] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", help="recipe, together, adapters or loading; give it several times."),
+        typer.Option("--only", help="recipe, together, adapters, loading or replies; give it several times."),
     ] = None,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="How often every arm has its turn.")] = 5,
     offset: Annotated[int, typer.Option("--offset", min=0, help="Which passage of the data.")] = 0,

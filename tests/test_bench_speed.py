@@ -63,6 +63,9 @@ class Scripted:
     def tokens_live(self, num_adapters: int, _t: int) -> float:
         return 0.01 * (1 + num_adapters)
 
+    def reply(self, _t: int, *, is_learning: bool) -> tuple[float, float]:
+        return (0.6 if is_learning else 0.4), 0.004
+
 
 def measured(folder: Path, rounds: int = 1) -> tuple[Scripted, bench.Run]:
     scripted, run = Scripted(), bench.Run(folder)
@@ -158,6 +161,20 @@ def test_the_last_point_of_a_curve_is_what_the_stored_update_gives(rig: Rig) -> 
     outside = rig.curve_of_ours(long, 7, 0, silent)
     assert inside.steps == outside.steps == (6,)
     assert inside.nll[0] == pytest.approx(outside.nll[0], abs=1e-5)
+
+
+def test_a_reply_beside_learning_is_compared_with_one_without(tmp_path: Path) -> None:
+    _, run = measured(tmp_path)
+    report = bench.summarise(run.curves(), run.measured())
+    assert report.replies
+    assert (report.replies.times, report.replies.queued) == (pytest.approx(1.5), 0.004)
+    assert "| queueing a text to learn | less than 50 ms | 4.0 ms | yes |" in speed_report.markdown(report, [])
+
+
+def test_the_model_answers_as_ever_while_an_edit_is_trained_behind(rig: Rig) -> None:
+    before = logits(rig._engine)
+    with rig._trained_behind(), rig._engine.lock:
+        assert torch.equal(logits(rig._engine), before)
 
 
 def test_padding_is_computed_and_counted(rig: Rig) -> None:

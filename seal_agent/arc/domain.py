@@ -32,8 +32,10 @@ ARC = Directives(
     loss_on="answers",
     replay=0.0,
 )
-"""The fixed configuration, set by hand on one task that no benchmark asks for: 16 steps of 2 rows, no row twice, as much
-as two cores have patience for. On a GPU take more rows (`bench arc --rows`); SEAL and Akyürek et al. take hundreds."""
+"""The fixed configuration, set by hand on one task that no benchmark asks for: 16 steps of 2 rows, no row twice, as
+much as two cores have patience for. On a GPU take more rows (`bench arc --rows`); SEAL and Akyürek et al. take
+hundreds.
+"""
 PROMPT = """\
 {puzzle}
 Choose how to learn this puzzle from its examples. Settings, as JSON:
