@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test fast integration check install clean
+.PHONY: demo test fast integration check soak install clean
 
 demo: install
 	$(BIN)/seal-agent demo
@@ -22,6 +22,10 @@ fast: install
 
 integration: install
 	$(BIN)/pytest -m integration --durations=5
+
+# Kills, damage and poison, an hour at most; interrupted, it goes on where it was.
+soak: install
+	$(BIN)/seal-agent soak --out soak
 
 install: $(VENV)/.installed
 

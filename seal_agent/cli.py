@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from seal_agent import __version__, cli_adapters, cli_bench, cli_queue
+from seal_agent import __version__, cli_adapters, cli_bench, cli_queue, cli_soak
 from seal_agent.adapters.loading import EMBEDDED
 from seal_agent.cli_chat import converse, converse_at_once, messages_in
 from seal_agent.cli_options import (
@@ -55,6 +55,7 @@ app = typer.Typer(add_completion=False, help="A language model that learns from 
 app.add_typer(cli_adapters.app, name="adapters")
 app.add_typer(cli_bench.app, name="bench")
 app.add_typer(cli_queue.app, name="queue")
+app.command("soak")(cli_soak.soak)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -93,7 +93,13 @@ class Learner:
 
     def answer(self, conversations: Sequence[Sequence[Message]], *, max_new_tokens: int = 0) -> list[str]:
         """The served model's greedy reply to each conversation."""
-        served = self.serve(self.stack)
+        return self.answer_with(self.stack, conversations, max_new_tokens=max_new_tokens)
+
+    def answer_with(
+        self, stack: AdapterStack, conversations: Sequence[Sequence[Message]], *, max_new_tokens: int = 0
+    ) -> list[str]:
+        """The greedy reply of another stack, an older version's say, to each conversation."""
+        served = self.serve(stack)
         prompts = [Prompt(tuple(messages)) for messages in conversations]
         replies = served.generate(prompts, max_new_tokens=max_new_tokens or self.config.max_reply_tokens)
         return [samples[0].strip() for samples in replies]
@@ -263,7 +269,6 @@ class Learner:
     def accept(self, episode: Episode, progress: Progress = silent) -> Episode:
         """Serve the candidate from the next turn on: stack, replay items and ledger in one transaction."""
         edit, adapter = _edit(episode), _adapter(episode)
-        self.registry.verify(adapter)
         done = replace(episode, outcome="accepted")
         own = [p for p in episode.probed if p.probe.stratum == "edit"]
         vectors = self.replay.embed([p.probe for p in own])
@@ -276,6 +281,7 @@ class Learner:
                 expected=episode.parent,
                 reason=f"accepted: {edit.topic}",
             )
+            self.registry.verify(adapter)  # while nobody else can write: what is left over may be cleaned up any time
             self.home.set_route_keys(db, self.namespace, key)
             self.replay.insert(
                 db,

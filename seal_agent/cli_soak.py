@@ -1,0 +1,93 @@
+"""`seal-agent soak`: is it to be trusted? Kills, scripted and with a real model; resumable, with a report."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from seal_agent.cli_options import AsJson, Seed, write_json
+from seal_agent.cli_progress import Display
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from seal_agent.types import Progress
+
+    Part = Callable[[Path, float, Progress], dict[str, Any]]
+
+REPORT = "report.md"
+Out = Annotated[Path, typer.Option("--out", help="The folder of the run; one that is there is gone on with.")]
+Kills = Annotated[int, typer.Option("--kills", min=0, help="Kills with the scripted backend.")]
+RealKills = Annotated[int, typer.Option("--real-kills", min=0, help="Kills with the embedded model.")]
+Minutes = Annotated[float, typer.Option("--minutes", min=0, help="When to stop; run it again to go on.")]
+
+
+def soak(
+    out: Out = Path("soak"),
+    kills: Kills = 1000,
+    real_kills: RealKills = 50,
+    minutes: Minutes = 60.0,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Kill processes that learn, and ask after every kill whether what must hold does; exit code 2 if not."""
+    deadline = time.monotonic() + 60 * minutes
+    results: dict[str, dict[str, Any]] = {}
+    with Display(lines=True) as display:
+        for name, part in parts(kills, real_kills, seed).items():
+            results[name] = part(
+                out / name,
+                deadline,
+                lambda what, done, total, name=name: display.progress(f"{name}: {what}", done, total),  # type: ignore[misc]
+            )
+            display.line(f"{name}: {headline(results[name])}")
+    (out / REPORT).write_text(report(results), encoding="utf-8")
+    if as_json:
+        write_json(results)
+    else:
+        print(report(results))
+    if any(result["violations"] for result in results.values()):
+        raise typer.Exit(2)
+
+
+def parts(kills: int, real_kills: int, seed: int) -> dict[str, Part]:
+    """What there is to run, by name."""
+    from dataclasses import replace
+
+    from seal_agent.soak import REAL, SoakPlan, read_kills, summary
+    from seal_agent.soak import soak as kill
+
+    def killing(plan: SoakPlan) -> Part:
+        def part(folder: Path, deadline: float, progress: Progress) -> dict[str, Any]:
+            is_done = kill(folder, plan, deadline=deadline, progress=progress)
+            return {"is_done": is_done, **summary(read_kills(folder))}
+
+        return part
+
+    plans = {
+        "scripted": SoakPlan(max(kills, 1), seed=seed),
+        "real": replace(REAL, num_kills=max(real_kills, 1), seed=seed),
+    }
+    wanted = {"scripted": kills, "real": real_kills}
+    return {name: killing(plan) for name, plan in plans.items() if wanted[name]}
+
+
+def headline(result: dict[str, Any]) -> str:
+    """One part in a line."""
+    counts = ", ".join(f"{name} {value}" for name, value in result.items() if isinstance(value, (int, float)))
+    return f"{len(result['violations'])} violations; {counts}"
+
+
+def report(results: dict[str, dict[str, Any]]) -> str:
+    """The counts of every part, in Markdown."""
+    lines = ["# Soak", ""]
+    for name, result in results.items():
+        lines += [f"## {name}", "", headline(result), ""]
+        for key, value in result.items():
+            if isinstance(value, dict) and value:
+                lines += [f"- {key}: " + ", ".join(f"{k} {v}" for k, v in value.items())]
+        lines += [f"- VIOLATION: {each}" for each in result["violations"]] + [""]
+    return "\n".join(lines)
