@@ -180,18 +180,31 @@ def ingest(
 
 
 @app.command()
-def doctor(model: Model = EMBEDDED, home: HomeFolder = None, device: Device = "auto", as_json: AsJson = False) -> None:
+def doctor(
+    repair: Annotated[
+        bool, typer.Option("--repair", help="First mend what is damaged; nobody else may be at work there.")
+    ] = False,
+    model: Model = EMBEDDED,
+    home: HomeFolder = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
     """Check that everything an agent needs is there; exit code 2 if something is not."""
     with Display() as display:
         display.busy("checking")
         from seal_agent.doctor import run_checks
         from seal_agent.home import default_home
+        from seal_agent.repair import repair as mend
 
-        checks = run_checks((home or default_home()).expanduser(), model=model, device=device)
+        root = (home or default_home()).expanduser()
+        mended = mend(root.resolve()) if repair else []
+        checks = run_checks(root, model=model, device=device)
     is_well = all(check.status != "fail" for check in checks)
     if as_json:
-        write_json({"ok": is_well, "checks": [dataclasses.asdict(check) for check in checks]})
+        repaired = {"repaired": mended} if repair else {}
+        write_json({"ok": is_well, **repaired, "checks": [dataclasses.asdict(check) for check in checks]})
     else:
+        print("".join(f"{line}\n" for line in mended), end="")
         write_table(["", "check", "found", "what to do"], [[c.status, c.name, c.detail, c.advice] for c in checks])
     if not is_well:
         raise typer.Exit(EXIT_ERROR)

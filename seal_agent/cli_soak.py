@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,6 +23,7 @@ REPORT = "report.md"
 Out = Annotated[Path, typer.Option("--out", help="The folder of the run; one that is there is gone on with.")]
 Kills = Annotated[int, typer.Option("--kills", min=0, help="Kills with the scripted backend.")]
 RealKills = Annotated[int, typer.Option("--real-kills", min=0, help="Kills with the embedded model.")]
+Flips = Annotated[int, typer.Option("--flips", min=0, help="Bytes to flip in a home, one at a time.")]
 Minutes = Annotated[float, typer.Option("--minutes", min=0, help="When to stop; run it again to go on.")]
 
 
@@ -29,6 +31,7 @@ def soak(
     out: Out = Path("soak"),
     kills: Kills = 1000,
     real_kills: RealKills = 50,
+    flips: Flips = 1000,
     minutes: Minutes = 60.0,
     seed: Seed = 0,
     as_json: AsJson = False,
@@ -37,7 +40,7 @@ def soak(
     deadline = time.monotonic() + 60 * minutes
     results: dict[str, dict[str, Any]] = {}
     with Display(lines=True) as display:
-        for name, part in parts(kills, real_kills, seed).items():
+        for name, part in parts(kills, real_kills, flips, seed).items():
             results[name] = part(
                 out / name,
                 deadline,
@@ -53,7 +56,7 @@ def soak(
         raise typer.Exit(2)
 
 
-def parts(kills: int, real_kills: int, seed: int) -> dict[str, Part]:
+def parts(kills: int, real_kills: int, flips: int, seed: int) -> dict[str, Part]:
     """What there is to run, by name."""
     from dataclasses import replace
 
@@ -71,8 +74,25 @@ def parts(kills: int, real_kills: int, seed: int) -> dict[str, Part]:
         "scripted": SoakPlan(max(kills, 1), seed=seed),
         "real": replace(REAL, num_kills=max(real_kills, 1), seed=seed),
     }
-    wanted = {"scripted": kills, "real": real_kills}
-    return {name: killing(plan) for name, plan in plans.items() if wanted[name]}
+    wanted = {"damage": flips, "scripted": kills, "real": real_kills}
+    every = {"damage": damaging(flips, seed), **{name: killing(plan) for name, plan in plans.items()}}
+    return {name: part for name, part in every.items() if wanted[name]}
+
+
+def damaging(num_flips: int, seed: int) -> Part:
+    """Flip bytes of a home in which two things were learned: seconds, so it begins anew."""
+
+    def part(folder: Path, _deadline: float, progress: Progress) -> dict[str, Any]:
+        from seal_agent.damage import flip_summary, flipped
+        from seal_agent.home import Home
+        from seal_agent.soak_life import LifePlan, backend_for, live
+
+        shutil.rmtree(folder, ignore_errors=True)
+        home = Home(folder / "home")
+        live(backend_for(home, "scripted", 1), home, LifePlan(seed, scenarios=6, finishes=True), "route")
+        return flip_summary(flipped(home.root, folder / "copy", num_flips=num_flips, seed=seed, progress=progress))
+
+    return part
 
 
 def headline(result: dict[str, Any]) -> str:

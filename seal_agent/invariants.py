@@ -12,7 +12,7 @@ from pathlib import Path
 
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.errors import AdapterError, SealError
-from seal_agent.home import Home, StackVersion
+from seal_agent.home import QUARANTINE, Home, StackVersion
 from seal_agent.replay_index import disagreements
 from seal_agent.types import Episode
 
@@ -81,6 +81,8 @@ def _of_adapters(home: Home) -> Iterator[str]:
     registry = AdapterRegistry(home.root / "adapters")
     refs = {layer.ref.id: layer.ref for version in home.all_versions() for layer in version.stack.layers}
     for ref in refs.values():
+        if (home.root / QUARANTINE / ref.id).exists():
+            continue
         if Path(ref.path).parent != registry.root:
             yield f"adapter {ref.short} lies outside the home, at {ref.path}"
         try:

@@ -17,7 +17,7 @@ from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.canaries import with_rehearsal
 from seal_agent.decision_head import Head
 from seal_agent.directives import DEFAULT
-from seal_agent.errors import EditFault, InputError
+from seal_agent.errors import EditFault, InputError, StorageError
 from seal_agent.formats import Source
 from seal_agent.home import Home, check_namespace
 from seal_agent.ladder import Rung
@@ -88,6 +88,8 @@ class Learner:
         """The model through `stack`; `keys` of adapters that are not accepted yet, `scores` that need no computing."""
         routed = {layer.ref.id for layer in stack.layers if layer.is_routed}
         known = {**self.home.route_keys(self.namespace), **(keys or {})} if routed else {}
+        if lost := routed - known.keys():
+            raise StorageError(f"nothing routes to adapter {min(lost)[:12]} any more; run `seal-agent doctor --repair`")
         kept = tuple((adapter, key) for adapter, key in known.items() if adapter in routed)
         return Served(self.backend, stack, router_of(kept, self.config.routes), scores)
 

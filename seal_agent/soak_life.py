@@ -162,15 +162,16 @@ def live(backend: Backend, home: Home, plan: LifePlan, strategy: str) -> None:
     names = list(SCENARIOS)
     weights = [SCENARIOS[name][0] for name in names]
     done = 0
+    learners = [first.within(name) for name in NAMESPACES]
     while not plan.scenarios or done < plan.scenarios:
-        learner = first.within(rng.choice(NAMESPACES))
+        learner = rng.choice(learners)
         SCENARIOS[rng.choices(names, weights)[0]][1](life, learner)
         life.accepted(learner)
         done += 1
     if plan.finishes:
         life.worker.work_off()
-        for name in NAMESPACES:
-            first.within(name).replay.flush()
+        for learner in learners:
+            learner.replay.flush()
 
 
 def backend_for(home: Home, model: str, seed: int) -> Backend:
