@@ -56,6 +56,12 @@ class Engine:
         """The tokenizer as grammars see it."""
         return grammar_tokenizer(self.loaded.tokenizer, self.loaded.model.config.vocab_size)
 
+    @cached_property
+    def special_tokens(self) -> tuple[str, ...]:
+        """The names of the tokens that stand for more than their letters, such as the beginning of a turn."""
+        added = self.loaded.tokenizer.added_tokens_decoder.values()
+        return tuple(token.content for token in added if token.special and len(token.content) > 1)
+
     def is_loaded(self, ref: AdapterRef) -> bool:
         """Whether the adapter's weights are in memory already."""
         return ref.id in self._updates

@@ -88,20 +88,35 @@ class TransformersBackend:
             yield self._engine.model
 
     def _tokens(self, prompt: Prompt) -> list[int]:
-        text = prompt.text
+        """Only the chat template makes special tokens: what somebody wrote never becomes a turn."""
         if prompt.is_chat:
-            messages = [{"role": m.role, "content": m.content} for m in prompt.messages]
+            messages = [{"role": m.role, "content": self._harmless(m.content)} for m in prompt.messages]
             opened = self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-            text = opened + prompt.text
-        ids: list[int] = self._tokenizer(text, add_special_tokens=not prompt.is_chat).input_ids
+            text = opened + self._harmless(prompt.text)
+            ids: list[int] = self._tokenizer(text, add_special_tokens=False).input_ids
+        else:
+            ids = self._plain_tokens(prompt.text, add_special_tokens=True)
         if not ids and self._tokenizer.bos_token_id is not None:
             ids = [self._tokenizer.bos_token_id]
         if not ids:
             raise InputError("an empty prompt cannot be continued; give at least one character")
         return ids
 
+    def _plain_tokens(self, text: str, *, add_special_tokens: bool = False) -> list[int]:
+        """Tokens of a text in which a special token's name is nothing but letters."""
+        ids: list[int] = self._tokenizer(
+            text, add_special_tokens=add_special_tokens, split_special_tokens=True
+        ).input_ids
+        return ids
+
+    def _harmless(self, text: str) -> str:
+        """`text` with a space in the name of every special token, for a template that is tokenised as a whole."""
+        while found := next((name for name in self._engine.special_tokens if name in text), ""):
+            text = text.replace(found, f"{found[0]} {found[1:]}")
+        return text
+
     def _answer_tokens(self, answer: str) -> list[int]:
-        ids: list[int] = self._tokenizer(answer, add_special_tokens=False).input_ids
+        ids = self._plain_tokens(answer)
         if not ids:
             raise InputError("an empty answer cannot be scored; give at least one character")
         return ids
@@ -222,6 +237,7 @@ class TransformersBackend:
                     return_tensors="pt",
                     padding=True,
                     truncation=True,
+                    split_special_tokens=True,
                     max_length=EMBED_TOKENS,
                 ).to(device)
                 states = model(**batch, output_hidden_states=True, logits_to_keep=1).hidden_states
@@ -242,8 +258,9 @@ class TransformersBackend:
         with self._active() as model, torch.inference_mode():
             for text, said in zip(texts, before, strict=True):
                 answer = self._answer_tokens(text)
-                prompt = self._tokens(Prompt.raw(self._tokenizer.bos_token or "\n"))
-                prompt += self._tokenizer(said, add_special_tokens=False).input_ids
+                begin = self._tokenizer.bos_token_id
+                prompt = [begin] if begin is not None else self._plain_tokens("\n")
+                prompt = [*self._plain_tokens("", add_special_tokens=True), *prompt, *self._plain_tokens(said)]
                 ids = torch.tensor([prompt + answer], device=self._engine.loaded.device)
                 out = model(input_ids=ids, output_hidden_states=True, use_cache=False)
                 middle, last = out.hidden_states[len(out.hidden_states) // 2 + 1], out.hidden_states[-1]

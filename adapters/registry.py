@@ -54,19 +54,7 @@ class AdapterRegistry:
 
     def manifest(self, adapter_id: str) -> dict[str, Any]:
         """What was recorded when the adapter was written: model, parents, edit, seed, tokens."""
-        path = self.root / adapter_id / MANIFEST
-        try:
-            data = path.read_bytes()
-            facts: dict[str, Any] = json.loads(data)
-            is_whole = _is_noted(path, data)
-        except (OSError, ValueError) as error:
-            raise AdapterError(
-                f"adapter {adapter_id[:12]} has no readable {MANIFEST}; restore {path}, or run `seal-agent doctor "
-                "--repair`"
-            ) from error
-        if not is_whole:
-            raise AdapterError(f"{path} is damaged; restore it or run `seal-agent doctor --repair`")
-        return facts
+        return read_manifest(self.root / adapter_id)
 
     def verify(self, ref: AdapterRef) -> None:
         """Raise `AdapterError` unless the folder still has the content its id was made from."""
@@ -74,7 +62,7 @@ class AdapterRegistry:
             raise AdapterError(f"adapter {ref.short} is missing at {ref.path}; restore the folder or roll back")
         if content_hash(Path(ref.path)) != ref.id:
             raise AdapterError(f"adapter {ref.short} at {ref.path} is damaged; restore the folder or roll back")
-        self.manifest(ref.id)
+        read_manifest(Path(ref.path))
 
     def discard(self, ref: AdapterRef) -> None:
         """Remove a candidate that no stack will ever serve."""
@@ -99,6 +87,22 @@ def write_manifest(folder: Path, facts: dict[str, Any]) -> None:
     data = (json.dumps(facts, indent=2, sort_keys=True) + "\n").encode()
     (folder / MANIFEST).write_bytes(data)
     (folder / MANIFEST_SUM).write_text(f"{hashlib.sha256(data).hexdigest()}  {MANIFEST}\n")
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """What `write_manifest` wrote; raises `AdapterError` where that is damaged."""
+    path = folder / MANIFEST
+    try:
+        data = path.read_bytes()
+        facts: dict[str, Any] = json.loads(data)
+        is_whole = _is_noted(path, data)
+    except (OSError, ValueError) as error:
+        raise AdapterError(
+            f"adapter {folder.name[:12]} has no readable {MANIFEST}; restore {path} or run `seal-agent doctor --repair`"
+        ) from error
+    if not is_whole:
+        raise AdapterError(f"{path} is damaged; restore it or run `seal-agent doctor --repair`")
+    return facts
 
 
 def _is_noted(path: Path, data: bytes) -> bool:

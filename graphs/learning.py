@@ -60,7 +60,7 @@ def add_learning(builder: StateGraph[Any, Any, Any, Any], learner: Learner) -> N
         builder.add_conditional_edges(name, _more, ["decide", END])
     builder.add_conditional_edges("decide", _after_decide, ["write", "ignore"])
     builder.add_conditional_edges("write", _after_write(learner), ["train", "write", "ignore"])
-    builder.add_edge("train", "probe")
+    builder.add_conditional_edges("train", _after_train, ["probe", "ignore"])
     builder.add_edge("probe", "judge")
     builder.add_edge("amend", "probe")
     builder.add_conditional_edges("judge", _after_judge(learner), ["accept", "amend", "rollback", "probe"])
@@ -164,6 +164,10 @@ def _after_write(learner: Learner) -> Callable[[Any], str]:
         return "write" if learner.can_retry(episode) else "ignore"
 
     return route
+
+
+def _after_train(state: LearnState) -> str:
+    return "probe" if state["episode"]["adapter"] else "ignore"
 
 
 def _after_judge(learner: Learner) -> Callable[[Any], str]:

@@ -50,6 +50,8 @@ def after(learner: Learner, step: str, episode: Episode) -> str:
         if episode.edit:
             return "train"
         return "write" if learner.can_retry(episode) else "ignore"
+    if step == "train":
+        return "probe" if episode.adapter else "ignore"
     if step == "judge":
         outcome = episode.verdict.outcome if episode.verdict else "rollback"
         if outcome in ("accept", "undecided"):
@@ -57,7 +59,7 @@ def after(learner: Learner, step: str, episode: Episode) -> str:
         return "amend" if learner.can_amend(episode) else "rollback"
     if step == "accept":
         return "consolidate" if learner.can_consolidate() else ""
-    return {"train": "probe", "probe": "judge", "amend": "probe"}.get(step, "")
+    return {"probe": "judge", "amend": "probe"}.get(step, "")
 
 
 def timed(verb: Verb, step: str, episode: Episode, progress: Progress = silent) -> Episode:

@@ -17,6 +17,7 @@ from typing import Literal
 from seal_agent.errors import InputError
 from seal_agent.home import Home, check_namespace
 from seal_agent.passages import Passage
+from seal_agent.secrets import redacted
 from seal_agent.types import Episode, from_json, to_json
 
 JobState = Literal["waiting", "running", "done", "failed", "cancelled"]
@@ -62,9 +63,10 @@ class LearningQueue:
         if not all(passage.text.strip() for passage in passages):
             raise InputError("there is no text to learn from; give at least one sentence")
         now = time.time()
+        cleaned = [replace(p, text=redacted(p.text), earlier=redacted(p.earlier)) for p in passages]
         with self.home.connect() as db:
             db.execute("BEGIN IMMEDIATE")
-            return [_insert(db, passage, namespace, thread, model, now) for passage in passages]
+            return [_insert(db, passage, namespace, thread, model, now) for passage in cleaned]
 
     def job(self, number: int) -> Job:
         """One job; raises `InputError` for a number nobody got."""
