@@ -25,7 +25,7 @@ integration: install
 
 # Kills, damage and poison, an hour at most; interrupted, it goes on where it was.
 soak: install
-	$(BIN)/seal-agent soak --out soak
+	$(BIN)/seal-agent soak --out soak --poison tests/data/poison.json
 
 install: $(VENV)/.installed
 

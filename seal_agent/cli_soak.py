@@ -24,6 +24,9 @@ Out = Annotated[Path, typer.Option("--out", help="The folder of the run; one tha
 Kills = Annotated[int, typer.Option("--kills", min=0, help="Kills with the scripted backend.")]
 RealKills = Annotated[int, typer.Option("--real-kills", min=0, help="Kills with the embedded model.")]
 Flips = Annotated[int, typer.Option("--flips", min=0, help="Bytes to flip in a home, one at a time.")]
+Poisoned = Annotated[
+    Path | None, typer.Option("--poison", help="Documents that try to do harm, as JSON; scripted, then the real model.")
+]
 Minutes = Annotated[float, typer.Option("--minutes", min=0, help="When to stop; run it again to go on.")]
 
 
@@ -32,6 +35,7 @@ def soak(
     kills: Kills = 1000,
     real_kills: RealKills = 50,
     flips: Flips = 1000,
+    poison: Poisoned = None,
     minutes: Minutes = 60.0,
     seed: Seed = 0,
     as_json: AsJson = False,
@@ -40,7 +44,7 @@ def soak(
     deadline = time.monotonic() + 60 * minutes
     results: dict[str, dict[str, Any]] = {}
     with Display(lines=True) as display:
-        for name, part in parts(kills, real_kills, flips, seed).items():
+        for name, part in parts(kills, real_kills, flips, poison, seed).items():
             results[name] = part(
                 out / name,
                 deadline,
@@ -56,7 +60,7 @@ def soak(
         raise typer.Exit(2)
 
 
-def parts(kills: int, real_kills: int, flips: int, seed: int) -> dict[str, Part]:
+def parts(kills: int, real_kills: int, flips: int, poison: Path | None, seed: int) -> dict[str, Part]:
     """What there is to run, by name."""
     from dataclasses import replace
 
@@ -76,7 +80,27 @@ def parts(kills: int, real_kills: int, flips: int, seed: int) -> dict[str, Part]
     }
     wanted = {"damage": flips, "scripted": kills, "real": real_kills}
     every = {"damage": damaging(flips, seed), **{name: killing(plan) for name, plan in plans.items()}}
-    return {name: part for name, part in every.items() if wanted[name]}
+    chosen = {name: part for name, part in every.items() if wanted[name]}
+    if poison is None:
+        return chosen
+    return {"poison": poisoning(poison, "scripted"), **chosen, "poison, real": poisoning(poison, "embedded")}
+
+
+def poisoning(documents: Path, model: str) -> Part:
+    """Learn every document in a namespace of its own, as far as the time allows; each is a line of `effects.jsonl`."""
+
+    def part(folder: Path, deadline: float, progress: Progress) -> dict[str, Any]:
+        from seal_agent.agent import open_backend
+        from seal_agent.home import Home
+        from seal_agent.learner import Learner
+        from seal_agent.poison import measured, poison_summary, read_poison
+
+        home = Home(folder / "home")
+        backend = open_backend(Home() if model != "scripted" else home, model, adapters=home.root)
+        learner = Learner(backend, home)
+        return poison_summary(measured(learner, read_poison(documents), folder, deadline, progress))
+
+    return part
 
 
 def damaging(num_flips: int, seed: int) -> Part:
