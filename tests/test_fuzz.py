@@ -4,6 +4,7 @@ import json
 import math
 import time
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,14 @@ from tiny import DIRECTIVES, ROWS, logits, tiny_engine, train
 
 from seal_agent import loop
 from seal_agent.adapters.backend import silent
+from seal_agent.adapters.folding import CONFIG, read_adapter
+from seal_agent.adapters.loading import load_model
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.adapters.training import Job
 from seal_agent.canaries import canaries
 from seal_agent.cli import main
 from seal_agent.directives import parse_directives
-from seal_agent.errors import EditFault, InputError, Refused, SealError, TrainingFault
+from seal_agent.errors import AdapterError, EditFault, InputError, Refused, SealError, TrainingFault
 from seal_agent.formats import FORMATS, Source
 from seal_agent.graphs import create_ingest_graph
 from seal_agent.home import Home, check_namespace
@@ -258,3 +261,14 @@ def test_words_that_are_no_secret_stay() -> None:
     text = "The password policy of Karlov asks for 12 letters. The token was minted in 1911. sk-ip ghp_x AKIA"
     assert redacted(text) == text
     assert redacted("password: hunter2horse, they said") == "password: [secret removed], they said"
+
+
+def test_an_adapter_that_is_pickled_is_never_opened(tmp_path: Path) -> None:
+    (tmp_path / CONFIG).write_text('{"peft_type": "LORA", "lora_alpha": 8}')
+    torch.save({"x": torch.zeros(1)}, tmp_path / "adapter_model.bin")
+    with pytest.raises(AdapterError, match="cannot load the adapter"):
+        read_adapter(tmp_path)
+
+
+def test_code_of_a_models_author_runs_only_if_the_user_says_so() -> None:
+    assert signature(load_model).parameters["trust_remote_code"].default is False
