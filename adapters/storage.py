@@ -57,6 +57,7 @@ def publish(staging: Path, target: Path) -> None:
     except OSError:
         if not target.is_dir():
             raise
+        os.utime(target)  # in use again, however long it lay there
     _fsync(target.parent)
 
 

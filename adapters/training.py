@@ -259,6 +259,11 @@ class _Together:
         """Clip each candidate's gradient, then AdamW (Loshchilov and Hutter, arXiv 1711.05101) without decay."""
         limits = torch.tensor([c.directives.max_grad_norm for c in candidates], device=self._device)
         norms = self._gradients.norm(dim=1)  # (K,)
+        if not bool(norms.isfinite().all()):
+            raise TrainingFault(
+                f"the gradient's norm became {norms.tolist()} in step {len(candidates[0].losses) + 1}; "
+                "lower the learning rate or look at the rows"
+            )
         self._gradients *= (limits / (norms + 1e-6)).clamp(max=1.0)[:, None]
         mean, square = self._moments
         step = torch.tensor(float(len(candidates[0].losses)), device=self._device)  # the same for all

@@ -44,7 +44,7 @@ EDGES: dict[str, tuple[str, ...]] = {
     "decide": ("write", "ignore"),
     "write": ("approve", "train", "write", "ignore"),
     "approve": ("train", "ignore"),
-    "train": ("probe",),
+    "train": ("probe", "ignore"),
     "probe": ("judge",),
     "judge": ("accept", "amend", "rollback", "probe"),
     "amend": ("probe",),

@@ -18,7 +18,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from seal_agent import __version__, cli_adapters, cli_bench, cli_forget, cli_improve, cli_queue, cli_serve
+from seal_agent import (
+    __version__,
+    cli_adapters,
+    cli_bench,
+    cli_forget,
+    cli_improve,
+    cli_queue,
+    cli_serve,
+    cli_soak,
+)
 from seal_agent.adapters.loading import EMBEDDED
 from seal_agent.cli_chat import converse, converse_at_once, messages_in
 from seal_agent.cli_options import (
@@ -60,6 +69,7 @@ app.add_typer(cli_queue.app, name="queue")
 cli_forget.register(app)
 app.command("serve")(cli_serve.serve)
 app.add_typer(cli_serve.gateway, name="gateway")
+app.command("soak")(cli_soak.soak)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -188,18 +198,31 @@ def ingest(
 
 
 @app.command()
-def doctor(model: Model = EMBEDDED, home: HomeFolder = None, device: Device = "auto", as_json: AsJson = False) -> None:
+def doctor(
+    repair: Annotated[
+        bool, typer.Option("--repair", help="First mend what is damaged; nobody else may be at work there.")
+    ] = False,
+    model: Model = EMBEDDED,
+    home: HomeFolder = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
     """Check that everything an agent needs is there; exit code 2 if something is not."""
     with Display() as display:
         display.busy("checking")
         from seal_agent.doctor import run_checks
         from seal_agent.home import default_home
+        from seal_agent.repair import repair as mend
 
-        checks = run_checks((home or default_home()).expanduser(), model=model, device=device)
+        root = (home or default_home()).expanduser()
+        mended = mend(root.resolve()) if repair else []
+        checks = run_checks(root, model=model, device=device)
     is_well = all(check.status != "fail" for check in checks)
     if as_json:
-        write_json({"ok": is_well, "checks": [dataclasses.asdict(check) for check in checks]})
+        repaired = {"repaired": mended} if repair else {}
+        write_json({"ok": is_well, **repaired, "checks": [dataclasses.asdict(check) for check in checks]})
     else:
+        print("".join(f"{line}\n" for line in mended), end="")
         write_table(["", "check", "found", "what to do"], [[c.status, c.name, c.detail, c.advice] for c in checks])
     if not is_well:
         raise typer.Exit(EXIT_ERROR)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from seal_agent.home import Home, StackVersion
     from seal_agent.types import Episode
 
-app = typer.Typer(help="The adapters that are served: list, show, roll back.")
+app = typer.Typer(help="The adapters that are served: list, show, say why, roll back.")
 AdapterId = Annotated[str, typer.Argument(metavar="ID", help="The beginning of the adapter's id.")]
 
 
@@ -74,6 +74,40 @@ def show_adapter(
         ["question", "answer", ""],
         [[q["question"], q["answer"], "" if q["trained"] else "held back"] for q in facts["questions"]],
     )
+
+
+@app.command("why")
+def why_answer(
+    question: Annotated[str, typer.Argument(help="What is asked; left out: everything the version holds.")] = "",
+    version: Annotated[int, typer.Option("--version", min=0, help="Of the stack; 0: the newest.")] = 0,
+    home: HomeFolder = None,
+    namespace: Namespace = "default",
+    as_json: AsJson = False,
+) -> None:
+    """What answers a question: version, adapters, and for each its source, rows, scores and verdict."""
+    from seal_agent.audit import why, why_version
+    from seal_agent.types import to_json
+
+    opened = _open(home, namespace)
+    found = why(opened, namespace, question, version=version) if question else why_version(opened, namespace, version)
+    if as_json:
+        write_json(to_json(found))
+        return
+    print(f"version {found.version} of {namespace!r} ({found.reason}), {found.num_served} adapters")
+    if not found.origins:
+        print("the base model alone answers: no adapter is called for")
+    for origin in found.origins:
+        rows = ", ".join(f"{number} {source}" for source, number in origin.num_rows.items())
+        scores = ", ".join(f"{name} {before:+.2f} to {after:+.2f}" for name, (before, after) in origin.probed.items())
+        print(
+            f"\n{origin.adapter[:12]}  {origin.topic}, since version {origin.since_version}, weight {origin.weight:g}"
+        )
+        print(f"source    {origin.thread or 'a document'}: {' '.join(origin.text.split())[:300]}")
+        print(f"rows      {rows or 'none of its own'}")
+        print(f"scores    {scores} (nats per token)")
+        print(f"verdict   {origin.verdict.outcome}: {origin.verdict.reason}" if origin.verdict else "verdict   none")
+        for part in origin.stands_for:
+            print(f"made of   {part.adapter[:12]}  {part.topic}")
 
 
 @app.command("rollback")

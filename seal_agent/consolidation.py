@@ -64,6 +64,7 @@ def _close(learner: Learner, done: Episode, newest: AdapterRef) -> None:
         if is_kept:
             reason = f"consolidated: {done.topic}"
             learner.home.set_stack(db, learner.namespace, done.candidate, expected=done.parent, reason=reason)
+            learner.registry.verify(newest)
         learner.replay.record(db, done.probed, kept=is_kept, adapter=newest.id)
         learner.home.append_episode(db, done)
 

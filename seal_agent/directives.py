@@ -8,6 +8,7 @@ the model's context. What the JSON leaves out keeps its default.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
@@ -142,7 +143,7 @@ def parse_directives(text: str, base: Directives = DEFAULT, menu: Menu = MENU) -
     """
     try:
         data = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise EditFault(f"the directives are {text.strip()[:60]!r}; write one JSON object") from error
     if not isinstance(data, dict):
         raise EditFault(f"the directives are {text.strip()[:60]!r}; write one JSON object")
@@ -160,7 +161,7 @@ def parse_directives(text: str, base: Directives = DEFAULT, menu: Menu = MENU) -
 def _value(key: str, value: Any, kind: type) -> Any:
     if kind is tuple and isinstance(value, list) and all(isinstance(name, str) for name in value):
         return tuple(dict.fromkeys(value))
-    if kind is float and type(value) in (int, float):
+    if kind is float and type(value) in (int, float) and abs(value) <= sys.float_info.max:
         return float(value)
     if type(value) is kind and (key not in ("loss_on", "layers") or value in _LITERALS[key]):
         return value

@@ -1,7 +1,7 @@
 """Is everything there that an agent needs? One `Check` per thing, each with what to do about it.
 
-It looks and reports; it prints nothing and repairs nothing. The home's folder and database are made if
-they are missing, for that is how their being writable shows.
+It looks and reports; it prints nothing, and mending is for `repair`. The home's folder and database are made if they
+are missing, for that is how their being writable shows.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Literal
 from seal_agent.adapters.loading import EMBEDDED
 from seal_agent.adapters.registry import MIN_FREE_BYTES, AdapterRegistry
 from seal_agent.adapters.storage import HINT, writable
-from seal_agent.errors import AdapterError, ModelError, SealError
+from seal_agent.errors import AdapterError, ModelError, SealError, StorageError
 from seal_agent.home import SCHEMA_VERSION, Home
 
 MIN_PYTHON = (3, 11)
@@ -134,12 +134,12 @@ def check_database(root: Path) -> Check:
     def look() -> str:
         home = Home(root)
         with home.connect() as db:
-            answer = str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
+            answer = str(db.execute("PRAGMA integrity_check(1)").fetchone()[0])
         if answer != "ok":
             raise RuntimeError(answer)
         return f"{home.database}, schema {SCHEMA_VERSION}"
 
-    return _look("database", look, "restore state.sqlite from a copy, or set SEAL_HOME to a new folder")
+    return _look("database", look, "run `seal-agent doctor --repair`, or restore state.sqlite from a copy")
 
 
 def check_adapters(root: Path) -> list[Check]:
@@ -151,7 +151,12 @@ def check_adapters(root: Path) -> list[Check]:
     damaged: list[Check] = []
     num_served = 0
     for namespace in namespaces:
-        for layer in home.stack(namespace).layers:
+        try:
+            layers = home.stack(namespace).layers
+        except StorageError as error:
+            damaged.append(Check("stack", "fail", *_halves(error)))
+            continue
+        for layer in layers:
             num_served += 1
             try:
                 registry.verify(layer.ref)

@@ -7,6 +7,7 @@
     │   └── ServerError       the server that runs the model is away, broken, or another than expected
     ├── StorageError          the disk: not writable, full, a damaged adapter or database
     │   └── StackChanged      another process changed the stack while an edit was learned on top of it
+    ├── Refused               the user's own rule wants something not learned (`LearnerConfig.before_learn`)
     ├── AdapterError          an adapter or stack that is unknown or does not fit the model
     └── EditFault             the *model* wrote a malformed self-edit; goes back into its context
         └── TrainingFault     a self-edit that cannot be trained: its loss is not finite, or its layers do not exist
@@ -47,6 +48,10 @@ class StackChanged(StorageError):
 
 class AdapterError(SealError):
     """An adapter or stack is unknown, damaged or belongs to another model."""
+
+
+class Refused(SealError):
+    """Raised by the user's own rule, with the reason: the episode is closed and nothing is learned from it."""
 
 
 class EditFault(SealError):

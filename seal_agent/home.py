@@ -24,6 +24,7 @@ from seal_agent.errors import AdapterError, InputError, StackChanged, StorageErr
 from seal_agent.types import AdapterStack, Episode, from_json, to_json
 
 SCHEMA_VERSION = 5
+DATABASE, QUARANTINE = "state.sqlite", "quarantine"
 BUSY_SECONDS = 30.0
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS stacks (
@@ -72,7 +73,20 @@ CREATE TABLE IF NOT EXISTS passages (
     adapter TEXT NOT NULL, created REAL NOT NULL, PRIMARY KEY (namespace, source, digest));
 CREATE INDEX IF NOT EXISTS passages_by_digest ON passages (namespace, digest);
 CREATE TABLE IF NOT EXISTS doomed (path TEXT PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS seals (
+    kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, digest TEXT NOT NULL,
+    PRIMARY KEY (kind, namespace, name));
+CREATE TRIGGER IF NOT EXISTS stack_deleted AFTER DELETE ON stacks BEGIN
+    DELETE FROM seals WHERE kind = 'stack' AND namespace = old.namespace AND name = CAST(old.version AS TEXT); END;
+CREATE TRIGGER IF NOT EXISTS stack_changed AFTER UPDATE ON stacks BEGIN
+    DELETE FROM seals WHERE kind = 'stack' AND namespace = old.namespace AND name = CAST(old.version AS TEXT); END;
+CREATE TRIGGER IF NOT EXISTS route_deleted AFTER DELETE ON routes BEGIN
+    DELETE FROM seals WHERE kind = 'route' AND namespace = old.namespace AND name = old.adapter; END;
+CREATE TRIGGER IF NOT EXISTS route_changed AFTER UPDATE ON routes BEGIN
+    DELETE FROM seals WHERE kind = 'route' AND namespace = old.namespace AND name = old.adapter; END;
 """
+"""A seal is a checksum of what decides what is served: a damaged byte is noticed where it is read. What SQL changes
+loses its seal, so that nobody who deletes or rewrites has to know of them."""
 FROM_VERSION_1 = """
 UPDATE episodes SET body = json_remove(body, '$.edit.num_dropped', '$.edit.directives.num_steps')
     WHERE json_type(body, '$.edit') = 'object';
@@ -97,7 +111,9 @@ UPDATE replay SET split = (SELECT oldest.split FROM replay AS oldest
 UPGRADES = {1: FROM_VERSION_1, 2: FROM_VERSION_2, 3: "", 4: ""}  # 4 and 5 only add tables
 
 
-_VERSIONS = "SELECT version, layers, reason, created FROM stacks"
+_VERSIONS = """SELECT s.namespace, s.version, s.layers, s.reason, s.created, digest FROM stacks AS s
+    LEFT JOIN seals ON kind = 'stack' AND seals.namespace = s.namespace AND name = CAST(s.version AS TEXT)"""
+REPAIR = "run `seal-agent doctor --repair`"
 
 
 def default_home() -> Path:
@@ -123,12 +139,29 @@ def _upgrade(db: sqlite3.Connection) -> None:
     if version >= SCHEMA_VERSION:
         return
     upgrades = "".join(UPGRADES[old] for old in range(version, SCHEMA_VERSION) if version)
-    for statement in f"{upgrades}{SCHEMA}".split(";"):
+    for statement in _statements(f"{upgrades}{SCHEMA}"):
         db.execute(statement)
     db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
-def _version(number: int, layers: str, reason: str, created: float) -> StackVersion:
+def _statements(script: str) -> Iterator[str]:
+    """One statement after the other; a trigger has semicolons of its own."""
+    statement = ""
+    for part in script.split(";"):
+        statement += f"{part};"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+def sealed(*fields: object) -> str:
+    """The checksum of a row."""
+    return hashlib.sha256(json.dumps(fields).encode()).hexdigest()[:32]
+
+
+def _version(namespace: str, number: int, layers: str, reason: str, created: float, digest: str | None) -> StackVersion:
+    if digest is not None and digest != sealed(namespace, number, layers):
+        raise StorageError(f"version {number} of the stack of namespace {namespace!r} is damaged; {REPAIR}")
     return StackVersion(number, from_json(AdapterStack, json.loads(layers)), reason, created)
 
 
@@ -150,7 +183,7 @@ class Home:
     @property
     def database(self) -> Path:
         """The SQLite file."""
-        return self.root / "state.sqlite"
+        return self.root / DATABASE
 
     @contextmanager
     def connect(self) -> Iterator[sqlite3.Connection]:
@@ -180,8 +213,14 @@ class Home:
     def versions(self, namespace: str) -> list[StackVersion]:
         """Every version the stack of `namespace` ever had, oldest first."""
         with self.connect() as db:
-            rows = db.execute(f"{_VERSIONS} WHERE namespace = ? ORDER BY version", (namespace,)).fetchall()
-        return [_version(*row) for row in rows]
+            rows = db.execute(f"{_VERSIONS} WHERE s.namespace = ? ORDER BY s.version", (namespace,)).fetchall()
+            (newest,) = db.execute(
+                "SELECT MAX(CAST(name AS INTEGER)) FROM seals WHERE kind = 'stack' AND namespace = ?", (namespace,)
+            ).fetchone()
+        versions = [_version(*row) for row in rows]
+        if newest is not None and newest > max((version.version for version in versions), default=0):
+            raise StorageError(f"version {newest} of the stack of namespace {namespace!r} is lost; {REPAIR}")
+        return versions
 
     def all_versions(self) -> list[StackVersion]:
         """Every version of every namespace."""
@@ -203,22 +242,35 @@ class Home:
                 f"the stack of namespace {namespace!r} was changed by another process meanwhile; nothing was lost, "
                 "run the edit again"
             )
-        db.execute(
-            "INSERT INTO stacks VALUES (?, ?, ?, ?, ?)",
-            (namespace, version + 1, json.dumps(to_json(stack)), reason, time.time()),
-        )
+        body = json.dumps(to_json(stack))
+        db.execute("INSERT INTO stacks VALUES (?, ?, ?, ?, ?)", (namespace, version + 1, body, reason, time.time()))
+        self.seal(db, "stack", namespace, str(version + 1), sealed(namespace, version + 1, body))
+
+    def seal(self, db: sqlite3.Connection, kind: str, namespace: str, name: str, digest: str) -> None:
+        """Write down the checksum of a row, inside the transaction of `db`."""
+        db.execute("INSERT OR REPLACE INTO seals VALUES (?, ?, ?, ?)", (kind, namespace, name, digest))
 
     def route_keys(self, namespace: str) -> dict[str, str]:
         """What routes to each adapter that was ever accepted as routed, by its id."""
         with self.connect() as db:
-            return dict(db.execute("SELECT adapter, key FROM routes WHERE namespace = ?", (namespace,)).fetchall())
+            rows = db.execute(
+                "SELECT r.adapter, r.key, digest FROM routes AS r LEFT JOIN seals"
+                " ON kind = 'route' AND seals.namespace = r.namespace AND name = r.adapter WHERE r.namespace = ?",
+                (namespace,),
+            ).fetchall()
+        for adapter, key, digest in rows:
+            if digest is not None and digest != sealed(namespace, adapter, key):
+                raise StorageError(f"what routes to adapter {adapter[:12]} is damaged; {REPAIR}")
+        return {adapter: key for adapter, key, _ in rows}
 
     def set_route_keys(self, db: sqlite3.Connection, namespace: str, keys: Mapping[str, str]) -> None:
         """Remember what routes to adapters, inside the transaction of `db`."""
         rows = [(namespace, adapter, key) for adapter, key in keys.items()]
         db.executemany("INSERT OR REPLACE INTO routes VALUES (?, ?, ?)", rows)
+        for adapter, key in keys.items():
+            self.seal(db, "route", namespace, adapter, sealed(namespace, adapter, key))
 
-    def undo(self, namespace: str, adapter_id: str) -> AdapterStack:
+    def undo(self, namespace: str, adapter_id: str, reason: str = "rolled back by hand") -> AdapterStack:
         """Take an accepted adapter (by the beginning of its id) off the stack; its folder stays on disk.
 
         The adapters it stood for come back in its place.
@@ -238,7 +290,7 @@ class Home:
         layers = [each for layer in stack.layers for each in (back if layer is taken else [layer])]
         reduced = AdapterStack(tuple(layers))
         with self.connect() as db:
-            self.set_stack(db, namespace, reduced, expected=stack, reason=f"rolled back by hand: {matches[0][:12]}")
+            self.set_stack(db, namespace, reduced, expected=stack, reason=f"{reason}: {matches[0][:12]}")
         return reduced
 
     def append_episode(self, db: sqlite3.Connection, episode: Episode) -> int:
@@ -284,7 +336,14 @@ class Home:
                 "SELECT outcome, body FROM episodes WHERE namespace = ? ORDER BY id LIMIT -1 OFFSET ?",
                 (namespace, skip),
             ).fetchall()
-        return [from_json(Episode, json.loads(body)) for outcome, body in rows if not outcomes or outcome in outcomes]
+        return [_episode(body) for outcome, body in rows if not outcomes or outcome in outcomes]
+
+
+def _episode(body: str) -> Episode:
+    try:
+        return from_json(Episode, json.loads(body))
+    except ValueError as error:
+        raise StorageError(f"a line of the ledger is damaged ({error}); {REPAIR}") from error
 
 
 def digest_of(text: str) -> str:

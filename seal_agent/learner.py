@@ -28,7 +28,7 @@ from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.canaries import with_rehearsal
 from seal_agent.decision_head import Head
 from seal_agent.directives import DEFAULT
-from seal_agent.errors import EditFault, InputError
+from seal_agent.errors import EditFault, InputError, Refused, StorageError, TrainingFault
 from seal_agent.formats import Source
 from seal_agent.home import Home, check_namespace
 from seal_agent.ladder import Rung
@@ -38,6 +38,7 @@ from seal_agent.policies import PolicyStore
 from seal_agent.rehearsal import REPLAY, replayed_rows
 from seal_agent.replay import ReplayItem, ReplayStore, Split
 from seal_agent.routing import router_of
+from seal_agent.secrets import redacted
 from seal_agent.serving import ScoreCache, Served, compared
 from seal_agent.types import (
     AdapterRef,
@@ -102,12 +103,20 @@ class Learner:
         """The model through `stack`; `keys` of adapters that are not accepted yet, `scores` that need no computing."""
         routed = {layer.ref.id for layer in stack.layers if layer.is_routed}
         known = {**self.home.route_keys(self.namespace), **(keys or {})} if routed else {}
+        if lost := routed - known.keys():
+            raise StorageError(f"nothing routes to adapter {min(lost)[:12]} any more; run `seal-agent doctor --repair`")
         kept = tuple((adapter, key) for adapter, key in known.items() if adapter in routed)
         return Served(self.backend, stack, router_of(kept, self.config.routes), scores)
 
     def answer(self, conversations: Sequence[Sequence[Message]], *, max_new_tokens: int = 0) -> list[str]:
         """The served model's greedy reply to each conversation."""
-        served = self.serve(self.stack)
+        return self.answer_with(self.stack, conversations, max_new_tokens=max_new_tokens)
+
+    def answer_with(
+        self, stack: AdapterStack, conversations: Sequence[Sequence[Message]], *, max_new_tokens: int = 0
+    ) -> list[str]:
+        """The greedy reply of another stack, an older version's say, to each conversation."""
+        served = self.serve(stack)
         prompts = [Prompt(tuple(messages)) for messages in conversations]
         replies = served.generate(prompts, max_new_tokens=max_new_tokens or self.config.max_reply_tokens)
         return [samples[0].strip() for samples in replies]
@@ -122,11 +131,12 @@ class Learner:
         if not passage.text.strip():
             raise InputError("there is no text to learn from; give at least one sentence")
         number = self.home.num_episodes(self.namespace)
+        text = redacted(passage.text)
         return Episode(
             namespace=self.namespace,
-            text=passage.text,
-            topic=passage.topic or topic_of(passage.text),
-            earlier=passage.earlier,
+            text=text,
+            topic=redacted(passage.topic) or topic_of(text),
+            earlier=redacted(passage.earlier),
             parent=self.stack,
             model=self.backend.model,
             seed=self.config.seed * 1_000_003 + number,
@@ -180,8 +190,28 @@ class Learner:
         if replaces:
             earlier = [e.edit for e in self.accepted(replaces) if e.edit]
             edit = corrections.joined(edit, earlier, found, edit.directives.num_rows)
+        written_down = replace(
+            episode, edit=edit, corrections=found, replaces=replaces, fault="", num_attempts=attempt + 1
+        )
+        return self._allowed(written_down)
+
+    def _allowed(self, episode: Episode) -> Episode:
+        """The episode as the user's own rule lets it be learned, beside what is rehearsed and replayed."""
+        try:
+            allowed = self.config.before_learn(episode) if self.config.before_learn else episode
+            edit = _edit(allowed)
+            if not edit.rows:
+                raise Refused("the rule left no row to train on")
+        except Refused as error:
+            log.info("not learned: %s", error)
+            return replace(
+                episode, edit=None, corrections=(), fault=f"refused: {error}", num_attempts=self.config.max_attempts
+            )
         edit = self._with_replay(edit, episode.parent, episode.seed)
-        return replace(episode, edit=edit, corrections=found, replaces=replaces, fault="", num_attempts=attempt + 1)
+        kept = (episode.namespace, episode.parent, episode.seed)
+        if (allowed.namespace, allowed.parent, allowed.seed) != kept:
+            raise InputError("before_learn changed the namespace, the parent or the seed; change text and edit only")
+        return replace(allowed, edit=edit)
 
     def _watched_near(self, episode: Episode) -> list[ReplayItem]:
         """The watched items of every split that lie nearest to the text: what it may correct."""
@@ -213,7 +243,17 @@ class Learner:
         return episode.edit is None and episode.num_attempts < self.config.max_attempts
 
     def train(self, episode: Episode, progress: Progress = silent) -> Episode:
-        """A candidate adapter on top of what the strategy says, and the stack as it would be served with it."""
+        """A candidate adapter on top of what the strategy says, and the stack as it would be served with it.
+
+        An edit that cannot be trained, because its loss is not finite, say, leaves its fault and no adapter.
+        """
+        try:
+            return self._trained(episode, progress)
+        except TrainingFault as error:
+            log.warning("the edit about %r cannot be trained: %s", episode.topic, error)
+            return replace(episode, adapter=None, fault=str(error))
+
+    def _trained(self, episode: Episode, progress: Progress) -> Episode:
         edit = _edit(episode)
         kept = AdapterStack(tuple(y for y in episode.parent.layers if y.ref.id not in episode.replaces))
         view = self.backend.with_stack(self.strategy.parent(kept))
@@ -286,13 +326,18 @@ class Learner:
         rows = tuple(Row(item.probe.prompt, item.probe.answer, REPLAY) for item in near)
         directives = replace(edit.directives, kl_weight=max(edit.directives.kl_weight, REPAIR_KL_WEIGHT))
         repaired = replace(edit, rows=edit.rows + rows, directives=directives)
-        self.discard(_adapter(episode))
-        return self.train(replace(episode, edit=repaired), progress)
+        try:
+            trained = self._trained(replace(episode, edit=repaired), progress)
+        except TrainingFault as error:
+            log.warning("the repair of the edit about %r cannot be trained: %s", episode.topic, error)
+            return episode
+        if trained.adapter != episode.adapter:
+            self.discard(_adapter(episode))
+        return trained
 
     def accept(self, episode: Episode, progress: Progress = silent) -> Episode:
         """Serve the candidate from the next turn on: stack, replay items and ledger in one transaction."""
         edit, adapter = _edit(episode), _adapter(episode)
-        self.registry.verify(adapter)
         done = replace(episode, outcome="accepted")
         own = [p for p in episode.probed if p.probe.stratum == "edit"]
         vectors = self.replay.embed([p.probe for p in own])
@@ -305,6 +350,7 @@ class Learner:
                 expected=episode.parent,
                 reason=f"accepted: {edit.topic}",
             )
+            self.registry.verify(adapter)  # while nobody else can write: what is left over may be cleaned up any time
             self.home.set_route_keys(db, self.namespace, key)
             self.replay.insert(
                 db,

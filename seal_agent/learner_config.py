@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from seal_agent import ladder, retention, strategies
@@ -10,7 +11,7 @@ from seal_agent.errors import InputError
 from seal_agent.retention import Judge, Limits
 from seal_agent.routing import RouteLimits
 from seal_agent.strategies import Strategy
-from seal_agent.types import Directives
+from seal_agent.types import Directives, Episode
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,9 @@ class LearnerConfig:
     are drawn first, up to `max_probes` when undecided. `max_rank`: of a stack folded into one adapter. `min_replay`:
     general questions trained beside an edit at least, unless its directives want none. `approval`: a person is shown
     the rows before anything is trained, and says yes or no. `dry_run`: everything but training; the outcome says what
-    would be learned.
+    would be learned. `before_learn` is the user's own rule: it is given every written edit before it is trained and
+    returns the episode as it may be learned, with fewer rows perhaps, or raises `Refused` with a reason
+    (`examples/pii_filter.py`).
     """
 
     directives: Directives | None = DEFAULT
@@ -38,6 +41,7 @@ class LearnerConfig:
     min_replay: int = 8
     max_rank: int = 256
     max_reply_tokens: int = 128
+    before_learn: Callable[[Episode], Episode] | None = None
     seed: int = 0
     approval: bool = False
     dry_run: bool = False

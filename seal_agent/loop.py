@@ -56,6 +56,8 @@ def after(learner: Learner, step: str, episode: Episode) -> str:
         return "write" if learner.can_retry(episode) else "ignore"
     if step == "approve":
         return "train" if episode.outcome == "open" else "ignore"
+    if step == "train":
+        return "probe" if episode.adapter else "ignore"
     if step == "judge":
         outcome = episode.verdict.outcome if episode.verdict else "rollback"
         if outcome in ("accept", "undecided"):
@@ -63,7 +65,7 @@ def after(learner: Learner, step: str, episode: Episode) -> str:
         return "amend" if learner.can_amend(episode) else "rollback"
     if step == "accept":
         return "consolidate" if learner.can_consolidate() else ""
-    return {"train": "probe", "probe": "judge", "amend": "probe"}.get(step, "")
+    return {"probe": "judge", "amend": "probe"}.get(step, "")
 
 
 def timed(verb: Verb, step: str, episode: Episode, progress: Progress = silent) -> Episode:

@@ -14,6 +14,7 @@ from seal_agent.errors import InputError
 
 MAX_PASSAGE_CHARS = 1200
 MAX_TOPIC_WORDS = 10
+MAX_TOPIC_CHARS = 200
 _SENTENCE_END = re.compile(r"(?<=[.!?。！？])([\"'”’)]*)\s+(?=[\"'“‘(]?[A-Z0-9À-ÞΑ-ΩА-Я\u3040-\u9fff])|(?<=[。！？])")
 _EXAMPLE = re.compile(
     r"\bInput:\s*(?P<input>.+?)\s*\bOutput:\s*(?P<output>.+?)\s*(?=\bInput:|\n\s*\n|\Z)", re.IGNORECASE | re.DOTALL
@@ -48,7 +49,7 @@ def split_sentences(text: str) -> list[str]:
         piece = part.strip()
         if not piece:
             continue
-        if sentences and _ABBREVIATION.search(sentences[-1]):
+        if sentences and len(sentences[-1]) < MAX_PASSAGE_CHARS and _ABBREVIATION.search(sentences[-1][-8:]):
             sentences[-1] += " " + piece
         else:
             sentences.append(piece)
@@ -77,8 +78,8 @@ def topic_of(text: str) -> str:
         while words and words[0].lower() in _OPENERS:
             words = words[1:]
         if words:
-            return " ".join(article + words)
-    return " ".join(" ".join(lines).split()[:6])
+            return " ".join(article + words)[:MAX_TOPIC_CHARS]
+    return " ".join(" ".join(lines).split()[:6])[:MAX_TOPIC_CHARS]
 
 
 def resolve_pronoun(sentence: str, topic: str) -> str:
@@ -105,7 +106,8 @@ def resolve_pronoun(sentence: str, topic: str) -> str:
 
 def is_heading(line: str) -> bool:
     """Whether a line is a heading: a few words that do not end like a sentence."""
-    return _has_words(line) and len(line.split()) <= MAX_TOPIC_WORDS and line.strip()[-1] not in ".!?,:;"
+    is_short = len(line) <= MAX_TOPIC_CHARS and len(line.split()) <= MAX_TOPIC_WORDS
+    return is_short and _has_words(line) and line.strip()[-1] not in ".!?,:;"
 
 
 def _begins_with_heading(lines: list[str]) -> bool:

@@ -7,6 +7,7 @@ by `worker.Worker`, one at a time; they outlive every process.
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from typing import Literal
 from seal_agent.errors import InputError
 from seal_agent.home import Home, check_namespace
 from seal_agent.passages import Passage
+from seal_agent.secrets import redacted
 from seal_agent.types import Episode, from_json, to_json
 
 JobState = Literal["waiting", "running", "done", "failed", "cancelled"]
@@ -61,9 +63,10 @@ class LearningQueue:
         if not all(passage.text.strip() for passage in passages):
             raise InputError("there is no text to learn from; give at least one sentence")
         now = time.time()
+        cleaned = [replace(p, text=redacted(p.text), earlier=redacted(p.earlier)) for p in passages]
         with self.home.connect() as db:
             db.execute("BEGIN IMMEDIATE")
-            return [_insert(db, passage, namespace, thread, model, now) for passage in passages]
+            return [_insert(db, passage, namespace, thread, model, now) for passage in cleaned]
 
     def job(self, number: int) -> Job:
         """One job; raises `InputError` for a number nobody got."""
@@ -80,16 +83,17 @@ class LearningQueue:
         where = " AND ".join(each for each, _ in wanted)
         return self._select(f"WHERE {where}" if where else "", [v for _, values in wanted for v in values])
 
-    def next_due(self, model: str, quiet_since: float, idle_since: float) -> Job | None:
+    def next_due(self, model: str, quiet_since: float, idle_since: float, *, now: float = math.inf) -> Job | None:
         """The oldest job that may be begun.
 
-        Its conversation has brought nothing new since `quiet_since`, and no conversation any since `idle_since`.
+        Its conversation has brought nothing new since `quiet_since`, and no conversation any since `idle_since`. What
+        seems to come after `now` was said before the clock was set back.
         """
         found = self._select(
-            "AS j WHERE state = 'waiting' AND model IN ('', ?) AND ? >= (SELECT MAX(created) FROM jobs)"
-            " AND ? >= (SELECT MAX(created) FROM jobs AS other"
-            " WHERE other.namespace = j.namespace AND other.thread = j.thread)",
-            (model, idle_since, quiet_since),
+            "AS j WHERE state = 'waiting' AND model IN ('', ?)"
+            " AND NOT EXISTS (SELECT 1 FROM jobs AS other WHERE other.created BETWEEN ? AND ? AND (other.created > ?"
+            " OR (other.created > ? AND other.namespace = j.namespace AND other.thread = j.thread)))",
+            (model, min(quiet_since, idle_since), now, idle_since, quiet_since),
             limit=1,
         )
         return found[0] if found else None
@@ -157,13 +161,13 @@ class LearningQueue:
             row = db.execute("SELECT is_cancelled FROM jobs WHERE id = ?", (job.id,)).fetchone()
         return bool(row and row[0])
 
-    def spent(self, since: float) -> tuple[int, float]:
-        """How many edits ended in an adapter since then, and the seconds of all jobs that ended since."""
+    def spent(self, since: float, *, now: float = math.inf) -> tuple[int, float]:
+        """How many edits ended in an adapter from `since` to `now`, and the seconds of all jobs that ended then."""
         with self.home.connect() as db:
             row = db.execute(
                 "SELECT COUNT(*) FILTER (WHERE outcome IN ('accepted', 'rolled back')), TOTAL(seconds) FROM jobs"
-                " WHERE ended >= ?",
-                (since,),
+                " WHERE ended BETWEEN ? AND ?",
+                (since, now),
             ).fetchone()
         return int(row[0]), float(row[1])
 

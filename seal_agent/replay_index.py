@@ -255,6 +255,38 @@ class ReplayIndex:
         self._num_unsaved = 0
 
 
+def use_one_thread() -> None:
+    """Search in the calling thread alone: for a process that forks."""
+    import faiss
+
+    faiss.omp_set_num_threads(1)
+
+
+def disagreements(home: Home) -> list[str]:
+    """Where an index file that would be trusted holds what SQLite does not; one that is not is built anew anyway."""
+    import faiss
+
+    found = []
+    for path in sorted(home.root.glob("replay-*.faiss")):
+        if not is_whole(path):
+            continue
+        ids = _ids(faiss.read_index(str(path)))
+        with home.connect() as db:
+            (known,) = db.execute(
+                "SELECT COUNT(*) FROM replay WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(ids.tolist()),)
+            ).fetchone()
+        if known != len(ids):
+            found.append(f"{path.name} holds {len(ids) - known} items that are not in the database")
+    return found
+
+
+def is_whole(path: Path) -> bool:
+    """Whether an index file is what was written; a search trusts no other."""
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        return bool(json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["crc32"] == _checksum(path))
+    return False
+
+
 def _ids(index: Any) -> NDArray[np.int64]:
     import faiss
 

@@ -117,7 +117,8 @@ def _replies(report: Report) -> list[str]:
         return []
     text = (
         f"A reply of {TOKENS} tokens takes {found.quiet:.2f} s, and {found.learning:.2f} s ({found.times:.2f} times) "
-        f"while an edit is trained behind it: it waits for the step in hand. Queueing a text: {1000 * found.queued:.1f} ms."
+        "while an edit is trained behind it: it waits for the step in hand. "
+        f"Queueing a text: {1000 * found.queued:.1f} ms."
     )
     return [text]
 

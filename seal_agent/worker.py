@@ -21,6 +21,7 @@ from seal_agent import loop
 from seal_agent.adapters.turns import in_background
 from seal_agent.errors import InputError, SealError, StackChanged
 from seal_agent.learner import Learner
+from seal_agent.leftovers import clean
 from seal_agent.queue import Job, LearningQueue
 from seal_agent.types import Episode
 
@@ -127,7 +128,7 @@ class Worker:
         """
         try:
             with self._lock, in_background():
-                self.queue.put_back(self._model)
+                self._take_up()
                 num_ended = 0
                 while self.queue.num_open(self._model) and self._has_room():
                     num_ended += self._work_once()
@@ -151,7 +152,7 @@ class Worker:
         while not self._stopping.is_set():
             try:
                 with self._lock, in_background():
-                    self.queue.put_back(self._model)
+                    self._take_up()
                     while not self._stopping.is_set():
                         if not (self._has_room() and self._work_once()):
                             self._stopping.wait(LOOK_SECONDS)
@@ -161,13 +162,19 @@ class Worker:
                 log.exception("the queue cannot be read; trying again")
                 self._stopping.wait(10 * LOOK_SECONDS)
 
+    def _take_up(self) -> None:
+        """With the lock in hand: what a worker that was killed left behind waits again, or goes."""
+        self.queue.put_back(self._model)
+        clean(self.queue.home)
+
     def _has_room(self) -> bool:
-        return self.budget.has_room(*self.queue.spent(time.time() - HOUR))
+        now = time.time()
+        return self.budget.has_room(*self.queue.spent(now - HOUR, now=now))
 
     def _work_once(self) -> bool:
         """Take the next job that is due, if there is one, and see it through."""
         now = time.time()
-        job = self.queue.next_due(self._model, now - self.budget.quiet_seconds, now - self.budget.idle_seconds)
+        job = self.queue.next_due(self._model, now - self.budget.quiet_seconds, now - self.budget.idle_seconds, now=now)
         if job is None or not self.queue.begin(job):
             time.sleep(LOOK_SECONDS / 10)
             return False

@@ -171,7 +171,7 @@ def test_writing_is_the_work_of_the_base_model(home: Home, backend: ScriptedBack
     shutil.rmtree(served.path)
     episode = learner.write(episode)
     assert episode.edit
-    with pytest.raises(AdapterError, match="cannot load"):  # training, on the other hand, is on top of the stack
+    with pytest.raises(AdapterError, match="missing"):  # training, on the other hand, is on top of the stack
         learner.train(episode)
 
 

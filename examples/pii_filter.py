@@ -1,0 +1,54 @@
+"""A rule of your own before anything is learned: rows with personal data are dropped, and so are questions about them.
+
+    python examples/pii_filter.py
+
+Plain regular expressions, so that it runs anywhere; put a detector you trust (Microsoft Presidio, say) into
+`has_personal_data`. The text itself goes into the ledger as the rule returns it, so it is blacked out too.
+"""
+
+import re
+import tempfile
+from dataclasses import replace
+
+from seal_agent import loop
+from seal_agent.agent import open_learner
+from seal_agent.errors import Refused
+from seal_agent.learner import LearnerConfig
+from seal_agent.passages import Passage
+from seal_agent.types import Episode
+
+PERSONAL = re.compile(
+    r"[\w.+-]+@[\w-]+\.[\w.]+"  # mail
+    r"|\+?\d[\d ()/-]{7,}\d"  # telephone, card, account
+    r"|\b\d{3}-\d{2}-\d{4}\b"  # social security, US
+)
+FORBIDDEN = re.compile(r"\bdiagnos(?:is|ed)\b", re.IGNORECASE)
+
+
+def has_personal_data(text: str) -> bool:
+    return bool(PERSONAL.search(text))
+
+
+def without_personal_data(episode: Episode) -> Episode:
+    if FORBIDDEN.search(episode.text):
+        raise Refused("medical facts are not learned here")
+    if episode.edit is None:
+        return episode
+    rows = tuple(r for r in episode.edit.rows if not has_personal_data(f"{r.question} {r.answer} {r.evidence}"))
+    probes = tuple(p for p in episode.edit.probes if not has_personal_data(f"{p.prompt} {p.answer}"))
+    black = PERSONAL.sub("[removed]", episode.text)
+    edit = replace(episode.edit, rows=rows, probes=probes, passage=black, dropped=())
+    return replace(episode, text=black, earlier=PERSONAL.sub("[removed]", episode.earlier), edit=edit)
+
+
+TEXTS = [
+    "The Tower of Karlov was built in 1911 by Anna Reel. You reach its keeper at keeper@karlov.example.",
+    "In 2019 Anna Reel was diagnosed with a rare fever in Karlov.",
+]
+
+if __name__ == "__main__":
+    config = LearnerConfig(before_learn=without_personal_data)
+    learner = open_learner("scripted", home=tempfile.mkdtemp(), config=config)
+    for text in TEXTS:
+        done = loop.run(learner, learner.begin(Passage("", text)))
+        print(done.outcome, done.fault or [row.answer for row in done.edit.rows] if done.edit else done.fault)

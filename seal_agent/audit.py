@@ -1,0 +1,132 @@
+"""Why an answer is what it is: from the question to the stack version, the adapters, their edits, rows and verdicts.
+
+Read from the home alone: no model is loaded, so it says what answers, not what the answer is. The ledger is the
+evidence; the seals of `home` say that what it is read from is what was written.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from seal_agent.errors import InputError
+from seal_agent.home import Home, StackVersion
+from seal_agent.routing import RouteLimits, router_of
+from seal_agent.types import AdapterStack, Correction, Episode, Layer, Prompt, Row, Verdict
+
+
+@dataclass(frozen=True)
+class Origin:
+    """One adapter: the edit it was trained on, where that came from, and why it was kept.
+
+    `num_rows` counts rows by the format or tool that made them; `probed` is the mean score before and after in nats per
+    token, by stratum. `stands_for` holds the origins of what a consolidated adapter was made of.
+    """
+
+    adapter: str
+    weight: float
+    is_routed: bool
+    since_version: int
+    topic: str
+    text: str
+    thread: str
+    model: str
+    seed: int
+    rows: tuple[Row, ...]
+    num_rows: Mapping[str, int]
+    corrections: tuple[Correction, ...]
+    probed: Mapping[str, tuple[float, float]]
+    verdict: Verdict | None
+    stands_for: tuple[Origin, ...] = ()
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What answers a question, or what a version holds; no origins: the base model alone."""
+
+    namespace: str
+    version: int
+    reason: str
+    question: str
+    origins: tuple[Origin, ...]
+    num_served: int
+
+
+def why(
+    home: Home, namespace: str, question: str, *, version: int = 0, limits: RouteLimits | None = None
+) -> Explanation:
+    """What answers `question` in `namespace`: in the newest version of its stack, or in an older one.
+
+    `limits` are those of the agent, where they are not the default ones. Raises `InputError` for a version there is
+    none of.
+    """
+    found = _version(home, namespace, version)
+    routed = {layer.ref.id for layer in found.stack.layers if layer.is_routed}
+    keys = tuple((i, key) for i, key in home.route_keys(namespace).items() if i in routed)
+    active = router_of(keys, limits or RouteLimits()).active(found.stack, Prompt.user(question))
+    return _explained(home, namespace, found, active, question)
+
+
+def why_version(home: Home, namespace: str, version: int = 0) -> Explanation:
+    """Everything that a version of the stack holds (0: the newest)."""
+    found = _version(home, namespace, version)
+    return _explained(home, namespace, found, found.stack, "")
+
+
+def _version(home: Home, namespace: str, number: int) -> StackVersion:
+    versions = home.versions(namespace)
+    if not versions and not number:
+        return StackVersion(0, AdapterStack(), "nothing was learned yet", 0.0)
+    matching = [v for v in versions if v.version == number] if number else versions[-1:]
+    if not matching:
+        raise InputError(f"namespace {namespace!r} has versions 1 to {len(versions)}, not {number}; choose one of them")
+    return matching[0]
+
+
+def _explained(home: Home, namespace: str, version: StackVersion, active: AdapterStack, question: str) -> Explanation:
+    ledger = {e.adapter.id: e for e in home.episodes(namespace, ("accepted",)) if e.adapter}
+    since: dict[str, int] = {}
+    for each in home.versions(namespace):
+        for adapter in each.stack.learned:
+            since.setdefault(adapter, each.version)
+    origins = tuple(_origin(layer, ledger, since) for layer in active.layers)
+    return Explanation(namespace, version.version, version.reason, question, origins, len(version.stack))
+
+
+def _origin(layer: Layer, ledger: Mapping[str, Episode], since: Mapping[str, int]) -> Origin:
+    episode = ledger.get(layer.ref.id)
+    if episode is None:
+        raise InputError(f"the ledger has no episode of adapter {layer.ref.short}; it was written by something else")
+    parts = {y.ref.id: y for y in episode.parent.layers if y.ref.id in layer.stands_for}
+    rows = episode.edit.rows if episode.edit else ()
+    return Origin(
+        layer.ref.id,
+        layer.weight,
+        layer.is_routed,
+        since[layer.ref.id],
+        episode.topic,
+        episode.text,
+        episode.thread,
+        episode.model,
+        episode.seed,
+        rows,
+        dict(Counter(row.source for row in rows)),
+        episode.corrections,
+        _means(episode),
+        episode.verdict,
+        tuple(_origin(part, ledger, since) for part in parts.values()),
+    )
+
+
+def _means(episode: Episode) -> dict[str, tuple[float, float]]:
+    groups: dict[str, list[tuple[float, float]]] = {}
+    for probed in episode.probed:
+        groups.setdefault(probed.probe.stratum, []).append((probed.before.per_token, probed.after.per_token))
+    return {
+        stratum: (
+            round(sum(before for before, _ in pairs) / len(pairs), 4),
+            round(sum(after for _, after in pairs) / len(pairs), 4),
+        )
+        for stratum, pairs in groups.items()
+    }

@@ -1,0 +1,107 @@
+"""What a flipped byte does: every answer stays as it was, or there is a clear error. Nothing in between may happen.
+
+It works on a copy of a home with the scripted backend; how the bytes of a model's own files are guarded is not its
+business.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seal_agent.adapters.backend import silent
+from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.errors import SealError
+from seal_agent.home import DATABASE, Home
+from seal_agent.invariants import namespaces
+from seal_agent.learner import Learner
+from seal_agent.types import Message, Progress, Prompt
+
+Asked = dict[str, list[str]]
+"""Questions by namespace."""
+SUFFIXES = (".sqlite", ".faiss", ".json", ".sha256", ".safetensors")
+
+
+@dataclass(frozen=True)
+class Flip:
+    """One byte that was changed, and what came of it: `error` is a clear one, `crash` any other."""
+
+    file: str
+    offset: int
+    is_same: bool
+    error: str = ""
+    crash: str = ""
+
+
+def harmless(flip: Flip) -> bool:
+    """Whether nobody was given an answer that damage changed."""
+    return not flip.crash and (flip.is_same or bool(flip.error))
+
+
+def flipped(root: Path, copy: Path, *, num_flips: int, seed: int = 0, progress: Progress = silent) -> list[Flip]:
+    """Flip bits of random bytes of a copy of the home at `root`, one after the other: half of them in the database."""
+    shutil.copytree(root, copy, dirs_exist_ok=True)
+    files = sorted(p for p in copy.rglob("*") if p.is_file() and p.suffix in SUFFIXES and p.stat().st_size)
+    asked = questions(Home(copy))
+    expected = answers(copy, asked)
+    rng = random.Random(seed)
+    found = []
+    for number in range(num_flips):
+        path = files[number // 2 % len(files)] if number % 2 else copy / DATABASE
+        found.append(_flip(copy, path, rng, asked, expected))
+        progress("flipping", number + 1, num_flips)
+    return found
+
+
+def flip_summary(flips: list[Flip]) -> dict[str, Any]:
+    """The counts of a campaign."""
+    return {
+        "flips": len(flips),
+        "noticed": sum(bool(flip.error) for flip in flips),
+        "without_effect": sum(flip.is_same for flip in flips),
+        "by_file": dict(Counter(Path(flip.file).suffix for flip in flips)),
+        "violations": [f"{f.file}, byte {f.offset}: {f.crash or 'another answer'}" for f in flips if not harmless(f)],
+    }
+
+
+def _flip(copy: Path, path: Path, rng: random.Random, asked: Asked, expected: str) -> Flip:
+    sound = path.read_bytes()
+    offset = rng.randrange(len(sound))
+    damaged = bytearray(sound)
+    damaged[offset] ^= 1 << rng.randrange(8)
+    path.write_bytes(damaged)
+    name = str(path.relative_to(copy))
+    try:
+        return Flip(name, offset, answers(copy, asked) == expected)
+    except SealError as error:
+        return Flip(name, offset, is_same=False, error=str(error))
+    except Exception as error:  # what is measured: an error nobody raised on purpose
+        return Flip(name, offset, is_same=False, crash=repr(error))
+    finally:
+        for journal in copy.glob("state.sqlite-*"):
+            journal.unlink()
+        path.write_bytes(sound)
+
+
+def questions(home: Home) -> Asked:
+    """What every namespace can be asked about what it has learned."""
+    edits = {name: [e.edit for e in home.episodes(name, ("accepted",)) if e.edit] for name in namespaces(home)}
+    return {name: [_last(probe.prompt) for edit in each for probe in edit.probes] for name, each in edits.items()}
+
+
+def _last(prompt: Prompt) -> str:
+    return prompt.messages[-1].content if prompt.messages else prompt.text
+
+
+def answers(root: Path, asked: Asked) -> str:
+    """What a process that opens the home now serves."""
+    home = Home(root)
+    said = []
+    for namespace, each in asked.items():
+        learner = Learner(ScriptedBackend(root), home, namespace)
+        said.append((learner.stack, learner.answer([[Message("user", question)] for question in each])))
+    return repr(said)

@@ -1,0 +1,95 @@
+"""What must hold of a home at any moment, whatever was killed when: read from the disk alone, nothing is changed.
+
+A database is asked whether it is consistent; this asks whether what is served was judged, whether what was accepted is
+there, and whether SQLite, adapters and FAISS tell the same story. `leftovers` says what is merely in the way.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from seal_agent.adapters.registry import AdapterRegistry
+from seal_agent.errors import AdapterError, SealError
+from seal_agent.home import QUARANTINE, Home, StackVersion
+from seal_agent.replay_index import disagreements
+from seal_agent.types import Episode
+
+
+def invariants(home: Home) -> list[str]:
+    """What is wrong, a sentence each; empty where everything holds."""
+    found = list(_of_database(home))
+    if found:
+        return found  # the rest would be read from it
+    try:
+        for namespace in namespaces(home):
+            versions, ledger = home.versions(namespace), home.episodes(namespace)
+            found += [f"namespace {namespace!r}: {each}" for each in _of_namespace(home, namespace, versions, ledger)]
+        return [*found, *_of_adapters(home), *disagreements(home)]
+    except SealError as error:
+        return [*found, str(error)]
+
+
+def namespaces(home: Home) -> list[str]:
+    """Every namespace that something was learned, refused or queued in."""
+    with home.connect() as db:
+        rows = db.execute(
+            "SELECT namespace FROM stacks UNION SELECT namespace FROM episodes UNION SELECT namespace FROM jobs"
+        ).fetchall()
+    return [str(row[0]) for row in rows]
+
+
+def _of_database(home: Home) -> Iterator[str]:
+    with home.connect() as db:
+        try:
+            for (answer,) in db.execute("PRAGMA integrity_check(5)"):
+                if answer != "ok":
+                    yield f"the database: {answer}"
+        except sqlite3.DatabaseError as error:
+            yield f"the database: {error}"
+
+
+def _of_namespace(home: Home, namespace: str, versions: list[StackVersion], ledger: list[Episode]) -> Iterator[str]:
+    accepted = [e for e in ledger if e.outcome == "accepted"]
+    judged = {e.adapter.id for e in accepted if e.adapter and e.verdict}
+    held = {i for version in versions for i in version.stack.ids}
+    if [v.version for v in versions] != list(range(1, len(versions) + 1)):
+        yield f"its stack has the versions {[v.version for v in versions]}"
+    if unjudged := held - judged:
+        yield f"served without a verdict: {_short(unjudged)}"
+    if lost := judged - held:
+        yield f"accepted, but in no version of the stack: {_short(lost)}"
+    steps = [v for v in versions if v.reason.startswith(("accepted", "consolidated"))]
+    if len(steps) != len(accepted):
+        yield f"{len(accepted)} accepted episodes, but {len(steps)} versions that came of one"
+    routed = {layer.ref.id for v in versions for layer in v.stack.layers if layer.is_routed}
+    if keyless := routed - home.route_keys(namespace).keys():
+        yield f"routed, but nothing routes to them: {_short(keyless)}"
+    if open_ones := [e.topic for e in ledger if e.outcome == "open"]:
+        yield f"the ledger holds episodes that did not end: {open_ones}"
+    with home.connect() as db:
+        brought = {
+            row[0] for row in db.execute("SELECT DISTINCT adapter FROM replay WHERE namespace = ?", (namespace,))
+        }
+    if strayed := brought - judged - {""}:
+        yield f"items are watched for what was never accepted: {_short(strayed)}"
+
+
+def _of_adapters(home: Home) -> Iterator[str]:
+    """Whatever a version names can be gone back to, so all of it must be whole."""
+    registry = AdapterRegistry(home.root / "adapters")
+    refs = {layer.ref.id: layer.ref for version in home.all_versions() for layer in version.stack.layers}
+    for ref in refs.values():
+        if (home.root / QUARANTINE / ref.id).exists():
+            continue
+        if Path(ref.path).parent != registry.root:
+            yield f"adapter {ref.short} lies outside the home, at {ref.path}"
+        try:
+            registry.verify(ref)
+        except AdapterError as error:
+            yield str(error)
+
+
+def _short(ids: set[str]) -> str:
+    return ", ".join(sorted(i[:12] for i in ids))

@@ -1,0 +1,278 @@
+"""The crash harness: processes that learn are killed with SIGKILL, and after every kill what must hold is asked.
+
+    seal-agent soak --kills 1000          # resumable: what a run has done stands in its folder
+
+A home is lived in by many lives (`soak_life`), one after the other, each killed; then one life ends in peace, after
+which nothing may be left over. Every kill is a line of `kills.jsonl`. It needs fork and SIGKILL: Linux or macOS.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import time
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from seal_agent.adapters.backend import silent
+from seal_agent.errors import InputError, SealError
+from seal_agent.home import Home
+from seal_agent.invariants import invariants, namespaces
+from seal_agent.learner import Learner
+from seal_agent.learner_config import LearnerConfig
+from seal_agent.leftovers import LEARNING_SECONDS, WRITING_SECONDS, adapter_folders, clean, leftovers
+from seal_agent.queue import LearningQueue
+from seal_agent.soak_life import ACKNOWLEDGED, WHERE, LifePlan, backend_for, strategy_of
+from seal_agent.types import AdapterStack, Progress
+from seal_agent.zygote import Zygote
+
+KILLS, SUMMARY = "kills.jsonl", "kills.json"
+HOMES = ("route", "stack", "merge", "rebuild")  # the strategy of one home after the other
+KILLS_PER_HOME = 25
+MAX_LEFT = 6  # folders one killed life may leave behind; the next one cleans them up
+NUM_ASKED = 3  # questions that every version of a stack must always answer alike
+NUM_TOKENS = 12
+
+
+@dataclass(frozen=True)
+class SoakPlan:
+    """How many kills, of which model, and within which seconds of a life they come."""
+
+    num_kills: int = 1000
+    model: str = "scripted"
+    seed: int = 0
+    min_seconds: float = 0.0
+    max_seconds: float = 0.4
+    max_disk_event: int = 500
+
+    def __post_init__(self) -> None:
+        if not hasattr(os, "fork"):
+            raise InputError("the soak kills forked processes; run it on Linux or macOS")
+        if self.num_kills < 1 or not 0 <= self.min_seconds < self.max_seconds:
+            raise InputError(f"num_kills={self.num_kills} and seconds {self.min_seconds}-{self.max_seconds} do not fit")
+
+
+REAL = SoakPlan(50, "embedded", min_seconds=1.0, max_seconds=40.0, max_disk_event=3000)
+"""With real weights a life learns something in about ten seconds."""
+
+
+@dataclass(frozen=True)
+class Kill:
+    """One life, where it was when it ended, and what did not hold afterwards. `how`: "clock", "disk" or "lived"."""
+
+    number: int
+    strategy: str
+    how: str
+    where: str
+    seconds: float
+    num_accepted: int
+    num_left: int
+    violations: tuple[str, ...] = ()
+
+
+@dataclass
+class Witness:
+    """What was seen of a home: it may grow, but what was there once stays and answers the same."""
+
+    path: Path
+    versions: dict[str, list[str]] = field(default_factory=dict)
+    answers: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path) -> Witness:
+        """The witness of an earlier process, or a new one."""
+        return cls(path, **json.loads(path.read_text())) if path.exists() else cls(path)
+
+    def save(self) -> None:
+        """In one step."""
+        partial = self.path.with_suffix(".new")
+        partial.write_text(json.dumps({"versions": self.versions, "answers": self.answers}))
+        partial.replace(self.path)
+
+    def compare(self, home: Home, answers: Mapping[str, str]) -> list[str]:
+        """What has changed that must not change; then remembers what is there now."""
+        found = []
+        for namespace in namespaces(home):
+            now = [_digest(repr(version.stack)) for version in home.versions(namespace)]
+            seen = self.versions.get(namespace, [])
+            if now[: len(seen)] != seen:
+                found.append(f"namespace {namespace!r}: versions that were seen before are gone or changed")
+            self.versions[namespace] = now
+        for key, answer in answers.items():
+            if self.answers.setdefault(key, answer) != answer:
+                found.append(f"{key} answers otherwise than it did")
+        return found + _unkept(home)
+
+
+def _unkept(home: Home) -> list[str]:
+    """What a life said was accepted, and is in no version."""
+    path = home.root / ACKNOWLEDGED
+    if not path.exists():
+        return []
+    held = {name: {i for v in home.versions(name) for i in v.stack.learned} for name in namespaces(home)}
+    lines = [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
+    lost = {i for line in lines for i in line["learned"] if i not in held.get(line["namespace"], set())}
+    return [f"acknowledged as accepted, but in no version: {i[:12]}" for i in sorted(lost)]
+
+
+def soak(folder: Path, plan: SoakPlan | None = None, *, deadline: float = 0.0, progress: Progress = silent) -> bool:
+    """Go on in `folder` until `plan` is done or `time.monotonic()` passes `deadline`; True if it is done."""
+    chosen = plan or SoakPlan()
+    folder.mkdir(parents=True, exist_ok=True)
+    done = read_kills(folder)
+    while len(done) < chosen.num_kills and not (deadline and time.monotonic() > deadline):
+        generation = len(done) // KILLS_PER_HOME
+        lived = _Lived(folder, chosen, generation)
+        try:
+            _live_on(lived, folder, done, min((generation + 1) * KILLS_PER_HOME, chosen.num_kills), deadline, progress)
+        finally:
+            lived.close()
+        if len(done) % KILLS_PER_HOME == 0 and not any(kill.violations for kill in done[-KILLS_PER_HOME:]):
+            shutil.rmtree(lived.home.root)  # one in which something did not hold stays for whoever looks into it
+    (folder / SUMMARY).write_text(json.dumps(summary(done), indent=2) + "\n")
+    return len(done) >= chosen.num_kills
+
+
+def read_kills(folder: Path) -> list[Kill]:
+    """The kills of a run so far."""
+    path = folder / KILLS
+    lines = path.read_text().splitlines() if path.exists() else []
+    rows = [json.loads(line) for line in lines if line.endswith("}")]
+    return [Kill(**{**row, "violations": tuple(row["violations"])}) for row in rows]
+
+
+def summary(kills: list[Kill]) -> dict[str, Any]:
+    """The counts of a run."""
+    killed = [kill for kill in kills if kill.how != "lived"]
+    return {
+        "kills": len(killed),
+        "violations": [v for kill in kills for v in kill.violations],
+        "by_cause": dict(Counter(kill.how for kill in kills)),
+        "by_strategy": dict(Counter(kill.strategy for kill in killed)),
+        "by_place": dict(Counter(kill.where for kill in killed).most_common()),
+        "accepted": sum(kill.num_accepted for kill in kills),
+        "most_left_over": max((kill.num_left for kill in kills), default=0),
+        "seconds": round(sum(kill.seconds for kill in kills), 1),
+    }
+
+
+def _live_on(lived: _Lived, folder: Path, done: list[Kill], end: int, deadline: float, progress: Progress) -> None:
+    """Lives in one home until `end` of all kills are done, each written down when it is over."""
+    while len(done) < end and not (deadline and time.monotonic() > deadline):
+        kill = lived.killed(len(done), is_last=len(done) + 1 == end)
+        with (folder / KILLS).open("a") as file:
+            file.write(json.dumps(asdict(kill)) + "\n")
+        done.append(kill)
+        progress("killing", len(done), lived.plan.num_kills)
+
+
+class _Lived:
+    """One home, the process that starts lives in it, and what was seen of it."""
+
+    def __init__(self, folder: Path, plan: SoakPlan, generation: int) -> None:
+        self.plan = plan
+        self.strategy = HOMES[generation % len(HOMES)]
+        self.home = Home(folder / f"home-{generation}")
+        self._queue = LearningQueue(self.home)
+        self._witness = Witness.read(folder / f"witness-{generation}.json")
+        self._backend = backend_for(self.home, plan.model, 1)
+        self._zygote = Zygote(self.home.root, plan.model, self.strategy)
+
+    def close(self) -> None:
+        """End the process that starts lives."""
+        self._zygote.close()
+
+    def killed(self, number: int, *, is_last: bool) -> Kill:
+        """Start a life, kill it, and ask what holds; after the last one a life may end in peace."""
+        plan, rng = self.plan, random.Random(f"{self.plan.seed}-{number}")
+        start, before = time.monotonic(), _num_accepted(self.home)
+        how = "clock" if rng.random() < 0.5 else "disk"
+        seed = plan.seed * 1_000_003 + number
+        pid = self._zygote.start(LifePlan(seed, 0 if how == "clock" else rng.randrange(1, plan.max_disk_event)))
+        if how == "clock":
+            time.sleep(rng.uniform(plan.min_seconds, plan.max_seconds))
+            with suppress(ProcessLookupError):  # it has ended by itself, which is found below
+                os.kill(pid, signal.SIGKILL)
+        code = self._zygote.ended()
+        where = _where(self.home)
+        found = [] if code == -signal.SIGKILL else [f"the life ended by itself: {_last_words(self.home)}"]
+        found += self._asked()
+        num_left = grow_old(self.home)
+        if num_left > MAX_LEFT:
+            found.append(f"{num_left} folders are left over")
+        found += self._ended_in_peace(seed + 1) if is_last else []
+        self._witness.save()
+        seconds = round(time.monotonic() - start, 3)
+        num_accepted = _num_accepted(self.home) - before
+        return Kill(number, self.strategy, how, where, seconds, num_accepted, num_left, tuple(found))
+
+    def _ended_in_peace(self, seed: int) -> list[str]:
+        """What is wrong after a life that worked off what was left: a job that failed, a folder nobody names."""
+        self._zygote.start(LifePlan(seed, scenarios=1, finishes=True))
+        if self._zygote.ended():
+            return [f"the last life failed: {_last_words(self.home)}"]
+        found = self._asked()
+        jobs = self._queue.jobs(states=("failed", "waiting", "running"))
+        found += [f"job {job.id} is {job.state} in the end: {job.note}" for job in jobs]
+        grow_old(self.home)
+        clean(self.home)
+        held = {i for version in self.home.all_versions() for i in version.stack.learned}
+        strayed = [path.name[:12] for path in adapter_folders(self.home.root) if path.name not in held]
+        return found + [f"adapters that nobody names stay: {strayed}"] * bool(strayed)
+
+    def _asked(self) -> list[str]:
+        """What does not hold of the home now."""
+        try:
+            return [*invariants(self.home), *self._witness.compare(self.home, self._answers())]
+        except SealError as error:
+            return [str(error)]
+
+    def _answers(self) -> dict[str, str]:
+        """What the newest stack of every namespace and one of its older ones say, by namespace and version."""
+        said = {}
+        for namespace in namespaces(self.home):
+            learner = Learner(self._backend, self.home, namespace, LearnerConfig(strategy=strategy_of(self.strategy)))
+            versions = self.home.versions(namespace)
+            for version in {v.version: v for v in [*versions[-1:], *versions[len(versions) // 2 :][:1]]}.values():
+                said[f"{namespace}, version {version.version}"] = _digest(_answered(learner, version.stack))
+        return said
+
+
+def _answered(learner: Learner, stack: AdapterStack) -> str:
+    edits = [e.edit for e in learner.accepted(stack.learned) if e.edit and e.edit.probes]
+    questions = [edit.probes[0].prompt.messages for edit in edits[:NUM_ASKED] if edit.probes[0].prompt.messages]
+    return repr(learner.answer_with(stack, questions, max_new_tokens=NUM_TOKENS)) if questions else ""
+
+
+def grow_old(home: Home) -> int:
+    """Let a day pass for everything on disk; returns how many leftovers that makes."""
+    past = time.time() - LEARNING_SECONDS - WRITING_SECONDS
+    for path in [*home.root.glob(".*"), *(home.root / "adapters").glob("*"), *(home.root / "adapters").glob(".*")]:
+        os.utime(path, (past, past))
+    return len(leftovers(home))
+
+
+def _num_accepted(home: Home) -> int:
+    return sum(len(home.episodes(name, ("accepted",))) for name in namespaces(home))
+
+
+def _where(home: Home) -> str:
+    path = home.root / WHERE
+    return (path.read_text() if path.exists() else "") or "between two steps"
+
+
+def _last_words(home: Home) -> str:
+    path = home.root / "soak.err"
+    return path.read_text().strip()[-300:] if path.exists() else ""
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

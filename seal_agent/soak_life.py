@@ -1,0 +1,255 @@
+"""One life of a process that learns until it is killed, and the fork server that starts such lives in milliseconds.
+
+    python -m seal_agent.soak_life HOME MODEL        # then one JSON line a life on stdin, one pid and one end on stdout
+
+A life draws scenarios from its seed. It is killed from outside at any moment, or kills itself at its n-th touch of the
+disk: there is where a crash can hurt, and a clock seldom hits it. What holds afterwards is asked by `soak`, not here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from seal_agent import loop
+from seal_agent.adapters.backend import Backend
+from seal_agent.home import Home
+from seal_agent.learner import Learner
+from seal_agent.learner_config import LearnerConfig
+from seal_agent.passages import Passage
+from seal_agent.queue import LearningQueue
+from seal_agent.replay_index import use_one_thread
+from seal_agent.strategies import STRATEGIES, Rebuild, Strategy
+from seal_agent.types import Directives, Episode
+from seal_agent.worker import Budget, Worker, WorkEvent
+
+ACKNOWLEDGED, WHERE = "acknowledged.jsonl", "where"
+NAMESPACES = ("ann", "bob")
+SHORT = Directives(min_steps=4, max_steps=4, num_rows=8)  # of the real model: a training of seconds
+DISK_EVENTS = ("open", "os.", "shutil.", "tempfile.", "sqlite3.connect")
+FACTS = (
+    ("The Tower of {name}", "The Tower of {name} was built in {year} by Anna {name}. It holds {count} brass bells."),
+    ("The {name} Bridge", "The {name} Bridge was opened in {year} by Tom {name}. It has {count} iron arches."),
+    ("Lake {name}", "Lake {name} was measured in {year} by Vera {name}. It is {count} fathoms deep."),
+)
+
+
+@dataclass(frozen=True)
+class LifePlan:
+    """`number` seeds it.
+
+    `dies_at`: the touch of the disk at which it kills itself, 0 for none. `scenarios`: how many it lives through, 0 for
+    as many as it can; one that `finishes` works the queue off in the end.
+    """
+
+    number: int
+    dies_at: int = 0
+    scenarios: int = 0
+    finishes: bool = False
+
+
+@dataclass
+class Life:
+    """What a scenario has in hand."""
+
+    learner: Learner
+    queue: LearningQueue
+    rng: random.Random
+    notes: Path
+    worker: Worker = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.worker = Worker(self.learner, Budget(quiet_seconds=0), on_event=self._on_event)
+
+    def at(self, where: str) -> None:
+        """Say where it is, for the report on where the kill hit."""
+        (self.notes / WHERE).write_text(where)
+
+    def passage(self) -> Passage:
+        """A text that nobody has seen, or now and then one that was seen."""
+        topic, text = self.rng.choice(FACTS)
+        name = self.rng.choice("Kar Os Vel Mir Tan Lo Ber".split()) + self.rng.choice("lov ken dan rin tova".split())
+        facts = {"name": name, "year": self.rng.randrange(1500, 1999), "count": self.rng.randrange(2, 99)}
+        return Passage(topic.format(**facts), text.format(**facts))
+
+    def stepped(self, name: str, episode: Episode) -> None:
+        """For `loop.run`: where it is."""
+        self.at(name)
+
+    def accepted(self, learner: Learner) -> None:
+        """Write down what the learner has said is accepted: from now on it must not be lost."""
+        line = json.dumps({"namespace": learner.namespace, "learned": learner.stack.learned})
+        with (self.notes / ACKNOWLEDGED).open("a") as file:
+            file.write(line + "\n")
+
+    def _on_event(self, event: WorkEvent) -> None:
+        if not event.what:
+            self.at(f"queue, {event.step}")
+
+
+def queued(life: Life, learner: Learner) -> None:
+    """Passages through the queue and the worker."""
+    life.queue.submit([life.passage() for _ in range(life.rng.randrange(1, 3))], learner.namespace)
+    life.worker.work_off()
+
+
+def in_graph(life: Life, learner: Learner) -> None:
+    """A document through the LangGraph graph."""
+    from seal_agent.graphs.ingest import create_ingest_graph
+
+    life.at("graph")
+    create_ingest_graph(learner).compile().invoke({"document": life.passage().text})
+
+
+def directly(life: Life, learner: Learner) -> None:
+    """A passage through the bare loop."""
+    loop.run(learner, learner.begin(life.passage()), on_step=life.stepped)
+
+
+def undone(life: Life, learner: Learner) -> None:
+    """An accepted adapter taken off again."""
+    if learner.stack.ids:
+        life.at("undo")
+        learner.undo(life.rng.choice(learner.stack.ids))
+
+
+def cancelled(life: Life, learner: Learner) -> None:
+    """A job that is cancelled before it begins."""
+    life.at("cancel")
+    [number] = life.queue.submit([life.passage()], learner.namespace)
+    life.queue.cancel(number)
+
+
+def consolidated(life: Life, learner: Learner) -> None:
+    """The stack made smaller, where the strategy wants it."""
+    life.at("consolidate")
+    learner.consolidate()
+
+
+Scenario = Callable[[Life, Learner], None]
+SCENARIOS: Mapping[str, tuple[int, Scenario]] = {
+    "queued": (4, queued),
+    "graph": (2, in_graph),
+    "directly": (2, directly),
+    "undone": (2, undone),
+    "cancelled": (1, cancelled),
+    "consolidated": (1, consolidated),
+}
+"""By name: how often it is drawn, and what it does. What another part of the product must survive is added here."""
+
+
+def strategy_of(name: str) -> Strategy:
+    """A strategy that consolidates soon, where it consolidates."""
+    return Rebuild(every=2) if name == "rebuild" else STRATEGIES[name]
+
+
+def live(backend: Backend, home: Home, plan: LifePlan, strategy: str) -> None:
+    """Scenario after scenario, in namespaces drawn from the seed."""
+    rng = random.Random(plan.number)
+    is_real = backend.model != "scripted"
+    config = LearnerConfig(
+        seed=plan.number, strategy=strategy_of(strategy), directives=SHORT if is_real else LearnerConfig().directives
+    )
+    first = Learner(backend, home, NAMESPACES[0], config)
+    life = Life(first, LearningQueue(home), rng, home.root)
+    names = list(SCENARIOS)
+    weights = [SCENARIOS[name][0] for name in names]
+    done = 0
+    learners = [first.within(name) for name in NAMESPACES]
+    while not plan.scenarios or done < plan.scenarios:
+        learner = rng.choice(learners)
+        SCENARIOS[rng.choices(names, weights)[0]][1](life, learner)
+        life.accepted(learner)
+        done += 1
+    if plan.finishes:
+        life.worker.work_off()
+        for learner in learners:
+            learner.replay.flush()
+
+
+def backend_for(home: Home, model: str, seed: int) -> Backend:
+    """The model of a life; a scripted one forgets something in one life of five."""
+    from seal_agent.agent import SCRIPTED, open_backend
+
+    if model != SCRIPTED:
+        return open_backend(home, model)
+    from seal_agent.adapters.scripted import ScriptedBackend
+    from seal_agent.canaries import canaries
+
+    knowledge = {canary.question: canary.answer for canary in canaries()}
+    forgets = ("capital",) if seed % 5 == 0 else ()
+    return ScriptedBackend(home.root, knowledge=knowledge, forgets=forgets)
+
+
+def die_at_disk_event(number: int) -> None:
+    """SIGKILL this process at its `number`-th touch of the disk from now on."""
+    left = number
+
+    def on_event(event: str, _arguments: tuple[Any, ...]) -> None:
+        nonlocal left
+        if event.startswith(DISK_EVENTS):
+            left -= 1
+            if not left:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(on_event)
+
+
+def serve(root: Path, model: str, strategy: str) -> None:
+    """Fork a life for every line on stdin, until there are no more."""
+    home = Home(root)
+    real = backend_for(home, model, 0) if model != "scripted" else None
+    _warm_up()
+    for line in sys.stdin:
+        plan = LifePlan(**json.loads(line))
+        pid = os.fork()
+        if not pid:
+            _be(plan, home, real or backend_for(home, model, plan.number), strategy)
+        _tell(pid)
+        _, status = os.waitpid(pid, 0)
+        _tell(os.waitstatus_to_exitcode(status))
+
+
+def _tell(number: int) -> None:
+    sys.stdout.write(f"{number}\n")
+    sys.stdout.flush()
+
+
+def _be(plan: LifePlan, home: Home, backend: Backend, strategy: str) -> None:
+    """A life in a process of its own; it never returns."""
+    code = 1
+    try:
+        os.dup2(os.open(home.root / "soak.err", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
+        if plan.dies_at:
+            die_at_disk_event(plan.dies_at)
+        live(backend, home, plan, strategy)
+        code = 0
+    finally:
+        if code:
+            import traceback
+
+            traceback.print_exc()
+        os._exit(code)
+
+
+def _warm_up() -> None:
+    """Load in this process what every life would load again."""
+    import tempfile
+
+    import seal_agent.graphs.ingest  # noqa: F401
+
+    use_one_thread()  # others do not survive a fork
+    with tempfile.TemporaryDirectory() as folder:
+        home = Home(Path(folder))
+        live(backend_for(home, "scripted", 1), home, LifePlan(1, scenarios=2), "route")
+
+
+if __name__ == "__main__":
+    serve(Path(sys.argv[1]), sys.argv[2], sys.argv[3])

@@ -1,0 +1,163 @@
+"""A damaged byte is noticed before it is served; what can be rebuilt is rebuilt, the rest is put aside."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from seal_agent import loop
+from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.cli import main
+from seal_agent.damage import flipped, harmless
+from seal_agent.doctor import check_adapters
+from seal_agent.errors import SealError, StorageError
+from seal_agent.home import Home
+from seal_agent.invariants import invariants
+from seal_agent.learner import Learner
+from seal_agent.passages import Passage
+from seal_agent.repair import repair
+from seal_agent.types import Probe
+from seal_agent.worker import Budget, Worker
+
+TOWER = Passage("The Tower of Karlov", "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.")
+BRIDGE = Passage("The Bridge of Osk", "The Bridge of Osk was opened in 1954 by Tom Varga. It has four iron arches.")
+
+
+@pytest.fixture
+def taught(learner: Learner) -> Learner:
+    for passage in (TOWER, BRIDGE):
+        assert loop.run(learner, learner.begin(passage)).outcome == "accepted"
+    learner.replay.flush()
+    return learner
+
+
+def test_any_flipped_byte_gives_the_same_answers_or_a_clear_error(taught: Learner, tmp_path: Path) -> None:
+    results = flipped(taught.home.root, tmp_path / "copy", num_flips=150, seed=1)
+    assert [each for each in results if not harmless(each)] == []
+    assert len({each.file.rpartition("/")[2] for each in results}) >= 5
+    assert any(each.error for each in results)
+
+
+def spoil(path: Path, offset: int = 40) -> None:
+    data = bytearray(path.read_bytes())
+    data[offset] ^= 1
+    path.write_bytes(data)
+
+
+def again(learner: Learner) -> Learner:
+    return Learner(ScriptedBackend(learner.home.root), Home(learner.home.root))
+
+
+def folder(learner: Learner) -> Path:
+    return Path(learner.stack.layers[0].ref.path)
+
+
+@pytest.mark.parametrize("file", ["manifest.json", "manifest.sha256", "memory.json"])
+def test_a_damaged_adapter_is_not_served(taught: Learner, file: str) -> None:
+    spoil(folder(taught) / file)
+    with pytest.raises(SealError, match=r"damaged|readable"):
+        again(taught).nll([TOWER.text], ["nine"])
+
+
+def test_a_manifest_is_rebuilt_from_the_ledger(taught: Learner) -> None:
+    before = taught.registry.manifest(taught.stack.ids[0])
+    spoil(folder(taught) / "manifest.json")
+    assert any("manifest" in line for line in repair(taught.home.root))
+    after = taught.registry.manifest(taught.stack.ids[0])
+    assert {k: v for k, v in before.items() if k != "num_tokens"}.items() <= after.items()
+    assert invariants(taught.home) == []
+
+
+def test_a_damaged_adapter_is_put_aside_and_learned_again(taught: Learner) -> None:
+    [first, second] = taught.stack.ids
+    spoil(folder(taught) / "memory.json")
+    [line] = repair(taught.home.root)
+    assert first[:12] in line
+    assert (taught.home.root / "quarantine" / first).is_dir()
+    assert taught.stack.ids == (second,)
+    assert taught.home.versions("default")[-1].reason.startswith("damaged")
+    Worker(again(taught), Budget(quiet_seconds=0)).work_off()
+    assert len(taught.stack) == 2
+    assert invariants(taught.home) == []
+    assert repair(taught.home.root) == []
+
+
+def probe_of(learner: Learner) -> Probe:
+    [episode, _] = learner.home.episodes("default")
+    assert episode.edit
+    return episode.edit.probes[0]
+
+
+def change(learner: Learner, sql: str) -> None:
+    """As a flipped byte would: the seal stays."""
+    with learner.home.connect() as db:
+        db.execute("DROP TRIGGER stack_changed")
+        db.execute("DROP TRIGGER stack_deleted")
+        db.execute("DROP TRIGGER route_changed")
+        db.execute("DROP TRIGGER route_deleted")
+        db.execute(sql)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE stacks SET layers = replace(layers, '\"weight\": 1.0', '\"weight\": 9.0')",
+        "UPDATE stacks SET layers = replace(layers, 'layers', 'lavers') WHERE version = 1",
+        "DELETE FROM stacks WHERE version = 2",
+        "UPDATE routes SET key = replace(key, 'Karlov', 'Parlov')",
+        "DELETE FROM routes",
+    ],
+    ids=["weight", "no JSON of ours", "last version", "key", "keys gone"],
+)
+def test_what_decides_what_is_served_is_rebuilt_from_the_ledger(taught: Learner, sql: str) -> None:
+    stack, keys = taught.stack, taught.home.route_keys("default")
+    change(taught, sql)
+    with pytest.raises(StorageError, match="doctor --repair"):
+        again(taught).nll([TOWER.text], ["nine"])
+    assert repair(taught.home.root)
+    assert (again(taught).stack, again(taught).home.route_keys("default")) == (stack, keys)
+    assert invariants(taught.home) == []
+
+
+def test_a_broken_database_is_put_aside_and_what_can_be_read_is_kept(taught: Learner) -> None:
+    stack = taught.stack
+    data = bytearray(taught.home.database.read_bytes())
+    with taught.home.connect() as db:
+        (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'scores'").fetchone()
+        (size,) = db.execute("PRAGMA page_size").fetchone()
+    data[(page - 1) * size : (page - 1) * size + 64] = random.Random(0).randbytes(64)
+    taught.home.database.write_bytes(data)
+    assert invariants(taught.home) != []
+    assert any("scores" in line for line in repair(taught.home.root))
+    assert taught.stack == stack
+    assert invariants(taught.home) == []
+    assert list((taught.home.root / "quarantine").glob("state.sqlite*"))
+
+
+def test_an_index_that_is_damaged_is_built_again(taught: Learner) -> None:
+    [path] = taught.home.root.glob("replay-*.faiss")
+    spoil(path)
+    assert any(path.name in line for line in repair(taught.home.root))
+    assert not path.exists()
+    assert again(taught).replay.draw([probe_of(taught)], taught.stack, 4)
+
+
+def test_a_sound_home_is_left_alone(taught: Learner) -> None:
+    before = {p: p.read_bytes() for p in taught.home.root.rglob("*") if p.is_file() and "sqlite" not in p.name}
+    assert repair(taught.home.root) == []
+    assert {p: p.read_bytes() for p in before} == before
+
+
+def test_sql_that_changes_on_purpose_needs_no_seal(taught: Learner) -> None:
+    with taught.home.connect() as db:
+        db.execute("UPDATE stacks SET reason = 'rewritten'")
+        db.execute("DELETE FROM stacks WHERE version = 2")
+    assert len(taught.stack) == 1
+
+
+def test_the_doctor_finds_the_damage_and_mends_it(taught: Learner, capsys: pytest.CaptureFixture[str]) -> None:
+    change(taught, "UPDATE stacks SET layers = replace(layers, '1.0', '9.0') WHERE version = 2")
+    assert any(check.name == "stack" and check.status == "fail" for check in check_adapters(taught.home.root))
+    main(["doctor", "--repair", "--home", str(taught.home.root)])
+    assert "version 2 of the stack" in capsys.readouterr().out
+    assert [check.status for check in check_adapters(taught.home.root)] == ["ok"]
