@@ -7,7 +7,6 @@ into the name of every special token in it. (The tokenizer's own switch for this
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
 from seal_agent.adapters.chat_template import ChatTemplate
@@ -45,7 +44,8 @@ def answer_tokens(tokenizer: Any, answer: str) -> list[int]:
 
 def plain_text(tokenizer: Any, text: str, *, allowed: str = "") -> str:
     """`text` in which no special token's name stands but `allowed`."""
-    names = [name for name in _special_names(tokenizer) if name != allowed]
+    added = tokenizer.added_tokens_decoder.values()
+    names = [t.content for t in added if t.special and len(t.content) > 1 and t.content != allowed]
     while found := next((name for name in names if name in text), ""):
         text = text.replace(found, f"{found[0]} {found[1:]}")
     return text
@@ -57,9 +57,3 @@ def _plain_message(tokenizer: Any, message: Message) -> Message:
         for call in message.tool_calls
     )
     return replace(message, content=plain_text(tokenizer, message.content), tool_calls=calls)
-
-
-@lru_cache(maxsize=8)
-def _special_names(tokenizer: Any) -> tuple[str, ...]:
-    added = tokenizer.added_tokens_decoder.values()
-    return tuple(token.content for token in added if token.special and len(token.content) > 1)

@@ -6,6 +6,7 @@ Whether the answers are right, a real server shows: tests/vllm_server.
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from backend_contract import FIRST, PARIS, make_edit
@@ -30,6 +31,10 @@ class Bytes:
 
     def __call__(self, text: str, *, add_special_tokens: bool) -> SimpleNamespace:
         return SimpleNamespace(input_ids=[0] * add_special_tokens + list(text.encode()))
+
+    @property
+    def added_tokens_decoder(self) -> dict[int, Any]:
+        return {}
 
     def apply_chat_template(self, messages: list[dict[str, str]], **_options: object) -> str:
         return "".join(message["content"] for message in messages) + ">"
