@@ -22,10 +22,10 @@ check: install
 	$(BIN)/mypy
 
 fast: install
-	$(BIN)/pytest -m "not integration"
+	$(BIN)/pytest -n 2 -m "not integration and not slow and not vllm"
 
 integration: install
-	$(BIN)/pytest -m integration --durations=5
+	$(BIN)/pytest -m "integration or slow" --durations=5
 
 # A real server in the tests: 2 GiB of cache, on whatever cores are free.
 test-vllm: install $(VLLM_VENV)/.installed

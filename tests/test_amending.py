@@ -31,6 +31,7 @@ def learned(learner: Learner, *passages: Passage) -> list[Episode]:
     return [learner.accept(judged(learner, passage)) for passage in passages]
 
 
+@pytest.mark.slow
 def test_every_rung_is_tried_and_a_place_of_its_own_saves_the_edit(home: Home) -> None:
     learner = forgetful(home)
     episode = judged(learner, TOWER)

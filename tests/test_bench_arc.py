@@ -20,6 +20,9 @@ from seal_agent.errors import InputError
 from seal_agent.home import Home
 from seal_agent.types import AdapterStack, Prompt, Row, SelfEdit
 
+pytestmark = pytest.mark.slow
+
+
 SETTINGS = {"formats": ["leave-one-out"], "tools": ["size"], "learning_rate": 1e-3, "num_epochs": 1, "loss_on": "all"}
 
 

@@ -12,6 +12,9 @@ from seal_agent.bench_knowledge import Item, Question
 from seal_agent.continual_report import interval, markdown, plot, summarise
 from seal_agent.errors import InputError
 
+pytestmark = pytest.mark.slow
+
+
 ITEMS = [
     Item(
         0,

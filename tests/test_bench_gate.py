@@ -41,6 +41,7 @@ def test_a_loss_of_10_points_is_found_and_an_innocent_edit_is_not_accused() -> N
     assert rate(Condition("")).rate <= 0.05
 
 
+@pytest.mark.slow
 def test_form_neither_accuses_nor_hides() -> None:
     assert rate(Condition("", shift=-0.1)).rate <= 0.05
     assert rate(Condition("", lost=0.10, shift=0.5)).rate > 0.9

@@ -117,6 +117,7 @@ def test_every_arm_leaves_an_answer_even_where_its_edit_fails(
     assert bool(result.fault) == (result.num_rows == 0)
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_report_of_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = tmp_path / "data.json"
     questions = [{"question": q.question, "answer": q.answer} for q in item(0).questions]

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import pytest
+
 from seal_agent import bench_replay
 from seal_agent.bench_run import RunFolder
 
 
+@pytest.mark.slow
 def test_every_size_is_measured_once_and_leaves_no_store_behind(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
     [first] = bench_replay.measure(run, [1000])

@@ -18,6 +18,9 @@ from seal_agent.bench_speed import LOADING, OURS, PADDED, UNPADDED, Curve
 from seal_agent.directives import SEAL_PAPER
 from seal_agent.errors import InputError
 
+pytestmark = pytest.mark.slow
+
+
 PUBLISHED = replace(SEAL_PAPER, rank=4, alpha=8, learning_rate=1e-2)
 
 

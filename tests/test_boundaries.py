@@ -111,6 +111,7 @@ def test_importing_the_package_is_fast_and_loads_nothing_heavy() -> None:
     ],
     ids=["domain", "light adapters", "graphs"],
 )
+@pytest.mark.slow
 def test_modules_load_what_is_heavy_only_when_it_is_used(modules: list[str], banned: tuple[str, ...]) -> None:
     code = f"import sys, {', '.join(modules)}; print(*[name for name in {banned} if name in sys.modules])"
     assert run_python(code) == []

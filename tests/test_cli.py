@@ -91,6 +91,7 @@ def assert_refused(ran: Ran, *words: str) -> None:
         assert word in ran.err
 
 
+@pytest.mark.slow
 def test_help_is_quick_because_it_loads_no_model_library() -> None:
     code = "import sys; from seal_agent.cli import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
@@ -111,6 +112,7 @@ def test_chat_writes_one_json_object_a_turn_and_nothing_else(run: Run) -> None:
     assert "train 0." in ran.err  # plain step lines where stderr is no terminal
 
 
+@pytest.mark.slow
 def test_chat_that_does_not_wait_learns_all_the_same(run: Run, home: Path) -> None:
     lines = run("chat", "--no-wait", stdin=TEXT).out.splitlines()
     assert len(lines) == 2
@@ -128,6 +130,7 @@ def test_chat_prints_the_reply_and_then_what_became_of_the_message(run: Run, hom
     assert {episode.thread for episode in Home(home).episodes("default")} == {"tuesday"}
 
 
+@pytest.mark.slow
 def test_a_second_process_knows_what_the_first_learned(home: Path, learned: Learned) -> None:
     code = "from seal_agent.cli import main; raise SystemExit(main())"
     command = [sys.executable, "-c", code, "chat", "--json", "--model", "scripted", "--home", str(home)]
@@ -179,6 +182,7 @@ def test_adapters_list_and_show_what_was_learned(run: Run, learned: Learned) -> 
     assert learned.question in run("adapters", "show", learned.adapter[:8]).out
 
 
+@pytest.mark.slow
 def test_rollback_brings_the_old_answer_back(run: Run, learned: Learned) -> None:
     assert run("ask", learned.question).out == f"{learned.answer}\n"
     report = run("adapters", "rollback", learned.adapter[:8], "--json").json
@@ -308,11 +312,13 @@ def test_control_c_is_one_line_and_exit_code_130(run: Run, home: Path, monkeypat
     assert len(Home(home).stack("default")) == 0
 
 
+@pytest.mark.slow
 def test_the_gate_is_measured_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["bench", "gate", "--edits", "20", "--json"]) == 0
     assert {"seed", "rows"} <= set(json.loads(capsys.readouterr().out))
 
 
+@pytest.mark.slow
 def test_the_continual_benchmark_runs_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = tmp_path / "data.json"
     passage = "The Tower of Karlov was built in {} by Anna Reel. It holds nine brass bells."
@@ -338,6 +344,7 @@ def test_an_unknown_strategy_is_refused_before_a_model_is_loaded(capsys: pytest.
     assert "choose stack, route, merge, rebuild" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_speed_benchmark_reports_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Without a model: what is there is reported, and another model is another run."""
     options = ["bench", "speed", "--report", "--out", str(tmp_path)]

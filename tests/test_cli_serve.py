@@ -15,6 +15,9 @@ from seal_agent.adapters.serve import Server, ServerOptions, state_of
 from seal_agent.errors import ServerError
 from seal_agent.gateway.keys import FILE, KeyFile
 
+pytestmark = pytest.mark.slow
+
+
 __all__ = ["port"]
 MORTAL = STAND_IN.replace("port = ", "import os, threading; threading.Timer(0.3, os._exit, [3]).start()\nport = ")
 

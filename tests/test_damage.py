@@ -19,6 +19,9 @@ from seal_agent.repair import repair
 from seal_agent.types import Probe
 from seal_agent.worker import Budget, Worker
 
+pytestmark = pytest.mark.slow
+
+
 TOWER = Passage("The Tower of Karlov", "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.")
 BRIDGE = Passage("The Bridge of Osk", "The Bridge of Osk was opened in 1954 by Tom Varga. It has four iron arches.")
 

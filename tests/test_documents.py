@@ -143,6 +143,7 @@ def test_a_changed_document_replaces_what_came_from_its_old_version(learner: Lea
     assert sorted(folders(learner)) == sorted(learner.stack.ids)
 
 
+@pytest.mark.slow
 def test_a_dry_run_of_a_changed_document_changes_nothing(learner: Learner, home: Home) -> None:
     ingest(learner, sections(TOWER, BRIDGE))
     before = (learner.stack, home.versions("default"), documents.known_documents(home, "default"))
@@ -211,6 +212,7 @@ def test_an_attachment_that_cannot_be_read_is_refused(learner: Learner) -> None:
         say(learner, [{"type": "file", "base64": "%", "mime_type": "text/plain"}])
 
 
+@pytest.mark.slow
 def test_the_command_line_reads_every_kind_and_says_what_is_known(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

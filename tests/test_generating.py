@@ -38,12 +38,14 @@ def written(backend: TransformersBackend, prompts: list[Prompt], **settings: obj
     return [samples[0] for samples in backend.generate(prompts, max_new_tokens=40, **settings)]  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_batch_writes_what_each_prompt_is_given_alone(backend: TransformersBackend) -> None:
     """Longer than a stretch between leavings, with and without a shared prefix."""
     for prompts in (PROMPTS, PROMPTS[:3]):
         assert written(backend, prompts) == [written(backend, [prompt])[0] for prompt in prompts]
 
 
+@pytest.mark.slow
 def test_rows_that_have_ended_leave_the_batch_and_change_nothing(
     backend: TransformersBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:

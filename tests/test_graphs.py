@@ -143,6 +143,7 @@ def test_the_graph_runs_in_an_event_loop_too(chat: Any) -> None:
     assert asyncio.run(converse()) == [UNKNOWN, ANSWER]
 
 
+@pytest.mark.slow
 def test_a_document_gets_one_outcome_a_passage(learner: Learner) -> None:
     state = create_ingest_graph(learner).compile().invoke({"document": f"{DOCUMENT}\n\nGoodbye\n\n{GREETING}"})
     assert outcomes(state) == ["accepted"] * 12 + ["ignored"]

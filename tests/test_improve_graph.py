@@ -27,6 +27,9 @@ from seal_agent.queue import LearningQueue
 from seal_agent.rounds import ImproveConfig
 from seal_agent.writing import write_self_edit
 
+pytestmark = pytest.mark.slow
+
+
 SAYS = {"How to learn a text": json.dumps({"formats": ["cloze"], "tools": ["sentences"]})}
 QUICK = RunSettings(ImproveConfig(num_rounds=1, num_candidates=2))
 

@@ -289,6 +289,7 @@ def test_a_fact_is_the_users_when_its_names_and_numbers_were_said(fact: Fact) ->
     assert is_said(fact.text, "My dog is called Rex, he is 4 years old") == fact.is_said
 
 
+@pytest.mark.slow
 def test_a_tool_can_be_gated_by_langchains_own_middleware(learner: Learner) -> None:
     gate = HumanInTheLoopMiddleware(interrupt_on={"memorize": True})
     gated = with_tools(learner, middleware=[gate])

@@ -25,6 +25,8 @@ from seal_agent.learner import Learner
 from seal_agent.learners import Learners
 from seal_agent.types import Episode
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def learners(backend: ScriptedBackend, home: Home) -> Learners:

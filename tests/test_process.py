@@ -12,6 +12,8 @@ from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.errors import ModelError
 from seal_agent.types import AdapterRef, AdapterStack
 
+pytestmark = pytest.mark.slow
+
 
 class Mortal(ScriptedBackend):
     """Dies of being asked to unload."""

@@ -513,6 +513,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, ReplayStore]:
     return home, store
 
 
+@pytest.mark.slow
 def test_a_draw_from_many_items_costs_a_fraction_of_loading_them(large: tuple[Home, ReplayStore]) -> None:
     _, store = large
     assert len(store.draw(learned()[:3], STACK, 128)) == 128

@@ -68,6 +68,7 @@ def test_noise_that_was_never_measured_is_an_error() -> None:
         spread([Contest(0.0, ((1.0,), (2.0,)))])
 
 
+@pytest.mark.slow
 def test_no_rule_sees_the_seed_it_is_judged_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench_policy, "NUM_RESAMPLES", 100)
     reports = {r.rule: r for r in measure(simulated(300, candidates=0.0, noise=1.0, gain=0.0))}
@@ -89,6 +90,7 @@ def test_where_most_edits_harm_the_threshold_keeps_the_good_ones(monkeypatch: py
     assert reports[NOTHING].kept == 0
 
 
+@pytest.mark.slow
 def test_the_command_reads_published_rewards_and_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     contests = simulated(12, candidates=0.2, noise=0.2, gain=0.1)
     data = [

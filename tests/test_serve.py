@@ -12,6 +12,9 @@ from seal_agent.adapters.serve import Server, ServerOptions, allowed_rank, expla
 from seal_agent.errors import InputError, ServerError
 from seal_agent.types import AdapterRef, AdapterStack
 
+pytestmark = pytest.mark.slow
+
+
 STAND_IN = """#!{python}
 import http.server, json, sys
 class Handler(http.server.BaseHTTPRequestHandler):

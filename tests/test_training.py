@@ -158,6 +158,7 @@ def test_the_divergence_of_a_model_from_itself_is_zero() -> None:
     torch.testing.assert_close(anchor.divergence(logprobs), torch.zeros(3), atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 def test_training_ends_when_the_rows_are_learned_and_not_before_all_were_seen(engine: Engine) -> None:
     long = replace(DIRECTIVES, max_steps=60, min_steps=60)
     (run,) = train(engine, Job(ROWS, replace(long, stop_loss=3.7), 1))

@@ -20,6 +20,9 @@ from seal_agent.strategies import Rebuild
 from seal_agent.types import AdapterStack, Episode
 from seal_agent.worker import Budget, Worker
 
+pytestmark = pytest.mark.slow
+
+
 FERRY = Passage("Lantern Ferry", "The Lantern Ferry crosses Lake Vandrel at dawn. It carries forty orange sheep.")
 SECRETS = (b"Karlov", b"karlov", b"Anna Reel")
 

@@ -248,6 +248,7 @@ def test_stopping_leaves_the_job_in_hand_in_the_queue(home: Home) -> None:
     assert worker.queue.job(1).outcome == "accepted"
 
 
+@pytest.mark.slow
 def test_a_process_of_its_own_works_the_queue_off(home: Home) -> None:
     LearningQueue(home).submit([TOWER])
     command = [sys.executable, "-m", "seal_agent", "queue", "work", "--model", "scripted", "--home", str(home.root)]
