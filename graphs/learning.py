@@ -6,7 +6,6 @@ into any `StateGraph` whose state extends `LearnState`.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -19,7 +18,7 @@ from seal_agent.errors import InputError
 from seal_agent.graphs import approval
 from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current
 from seal_agent.graphs.state import LearnState
-from seal_agent.learner import Learner, Verb
+from seal_agent.learner import Learner
 from seal_agent.passages import Passage
 from seal_agent.queue import LearningQueue
 from seal_agent.types import Episode, from_json, to_json
@@ -129,19 +128,20 @@ def _run(name: str, learner: Learner, episode: Episode, state: LearnState) -> Ep
     """Run the verb of that name, timed, with its progress on the custom stream."""
     if episode.namespace != learner.namespace:
         raise InputError(f"this thread is learning for {episode.namespace!r} and was resumed for {learner.namespace!r}")
-    verb: Verb = getattr(learner, name)
     number = state["num_passages"] - len(state["pending"]) + 1
+    return _shown(name, learner, episode, number, state["num_passages"])
+
+
+def _shown(name: str, learner: Learner, episode: Episode, number: int = 0, num_passages: int = 0) -> Episode:
     writer = get_stream_writer()
 
     def emit(what: str = "", done: int = 0, total: int = 0, seconds: float | None = None) -> None:
-        writer(asdict(StepEvent(name, what, done, total, seconds, number, state["num_passages"])))
+        writer(asdict(StepEvent(name, what, done, total, seconds, number, num_passages)))
 
     emit()
-    start = time.perf_counter()
-    episode = verb(episode, emit)
-    seconds = time.perf_counter() - start
-    emit(seconds=round(seconds, 3))
-    return episode.timed(name, seconds)
+    ended = loop.timed(loop.verbs(learner)[name], name, episode, emit)
+    emit(seconds=round(ended.seconds[name] - episode.seconds.get(name, 0.0), 3))
+    return ended
 
 
 def _step(name: str, learner: AnyLearner) -> Node:
@@ -180,16 +180,11 @@ def _closing(name: str, learner: AnyLearner) -> Node:
 
 def report(episode: Episode) -> dict[str, Any]:
     """What became of one passage, in a line of JSON; of a dry run with the rows that would be learned."""
-    reason = episode.fault
-    if episode.verdict:
-        reason = episode.verdict.reason
-    elif not reason and episode.decision:
-        reason = episode.decision.reason
     rows = {"rows": approval.shown(episode.edit)} if episode.outcome == "dry run" and episode.edit else {}
     return rows | {
         "topic": episode.topic,
         "outcome": episode.outcome,
-        "reason": reason,
+        "reason": episode.reason,
         "adapter": episode.adapter.id if episode.adapter and episode.outcome == "accepted" else "",
         "seconds": round(sum(episode.seconds.values()), 2),
     }
@@ -205,16 +200,8 @@ def _after(step: str, learner: AnyLearner) -> Callable[[Any], str]:
 
 
 def _consolidating(learner: AnyLearner) -> Node:
-    def node(_state: LearnState) -> dict[str, Any]:
-        writer = get_stream_writer()
-
-        def emit(what: str = "", done: int = 0, total: int = 0, seconds: float | None = None) -> None:
-            writer(asdict(StepEvent("consolidate", what, done, total, seconds)))
-
-        emit()
-        start = time.perf_counter()
-        current(learner).consolidate(emit)
-        emit(seconds=round(time.perf_counter() - start, 3))
+    def node(state: LearnState) -> dict[str, Any]:
+        _shown("consolidate", current(learner), from_json(Episode, state["episode"]))
         return {}
 
     return node

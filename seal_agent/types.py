@@ -418,6 +418,13 @@ class Episode:
     thread: str = ""
     source: str = ""
 
+    @property
+    def reason(self) -> str:
+        """Why it went as it did, in a line: of the verdict, else the fault, else the decision."""
+        if self.verdict:
+            return self.verdict.reason
+        return self.fault or (self.decision.reason if self.decision else "")
+
     def timed(self, step: str, seconds: float) -> Episode:
         """This episode with the seconds of one step added."""
         total = round(self.seconds.get(step, 0.0) + seconds, 3)

@@ -181,7 +181,7 @@ class Worker:
         start = time.monotonic() - job.seconds
         try:
             episode = self._learned(job, start)
-            self.queue.end(job, "done", episode.outcome, _note(episode), time.monotonic() - start)
+            self.queue.end(job, "done", episode.outcome, episode.reason, time.monotonic() - start)
         except _Ended:
             if not self.queue.is_cancelled(job):
                 self.queue.put_back(self._model)
@@ -198,10 +198,10 @@ class Worker:
         learner = self._learner(job.namespace)
         for beginning in range(MAX_BEGINNINGS):
             episode, step = job.episode, job.step
+            if episode and (done := learner.closed(episode)):
+                return done  # it was killed after the transaction
             if beginning or episode is None or not _fits(episode, step, learner):
                 episode, step = learner.begin(job.passage, thread=job.thread), loop.FIRST
-            if step == "accept" and episode.adapter and episode.adapter.id in learner.stack.learned:
-                return learner.accepted({episode.adapter.id})[-1]  # it was killed after the transaction
             try:
                 return self._run(learner, job, episode, step, start)
             except StackChanged:
@@ -252,9 +252,3 @@ def _fits(episode: Episode, step: str, learner: Learner) -> bool:
     if episode.adapter.id in learner.stack.learned:
         return step in ("accept", "consolidate")
     return episode.parent == learner.stack and Path(episode.adapter.path).is_dir()
-
-
-def _note(episode: Episode) -> str:
-    if episode.verdict:
-        return episode.verdict.reason
-    return episode.fault or (episode.decision.reason if episode.decision else "")

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 from filelock import FileLock
 from langgraph.checkpoint.memory import InMemorySaver
+from test_amending import forgetful
 
 from seal_agent import loop
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.errors import InputError
 from seal_agent.graphs import create_chat_graph
 from seal_agent.home import Home
-from seal_agent.learner import Learner
+from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.passages import Passage
 from seal_agent.queue import LearningQueue
 from seal_agent.types import Episode
@@ -92,6 +93,26 @@ def test_a_killed_worker_is_taken_up_at_its_step(
     assert seen == [*STEPS[STEPS.index(killed_at) :], ENDED]
     assert outcomes(queue) == [("done", "accepted")]
     assert len(home.episodes("default")) == len(learner.stack) == 1
+
+
+@pytest.mark.parametrize("becomes", ["ignored", "rolled back"])
+def test_what_was_closed_before_the_kill_is_closed_once(becomes: str, home: Home, queue: LearningQueue) -> None:
+    if becomes == "ignored":
+        learner, passage = Learner(ScriptedBackend(home.root), home), Passage("x", "Hello there, nice to see you!")
+    else:
+        learner, passage = forgetful(home, LearnerConfig(strategy="stack", ladder=())), TOWER
+    queue.submit([passage])
+    worker = Worker(learner, AT_ONCE)
+
+    def die_after_the_transaction(job: Any, *_: Any) -> None:
+        raise KeyboardInterrupt
+
+    worker.queue.end = die_after_the_transaction  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        worker.work_off()
+    Worker(learner, AT_ONCE).work_off()
+    assert outcomes(queue) == [("done", becomes)]
+    assert [episode.outcome for episode in home.episodes("default")] == [becomes]
 
 
 def test_what_was_accepted_before_the_kill_is_not_learned_twice(learner: Learner, queue: LearningQueue) -> None:
