@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from seal_agent.adapters.chat_template import ChatTemplate
 from seal_agent.adapters.constrained import grammar_tokenizer
 from seal_agent.adapters.folding import LowRank, fold, read_adapter
 from seal_agent.adapters.linear import AdaptedLinear, adapt
@@ -55,6 +56,11 @@ class Engine:
     def model(self) -> Any:
         """The module to call, with whatever stack was activated last."""
         return self.loaded.model
+
+    @cached_property
+    def chat_template(self) -> ChatTemplate:
+        """The tokenizer's chat template; finding out how it writes calls of tools takes it several renderings."""
+        return ChatTemplate(self.loaded.tokenizer)
 
     @cached_property
     def grammar_tokenizer(self) -> Any:

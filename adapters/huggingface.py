@@ -22,7 +22,6 @@ from seal_agent.adapters.backend import (
     seeds_of,
     silent,
 )
-from seal_agent.adapters.chat_template import ChatTemplate
 from seal_agent.adapters.constrained import GrammarProcessor
 from seal_agent.adapters.engine import Engine
 from seal_agent.adapters.folding import compress, write_adapter
@@ -52,7 +51,7 @@ class TransformersBackend:
         self._registry = registry
         self._stack = stack or AdapterStack()
         self._tokenizer: Any = engine.loaded.tokenizer
-        self._template = ChatTemplate(self._tokenizer)
+        self._template = engine.chat_template
 
     @classmethod
     def load(
