@@ -1,7 +1,8 @@
 """What a killed process leaves on disk, and cleaning it up without harm to those who are still at work.
 
-A folder of an adapter is left over when no stack version and no open job names it, a staging folder when nobody can
-still be writing into it: both only when they are old. Nothing here touches what was ever accepted.
+A folder of an adapter is left over when no stack version, no version of a policy and no open job names it, a staging
+folder when nobody can still be writing into it: both only when they are old. Nothing here touches what was ever accepted
+or promoted.
 """
 
 from __future__ import annotations
@@ -59,13 +60,14 @@ def clean(home: Home, ages: Ages | None = None) -> int:
 
 
 def named_adapters(db: sqlite3.Connection) -> set[str]:
-    """The ids of all adapters that a stack version ever held, stood for, or that an open job goes on with."""
+    """The ids of all adapters that a stack version ever held or stood for, a policy is, or an open job goes on with."""
     named: set[str] = set()
     for (layers,) in db.execute("SELECT layers FROM stacks"):
         for layer in json.loads(layers)["layers"]:
             named |= {layer["ref"]["id"], *layer["stands_for"]}
+    policies = "SELECT json_extract(adapter, '$.id') FROM policies"
     jobs = "SELECT json_extract(episode, '$.adapter.id') FROM jobs WHERE state IN ('waiting', 'running')"
-    return named | {row[0] for row in db.execute(jobs) if row[0]}
+    return named | {row[0] for query in (policies, jobs) for row in db.execute(query) if row[0]}
 
 
 def _unfinished(root: Path, age: float) -> list[Path]:

@@ -18,6 +18,7 @@ from seal_agent.invariants import invariants
 from seal_agent.learner import Learner
 from seal_agent.leftovers import LEARNING_SECONDS, WRITING_SECONDS, Ages, clean, leftovers
 from seal_agent.passages import Passage
+from seal_agent.policies import PolicyStore
 from seal_agent.queue import LearningQueue
 from seal_agent.soak import SoakPlan, Witness, read_kills, soak, summary
 from seal_agent.types import AdapterStack
@@ -121,6 +122,16 @@ def test_only_what_is_old_and_named_by_nobody_is_cleaned_up(learner: Learner) ->
     assert clean(learner.home) == 2
     assert {p.name for p in root.iterdir()} == {learner.stack.ids[0], episode.adapter.id, young.name, ".tmp-now"}
     assert clean(learner.home, Ages(-1, -1)) == 2
+    learner.registry.verify(episode.adapter)
+
+
+def test_a_policy_that_is_kept_is_nobodys_leftover(learner: Learner) -> None:
+    episode = learner.begin(TOWER)
+    for step in ("decide", "write", "train"):
+        episode = loop.verbs(learner)[step](episode, lambda *_: None)
+    assert episode.adapter
+    PolicyStore(learner.home, "default", learner.backend.model).add(episode.adapter, parent=0, reason="won")
+    assert clean(learner.home, Ages(-1, -1)) == 0
     learner.registry.verify(episode.adapter)
 
 

@@ -3,7 +3,6 @@
 import time
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
 
 import pytest
 
@@ -13,19 +12,15 @@ from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.passages import Passage
 from seal_agent.types import Message
-from seal_agent.worker import Budget, Worker
+from seal_agent.worker import Budget, Worker, WorkEvent
 
 pytestmark = pytest.mark.integration
 
+STEPS = 12
+MOST_STEPS = 2  # during one reply: the step it waited for, and the one that begins as it returns
 FERRY = Passage("The Lantern Ferry", "The Lantern Ferry crosses Lake Vandrel at dawn. It was built by Odile Fransk.")
-QUICK = LearnerConfig(directives=replace(DEFAULT, min_steps=12, max_steps=12), min_replay=0)
+QUICK = LearnerConfig(directives=replace(DEFAULT, min_steps=STEPS, max_steps=STEPS), min_replay=0)
 HELLO = [[Message("user", "What is the capital of France?")]]
-
-
-def reply(learner: Learner) -> tuple[str, float]:
-    start = time.perf_counter()
-    [said] = learner.answer(HELLO, max_new_tokens=12)
-    return said, time.perf_counter() - start
 
 
 def test_replies_go_first_while_a_worker_learns_and_the_edit_is_none_the_worse(
@@ -33,21 +28,29 @@ def test_replies_go_first_while_a_worker_learns_and_the_edit_is_none_the_worse(
 ) -> None:
     alone = Learner(real_backend, Home(tmp_path / "alone"), config=QUICK)
     expected = alone.train(alone.write(alone.begin(FERRY)))
-    quiet = [reply(alone) for _ in range(3)]
+    [quiet] = alone.answer(HELLO, max_new_tokens=12)
 
     learner = Learner(real_backend, Home(tmp_path / "beside"), config=QUICK)
-    busy = []
-    with Worker(learner, Budget(quiet_seconds=0)) as worker:
+    steps: list[WorkEvent] = []
+    busy: list[tuple[str, int]] = []
+    with Worker(learner, Budget(quiet_seconds=0), on_event=steps.append) as worker:
         [job] = worker.queue.submit([FERRY])
         while worker.queue.job(job).state != "done":
             if worker.queue.job(job).step == "train":
-                busy.append(reply(learner))
+                before = num_trained(steps)
+                [said] = learner.answer(HELLO, max_new_tokens=12)
+                busy.append((said, num_trained(steps) - before))
             time.sleep(0.05)
         assert worker.queue.job(job).outcome in ("accepted", "rolled back")
     [episode] = learner.home.episodes("default")
+    assert num_trained(steps) == STEPS
     assert len(busy) >= 2
-    assert {said for said, _ in busy} == {quiet[0][0]}
-    assert median(seconds for _, seconds in busy) < 5 * median(seconds for _, seconds in quiet)
+    assert {said for said, _ in busy} == {quiet}
+    assert max(num_steps for _, num_steps in busy) <= MOST_STEPS
     assert expected.adapter
     assert episode.adapter
     assert episode.adapter.id == expected.adapter.id  # the hash of its weights
+
+
+def num_trained(events: list[WorkEvent]) -> int:
+    return max((event.done for event in events if event.step == "train"), default=0)
