@@ -1,8 +1,8 @@
 """What a killed process leaves on disk, and cleaning it up without harm to those who are still at work.
 
 A folder of an adapter is left over when no stack version, no version of a policy and no open job names it, a staging
-folder when nobody can still be writing into it: both only when they are old. Nothing here touches what was ever accepted
-or promoted.
+folder when nobody can still be writing into it: both only when they are old. Nothing here touches what was ever
+accepted or promoted.
 """
 
 from __future__ import annotations
