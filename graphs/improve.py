@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,13 @@ from typing_extensions import TypedDict
 
 from seal_agent import knowledge_run as runs
 from seal_agent import schedule
-from seal_agent.adapters.backend import silent
 from seal_agent.errors import InputError
 from seal_agent.graphs.learning import Node, StepEvent
 from seal_agent.improvement import Improvement
-from seal_agent.improvement_report import Round, markdown
+from seal_agent.improvement_report import markdown
 from seal_agent.knowledge_domain import KnowledgeContext
 from seal_agent.knowledge_run import RunSettings
 from seal_agent.learner import Learner
-from seal_agent.rounds import Reported
 from seal_agent.types import Progress, to_json
 
 Contexts = list[KnowledgeContext]
@@ -67,7 +66,12 @@ def create_improve_graph(
     """
     chosen = settings or RunSettings()
 
+    @lru_cache(maxsize=1)
+    def opened(folder: str) -> Improvement[KnowledgeContext]:
+        return runs.assemble(learner, Path(folder), minutes=minutes, pause=pause)
+
     def check(state: ImproveState) -> dict[str, Any]:
+        opened.cache_clear()  # another process may have gone on with the run since
         stopped = runs.unfinished(learner.home, learner.namespace) if state.get("resume") else None
         known = state.get("folder") or str(stopped or "")
         if known and (Path(known) / "begun.jsonl").exists():
@@ -81,36 +85,33 @@ def create_improve_graph(
         runs.begin(learner, folder, _contexts(learner, state), chosen)
         return {"folder": str(folder), "round": 1, "outcome": ""}
 
-    def opened(state: ImproveState, progress: Progress) -> Improvement[KnowledgeContext]:
-        return runs.assemble(learner, Path(state["folder"]), progress, minutes=minutes, pause=pause)
-
     def prepare(state: ImproveState, progress: Progress) -> dict[str, Any]:
-        opened(state, progress)
+        runs.prepare(learner, Path(state["folder"]), progress, pause=pause)
         return {"rounds": []}
 
     def explore(state: ImproveState, progress: Progress) -> dict[str, Any]:
-        opened(state, progress).explore(state["round"], progress)
+        opened(state["folder"]).explore(state["round"], progress)
         return {}
 
     def learn(state: ImproveState, progress: Progress) -> dict[str, Any]:
-        opened(state, progress).learn(state["round"], progress)
+        opened(state["folder"]).learn(state["round"], progress)
         return {}
 
     def gate(state: ImproveState, progress: Progress) -> dict[str, Any]:
-        gated = opened(state, progress).gate(state["round"], progress)
+        gated = opened(state["folder"]).gate(state["round"], progress)
         return {"round": state["round"] + 1, "rounds": [*state["rounds"], to_json(gated)]}
 
     def report(state: ImproveState, progress: Progress) -> dict[str, Any]:
-        run = opened(state, progress)
-        text, reported = _report(run, state, progress)
+        run = opened(state["folder"])
+        reported = run.report(progress)
+        text = markdown(run.rounds(), reported, _facts(run, state["folder"]))
         (Path(state["folder"]) / "report.md").write_text(text, encoding="utf-8")
         number = run.store.current().version
         taken = " (taken back: worse on the third set)" if reported.is_withdrawn else ""
         return {"report": text, "outcome": f"policy {number} is in use{taken}"}
 
     def after_gate(state: ImproveState) -> str:
-        num_rounds = runs.begin(learner, Path(state["folder"]), (), chosen).settings.improve.num_rounds
-        return "explore" if state["round"] <= num_rounds else "report"
+        return "explore" if state["round"] <= opened(state["folder"]).config.num_rounds else "report"
 
     builder = StateGraph(ImproveState)
     builder.add_node("check", check)
@@ -163,18 +164,12 @@ def _alone(learner: Learner, name: str, verb: Callable[[ImproveState, Progress],
     return node
 
 
-def _report(run: Improvement[KnowledgeContext], state: ImproveState, progress: Progress) -> tuple[str, Reported]:
-    rounds: list[Round] = [
-        (run.explore(number), run.learn(number, silent), run.gate(number))
-        for number in range(1, run.config.num_rounds + 1)
-    ]
+def _facts(run: Improvement[KnowledgeContext], folder: str) -> list[str]:
     parts, store = run.parts, run.store
-    reported = run.report(progress)
-    facts = [
+    return [
         f"model: {store.model}, namespace {store.namespace}  ",
         f"contexts: {len(parts.explore)} explored, {len(parts.gate)} gate, {len(parts.report)} only reported  ",
         f"candidates: {run.config.num_candidates} a context at temperature {run.config.temperature}  ",
         f"training seeds: {run.config.num_seeds}; seed of the run: {run.config.seed}  ",
-        f"minutes of work: {run.minutes:.1f}; folder: {state['folder']}  ",
+        f"minutes of work: {run.minutes:.1f}; folder: {folder}  ",
     ]
-    return markdown(rounds, reported, facts), reported

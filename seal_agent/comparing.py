@@ -39,7 +39,6 @@ class Comparison(Generic[C]):
     arms: tuple[Arm[C], ...]
     stage: str
     seed: int
-    num_seeds: int = 1
     is_full: bool = False
 
     def grades(
@@ -70,14 +69,10 @@ class Comparison(Generic[C]):
             for number, arm in enumerate(self.arms)
         ]
         different = distinct(proposed)
-        trials: dict[Key, list[Trial]] = {each.key: [] for each in different}
-        for turn in range(self.num_seeds):
-            seed = seed_of(self.seed, self.stage, context, "training", turn)
-            judged = self.candidates.judge(different, self._graded, seed=seed, is_full=self.is_full)
-            for key, trial in judged.items():
-                trials[key].append(trial)
+        seed = seed_of(self.seed, self.stage, context, "training", 0)
+        trials = self.candidates.judge(different, self._graded, seed=seed, is_full=self.is_full)
         self.candidates.release(list(trials))
-        nothing = _grade([self.candidates.nothing(self.stage, context, self._graded, is_full=self.is_full)])
+        nothing = _grade(self.candidates.nothing(self.stage, context, self._graded, is_full=self.is_full))
         by_arm = [next((trials[d.key] for d in different if is_same(d, each)), None) for each in proposed]
         return [*(_grade(mine) if mine else nothing for mine in by_arm), nothing]
 
@@ -111,6 +106,5 @@ def compared(rival: str, gains: Sequence[float], confidence: float) -> Compared:
     return Compared(rival, mean, low, high, len(gains))
 
 
-def _grade(trials: Sequence[Trial]) -> Grade:
-    rights = [trial.right for trial in trials if trial.right is not None]
-    return Grade(-fmean(trial.worth for trial in trials), fmean(rights) if rights else None)
+def _grade(trial: Trial) -> Grade:
+    return Grade(-trial.worth, trial.right)

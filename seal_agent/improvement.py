@@ -24,7 +24,7 @@ from seal_agent.comparing import Arm, Comparison
 from seal_agent.domain import Domain
 from seal_agent.policies import Policy, PolicyStore
 from seal_agent.rewards import Case, Reward
-from seal_agent.rounds import Explored, Gated, ImproveConfig, Learned, Parts, Reported, Winner
+from seal_agent.rounds import Explored, Gated, ImproveConfig, Learned, Parts, Reported, Round, Winner
 from seal_agent.selector import Contest
 from seal_agent.types import AdapterRef, AdapterStack, Progress, Row, SelfEdit, to_json
 
@@ -72,14 +72,22 @@ class Improvement(Generic[C]):
             self._run.append("started", to_json(begun[0]))
         return begun[0].version
 
+    def rounds(self) -> list[Round]:
+        """The rounds whose gate has decided, as they were recorded: nothing is trained, graded or promoted."""
+        return [(self.explore(g.number), self.learn(g.number), g) for g in self._run.values("gated", Gated)]
+
     def explore(self, number: int, progress: Progress = silent) -> Explored:
-        """The E-step: the candidates of every context, as far as the budget goes, and the winners among them."""
-        writer = self._writer(number)
+        """The E-step: the candidates of every context, as far as the budget goes, and the winners among them.
+
+        Of a round that was learned, what was explored before.
+        """
+        writer, is_over = self._writer(number), self._learned(number) is not None
         found: list[tuple[Contest, list[Proposed]]] = []
         num_candidates = done = 0
         for done, context in enumerate(self.parts.explore):
             progress(f"round {number}: exploring", done, len(self.parts.explore))
-            if self._is_spent(number, EXPLORE_SHARE) and not self._candidates.has(f"explore {number}", context):
+            is_spent = is_over or self._is_spent(number, EXPLORE_SHARE)
+            if is_spent and not self._candidates.has(f"explore {number}", context):
                 break
             proposed = self._sampled(number, context, writer)
             num_candidates += len(proposed)
@@ -163,9 +171,8 @@ class Improvement(Generic[C]):
 
     def learn(self, number: int, progress: Progress = silent) -> Learned:
         """The M-step: an adapter on the base model that says what the winners said, directives and texts."""
-        for learned in self._run.values("learned", Learned):
-            if learned.number == number:
-                return learned
+        if recorded := self._learned(number):
+            return recorded
         winners = self.explore(number).winners
         said = tuple(dict.fromkeys(row for winner in winners for row in _said(winner)))
         start = time.perf_counter()
@@ -174,6 +181,9 @@ class Improvement(Generic[C]):
         learned = Learned(number, adapter, len(winners), len(said), seconds)
         self._run.append("learned", to_json(learned))
         return learned
+
+    def _learned(self, number: int) -> Learned | None:
+        return next((each for each in self._run.values("learned", Learned) if each.number == number), None)
 
     def _imitate(self, number: int, said: tuple[Row, ...], progress: Progress) -> AdapterRef:
         edit = SelfEdit(f"policy of {self._domain.name}, round {number}", "", said, (), self.config.imitation)
@@ -232,9 +242,9 @@ class Improvement(Generic[C]):
         against = comparison.against_rivals(grades, self.config.confidence) if is_changed else ()
         is_withdrawn = any(each.difference < 0 for each in against)
         reported = Reported(comparison.measured(grades), against, is_withdrawn)
-        self._run.append("reported", to_json(reported))
         if is_withdrawn:
             self.store.use(started.version, "taken back: worse on the third set")
+        self._run.append("reported", to_json(reported))
         return reported
 
     def _arm(self, policy: Policy) -> Arm[C]:
@@ -247,10 +257,7 @@ class Improvement(Generic[C]):
         return rivals
 
     def _comparison(self, stage: str, arms: Sequence[Arm[C]], *, is_full: bool = False) -> Comparison[C]:
-        config = self.config
-        return Comparison(
-            self._candidates, self._domain, tuple(arms), stage, config.seed, config.num_gate_seeds, is_full
-        )
+        return Comparison(self._candidates, self._domain, tuple(arms), stage, self.config.seed, is_full)
 
     def _is_spent(self, number: int, share: float) -> bool:
         """Whether what round `number` may take, up to `share` of it, is used up."""

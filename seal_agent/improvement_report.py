@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from seal_agent.rounds import Explored, Gated, Learned, Reported
-
-Round = tuple[Explored, Learned, Gated]
+from seal_agent.rounds import Reported, Round
 
 
 def markdown(rounds: Sequence[Round], reported: Reported | None, facts: Sequence[str]) -> str:

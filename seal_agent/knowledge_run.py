@@ -142,11 +142,15 @@ def begin(learner: Learner, folder: Path, contexts: Sequence[KnowledgeContext], 
     return begun
 
 
-def prepare(learner: Learner, folder: Path, progress: Progress = silent) -> list[KnowledgeContext]:
+def prepare(
+    learner: Learner, folder: Path, progress: Progress = silent, *, pause: Callable[[], None] | None = None
+) -> list[KnowledgeContext]:
     """The contexts of a run, with questions of the model's own where it needs them; each is kept when it is there.
 
-    A context about which nothing can be asked is left out.
+    A context about which nothing can be asked is left out. Before each that the model is asked about it waits while
+    somebody talks to a model of this home, unless `pause` says otherwise.
     """
+    wait = pause or schedule.waiter(learner.home)
     run, begun = _run(learner, folder), _begun(learner, folder)
     done = run.values("contexts", KnowledgeContext)
     wants_own = OWN in dict(begun.settings.rewards)
@@ -154,6 +158,7 @@ def prepare(learner: Learner, folder: Path, progress: Progress = silent) -> list
         progress("asking about the passages", number, len(begun.contexts))
         ready = context
         if wants_own or not context.questions:
+            wait()
             seed = seed_of(begun.settings.improve.seed, "questions", number)
             ready = replace(context, own_questions=self_made_questions(learner.backend, context, seed=seed))
         run.append("contexts", to_json(ready))
@@ -173,12 +178,11 @@ def assemble(
 
     It waits while somebody talks to a model of this home, unless `pause` says otherwise.
     """
-    run, begun = _run(learner, folder), _begun(learner, folder)
-    settings, contexts = begun.settings, prepare(learner, folder, progress)
+    wait = pause or schedule.waiter(learner.home)
+    run, settings = _run(learner, folder), _begun(learner, folder).settings
+    contexts = prepare(learner, folder, progress, pause=wait)
     domain = settings.domain
-    candidates = Candidates(
-        learner.backend, contexts, run, learner.discard, pause=pause or schedule.waiter(learner.home)
-    )
+    candidates = Candidates(learner.backend, contexts, run, learner.discard, pause=wait)
     store = PolicyStore(learner.home, learner.namespace, learner.backend.model, KNOWLEDGE)
     reward = knowledge_reward(dict(settings.rewards), domain, candidates.backend, right_weight=settings.right_weight)
     config = replace(settings.improve, minutes=minutes)

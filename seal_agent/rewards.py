@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from statistics import fmean
 from typing import Generic, Protocol, TypeVar
@@ -45,10 +46,6 @@ class Reward(Protocol[Rewarded]):
     """One measure of an edit's worth."""
 
     @property
-    def name(self) -> str:
-        """What it is called in records and on the command line."""
-
-    @property
     def generates(self) -> bool:
         """Whether it has answers written, and not only asks how likely they are."""
 
@@ -65,7 +62,6 @@ class Gold(Generic[C]):
 
     domain: Domain[C]
     right_weight: float = 0.0
-    name: str = GOLD
 
     @property
     def generates(self) -> bool:
@@ -82,7 +78,6 @@ class Gold(Generic[C]):
 class SelfMade:
     """Minus the NLL of the questions the model made itself; 0 where it made none."""
 
-    name: str = OWN
     generates: bool = False
 
     def of(self, case: Case[KnowledgeContext]) -> float:
@@ -93,29 +88,29 @@ class SelfMade:
 
 @dataclass(frozen=True)
 class Retention:
-    """What the edit spoils: minus the mean fall of watched answers below what they were, nats per token.
+    """What the edit spoils: minus the mean fall of watched answers below what `base` says, nats per token.
 
-    `before`: their scores without any edit, from `retention_of`. What rises does not make up for what falls.
+    What rises does not make up for what falls. Nothing is scored before the first edit is.
     """
 
-    probes: tuple[Probe, ...]
-    before: tuple[float, ...]
-    name: str = RETENTION
+    base: Backend
+    probes: tuple[Probe, ...] = field(default_factory=lambda: tuple(general_probes()[:NUM_RETENTION_PROBES]))
     generates: bool = False
+
+    @cached_property
+    def before(self) -> tuple[float, ...]:
+        """The scores without any edit, nats per token."""
+        return self._scores(self.base)
 
     def of(self, case: Case[object]) -> float:
         """0 where nothing fell, else below 0."""
         if case.proposal is None:
             return 0.0
-        scores = case.view.score([p.prompt for p in self.probes], [p.answer for p in self.probes])
-        return -fmean(max(was - now.per_token, 0.0) for was, now in zip(self.before, scores, strict=True))
+        return -fmean(max(was - now, 0.0) for was, now in zip(self.before, self._scores(case.view), strict=True))
 
-
-def retention_of(base: Backend, probes: Sequence[Probe] = ()) -> Retention:
-    """Retention of `probes`, by default of general knowledge, against what `base` says now."""
-    watched = tuple(probes) or tuple(general_probes()[:NUM_RETENTION_PROBES])
-    scores = base.score([p.prompt for p in watched], [p.answer for p in watched])
-    return Retention(watched, tuple(score.per_token for score in scores))
+    def _scores(self, view: Backend) -> tuple[float, ...]:
+        scores = view.score([p.prompt for p in self.probes], [p.answer for p in self.probes])
+        return tuple(score.per_token for score in scores)
 
 
 @dataclass(frozen=True)
@@ -126,7 +121,6 @@ class Proxy:
     the share of what was written that quality control kept. Coverage: the share of the passage's words in the answers.
     """
 
-    name: str = PROXY
     generates: bool = False
 
     def of(self, case: Case[object]) -> float:
@@ -148,7 +142,6 @@ class Approval:
     The likelihood is the geometric mean over the answer's tokens; 0 where nobody said anything.
     """
 
-    name: str = APPROVAL
     generates: bool = False
 
     def of(self, case: Case[KnowledgeContext]) -> float:
@@ -165,7 +158,6 @@ class Weighted(Generic[C]):
     """A weighted sum of rewards."""
 
     terms: tuple[tuple[float, Reward[C]], ...]
-    name: str = "weighted sum"
 
     def __post_init__(self) -> None:
         if not self.terms or not all(math.isfinite(weight) for weight, _ in self.terms):
@@ -185,19 +177,17 @@ def knowledge_reward(
     weights: Mapping[str, float], domain: Domain[KnowledgeContext], base: Backend, *, right_weight: float = 0.0
 ) -> Weighted[KnowledgeContext]:
     """The weighted sum of rewards by name; raises `InputError` for one that does not exist."""
-    terms: list[tuple[float, Reward[KnowledgeContext]]] = []
-    for name, weight in weights.items():
-        if name == RETENTION:
-            terms.append((weight, retention_of(base)))
-        elif name in (OWN, PROXY, APPROVAL):
-            simple: Mapping[str, Reward[KnowledgeContext]] = {OWN: SelfMade(), PROXY: Proxy(), APPROVAL: Approval()}
-            terms.append((weight, simple[name]))
-        elif name == GOLD:
-            terms.append((weight, Gold(domain, right_weight)))
-        else:
-            known = ", ".join((GOLD, OWN, RETENTION, PROXY, APPROVAL))
-            raise InputError(f"there is no reward called {name!r}; choose {known}")
-    return Weighted(tuple(terms))
+    known: Mapping[str, Reward[KnowledgeContext]] = {
+        GOLD: Gold(domain, right_weight),
+        OWN: SelfMade(),
+        RETENTION: Retention(base),
+        PROXY: Proxy(),
+        APPROVAL: Approval(),
+    }
+    for name in weights:
+        if name not in known:
+            raise InputError(f"there is no reward called {name!r}; choose {', '.join(known)}")
+    return Weighted(tuple((weight, known[name]) for name, weight in weights.items()))
 
 
 def _diversity(texts: Sequence[str]) -> float:

@@ -33,7 +33,6 @@ class ImproveConfig:
     num_candidates: int = 4
     temperature: float = 1.0
     num_seeds: int = 2
-    num_gate_seeds: int = 1
     margin: float = selector.MARGIN
     confidence: float = 0.95
     minutes: float = 0.0
@@ -42,7 +41,7 @@ class ImproveConfig:
     imitation: Directives = IMITATION
 
     def __post_init__(self) -> None:
-        if min(self.num_rounds, self.num_candidates, self.num_gate_seeds) < 1 or self.num_seeds < 2:
+        if min(self.num_rounds, self.num_candidates) < 1 or self.num_seeds < 2:
             raise InputError(
                 f"{self.num_rounds} rounds of {self.num_candidates} candidates with {self.num_seeds} seeds show "
                 "nothing; give a round and a candidate or more, and two seeds or more: one has no noise"
@@ -141,6 +140,10 @@ class Gated:
     is_promoted: bool
     reason: str
     compared: tuple[Compared, ...] = ()
+
+
+Round = tuple[Explored, Learned, Gated]
+"""What one round came to, step by step."""
 
 
 @dataclass(frozen=True)

@@ -122,6 +122,24 @@ def test_a_context_nothing_can_be_asked_about_is_left_out(home: Home, tmp_path: 
         runs.assemble(learner, tmp_path / "run")
 
 
+def test_asking_about_the_passages_waits_for_conversations(home: Home, tmp_path: Path) -> None:
+    learner = Learner(ScriptedBackend(home.root), home)
+    towers = [f"Tower {n} was built in 19{n} by Anna Reel. It holds {n} brass bells." for n in (20, 21)]
+    runs.begin(learner, tmp_path / "run", [runs.KnowledgeContext("", text) for text in towers], QUICK)
+    waited: list[None] = []
+    runs.prepare(learner, tmp_path / "run", pause=lambda: waited.append(None))
+    runs.prepare(learner, tmp_path / "run", pause=lambda: waited.append(None))
+    assert len(waited) == 2
+
+
+def test_a_run_is_opened_once_for_all_its_nodes(home: Home, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Path] = []
+    assemble = runs.assemble
+    monkeypatch.setattr(runs, "assemble", lambda *args, **kw: opened.append(args[1]) or assemble(*args, **kw))
+    invoke(Learner(ScriptedBackend(home.root, replies=SAYS), home), data=str(data))
+    assert len(opened) == 1
+
+
 def test_a_run_keeps_the_contexts_and_settings_it_began_with(home: Home, data: Path, tmp_path: Path) -> None:
     learner = Learner(ScriptedBackend(home.root), home)
     contexts = runs.of_data(data)

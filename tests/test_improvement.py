@@ -108,7 +108,7 @@ def test_without_a_winner_the_policy_stays_and_says_why(make: Make) -> None:
 class Constant:
     """A reward of no information."""
 
-    name, generates = "constant", False
+    generates = False
 
     def of(self, case: Case[int]) -> float:
         return 1.0
@@ -117,10 +117,29 @@ class Constant:
 class Contrary:
     """A reward that likes what is learned badly, so that the policy gets worse."""
 
-    name, generates = "contrary", False
+    generates = False
 
     def of(self, case: Case[int]) -> float:
         return 0.0 if case.proposal is None else 5.0 - len(case.proposal.edit.rows)
+
+
+def test_what_was_recorded_is_read_without_promoting_again(make: Make, home: Home) -> None:
+    run = make(num_rounds=2)
+    run.gate(1)
+    run.gate(2)
+    run.store.use(0)
+    rounds = make(num_rounds=2).rounds()
+    assert [gated.number for _, _, gated in rounds] == [1, 2]
+    assert rounds[0] == (run.explore(1), run.learn(1), rounds[0][2])
+    assert run.store.current().version == 0
+
+
+def test_more_time_explores_no_round_that_was_learned(make: Make) -> None:
+    run = make(num_rounds=2)
+    run.config = replace(run.config, minutes=1e-9)
+    run.learn(1)
+    run.config = replace(run.config, minutes=0.0)
+    assert run.explore(1).num_contexts == 1
 
 
 def test_a_policy_that_writes_worse_edits_is_kept_but_not_used(make: Make) -> None:

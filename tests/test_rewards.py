@@ -17,7 +17,7 @@ from seal_agent.feedback import Feedback, about, corrections_of
 from seal_agent.formats import chat_qa
 from seal_agent.home import Home
 from seal_agent.knowledge_domain import FAST, KnowledgeContext, KnowledgeDomain, self_made_questions, without
-from seal_agent.rewards import Approval, Case, Gold, Proxy, Retention, SelfMade, knowledge_reward, retention_of
+from seal_agent.rewards import Approval, Case, Gold, Proxy, Retention, SelfMade, knowledge_reward
 from seal_agent.types import AdapterStack, Correction, Episode, Probe, Prompt, Row, SelfEdit
 
 TEXT = "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells."
@@ -109,11 +109,10 @@ def test_retention_punishes_what_fell_and_rewards_nothing(home: Home) -> None:
     watched = general_probes()[:2]
     first, second = (probe.prompt.messages[0].content for probe in watched)
     backend = ScriptedBackend(home.root, knowledge={first: watched[0].answer}, forgets=[first])
-    reward = retention_of(backend, watched)
+    reward = Retention(backend, tuple(watched))
     assert reward.of(Case(CONTEXT, backend)) == 0
     forgetful = learned(backend, (second, watched[1].answer))
     assert reward.of(forgetful) == pytest.approx(-3.9 / 2)  # what it learned about the second does not make up for it
-    assert isinstance(reward, Retention)
 
 
 def test_the_proxy_likes_an_edit_that_is_long_varied_faithful_and_covers_the_text(backend: ScriptedBackend) -> None:
@@ -148,7 +147,7 @@ def test_a_weighted_sum_is_what_it_says_and_knows_its_names(backend: ScriptedBac
     domain = KnowledgeDomain()
     case = learned(backend, (QUESTION, "1911"))
     total = knowledge_reward({"gold": 2.0, "proxy": 0.5, "retention": 1.0}, domain, backend)
-    expected = 2 * Gold(domain).of(case) + 0.5 * Proxy().of(case) + retention_of(backend).of(case)
+    expected = 2 * Gold(domain).of(case) + 0.5 * Proxy().of(case) + Retention(backend).of(case)
     assert total.of(case) == pytest.approx(expected)
     assert not total.generates
     assert knowledge_reward({"gold": 1.0}, domain, backend, right_weight=1.0).generates
