@@ -22,6 +22,7 @@ from seal_agent.adapters.registry import MIN_FREE_BYTES, AdapterRegistry
 from seal_agent.adapters.storage import HINT, writable
 from seal_agent.errors import AdapterError, ModelError, SealError, StorageError
 from seal_agent.home import SCHEMA_VERSION, Home
+from seal_agent.policies import every_store
 
 MIN_PYTHON = (3, 11)
 COMFORTABLE_BYTES = 1 << 30  # the embedded model is converted once, and adapters take some 20 MB each
@@ -48,7 +49,7 @@ def run_checks(root: Path, *, model: str = EMBEDDED, device: str = "auto") -> li
     checks.append(check_disk(root))
     database = check_database(root)
     checks.append(database)
-    return checks if database.status == "fail" else [*checks, *check_adapters(root)]
+    return checks if database.status == "fail" else [*checks, *check_adapters(root), *check_policies(root)]
 
 
 def check_python() -> Check:
@@ -165,6 +166,27 @@ def check_adapters(root: Path) -> list[Check]:
                 damaged.append(Check("adapter", "fail", str(error).partition(";")[0], advice))
     found = f"{num_served - len(damaged)} of {num_served} served adapters are whole"
     return [*damaged, Check("adapters", "fail" if damaged else "ok", found, "see above" if damaged else "")]
+
+
+def check_policies(root: Path) -> list[Check]:
+    """Every policy that writes the edits of any namespace; nothing where the base model does everywhere."""
+    home = Home(root)
+    checks: list[Check] = []
+    try:
+        in_use = [(store, store.current()) for store in every_store(home)]
+    except SealError as error:
+        return [Check("policy", "fail", *_halves(error))]
+    for store, policy in in_use:
+        if policy.adapter is None:
+            continue
+        name = f"policy {policy.version} of namespace {store.namespace!r}"
+        try:
+            AdapterRegistry(home.root / "adapters").verify(policy.adapter)
+            checks.append(Check("policy", "ok", f"{name} is whole"))
+        except (AdapterError, OSError) as error:
+            advice = "restore its adapter, or run `seal-agent doctor --repair` to write with the one before it"
+            checks.append(Check("policy", "fail", f"{name}: {str(error).partition(';')[0]}", advice))
+    return checks
 
 
 def _look(name: str, look: Callable[[], str], advice: str) -> Check:

@@ -1,7 +1,8 @@
 """What must hold of a home at any moment, whatever was killed when: read from the disk alone, nothing is changed.
 
-A database is asked whether it is consistent; this asks whether what is served was judged, whether what was accepted is
-there, and whether SQLite, adapters and FAISS tell the same story. `leftovers` says what is merely in the way.
+A database is asked whether it is consistent; this asks whether what is served was judged, whether what was accepted and
+what writes the edits is there, and whether SQLite, adapters and FAISS tell the same story. `leftovers` says what is
+merely in the way.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.errors import AdapterError, SealError
 from seal_agent.home import QUARANTINE, Home, StackVersion
+from seal_agent.policies import every_store
 from seal_agent.replay_index import disagreements
 from seal_agent.types import Episode
 
@@ -26,7 +28,7 @@ def invariants(home: Home) -> list[str]:
         for namespace in namespaces(home):
             versions, ledger = home.versions(namespace), home.episodes(namespace)
             found += [f"namespace {namespace!r}: {each}" for each in _of_namespace(home, namespace, versions, ledger)]
-        return [*found, *_of_adapters(home), *disagreements(home)]
+        return [*found, *_of_adapters(home), *_of_policies(home), *disagreements(home)]
     except SealError as error:
         return [*found, str(error)]
 
@@ -89,6 +91,21 @@ def _of_adapters(home: Home) -> Iterator[str]:
             registry.verify(ref)
         except AdapterError as error:
             yield str(error)
+
+
+def _of_policies(home: Home) -> Iterator[str]:
+    """Whatever can be chosen to write the edits must be whole; what was put aside must not be in use."""
+    registry = AdapterRegistry(home.root / "adapters")
+    for store in every_store(home):
+        in_use = store.current()
+        for policy in store.versions():
+            ref = policy.adapter
+            if ref is None or (policy != in_use and (home.root / QUARANTINE / ref.id).exists()):
+                continue
+            try:
+                registry.verify(ref)
+            except AdapterError as error:
+                yield f"policy {policy.version} of namespace {store.namespace!r}: {error}"
 
 
 def _short(ids: set[str]) -> str:

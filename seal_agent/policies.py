@@ -10,8 +10,9 @@ import json
 import time
 from dataclasses import dataclass
 
-from seal_agent.errors import InputError
-from seal_agent.home import Home, check_namespace
+from seal_agent.adapters.registry import AdapterRegistry
+from seal_agent.errors import InputError, StorageError
+from seal_agent.home import REPAIR, Home, check_namespace
 from seal_agent.types import AdapterRef, AdapterStack, from_json, to_json
 
 KNOWLEDGE = "knowledge"
@@ -56,18 +57,20 @@ class PolicyStore:
                 "WHERE namespace = ? AND model = ? AND domain = ? ORDER BY version",
                 self._key,
             ).fetchall()
-        found = [Policy(v, from_json(AdapterRef, json.loads(a)), parent, reason) for v, a, parent, reason in rows]
-        return [Policy(), *found]
+        return [Policy(), *(Policy(v, ref_of(adapter), parent, reason) for v, adapter, parent, reason in rows)]
+
+    def uses(self) -> list[int]:
+        """The numbers of the versions that were in use, one after the other; the last one is."""
+        with self.home.connect() as db:
+            rows = db.execute(
+                "SELECT version FROM policy_uses WHERE namespace = ? AND model = ? AND domain = ? ORDER BY id",
+                self._key,
+            ).fetchall()
+        return [0, *(int(row[0]) for row in rows)]
 
     def current(self) -> Policy:
         """The version in use; the base model where none was ever chosen."""
-        with self.home.connect() as db:
-            row = db.execute(
-                "SELECT version FROM policy_uses WHERE namespace = ? AND model = ? AND domain = ? "
-                "ORDER BY id DESC LIMIT 1",
-                self._key,
-            ).fetchone()
-        return self.version(row[0]) if row else Policy()
+        return self.version(self.uses()[-1])
 
     def version(self, number: int) -> Policy:
         """The policy of that number; raises `InputError` where there is none."""
@@ -95,9 +98,14 @@ class PolicyStore:
         return Policy(number, adapter, parent, reason)
 
     def use(self, number: int, reason: str = "chosen by hand") -> Policy:
-        """Write edits with that version from now on; a choice that holds already is not written again."""
+        """Write edits with that version from now on; a choice that holds already is not written again.
+
+        Raises `AdapterError` where its adapter is missing or damaged.
+        """
         policy = self.version(number)
-        if self.current().version != number:
+        if policy.adapter:
+            AdapterRegistry(self.home.root / "adapters").verify(policy.adapter)
+        if self.uses()[-1] != number:
             with self.home.connect() as db:
                 db.execute(
                     "INSERT INTO policy_uses (namespace, model, domain, version, reason, created) "
@@ -105,3 +113,20 @@ class PolicyStore:
                     (*self._key, number, reason, time.time()),
                 )
         return policy
+
+
+def ref_of(adapter: str) -> AdapterRef:
+    """The adapter of a line of the table; raises `StorageError` where that is damaged."""
+    try:
+        return from_json(AdapterRef, json.loads(adapter))
+    except (ValueError, InputError) as error:
+        raise StorageError(f"the adapter of a policy cannot be read ({error}); {REPAIR}") from error
+
+
+def every_store(home: Home) -> list[PolicyStore]:
+    """The policies of every namespace, base model and domain that has any."""
+    with home.connect() as db:
+        keys = db.execute(
+            "SELECT namespace, model, domain FROM policies UNION SELECT namespace, model, domain FROM policy_uses"
+        ).fetchall()
+    return [PolicyStore(home, *key) for key in keys]

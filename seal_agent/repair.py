@@ -15,10 +15,11 @@ from contextlib import closing
 from pathlib import Path
 
 from seal_agent.adapters.registry import AdapterRegistry, content_hash, write_manifest
-from seal_agent.errors import AdapterError
+from seal_agent.errors import AdapterError, StorageError
 from seal_agent.home import DATABASE, QUARANTINE, Home, sealed
 from seal_agent.invariants import namespaces
 from seal_agent.passages import Passage
+from seal_agent.policies import Policy, every_store, ref_of
 from seal_agent.queue import LearningQueue
 from seal_agent.replay_index import is_whole
 from seal_agent.types import AdapterRef, AdapterStack, Episode, from_json, to_json
@@ -35,6 +36,7 @@ def repair(root: Path) -> list[str]:
         done += _versions(home, namespace)
         done += _keys(home, namespace)
     done += _adapters(home)
+    done += _policies(home)
     return [*done, *_indexes(home)]
 
 
@@ -183,6 +185,55 @@ def _quarantined(home: Home, namespace: str, episode: Episode, ref: AdapterRef) 
     passage = Passage(episode.topic, episode.text, episode.earlier)
     LearningQueue(home).submit([passage], namespace, thread=episode.thread, model=episode.model)
     return f"adapter {ref.short} ({episode.topic}) was damaged: put aside, and its text is queued to be learned again"
+
+
+def _policies(home: Home) -> Iterator[str]:
+    """A policy that is damaged is put aside; was it in use, the one that was in use before it writes again."""
+    yield from _policy_lines(home)
+    registry = AdapterRegistry(home.root / "adapters")
+    for store in every_store(home):
+        for policy in store.versions():
+            if policy.adapter and _is_damaged(registry, policy.adapter):
+                yield from _mended_policy(home, store.namespace, policy, policy.adapter)
+        whole = {p.version for p in store.versions() if not (p.adapter and _is_damaged(registry, p.adapter))}
+        in_use = store.uses()[-1]
+        if in_use not in whole:
+            before = next(number for number in reversed(store.uses()) if number in whole)
+            store.use(before, f"policy {in_use} was damaged")
+            yield f"policy {in_use} of namespace {store.namespace!r} was in use: policy {before} writes the edits again"
+
+
+def _policy_lines(home: Home) -> Iterator[str]:
+    """A line of the table that cannot be read is put aside as text."""
+    with home.connect() as db:
+        lines = db.execute("SELECT rowid, namespace, version, adapter, reason FROM policies").fetchall()
+    for line, namespace, version, adapter, reason in lines:
+        try:
+            ref_of(adapter)
+        except StorageError:
+            folder = home.root / QUARANTINE
+            folder.mkdir(exist_ok=True)
+            (folder / f"policy-{line}.txt").write_text(
+                f"{namespace}\n{version}\n{adapter}\n{reason}\n", encoding="utf-8"
+            )
+            with home.connect() as db:
+                db.execute("DELETE FROM policies WHERE rowid = ?", (line,))
+            yield f"the line of policy {version} of namespace {namespace!r} was damaged: put aside as policy-{line}.txt"
+
+
+def _mended_policy(home: Home, namespace: str, policy: Policy, ref: AdapterRef) -> Iterator[str]:
+    """The manifest anew where the weights are whole, else the folder in quarantine, empty where there is none left."""
+    folder, name = Path(ref.path), f"policy {policy.version} of namespace {namespace!r}"
+    if folder.is_dir() and content_hash(folder) == ref.id:
+        facts = {"id": ref.id, "model": ref.model, "rank": ref.rank, "parents": [], "is_rebuilt": True}
+        write_manifest(folder, {**facts, "topic": policy.reason})
+        yield f"the manifest of {name} was damaged: rebuilt"
+    elif folder.is_dir():
+        _put_aside(home.root, folder)
+        yield f"{name} was damaged: put aside"
+    elif not (home.root / QUARANTINE / ref.id).exists():
+        (home.root / QUARANTINE / ref.id).mkdir(parents=True)
+        yield f"{name} is missing: it cannot be chosen any more"
 
 
 def _indexes(home: Home) -> Iterator[str]:

@@ -1,6 +1,8 @@
 """A damaged byte is noticed before it is served; what can be rebuilt is rebuilt, the rest is put aside."""
 
 import random
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,14 +11,15 @@ from seal_agent import loop
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.cli import main
 from seal_agent.damage import flipped, harmless
-from seal_agent.doctor import check_adapters
-from seal_agent.errors import SealError, StorageError
+from seal_agent.doctor import check_adapters, check_policies
+from seal_agent.errors import AdapterError, SealError, StorageError
 from seal_agent.home import Home
 from seal_agent.invariants import invariants
 from seal_agent.learner import Learner
 from seal_agent.passages import Passage
+from seal_agent.policies import Policy, PolicyStore
 from seal_agent.repair import repair
-from seal_agent.types import Probe
+from seal_agent.types import Probe, Prompt, Row, SelfEdit
 from seal_agent.worker import Budget, Worker
 
 pytestmark = pytest.mark.slow
@@ -135,6 +138,76 @@ def test_a_broken_database_is_put_aside_and_what_can_be_read_is_kept(taught: Lea
     assert taught.stack == stack
     assert invariants(taught.home) == []
     assert list((taught.home.root / "quarantine").glob("state.sqlite*"))
+
+
+@pytest.fixture
+def promoted(taught: Learner) -> PolicyStore:
+    """Two policies, the second of which writes."""
+    store = PolicyStore(taught.home, "default", taught.backend.model)
+    for number, answer in enumerate(("one", "two"), 1):
+        row = Row(Prompt.user("How to learn it?"), answer, "directives")
+        store.add(taught.backend.train(SelfEdit("policy", "", (row,), ())), parent=number - 1, reason=f"round {number}")
+        store.use(number)
+    assert invariants(taught.home) == []
+    return store
+
+
+def policy_folder(store: PolicyStore, number: int) -> Path:
+    ref = store.version(number).adapter
+    assert ref
+    return Path(ref.path)
+
+
+HARMS: dict[str, Callable[[Path], object]] = {
+    "damaged": lambda folder: spoil(folder / "memory.json"),
+    "missing": shutil.rmtree,
+}
+
+
+@pytest.mark.parametrize("harm", HARMS.values(), ids=HARMS)
+def test_a_policy_that_is_lost_is_noticed_and_the_one_before_it_writes_again(
+    promoted: PolicyStore, harm: Callable[[Path], object]
+) -> None:
+    harm(policy_folder(promoted, 2))
+    [wrong] = invariants(promoted.home)
+    assert wrong.startswith("policy 2 of namespace 'default'")
+    [check] = [each for each in check_policies(promoted.home.root) if each.status == "fail"]
+    assert "--repair" in check.advice
+    lines = repair(promoted.home.root)
+    assert "policy 2 of namespace 'default' was in use: policy 1 writes the edits again" in lines
+    assert promoted.current().version == 1
+    assert invariants(promoted.home) == repair(promoted.home.root) == []
+    assert [check.status for check in check_policies(promoted.home.root)] == ["ok"]
+    with pytest.raises(AdapterError, match="missing"):
+        promoted.use(2)
+
+
+def test_without_a_whole_policy_the_base_model_writes(promoted: PolicyStore) -> None:
+    for number in (1, 2):
+        shutil.rmtree(policy_folder(promoted, number))
+    assert "policy 0 writes" in repair(promoted.home.root)[-1]
+    assert promoted.current() == Policy()
+    assert check_policies(promoted.home.root) == []
+
+
+def test_the_manifest_of_a_policy_is_rebuilt(promoted: PolicyStore) -> None:
+    spoil(policy_folder(promoted, 2) / "manifest.json")
+    assert repair(promoted.home.root) == ["the manifest of policy 2 of namespace 'default' was damaged: rebuilt"]
+    assert promoted.current().version == 2
+    assert invariants(promoted.home) == []
+
+
+def test_a_line_of_a_policy_that_cannot_be_read_is_put_aside(promoted: PolicyStore) -> None:
+    with promoted.home.connect() as db:
+        db.execute("UPDATE policies SET adapter = replace(adapter, '{', '[') WHERE version = 2")
+    with pytest.raises(StorageError, match="doctor --repair"):
+        promoted.current()
+    assert invariants(promoted.home)
+    assert [check.status for check in check_policies(promoted.home.root)] == ["fail"]
+    repair(promoted.home.root)
+    assert promoted.current().version == 1
+    assert list((promoted.home.root / "quarantine").glob("policy-*.txt"))
+    assert invariants(promoted.home) == []
 
 
 def test_an_index_that_is_damaged_is_built_again(taught: Learner) -> None:
