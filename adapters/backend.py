@@ -1,7 +1,8 @@
 """The `Backend` protocol: all that the rest of the package asks of a model.
 
-It loads nothing heavy. Implementations: `transformers.TransformersBackend` (real weights) and
-`scripted.ScriptedBackend` (fast tests); one test class runs over all of them.
+It loads nothing heavy. Implementations: `huggingface.TransformersBackend` (real weights),
+`vllm_server.VLLMBackend` (the same on vLLM) and `scripted.ScriptedBackend` (fast tests); one test class runs over all
+of them.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from seal_agent.errors import EditFault, InputError
+from seal_agent.errors import AdapterError, EditFault, InputError
 from seal_agent.tool_calls import ToolFormat
 from seal_agent.types import AdapterRef, AdapterStack, Generated, Grammar, Progress, Prompt, Score, SelfEdit
+
+TOP_P = 0.95  # of sampling, whoever samples
 
 
 def silent(what: str, done: int, total: int) -> None:
@@ -26,6 +29,14 @@ def check_grammars(prompts: Sequence[Prompt], grammars: Sequence[Grammar]) -> No
     """Raise `InputError` unless there is one grammar for each prompt, or none."""
     if grammars and len(grammars) != len(prompts):
         raise InputError(f"{len(grammars)} grammars for {len(prompts)} prompts; give one for each, or none")
+
+
+def check_fits(ref: AdapterRef, model: str) -> None:
+    """Raise `AdapterError` for an adapter that was trained on another model than `model`."""
+    if ref.model != model:
+        raise AdapterError(
+            f"adapter {ref.short} was trained on {ref.model}, not on {model}; use that model or another namespace"
+        )
 
 
 def check_foldable(stack: AdapterStack, max_rank: int) -> None:

@@ -16,13 +16,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seal_agent.adapters.chat_template import ChatTemplate
+from seal_agent.adapters.backend import check_fits
 from seal_agent.adapters.constrained import grammar_tokenizer
 from seal_agent.adapters.folding import LowRank, fold, read_adapter
 from seal_agent.adapters.linear import AdaptedLinear, adapt
 from seal_agent.adapters.loading import LoadedModel
+from seal_agent.adapters.tokens import Encoder
 from seal_agent.adapters.training import Job, TrainingRun, train
-from seal_agent.adapters.turns import Turns
+from seal_agent.adapters.turns import Turns, is_in_background
 from seal_agent.errors import AdapterError
 from seal_agent.types import AdapterRef, AdapterStack, Progress
 
@@ -57,15 +58,20 @@ class Engine:
         """The module to call, with whatever stack was activated last."""
         return self.loaded.model
 
+    @property
+    def tokenizer(self) -> Any:
+        """The base model's."""
+        return self.loaded.tokenizer
+
     @cached_property
-    def chat_template(self) -> ChatTemplate:
-        """The tokenizer's chat template; finding out how it writes calls of tools takes it several renderings."""
-        return ChatTemplate(self.loaded.tokenizer)
+    def encoder(self) -> Encoder:
+        """Prompts and answers as this model's tokens; finding out what there is to know of them takes a while."""
+        return Encoder(self.tokenizer)
 
     @cached_property
     def grammar_tokenizer(self) -> Any:
         """The tokenizer as grammars see it."""
-        return grammar_tokenizer(self.loaded.tokenizer, self.loaded.model.config.vocab_size)
+        return grammar_tokenizer(self.tokenizer, self.loaded.model.config.vocab_size)
 
     def is_loaded(self, ref: AdapterRef) -> bool:
         """Whether the adapter's weights are in memory already."""
@@ -105,6 +111,8 @@ class Engine:
 
     def give_way(self, stack: AdapterStack) -> None:
         """Between two steps: let replies go first, then answer with `stack` again. Called by the holder of `lock`."""
+        if not is_in_background():
+            return
         state = torch.get_rng_state()  # shared by all threads
         if self.lock.give_way():
             torch.set_rng_state(state)
@@ -135,11 +143,7 @@ class Engine:
         return folded
 
     def _load(self, ref: AdapterRef) -> LowRank:
-        if ref.model != self.loaded.name:
-            raise AdapterError(
-                f"adapter {ref.short} was trained on {ref.model}, not on {self.loaded.name}; "
-                "use that model or another namespace"
-            )
+        check_fits(ref, self.loaded.name)
         if ref.id not in self._updates:
             update = read_adapter(Path(ref.path))
             for name, (a, b) in update.pairs.items():

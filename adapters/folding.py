@@ -19,7 +19,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from seal_agent.adapters.backend import folded_facts
+from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.errors import AdapterError
+from seal_agent.types import AdapterRef, AdapterStack
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
@@ -100,6 +103,25 @@ def fold(updates: Sequence[LowRank]) -> LowRank:
         parts = [update.pairs[name] for update in updates if name in update.pairs]
         folded[name] = (torch.cat([a for a, _ in parts]), torch.cat([b for _, b in parts], dim=1))
     return LowRank(folded)
+
+
+def store_folded(
+    registry: AdapterRegistry, stack: AdapterStack, update: LowRank, *, model: str, max_rank: int
+) -> tuple[AdapterRef, float]:
+    """Store `update`, what `stack` adds to `model`, as one adapter of rank `max_rank` at most; and the error of that.
+
+    Exact, error 0, where its layers have one rank that fits; else as `compress`. The manifest holds the error too.
+    """
+    ranks = {a.shape[0] for a, _ in update.pairs.values()}
+    error = 0.0
+    if len(ranks) > 1 or update.rank > max_rank:
+        update, error = compress(update, min(update.rank, max_rank))
+
+    def write(folder: Path) -> None:
+        write_adapter(folder, update, model=model)
+
+    facts = {**folded_facts(stack), "error": round(error, 6)}
+    return registry.add(write, model=model, rank=update.rank, manifest=facts), error
 
 
 def compress(update: LowRank, max_rank: int) -> tuple[LowRank, float]:

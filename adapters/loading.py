@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -72,8 +74,8 @@ def pick_device(name: str = "auto") -> tuple[torch.device, torch.dtype]:
 
 def identity_of(name: str) -> str:
     """What adapters trained on the model of that name say they were trained on; nothing is loaded."""
-    path = embedded_gguf() if name == EMBEDDED else Path(name).expanduser()
-    return path.name if path.suffix == ".gguf" or path.is_file() else name
+    gguf = _gguf_of(name)
+    return gguf.name if gguf else name
 
 
 def load_model(
@@ -86,42 +88,20 @@ def load_model(
     """
     torch_device, dtype = pick_device(device)
     identity, path = find_model(name, cache)
-    loaded_model, tokenizer = _from_pretrained(path, name, dtype, trust_remote_code)
-    _prepare(tokenizer, name, chat_template)
-    loaded_model.to(torch_device).eval().requires_grad_(False)
-    return LoadedModel(identity, loaded_model, tokenizer, torch_device, dtype)
+    tokenizer = load_tokenizer(path, name, chat_template=chat_template, trust_remote_code=trust_remote_code)
+    model = _load_weights(path, name, dtype, trust_remote_code)
+    model.to(torch_device).eval().requires_grad_(False)
+    return LoadedModel(identity, model, tokenizer, torch_device, dtype)
 
 
-def load_tokenizer(name: str, cache: Path, *, chat_template: str = "") -> tuple[str, PreTrainedTokenizerBase]:
-    """The identity and the tokenizer of `name`, without its weights; raises as `load_model`."""
+def load_tokenizer(
+    path: str, name: str, *, chat_template: str = "", trust_remote_code: bool = False
+) -> PreTrainedTokenizerBase:
+    """The tokenizer at `path`, where `find_model` has found `name`; raises `ModelError` as `load_model`."""
     from transformers import AutoTokenizer
 
-    identity, path = find_model(name, cache)
-    try:
-        tokenizer = cast("PreTrainedTokenizerBase", AutoTokenizer.from_pretrained(path))
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0][:160]
-        raise ModelError(
-            f"cannot load the tokenizer of {name!r}: {reason}; check the folder or the download"
-        ) from error
-    _prepare(tokenizer, name, chat_template)
-    return identity, tokenizer
-
-
-def find_model(name: str, cache: Path) -> tuple[str, str]:
-    """The identity of `name`, and the folder or Hugging Face name of its safetensors; a GGUF file is converted."""
-    path = embedded_gguf() if name == EMBEDDED else Path(name).expanduser()
-    if path.suffix == ".gguf" or path.is_file():
-        return path.name, str(_safetensors_of(path, cache))
-    if not path.is_dir():
-        if name.startswith((".", "/", "~")):
-            raise ModelError(f"there is no model at {name}; give a folder, a GGUF file or a Hugging Face name")
-        _check_hub(name)
-        path = Path(name)
-    return name, str(path)
-
-
-def _prepare(tokenizer: PreTrainedTokenizerBase, name: str, chat_template: str) -> None:
+    with _read_by_transformers(name):
+        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code)
     if chat_template:
         tokenizer.chat_template = chat_template
     if not tokenizer.chat_template:
@@ -132,6 +112,26 @@ def _prepare(tokenizer: PreTrainedTokenizerBase, name: str, chat_template: str) 
     tokenizer.padding_side = "left"
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
+    return cast("PreTrainedTokenizerBase", tokenizer)
+
+
+def find_model(name: str, cache: Path) -> tuple[str, str]:
+    """The identity of `name`, and the folder or Hugging Face name of its safetensors; a GGUF file is converted."""
+    if gguf := _gguf_of(name):
+        return gguf.name, str(_safetensors_of(gguf, cache))
+    path = Path(name).expanduser()
+    if not path.is_dir():
+        if name.startswith((".", "/", "~")):
+            raise ModelError(f"there is no model at {name}; give a folder, a GGUF file or a Hugging Face name")
+        _check_hub(name)
+        path = Path(name)
+    return name, str(path)
+
+
+def _gguf_of(name: str) -> Path | None:
+    """The one file that `name` means, where it means one."""
+    path = embedded_gguf() if name == EMBEDDED else Path(name).expanduser()
+    return path if path.suffix == ".gguf" or path.is_file() else None
 
 
 def _check_hub(name: str) -> None:
@@ -157,24 +157,28 @@ def _check_hub(name: str) -> None:
         ) from error
 
 
-def _from_pretrained(
-    path: str, name: str, dtype: torch.dtype, trust_remote_code: bool
-) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+def _load_weights(path: str, name: str, dtype: torch.dtype, trust_remote_code: bool) -> PreTrainedModel:
+    from transformers import AutoModelForCausalLM
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code)
+    with _read_by_transformers(name):
         model = AutoModelForCausalLM.from_pretrained(
             path, dtype=dtype, attn_implementation="sdpa", trust_remote_code=trust_remote_code
         )
+    return cast("PreTrainedModel", model)
+
+
+@contextmanager
+def _read_by_transformers(name: str) -> Iterator[None]:
+    """Raise as `ModelError`, in one line, what transformers says of a model it cannot read."""
+    try:
+        yield
     except (OSError, ValueError, KeyError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         raise ModelError(
             f"cannot load model {name!r}: {reason[:160]}; check the folder or the download, or use --model {EMBEDDED}"
         ) from error
-    return model, cast("PreTrainedTokenizerBase", tokenizer)
 
 
 def _safetensors_of(gguf: Path, cache: Path) -> Path:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
@@ -213,13 +213,8 @@ class Rig:
         seconds, computed = cost.seconds / num_steps, fmean(tokens)
         return Steps(seconds, computed, cost.peak_mib, self._operations[UNPADDED] * computed / seconds)
 
-    @contextmanager
-    def _published(self, directives: Directives, seed: int) -> Iterator[PublishedLoop]:
-        loop = PublishedLoop(self._plain, self._rows, directives, seed)
-        try:
-            yield loop
-        finally:
-            loop.close()
+    def _published(self, directives: Directives, seed: int) -> closing[PublishedLoop]:
+        return closing(PublishedLoop(self._plain, self._rows, directives, seed))
 
     def tokens_folded(self, num_adapters: int, num_tokens: int) -> float:
         """Seconds a token of an answer, with so many adapters folded into one by the engine."""

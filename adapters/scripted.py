@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from seal_agent.adapters.backend import (
     Reading,
+    check_fits,
     check_foldable,
     check_grammars,
     check_rows,
@@ -26,7 +27,7 @@ from seal_agent.adapters.backend import (
     silent,
 )
 from seal_agent.adapters.registry import AdapterRegistry
-from seal_agent.errors import AdapterError, InputError
+from seal_agent.errors import InputError
 from seal_agent.passages import split_sentences
 from seal_agent.tool_calls import TAGGED, ToolFormat
 from seal_agent.types import AdapterRef, AdapterStack, Generated, Grammar, Progress, Prompt, Score, SelfEdit, to_json
@@ -87,8 +88,7 @@ class ScriptedBackend:
     def with_stack(self, stack: AdapterStack) -> ScriptedBackend:
         """A view that also knows what the adapters of `stack` were trained on."""
         for layer in stack.layers:
-            if layer.ref.model != self._model:
-                raise AdapterError(f"adapter {layer.ref.short} was trained on {layer.ref.model}, not on {self._model}")
+            check_fits(layer.ref, self._model)
             self._registry.verify(layer.ref)
         return ScriptedBackend(
             self._home,

@@ -72,8 +72,8 @@ def train(
 ) -> list[TrainingRun]:
     """Train every job on top of what `layers` serve now; deterministic for its seeds on one machine.
 
-    `progress` sees the model with the candidates on it; `between_steps` is called without them, so that the model may
-    answer others there.
+    `progress` sees the model with the candidates on it; `between_steps` is called without them, between the rows that
+    anchor and between the steps, so that the model may answer others there.
 
     Every row counts the same, however long it is: a batch's loss is the mean of its rows' mean losses, or long
     statements would drown the short answers beside them. Raises `TrainingFault` where a loss is not finite.
@@ -195,7 +195,7 @@ class _Together:
         """Train until the last candidate has ended; one that ends leaves the pass."""
         runs: dict[int, TrainingRun] = {}
         active = list(range(len(self._candidates)))
-        self._anchor()
+        self._anchor(between_steps)
         try:
             self._bind()
             while active:
@@ -216,7 +216,7 @@ class _Together:
         return [runs[number] for number in range(len(self._candidates))]
 
     @torch.no_grad()
-    def _anchor(self) -> None:
+    def _anchor(self, between_steps: Callable[[], None]) -> None:
         """What the frozen model says on the rows that are to be kept, before anything is trained."""
         for candidate in self._candidates:
             for number in sorted(candidate.anchored):
@@ -225,6 +225,7 @@ class _Together:
                 top = torch.softmax(logits, -1).topk(min(TOP, logits.shape[1] - 1))
                 rest = (1 - top.values.sum(1, keepdim=True)).clamp(min=REST)
                 candidate.anchors[number] = Anchor(top.indices, torch.cat([top.values, rest], 1))
+                between_steps()
 
     def _step(self, candidates: Sequence[_Candidate]) -> None:
         batches = [candidate.next_batch() for candidate in candidates]

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from seal_agent.adapters.backend import folded_facts
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.adapters.vllm_client import Sampling, UnknownAdapter, VLLMClient
 from seal_agent.errors import ServerError
@@ -154,20 +153,14 @@ class ServedAdapters:
         (first, *others) = stack.layers
         if not others and first.weight == 1 and first.ref.rank <= self.max_rank:
             return first.ref
-        from seal_agent.adapters.folding import compress, fold, read_adapter, write_adapter
+        from seal_agent.adapters.folding import fold, read_adapter, store_folded
 
         update = fold([read_adapter(Path(layer.ref.path)).scaled(layer.weight) for layer in stack.layers])
-        error = 0.0
-        if update.rank > self.max_rank or len({a.shape[0] for a, _ in update.pairs.values()}) > 1:
-            update, error = compress(update, min(update.rank, self.max_rank))
-            log.warning("a stack is served at rank %d, %.1f%% of its update lost", update.rank, 100 * error)
         model = first.ref.model
-
-        def write(folder: Path) -> None:
-            write_adapter(folder, update, model=model)
-
-        facts = {**folded_facts(stack), "error": round(error, 6)}
-        return self._registry.add(write, model=model, rank=update.rank, manifest=facts)
+        ref, error = store_folded(self._registry, stack, update, model=model, max_rank=self.max_rank)
+        if error:
+            log.warning("a stack is served at rank %d, %.1f%% of its update lost", ref.rank, 100 * error)
+        return ref
 
 
 def name_of(ref: AdapterRef) -> str:

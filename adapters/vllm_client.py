@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from seal_agent.adapters.backend import TOP_P
 from seal_agent.errors import AdapterError, InputError, ServerError
 from seal_agent.types import Ending, Generated, Grammar
 
@@ -20,7 +21,6 @@ try:
 except ImportError as error:
     raise ImportError("a vLLM server is reached through httpx; run `pip install 'seal-agent[vllm]'`") from error
 
-TOP_P = 0.95  # of sampling, as in the transformers backend
 CONNECT_SECONDS = 5.0
 REQUEST_SECONDS = 600.0
 PATIENCE = 300.0  # seconds a request waits for a server that went away: a small model took 110 on two busy cores

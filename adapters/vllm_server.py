@@ -2,7 +2,7 @@
 
 The server answers many conversations at once, each with its own stack. What needs the weights themselves (training,
 states, embeddings, folding) goes to another `Backend` on the same model, made when it is first needed: in this process
-(`TransformersBackend`) or in one of its own (`trainer_process.TrainerProcess`), on another device.
+(`TransformersBackend`) or in one of its own (`process.ProcessBackend`), on another device.
 """
 
 from __future__ import annotations
@@ -13,24 +13,22 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seal_agent.adapters.backend import Backend, Reading, check_grammars, silent
-from seal_agent.adapters.chat_template import ChatTemplate
+from seal_agent.adapters.backend import Backend, Reading, check_fits, check_grammars, silent
 from seal_agent.adapters.loading import EMBEDDED, find_model, load_tokenizer
 from seal_agent.adapters.registry import AdapterRegistry
-from seal_agent.adapters.tokens import answer_tokens, prompt_tokens
+from seal_agent.adapters.tokens import Encoder
 from seal_agent.adapters.vllm_adapters import ServedAdapters
 from seal_agent.adapters.vllm_client import Sampling, VLLMClient
-from seal_agent.errors import AdapterError, ModelError, ServerError
+from seal_agent.errors import ModelError, ServerError
 from seal_agent.tool_calls import ToolFormat
 from seal_agent.types import AdapterRef, AdapterStack, Generated, Grammar, Progress, Prompt, Score, SelfEdit
 
 T = TypeVar("T")
-DEFAULT_URL = "http://127.0.0.1:8000"
 MAX_LORA_RANK = 64  # of the servers `seal-agent serve` starts
 MAX_KEPT = 8  # adapters without requests that stay loaded
 MAX_REQUESTS = 32  # of one batch that are on their way at once
@@ -68,8 +66,7 @@ class Served:
     trainer: Trainer
     model: str  # the identity of the base model
     base_name: str  # what the server calls it
-    tokenizer: Any
-    template: ChatTemplate
+    encoder: Encoder
     verified: set[AdapterRef] = field(default_factory=set)
 
 
@@ -87,8 +84,8 @@ class VLLMBackend:
         home: Path,
         model: str = EMBEDDED,
         *,
+        url: str,
         trainer: Callable[[], Backend],
-        url: str = DEFAULT_URL,
         max_lora_rank: int = MAX_LORA_RANK,
         max_kept: int = MAX_KEPT,
         chat_template: str = "",
@@ -104,17 +101,13 @@ class VLLMBackend:
         if not client.is_healthy():  # at once: who opens a backend is there to start the server
             raise ServerError(f"no vLLM server answers at {url}; start one with `seal-agent serve`")
         base = client.models()[0]
-        _, path = find_model(model, cache)
+        identity, path = find_model(model, cache)
         if Path(base.root).name != Path(path).name:
             raise ModelError(f"the server at {url} serves {base.root}, not {path}; restart it with that model")
-        identity, tokenizer = load_tokenizer(model, cache, chat_template=chat_template)
+        encoder = Encoder(load_tokenizer(path, model, chat_template=chat_template))
         adapters = ServedAdapters(client, home / "served", max_rank=max_lora_rank, max_kept=max_kept)
         registry = AdapterRegistry(home / "adapters")
-        return cls(
-            Served(
-                client, adapters, registry, Trainer(trainer), identity, base.name, tokenizer, ChatTemplate(tokenizer)
-            )
-        )
+        return cls(Served(client, adapters, registry, Trainer(trainer), identity, base.name, encoder))
 
     @property
     def model(self) -> str:
@@ -129,7 +122,7 @@ class VLLMBackend:
     @property
     def tool_format(self) -> ToolFormat:
         """How this model writes a call of a tool."""
-        return self._served.template.tool_format
+        return self._served.encoder.template.tool_format
 
     def with_stack(self, stack: AdapterStack) -> VLLMBackend:
         """A view that answers with `stack`; the server loads it when it is first asked."""
@@ -138,11 +131,7 @@ class VLLMBackend:
         return VLLMBackend(self._served, stack)
 
     def _check(self, ref: AdapterRef) -> None:
-        if ref.model != self.model:
-            raise AdapterError(
-                f"adapter {ref.short} was trained on {ref.model}, not on {self.model}; "
-                "use that model or another namespace"
-            )
+        check_fits(ref, self.model)
         if ref not in self._served.verified:
             self._served.registry.verify(ref)
             self._served.verified.add(ref)
@@ -202,12 +191,12 @@ class VLLMBackend:
 
     def encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
         """The ids of every prompt's tokens as the model sees them."""
-        return [prompt_tokens(self._served.tokenizer, self._served.template, prompt) for prompt in prompts]
+        return [self._served.encoder.prompt(prompt) for prompt in prompts]
 
     def score(self, prompts: Sequence[Prompt], answers: Sequence[str], *, progress: Progress = silent) -> list[Score]:
         """Teacher-forced log-probability of `answers[i]` after `prompts[i]`."""
         given = self.encode(prompts)
-        asked = [answer_tokens(self._served.tokenizer, answer) for answer in answers]
+        asked = [self._served.encoder.answer(answer) for answer in answers]
         rows = [prompt + answer for prompt, answer in zip(given, asked, strict=True)]
         groups = [rows[start : start + SCORE_BATCH] for start in range(0, len(rows), SCORE_BATCH)]
 
@@ -231,9 +220,12 @@ class VLLMBackend:
     def _at_the_trainer(self) -> Backend:
         return self._served.trainer.with_stack(self._stack)
 
+    def _base_at_the_trainer(self) -> Backend:
+        return self._served.trainer.with_stack(AdapterStack())
+
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors (len(texts), d) of the base model, from the trainer."""
-        return self._at_the_trainer().embed(texts)
+        return self._base_at_the_trainer().embed(texts)
 
     def read(self, texts: Sequence[str], earlier: Sequence[str] = ()) -> list[Reading]:
         """This view's reading of every text, from the trainer."""
@@ -258,7 +250,7 @@ class VLLMBackend:
         self._served.adapters.unload(ref)
         self._served.verified.discard(ref)
         if self._served.trainer.is_made:
-            self._at_the_trainer().unload(ref)
+            self._base_at_the_trainer().unload(ref)
 
 
 def _at_once(ask: Callable[[int], T], count: int) -> Iterator[T]:

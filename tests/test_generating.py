@@ -10,7 +10,7 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Split
 from transformers import PreTrainedTokenizerFast
 
-from seal_agent.adapters import huggingface
+from seal_agent.adapters import generating, huggingface
 from seal_agent.adapters.engine import Engine
 from seal_agent.adapters.huggingface import TransformersBackend
 from seal_agent.adapters.loading import LoadedModel
@@ -54,10 +54,10 @@ def test_rows_that_have_ended_leave_the_batch_and_change_nothing(
     hook = backend._engine.model.register_forward_pre_hook(
         lambda _m, _a, given: sizes.append(len(given["input_ids"])), with_kwargs=True
     )
-    monkeypatch.setattr(huggingface, "TOKENS_BETWEEN_LEAVING", 4)
+    monkeypatch.setattr(generating, "TOKENS_BETWEEN_LEAVING", 4)
     leaving = written(backend, PROMPTS, stop=stop)
     assert min(sizes) < max(sizes) == len(PROMPTS)
-    monkeypatch.setattr(huggingface, "TOKENS_BETWEEN_LEAVING", 100)
+    monkeypatch.setattr(generating, "TOKENS_BETWEEN_LEAVING", 100)
     sizes.clear()
     assert written(backend, PROMPTS, stop=stop) == leaving
     assert set(sizes) == {len(PROMPTS)}
@@ -74,7 +74,7 @@ def test_prompts_are_batched_by_length_and_answered_in_their_order(
         lambda _m, _a, given: lengths.append(given["input_ids"].shape[1]), with_kwargs=True
     )
     monkeypatch.setattr(huggingface, "MAX_GENERATE_BATCH", 2)
-    monkeypatch.setattr(huggingface, "MIN_SHARED_PREFIX", 1000)
+    monkeypatch.setattr(generating, "MIN_SHARED_PREFIX", 1000)
     assert written(backend, mixed) == together
     assert [n for n in lengths if n > 1] == [4, 40]
     hook.remove()

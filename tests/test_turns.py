@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 
 import torch
 from tiny import BASE, DIRECTIVES, ROWS, logits, tiny_engine
@@ -83,3 +84,25 @@ def test_replies_between_the_steps_see_the_base_and_change_nothing_of_what_is_tr
     for name, (a, b) in expected.update.pairs.items():
         assert torch.equal(a, run.update.pairs[name][0])
         assert torch.equal(b, run.update.pairs[name][1])
+
+
+def test_a_reply_that_waits_goes_before_the_first_step_even_where_rows_are_anchored() -> None:
+    engine, replied = tiny_engine(), threading.Event()
+    waited: list[bool] = []
+
+    def reply() -> None:
+        with engine.lock:
+            replied.set()
+
+    def stepped(_what: str, _done: int, _total: int) -> None:
+        waited.append(not replied.is_set())
+
+    thread = threading.Thread(target=reply)
+    job = Job(ROWS, replace(DIRECTIVES, kl_weight=1.0), 3, anchored=frozenset({0, 1}))
+    with in_background(), engine.lock:
+        thread.start()
+        while not engine.lock._waiting:
+            time.sleep(0.001)
+        engine.train(BASE, [job], progress=stepped)
+    thread.join()
+    assert not any(waited)

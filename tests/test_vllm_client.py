@@ -9,6 +9,7 @@ from fake_vllm import FakeVLLM, refused
 from tiny import DIRECTIVES, ROWS, stored, tiny_engine, train
 
 from seal_agent.adapters import vllm_client
+from seal_agent.adapters.backend import TOP_P
 from seal_agent.adapters.folding import read_adapter
 from seal_agent.adapters.training import Job
 from seal_agent.adapters.vllm_adapters import ServedAdapters, name_of
@@ -129,7 +130,7 @@ def test_all_that_decides_a_reply_is_sent(server: FakeVLLM, client: VLLMClient) 
     body = server.requests[-1][1]
     assert (body["max_tokens"], body["n"], body["temperature"], body["seed"], body["stop"]) == (3, 2, 0.7, 5, ["\n"])
     assert body["structured_outputs"] == {"grammar": "start: /a/"}
-    assert body["top_p"] == vllm_client.TOP_P
+    assert body["top_p"] == TOP_P
 
 
 @pytest.mark.parametrize(

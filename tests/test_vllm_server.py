@@ -3,6 +3,7 @@
 Whether the answers are right, a real server shows: tests/vllm_server.
 """
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,9 +13,9 @@ import pytest
 from backend_contract import FIRST, PARIS, make_edit
 from fake_vllm import BASE, FakeVLLM
 
-from seal_agent.adapters.chat_template import ChatTemplate
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.adapters.tokens import Encoder
 from seal_agent.adapters.vllm_adapters import ServedAdapters, name_of
 from seal_agent.adapters.vllm_client import VLLMClient
 from seal_agent.adapters.vllm_server import Served, Trainer, VLLMBackend
@@ -54,9 +55,8 @@ def trainer(tmp_path: Path) -> Trainer:
 def backend(server: FakeVLLM, trainer: Trainer, tmp_path: Path) -> VLLMBackend:
     client = VLLMClient("http://vllm", transport=server.transport)
     adapters = ServedAdapters(client, tmp_path / "served", max_rank=32, max_kept=2)
-    registry, tokenizer = AdapterRegistry(tmp_path / "adapters"), Bytes()
-    template = ChatTemplate(tokenizer)
-    return VLLMBackend(Served(client, adapters, registry, trainer, "scripted", BASE, tokenizer, template))
+    registry = AdapterRegistry(tmp_path / "adapters")
+    return VLLMBackend(Served(client, adapters, registry, trainer, "scripted", BASE, Encoder(Bytes())))
 
 
 def asked(server: FakeVLLM) -> list[str]:
@@ -108,6 +108,13 @@ def test_an_adapter_whose_folder_was_changed_is_refused(backend: VLLMBackend) ->
         backend.with_stack(AdapterStack().push(ref))
 
 
+def test_embeddings_and_unloading_need_nothing_of_the_stack(backend: VLLMBackend) -> None:
+    view = backend.with_stack(AdapterStack().push(ref := backend.train(FIRST)))
+    shutil.rmtree(ref.path)  # whoever loads or folds the stack notices
+    assert view.embed(["a text"]).shape[0] == 1
+    view.unload(ref)
+
+
 def test_no_server_and_a_server_of_another_model_are_refused_at_once(
     server: FakeVLLM, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,7 +123,11 @@ def test_no_server_and_a_server_of_another_model_are_refused_at_once(
     (tmp_path / "other").mkdir()
     server.is_up = False
     with pytest.raises(ServerError, match=r"no vLLM server answers .*seal-agent serve"):
-        VLLMBackend.connect(home.root, str(tmp_path / "other"), trainer=lambda: ScriptedBackend(tmp_path))
+        VLLMBackend.connect(
+            home.root, str(tmp_path / "other"), url="http://vllm", trainer=lambda: ScriptedBackend(tmp_path)
+        )
     server.is_up = True
     with pytest.raises(ModelError, match=f"serves {BASE}, not .*other"):
-        VLLMBackend.connect(home.root, str(tmp_path / "other"), trainer=lambda: ScriptedBackend(tmp_path))
+        VLLMBackend.connect(
+            home.root, str(tmp_path / "other"), url="http://vllm", trainer=lambda: ScriptedBackend(tmp_path)
+        )

@@ -1,0 +1,145 @@
+"""What follows a batch of prompts, token by token; held to grammars, cut at stop texts, streamed to whoever reads.
+
+What the prompts begin with in common is computed once, and rows that have ended leave the batch. Which prompts share a
+batch, and which stack answers, is for the caller, who holds the model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import DynamicCache, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
+
+from seal_agent.adapters.backend import TOP_P
+from seal_agent.adapters.constrained import GrammarProcessor
+from seal_agent.adapters.engine import Engine
+from seal_agent.adapters.packing import shared_prefix
+from seal_agent.adapters.streaming import Pieces, cut
+from seal_agent.types import AdapterStack, Generated, Grammar
+
+MIN_SHARED_PREFIX = 16  # a shorter prefix is not worth a pass of its own
+TOKENS_BETWEEN_LEAVING = 16  # to rearrange the batch costs about as much as a token
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How the texts are wanted; temperature 0 is greedy."""
+
+    max_new_tokens: int
+    temperature: float
+    stop: tuple[str, ...]
+
+    @property
+    def sampling(self) -> dict[str, Any]:
+        """As transformers calls it."""
+        if self.temperature > 0:
+            return {"do_sample": True, "temperature": self.temperature, "top_p": TOP_P}
+        return {"do_sample": False}
+
+
+def continue_rows(
+    engine: Engine,
+    stack: AdapterStack,
+    rows: list[list[int]],
+    grammars: list[Grammar],
+    asked: Asked,
+    pieces: Pieces | None = None,
+) -> list[Generated]:
+    """What follows each row of tokens, with `stack` active, which it gives way to others with and comes back to."""
+    model, tokenizer = engine.model, engine.tokenizer
+    shared = min(shared_prefix(rows), min(map(len, rows)) - 1)
+    shared = shared if shared >= MIN_SHARED_PREFIX and len(rows) > 1 else 0
+    ids, mask = (tensor.to(engine.loaded.device) for tensor in _aligned(rows, shared, tokenizer.pad_token_id))
+    cache = DynamicCache(config=model.config)
+    if shared:
+        model(input_ids=ids[:1, :shared], past_key_values=cache, use_cache=True, logits_to_keep=1)
+        cache.batch_repeat_interleave(len(rows))
+    length = ids.shape[1]
+    held = [GrammarProcessor(engine.grammar_tokenizer, grammars, length)] if grammars else []
+    ends: list[StoppingCriteria] = [_GivesWay(engine, stack)]
+    ends += [_StopTexts(tokenizer, asked.stop, length)] if asked.stop else []
+    ends += [pieces.cancelled] if pieces else []
+    going = list(range(len(rows)))
+    texts: dict[int, Generated] = {}
+    while going:
+        left = length + asked.max_new_tokens - ids.shape[1]
+        ids = model.generate(
+            input_ids=ids,
+            attention_mask=mask,
+            max_new_tokens=min(left, TOKENS_BETWEEN_LEAVING) if len(going) > 1 else left,
+            pad_token_id=tokenizer.pad_token_id,
+            stopping_criteria=StoppingCriteriaList(ends),
+            logits_processor=LogitsProcessorList(held),
+            past_key_values=cache,
+            streamer=pieces,
+            **asked.sampling,
+        )
+        written = [_generated(engine, row, asked.stop) for row in ids[:, length:].tolist()]
+        texts |= dict(zip(going, written, strict=True))
+        is_over = bool(pieces) or ids.shape[1] >= length + asked.max_new_tokens
+        places = [n for n, text in enumerate(written) if text.ending == "length" and not is_over]
+        going = [going[place] for place in places]
+        mask = torch.nn.functional.pad(mask, (0, ids.shape[1] - mask.shape[1]), value=1)[places]
+        ids = ids[places]
+        cache.batch_select_indices(torch.tensor(places, dtype=torch.long, device=ids.device))
+        for processor in held:
+            processor.keep(places)
+    return [texts[number] for number in range(len(rows))]
+
+
+def _aligned(rows: list[list[int]], shared: int, padding: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Tokens and mask (B, T): prefix, padding, rest, so that the prefix stays aligned for the cache."""
+    length = max(map(len, rows))
+    ids = torch.full((len(rows), length), padding)
+    mask = torch.ones((len(rows), length), dtype=torch.long)
+    for number, row in enumerate(rows):
+        rest = row[shared:]
+        ids[number, :shared] = torch.tensor(row[:shared], dtype=torch.long)
+        ids[number, length - len(rest) :] = torch.tensor(rest)
+        mask[number, shared : length - len(rest)] = 0
+    return ids, mask
+
+
+def _generated(engine: Engine, ids: list[int], stop: tuple[str, ...]) -> Generated:
+    """The text of generated ids, which end with the end token, at a stop text, or where the length ran out."""
+    tokenizer = engine.tokenizer
+    eos = engine.model.generation_config.eos_token_id
+    ends = {tokenizer.eos_token_id, tokenizer.pad_token_id, *(eos if isinstance(eos, list) else [eos])}
+    num_tokens = next((number for number, token in enumerate(ids) if token in ends), len(ids))
+    text: str = tokenizer.decode(ids[:num_tokens], skip_special_tokens=True)
+    kept = cut(text, stop)
+    if kept != text:
+        return Generated(kept, num_tokens, "stop")
+    return Generated(text, num_tokens + 1, "stop") if num_tokens < len(ids) else Generated(text, num_tokens, "length")
+
+
+class _GivesWay(StoppingCriteria):  # type: ignore[misc]
+    """Ends nothing: it is asked after every token, and writing in the background gives way there."""
+
+    def __init__(self, engine: Engine, stack: AdapterStack) -> None:
+        self._engine, self._stack = engine, stack
+
+    def __call__(self, input_ids: torch.Tensor, scores: object, **_kwargs: object) -> torch.Tensor:
+        self._engine.give_way(self._stack)
+        return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
+
+
+class _StopTexts(StoppingCriteria):  # type: ignore[misc]
+    """Ends a row once its last tokens hold a stop text.
+
+    Not transformers' own `stop_strings`: it goes through tables of the whole vocabulary after every token.
+    """
+
+    def __init__(self, tokenizer: Any, stop: tuple[str, ...], prompt_length: int) -> None:
+        self._tokenizer = tokenizer
+        self._stop = stop
+        self._prompt_length = prompt_length
+        self._window = max(len(tokenizer(mark, add_special_tokens=False).input_ids) for mark in stop) + 2
+
+    def __call__(self, input_ids: torch.Tensor, scores: object, **_kwargs: object) -> torch.Tensor:
+        start = max(self._prompt_length, input_ids.shape[1] - self._window)
+        tails = self._tokenizer.batch_decode(input_ids[:, start:])
+        ended = [any(mark in tail for mark in self._stop) for tail in tails]
+        return torch.tensor(ended, device=input_ids.device)

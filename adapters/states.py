@@ -1,0 +1,73 @@
+"""What a model makes of texts, from its hidden states: vectors to search by, and the readings decisions are made on.
+
+Nothing is generated and no stack is chosen here; the caller holds the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from seal_agent.adapters.backend import Reading
+from seal_agent.adapters.engine import Engine
+
+EMBED_TOKENS = 256
+EMBED_BATCH = 32
+
+
+def embed(engine: Engine, texts: Sequence[str]) -> NDArray[np.float32]:
+    """Unit vectors (len(texts), d): the mean hidden state of the middle layer, without the first token.
+
+    The first token is left out because decoders park attention there.
+    """
+    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+    vectors: dict[int, NDArray[np.float32]] = {}
+    for start in range(0, len(order), EMBED_BATCH):
+        group = order[start : start + EMBED_BATCH]
+        batch = _padded(engine, ["\n" + engine.encoder.plain(texts[i]) for i in group])
+        states = engine.model(**batch, output_hidden_states=True, logits_to_keep=1).hidden_states
+        middle = states[len(states) // 2].float()  # (B, T, d), padded on the left
+        first = batch["attention_mask"].cumsum(1) == 1
+        weight = (batch["attention_mask"].bool() & ~first)[..., None].float()
+        means = (middle * weight).sum(1) / weight.sum(1).clamp(min=1)
+        vectors |= dict(zip(group, means.cpu().numpy(), strict=True))
+    matrix = np.asarray([vectors[i] for i in range(len(texts))], dtype=np.float32).reshape(len(texts), -1)
+    norms = np.linalg.norm(matrix, axis=1, keepdims=True)
+    unit: NDArray[np.float32] = (matrix / np.maximum(norms, 1e-12)).astype(np.float32)
+    return unit
+
+
+def _padded(engine: Engine, texts: Sequence[str]) -> dict[str, torch.Tensor]:
+    """The first tokens of every text, padded on the left, (B, T).
+
+    Not by the tokenizer: cutting and padding are its state, and another thread's prompt would be cut with it.
+    """
+    rows = [ids[:EMBED_TOKENS] for ids in engine.tokenizer(list(texts)).input_ids]
+    length = max(map(len, rows))
+    ids = torch.full((len(rows), length), engine.tokenizer.pad_token_id)
+    mask = torch.zeros((len(rows), length), dtype=torch.long)
+    for number, row in enumerate(rows):
+        ids[number, length - len(row) :] = torch.tensor(row)
+        mask[number, length - len(row) :] = 1
+    device = engine.loaded.device
+    return {"input_ids": ids.to(device), "attention_mask": mask.to(device)}
+
+
+def read(engine: Engine, text: str, earlier: str) -> Reading:
+    """The model's reading of `text` after what `earlier` says came before it; see `Backend.read`."""
+    encoder, tokenizer = engine.encoder, engine.tokenizer
+    answer = encoder.answer(text)
+    begin = tokenizer.bos_token_id
+    opened: list[int] = tokenizer("").input_ids
+    prompt = [*opened, *([begin] if begin is not None else encoder.answer("\n"))]
+    prompt += encoder.answer(earlier) if earlier else []
+    ids = torch.tensor([prompt + answer], device=engine.loaded.device)
+    out = engine.model(input_ids=ids, output_hidden_states=True, use_cache=False)
+    middle, last = out.hidden_states[len(out.hidden_states) // 2 + 1], out.hidden_states[-1]
+    state = torch.cat([middle[0, len(prompt) :].mean(0), last[0, -1]]).float().cpu().numpy()
+    logprobs = torch.log_softmax(out.logits[0, len(prompt) - 1 : -1].float(), -1)
+    chosen = logprobs.gather(1, ids[0, len(prompt) :, None])[:, 0]
+    return Reading(state, tuple((-chosen).tolist()))
