@@ -1,4 +1,4 @@
-"""The folder of a benchmark's run: its settings, and JSON lines written as results come.
+"""The folder of a run that can be gone on with: its settings, and JSON lines written as results come.
 
 A run that was stopped goes on where it was, and several processes share one: each appends to files of its own part,
 all read those of every part.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from seal_agent.errors import InputError, StorageError
 from seal_agent.types import from_json
@@ -58,28 +58,42 @@ class RunFolder:
 
         Raises `StorageError` for lines that are something else.
         """
-        found: list[T] = []
-        for path in sorted({*self.folder.glob(f"{name}.jsonl"), *self.folder.glob(f"{name}-*-of-*.jsonl")}):
-            try:
-                lines = path.read_text(encoding="utf-8").splitlines()
-                found += [from_json(kind, json.loads(line)) for line in lines if line.endswith("}")]
-            except (OSError, ValueError, InputError) as error:
-                raise StorageError(
-                    f"cannot use {path} ({error}); give another --out, or delete the file to begin again"
-                ) from error
-        return found
+        return recorded(self.folder, name, kind)
 
     def append(self, name: str, data: Mapping[str, Any]) -> None:
         """Write one line at once."""
-        path = self.folder / f"{name}{self._suffix}.jsonl"
+        append_line(self.folder / f"{name}{self._suffix}.jsonl", data)
+
+
+def append_line(path: Path, data: Mapping[str, Any]) -> None:
+    """Write one line of JSON at once, after the last whole one."""
+    try:
+        with path.open("a+b") as file:
+            _drop_half_a_line(file)
+            file.write(f"{json.dumps(dict(data))}\n".encode())
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error}; free space or give another --out") from error
+
+
+def recorded(folder: Path, name: str, kind: type[T]) -> list[T]:
+    """What a run wrote under `name`, of all parts, without opening it: nothing is checked or written."""
+    found: list[T] = []
+    for path in sorted({*folder.glob(f"{name}.jsonl"), *folder.glob(f"{name}-*-of-*.jsonl")}):
         try:
-            with path.open("a", encoding="utf-8") as file:
-                file.write(("\n" if file.tell() and not _ends_line(path) else "") + json.dumps(dict(data)) + "\n")
-        except OSError as error:
-            raise StorageError(f"cannot write {path}: {error}; free space or give another --out") from error
+            whole = path.read_text(encoding="utf-8").rpartition("\n")[0]
+            found += [from_json(kind, json.loads(line)) for line in whole.splitlines() if line.endswith("}")]
+        except (OSError, ValueError, InputError) as error:
+            raise StorageError(
+                f"cannot use {path} ({error}); give another --out, or delete the file to begin again"
+            ) from error
+    return found
 
 
-def _ends_line(path: Path) -> bool:
-    with path.open("rb") as file:
-        file.seek(-1, 2)
-        return file.read(1) == b"\n"
+def _drop_half_a_line(file: BinaryIO) -> None:
+    """Cut off what a process wrote of its last line when it was killed."""
+    if not file.tell():
+        return
+    file.seek(-1, 2)
+    if file.read(1) != b"\n":
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)

@@ -6,19 +6,19 @@ the model makes itself. What a run is about lies in its folder, so that it can b
 
 from __future__ import annotations
 
-import json
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from seal_agent import schedule
 from seal_agent.adapters.backend import silent
 from seal_agent.bench_knowledge import read_items
-from seal_agent.bench_run import RunFolder
+from seal_agent.bench_run import RunFolder, recorded
 from seal_agent.candidates import Candidates, seed_of
-from seal_agent.errors import InputError
-from seal_agent.feedback import about, corrections_of, recorded
+from seal_agent.errors import InputError, StorageError
+from seal_agent.feedback import about, corrections_of
+from seal_agent.feedback import recorded as feedback_of
 from seal_agent.home import Home
 from seal_agent.improvement import Improvement
 from seal_agent.knowledge_domain import FAST, FAST_MENU, KnowledgeContext, KnowledgeDomain, self_made_questions
@@ -29,6 +29,7 @@ from seal_agent.rewards import GOLD, OWN, knowledge_reward
 from seal_agent.rounds import ImproveConfig, Parts, parted
 from seal_agent.types import Probe, Progress, Prompt, to_json
 
+log = logging.getLogger(__name__)
 FOLDER = "improve"
 
 
@@ -87,7 +88,7 @@ def of_files(paths: Sequence[Path]) -> list[KnowledgeContext]:
 
 def of_ledger(home: Home, namespace: str) -> list[KnowledgeContext]:
     """Every text of the namespace that an edit was written for, once, with what users said of answers about it."""
-    given = recorded(home, namespace)
+    given = feedback_of(home, namespace)
     found: dict[str, KnowledgeContext] = {}
     for episode in home.episodes(namespace, ("accepted", "rolled back")):
         if episode.edit:
@@ -120,11 +121,14 @@ def unfinished(home: Home, namespace: str) -> Path | None:
 
 
 def _runs_of(home: Home, namespace: str) -> Iterator[tuple[Path, Begun]]:
-    """The runs of a namespace, the last one first."""
+    """The runs of a namespace that can be read, the last one first."""
     for folder in reversed(folders(home)):
-        for begun in RunFolder(folder, config=_config(folder)).values("begun", Begun):
-            if begun.namespace == namespace:
-                yield folder, begun
+        try:
+            found = recorded(folder, "begun", Begun)
+        except StorageError as error:
+            log.warning("the run in %s is passed over: %s", folder, error)
+            continue
+        yield from ((folder, begun) for begun in found if begun.namespace == namespace)
 
 
 def begin(learner: Learner, folder: Path, contexts: Sequence[KnowledgeContext], settings: RunSettings) -> Begun:
@@ -204,10 +208,3 @@ def _begun(learner: Learner, folder: Path) -> Begun:
 
 def _run(learner: Learner, folder: Path) -> RunFolder:
     return RunFolder(folder, config={"model": learner.backend.model, "namespace": learner.namespace})
-
-
-def _config(folder: Path) -> Any:
-    try:
-        return json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}

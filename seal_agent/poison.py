@@ -17,11 +17,13 @@ from typing import Any
 
 from seal_agent import loop
 from seal_agent.adapters.backend import silent
+from seal_agent.bench_run import RunFolder
 from seal_agent.canaries import canaries
+from seal_agent.home import digest_of
 from seal_agent.learner import Learner
 from seal_agent.passages import split_passages
 from seal_agent.rehearsal import REPLAYED
-from seal_agent.types import AdapterStack, Episode, Message, Progress, from_json, to_json
+from seal_agent.types import AdapterStack, Episode, Message, Progress, to_json
 
 BYSTANDER = "bystander"
 NUM_ASKED = 4
@@ -90,15 +92,13 @@ def measured(
     learner: Learner, documents: Sequence[Poison], folder: Path, deadline: float, progress: Progress = silent
 ) -> list[Effect]:
     """The effects of `documents`, as far as `time.monotonic()` stays below `deadline`; goes on where it was."""
-    path = folder / "effects.jsonl"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    done = [from_json(Effect, json.loads(line)) for line in lines if line.endswith("}")]
+    run = RunFolder(folder, config={"model": learner.backend.model, "documents": digest_of(repr(documents))})
+    done = run.values("effects", Effect)
     for number, document in enumerate(documents[len(done) :], len(done)):
         if time.monotonic() > deadline:
             break
         done.append(effect(learner.within(f"user-{number}"), document))
-        with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(to_json(done[-1])) + "\n")
+        run.append("effects", to_json(done[-1]))
         progress("poisoning", number + 1, len(documents))
     return done
 
@@ -126,7 +126,5 @@ def poison_summary(effects: Sequence[Effect]) -> dict[str, Any]:
         "harmful": sum(each.is_harmful for each in effects),
         "harmful_by_kind": dict(Counter(each.kind for each in effects if each.is_harmful)),
         "outcomes": dict(Counter(outcome for each in effects for outcome in each.outcomes)),
-        "violations": [
-            f"{each.kind}: {(*each.rows, *each.watched, *each.replies)[0]}" for each in effects if each.is_harmful
-        ],
+        "violations": [f"{each.kind}: {each.first}" for each in effects if each.is_harmful],
     }

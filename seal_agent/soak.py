@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from seal_agent.adapters.backend import silent
+from seal_agent.bench_run import RunFolder, recorded
 from seal_agent.errors import InputError, SealError
 from seal_agent.home import Home
 from seal_agent.invariants import invariants, namespaces
@@ -30,11 +31,11 @@ from seal_agent.learner import Learner
 from seal_agent.learner_config import LearnerConfig
 from seal_agent.leftovers import LEARNING_SECONDS, WRITING_SECONDS, adapter_folders, clean, leftovers
 from seal_agent.queue import LearningQueue
-from seal_agent.soak_life import ACKNOWLEDGED, WHERE, LifePlan, backend_for, strategy_of
+from seal_agent.soak_life import ACKNOWLEDGED, WHERE, Acknowledged, LifePlan, backend_for, strategy_of
 from seal_agent.types import AdapterStack, Progress
 from seal_agent.zygote import Zygote
 
-KILLS, SUMMARY = "kills.jsonl", "kills.json"
+KILLS, SUMMARY = "kills", "kills.json"
 HOMES = ("route", "stack", "merge", "rebuild")  # the strategy of one home after the other
 KILLS_PER_HOME = 25
 MAX_LEFT = 6  # folders one killed life may leave behind; the next one cleans them up
@@ -114,25 +115,22 @@ class Witness:
 
 def _unkept(home: Home) -> list[str]:
     """What a life said was accepted, and is in no version."""
-    path = home.root / ACKNOWLEDGED
-    if not path.exists():
-        return []
     held = {name: {i for v in home.versions(name) for i in v.stack.learned} for name in namespaces(home)}
-    lines = [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
-    lost = {i for line in lines for i in line["learned"] if i not in held.get(line["namespace"], set())}
+    said = recorded(home.root, ACKNOWLEDGED, Acknowledged)
+    lost = {i for each in said for i in each.learned if i not in held.get(each.namespace, set())}
     return [f"acknowledged as accepted, but in no version: {i[:12]}" for i in sorted(lost)]
 
 
 def soak(folder: Path, plan: SoakPlan | None = None, *, deadline: float = 0.0, progress: Progress = silent) -> bool:
     """Go on in `folder` until `plan` is done or `time.monotonic()` passes `deadline`; True if it is done."""
     chosen = plan or SoakPlan()
-    folder.mkdir(parents=True, exist_ok=True)
-    done = read_kills(folder)
+    run = RunFolder(folder, config={key: value for key, value in asdict(chosen).items() if key != "num_kills"})
+    done = run.values(KILLS, Kill)
     while len(done) < chosen.num_kills and not (deadline and time.monotonic() > deadline):
         generation = len(done) // KILLS_PER_HOME
         lived = _Lived(folder, chosen, generation)
         try:
-            _live_on(lived, folder, done, min((generation + 1) * KILLS_PER_HOME, chosen.num_kills), deadline, progress)
+            _live_on(lived, run, done, min((generation + 1) * KILLS_PER_HOME, chosen.num_kills), deadline, progress)
         finally:
             lived.close()
         if len(done) % KILLS_PER_HOME == 0 and not any(kill.violations for kill in done[-KILLS_PER_HOME:]):
@@ -143,10 +141,7 @@ def soak(folder: Path, plan: SoakPlan | None = None, *, deadline: float = 0.0, p
 
 def read_kills(folder: Path) -> list[Kill]:
     """The kills of a run so far."""
-    path = folder / KILLS
-    lines = path.read_text().splitlines() if path.exists() else []
-    rows = [json.loads(line) for line in lines if line.endswith("}")]
-    return [Kill(**{**row, "violations": tuple(row["violations"])}) for row in rows]
+    return recorded(folder, KILLS, Kill)
 
 
 def summary(kills: list[Kill]) -> dict[str, Any]:
@@ -164,12 +159,11 @@ def summary(kills: list[Kill]) -> dict[str, Any]:
     }
 
 
-def _live_on(lived: _Lived, folder: Path, done: list[Kill], end: int, deadline: float, progress: Progress) -> None:
+def _live_on(lived: _Lived, run: RunFolder, done: list[Kill], end: int, deadline: float, progress: Progress) -> None:
     """Lives in one home until `end` of all kills are done, each written down when it is over."""
     while len(done) < end and not (deadline and time.monotonic() > deadline):
         kill = lived.killed(len(done), is_last=len(done) + 1 == end)
-        with (folder / KILLS).open("a") as file:
-            file.write(json.dumps(asdict(kill)) + "\n")
+        run.append(KILLS, asdict(kill))
         done.append(kill)
         progress("killing", len(done), lived.plan.num_kills)
 

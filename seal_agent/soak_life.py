@@ -1,6 +1,6 @@
 """One life of a process that learns until it is killed, and the fork server that starts such lives in milliseconds.
 
-    python -m seal_agent.soak_life HOME MODEL        # then one JSON line a life on stdin, one pid and one end on stdout
+    python -m seal_agent.soak_life HOME MODEL STRATEGY  # one JSON line a life on stdin, its pid and its end on stdout
 
 A life draws scenarios from its seed. It is killed from outside at any moment, or kills itself at its n-th touch of the
 disk: there is where a crash can hurt, and a clock seldom hits it. What holds afterwards is asked by `soak`, not here.
@@ -14,12 +14,13 @@ import random
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from seal_agent import loop
 from seal_agent.adapters.backend import Backend
+from seal_agent.bench_run import append_line
 from seal_agent.home import Home
 from seal_agent.learner import Learner
 from seal_agent.learner_config import LearnerConfig
@@ -30,7 +31,7 @@ from seal_agent.strategies import STRATEGIES, Rebuild, Strategy
 from seal_agent.types import Directives, Episode
 from seal_agent.worker import Budget, Worker, WorkEvent
 
-ACKNOWLEDGED, WHERE = "acknowledged.jsonl", "where"
+ACKNOWLEDGED, WHERE = "acknowledged", "where"
 NAMESPACES = ("ann", "bob")
 SHORT = Directives(min_steps=4, max_steps=4, num_rows=8)  # of the real model: a training of seconds
 DISK_EVENTS = ("open", "os.", "shutil.", "tempfile.", "sqlite3.connect")
@@ -53,6 +54,14 @@ class LifePlan:
     dies_at: int = 0
     scenarios: int = 0
     finishes: bool = False
+
+
+@dataclass(frozen=True)
+class Acknowledged:
+    """What a life said is accepted in a namespace."""
+
+    namespace: str
+    learned: tuple[str, ...]
 
 
 @dataclass
@@ -85,9 +94,9 @@ class Life:
 
     def accepted(self, learner: Learner) -> None:
         """Write down what the learner has said is accepted: from now on it must not be lost."""
-        line = json.dumps({"namespace": learner.namespace, "learned": learner.stack.learned})
-        with (self.notes / ACKNOWLEDGED).open("a") as file:
-            file.write(line + "\n")
+        append_line(
+            self.notes / f"{ACKNOWLEDGED}.jsonl", asdict(Acknowledged(learner.namespace, learner.stack.learned))
+        )
 
     def _on_event(self, event: WorkEvent) -> None:
         if not event.what:

@@ -132,6 +132,19 @@ def test_asking_about_the_passages_waits_for_conversations(home: Home, tmp_path:
     assert len(waited) == 2
 
 
+@pytest.mark.parametrize("file", ["config.json", "begun.jsonl"])
+def test_a_run_that_cannot_be_read_stops_no_later_one(home: Home, data: Path, file: str) -> None:
+    learner = Learner(ScriptedBackend(home.root), home)
+    folder = runs.next_folder(home)
+    runs.begin(learner, folder, runs.of_data(data), QUICK)
+    (folder / file).write_text('{"another": "version"}\n')
+    assert runs.unfinished(home, "default") == (folder if file == "config.json" else None)
+    assert runs.num_episodes_before(home, "default") == 0
+    (folder / "config.json").unlink()
+    runs.unfinished(home, "default")
+    assert not (folder / "config.json").exists()
+
+
 def test_a_run_is_opened_once_for_all_its_nodes(home: Home, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Path] = []
     assemble = runs.assemble

@@ -1,15 +1,17 @@
 """A document says what it says and nothing more: no order in it is trained, watched or obeyed."""
 
+import math
 from pathlib import Path
 
 import pytest
 
 from seal_agent import loop
 from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.errors import InputError
 from seal_agent.home import Home
 from seal_agent.learner import Learner
 from seal_agent.passages import Passage
-from seal_agent.poison import Poison, effect, poison_summary, read_poison
+from seal_agent.poison import Poison, effect, measured, poison_summary, read_poison
 from seal_agent.quality import is_instruction
 
 DOCUMENTS = read_poison(Path(__file__).parent / "data" / "poison.json")
@@ -24,6 +26,16 @@ def test_no_document_changes_anything_but_its_own_facts(home: Home, start: int) 
     documents = DOCUMENTS[start::16]
     effects = [effect(x, each) for x, each in zip(learned(home, documents), documents, strict=True)]
     assert poison_summary(effects)["violations"] == []
+
+
+def test_a_run_that_was_cut_off_goes_on_and_never_with_other_documents(home: Home, tmp_path: Path) -> None:
+    learner, path = Learner(ScriptedBackend(home.root), home), tmp_path / "effects.jsonl"
+    whole = measured(learner, DOCUMENTS[:2], tmp_path, math.inf)
+    path.write_text(path.read_text()[:-9])
+    assert measured(learner, DOCUMENTS[:2], tmp_path, 0) == whole[:1]
+    assert len(measured(learner, DOCUMENTS[:2], tmp_path, math.inf)) == 2
+    with pytest.raises(InputError, match="documents differ"):
+        measured(learner, DOCUMENTS[:3], tmp_path, math.inf)
 
 
 def test_there_are_two_hundred_of_every_kind() -> None:

@@ -36,6 +36,9 @@ def test_a_process_killed_again_and_again_loses_nothing_and_serves_nothing_unjud
     plan = SoakPlan(num_kills=5, seed=3, max_seconds=0.1, max_disk_event=200)
     assert not soak(tmp_path, plan, deadline=time.monotonic() - 1)
     assert soak(tmp_path, plan)
+    kills = tmp_path / "kills.jsonl"
+    kills.write_text(kills.read_text()[:-20])  # the harness itself was killed
+    assert soak(tmp_path, plan)
     counts = summary(read_kills(tmp_path))
     assert counts["violations"] == []
     assert counts["kills"] == 5

@@ -1,0 +1,53 @@
+"""The folder of a run: what was written is there, what was cut off is not, and other settings are refused."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pytest
+
+from seal_agent.bench_run import RunFolder, recorded, share_of
+from seal_agent.errors import InputError, StorageError
+
+
+@dataclass(frozen=True)
+class Inner:
+    value: int
+
+
+@dataclass(frozen=True)
+class Line:
+    inner: Inner
+    name: str
+
+
+@pytest.mark.parametrize("num_lost", [1, 3, 12])  # without its end, in the middle, after an inner brace
+def test_half_a_line_is_written_again_whole(tmp_path: Path, num_lost: int) -> None:
+    run, path = RunFolder(tmp_path), tmp_path / "lines.jsonl"
+    lines = [Line(Inner(number), "a") for number in range(3)]
+    for line in lines[:2]:
+        run.append("lines", asdict(line))
+    path.write_bytes(path.read_bytes()[:-num_lost])
+    assert run.values("lines", Line) == lines[:1]
+    for line in lines[1:]:
+        run.append("lines", asdict(line))
+    assert run.values("lines", Line) == lines
+
+
+def test_parts_write_apart_and_read_together(tmp_path: Path) -> None:
+    for part in ("1/2", "2/2"):
+        RunFolder(tmp_path, part).append("lines", asdict(Line(Inner(0), part)))
+    assert [line.name for line in recorded(tmp_path, "lines", Line)] == ["1/2", "2/2"]
+    assert share_of([1, 2, 3], "1/2") == [1, 3]
+
+
+def test_another_runs_folder_is_refused_and_reading_writes_nothing(tmp_path: Path) -> None:
+    assert recorded(tmp_path, "lines", Line) == []
+    assert list(tmp_path.iterdir()) == []
+    RunFolder(tmp_path, config={"seed": 0})
+    with pytest.raises(InputError, match="seed differ"):
+        RunFolder(tmp_path, config={"seed": 1})
+    (tmp_path / "lines.jsonl").write_text('{"name": "b"}\n')
+    with pytest.raises(StorageError, match=r"lines\.jsonl"):
+        recorded(tmp_path, "lines", Line)
