@@ -16,7 +16,6 @@ from langchain_core.messages import AnyMessage
 from seal_agent import documents
 from seal_agent.documents import TEXT, Document
 from seal_agent.errors import InputError
-from seal_agent.home import digest_of
 from seal_agent.learner import Learner
 from seal_agent.passages import Passage, split_passages
 
@@ -38,7 +37,7 @@ def attached(message: AnyMessage) -> list[Document]:
     for block in _blocks(message):
         text = _text(block)
         if text.strip():
-            found.append(Document(text, f"attachment {_name(block)} {digest_of(text)[:16]}"))
+            found.append(documents.named(text, f"attachment {_name(block)}"))
     return found
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage, ToolMessage
@@ -40,9 +39,7 @@ def create_chat_graph(
             raise InputError("the message is empty; say something")
         chosen = current(learner)
         reply = chosen.answer([conversation])[0]
-        earlier = as_text(conversation[:-1])
-        said = str(state["messages"][-1].text)
-        passages = [replace(passage, earlier=earlier) for passage in split_passages(said)]
+        passages = split_passages(str(state["messages"][-1].text), earlier=as_text(conversation[:-1]))
         passages += attached_passages(chosen, state["messages"][-1])
         return {"messages": [AIMessage(reply)], **as_pending(passages)}
 

@@ -43,7 +43,7 @@ def create_ingest_graph(learner: AnyLearner) -> StateGraph[IngestState, LearnCon
                 replaced[document.source] = [digest_of(passage.text) for passage in passages]
         if not chosen.config.dry_run:
             documents.claim(chosen, known)
-        reports = [_report(passage.topic, "known", "was read before") for passage in known]
+        reports = [_report(passage.topic, *documents.KNOWN) for passage in known]
         return {**as_pending(fresh), "outcomes": reports, "replaced": replaced}
 
     def unlearn(state: IngestState) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def _given(state: IngestState) -> list[Document]:
     """The documents of the state, pages of one source together; one without a source is named by its content."""
     texts: dict[str, str] = {}
     if text := state.get("document", "").strip():
-        texts[state.get("source") or _name(text)] = text
+        texts[state.get("source") or documents.named(text).source] = text
     for source, text in _loaded(state.get("documents", ())):
         texts[source] = f"{texts[source]}\n{text}" if source in texts else text
     if not texts:
@@ -81,11 +81,7 @@ def _given(state: IngestState) -> list[Document]:
 
 def _loaded(given: Sequence[LoadedDocument]) -> list[tuple[str, str]]:
     texts = [(str(each.metadata.get("source") or ""), each.page_content) for each in given]
-    return [(source or _name(text), text) for source, text in texts if text.strip()]
-
-
-def _name(text: str) -> str:
-    return f"text {digest_of(text)[:16]}"
+    return [(source or documents.named(text).source, text) for source, text in texts if text.strip()]
 
 
 def _report(topic: str, outcome: str, reason: str) -> dict[str, Any]:

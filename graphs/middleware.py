@@ -7,7 +7,6 @@ half-way. The agent's own replies are never learned, nor is what a tool recalled
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import replace
 from typing import Annotated, Any, NotRequired
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
@@ -128,7 +127,7 @@ class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
 
     def _passages_of(self, message: AnyMessage, learner: Learner, earlier: str) -> list[Passage]:
         if is_users(message):
-            said = [replace(passage, earlier=earlier) for passage in split_passages(str(message.text))]
+            said = split_passages(str(message.text), earlier=earlier)
             return said + attached_passages(learner, message)
         if isinstance(message, ToolMessage) and message.name in self._learn_from and message.artifact != RECALLED:
             return split_passages(str(message.text))

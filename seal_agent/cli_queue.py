@@ -26,7 +26,7 @@ from seal_agent.cli_progress import Display
 if TYPE_CHECKING:
     from seal_agent.queue import Job
 
-app = typer.Typer(help="What waits to be learned: list, cancel, work it off.")
+app = typer.Typer(help="What waits to be learned: list, approve, cancel, work it off.")
 Number = Annotated[int, typer.Argument(metavar="JOB", help="The job's number.")]
 Threads = Annotated[int, typer.Option("--threads", min=0, help="Cores it may use; 0: as many as there are.")]
 Nice = Annotated[int, typer.Option("--nice", min=0, max=19, help="How far it gives way to other processes.")]
@@ -45,11 +45,11 @@ def list_jobs(
     every: Annotated[bool, typer.Option("--all", help="Those that ended, too.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """The jobs of a namespace that wait, run or failed."""
+    """The jobs of a namespace that wait, for a person or a worker, that run or failed."""
     from seal_agent.home import Home
-    from seal_agent.queue import LearningQueue
+    from seal_agent.queue import OPEN, LearningQueue
 
-    jobs = LearningQueue(Home(home)).jobs(namespace, () if every else ("waiting", "running", "failed"))
+    jobs = LearningQueue(Home(home)).jobs(namespace, () if every else (*OPEN, "failed"))
     if as_json:
         write_json({"namespace": namespace, "jobs": [as_row(job) for job in jobs]})
     elif not jobs:
@@ -61,8 +61,25 @@ def list_jobs(
 
 
 @app.command()
+def approve(job: Number, home: HomeFolder = None, as_json: AsJson = False) -> None:
+    """Let a held job be learned, with the others of its text; to decline one, cancel it."""
+    from seal_agent.errors import InputError
+    from seal_agent.home import Home
+    from seal_agent.queue import LearningQueue
+
+    queue = LearningQueue(Home(home))
+    held = queue.job(job)
+    if not queue.settle(held.namespace, held.thread, approve=True):
+        raise InputError(f"job {job} is {held.state} and waits for nobody; see `seal-agent queue list`")
+    if as_json:
+        write_json([as_row(each) for each in queue.jobs(held.namespace, thread=held.thread)])
+    else:
+        print(f"job {job} waits to be learned")
+
+
+@app.command()
 def cancel(job: Number, home: HomeFolder = None, as_json: AsJson = False) -> None:
-    """End a job that waits, or that runs, before its next step."""
+    """End a job that waits, held or not, or that runs, before its next step."""
     from seal_agent.home import Home
     from seal_agent.queue import LearningQueue
 
@@ -132,7 +149,7 @@ def as_row(job: Job) -> dict[str, Any]:
         "namespace": job.namespace,
         "topic": job.passage.topic,
         "state": job.state,
-        "step": job.step if job.state in ("waiting", "running") else "",
+        "step": job.step if job.state in ("held", "waiting", "running") else "",
         "outcome": job.outcome,
         "note": job.note,
         "seconds": round(job.seconds, 1),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -114,13 +113,15 @@ def start(
     server: Annotated[
         str, typer.Option("--server", envvar="SEAL_SERVER", help="A vLLM server; else the model runs in this process.")
     ] = "",
-    approve: Annotated[bool, typer.Option("--approve", help="Learn nothing before a person has agreed.")] = False,
+    approve: Annotated[
+        bool, typer.Option("--approve", help="Hold every text until a person has agreed to learn it.")
+    ] = False,
     per_minute: Annotated[float, typer.Option("--per-minute", help="Requests a key may send.")] = 120.0,
     model: Model = EMBEDDED,
     home: HomeFolder = None,
     device: Device = "auto",
 ) -> None:
-    """Run the gateway; Ctrl-C ends it when the text that is being learned is done."""
+    """Run the gateway; Ctrl-C ends it, and what is not learned yet waits for the next start."""
     try:
         import uvicorn
 
@@ -128,19 +129,19 @@ def start(
     except ImportError as error:
         raise InputError("the gateway needs its extra; run `pip install 'seal-agent[gateway]'`") from error
     from seal_agent.agent import open_backend
-    from seal_agent.gateway.learning import BackgroundLearning
     from seal_agent.gateway.limits import GatewayLimits
     from seal_agent.home import Home
-    from seal_agent.learner import Learner
+    from seal_agent.learners import Learners
+    from seal_agent.worker import Budget, Worker
 
-    limits = GatewayLimits(per_minute=per_minute)
     opened = Home(home)
     with Display() as display:
         display.busy("loading the model")
         backend = open_backend(opened, model, device=device, server=server)
-    learner_of = lru_cache(maxsize=MAX_LEARNERS)(lambda namespace: Learner(backend, opened, namespace))
-    learning = BackgroundLearning(learner_of, max_waiting=limits.max_waiting, needs_approval=approve)
-    uvicorn.run(create_app(learner_of, _key_file(home), learning, limits), host=host, port=port)
+    learners = Learners(backend, opened, max_open=MAX_LEARNERS)
+    worker = Worker(learners, Budget(quiet_seconds=0))  # a text is a conversation of its own: nothing more comes
+    app = create_app(learners, _key_file(home), worker, GatewayLimits(per_minute=per_minute), needs_approval=approve)
+    uvicorn.run(app, host=host, port=port)
 
 
 @keys.command("add")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MARKDOWN, HTML, PDF, TEXT = "text/markdown", "text/html", "application/pdf", "text/plain"
 KINDS = {".md": MARKDOWN, ".markdown": MARKDOWN, ".html": HTML, ".htm": HTML, ".pdf": PDF}
+KNOWN = ("known", "was read before")  # the outcome of a passage that is not learned again, and why
 SETTLED = ("ignored", "declined")  # a passage of these outcomes is not asked about again
 NO_TEXT = ("script", "style", "noscript", "template", "nav", "svg", "form", "button", "pre", "head")
 BLOCKS = ("h1", "h2", "h3", "h4", "h5", "h6", "p", "div", "section", "article", "ul", "ol", "dl", "table", "blockquote")
@@ -37,6 +38,11 @@ class Document:
 
     text: str
     source: str
+
+
+def named(text: str, kind: str = "text") -> Document:
+    """A document without an address: its content is its source."""
+    return Document(text, f"{kind} {digest_of(text)[:16]}")
 
 
 @dataclass(frozen=True)

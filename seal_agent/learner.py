@@ -84,13 +84,13 @@ class Learner:
         self.strategy = strategies.strategy(chosen) if isinstance(chosen, str) else chosen
         self._ladder: tuple[Rung, ...] = ladder.rungs(self.config.ladder)
         self.backend = backend
-        self._embeddings = embeddings
+        self.embeddings = embeddings
         self._head: Head | None = None
         self._scores = ScoreCache()
 
     def within(self, namespace: str) -> Learner:
         """The same model, home and settings for another namespace, or for another thread; only weights are shared."""
-        return Learner(self.backend, self.home, namespace, self.config, embeddings=self._embeddings)
+        return Learner(self.backend, self.home, namespace, self.config, embeddings=self.embeddings)
 
     @property
     def stack(self) -> AdapterStack:

@@ -48,17 +48,22 @@ class Learners:
         self.home = home
         self.config = config or LearnerConfig()
         self.scope: Scope = scope
-        self._embeddings = embeddings
+        self.embeddings = embeddings
         self._max_open = max_open
         self._open: OrderedDict[str, Learner] = OrderedDict()
         self._lock = threading.Lock()
+
+    @staticmethod
+    def like(given: Learner | Learners) -> Learners:
+        """Learners of their own with the model, home and settings of others: for another thread."""
+        return Learners(given.backend, given.home, given.config, embeddings=given.embeddings)
 
     def of(self, namespace: str) -> Learner:
         """The learner of a namespace; the same one while it is open. Raises `InputError` for what is no namespace."""
         with self._lock:
             learner = self._open.get(namespace)
             if learner is None:
-                learner = Learner(self.backend, self.home, namespace, self.config, embeddings=self._embeddings)
+                learner = Learner(self.backend, self.home, namespace, self.config, embeddings=self.embeddings)
                 self._open[namespace] = learner
             self._open.move_to_end(namespace)
             if len(self._open) > self._max_open:

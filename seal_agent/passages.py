@@ -119,16 +119,18 @@ def _has_words(line: str) -> bool:
     return any(character.isalnum() for character in line)
 
 
-def split_passages(text: str, *, title: str = "", max_chars: int = MAX_PASSAGE_CHARS) -> list[Passage]:
+def split_passages(
+    text: str, *, title: str = "", earlier: str = "", max_chars: int = MAX_PASSAGE_CHARS
+) -> list[Passage]:
     """Cut a document of any length into passages of at most about `max_chars` characters at sentence ends.
 
     The topic of the document (`title`, its heading, or the first name in it) goes with every passage, so that
     "it" in the middle of a page still refers to something. A heading inside the document starts a passage. A text
-    of examples is one passage: they mean nothing apart.
+    of examples is one passage: they mean nothing apart. `earlier` goes with every one.
     """
     topic = title or topic_of(text)
     if examples_in(text):
-        return [Passage(topic, text.strip())]
+        return [Passage(topic, text.strip(), earlier)]
     passages: list[Passage] = []
     section = topic
     chunk: list[str] = []
@@ -136,7 +138,7 @@ def split_passages(text: str, *, title: str = "", max_chars: int = MAX_PASSAGE_C
 
     def flush() -> None:
         if chunk:
-            passages.append(Passage(section, " ".join(chunk)))
+            passages.append(Passage(section, " ".join(chunk), earlier))
             chunk.clear()
 
     for paragraph in re.split(r"\n\s*\n", text.strip()):
@@ -157,7 +159,7 @@ def split_passages(text: str, *, title: str = "", max_chars: int = MAX_PASSAGE_C
         chunk.append(heading)
     flush()
     if not passages and text.strip():
-        passages.append(Passage(topic, text.strip()[:max_chars]))  # no word at all: still a text to decide on
+        passages.append(Passage(topic, text.strip()[:max_chars], earlier))  # no word at all: still a text to decide on
     return passages
 
 

@@ -1,7 +1,7 @@
 """What waits to be learned: a queue in the home's database, so that a reply never waits and a kill loses nothing.
 
 A job is one passage on its way through the loop, with the episode as it was when its last step began. Jobs are taken
-by `worker.Worker`, one at a time; they outlive every process.
+by `worker.Worker`, one at a time; they outlive every process. A job may be held: it waits for a person to agree.
 """
 
 from __future__ import annotations
@@ -18,9 +18,12 @@ from seal_agent.errors import InputError
 from seal_agent.home import Home, check_namespace
 from seal_agent.passages import Passage
 from seal_agent.secrets import redacted
-from seal_agent.types import Episode, from_json, to_json
+from seal_agent.types import AdapterRef, Episode, from_json, to_json
 
-JobState = Literal["waiting", "running", "done", "failed", "cancelled"]
+JobState = Literal["held", "waiting", "running", "done", "failed", "cancelled"]
+OPEN: tuple[JobState, ...] = ("held", "waiting", "running")
+DECLINED = "declined by a person"
+_CLOSED = "ended = ?, episode = NULL, passage = json_set(passage, '$.text', '', '$.earlier', '')"
 _COLUMNS = "id, namespace, thread, passage, state, step, episode, outcome, note, seconds, created, ended"
 
 
@@ -29,7 +32,7 @@ class Job:
     """One passage to learn, and how far it has come.
 
     `step` comes next; `note` says what became of it, or why it failed. Times are seconds since the epoch; `seconds`
-    were spent on it so far, by whoever worked on it.
+    were spent on it so far, by whoever worked on it. Once it has ended, `episode` holds no more than the adapter.
     """
 
     id: int
@@ -45,6 +48,12 @@ class Job:
     created: float
     ended: float
 
+    @property
+    def adapter(self) -> str:
+        """The id of the adapter that was accepted; empty for any other end."""
+        reached = self.episode.adapter if self.episode and self.outcome == "accepted" else None
+        return reached.id if reached else ""
+
 
 class LearningQueue:
     """The queue of one home. Safe to use from several threads and processes."""
@@ -53,20 +62,29 @@ class LearningQueue:
         self.home = home
 
     def submit(
-        self, passages: Sequence[Passage], namespace: str = "default", *, thread: str = "", model: str = ""
+        self,
+        passages: Sequence[Passage],
+        namespace: str = "default",
+        *,
+        thread: str = "",
+        model: str = "",
+        held: bool = False,
     ) -> list[int]:
         """Put passages at the end; returns their jobs. A text that waits already is not put there twice.
 
-        `model`: only a worker with that model takes them.
+        `model`: only a worker with that model takes them. `held`: no worker takes them before `settle`.
         """
         check_namespace(namespace)
         if not all(passage.text.strip() for passage in passages):
             raise InputError("there is no text to learn from; give at least one sentence")
         now = time.time()
-        cleaned = [replace(p, text=redacted(p.text), earlier=redacted(p.earlier)) for p in passages]
+        cleaned = [
+            replace(p, topic=redacted(p.topic), text=redacted(p.text), earlier=redacted(p.earlier)) for p in passages
+        ]
+        state: JobState = "held" if held else "waiting"
         with self.home.connect() as db:
             db.execute("BEGIN IMMEDIATE")
-            return [_insert(db, passage, namespace, thread, model, now) for passage in cleaned]
+            return [_insert(db, passage, namespace, thread, model, state, now) for passage in cleaned]
 
     def job(self, number: int) -> Job:
         """One job; raises `InputError` for a number nobody got."""
@@ -75,9 +93,11 @@ class LearningQueue:
             raise InputError(f"there is no job {number}; see `seal-agent queue list`")
         return found[0]
 
-    def jobs(self, namespace: str = "", states: Sequence[JobState] = ()) -> list[Job]:
-        """The jobs of a namespace (default: of all) in those states (default: any), oldest first."""
-        wanted = [("namespace = ?", [namespace])] if namespace else []
+    def jobs(self, namespace: str = "", states: Sequence[JobState] = (), *, thread: str = "") -> list[Job]:
+        """The jobs of a namespace (default: of all) in those states and of that thread (default: any), oldest first."""
+        wanted: list[tuple[str, list[str]]] = [("namespace = ?", [namespace])] if namespace else []
+        if thread:
+            wanted.append(("thread = ?", [thread]))
         if states:
             wanted.append((f"state IN ({', '.join('?' * len(states))})", list(states)))
         where = " AND ".join(each for each, _ in wanted)
@@ -106,6 +126,27 @@ class LearningQueue:
             ).fetchone()
         return int(row[0])
 
+    def num_texts(self, model: str) -> int:
+        """How many texts, whole conversations or documents, are held or wait for a worker with that model."""
+        with self.home.connect() as db:
+            row = db.execute(
+                "SELECT COUNT(*) FROM (SELECT DISTINCT namespace, thread FROM jobs"
+                " WHERE state IN ('held', 'waiting') AND model IN ('', ?))",
+                (model,),
+            ).fetchone()
+        return int(row[0])
+
+    def settle(self, namespace: str, thread: str, *, approve: bool) -> int:
+        """Let the held jobs of a thread be learned, or end them unlearned; returns how many there were."""
+        change = "state = 'waiting'"
+        values: tuple[float | str, ...] = (namespace, thread)
+        if not approve:
+            change, values = f"state = 'cancelled', note = '{DECLINED}', {_CLOSED}", (time.time(), *values)
+        with self.home.connect() as db:
+            return db.execute(
+                f"UPDATE jobs SET {change} WHERE namespace = ? AND thread = ? AND state = 'held'", values
+            ).rowcount
+
     def begin(self, job: Job) -> bool:
         """Take a waiting job; False if it was cancelled or taken meanwhile."""
         with self.home.connect() as db:
@@ -120,14 +161,23 @@ class LearningQueue:
                 (step, json.dumps(to_json(episode)), seconds, job.id),
             )
 
-    def end(self, job: Job, state: JobState, outcome: str, note: str, seconds: float) -> None:
+    def end(
+        self,
+        job: Job,
+        state: JobState,
+        outcome: str,
+        note: str,
+        seconds: float,
+        adapter: AdapterRef | None = None,
+    ) -> None:
         """Close a job. Its text stays only where it failed: the ledger has the others'."""
         kept = job.passage if state == "failed" else replace(job.passage, text="", earlier="")
+        episode = json.dumps(to_json(Episode(job.namespace, "", adapter=adapter))) if adapter else None
         with self.home.connect() as db:
             db.execute(
-                "UPDATE jobs SET state = ?, outcome = ?, note = ?, seconds = ?, ended = ?, passage = ?, episode = NULL"
+                "UPDATE jobs SET state = ?, outcome = ?, note = ?, seconds = ?, ended = ?, passage = ?, episode = ?"
                 " WHERE id = ?",
-                (state, outcome, note, seconds, time.time(), json.dumps(to_json(kept)), job.id),
+                (state, outcome, note, seconds, time.time(), json.dumps(to_json(kept)), episode, job.id),
             )
 
     def put_back(self, model: str) -> int:
@@ -144,8 +194,7 @@ class LearningQueue:
         """Cancel a job: one that waits at once, one that runs before its next step; raises `InputError` if it ended."""
         with self.home.connect() as db:
             waited = db.execute(
-                "UPDATE jobs SET state = 'cancelled', ended = ?, episode = NULL,"
-                " passage = json_set(passage, '$.text', '', '$.earlier', '') WHERE id = ? AND state = 'waiting'",
+                f"UPDATE jobs SET state = 'cancelled', {_CLOSED} WHERE id = ? AND state IN ('held', 'waiting')",
                 (time.time(), number),
             ).rowcount
             if not waited:
@@ -177,17 +226,19 @@ class LearningQueue:
         return [_job(*row) for row in rows]
 
 
-def _insert(db: sqlite3.Connection, passage: Passage, namespace: str, thread: str, model: str, now: float) -> int:
+def _insert(
+    db: sqlite3.Connection, passage: Passage, namespace: str, thread: str, model: str, state: JobState, now: float
+) -> int:
     body = json.dumps(to_json(passage))
     known = db.execute(
-        "SELECT id FROM jobs WHERE namespace = ? AND model = ? AND passage = ? AND state = 'waiting'",
-        (namespace, model, body),
+        "SELECT id FROM jobs WHERE namespace = ? AND model = ? AND passage = ? AND state = ?",
+        (namespace, model, body, state),
     ).fetchone()
     if known:
         return int(known[0])
     cursor = db.execute(
-        "INSERT INTO jobs (namespace, model, thread, passage, created) VALUES (?, ?, ?, ?, ?)",
-        (namespace, model, thread, body, now),
+        "INSERT INTO jobs (namespace, model, thread, passage, state, created) VALUES (?, ?, ?, ?, ?, ?)",
+        (namespace, model, thread, body, state, now),
     )
     return int(cursor.lastrowid or 0)
 

@@ -17,10 +17,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from seal_agent import loop
+from seal_agent import documents, loop
 from seal_agent.adapters.turns import in_background
 from seal_agent.errors import InputError, SealError, StackChanged
 from seal_agent.learner import Learner
+from seal_agent.learners import Learners
 from seal_agent.leftovers import clean
 from seal_agent.queue import Job, LearningQueue
 from seal_agent.types import Episode
@@ -83,14 +84,14 @@ class Worker:
 
     def __init__(
         self,
-        learner: Learner,
+        learner: Learner | Learners,
         budget: Budget | None = None,
         *,
         on_event: Callable[[WorkEvent], None] = unseen,
     ) -> None:
         self.queue = LearningQueue(learner.home)
         self.budget = budget or Budget()
-        self._learners = {learner.namespace: learner.within(learner.namespace)}
+        self._learners = Learners.like(learner)
         self._model = learner.backend.model
         self._on_event = on_event
         self._stopping = threading.Event()
@@ -180,8 +181,12 @@ class Worker:
             return False
         start = time.monotonic() - job.seconds
         try:
-            episode = self._learned(job, start)
-            self.queue.end(job, "done", episode.outcome, episode.reason, time.monotonic() - start)
+            if self._is_known(job):
+                self.queue.end(job, "done", *documents.KNOWN, time.monotonic() - start)
+            else:
+                episode = self._learned(job, start)
+                accepted = episode.adapter if episode.outcome == "accepted" else None
+                self.queue.end(job, "done", episode.outcome, episode.reason, time.monotonic() - start, accepted)
         except _Ended:
             if not self.queue.is_cancelled(job):
                 self.queue.put_back(self._model)
@@ -195,7 +200,7 @@ class Worker:
 
     def _learned(self, job: Job, start: float) -> Episode:
         """The episode of a job at its end, taken up where it was left."""
-        learner = self._learner(job.namespace)
+        learner = self._learners.of(job.namespace)
         for beginning in range(MAX_BEGINNINGS):
             episode, step = job.episode, job.step
             if episode and (done := learner.closed(episode)):
@@ -239,10 +244,14 @@ class Worker:
                 learner.discard(current[0].adapter)  # it stays where the job goes on with it
             raise
 
-    def _learner(self, namespace: str) -> Learner:
-        if namespace not in self._learners:
-            self._learners[namespace] = next(iter(self._learners.values())).within(namespace)
-        return self._learners[namespace]
+    def _is_known(self, job: Job) -> bool:
+        """Whether a passage of a document was learned since it was submitted, from whichever document."""
+        if job.episode is not None or not job.passage.source:
+            return False
+        learner = self._learners.of(job.namespace)
+        known = documents.compare(learner, job.passage.source, [job.passage]).known
+        documents.claim(learner, known)
+        return bool(known)
 
 
 def _fits(episode: Episode, step: str, learner: Learner) -> bool:

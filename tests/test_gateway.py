@@ -4,7 +4,6 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,15 @@ from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
 from seal_agent.errors import InputError, ServerError
 from seal_agent.gateway.app import create_app
 from seal_agent.gateway.keys import KeyFile
-from seal_agent.gateway.learning import BackgroundLearning, BusyError
 from seal_agent.gateway.limits import GatewayLimits, RateLimit
 from seal_agent.home import Home
-from seal_agent.learner import Learner
+from seal_agent.learners import Learners
+from seal_agent.queue import LearningQueue
 from seal_agent.types import AdapterStack, Generated, Prompt
+from seal_agent.worker import Budget, Worker
 
 TEXT = "The Quillon Observatory was founded by Ilsabet Korrane in 1821. It has nine blue domes."
+OTHER = "The Pellen Bridge was opened by Tom Varga in 1954. It has four iron arches."
 HELLO = {"messages": [{"role": "user", "content": "Hello there"}], "learn": False}
 
 
@@ -77,22 +78,28 @@ def keys(home: Home) -> KeyFile:
 @pytest.fixture
 def make(home: Home, keys: KeyFile) -> Iterator[Make]:
     """A gateway, and the client of somebody in the namespace "ada"."""
-    opened: list[BackgroundLearning] = []
+    workers: list[Worker] = []
 
     def made(
-        backend: Any = None, limits: GatewayLimits | None = None, *, needs_approval: bool = False, clock: Any = None
+        backend: Any = None,
+        limits: GatewayLimits | None = None,
+        *,
+        needs_approval: bool = False,
+        learns: bool = True,
+        clock: Any = None,
     ) -> Client:
         model = backend or ScriptedBackend(home.root, replies={"Hello": "Good day. "})
-        learner_of = lru_cache(lambda namespace: Learner(model, home, namespace))
+        learners = Learners(model, home)
+        worker = Worker(learners, Budget(quiet_seconds=0))
+        if learns:
+            workers.append(worker.start())
         limits = limits or GatewayLimits(burst=1000)
-        learning = BackgroundLearning(learner_of, max_waiting=limits.max_waiting, needs_approval=needs_approval)
-        opened.append(learning)
-        app = create_app(learner_of, keys, learning, limits, clock=clock or time.monotonic)
-        return Client(app, keys.add("ada's laptop", "ada"))
+        app = create_app(learners, keys, worker, limits, needs_approval=needs_approval, clock=clock or time.monotonic)
+        return Client(app, keys.add(f"laptop {len(keys.all())}", "ada"))
 
     yield made
-    for learning in opened:
-        learning.close()
+    for worker in workers:
+        worker.stop()
 
 
 @pytest.fixture
@@ -187,14 +194,56 @@ def test_a_server_lost_before_the_first_word_is_a_status_and_later_the_last_even
 
 def test_nothing_is_learned_before_a_person_agrees(make: Make) -> None:
     client = make(needs_approval=True)
-    first, second = (client("POST", "/v1/documents", json={"text": TEXT}).json()["id"] for _ in range(2))
+    first, second = (client("POST", "/v1/documents", json={"text": text}).json()["id"] for text in (TEXT, OTHER))
     waiting = client("GET", "/v1/approvals").json()["data"]
-    assert [(job["id"], job["text"]) for job in waiting] == [(first, TEXT), (second, TEXT)]
+    assert [(job["id"], job["text"]) for job in waiting] == [(first, TEXT), (second, OTHER)]
     assert client("POST", f"/v1/approvals/{second}/reject").json()["status"] == "rejected"
     client("POST", f"/v1/approvals/{first}/approve")
     assert client.waited(first)["outcomes"][0]["outcome"] == "accepted"
     assert client("POST", f"/v1/approvals/{second}/approve").status_code == 400
     assert client("GET", "/v1/approvals").json()["data"] == []
+
+
+def test_what_waits_and_what_is_held_outlives_the_gateway(make: Make, home: Home, keys: KeyFile) -> None:
+    ended, asking = make(learns=False), make(learns=False, needs_approval=True)
+    queued = ended("POST", "/v1/documents", json={"text": TEXT, "title": "Quillon"}).json()
+    held = asking("POST", "/v1/documents", json={"text": OTHER}).json()
+    assert (queued["status"], held["status"]) == ("queued", "waiting for approval")
+    client = make()
+    assert client.waited(queued["id"])["outcomes"][0]["outcome"] == "accepted"
+    shown = client("GET", "/v1/documents").json()["data"]
+    assert [(text["id"], text["status"]) for text in shown] == [(queued["id"], "done"), (held["id"], held["status"])]
+    assert [text["id"] for text in client("GET", "/v1/approvals").json()["data"]] == [held["id"]]
+    bob = Client(client.app, keys.add("bob", "bob"))
+    assert bob("GET", f"/v1/documents/{held['id']}").status_code == 404
+    assert bob("POST", f"/v1/approvals/{held['id']}/approve").status_code == 400
+    assert bob("GET", "/v1/approvals").json()["data"] == []
+    assert len(home.stack("ada")) == 1
+
+
+def test_a_text_of_many_passages_is_one_document_with_a_report_for_each(make: Make, home: Home) -> None:
+    client = make(learns=False)
+    long = f"Quillon\n\n{TEXT}\n\nPellen\n\n{OTHER}"
+    given = client("POST", "/v1/documents", json={"text": long}).json()
+    assert client("POST", "/v1/documents", json={"text": long}).json()["id"] == given["id"]
+    assert [text["status"] for text in client("GET", "/v1/documents").json()["data"]] == ["queued"]
+    done = make().waited(given["id"])
+    assert [outcome["outcome"] for outcome in done["outcomes"]] == ["accepted", "accepted"]
+    assert [outcome["adapter"] for outcome in done["outcomes"]] == list(home.stack("ada").ids)
+
+
+def test_a_document_that_was_learned_is_known(ada: Client) -> None:
+    learned(ada)
+    again = ada("POST", "/v1/documents", json={"text": TEXT}).json()
+    assert ada.waited(again["id"])["outcomes"][0]["outcome"] == "known"
+
+
+def test_a_message_is_learned_after_what_was_said_before_it(make: Make, home: Home) -> None:
+    before = [{"role": "user", "content": "Where is it?"}, {"role": "assistant", "content": "On a hill."}]
+    make(learns=False).chat(messages=[*before, {"role": "user", "content": TEXT}], learn=True)
+    [job] = LearningQueue(home).jobs("ada")
+    assert "On a hill." in job.passage.earlier
+    assert job.passage.source == ""
 
 
 @pytest.mark.parametrize("header", ["", "Bearer sk-seal-wrong", "Basic {secret}", "Bearer"])
@@ -259,30 +308,9 @@ def test_a_bucket_never_holds_more_than_its_burst() -> None:
 def test_when_too_much_waits_documents_are_refused_and_replies_are_not(make: Make) -> None:
     client = make(limits=GatewayLimits(max_waiting=1, burst=100), needs_approval=True)
     client("POST", "/v1/documents", json={"text": TEXT})
-    assert client("POST", "/v1/documents", json={"text": TEXT}).status_code == 429
+    assert client("POST", "/v1/documents", json={"text": OTHER}).status_code == 429
     reply = client.chat(learn=True)
     assert (reply.status_code, reply.headers["x-seal-learning"]) == (200, "busy")
-
-
-def test_a_text_that_cannot_be_learned_holds_up_no_other(home: Home) -> None:
-    good = Learner(ScriptedBackend(home.root), home)
-
-    def learner_of(namespace: str) -> Learner:
-        if namespace == "bad":
-            raise {"bad": ValueError("a bug")}[namespace]
-        return good
-
-    learning = BackgroundLearning(learner_of)
-    jobs = [learning.submit("bad", TEXT), learning.submit("default", TEXT)]
-    deadline = time.monotonic() + 5
-    while learning.jobs("default")[0].status != "done" and time.monotonic() < deadline:
-        time.sleep(0.01)
-    learning.close()
-    assert learning.jobs("bad")[0].fault.startswith("ValueError")
-    assert learning.jobs("default")[0].id == jobs[1].id
-    assert learning.jobs("default")[0].status == "done"
-    with pytest.raises(BusyError):
-        BackgroundLearning(learner_of, max_waiting=0).submit("default", TEXT)
 
 
 def test_models_and_wrong_addresses(ada: Client) -> None:

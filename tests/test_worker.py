@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from filelock import FileLock
 from langgraph.checkpoint.memory import InMemorySaver
 from test_amending import forgetful
 
-from seal_agent import loop
+from seal_agent import cli, loop
 from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.documents import known_documents
 from seal_agent.errors import InputError
 from seal_agent.graphs import create_chat_graph
 from seal_agent.home import Home
@@ -68,7 +70,9 @@ def test_a_worker_leaves_the_jobs_of_other_models(learner: Learner, queue: Learn
 def test_the_text_leaves_the_queue_when_it_is_learned(learner: Learner, queue: LearningQueue) -> None:
     queue.submit([TOWER])
     Worker(learner, AT_ONCE).work_off()
-    assert [(job.passage.text, job.episode) for job in queue.jobs()] == [("", None)]
+    [job] = queue.jobs()
+    assert TOWER.text not in str(job)
+    assert job.adapter == learner.stack.ids[0]
 
 
 STEPS = ["decide", "write", "train", "probe", "judge", "accept"]
@@ -184,6 +188,44 @@ def test_only_one_worker_learns_for_a_model(learner: Learner, queue: LearningQue
     with FileLock(lock), pytest.raises(InputError, match="another worker"):
         worker.work_off()
     assert worker.work_off() == 1
+
+
+def test_a_held_job_waits_for_a_person_and_no_worker_takes_it(learner: Learner, queue: LearningQueue) -> None:
+    queue.submit([TOWER], thread="a", held=True)
+    queue.submit([BRIDGE], thread="b", held=True)
+    worker = Worker(learner, AT_ONCE)
+    assert worker.work_off() == 0
+    assert worker.wait(0)
+    assert queue.num_texts(learner.backend.model) == 2
+    assert queue.settle("default", "a", approve=True) == queue.settle("default", "b", approve=False) == 1
+    assert queue.settle("default", "b", approve=True) == queue.settle("ann", "a", approve=True) == 0
+    worker.work_off()
+    assert outcomes(queue) == [("done", "accepted"), ("cancelled", "")]
+    assert not queue.jobs()[1].passage.text
+
+
+def test_the_command_line_shows_and_approves_what_is_held(
+    queue: LearningQueue, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command, home = ["queue", "approve", "1"], ["--home", str(queue.home.root)]
+    queue.submit([TOWER, BRIDGE], thread="a", held=True)
+    cli.main(["queue", "list", *home])
+    assert capsys.readouterr().out.count("held") == 2
+    assert cli.main([*command, *home]) == 0
+    assert [job.state for job in queue.jobs()] == ["waiting", "waiting"]
+    assert cli.main([*command, *home]) == cli.EXIT_ERROR
+
+
+def test_a_passage_of_two_documents_is_learned_once(learner: Learner, queue: LearningQueue) -> None:
+    queue.submit([replace(TOWER, source=source) for source in ("one", "two")])
+    Worker(learner, AT_ONCE).work_off()
+    assert outcomes(queue) == [("done", "accepted"), ("done", "known")]
+    assert [d.source for d in known_documents(learner.home, "default")] == ["one", "two"]
+
+
+def test_a_secret_in_a_title_is_not_kept_in_the_queue(queue: LearningQueue) -> None:
+    [number] = queue.submit([Passage("The password: hunter2hunter2", "The password: hunter2hunter2")])
+    assert "hunter2" not in str(queue.job(number))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from itertools import chain
@@ -22,12 +22,15 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from seal_agent.decision_head import conversation
 from seal_agent.errors import AdapterError, InputError, SealError, ServerError
 from seal_agent.gateway.chat import Answering, ChatRequest
 from seal_agent.gateway.keys import KeyFile
-from seal_agent.gateway.learning import BusyError, Job, Learning
+from seal_agent.gateway.learning import BusyError, Learning, Text
 from seal_agent.gateway.limits import GatewayLimits, RateLimit
 from seal_agent.learner import Learner
+from seal_agent.learners import Learners
+from seal_agent.worker import Worker
 
 Model = TypeVar("Model", bound=BaseModel)
 STATUS: tuple[tuple[type[SealError], int, str], ...] = (
@@ -56,20 +59,28 @@ class DocumentRequest(BaseModel):
 
 
 def create_app(
-    learner_of: Callable[[str], Learner],
+    learners: Learners,
     keys: KeyFile,
-    learning: Learning,
+    worker: Worker,
     limits: GatewayLimits | None = None,
     *,
+    needs_approval: bool = False,
     clock: Callable[[], float] = time.monotonic,
 ) -> Starlette:
-    """The gateway over the learner of each namespace; `learning` takes what is learned behind the replies."""
-    gateway = Gateway(learner_of, keys, learning, limits or GatewayLimits(), clock)
+    """The gateway over many learners; the `worker` learns behind the replies for as long as it is up.
+
+    With `needs_approval` nothing is learned before a person has agreed to it.
+    """
+    chosen = limits or GatewayLimits()
+    model = learners.backend.model
+    learning = Learning(worker.queue, model, max_waiting=chosen.max_waiting, needs_approval=needs_approval)
+    gateway = Gateway(learners, keys, learning, chosen, clock)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        worker.start()
         yield
-        await run_in_threadpool(learning.close)
+        await run_in_threadpool(worker.stop)
 
     routes = [
         Route("/health", gateway.health),
@@ -77,9 +88,9 @@ def create_app(
         Route("/v1/chat/completions", gateway.chat, methods=["POST"]),
         Route("/v1/documents", gateway.documents),
         Route("/v1/documents", gateway.add_document, methods=["POST"]),
-        Route("/v1/documents/{job}", gateway.document),
+        Route("/v1/documents/{text}", gateway.document),
         Route("/v1/approvals", gateway.approvals),
-        Route("/v1/approvals/{job}/{verb}", gateway.decide, methods=["POST"]),
+        Route("/v1/approvals/{text}/{verb}", gateway.decide, methods=["POST"]),
         Route("/v1/adapters", gateway.adapters),
         Route("/v1/adapters/{adapter}/rollback", gateway.roll_back, methods=["POST"]),
     ]
@@ -92,13 +103,13 @@ class Gateway:
 
     def __init__(
         self,
-        learner_of: Callable[[str], Learner],
+        learners: Learners,
         keys: KeyFile,
         learning: Learning,
         limits: GatewayLimits,
         clock: Callable[[], float],
     ) -> None:
-        self._learner_of = learner_of
+        self._learners = learners
         self._keys = keys
         self._learning = learning
         self._limits = limits
@@ -134,7 +145,7 @@ class Gateway:
             self._slots.release()
             raise
         self._slots.release()
-        headers = {"x-seal-learning": self._learn(answering)} if asked.learn else {}
+        headers = {"x-seal-learning": await self._learn(answering)} if asked.learn else {}
         return JSONResponse(body, headers={**answering.headers, **headers})
 
     async def _streamed(self, answering: Answering, *, learns: bool) -> Response:
@@ -142,24 +153,28 @@ class Gateway:
         pieces = answering.pieces()
         first = await run_in_threadpool(next, pieces)  # what goes wrong here can still be told by a status
 
-        def end() -> None:
+        async def end() -> None:
             self._slots.release()
             if learns:
-                self._learn(answering)
+                await self._learn(answering)
 
         return _Stream(answering.events(chain([first], pieces)), answering.headers, end)
 
-    def _learn(self, answering: Answering) -> str:
-        """The id of the job that learns the last message, or "busy": the reply is given all the same."""
+    async def _learn(self, answering: Answering) -> str:
+        """The id of the text that the last message becomes, or "busy": the reply is given all the same."""
+        *before, last = answering.prompt.messages
         try:
-            return self._learning.submit(answering.learner.namespace, answering.prompt.messages[-1].content).id
+            text = await run_in_threadpool(
+                self._learning.submit_message, answering.learner.namespace, last.content, earlier=conversation(before)
+            )
         except BusyError:
             return "busy"
+        return text.id
 
     async def documents(self, request: Request) -> Response:
         """What was given to learn in this namespace, by message or as a document."""
         learner = await self._enter(request)
-        return _listed([_shown(job) for job in self._learning.jobs(learner.namespace)])
+        return _listed([_shown(text) for text in await run_in_threadpool(self._learning.texts, learner.namespace)])
 
     async def add_document(self, request: Request) -> Response:
         """Take a document; it is learned behind the reply."""
@@ -167,23 +182,23 @@ class Gateway:
         asked = await self._body(request, DocumentRequest)
         if not asked.text.strip():
             raise InputError("the document is empty; give at least one sentence")
-        job = self._learning.submit(learner.namespace, asked.text, title=asked.title)
-        return JSONResponse(_shown(job), status_code=202)
+        text = await run_in_threadpool(self._learning.submit_document, learner.namespace, asked.text, title=asked.title)
+        return JSONResponse(_shown(text), status_code=202)
 
     async def document(self, request: Request) -> Response:
         """What became of one document or message."""
         learner = await self._enter(request)
-        wanted = request.path_params["job"]
-        for job in self._learning.jobs(learner.namespace):
-            if job.id == wanted:
-                return JSONResponse(_shown(job))
-        raise Refused(404, f"there is no document {wanted!r} in this namespace; see /v1/documents")
+        try:
+            text = await run_in_threadpool(self._learning.text, learner.namespace, request.path_params["text"])
+        except InputError as error:
+            raise Refused(404, str(error)) from error
+        return JSONResponse(_shown(text))
 
     async def approvals(self, request: Request) -> Response:
         """What waits for a person to agree, with its text."""
         learner = await self._enter(request)
-        waiting = [job for job in self._learning.jobs(learner.namespace) if job.status == "waiting for approval"]
-        return _listed([{**_shown(job), "text": job.text} for job in waiting])
+        held = await run_in_threadpool(self._learning.held, learner.namespace)
+        return _listed([{**_shown(text), "text": said} for text, said in held])
 
     async def decide(self, request: Request) -> Response:
         """Approve or reject what waits."""
@@ -191,8 +206,10 @@ class Gateway:
         verb = request.path_params["verb"]
         if verb not in ("approve", "reject"):
             raise Refused(404, f"an approval cannot be asked to {verb}; approve or reject")
-        job = self._learning.decide(learner.namespace, request.path_params["job"], approve=verb == "approve")
-        return JSONResponse(_shown(job))
+        text = await run_in_threadpool(
+            self._learning.decide, learner.namespace, request.path_params["text"], approve=verb == "approve"
+        )
+        return JSONResponse(_shown(text))
 
     async def adapters(self, request: Request) -> Response:
         """The adapters that are served in this namespace, from the bottom up."""
@@ -214,7 +231,7 @@ class Gateway:
         wait = self._rate.wait(secret, self._clock())
         if wait:
             raise Refused(429, "too many requests; slow down", retry_after=wait)
-        return await run_in_threadpool(self._learner_of, namespace)
+        return await run_in_threadpool(self._learners.of, namespace)
 
     async def _body(self, request: Request, kind: type[Model]) -> Model:
         """The request's JSON; raises `Refused` where it is too large or does not fit."""
@@ -234,7 +251,7 @@ class Gateway:
 class _Stream(StreamingResponse):
     """Server-sent events; `end` is called whichever way it ends, even before the first."""
 
-    def __init__(self, events: Iterator[str], headers: dict[str, str], end: Callable[[], None]) -> None:
+    def __init__(self, events: Iterator[str], headers: dict[str, str], end: Callable[[], Awaitable[None]]) -> None:
         super().__init__(events, media_type="text/event-stream", headers=headers)
         self._end = end
 
@@ -243,7 +260,7 @@ class _Stream(StreamingResponse):
         try:
             await super().__call__(scope, receive, send)
         finally:
-            self._end()
+            await self._end()
 
 
 def _adapters(learner: Learner) -> list[dict[str, Any]]:
@@ -255,11 +272,8 @@ def _adapters(learner: Learner) -> list[dict[str, Any]]:
     return rows
 
 
-def _shown(job: Job) -> dict[str, Any]:
-    """A job without its text."""
-    shown = {"object": "document", **asdict(job)}
-    del shown["text"], shown["namespace"]
-    return shown
+def _shown(text: Text) -> dict[str, Any]:
+    return {"object": "document", **asdict(text)}
 
 
 def _listed(rows: list[dict[str, Any]]) -> Response:

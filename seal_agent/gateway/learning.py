@@ -1,26 +1,25 @@
-"""What is learned behind the replies: texts in, one after the other through the learning loop, and what became of them.
+"""What is learned behind the replies, as the gateway's clients see it: texts, and what became of each.
 
-One worker thread, and nothing survives the process; a persistent queue takes its place by having the same methods.
+A text of any length is a group of jobs in the home's queue, one a passage; `worker.Worker` learns them. Here they are
+only put together: whatever is submitted outlives the process.
 """
 
 from __future__ import annotations
 
-import logging
-import queue
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol
+from itertools import groupby
+from typing import Any, Literal
 
+from seal_agent import documents
 from seal_agent.errors import InputError, SealError
-from seal_agent.learner import Learner
+from seal_agent.passages import Passage, split_passages
+from seal_agent.queue import OPEN, Job, LearningQueue
 
 Status = Literal["waiting for approval", "queued", "learning", "done", "failed", "rejected"]
-MAX_REMEMBERED = 10_000  # jobs, the last of them
-RECURSION_LIMIT = 1_000_000  # nodes of one run: a document has some ten per passage and may have any length
-
-log = logging.getLogger(__name__)
+PREFIX = "job-"  # of the threads of the queue that are texts of a gateway
 
 
 class BusyError(SealError):
@@ -28,109 +27,107 @@ class BusyError(SealError):
 
 
 @dataclass(frozen=True)
-class Job:
-    """One text on its way; `outcomes` are the reports of its passages, `fault` why it failed."""
+class Text:
+    """One text on its way; `outcomes` are the reports of its passages that have ended, `fault` why one failed."""
 
     id: str
-    namespace: str
     title: str
-    text: str
     status: Status
     outcomes: tuple[dict[str, Any], ...] = ()
     fault: str = ""
 
 
-class Learning(Protocol):
-    """What the gateway asks of whatever learns behind it."""
-
-    def submit(self, namespace: str, text: str, *, title: str = "") -> Job:
-        """Take a text to be learned; raises `BusyError` where too much waits already."""
-
-    def jobs(self, namespace: str) -> list[Job]:
-        """What was submitted in a namespace, oldest first."""
-
-    def decide(self, namespace: str, job_id: str, *, approve: bool) -> Job:
-        """Learn a text that waits for approval, or drop it; raises `InputError` where none waits."""
-
-    def close(self) -> None:
-        """Finish the text that is being learned, and no other."""
-
-
-class BackgroundLearning:
-    """Learns in one thread of this process; with `needs_approval` each text waits until a person has agreed to it."""
+class Learning:
+    """The texts of a home that a model learns; with `needs_approval` each waits until a person has agreed to it."""
 
     def __init__(
-        self, learner_of: Callable[[str], Learner], *, max_waiting: int = 1000, needs_approval: bool = False
+        self, queue: LearningQueue, model: str, *, max_waiting: int = 1000, needs_approval: bool = False
     ) -> None:
-        self._learner_of = learner_of
+        self._queue = queue
+        self._model = model
         self._max_waiting = max_waiting
         self._needs_approval = needs_approval
         self._lock = threading.Lock()
-        self._jobs: dict[str, Job] = {}
-        self._queue: queue.Queue[str | None] = queue.Queue()
-        self._thread = threading.Thread(target=self._work, name="learning", daemon=True)
-        self._thread.start()
 
-    def submit(self, namespace: str, text: str, *, title: str = "") -> Job:
-        """Take a text to be learned; raises `BusyError` where too much waits already."""
-        status: Status = "waiting for approval" if self._needs_approval else "queued"
-        job = Job(f"job-{uuid.uuid4().hex[:16]}", namespace, title, text, status)
+    def submit_document(self, namespace: str, text: str, *, title: str = "") -> Text:
+        """Take a document, to be checked like one; raises `BusyError` where too much waits already."""
+        source = documents.named(text, f"document {title}".strip()).source
+        return self._submit(namespace, [replace(p, source=source) for p in split_passages(text, title=title)])
+
+    def submit_message(self, namespace: str, text: str, *, earlier: str = "") -> Text:
+        """Take what a user said, after what was said `earlier`; raises `BusyError` where too much waits already."""
+        return self._submit(namespace, split_passages(text, earlier=earlier))
+
+    def _submit(self, namespace: str, passages: Sequence[Passage]) -> Text:
+        """The text of those passages; one that is on its way already is not taken twice."""
         with self._lock:
-            num_waiting = sum(each.status in ("waiting for approval", "queued") for each in self._jobs.values())
-            if num_waiting >= self._max_waiting:
-                raise BusyError(f"{num_waiting} texts wait to be learned already; try again later")
-            self._jobs[job.id] = job
-            while len(self._jobs) > max(MAX_REMEMBERED, self._max_waiting):
-                del self._jobs[next(iter(self._jobs))]
-        if status == "queued":
-            self._queue.put(job.id)
-        return job
+            source = passages[0].source
+            on_its_way = [j for j in self._queue.jobs(namespace, OPEN) if source and j.passage.source == source]
+            if on_its_way:
+                return self.text(namespace, on_its_way[0].thread)
+            num_texts = self._queue.num_texts(self._model)
+            if num_texts >= self._max_waiting:
+                raise BusyError(f"{num_texts} texts wait to be learned already; try again later")
+            thread = f"{PREFIX}{uuid.uuid4().hex[:16]}"
+            [first, *_] = self._queue.submit(
+                passages, namespace, thread=thread, model=self._model, held=self._needs_approval
+            )
+            return self.text(namespace, self._queue.job(first).thread)
 
-    def jobs(self, namespace: str) -> list[Job]:
-        """What was submitted in a namespace, oldest first."""
-        with self._lock:
-            return [job for job in self._jobs.values() if job.namespace == namespace]
+    def texts(self, namespace: str) -> list[Text]:
+        """What the gateway was given in a namespace, oldest first."""
+        return [_text(jobs) for jobs in _grouped(self._queue.jobs(namespace))]
 
-    def decide(self, namespace: str, job_id: str, *, approve: bool) -> Job:
+    def text(self, namespace: str, text_id: str) -> Text:
+        """One text; raises `InputError` for an id that the namespace does not have."""
+        jobs = self._queue.jobs(namespace, thread=text_id)
+        if not jobs:
+            raise InputError(f"there is no document {text_id!r} in this namespace; see /v1/documents")
+        return _text(jobs)
+
+    def held(self, namespace: str) -> list[tuple[Text, str]]:
+        """What waits for a person to agree, each with what it says."""
+        return [
+            (_text(jobs), "\n\n".join(job.passage.text for job in jobs))
+            for jobs in _grouped(self._queue.jobs(namespace, ("held",)))
+        ]
+
+    def decide(self, namespace: str, text_id: str, *, approve: bool) -> Text:
         """Learn a text that waits for approval, or drop it; raises `InputError` where none waits."""
-        with self._lock:
-            job = self._jobs.get(job_id)
-            if job is None or job.namespace != namespace or job.status != "waiting for approval":
-                raise InputError(f"nothing waits for approval as {job_id!r}; see /v1/approvals")
-            job = self._jobs[job_id] = replace(job, status="queued" if approve else "rejected")
-        if approve:
-            self._queue.put(job_id)
-        return job
+        if not self._queue.settle(namespace, text_id, approve=approve):
+            raise InputError(f"nothing waits for approval as {text_id!r}; see /v1/approvals")
+        return self.text(namespace, text_id)
 
-    def close(self) -> None:
-        """Finish the text that is being learned, and no other."""
-        while not self._queue.empty():
-            self._queue.get()
-        self._queue.put(None)
-        self._thread.join()
 
-    def _work(self) -> None:
-        while job_id := self._queue.get():
-            job = self._changed(job_id, status="learning")
-            try:
-                outcomes = self._learn(job)
-            except SealError as error:
-                self._changed(job_id, status="failed", fault=str(error))
-            except Exception as error:  # the edge of the thread: the next text must not wait for ever
-                log.exception("learning %s failed", job_id)
-                self._changed(job_id, status="failed", fault=f"{type(error).__name__}; the gateway's log says more")
-            else:
-                self._changed(job_id, status="done", outcomes=outcomes)
+def _grouped(jobs: Sequence[Job]) -> list[list[Job]]:
+    """The jobs of every text of a gateway."""
+    ours = sorted((job for job in jobs if job.thread.startswith(PREFIX)), key=lambda job: (job.created, job.thread))
+    return [list(group) for _, group in groupby(ours, key=lambda job: job.thread)]
 
-    def _learn(self, job: Job) -> tuple[dict[str, Any], ...]:
-        from seal_agent.graphs.ingest import create_ingest_graph
 
-        graph = create_ingest_graph(self._learner_of(job.namespace)).compile()
-        config: Any = {"recursion_limit": RECURSION_LIMIT, "configurable": {"thread_id": job.id}}
-        state: Any = {"document": job.text, "title": job.title}
-        return tuple(graph.invoke(state, config)["outcomes"])
+def _text(jobs: Sequence[Job]) -> Text:
+    fault = next((job.note for job in jobs if job.state == "failed"), "")
+    ended = tuple(_report(job) for job in jobs if job.state == "done")
+    return Text(jobs[0].thread, jobs[0].passage.topic, _status(jobs), ended, fault)
 
-    def _changed(self, job_id: str, **changes: Any) -> Job:
-        with self._lock:
-            job = self._jobs[job_id] = replace(self._jobs[job_id], **changes)
-        return job
+
+def _status(jobs: Sequence[Job]) -> Status:
+    states = {job.state for job in jobs}
+    if "held" in states:
+        return "waiting for approval"
+    if states & {"waiting", "running"}:
+        return "queued" if states == {"waiting"} else "learning"
+    if "failed" in states:
+        return "failed"
+    return "rejected" if states == {"cancelled"} else "done"
+
+
+def _report(job: Job) -> dict[str, Any]:
+    """What became of a passage, in the words of `graphs.learning.report`."""
+    return {
+        "topic": job.passage.topic,
+        "outcome": job.outcome,
+        "reason": job.note,
+        "adapter": job.adapter,
+        "seconds": round(job.seconds, 2),
+    }
