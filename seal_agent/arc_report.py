@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean
 
 from seal_agent.bench_arc import ARMS, CONTEXT, Result
-from seal_agent.bench_report import Interval, bootstrap, percent, plain
+from seal_agent.bench_report import Interval, bootstrap, percent, plain, pyplot
 
 SEALS_NUMBERS = """\
 SEAL with Llama-3.2-1B-Instruct, 8 tasks filtered by hand that test-time training can solve (arXiv 2506.10943, table 1):
@@ -99,14 +99,8 @@ def markdown(reports: Sequence[ArmReport], facts: Sequence[str]) -> str:
 
 def plot(results: Mapping[tuple[str, str], Result], path: Path) -> None:
     """Every task's NLL after training against its NLL in context, as a PNG; needs the extra `bench`."""
-    try:
-        import matplotlib as mpl
-
-        mpl.use("Agg")
-        from matplotlib import pyplot
-    except ImportError as error:
-        raise ImportError("plots need matplotlib; pip install 'seal-agent[bench]'") from error
-    figure, axis = pyplot.subplots(figsize=(5, 5))
+    drawing = pyplot()
+    figure, axis = drawing.subplots(figsize=(5, 5))
     top = max((result.nll for result in results.values()), default=1.0)
     axis.plot([0, top], [0, top], color="#999999", linewidth=1)
     for arm in ARMS[1:]:
@@ -117,4 +111,4 @@ def plot(results: Mapping[tuple[str, str], Result], path: Path) -> None:
     axis.legend(*axis.get_legend_handles_labels())
     figure.tight_layout()
     figure.savefig(path, dpi=150)
-    pyplot.close(figure)
+    drawing.close(figure)

@@ -18,6 +18,7 @@ from seal_agent.arc.augment import edit_of
 from seal_agent.arc.domain import ArcDomain, solved
 from seal_agent.arc.grids import Grid, as_text
 from seal_agent.arc.tasks import SEAL_EVALUATION, SEAL_TRAINING, Task, easy
+from seal_agent.bench_edit import learned
 from seal_agent.bench_run import RunFolder
 from seal_agent.errors import EditFault, InputError
 from seal_agent.types import AdapterStack, Progress, SelfEdit
@@ -166,20 +167,9 @@ class Trial:
         return proposal.edit, proposal.said[0].answer.strip()
 
     def _trained(self, result: Result, task: Task, edit: SelfEdit) -> tuple[Result, Guessed]:
-        start = time.perf_counter()
-        adapter = self.base.train(edit, seed=self.seed)
-        seconds = _since(start)
-        facts = self.registry.manifest(adapter.id)
-        cost = replace(
-            result,
-            num_steps=int(facts.get("num_steps", 0)),
-            num_tokens=int(facts["num_tokens"]),
-            train_seconds=seconds,
-        )
-        answered = self._answered(cost, task, self.base.with_stack(AdapterStack().push(adapter)))
-        self.base.unload(adapter)
-        self.registry.discard(adapter)
-        return answered
+        with learned(self.base, self.registry, edit, self.seed) as now:
+            cost = replace(result, num_steps=now.num_steps, num_tokens=now.num_tokens, train_seconds=now.seconds)
+            return self._answered(cost, task, now.view)
 
     def _answered(self, result: Result, task: Task, view: Backend) -> tuple[Result, Guessed]:
         start = time.perf_counter()

@@ -18,6 +18,7 @@ from typing import Any
 from seal_agent import grading
 from seal_agent.adapters.backend import Backend, silent
 from seal_agent.adapters.registry import AdapterRegistry
+from seal_agent.bench_edit import learned
 from seal_agent.bench_run import RunFolder
 from seal_agent.canaries import with_rehearsal
 from seal_agent.directives import DEFAULT, SEAL_PAPER
@@ -292,23 +293,10 @@ def _adapted(
     if not edits:
         return Result(arm.name, items[0].number, answers(base, items, grade), fault=faults[0]), None
     edit = _joined(edits, steps_per_passage)
-    start = time.perf_counter()
-    adapter = base.train(edit, seed=seed)
-    trained = time.perf_counter() - start
-    given = answers(backend.with_stack(AdapterStack().push(adapter)), items, grade)
-    num_tokens = int(registry.manifest(adapter.id)["num_tokens"])
-    backend.unload(adapter)
-    registry.discard(adapter)
-    result = Result(
-        arm.name,
-        items[0].number,
-        given,
-        len(edit.rows),
-        num_tokens,
-        round(written, 2),
-        round(trained, 2),
-        "; ".join(faults),
-    )
+    with learned(base, registry, edit, seed) as now:
+        given = answers(now.view, items, grade)
+    num_rows, fault = len(edit.rows), "; ".join(faults)
+    result = Result(arm.name, items[0].number, given, num_rows, now.num_tokens, round(written, 2), now.seconds, fault)
     return result, edit
 
 

@@ -9,7 +9,6 @@ are resampled for the intervals: the three turns of one context are not independ
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from statistics import fmean
 from typing import Any
 
 from seal_agent import selector
+from seal_agent.bench_report import Interval, bootstrap
 from seal_agent.errors import InputError
 from seal_agent.selector import Choice, Contest, Estimate, Spread
 
@@ -25,15 +25,6 @@ NOTHING, RANDOM, BEST = "do nothing", "any edit", "best of k, plain mean"
 ABOVE, SERVED, LEARNED = "best of k where above nothing", "shrunk, margin 0", "shrunk, margin 1"
 
 Rule = Callable[[Contest, Spread], Choice]
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean with its 95% bootstrap interval, contexts resampled."""
-
-    mean: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -201,7 +192,7 @@ def _report(name: str, mine: list[list[_Judged]], best: list[list[_Judged]], see
     gains, best_gains = _kept_gains(mine), _kept_gains(best)
 
     def over(statistic: Callable[[Sequence[int]], float]) -> Interval:
-        return bootstrap(statistic, len(mine), seed)
+        return bootstrap(statistic, len(mine), seed, num_resamples=NUM_RESAMPLES)
 
     kept = [j for turns in mine for j in turns if j.is_kept]
     return RuleReport(
@@ -228,13 +219,6 @@ def _ratio(sums: Sequence[tuple[float, int]], chosen: Sequence[int]) -> float:
         total += sums[n][0]
         num += sums[n][1]
     return total / num if num else 0.0
-
-
-def bootstrap(statistic: Callable[[Sequence[int]], float], num: int, seed: int) -> Interval:
-    """The statistic of all `num` contexts, and its 95% interval by the percentiles of resampled ones."""
-    rng = random.Random(seed)
-    draws = sorted(statistic(rng.choices(range(num), k=num)) for _ in range(NUM_RESAMPLES))
-    return Interval(statistic(range(num)), draws[int(0.025 * NUM_RESAMPLES)], draws[int(0.975 * NUM_RESAMPLES)])
 
 
 def _shown(value: Interval, sign: str = "") -> str:

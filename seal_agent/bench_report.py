@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from seal_agent.bench_knowledge import BASE, CONTEXT, Result
 
@@ -20,7 +21,7 @@ share of the gap closed by SEAL 24%, right before and wrong after 38%."""
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean with its 95% bootstrap interval, passages resampled."""
+    """A mean with its 95% bootstrap interval: passages, tasks or contexts resampled."""
 
     mean: float
     low: float
@@ -79,14 +80,8 @@ def markdown(reports: Sequence[ArmReport], title: str, facts: Sequence[str]) -> 
 
 def plot(reports: Sequence[ArmReport], path: Path) -> None:
     """Accuracy and NLL of every arm with their intervals, as a PNG; needs the extra `bench`."""
-    try:
-        import matplotlib as mpl
-
-        mpl.use("Agg")
-        from matplotlib import pyplot
-    except ImportError as error:
-        raise ImportError("plots need matplotlib; pip install 'seal-agent[bench]'") from error
-    figure, axes = pyplot.subplots(1, 2, figsize=(11, 1 + 0.35 * len(reports)), sharey=True)
+    drawing = pyplot()
+    figure, axes = drawing.subplots(1, 2, figsize=(11, 1 + 0.35 * len(reports)), sharey=True)
     names = [report.arm for report in reports][::-1]
     for axis, label, values in (
         (axes[0], "right, %", [_scaled(report.accuracy, 100) for report in reports][::-1]),
@@ -98,7 +93,7 @@ def plot(reports: Sequence[ArmReport], path: Path) -> None:
         axis.set_xlabel(label)
     figure.tight_layout()
     figure.savefig(path, dpi=150)
-    pyplot.close(figure)
+    drawing.close(figure)
 
 
 def _arm(name: str, items: Sequence[int], results: Mapping[tuple[str, int], Result], seed: int) -> ArmReport:
@@ -148,12 +143,24 @@ def _arm(name: str, items: Sequence[int], results: Mapping[tuple[str, int], Resu
     )
 
 
-def bootstrap(statistic: Statistic, num_items: int, seed: int) -> Interval:
+def bootstrap(statistic: Statistic, num_items: int, seed: int, *, num_resamples: int = NUM_RESAMPLES) -> Interval:
     """`statistic` of all `num_items` by their numbers, with its 95% interval, the items resampled."""
     rng = random.Random(seed)
-    draws = sorted(statistic(rng.choices(range(num_items), k=num_items)) for _ in range(NUM_RESAMPLES))
-    low, high = (draws[min(int(q * NUM_RESAMPLES), NUM_RESAMPLES - 1)] for q in INTERVAL)
+    draws = sorted(statistic(rng.choices(range(num_items), k=num_items)) for _ in range(num_resamples))
+    low, high = (draws[int(q * num_resamples)] for q in INTERVAL)
     return Interval(statistic(range(num_items)), low, high)
+
+
+def pyplot() -> Any:
+    """Matplotlib's pyplot, drawing into files only; raises `ImportError` where the extra `bench` is missing."""
+    try:
+        import matplotlib as mpl
+
+        mpl.use("Agg")
+        from matplotlib import pyplot as found
+    except ImportError as error:
+        raise ImportError("plots need matplotlib; pip install 'seal-agent[bench]'") from error
+    return found
 
 
 def _scaled(value: Interval, by: float) -> Interval:

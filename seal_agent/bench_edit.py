@@ -1,0 +1,40 @@
+"""An edit that is learned for the length of a measurement: trained, looked through, deleted.
+
+What is asked of the model meanwhile, and whether the edit is worth keeping, is not decided here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from seal_agent.adapters.backend import Backend
+from seal_agent.adapters.registry import AdapterRegistry
+from seal_agent.types import AdapterStack, SelfEdit
+
+
+@dataclass(frozen=True)
+class Learned:
+    """The model with one edit, and what training it took."""
+
+    view: Backend
+    num_steps: int
+    num_tokens: int
+    seconds: float
+
+
+@contextmanager
+def learned(base: Backend, registry: AdapterRegistry, edit: SelfEdit, seed: int) -> Iterator[Learned]:
+    """`base` after it learned `edit` on nothing else; `registry` is where it keeps its adapters."""
+    start = time.perf_counter()
+    adapter = base.train(edit, seed=seed)
+    seconds = round(time.perf_counter() - start, 2)
+    try:
+        facts = registry.manifest(adapter.id)
+        view = base.with_stack(AdapterStack().push(adapter))
+        yield Learned(view, int(facts.get("num_steps", 0)), int(facts["num_tokens"]), seconds)
+    finally:
+        base.unload(adapter)
+        registry.discard(adapter)

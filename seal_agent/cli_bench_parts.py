@@ -1,0 +1,193 @@
+"""`seal-agent bench`: the parts by themselves, each resumable, each one table: deciding, the gate, the store, speed."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+from functools import partial
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from seal_agent.adapters.loading import EMBEDDED
+from seal_agent.cli_bench import Out, ReportOnly, write_report
+from seal_agent.cli_options import AsJson, Device, HomeFolder, Model, Seed, write_json, write_table
+from seal_agent.cli_progress import Display
+from seal_agent.errors import InputError
+
+if TYPE_CHECKING:
+    from seal_agent.bench_decide import ArmResult
+    from seal_agent.formats import Source
+
+
+def decide(
+    out: Out = None,
+    save_head: Annotated[
+        Path | None, typer.Option("--save-head", help="Write the head that was fitted, for shipping.")
+    ] = None,
+    model: Model = EMBEDDED,
+    home: HomeFolder = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Does the model know when to learn? 610 labelled turns; 175 choose thresholds, the others are reported."""
+    with Display() as display:
+        display.busy("loading the model")
+        from seal_agent import bench_decide, bench_run, decision_head
+        from seal_agent.agent import open_backend
+        from seal_agent.home import Home
+
+        opened = Home(home)
+        backend = open_backend(opened, model, device=device)
+        folder = out or opened.root / "bench" / f"decide-{Path(backend.model).name}"
+        fresh, alone, states = bench_decide.heads(backend, folder, display.progress)
+        if save_head:
+            save_head.write_bytes(decision_head.as_bytes(fresh))
+        deployed = decision_head.load(backend, opened.root / "heads", display.progress)
+        labelled = bench_decide.turns()
+        run = bench_run.RunFolder(folder, config={"model": backend.model})
+        measured = bench_decide.measure(backend, deployed, labelled, run, display.progress)
+    results = bench_decide.report(labelled, measured, states, alone.threshold)
+    milliseconds = fmean(m.milliseconds for m in measured)
+    if as_json:
+        arms = [dataclasses.asdict(result) for result in results]
+        write_json({"model": backend.model, "arms": arms, "milliseconds": round(milliseconds, 1), "out": str(folder)})
+        return
+    columns = ["arm", "threshold", "precision", "at least", "recall", "at least", "wrong by kind"]
+    write_table(columns, [_row(result) for result in results])
+    tokens = fmean(m.num_tokens for m in measured)
+    num_turns = sum(result.num_turns for result in results[-2:])
+    print(f"\n{num_turns} turns reported; {milliseconds:.0f} ms and {tokens:.0f} tokens read a turn, 0 written")
+    print(f"{backend.model}, {platform.machine()}, scores in {folder}")
+
+
+def gate(
+    num: Annotated[int, typer.Option("--edits", min=20, help="Simulated edits a condition.")] = 2000,
+    seed: Annotated[int, typer.Option("--seed", min=1, help="0 chose the constants and is not for reports.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """How often does the judge err? False alarms and detections at true losses of 0 to 20 points, by simulation."""
+    with Display() as display:
+        from seal_agent import bench_gate
+
+        report = bench_gate.run(num, seed, display.progress)
+    if as_json:
+        write_json(dataclasses.asdict(report))
+    else:
+        print(bench_gate.as_markdown(report))
+
+
+def replay(
+    items: Annotated[
+        list[int] | None, typer.Option("--items", min=1000, help="Items in the store; several times for several.")
+    ] = None,
+    out: Out = None,
+    home: HomeFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Does drawing probes get slower as the replay store grows? Up to a million items, without a model."""
+    from seal_agent import bench_replay, bench_run
+    from seal_agent.home import Home
+
+    folder = out or Home(home).root / "bench" / "replay"
+    config: dict[str, Any] = {"dimensions": bench_replay.DIMENSIONS, "adapters": bench_replay.NUM_ADAPTERS}
+    run = bench_run.RunFolder(folder, config=config)
+    with Display() as display:
+        results = bench_replay.measure(run, items or bench_replay.SIZES, display.progress)
+
+    def text(facts: list[str]) -> str:
+        return "\n".join(["# The replay store", "", *facts, "", bench_replay.as_markdown(results)])
+
+    write_report(folder, config, results, text, lambda: None, as_json)
+
+
+def speed(
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="JSON list of title, context, questions; default: the demo's document."),
+    ] = None,
+    out: Out = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", help="recipe, together, adapters, loading or replies; give it several times."),
+    ] = None,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="How often every arm has its turn.")] = 5,
+    offset: Annotated[int, typer.Option("--offset", min=0, help="Which passage of the data.")] = 0,
+    num_rows: Annotated[int, typer.Option("--rows", min=4, help="Rows of the edit at most.")] = 128,
+    random: Annotated[
+        str, typer.Option("--random", help="135m, 1b or 8b: random weights in the place of --model.")
+    ] = "",
+    shared: Annotated[
+        bool, typer.Option("--shared", help="The CPU has other work too: count processor seconds, not the clock's.")
+    ] = False,
+    report_only: ReportOnly = False,
+    seed: Seed = 0,
+    model: Model = EMBEDDED,
+    home: HomeFolder = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """What does learning cost, against SEAL's loop? And K candidates at once, many adapters, loading."""
+    from seal_agent import bench_speed as bench
+    from seal_agent import speed_report
+    from seal_agent.home import Home
+
+    opened = Home(home)
+    name = f"random-{random}" if random else model
+    folder = out or opened.root / "bench" / f"speed-{Path(name).name}"
+    config = {"model": name, "data": str(data or "demo"), "passage": offset, "rows": num_rows, "seed": seed}
+    config |= {"device": device, "seconds": "of the processor" if shared else "of the clock"}
+    run = bench.Run(folder, config=config)
+    if not report_only:
+        with Display() as display:
+            display.busy("loading the model")
+            from seal_agent.adapters.loading import load_model
+            from seal_agent.adapters.rig import Rig, random_model
+
+            cache = opened.root / "models"
+            load = partial(random_model, random) if random else partial(load_model, model)
+            source = _passage(data, offset)
+            rig = Rig.open(
+                partial(load, cache, device=device),
+                source,
+                folder / "adapters",
+                num_rows=num_rows,
+                seed=seed,
+                is_shared=shared,
+            )
+            bench.measure(rig, run, only or bench.PARTS, rig.num_rows, rounds, seed, display.progress)
+    curves, report = run.curves(), bench.summarise(run.curves(), run.measured())
+
+    def text(facts: list[str]) -> str:
+        return speed_report.markdown(report, facts)
+
+    write_report(
+        folder, config, [report], text, lambda: speed_report.plot(report, curves, folder / "report.png"), as_json
+    )
+
+
+def _passage(data: Path | None, number: int) -> Source:
+    """Passage `number` of the data; without data the demo's document."""
+    from seal_agent import bench_knowledge, demo
+    from seal_agent.formats import Source
+
+    if data is None:
+        return Source(*demo.document())
+    items = bench_knowledge.read_items(data, limit=1, offset=number)
+    if not items:
+        raise InputError(f"{data} has no passage {number}; choose a smaller --offset")
+    return items[0].source
+
+
+def _row(result: ArmResult) -> list[str]:
+    shares = (result.precision, result.precision_low, result.recall, result.recall_low)
+    wrong = ", ".join(f"{kind} {errors}" for kind, errors in result.wrong_by_kind.items())
+    return [result.arm, result.threshold, *(f"{share:.3f}" for share in shares), wrong]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to `seal-agent bench`."""
+    for name, command in (("decide", decide), ("gate", gate), ("replay", replay), ("speed", speed)):
+        app.command(name)(command)
