@@ -9,7 +9,7 @@ from itertools import zip_longest
 from seal_agent.errors import EditFault
 from seal_agent.types import Directives, Dropped, Probe, Row, SelfEdit
 
-MIN_ROWS = 2
+MIN_ROWS = 2  # of what the model wrote; without formats the passage itself may be all
 MAX_PROBES = 8
 
 
@@ -27,11 +27,12 @@ def assemble(
     Probes are questions whose answer other rows ask for too; where there are none, trained questions stand in.
     Raises `EditFault` when fewer than `MIN_ROWS` rows are left: it says what was dropped, for the next attempt.
     """
-    if len(rows) < MIN_ROWS:
+    fewest = MIN_ROWS if directives.formats else 1
+    if len(rows) < fewest:
         reasons = ", ".join(sorted({entry.reason for entry in dropped}))
         why = f"; what was dropped {reasons}" if reasons else ""
         raise EditFault(
-            f"{len(rows)} usable training rows{why}; write at least {MIN_ROWS} whose answers stand in the text"
+            f"{len(rows)} usable training rows{why}; write at least {fewest} whose answers stand in the text"
         )
     trained, held_back = _hold_back(rows)
     chosen = spread(trained, directives.num_rows, seed)

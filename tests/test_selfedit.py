@@ -42,6 +42,14 @@ def test_too_few_rows_are_a_fault_that_says_what_was_dropped() -> None:
         )
 
 
+def test_a_passage_alone_is_an_edit_where_no_format_is_named() -> None:
+    directives = Directives(formats=(), tools=("passage",))
+    row = Row(Prompt.raw(""), "The tower was built in 1911.", "passage", "The tower was built in 1911.")
+    assert assemble([row], topic="Tower", passage=row.answer, directives=directives).rows == (row,)
+    with pytest.raises(EditFault, match="write at least 1"):
+        assemble([], topic="Tower", passage=row.answer, directives=directives)
+
+
 def test_rows_beyond_the_limit_are_dropped_evenly_over_formats_and_sentences() -> None:
     rows = [row(f"When, {n}?", "1911", source) for source in ("cloze", "chat-qa") for n in range(10)]
     rows += [row(f"How many, {n}?", "nine", "cloze") for n in range(10)]
