@@ -18,6 +18,7 @@ from typing import Any
 from seal_agent.errors import StorageError
 from seal_agent.home import Home
 from seal_agent.replay_index import index_files
+from seal_agent.types import AdapterRef
 
 LEFT_OUT = ("vector",)  # of an export: numbers made from the question and answer beside them
 
@@ -97,7 +98,7 @@ def erase(home: Home, namespace: str) -> dict[str, int]:
     Adapters that another namespace learned too (the same text, model and seed) stay for that one.
     """
     with erasing(home) as db:
-        folders = _folders(db, namespace)
+        folders = _folders(home, db, namespace)
         models = [r[0] for r in db.execute("SELECT DISTINCT model FROM replay WHERE namespace = ?", (namespace,))]
         doom(db, [*folders, *(file for model in models for file in index_files(home, namespace, model))])
         ours = "SELECT id FROM replay WHERE namespace = ?"
@@ -110,15 +111,15 @@ def erase(home: Home, namespace: str) -> dict[str, int]:
     return {table: count for table, count in counts.items() if count}
 
 
-def _folders(db: sqlite3.Connection, namespace: str) -> set[Path]:
+def _folders(home: Home, db: sqlite3.Connection, namespace: str) -> set[Path]:
     """The adapter folders that any stack or ledger line of the namespace names."""
-    paths = db.execute(
-        "SELECT json_extract(y.value, '$.ref.path') FROM stacks, json_each(stacks.layers, '$.layers') AS y "
-        "WHERE namespace = :n UNION SELECT json_extract(body, '$.adapter.path') FROM episodes "
+    refs = db.execute(
+        "SELECT json_extract(y.value, '$.ref') FROM stacks, json_each(stacks.layers, '$.layers') AS y "
+        "WHERE namespace = :n UNION SELECT json_extract(body, '$.adapter') FROM episodes "
         "WHERE namespace = :n AND adapter <> ''",
         {"n": namespace},
     )
-    return {Path(row[0]) for row in paths if row[0]}
+    return {Path(home.read(AdapterRef, row[0]).path) for row in refs if row[0]}
 
 
 def namespaced(db: sqlite3.Connection) -> list[str]:

@@ -10,21 +10,25 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any, TypeVar
 
 from platformdirs import user_data_path
 
 from seal_agent.adapters.storage import writable
 from seal_agent.errors import AdapterError, InputError, StackChanged, StorageError
-from seal_agent.types import AdapterStack, Episode, from_json, to_json
+from seal_agent.types import AdapterRef, AdapterStack, Episode, from_json, to_json
+
+T = TypeVar("T")
 
 SCHEMA_VERSION = 5
-DATABASE, QUARANTINE = "state.sqlite", "quarantine"
+DATABASE, ADAPTERS, QUARANTINE = "state.sqlite", "adapters", "quarantine"
 BUSY_SECONDS = 30.0
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS stacks (
@@ -114,6 +118,8 @@ UPGRADES = {1: FROM_VERSION_1, 2: FROM_VERSION_2, 3: "", 4: ""}  # 4 and 5 only 
 _VERSIONS = """SELECT s.namespace, s.version, s.layers, s.reason, s.created, digest FROM stacks AS s
     LEFT JOIN seals ON kind = 'stack' AND seals.namespace = s.namespace AND name = CAST(s.version AS TEXT)"""
 REPAIR = "run `seal-agent doctor --repair`"
+_REF = {field.name for field in fields(AdapterRef)}
+_ID = re.compile("[0-9a-f]{64}")
 
 
 def default_home() -> Path:
@@ -159,12 +165,6 @@ def sealed(*fields: object) -> str:
     return hashlib.sha256(json.dumps(fields).encode()).hexdigest()[:32]
 
 
-def _version(namespace: str, number: int, layers: str, reason: str, created: float, digest: str | None) -> StackVersion:
-    if digest is not None and digest != sealed(namespace, number, layers):
-        raise StorageError(f"version {number} of the stack of namespace {namespace!r} is damaged; {REPAIR}")
-    return StackVersion(number, from_json(AdapterStack, json.loads(layers)), reason, created)
-
-
 class Home:
     """The folder and its database. Safe to use from several threads and processes."""
 
@@ -205,6 +205,20 @@ class Home:
         finally:
             db.close()
 
+    def read(self, kind: type[T], text: str) -> T:
+        """A value stored as JSON; its adapters are found where this home has them, wherever it lay when it was written.
+
+        Raises `ValueError` where the text is no JSON and `InputError` where it does not fit.
+        """
+        return from_json(kind, json.loads(text, object_hook=self._found))
+
+    def _found(self, data: dict[str, Any]) -> dict[str, Any]:
+        """An adapter's reference points to the folder in this home, if there is one."""
+        if data.keys() == _REF and _ID.fullmatch(data["id"]):
+            own = self.root / ADAPTERS / data["id"]
+            return {**data, "path": str(own)} if own.is_dir() else data
+        return data
+
     def stack(self, namespace: str) -> AdapterStack:
         """The stack that is served in `namespace` now."""
         versions = self.versions(namespace)
@@ -217,7 +231,7 @@ class Home:
             (newest,) = db.execute(
                 "SELECT MAX(CAST(name AS INTEGER)) FROM seals WHERE kind = 'stack' AND namespace = ?", (namespace,)
             ).fetchone()
-        versions = [_version(*row) for row in rows]
+        versions = [self._version(*row) for row in rows]
         if newest is not None and newest > max((version.version for version in versions), default=0):
             raise StorageError(f"version {newest} of the stack of namespace {namespace!r} is lost; {REPAIR}")
         return versions
@@ -225,7 +239,14 @@ class Home:
     def all_versions(self) -> list[StackVersion]:
         """Every version of every namespace."""
         with self.connect() as db:
-            return [_version(*row) for row in db.execute(_VERSIONS).fetchall()]
+            return [self._version(*row) for row in db.execute(_VERSIONS).fetchall()]
+
+    def _version(
+        self, namespace: str, number: int, layers: str, reason: str, created: float, digest: str | None
+    ) -> StackVersion:
+        if digest is not None and digest != sealed(namespace, number, layers):
+            raise StorageError(f"version {number} of the stack of namespace {namespace!r} is damaged; {REPAIR}")
+        return StackVersion(number, self.read(AdapterStack, layers), reason, created)
 
     def set_stack(
         self, db: sqlite3.Connection, namespace: str, stack: AdapterStack, *, expected: AdapterStack, reason: str
@@ -236,7 +257,7 @@ class Home:
         row = db.execute(
             "SELECT version, layers FROM stacks WHERE namespace = ? ORDER BY version DESC LIMIT 1", (namespace,)
         ).fetchone()
-        version, current = (row[0], from_json(AdapterStack, json.loads(row[1]))) if row else (0, AdapterStack())
+        version, current = (row[0], self.read(AdapterStack, row[1])) if row else (0, AdapterStack())
         if current != expected:
             raise StackChanged(
                 f"the stack of namespace {namespace!r} was changed by another process meanwhile; nothing was lost, "
@@ -336,14 +357,13 @@ class Home:
                 "SELECT outcome, body FROM episodes WHERE namespace = ? ORDER BY id LIMIT -1 OFFSET ?",
                 (namespace, skip),
             ).fetchall()
-        return [_episode(body) for outcome, body in rows if not outcomes or outcome in outcomes]
+        return [self._episode(body) for outcome, body in rows if not outcomes or outcome in outcomes]
 
-
-def _episode(body: str) -> Episode:
-    try:
-        return from_json(Episode, json.loads(body))
-    except ValueError as error:
-        raise StorageError(f"a line of the ledger is damaged ({error}); {REPAIR}") from error
+    def _episode(self, body: str) -> Episode:
+        try:
+            return self.read(Episode, body)
+        except ValueError as error:
+            raise StorageError(f"a line of the ledger is damaged ({error}); {REPAIR}") from error
 
 
 def digest_of(text: str) -> str:

@@ -223,7 +223,7 @@ class LearningQueue:
     def _select(self, where: str, values: Sequence[object], limit: int = -1) -> list[Job]:
         with self.home.connect() as db:
             rows = db.execute(f"SELECT {_COLUMNS} FROM jobs {where} ORDER BY id LIMIT {limit}", values).fetchall()
-        return [_job(*row) for row in rows]
+        return [_job(self.home, *row) for row in rows]
 
 
 def _insert(
@@ -244,6 +244,7 @@ def _insert(
 
 
 def _job(
+    home: Home,
     number: int,
     namespace: str,
     thread: str,
@@ -264,7 +265,7 @@ def _job(
         from_json(Passage, json.loads(passage)),
         state,
         step,
-        from_json(Episode, json.loads(episode)) if episode else None,
+        home.read(Episode, episode) if episode else None,
         outcome,
         note,
         seconds,

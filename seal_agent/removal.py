@@ -18,7 +18,7 @@ from seal_agent.errors import AdapterError
 from seal_agent.home import digest_of
 from seal_agent.rehearsal import REPLAYED
 from seal_agent.traces import Traces
-from seal_agent.types import AdapterRef, AdapterStack, Episode, Layer, Progress, from_json, to_json
+from seal_agent.types import AdapterRef, AdapterStack, Episode, Layer, Progress, to_json
 
 if TYPE_CHECKING:
     from seal_agent.home import Home
@@ -65,7 +65,7 @@ def ledger_of(home: Home, namespace: str) -> list[Line]:
     """Every line of the ledger, oldest first."""
     with home.connect() as db:
         rows = db.execute("SELECT id, body FROM episodes WHERE namespace = ? ORDER BY id", (namespace,)).fetchall()
-    return [(number, from_json(Episode, json.loads(body))) for number, body in rows]
+    return [(number, home.read(Episode, body)) for number, body in rows]
 
 
 def _made_of(known: Mapping[str, Layer]) -> dict[str, set[str]]:

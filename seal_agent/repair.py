@@ -22,7 +22,7 @@ from seal_agent.passages import Passage
 from seal_agent.policies import Policy, every_store, ref_of
 from seal_agent.queue import LearningQueue
 from seal_agent.replay_index import is_whole
-from seal_agent.types import AdapterRef, AdapterStack, Episode, from_json, to_json
+from seal_agent.types import AdapterRef, AdapterStack, Episode, to_json
 
 
 def repair(root: Path) -> list[str]:
@@ -92,7 +92,7 @@ def _versions(home: Home, namespace: str) -> Iterator[str]:
     for number in range(1, max([*rows, *seals], default=0) + 1):
         known = rows.get(number)
         if known is not None and seals.get(number) in (None, sealed(namespace, number, known)):
-            below = from_json(AdapterStack, json.loads(known))
+            below = home.read(AdapterStack, known)
             continue
         stack, how = _from_ledger(ledger, number, below)
         body = json.dumps(to_json(stack))

@@ -1,4 +1,5 @@
 import json
+import shutil
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -8,10 +9,15 @@ from threading import Barrier
 
 import pytest
 
+from seal_agent import loop
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.canaries import general_probes
+from seal_agent.erasure import erase
 from seal_agent.errors import AdapterError, InputError, StorageError
 from seal_agent.home import SCHEMA_VERSION, Home, check_namespace, default_home
+from seal_agent.invariants import invariants
+from seal_agent.learner import Learner
+from seal_agent.passages import Passage
 from seal_agent.replay import ReplayStore
 from seal_agent.types import AdapterRef, AdapterStack, Episode, Probe, Prompt, to_json
 
@@ -183,6 +189,23 @@ def old_home(root: Path, version: int, items: list[tuple[object, ...]] = ()) -> 
             items,
         )
         db.execute(f"PRAGMA user_version = {version}")
+
+
+def test_a_home_that_was_moved_or_copied_finds_its_own_adapters(learner: Learner, home: Home, tmp_path: Path) -> None:
+    done = loop.run(learner, learner.begin(Passage("Tower", "The Tower was built in 1911 by Anna Reel.")))
+    assert done.outcome == "accepted"
+    copied = Home(shutil.copytree(home.root, tmp_path / "copy"))
+    again = Learner(ScriptedBackend(copied.root), copied)
+    assert [Path(layer.ref.path).parent for layer in again.stack.layers] == [copied.root / "adapters"]
+    assert not invariants(copied)
+    again.forget(edit=again.stack.ids[0])
+    learner.registry.verify(learner.stack.layers[0].ref)  # the original is as it was
+    erase(copied, again.namespace)
+    shutil.move(home.root, tmp_path / "moved")
+    moved = Home(tmp_path / "moved")
+    assert not invariants(moved)
+    assert erase(moved, "default")
+    assert not list((moved.root / "adapters").glob("[!.]*"))
 
 
 def schema(home: Home) -> list[tuple[str, ...]]:
