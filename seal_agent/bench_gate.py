@@ -45,7 +45,7 @@ class World:
 
     num_documents: int = 100  # a year of two edits a week
     items_per_document: int = 3  # gate items an edit leaves behind; repair and report items are others
-    num_general: int = 60  # the watched two thirds of the shipped general knowledge, documents of their own
+    num_general: int = 121  # gate items of the shipped general knowledge (151 are watched), documents of their own
     known: float = 0.8  # of what was learned, asked in other words: 8 of 10 (FACTS.md)
     known_score: float = -0.5  # mean; exponential, because a log-probability ends at 0
     unknown_score: tuple[float, float] = (-3.0, 0.7)  # mean and sd; an untrained 135M answers at -3 to -8 (FACTS.md)

@@ -1,7 +1,7 @@
 """General knowledge that ships: some of it is rehearsed, the rest is watched, so that an edit cannot spoil it unseen.
 
-Written for this project; kept is what SmolLM2-135M-Instruct answers right (227 of 510). Each question comes with how
-that model's answer begins ("The capital of France is"): watched is what comes next, so that a score falls when the
+510 questions were written for this project; SmolLM2-135M-Instruct answers 278 right, and the 227 ship whose answer has
+a beginning that can be given ("The capital of France is"): watched is what comes next, so that a score falls when the
 fact is lost and not when the model learns to answer in another form.
 """
 

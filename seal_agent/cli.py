@@ -38,6 +38,7 @@ from seal_agent.cli_options import (
     HomeFolder,
     Model,
     Namespace,
+    Preset,
     Seed,
     Strategy,
     write_json,
@@ -116,6 +117,7 @@ def chat(
     ] = None,
     seed: Seed = 0,
     strategy: Strategy = ROUTE,
+    preset: Preset = "default",
     model: Model = EMBEDDED,
     home: HomeFolder = None,
     namespace: Namespace = "default",
@@ -128,7 +130,7 @@ def chat(
     if as_json and not waits:
         raise InputError("with --json every turn says what was learned; leave out --no-wait")
     with Display(lines=True) as display:
-        learner = _load(display, model, home, namespace, device, chat_template, seed, strategy)
+        learner = _load(display, model, home, namespace, device, chat_template, seed, strategy, preset)
         messages = messages_in(sys.stdin, prompt_on_stderr=as_json or not sys.stdout.isatty())
         if waits:
             converse(learner, messages, display, thread=thread, as_json=as_json)
@@ -168,6 +170,7 @@ def ingest(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Train nothing: say what would be learned.")] = False,
     seed: Seed = 0,
     strategy: Strategy = ROUTE,
+    preset: Preset = "default",
     model: Model = EMBEDDED,
     home: HomeFolder = None,
     namespace: Namespace = "default",
@@ -180,7 +183,7 @@ def ingest(
 
     read = [read_file(path) for path in files]
     with Display(lines=True) as display:
-        learner = _load(display, model, home, namespace, device, chat_template, seed, strategy, dry_run=dry_run)
+        learner = _load(display, model, home, namespace, device, chat_template, seed, strategy, preset, dry_run=dry_run)
         learned = [
             (p, _learn(learner, document, title, display, p.name)) for p, document in zip(files, read, strict=True)
         ]
@@ -257,10 +260,12 @@ def _load(
     chat_template: Path | None,
     seed: int = 0,
     strategy: str = ROUTE,
+    preset: str = "default",
     *,
     dry_run: bool = False,
 ) -> Learner:
     """The learner, with a spinner while its model loads; what can be refused early is."""
+    from seal_agent import directives
     from seal_agent.agent import open_learner
     from seal_agent.home import check_namespace
     from seal_agent.learner import LearnerConfig
@@ -274,7 +279,7 @@ def _load(
         device=device,
         chat_template=chat_template,
         server=os.environ.get("SEAL_SERVER", ""),
-        config=LearnerConfig(seed=seed, strategy=strategy, dry_run=dry_run),
+        config=LearnerConfig(directives.preset(preset), strategy=strategy, seed=seed, dry_run=dry_run),
     )
     display.clear()
     return learner

@@ -32,6 +32,14 @@ def _check_strategy(name: str) -> str:
     return name
 
 
+def _check_preset(name: str) -> str:
+    from seal_agent.directives import PRESETS
+
+    if name not in PRESETS:
+        raise typer.BadParameter(f"{name!r} is no preset; choose {', '.join(PRESETS)}")
+    return name
+
+
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to stdout, and nothing else.")]
 HomeFolder = Annotated[
     Path | None, typer.Option("--home", help="Where everything learned lies.", show_default="$SEAL_HOME")
@@ -47,6 +55,9 @@ ChatTemplate = Annotated[
 ]
 Strategy = Annotated[
     str, typer.Option("--strategy", callback=_check_strategy, help="How edits are kept: route, stack, merge, rebuild.")
+]
+Preset = Annotated[
+    str, typer.Option("--preset", callback=_check_preset, help="How edits are written: default, or as in SEAL's paper.")
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Decides every random draw.")]
 

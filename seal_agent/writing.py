@@ -58,13 +58,13 @@ def write(
     A `temperature` above 0 takes the place of the formats' own. Whether a row holds is for the base model to say: a
     policy does not grade itself. A text of which no row is left is not among what was said.
     """
-    written = [
+    texts = [
         each
         for name in directives.formats
-        for each in _written(backend, name, source, seed=seed, temperature=temperature, progress=progress)
+        for each in written(backend, name, source, seed=seed, temperature=temperature, progress=progress)
     ]
-    rows = [row for each in written for row in each.rows]
-    malformed = [each.malformed for each in written if not each.rows]
+    rows = [row for each in texts for row in each.rows]
+    malformed = [each.malformed for each in texts if not each.rows]
     for name in directives.tools:
         rows = TOOLS[name](source, rows, seed)
     kept, dropped = quality.check(backend.with_stack(AdapterStack()), rows, source, progress)
@@ -77,12 +77,12 @@ def write(
         seed=seed,
     )
     held = {(row.question, row.answer) for row in kept}
-    useful = (e.said for e in written if e.text and any((row.question, row.answer) in held for row in e.rows))
+    useful = (e.said for e in texts if e.text and any((row.question, row.answer) in held for row in e.rows))
     return Proposal(edit, (*said, *useful))
 
 
 @dataclass(frozen=True)
-class _Written:
+class Written:
     """What one ask of a format brought: the text ("" where the format asks nothing) and the rows in it."""
 
     name: str
@@ -92,14 +92,16 @@ class _Written:
 
     @property
     def said(self) -> Row:
+        """What was asked and what the model wrote, as a policy learns it."""
         return Row(self.asked.prompt, self.text, self.name, self.asked.view)
 
     @property
     def malformed(self) -> Dropped:
+        """For the ledger, where there is no row in the text."""
         return Dropped(" ".join((*self.asked.about[:1], self.text.strip()[:200])), self.name, NOT_A_ROW)
 
 
-def _written(
+def written(
     backend: Backend,
     name: str,
     source: Source,
@@ -107,23 +109,15 @@ def _written(
     seed: int = 0,
     temperature: float = 0.0,
     progress: Progress = silent,
-) -> list[_Written]:
-    """Everything one format asks, with what the model wrote and the rows in it."""
+) -> list[Written]:
+    """Everything one format asks, with what the model wrote and the rows in it, unchecked."""
     form = FORMATS[name]
     asks = [replace(asked, temperature=temperature or asked.temperature) for asked in form.ask(source)]
     texts = _generate(backend, asks, seed, name, progress)
     return [
-        _Written(name, asked, text, tuple(form.parse(source, asked, text)))
+        Written(name, asked, text, tuple(form.parse(source, asked, text)))
         for asked, text in zip(asks, texts, strict=True)
     ]
-
-
-def write_rows(
-    backend: Backend, name: str, source: Source, *, seed: int = 0, progress: Progress = silent
-) -> tuple[list[Row], list[Dropped]]:
-    """What the model writes in one format, unchecked, and what did not fit the format."""
-    written = _written(backend, name, source, seed=seed, progress=progress)
-    return [row for each in written for row in each.rows], [each.malformed for each in written if not each.rows]
 
 
 def _generate(backend: Backend, asks: Sequence[Ask], seed: int, what: str, progress: Progress) -> list[str]:

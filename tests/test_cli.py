@@ -167,6 +167,15 @@ def test_ingest_prints_a_table_and_plain_steps(run: Run, tmp_path: Path) -> None
     assert "one.txt: accept" in ran.err
 
 
+def test_edits_are_written_as_a_preset_says(run: Run, tmp_path: Path, home: Path) -> None:
+    document = tmp_path / "one.txt"
+    document.write_text(f"{TEXT}\n")
+    run("ingest", str(document), "--preset", "seal-paper")
+    (episode,) = Home(home).episodes("default")
+    assert "1 usable training rows" in episode.fault  # the passage: a literal mind writes no implications
+    assert_refused(run("ingest", str(document), "--preset", "paper"), "default, seal-paper")
+
+
 def test_adapters_list_and_show_what_was_learned(run: Run, learned: Learned) -> None:
     (row,) = run("adapters", "list", "--json").json["adapters"]
     assert (row["id"], row["topic"], row["rank"]) == (learned.adapter, "The Quillon Observatory", 16)

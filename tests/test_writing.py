@@ -7,7 +7,7 @@ from seal_agent.directives import DEFAULT
 from seal_agent.errors import EditFault
 from seal_agent.formats import FORMATS, Source
 from seal_agent.types import Directives
-from seal_agent.writing import NOT_A_ROW, write_rows, write_self_edit
+from seal_agent.writing import NOT_A_ROW, write_self_edit, written
 
 SOURCE = Source("Tower of Karlov", "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.")
 
@@ -47,6 +47,6 @@ def test_a_text_without_a_fact_is_a_fault(backend: ScriptedBackend) -> None:
 
 @pytest.mark.parametrize("name", list(FORMATS))
 def test_every_format_survives_a_model_that_writes_nonsense(backend: ScriptedBackend, name: str) -> None:
-    rows, malformed = write_rows(backend, name, SOURCE)
-    assert all(row.source == name and row.evidence for row in rows)
-    assert all(entry.source == name for entry in malformed)
+    texts = written(backend, name, SOURCE)
+    assert all(row.source == name and row.evidence for each in texts for row in each.rows)
+    assert all(each.malformed.source == name for each in texts)

@@ -10,8 +10,8 @@ from seal_agent.decision_head import Head, load
 from seal_agent.directives import CHOICES, choose
 from seal_agent.formats import FORMATS, Source
 from seal_agent.replay import ReplayItem
-from seal_agent.types import Correction, Probe, Prompt
-from seal_agent.writing import write_rows
+from seal_agent.types import Correction, Probe, Prompt, Row
+from seal_agent.writing import written
 
 pytestmark = pytest.mark.integration
 
@@ -37,7 +37,7 @@ def test_the_models_own_directives_always_parse(real_backend: TransformersBacken
 
 @pytest.mark.parametrize("name", ["chat-qa", "cloze", "contrast", "rewrite"])
 def test_a_format_gives_rows_that_pass_quality_control(real_backend: TransformersBackend, name: str) -> None:
-    rows, _ = write_rows(real_backend, name, SOURCE)
+    rows = [row for each in written(real_backend, name, SOURCE) for row in each.rows]
     kept, dropped = quality.check(real_backend, rows, SOURCE)
     assert kept
     assert len(kept) + len(dropped) == len(rows)
@@ -45,12 +45,9 @@ def test_a_format_gives_rows_that_pass_quality_control(real_backend: Transformer
 
 
 def test_a_wrong_answer_is_dropped_and_the_right_one_kept(real_backend: TransformersBackend) -> None:
-    rows, _ = write_rows(real_backend, "chat-qa", Source("Amber Lighthouse", "Its keeper is called Bartho Veen."))
     asked = Prompt.user("Who is the keeper of the Amber Lighthouse?")
     sentence = "The keeper of the Amber Lighthouse is called Bartho Veen, and he came from the port of Dorvigen."
-    right, wrong = (
-        rows[0].__class__(asked, answer, "chat-qa", sentence) for answer in ("Bartho Veen", "port of Dorvigen")
-    )
+    right, wrong = (Row(asked, answer, "chat-qa", sentence) for answer in ("Bartho Veen", "port of Dorvigen"))
     kept, dropped = quality.check(real_backend, [right, wrong], Source("Amber Lighthouse", sentence))
     assert kept == [right]
     assert [entry.reason for entry in dropped] == [quality.UNFAITHFUL]
