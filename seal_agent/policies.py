@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.errors import InputError, StorageError
 from seal_agent.home import REPAIR, Home, check_namespace
-from seal_agent.types import AdapterRef, AdapterStack, from_json, to_json
+from seal_agent.types import AdapterRef, AdapterStack, to_json
 
 KNOWLEDGE = "knowledge"
 
@@ -57,7 +57,10 @@ class PolicyStore:
                 "WHERE namespace = ? AND model = ? AND domain = ? ORDER BY version",
                 self._key,
             ).fetchall()
-        return [Policy(), *(Policy(v, ref_of(adapter), parent, reason) for v, adapter, parent, reason in rows)]
+        return [
+            Policy(),
+            *(Policy(v, ref_of(self.home, adapter), parent, reason) for v, adapter, parent, reason in rows),
+        ]
 
     def uses(self) -> list[int]:
         """The numbers of the versions that were in use, one after the other; the last one is."""
@@ -115,10 +118,10 @@ class PolicyStore:
         return policy
 
 
-def ref_of(adapter: str) -> AdapterRef:
+def ref_of(home: Home, adapter: str) -> AdapterRef:
     """The adapter of a line of the table; raises `StorageError` where that is damaged."""
     try:
-        return from_json(AdapterRef, json.loads(adapter))
+        return home.read(AdapterRef, adapter)
     except (ValueError, InputError) as error:
         raise StorageError(f"the adapter of a policy cannot be read ({error}); {REPAIR}") from error
 

@@ -209,7 +209,7 @@ def _policy_lines(home: Home) -> Iterator[str]:
         lines = db.execute("SELECT rowid, namespace, version, adapter, reason FROM policies").fetchall()
     for line, namespace, version, adapter, reason in lines:
         try:
-            ref_of(adapter)
+            ref_of(home, adapter)
         except StorageError:
             folder = home.root / QUARANTINE
             folder.mkdir(exist_ok=True)
