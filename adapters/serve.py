@@ -21,13 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from seal_agent.adapters.vllm_client import VLLMClient
+from seal_agent.adapters.vllm_options import RANKS, EngineOptions
 from seal_agent.errors import InputError, ServerError
 from seal_agent.types import AdapterStack
 
-RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # that vLLM 0.32 takes for --max-lora-rank
 LEAST_RANK, MOST_RANK = 32, 128  # what a server is given unless asked: every token pays for the rank
-# Never the output layer: vLLM 0.32, with adapters on it, dies of scoring two prompts at once on a CPU.
-LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 LOCAL = ("127.0.0.1", "localhost", "::1")
 START_SECONDS = 600.0
 STOP_SECONDS = 20.0
@@ -40,30 +38,16 @@ RUN_TIME_LOADING = {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1"}
 
 
 @dataclass(frozen=True)
-class ServerOptions:
-    """How a server is started. `model` is a folder or a Hugging Face name, `python` an interpreter that has vLLM.
+class ServerOptions(EngineOptions):
+    """How a server is started. `python` is an interpreter that has vLLM; `extra` goes to vLLM as it is."""
 
-    `max_loras` adapters work in one batch and `max_kept` stay in memory; `max_tokens` is the context (0: the model's);
-    `modules` are the layers that adapters change; `extra` goes to vLLM as it is.
-    """
-
-    model: str
     python: str = sys.executable
     host: str = LOCAL[0]
     port: int = 8000
-    dtype: str = "auto"
-    max_lora_rank: int = 64
-    max_loras: int = 4
-    max_kept: int = 8
-    max_tokens: int = 0
-    modules: tuple[str, ...] = LINEAR
     extra: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.max_lora_rank not in RANKS:
-            raise InputError(f"vLLM takes no --max-lora-rank {self.max_lora_rank}; choose {', '.join(map(str, RANKS))}")
-        if not 1 <= self.max_loras <= self.max_kept:
-            raise InputError(f"{self.max_loras} adapters in a batch and {self.max_kept} kept; give 1 ≤ batch ≤ kept")
+        super().__post_init__()
         if self.host not in LOCAL:
             raise InputError(
                 f"the server would take adapters from whoever reaches {self.host}; keep it on {LOCAL[0]} and put "
@@ -78,23 +62,19 @@ class ServerOptions:
 
     def command(self) -> list[str]:
         """The command line; the module, not `vllm`, whose command some builds break."""
-        structured = json.dumps({"backend": "guidance"})  # llguidance: the dialect of our grammars
-        flags = {
-            "--model": self.model,
-            "--host": self.host,
-            "--port": str(self.port),
-            "--dtype": self.dtype,
-            "--max-lora-rank": str(self.max_lora_rank),
-            "--max-loras": str(self.max_loras),
-            "--max-cpu-loras": str(self.max_kept),
-            "--generation-config": "vllm",
-            "--structured-outputs-config": structured,
-        }
-        if self.max_tokens:
-            flags["--max-model-len"] = str(self.max_tokens)
-        words = [word for flag in flags.items() for word in flag]
-        words += ["--lora-target-modules", *self.modules]
-        return [self.python, "-m", "vllm.entrypoints.openai.api_server", "--enable-lora", *words, *self.extra]
+        words = []
+        for name, value in {**self.arguments(), "host": self.host, "port": self.port}.items():
+            words += [f"--{name.replace('_', '-')}", *_words(value)]
+        return [self.python, "-m", "vllm.entrypoints.openai.api_server", *words, *self.extra]
+
+
+def _words(value: Any) -> list[str]:
+    """One argument's value on a command line."""
+    if value is True:
+        return []
+    if isinstance(value, list):
+        return value
+    return [json.dumps(value) if isinstance(value, dict) else str(value)]
 
 
 def allowed_rank(stacks: Iterable[AdapterStack]) -> int:

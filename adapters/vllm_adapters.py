@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from seal_agent.adapters.registry import AdapterRegistry
-from seal_agent.adapters.vllm_client import Sampling, UnknownAdapter, VLLMClient
+from seal_agent.adapters.vllm_protocol import VLLM, Sampling, UnknownAdapter
 from seal_agent.errors import ServerError
 from seal_agent.types import AdapterRef, AdapterStack, Generated
 
@@ -48,7 +48,7 @@ class ServedAdapters:
     `max_rank` is the server's; `max_kept` adapters without requests stay loaded, the last used.
     """
 
-    def __init__(self, client: VLLMClient, folder: Path, *, max_rank: int, max_kept: int) -> None:
+    def __init__(self, client: VLLM, folder: Path, *, max_rank: int, max_kept: int) -> None:
         self.max_rank = max_rank
         self._client = client
         self._registry = AdapterRegistry(folder)

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from seal_agent.adapters.backend import TOP_P
-from seal_agent.errors import AdapterError, InputError, ServerError
-from seal_agent.types import Ending, Generated, Grammar
+from seal_agent.adapters.vllm_protocol import Sampling, UnknownAdapter, generated, refused, why_not_loaded
+from seal_agent.errors import AdapterError, ServerError
+from seal_agent.types import Generated
 
 try:
     import httpx
@@ -28,40 +28,7 @@ MAX_RETRIES = 3  # a request that was on its way whenever the server died is giv
 POLL_SECONDS = 0.5
 END_OF_STREAM = "[DONE]"
 MAX_CONNECTIONS = 128
-
-
-class UnknownAdapter(ServerError):
-    """The server does not know this name: it was restarted, or another process unloaded it."""
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How one prompt is continued; temperature 0 is greedy."""
-
-    max_new_tokens: int = 64
-    num_samples: int = 1
-    temperature: float = 0.0
-    stop: tuple[str, ...] = ()
-    grammar: Grammar | None = None
-    seed: int = 0
-
-    def payload(self) -> dict[str, Any]:
-        """The fields of vLLM's completion request; every default of the server that matters is overridden."""
-        fields: dict[str, Any] = {
-            "max_tokens": self.max_new_tokens,
-            "n": self.num_samples,
-            "temperature": self.temperature,
-            "top_p": TOP_P if self.temperature > 0 else 1.0,
-            "top_k": 0,
-            "repetition_penalty": 1.0,
-            "seed": self.seed,
-            "return_token_ids": True,
-        }
-        if self.stop:
-            fields["stop"] = list(self.stop)
-        if self.grammar:
-            fields["structured_outputs"] = {"grammar": self.grammar.lark}
-        return fields
+MAX_REQUESTS = 32  # of one batch
 
 
 @dataclass(frozen=True)
@@ -73,11 +40,13 @@ class ServedModel:
 
 
 class VLLMClient:
-    """One server. Safe to use from several threads.
+    """One server; see `VLLM` for what is asked of it.
 
     A request that finds no server, or loses it on the way, waits up to `patience` seconds for it to come back and is
     sent again: completions change nothing, so that twice is as good as once.
     """
+
+    max_requests = MAX_REQUESTS
 
     def __init__(
         self,
@@ -110,13 +79,13 @@ class VLLMClient:
         return [ServedModel(m["id"], m.get("root") or "") for m in self._send("GET", "/v1/models").json()["data"]]
 
     def complete(self, model: str, tokens: Sequence[int], sampling: Sampling) -> list[Generated]:
-        """`sampling.num_samples` continuations of `tokens`, cut before the first stop text."""
-        body = {"model": model, "prompt": list(tokens), **sampling.payload()}
+        """As `VLLM.complete`."""
+        body = {"model": model, "prompt": list(tokens), **_payload(sampling)}
         return [_generated(choice) for choice in self._choices(model, body)]
 
     def stream(self, model: str, tokens: Sequence[int], sampling: Sampling) -> Iterator[Generated]:
         """One continuation, piece by piece; a server that is lost on the way ends it with `ServerError`."""
-        body = {"model": model, "prompt": list(tokens), **sampling.payload(), "stream": True}
+        body = {"model": model, "prompt": list(tokens), **_payload(sampling), "stream": True}
         for attempt in range(MAX_RETRIES + 1):
             has_begun = False
             try:
@@ -145,8 +114,8 @@ class VLLMClient:
                     yield _generated(event["choices"][0])
 
     def logprobs(self, model: str, rows: Sequence[Sequence[int]]) -> list[list[float]]:
-        """For every row of tokens the log-probability (nats) of each token but the first, given those before it."""
-        greedy = Sampling(max_new_tokens=1).payload()
+        """As `VLLM.logprobs`, all rows in one request."""
+        greedy = _payload(Sampling(max_new_tokens=1))
         body = {"model": model, "prompt": [list(row) for row in rows], **greedy, "prompt_logprobs": 0}
         found = []
         for row, choice in zip(rows, self._choices(model, body), strict=True):
@@ -155,14 +124,14 @@ class VLLMClient:
         return found
 
     def load(self, name: str, path: str) -> None:
-        """Make the adapter folder at `path` answer as `name`; one that is loaded already stays as it is."""
+        """As `VLLM.load`; raises `AdapterError` for a folder the server does not take."""
         response = self._send("POST", "/v1/load_lora_adapter", {"lora_name": name, "lora_path": path}, check=False)
         if response.status_code == httpx.codes.OK or "already been" in response.text:
             return
         raise AdapterError(f"the vLLM server cannot load the adapter at {path}: {_why_not_loaded(response)}")
 
     def unload(self, name: str) -> None:
-        """Take an adapter off the server; requests on their way finish with it. One it does not know is no error."""
+        """As `VLLM.unload`; requests on their way finish with it."""
         response = self._send("POST", "/v1/unload_lora_adapter", {"lora_name": name}, check=False)
         if response.status_code not in (httpx.codes.OK, httpx.codes.NOT_FOUND):
             raise _fault(response)
@@ -203,11 +172,14 @@ class VLLMClient:
         return ServerError(f"no vLLM server answers at {self.url} ({reason}); start one with `seal-agent serve`")
 
 
+def _payload(sampling: Sampling) -> dict[str, Any]:
+    """The fields of vLLM's completion request."""
+    grammar = {"structured_outputs": {"grammar": sampling.grammar.lark}} if sampling.grammar else {}
+    return {**sampling.fields(), **grammar, "return_token_ids": True}
+
+
 def _generated(choice: dict[str, Any]) -> Generated:
-    """A choice, or a piece of one, with the number of its tokens and why it ended."""
-    reason = choice.get("finish_reason")
-    ending: Ending = "" if reason is None else "length" if reason == "length" else "stop"
-    return Generated(choice["text"], len(choice.get("token_ids") or ()), ending)
+    return generated(choice["text"], choice.get("token_ids"), choice.get("finish_reason"))
 
 
 def _message(response: httpx.Response) -> str:
@@ -228,9 +200,7 @@ def _fault(response: httpx.Response) -> Exception:
     if response.status_code == httpx.codes.UNAUTHORIZED:
         return ServerError("the vLLM server wants an API key; set VLLM_API_KEY to the one it was started with")
     if response.status_code == httpx.codes.BAD_REQUEST:
-        if "grammar" in message.lower() or "lark" in message.lower():
-            return InputError(f"the grammar cannot be used: {message}; mend its Lark text")
-        return InputError(f"the vLLM server refuses the request: {message}")
+        return refused(message)
     return ServerError(f"the vLLM server answers {response.status_code}: {message}; its log says more")
 
 
@@ -241,6 +211,4 @@ def _why_not_loaded(response: httpx.Response) -> str:
             "it takes no adapters at run time; start it with `seal-agent serve`, or with --enable-lora and "
             "VLLM_ALLOW_RUNTIME_LORA_UPDATING=1"
         )
-    if "max_lora_rank" in message:
-        return f"{message}; restart it with a larger --max-lora-rank"
-    return f"{message}; it must see the same folder, and the adapter fit its model"
+    return why_not_loaded(message)

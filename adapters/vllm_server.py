@@ -1,8 +1,9 @@
-"""The backend on a vLLM server: it generates and scores there, and everything else is the trainer's.
+"""The backend on vLLM: it generates and scores there, and everything else is the trainer's.
 
-The server answers many conversations at once, each with its own stack. What needs the weights themselves (training,
-states, embeddings, folding) goes to another `Backend` on the same model, made when it is first needed: in this process
-(`TransformersBackend`) or in one of its own (`process.ProcessBackend`), on another device.
+A server, or an engine in this process, answers many conversations at once, each with its own stack. What needs the
+weights themselves (training, states, embeddings, folding) goes to another `Backend` on the same model, made when it is
+first needed: in this process (`TransformersBackend`) or in one of its own (`process.ProcessBackend`), on another
+device.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,15 +24,16 @@ from seal_agent.adapters.loading import EMBEDDED, find_model, load_tokenizer
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.adapters.tokens import Encoder
 from seal_agent.adapters.vllm_adapters import ServedAdapters
-from seal_agent.adapters.vllm_client import Sampling, VLLMClient
+from seal_agent.adapters.vllm_client import VLLMClient
+from seal_agent.adapters.vllm_options import MAX_KEPT, MAX_LORA_RANK, EngineOptions
+from seal_agent.adapters.vllm_protocol import VLLM, Sampling
 from seal_agent.errors import ModelError, ServerError
 from seal_agent.tool_calls import ToolFormat
 from seal_agent.types import AdapterRef, AdapterStack, Generated, Grammar, Progress, Prompt, Score, SelfEdit
 
 T = TypeVar("T")
-MAX_LORA_RANK = 64  # of the servers `seal-agent serve` starts
-MAX_KEPT = 8  # adapters without requests that stay loaded
-MAX_REQUESTS = 32  # of one batch that are on their way at once
+IN_PROCESS = "in-process"
+"""In the place of a server's URL: the engine in this process."""
 SCORE_BATCH = 32  # rows in one request
 
 
@@ -58,20 +60,20 @@ class Trainer:
 
 @dataclass(frozen=True)
 class Served:
-    """What all views of one server share."""
+    """What all views of one server or engine share."""
 
-    client: VLLMClient
+    client: VLLM
     adapters: ServedAdapters
     registry: AdapterRegistry
     trainer: Trainer
     model: str  # the identity of the base model
-    base_name: str  # what the server calls it
+    base_name: str  # what vLLM calls it
     encoder: Encoder
     verified: set[AdapterRef] = field(default_factory=set)
 
 
 class VLLMBackend:
-    """A causal language model on a vLLM server, seen through one adapter stack; see `Backend` for the contract."""
+    """A causal language model on vLLM, seen through one adapter stack; see `Backend` for the contract."""
 
     def __init__(self, served: Served, stack: AdapterStack | None = None) -> None:
         self._served = served
@@ -108,6 +110,32 @@ class VLLMBackend:
         adapters = ServedAdapters(client, home / "served", max_rank=max_lora_rank, max_kept=max_kept)
         registry = AdapterRegistry(home / "adapters")
         return cls(Served(client, adapters, registry, Trainer(trainer), identity, base.name, encoder))
+
+    @classmethod
+    def in_process(
+        cls,
+        home: Path,
+        model: str = EMBEDDED,
+        *,
+        trainer: Callable[[], Backend],
+        chat_template: str = "",
+        cache: Path | None = None,
+        **options: Any,
+    ) -> VLLMBackend:
+        """The backend on an engine of its own, with `options` of `EngineOptions`; for work nobody waits for.
+
+        `trainer` opens the same model for training, in another process. Raises `InputError` where this Python has no
+        vLLM.
+        """
+        from seal_agent.adapters.vllm_engine import VLLMEngine
+
+        identity, path = find_model(model, cache or home / "models")
+        wanted = EngineOptions(path, **options)
+        encoder = Encoder(load_tokenizer(path, model, chat_template=chat_template))
+        engine = VLLMEngine(wanted)
+        adapters = ServedAdapters(engine, home / "served", max_rank=wanted.max_lora_rank, max_kept=wanted.max_kept)
+        registry = AdapterRegistry(home / "adapters")
+        return cls(Served(engine, adapters, registry, Trainer(trainer), identity, engine.base_name, encoder))
 
     @property
     def model(self) -> str:
@@ -167,7 +195,7 @@ class VLLMBackend:
             return self._ask(lambda name: self._served.client.complete(name, rows[number], wanted[number]))
 
         texts: list[list[Generated]] = []
-        for found in _at_once(ask, len(rows)):
+        for found in self._at_once(ask, len(rows)):
             texts.append(found if temperature > 0 else found * num_samples)
             progress("generating", len(texts) * num_samples, len(rows) * num_samples)
         return texts
@@ -204,12 +232,17 @@ class VLLMBackend:
             return self._ask(lambda name: self._served.client.logprobs(name, groups[number]))
 
         found: list[list[float]] = []
-        for part in _at_once(ask, len(groups)):
+        for part in self._at_once(ask, len(groups)):
             found += part
             progress("scoring", len(found), len(rows))
         return [
             Score(sum(logprobs[-len(answer) :]), len(answer)) for logprobs, answer in zip(found, asked, strict=True)
         ]
+
+    def _at_once(self, ask: Callable[[int], T], count: int) -> Iterator[T]:
+        """`ask(0)`, `ask(1)`, … in that order, several on their way together."""
+        with ThreadPoolExecutor(max_workers=max(min(count, self._served.client.max_requests), 1)) as pool:
+            yield from pool.map(ask, range(count))
 
     def _ask(self, request: Callable[[str], T]) -> T:
         """`request(name)` with the name under which the server answers with this view's stack."""
@@ -251,9 +284,3 @@ class VLLMBackend:
         self._served.verified.discard(ref)
         if self._served.trainer.is_made:
             self._base_at_the_trainer().unload(ref)
-
-
-def _at_once(ask: Callable[[int], T], count: int) -> Iterator[T]:
-    """`ask(0)`, `ask(1)`, … in that order, several on their way together."""
-    with ThreadPoolExecutor(max_workers=max(min(count, MAX_REQUESTS), 1)) as pool:
-        yield from pool.map(ask, range(count))

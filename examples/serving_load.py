@@ -27,7 +27,8 @@ from safetensors import safe_open
 from seal_agent.adapters.folding import LowRank, write_adapter
 from seal_agent.adapters.loading import EMBEDDED, find_model
 from seal_agent.adapters.registry import AdapterRegistry
-from seal_agent.adapters.serve import LINEAR, Server, ServerOptions, find_python
+from seal_agent.adapters.serve import Server, ServerOptions, find_python
+from seal_agent.adapters.vllm_options import LINEAR
 from seal_agent.adapters.vllm_server import VLLMBackend
 from seal_agent.agent import open_backend
 from seal_agent.home import Home

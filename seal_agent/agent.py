@@ -29,8 +29,8 @@ def open_learner(
     """Load `model` (a Hugging Face name, a folder, a GGUF file or "embedded") and open its learned state.
 
     `home` defaults to $SEAL_HOME. `chat_template` is a Jinja file for models without one. `server` is the URL of a
-    vLLM server that answers in the place of this process (`seal-agent serve` starts one). Raises `ModelError` for a
-    model that cannot be used and `StorageError` for a home that cannot be written.
+    vLLM server that answers in the place of this process (`seal-agent serve` starts one), or as in `open_backend`.
+    Raises `ModelError` for a model that cannot be used and `StorageError` for a home that cannot be written.
     """
     template = _template(chat_template)
     opened = Home(Path(home) if home is not None else None)
@@ -79,7 +79,8 @@ def open_backend(
     """The model alone, without anything learned; `chat_template` is Jinja text.
 
     Adapters are written to `adapters` instead of `home`, if it is given. With `server`, the URL of a vLLM server, that
-    one answers, and the model is loaded in a process of its own when something is first learned.
+    one answers, and the model is loaded in a process of its own when something is first learned; "in-process" in the
+    place of the URL is a vLLM engine in this process, for offline work.
     """
     root = adapters or home.root
     if model == SCRIPTED:
@@ -97,15 +98,20 @@ def open_backend(
 def _served(home: Home, root: Path, model: str, server: str, *, device: str, chat_template: str) -> Backend:
     from seal_agent.adapters.process import ProcessBackend
     from seal_agent.adapters.serve import state_of
-    from seal_agent.adapters.vllm_server import MAX_LORA_RANK, VLLMBackend
+    from seal_agent.adapters.vllm_options import MAX_LORA_RANK
+    from seal_agent.adapters.vllm_server import IN_PROCESS, VLLMBackend
 
     started = state_of(home.root)  # a server that was started for this home says what ranks it takes
     trainer = partial(open_backend, Home(home.root), model, device=device, chat_template=chat_template, adapters=root)
+    apart = partial(ProcessBackend, trainer)
+    if server == IN_PROCESS:
+        cache = home.root / "models"
+        return VLLMBackend.in_process(root, model, trainer=apart, chat_template=chat_template, cache=cache)
     return VLLMBackend.connect(
         root,
         model,
         url=server,
-        trainer=partial(ProcessBackend, trainer),
+        trainer=apart,
         max_lora_rank=int(started.get("max_lora_rank", MAX_LORA_RANK))
         if started.get("url") == server
         else MAX_LORA_RANK,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -72,7 +73,8 @@ def improve(
         display.busy("loading the model")
         from seal_agent.agent import open_learner
 
-        learner = open_learner(model, home=home, namespace=namespace, device=device)
+        server = os.environ.get("SEAL_SERVER", "")
+        learner = open_learner(model, home=home, namespace=namespace, device=device, server=server)
         result = run(learner, settings, state, display, minutes=minutes, idle=idle)
     if as_json:
         write_json({key: result.get(key) for key in ("outcome", "folder", "rounds")})

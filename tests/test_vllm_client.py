@@ -13,7 +13,8 @@ from seal_agent.adapters.backend import TOP_P
 from seal_agent.adapters.folding import read_adapter
 from seal_agent.adapters.training import Job
 from seal_agent.adapters.vllm_adapters import ServedAdapters, name_of
-from seal_agent.adapters.vllm_client import Sampling, VLLMClient
+from seal_agent.adapters.vllm_client import VLLMClient
+from seal_agent.adapters.vllm_protocol import Sampling
 from seal_agent.errors import AdapterError, InputError, ServerError
 from seal_agent.types import AdapterRef, AdapterStack, Grammar
 

@@ -3,6 +3,7 @@
 Whether the answers are right, a real server shows: tests/vllm_server.
 """
 
+import importlib.util
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,10 @@ from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.adapters.tokens import Encoder
 from seal_agent.adapters.vllm_adapters import ServedAdapters, name_of
 from seal_agent.adapters.vllm_client import VLLMClient
+from seal_agent.adapters.vllm_engine import VLLMEngine, number_of
+from seal_agent.adapters.vllm_options import EngineOptions
 from seal_agent.adapters.vllm_server import Served, Trainer, VLLMBackend
-from seal_agent.errors import AdapterError, ModelError, ServerError
+from seal_agent.errors import AdapterError, InputError, ModelError, ServerError
 from seal_agent.home import Home
 from seal_agent.types import AdapterStack, Prompt
 
@@ -131,3 +134,17 @@ def test_no_server_and_a_server_of_another_model_are_refused_at_once(
         VLLMBackend.connect(
             home.root, str(tmp_path / "other"), url="http://vllm", trainer=lambda: ScriptedBackend(tmp_path)
         )
+
+
+def test_an_engine_without_vllm_in_this_python_names_the_way_out(home: Home, tmp_path: Path) -> None:
+    if importlib.util.find_spec("vllm"):
+        pytest.skip("this Python has vLLM")
+    with pytest.raises(InputError, match=r"no vLLM .*`seal-agent serve`"):
+        VLLMEngine(EngineOptions(str(tmp_path)))
+
+
+def test_an_adapter_has_the_same_number_in_every_process_and_one_that_vllm_takes() -> None:
+    numbers = {number_of(f"seal-{digit}") for digit in range(1000)}
+    assert len(numbers) == 1000
+    assert all(0 < number < 2**63 for number in numbers)
+    assert number_of("seal-0123") == 607_721_685_771_969_098

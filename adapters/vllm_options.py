@@ -1,0 +1,53 @@
+"""How vLLM is set up for this package, the same for a server and for an engine in this process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from seal_agent.errors import InputError
+
+RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # that vLLM 0.32 takes for --max-lora-rank
+MAX_LORA_RANK = 64
+MAX_KEPT = 8
+# Never the output layer: vLLM 0.32, with adapters on it, dies of scoring two prompts at once on a CPU.
+LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """How a model is run. `model` is a folder or a Hugging Face name.
+
+    `max_loras` adapters work in one batch and `max_kept` stay in memory; `max_tokens` is the context (0: the model's);
+    `modules` are the layers that adapters change.
+    """
+
+    model: str
+    dtype: str = "auto"
+    max_lora_rank: int = MAX_LORA_RANK
+    max_loras: int = 4
+    max_kept: int = MAX_KEPT
+    max_tokens: int = 0
+    modules: tuple[str, ...] = LINEAR
+
+    def __post_init__(self) -> None:
+        if self.max_lora_rank not in RANKS:
+            raise InputError(f"vLLM takes no --max-lora-rank {self.max_lora_rank}; choose {', '.join(map(str, RANKS))}")
+        if not 1 <= self.max_loras <= self.max_kept:
+            raise InputError(f"{self.max_loras} adapters in a batch and {self.max_kept} kept; give 1 ≤ batch ≤ kept")
+
+    def arguments(self) -> dict[str, Any]:
+        """As vLLM calls them."""
+        context = {"max_model_len": self.max_tokens} if self.max_tokens else {}
+        return {
+            "model": self.model,
+            "dtype": self.dtype,
+            "enable_lora": True,
+            "max_lora_rank": self.max_lora_rank,
+            "max_loras": self.max_loras,
+            "max_cpu_loras": self.max_kept,
+            "lora_target_modules": list(self.modules),
+            "generation_config": "vllm",
+            "structured_outputs_config": {"backend": "guidance"},  # llguidance: the dialect of our grammars
+            **context,
+        }
