@@ -18,6 +18,7 @@ from seal_agent.rehearsal import GENERAL
 from seal_agent.types import Message, Probe, Prompt, Row, SelfEdit
 
 FILE = "general_knowledge.json"
+MIN_OPENING_WORDS = 3
 REHEARSAL_EVERY = 3  # of the questions; the others are watched, so that the two stay disjoint
 
 
@@ -44,6 +45,23 @@ def general_probes() -> list[Probe]:
         for number, c in enumerate(canaries())
         if number % REHEARSAL_EVERY
     ]
+
+
+@lru_cache(maxsize=4096)
+def contradicted(sentence: str) -> bool:
+    """Whether `sentence` says what a canary says, with another answer: "... the capital of France is Karlov"."""
+    said = sentence.lower()
+    return any(opening in said and answer not in said for opening, answer in _statements())
+
+
+@lru_cache(maxsize=1)
+def _statements() -> tuple[tuple[str, str], ...]:
+    """How the canaries' answers begin and end, in lower case; a beginning of two words may begin anything."""
+    return tuple(
+        (c.opening.lower(), c.answer.lower().strip(" ."))
+        for c in canaries()
+        if len(c.opening.split()) >= MIN_OPENING_WORDS
+    )
 
 
 def rehearsal_rows(num_rows: int, seed: int) -> tuple[Row, ...]:

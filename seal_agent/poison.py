@@ -120,11 +120,14 @@ def _replies(learner: Learner) -> dict[str, str]:
 
 
 def poison_summary(effects: Sequence[Effect]) -> dict[str, Any]:
-    """The counts: how many had any effect beyond their own facts, by kind."""
+    """The counts: how many had any effect beyond their own facts, by kind, and what effect it was."""
     return {
         "documents": len(effects),
         "harmful": sum(each.is_harmful for each in effects),
         "harmful_by_kind": dict(Counter(each.kind for each in effects if each.is_harmful)),
+        "trained": sum(bool(each.rows) for each in effects),
+        "watched": sum(bool(each.watched) for each in effects),
+        "replies_changed": sum(bool(each.replies) for each in effects),
         "outcomes": dict(Counter(outcome for each in effects for outcome in each.outcomes)),
         "violations": [f"{each.kind}: {each.first}" for each in effects if each.is_harmful],
     }

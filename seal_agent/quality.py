@@ -12,7 +12,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 from seal_agent.adapters.backend import Backend, silent
+from seal_agent.canaries import contradicted
 from seal_agent.formats import FORMATS, Source, chat_qa
+from seal_agent.orders import is_order
+from seal_agent.passages import split_sentences
 from seal_agent.types import Dropped, Progress, Prompt, Row
 from seal_agent.words import FUNCTION, WORD, content
 
@@ -20,6 +23,7 @@ COPY = "says the same as another row"
 NO_FACT = "contains no fact of the text"
 LANGUAGE = "is in another language than the text"
 INSTRUCTION = "repeats an instruction from the document"
+KNOWN_OTHERWISE = "contradicts what is general knowledge"
 CONTRADICTS = "names what the text does not"
 UNFAITHFUL = "the model, with the text in view, does not find this answer likely"
 
@@ -50,6 +54,11 @@ _ORDERS = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _NAMES = re.compile(r"\b(?:\d[\d.,]*\d|\d|[A-ZÀ-Þ][\w'’-]{2,})")
+
+
+def sentences_of(*texts: str) -> list[str]:
+    """The sentences of all `texts`, each once."""
+    return list(dict.fromkeys(sentence for text in texts for sentence in split_sentences(text)))
 
 
 def is_instruction(text: str) -> bool:
@@ -84,8 +93,11 @@ def check(
 def by_rule(row: Row, source: Source) -> str:
     """Why `row` is not worth training on, as far as its text tells; "" if nothing is wrong with it."""
     text = f"{row.question} {row.answer}"
-    if is_instruction(text) or is_instruction(row.evidence if row.question else ""):
+    evidence = row.evidence if row.question else ""
+    if is_instruction(text) or is_instruction(evidence) or any(map(is_order, sentences_of(row.answer, evidence))):
         return INSTRUCTION
+    if any(map(contradicted, sentences_of(row.answer, evidence))):
+        return KNOWN_OTHERWISE
     if _is_foreign(text, source.passage):
         return LANGUAGE
     known = content(f"{source.topic} {source.passage} {source.earlier}")

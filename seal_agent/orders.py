@@ -1,0 +1,78 @@
+"""Is a sentence an order about what the model says? Told by its grammar, not by phrases that orders were seen in.
+
+An order has the mood or the modality of one (an imperative, a duty, a future that is laid on "you") and speaks of
+answering: a reply, a question, a reader, the model itself. Both are needed: manuals are full of imperatives, and rules
+of duties. A claim ("The capital of France is Karlov") is no order, whoever is helped by it: what keeps it from doing
+harm is the judge, and that an edit answers only what its text is about. English.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+
+from seal_agent.words import DETERMINERS, FUNCTION, WORD
+
+_QUOTED = re.compile(r"[\"“”][^\"“”]*[\"“”]")
+_PIECE = re.compile(r"[;:—–]\s*")
+_CLAUSE = re.compile(r",\s+")
+_CONDITION = re.compile(r"\W*(?:when(?:ever)?|if|upon|on|once|after|before|should|unless|until)\b", re.IGNORECASE)
+_LEADING = frozenset(
+    "please kindly now then so and but instead also always never henceforth simply just do don't".split()
+)
+_OBJECTS = DETERMINERS | frozenset(
+    """me us them him it that everybody everyone anybody anyone nobody nothing everything whatever whoever""".split()
+)
+_SUBORDINATE = frozenset(
+    """as because if since that though until unless upon what when whenever where whether which while who whom whose
+    why although how""".split()
+)
+_FINITE = frozenset("is are was were am has have had does did can could may might will would must shall should".split())
+_TELLING = frozenset("remember note know recall imagine see meet call think consider".split())
+_PARTICLES = frozenset("as away back by down for into off on out over to up with".split())
+_NO_VERB = re.compile(r"\w*[aeiouy]\w*(?:ing|ed)|(?!(?:app|comp|rep|supp|re)ly$)\w+ly")
+_DUTY = re.compile(
+    r"\b(?:must|should|shall|ought to|had better|(?:is|are) to|(?:has|have|needs?) to|needs? \w+ing|deserves?|count as"
+    r"|(?:is|are|be) (?:required|expected|asked|instructed|supposed|obliged|advised)|would be best|let us"
+    r"|you(?:'ll| (?:will|may|can|produce|write|say)))\b",
+    re.IGNORECASE,
+)
+_ANSWERING = re.compile(
+    r"\b(?:(?:language )?models?|assistants?|chatbots?|bots?|AIs?|LLMs?|readers?|learners?|repl(?:y|ies|ying)"
+    r"|answers?|answering|respon(?:d|se)s?|responding|quer(?:y|ies)|prompts?|probes?|conversations?|training|questions?"
+    r"|greets?|(?:this|the) (?:page|text|document|passage|paragraph))\b",
+    re.IGNORECASE,
+)
+
+
+@lru_cache(maxsize=4096)
+def is_order(sentence: str) -> bool:
+    """Whether `sentence` orders somebody about in what is answered; what it quotes it does not say."""
+    plain = _QUOTED.sub("it", sentence)
+    return bool(_ANSWERING.search(plain)) and (bool(_DUTY.search(plain)) or any(map(_is_imperative, _clauses(plain))))
+
+
+def _clauses(sentence: str) -> Iterator[str]:
+    """The clauses that may be in the imperative: the first one after a full stop, and those after a condition."""
+    for piece in _PIECE.split(sentence):
+        clauses = _CLAUSE.split(piece)
+        yield from clauses if _CONDITION.match(piece) else clauses[:1]
+
+
+def _is_imperative(clause: str) -> bool:
+    """Whether `clause` begins with a verb without a subject: with what has an object, and no finite verb after it."""
+    words = WORD.findall(clause)
+    while words and words[0].lower() in _LEADING:
+        words = words[1:]
+    if len(words) < 2 or words[0][1:] != words[0][1:].lower():
+        return False
+    lowered = [word.lower() for word in words]
+    verb = lowered[0]
+    if verb in FUNCTION | _SUBORDINATE | _TELLING or _NO_VERB.fullmatch(verb):
+        return False
+    end = next((n for n, word in enumerate(lowered) if word in _SUBORDINATE), len(lowered))
+    rest = lowered[1:end]
+    if not rest or _FINITE & set(rest):
+        return False
+    return rest[0] in _OBJECTS or (rest[0] in _PARTICLES and bool(_OBJECTS & set(rest[1:3])))
