@@ -23,7 +23,7 @@ except ImportError as error:
 
 CONNECT_SECONDS = 5.0
 REQUEST_SECONDS = 600.0
-PATIENCE = 300.0  # seconds a request waits for a server that went away: a small model took 110 on two busy cores
+PATIENCE = 300.0  # seconds a request waits for a server that went away: a small model took 160 on two busy cores
 MAX_RETRIES = 3  # a request that was on its way whenever the server died is given up
 POLL_SECONDS = 0.5
 END_OF_STREAM = "[DONE]"
@@ -43,7 +43,7 @@ class VLLMClient:
     """One server; see `VLLM` for what is asked of it.
 
     A request that finds no server, or loses it on the way, waits up to `patience` seconds for it to come back and is
-    sent again: completions change nothing, so that twice is as good as once.
+    sent again, `MAX_RETRIES` times at most: completions change nothing, so that twice is as good as once.
     """
 
     max_requests = MAX_REQUESTS
