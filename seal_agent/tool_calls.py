@@ -150,12 +150,13 @@ def forced(prompt: Prompt, tools: Sequence[ToolSpec], form: ToolFormat, max_toke
     begun = next(iter(heads.values())).rstrip()
     if len(tools) > 1:
         begun = begun[: begun.index('"name":') + len('"name":')]
-    schemas = {tool.name: json.loads(tool.parameters) for tool in tools}
-    rests = [
-        (heads[name].removeprefix(begun), _closed(schema, CHARS_PER_TOKEN * max_tokens // max(_num_open(schema), 1)))
-        for name, schema in schemas.items()
-    ]
+    rests = [(heads[tool.name].removeprefix(begun), bounded(json.loads(tool.parameters), max_tokens)) for tool in tools]
     return replace(prompt, text=begun), Grammar.one_of(rests)
+
+
+def bounded(schema: Any, max_tokens: int) -> Any:
+    """The schema as a model that cannot end is held to it: no property it does not name, its texts share the tokens."""
+    return _closed(schema, CHARS_PER_TOKEN * max_tokens // max(_num_open(schema), 1))
 
 
 def _closed(schema: Any, max_chars: int) -> Any:

@@ -18,11 +18,25 @@ from seal_agent.gateway.limits import GatewayLimits, RateLimit
 from seal_agent.home import Home
 from seal_agent.learners import Learners
 from seal_agent.queue import LearningQueue
-from seal_agent.types import AdapterStack, Generated, Prompt
+from seal_agent.tool_calls import TAGGED
+from seal_agent.types import AdapterStack, Generated, Prompt, ToolCall
 from seal_agent.worker import Budget, Worker
 
 TEXT = "The Quillon Observatory was founded by Ilsabet Korrane in 1821. It has nine blue domes."
 OTHER = "The Pellen Bridge was opened by Tom Varga in 1954. It has four iron arches."
+WEATHER: dict[str, Any] = {
+    "type": "function",
+    "function": {
+        "name": "weather",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    },
+}
+STRICT = {"type": "function", "function": {**WEATHER["function"], "strict": True}}
+REPLIES = {
+    "Will it rain": f"Let me see. {TAGGED.written(ToolCall('weather', json.dumps({'city': 'Rome'})))}",
+    "Force": ' {"city": "Rome"}',
+    "It rains": "Take an umbrella.",
+}
 HELLO = {"messages": [{"role": "user", "content": "Hello there"}], "learn": False}
 
 
@@ -262,9 +276,19 @@ def test_without_a_key_nothing_is_told(ada: Client, header: str) -> None:
         ({"messages": []}, 400, "messages"),
         ({"messages": [{"role": "user", "content": " "}]}, 400, "the last message must be the user's"),
         ({"messages": [{"role": "assistant", "content": "x"}]}, 400, "the last message must be the user's"),
-        ({"messages": [{"role": "tool", "content": "x"}]}, 400, "messages.0.role"),
+        ({"messages": [{"role": "tool", "content": "x"}]}, 400, "tool_call_id"),
+        ({"messages": [{"role": "user", "content": "x", "name": "ann"}]}, 400, "messages.0: Value error, the model"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, 400, "messages.0.content"),
         ({"model": "gpt-9"}, 404, "the model 'gpt-9' does not exist; ask for 'scripted'"),
-        ({"tools": [{"type": "function"}]}, 400, "tools cannot be had"),
+        ({"tools": [{"type": "function"}]}, 400, "tools.0.function"),
+        ({"tools": [WEATHER, WEATHER]}, 400, "two tools are called 'weather'"),
+        ({"tools": [STRICT]}, 400, "set tool_choice"),
+        ({"tools": [WEATHER], "response_format": {"type": "json_object"}}, 400, "response_format"),
+        ({"tool_choice": "required"}, 400, "none is given"),
+        ({"response_format": {"type": "json_schema"}}, 400, "response_format: Value error, json_schema goes"),
+        ({"logprobs": True, "top_p": 0.9}, 400, "logprobs, top_p: cannot be had"),
+        ({"function_call": "auto"}, 400, "function_call: cannot be had"),
+        ({"guided_json": {}}, 400, "guided_json: cannot be had"),
         ({"max_tokens": 10**6}, 400, "more than the 1024"),
         ({"stream": True, "n": 2}, 400, "n=1"),
         ({"temperature": 3}, 400, "temperature"),
@@ -276,6 +300,82 @@ def test_a_request_that_cannot_be_answered_as_asked_is_refused(
     response = ada.chat(**body)
     assert response.status_code == status
     assert message in response.json()["error"]["message"]
+
+
+def test_what_changes_nothing_may_be_said(ada: Client) -> None:
+    body = {
+        "top_p": 1.0,
+        "logprobs": False,
+        "user": "ann",
+        "tools": None,
+        "presence_penalty": 0,
+        "n": None,
+        "stop": None,
+    }
+    assert ada.chat(**body).status_code == 200
+
+
+def test_the_field_at_fault_is_named_as_a_client_reads_it(ada: Client) -> None:
+    assert ada.chat(top_p=0.5).json()["error"]["param"] == "top_p"
+    assert ada.chat(temperature=3).json()["error"]["param"] == "temperature"
+
+
+def test_openais_own_client_calls_tools_and_streams_them(make: Make, home: Home) -> None:
+    openai, httpx2 = pytest.importorskip("openai"), pytest.importorskip("httpx2")
+    client = make(ScriptedBackend(home.root, replies=REPLIES))
+
+    async def ask(text: str, **options: Any) -> Any:
+        transport = httpx2.ASGITransport(client.app)
+        http = httpx2.AsyncClient(transport=transport)
+        key = client.headers["authorization"].removeprefix("Bearer ")
+        async with openai.AsyncOpenAI(base_url="http://gateway/v1", api_key=key, http_client=http) as ai:
+            messages = [{"role": "user", "content": text}]
+            create = ai.chat.completions.create
+            options = {"model": "scripted", "extra_body": {"learn": False}, **options}
+            reply = (await create(messages=messages, **options)).choices[0]
+            if reply.message.tool_calls:
+                result = {"role": "tool", "tool_call_id": reply.message.tool_calls[0].id, "content": "It rains"}
+                told = [*messages, reply.message.model_dump(), result]
+                then = (await create(messages=told, **options)).choices[0].message.content
+            else:
+                then = ""
+            chunks = [c.choices[0] async for c in await create(messages=messages, stream=True, **options)]
+            return reply, then, chunks
+
+    for text, choice in (("Will it rain", "auto"), ("Force", {"type": "function", "function": {"name": "weather"}})):
+        reply, then, chunks = asyncio.run(ask(text, tools=[WEATHER], tool_choice=choice))
+        assert reply.finish_reason == "tool_calls"
+        assert reply.message.tool_calls[0].function.name == "weather"
+        assert json.loads(reply.message.tool_calls[0].function.arguments) == {"city": "Rome"}
+        assert then.startswith("Take") or choice != "auto"
+        calls = [c.delta.tool_calls[0].function for c in chunks if c.delta.tool_calls]
+        assert calls[0].name == "weather"
+        assert json.loads("".join(call.arguments for call in calls)) == {"city": "Rome"}
+        assert chunks[-1].finish_reason == "tool_calls"
+    reply, _, _ = asyncio.run(ask("Will it rain", tools=[WEATHER], tool_choice="none"))
+    assert reply.finish_reason == "stop"
+    with pytest.raises(openai.BadRequestError, match="top_p"):
+        asyncio.run(ask("Hello", top_p=0.3))
+
+
+def test_a_reply_is_held_to_the_schema_that_is_asked_for(make: Make, home: Home) -> None:
+    held: list[Any] = []
+
+    class Watched(ScriptedBackend):
+        def with_stack(self, stack: AdapterStack) -> "Watched":
+            return self
+
+        def generate(self, prompts: Any, *, grammars: Any = (), **options: Any) -> Any:
+            held.extend(grammars)
+            return super().generate(prompts, grammars=grammars, **options)
+
+    client = make(Watched(home.root, replies={"Hello": '{"city": "Rome"}'}))
+    schema = WEATHER["function"]["parameters"]
+    asked = {"type": "json_schema", "json_schema": {"name": "city", "schema": schema, "strict": True}}
+    content = client.chat(response_format=asked).json()["choices"][0]["message"]["content"]
+    assert json.loads(content) == {"city": "Rome"}
+    [grammar] = held
+    assert all(word in grammar.lark for word in ('"required": ["city"]', '"additionalProperties": false', "maxLength"))
 
 
 def test_text_in_parts_and_a_system_prompt_are_understood(ada: Client) -> None:

@@ -24,7 +24,8 @@ from starlette.types import Receive, Scope, Send
 
 from seal_agent.decision_head import conversation
 from seal_agent.errors import AdapterError, InputError, SealError, ServerError
-from seal_agent.gateway.chat import Answering, ChatRequest
+from seal_agent.gateway.asking import ChatRequest
+from seal_agent.gateway.chat import Answering
 from seal_agent.gateway.keys import KeyFile
 from seal_agent.gateway.learning import BusyError, Learning, Text
 from seal_agent.gateway.limits import GatewayLimits, RateLimit
@@ -45,9 +46,10 @@ STATUS: tuple[tuple[type[SealError], int, str], ...] = (
 class Refused(Exception):
     """A request that is turned away before anything is done for it."""
 
-    def __init__(self, status: int, message: str, *, retry_after: float = 0.0) -> None:
+    def __init__(self, status: int, message: str, *, param: str | None = None, retry_after: float = 0.0) -> None:
         super().__init__(message)
         self.status = status
+        self.param = param
         self.headers = {"retry-after": str(math.ceil(retry_after))} if retry_after else {}
 
 
@@ -131,6 +133,8 @@ class Gateway:
         """A reply, and behind it the last message learned from."""
         learner = await self._enter(request)
         asked = await self._body(request, ChatRequest)
+        if fields := asked.unsupported:
+            raise Refused(400, f"{', '.join(fields)}: cannot be had from this model; leave it out", param=fields[0])
         if asked.model not in ("", learner.backend.model):
             raise Refused(404, f"the model {asked.model!r} does not exist; ask for {learner.backend.model!r}")
         if self._slots.locked():
@@ -138,14 +142,15 @@ class Gateway:
         await self._slots.acquire()
         try:
             answering = await run_in_threadpool(Answering.of, learner, asked, self._limits.max_reply_tokens)
+            learns = asked.learn and answering.said[-1].role == "user"
             if asked.stream:
-                return await self._streamed(answering, learns=asked.learn)
+                return await self._streamed(answering, learns=learns)
             body = await run_in_threadpool(answering.whole, asked.n)
         except BaseException:
             self._slots.release()
             raise
         self._slots.release()
-        headers = {"x-seal-learning": await self._learn(answering)} if asked.learn else {}
+        headers = {"x-seal-learning": await self._learn(answering)} if learns else {}
         return JSONResponse(body, headers={**answering.headers, **headers})
 
     async def _streamed(self, answering: Answering, *, learns: bool) -> Response:
@@ -162,7 +167,7 @@ class Gateway:
 
     async def _learn(self, answering: Answering) -> str:
         """The id of the text that the last message becomes, or "busy": the reply is given all the same."""
-        *before, last = answering.prompt.messages
+        *before, last = answering.said
         try:
             text = await run_in_threadpool(
                 self._learning.submit_message, answering.learner.namespace, last.content, earlier=conversation(before)
@@ -244,8 +249,8 @@ class Gateway:
             return kind.model_validate_json(bytes(data))
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the body"
-            raise Refused(400, f"{where}: {first['msg']}") from error
+            where = ".".join(str(part) for part in first["loc"])
+            raise Refused(400, f"{where or 'the body'}: {first['msg']}", param=where or None) from error
 
 
 class _Stream(StreamingResponse):
@@ -280,14 +285,17 @@ def _listed(rows: list[dict[str, Any]]) -> Response:
     return JSONResponse({"object": "list", "data": rows})
 
 
-def _error(status: int, message: str, kind: str, headers: dict[str, str] | None = None) -> Response:
-    body = {"error": {"message": message, "type": kind, "param": None, "code": None}}
+def _error(
+    status: int, message: str, kind: str, headers: dict[str, str] | None = None, *, param: str | None = None
+) -> Response:
+    body = {"error": {"message": message, "type": kind, "param": param, "code": None}}
     return JSONResponse(body, status_code=status, headers=headers)
 
 
 async def _refused(_request: Request, error: Refused) -> Response:
     kinds = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error", 503: "server_error"}
-    return _error(error.status, str(error), kinds.get(error.status, "invalid_request_error"), error.headers)
+    kind = kinds.get(error.status, "invalid_request_error")
+    return _error(error.status, str(error), kind, error.headers, param=error.param)
 
 
 async def _failed(_request: Request, error: SealError) -> Response:

@@ -1,0 +1,245 @@
+"""What `/v1/chat/completions` may be asked, in OpenAI's words, and what it comes to in the domain's.
+
+What cannot be given as it is asked for is refused by name; nothing is passed over.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from seal_agent.errors import InputError
+from seal_agent.replying import Asked, asked_of
+from seal_agent.tool_calls import ToolFormat, bounded
+from seal_agent.types import Grammar, Message, Prompt, Role, ToolCall, ToolSpec
+
+ROLES: dict[str, Role] = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "assistant": "assistant",
+    "tool": "tool",
+}
+LABELS = {"user", "metadata", "safety_identifier", "prompt_cache_key"}
+"""Fields that say nothing about the reply."""
+NEUTRAL: dict[str, tuple[object, ...]] = {
+    "top_p": (1,),
+    "presence_penalty": (0,),
+    "frequency_penalty": (0,),
+    "logprobs": (False,),
+    "logit_bias": ({},),
+    "parallel_tool_calls": (True,),
+    "store": (False,),
+    "service_tier": ("auto", "default"),
+    "modalities": (["text"],),
+}
+"""Fields whose only value here is the one that changes nothing."""
+
+
+class Lenient(BaseModel):
+    """An object of a request: null stands for a field that is left out, and an unknown field is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, given: Any) -> Any:
+        return {name: value for name, value in given.items() if value is not None} if isinstance(given, dict) else given
+
+
+class TextPart(Lenient):
+    """One part of a message; only text can be read."""
+
+    type: Literal["text"]
+    text: str
+
+
+def _json_object(text: Any) -> Any:
+    try:
+        is_object = isinstance(json.loads(text), dict)
+    except (TypeError, ValueError):
+        is_object = False
+    if not is_object:
+        raise ValueError("must be the text of a JSON object")
+    return text
+
+
+class CalledFunction(Lenient):
+    """Which function an assistant called, and with what."""
+
+    name: str = Field(min_length=1)
+    arguments: Annotated[str, BeforeValidator(_json_object)]
+
+
+class CalledTool(Lenient):
+    """A call in an assistant's message."""
+
+    id: str
+    type: Literal["function"] = "function"
+    function: CalledFunction
+
+
+class ChatMessage(Lenient):
+    """One message, as OpenAI's clients send it, or send it back."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: str | list[TextPart] = ""
+    tool_calls: list[CalledTool] = Field(default_factory=list)
+    tool_call_id: str = ""
+    name: str = ""
+    annotations: list[Any] = Field(default_factory=list, max_length=0)
+
+    @model_validator(mode="after")
+    def _fits_its_role(self) -> ChatMessage:
+        if self.tool_calls and self.role != "assistant":
+            raise ValueError("only an assistant's message has tool_calls")
+        if bool(self.tool_call_id) != (self.role == "tool"):
+            raise ValueError("a tool's message, and no other, has a tool_call_id")
+        if self.name and self.role != "tool":
+            raise ValueError("the model is told no names; say in the content who speaks, and leave name out")
+        return self
+
+    def value(self) -> Message:
+        """The domain's message."""
+        text = self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
+        calls = (ToolCall(call.function.name, call.function.arguments, call.id) for call in self.tool_calls)
+        return Message(ROLES[self.role], text, tuple(calls), self.tool_call_id)
+
+
+class Function(Lenient):
+    """A function the model may call."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")
+    description: str = ""
+    parameters: dict[str, Any] = Field(default_factory=lambda: {"type": "object", "properties": {}})
+    strict: bool = False
+
+
+class Tool(Lenient):
+    """A tool the model may call."""
+
+    type: Literal["function"]
+    function: Function
+
+    def value(self) -> ToolSpec:
+        """The domain's tool."""
+        return ToolSpec(self.function.name, self.function.description, json.dumps(self.function.parameters))
+
+
+class NamedFunction(Lenient):
+    """The name of a function."""
+
+    name: str
+
+
+class NamedTool(Lenient):
+    """The tool that must be called."""
+
+    type: Literal["function"]
+    function: NamedFunction
+
+
+class JsonSchema(Lenient):
+    """What a reply in JSON must look like."""
+
+    name: str = ""
+    description: str = ""
+    rules: dict[str, Any] = Field(alias="schema")
+    strict: bool = True
+
+
+class ResponseFormat(Lenient):
+    """Free text, any JSON object, or JSON that fits a schema."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonSchema | None = None
+
+    @model_validator(mode="after")
+    def _has_its_schema(self) -> ResponseFormat:
+        if (self.json_schema is None) == (self.type == "json_schema"):
+            raise ValueError("json_schema goes with the type json_schema, and with no other")
+        return self
+
+    def grammar(self, max_tokens: int) -> Grammar | None:
+        """What holds the reply to it; texts of no stated length share `max_tokens`."""
+        if self.type == "text":
+            return None
+        return Grammar.json(bounded(self.json_schema.rules if self.json_schema else {"type": "object"}, max_tokens))
+
+
+class StreamOptions(Lenient):
+    """Whether the last event says how many tokens there were."""
+
+    include_usage: bool = False
+
+
+class ChatRequest(Lenient):
+    """What may be asked. `learn`, ours: whether the last message may be learned from, behind the reply."""
+
+    model_config = ConfigDict(extra="allow")
+
+    messages: list[ChatMessage] = Field(min_length=1, max_length=1000)
+    model: str = ""
+    max_tokens: int = Field(default=0, ge=1)
+    max_completion_tokens: int = Field(default=0, ge=1)
+    temperature: float = Field(default=0.0, ge=0, le=2)
+    n: int = Field(default=1, ge=1, le=8)
+    stop: str | list[str] = Field(default_factory=list)
+    seed: int | None = None
+    stream: bool = False
+    stream_options: StreamOptions = StreamOptions()
+    tools: list[Tool] = Field(default_factory=list, max_length=128)
+    tool_choice: Literal["none", "auto", "required"] | NamedTool = "auto"
+    response_format: ResponseFormat = ResponseFormat(type="text")
+    learn: bool = True
+
+    @field_validator("tools")
+    @classmethod
+    def _have_names_of_their_own(cls, tools: list[Tool]) -> list[Tool]:
+        names = [tool.function.name for tool in tools]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"two tools are called {min(twice)!r}; rename one")
+        return tools
+
+    @property
+    def unsupported(self) -> list[str]:
+        """The fields that ask for something which cannot be had."""
+        given = (self.model_extra or {}).items()
+        return sorted(name for name, value in given if name not in LABELS and value not in NEUTRAL.get(name, ()))
+
+    def asked(self, form: ToolFormat, max_tokens: int) -> Asked:
+        """The prompt and what its reply may be; raises `InputError` where it cannot be answered as it was asked."""
+        messages = tuple(message.value() for message in self.messages)
+        last = messages[-1]
+        if last.role not in ("user", "tool") or (last.role == "user" and not last.content.strip()):
+            raise InputError("the last message must be the user's, with some text, or a tool's")
+        if self.stream and self.n > 1:
+            raise InputError("one reply can be streamed at a time; ask for n=1, or without stream")
+        choice = self.tool_choice if isinstance(self.tool_choice, str) else self.tool_choice.function.name
+        asked = asked_of(Prompt(messages), [tool.value() for tool in self.tools], choice, form, max_tokens)
+        if self.response_format.type == "text":
+            self._check_strict(asked)
+            return asked
+        if asked.prompt.tools:
+            raise InputError("a reply cannot be held to response_format and call tools too; leave one of them out")
+        return Asked(asked.prompt, form, grammar=self.response_format.grammar(max_tokens))
+
+    def _check_strict(self, asked: Asked) -> None:
+        if asked.prompt.tools and not asked.tools and any(tool.function.strict for tool in self.tools):
+            raise InputError(
+                "only a call that must be made is held to its schema; set tool_choice, or leave strict out of the tools"
+            )
+
+    def max_new_tokens(self, most: int, usual: int) -> int:
+        """How long the reply may be; raises `InputError` for more than `most` tokens."""
+        wanted = self.max_completion_tokens or self.max_tokens or min(usual, most)
+        if wanted > most:
+            raise InputError(f"max_tokens={wanted} is more than the {most} this gateway gives; ask for fewer")
+        return wanted
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """The texts before which the reply is cut."""
+        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)

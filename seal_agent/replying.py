@@ -1,0 +1,133 @@
+"""A reply that may call tools, in nobody's protocol: what is asked of the model, and its answer whole or in parts.
+
+`graphs.chat_call` puts it into LangChain's words and `gateway.chat` into OpenAI's. No model, no disk; how a call is
+written stands in `tool_calls`.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from seal_agent.errors import InputError
+from seal_agent.tool_calls import Said, ToolFormat, forced, read
+from seal_agent.types import Ending, Generated, Grammar, Prompt, ToolSpec
+
+ToolChoice = str | bool | Mapping[str, Any] | None
+Ended = Literal["", "stop", "length", "tool_calls"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a reply: text, or a piece of the call number `call`, whose `name` comes with its first piece.
+
+    The last part, and only it, has an `ending`, the tokens of the whole reply, and as `faults` what was meant as a
+    call and is none.
+    """
+
+    text: str = ""
+    call: int = 0
+    name: str = ""
+    arguments: str = ""
+    ending: Ended = ""
+    num_tokens: int = 0
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A prompt, and what its reply may be: one of the `tools` that must be called, or what the `grammar` allows."""
+
+    prompt: Prompt
+    form: ToolFormat
+    tools: tuple[ToolSpec, ...] = ()
+    grammar: Grammar | None = None
+
+    def said(self, text: str) -> Said:
+        """A whole reply, read; a forced call that was cut off is a fault."""
+        if not self.tools:
+            return read(text, self.form) if self.prompt.tools else Said(text)
+        said = read(self.prompt.text + text + self.form.tail, self.form)
+        return said if said.calls else Said("", faults=(self.prompt.text + text,))
+
+    def parts(self, pieces: Iterable[Generated]) -> Iterator[Part]:
+        """The reply part by part: text and forced calls as they come, other calls when they are complete."""
+        return self._called(pieces) if self.tools else self._told(pieces)
+
+    def _told(self, pieces: Iterable[Generated]) -> Iterator[Part]:
+        text, sent, num_tokens = "", "", 0
+        ending: Ending = ""
+        for piece in pieces:
+            text, num_tokens, ending = text + piece, num_tokens + piece.num_tokens, piece.ending
+            if not ending and len(shown := self._shown(text)) > len(sent):
+                yield Part(shown[len(sent) :])
+                sent = shown
+        said = self.said(text)
+        if rest := said.text[len(sent) :]:
+            yield Part(rest)
+        yield from (Part(call=n, name=c.name, arguments=c.arguments) for n, c in enumerate(said.calls))
+        yield Part(ending="tool_calls" if said.calls else ending, num_tokens=num_tokens, faults=said.faults)
+
+    def _called(self, pieces: Iterable[Generated]) -> Iterator[Part]:
+        text, sent, num_tokens, name = "", 0, 0, ""
+        ending: Ending = ""
+        for piece in pieces:
+            text, num_tokens, ending = text + piece, num_tokens + piece.num_tokens, piece.ending
+            begun = self._begun(text)
+            if begun and (not name or len(begun[1]) > sent):
+                yield Part(name="" if name else begun[0], arguments=begun[1][sent:])
+                name, sent = begun[0], len(begun[1])
+        yield Part(ending="tool_calls" if self.said(text).calls else ending, num_tokens=num_tokens)
+
+    def _shown(self, text: str) -> str:
+        """The part of an unfinished free reply that is text for sure and no call."""
+        if not self.prompt.tools:
+            return text
+        if text.lstrip()[:1] in ("", "{", "["):
+            return ""
+        marker = self.form.before.strip()
+        text = text.partition(marker)[0] if marker else text
+        begun = max((n for n in range(1, len(marker)) if text.endswith(marker[:n])), default=0)
+        return text[: len(text) - begun]
+
+    def _begun(self, text: str) -> tuple[str, str] | None:
+        """The tool that an unfinished forced reply calls and its arguments so far, once the name is out."""
+        written = self.prompt.text + text
+        heads = ((tool.name, self.form.head(tool.name)) for tool in self.tools)
+        return next(((name, written[len(head) :]) for name, head in heads if written.startswith(head)), None)
+
+
+def asked_of(prompt: Prompt, tools: Sequence[ToolSpec], choice: ToolChoice, form: ToolFormat, max_tokens: int) -> Asked:
+    """The prompt with the tools it offers; a tool that must be called has a grammar."""
+    must = chosen(tools, choice)
+    if choice == "none":
+        return Asked(prompt, form)
+    prompt = replace(prompt, tools=tuple(tools))
+    if not must:
+        return Asked(prompt, form)
+    begun, grammar = forced(prompt, must, form, max_tokens)
+    return Asked(begun, form, must, grammar)
+
+
+def chosen(tools: Sequence[ToolSpec], choice: ToolChoice) -> tuple[ToolSpec, ...]:
+    """The tools of which one must be called: none, any or the one that `choice` names, as LangChain or OpenAI do."""
+    if isinstance(choice, Mapping):
+        choice = str(choice.get("function", choice).get("name", ""))
+    if choice in (None, False, "auto", "none"):
+        return ()
+    if choice in (True, "any", "required"):
+        if not tools:
+            raise InputError("a tool must be called and none is given; bind one, or leave tool_choice out")
+        return tuple(tools)
+    named = tuple(tool for tool in tools if tool.name == choice)
+    if not named:
+        names = ", ".join(tool.name for tool in tools) or "none"
+        raise InputError(f"tool_choice {choice!r} is none of the bound tools ({names}); choose one, 'any' or 'auto'")
+    return named
+
+
+def call_id() -> str:
+    """A new id for a call; Mistral's templates want nine letters and digits."""
+    return uuid.uuid4().hex[:9]
