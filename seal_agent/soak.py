@@ -29,7 +29,7 @@ from seal_agent.home import Home
 from seal_agent.invariants import invariants, namespaces
 from seal_agent.learner import Learner
 from seal_agent.learner_config import LearnerConfig
-from seal_agent.leftovers import LEARNING_SECONDS, WRITING_SECONDS, adapter_folders, clean, leftovers
+from seal_agent.leftovers import LEARNING_SECONDS, WRITING_SECONDS, adapter_folders, clean, leftovers, named_adapters
 from seal_agent.queue import LearningQueue
 from seal_agent.soak_life import ACKNOWLEDGED, WHERE, Acknowledged, LifePlan, backend_for, strategy_of
 from seal_agent.types import AdapterStack, Progress
@@ -218,8 +218,9 @@ class _Lived:
         found += [f"job {job.id} is {job.state} in the end: {job.note}" for job in jobs]
         grow_old(self.home)
         clean(self.home)
-        held = {i for version in self.home.all_versions() for i in version.stack.learned}
-        strayed = [path.name[:12] for path in adapter_folders(self.home.root) if path.name not in held]
+        with self.home.connect() as db:
+            named = named_adapters(db)
+        strayed = [path.name[:12] for path in adapter_folders(self.home.root) if path.name not in named]
         return found + [f"adapters that nobody names stay: {strayed}"] * bool(strayed)
 
     def _asked(self) -> list[str]:

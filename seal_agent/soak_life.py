@@ -25,10 +25,11 @@ from seal_agent.home import Home
 from seal_agent.learner import Learner
 from seal_agent.learner_config import LearnerConfig
 from seal_agent.passages import Passage
+from seal_agent.policies import PolicyStore
 from seal_agent.queue import LearningQueue
 from seal_agent.replay_index import use_one_thread
 from seal_agent.strategies import STRATEGIES, Rebuild, Strategy
-from seal_agent.types import Directives, Episode
+from seal_agent.types import Directives, Episode, Prompt, Row, SelfEdit
 from seal_agent.worker import Budget, Worker, WorkEvent
 
 ACKNOWLEDGED, WHERE = "acknowledged", "where"
@@ -142,6 +143,16 @@ def consolidated(life: Life, learner: Learner) -> None:
     learner.consolidate()
 
 
+def promoted(life: Life, learner: Learner) -> None:
+    """A policy that is trained, kept, used, and taken back: with it a literal mind would write nothing."""
+    life.at("policy")
+    row = Row(Prompt.user("How to learn it?"), str(life.rng.random()), "directives")
+    adapter = learner.backend.train(SelfEdit("policy", "", (row,), (), SHORT))
+    store = PolicyStore(learner.home, learner.namespace, learner.backend.model)
+    store.use(store.add(adapter, parent=0, reason="soak").version)
+    store.use(0)
+
+
 Scenario = Callable[[Life, Learner], None]
 SCENARIOS: Mapping[str, tuple[int, Scenario]] = {
     "queued": (4, queued),
@@ -150,6 +161,7 @@ SCENARIOS: Mapping[str, tuple[int, Scenario]] = {
     "undone": (2, undone),
     "cancelled": (1, cancelled),
     "consolidated": (1, consolidated),
+    "promoted": (1, promoted),
 }
 """By name: how often it is drawn, and what it does. What another part of the product must survive is added here."""
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import shutil
 import sqlite3
 import time
@@ -21,6 +22,7 @@ from seal_agent.passages import Passage
 from seal_agent.policies import PolicyStore
 from seal_agent.queue import LearningQueue
 from seal_agent.soak import SoakPlan, Witness, read_kills, soak, summary
+from seal_agent.soak_life import SCENARIOS, Life
 from seal_agent.types import AdapterStack
 from seal_agent.worker import Budget, Worker
 
@@ -33,17 +35,26 @@ def learn(learner: Learner, passage: Passage = TOWER) -> None:
 
 
 def test_a_process_killed_again_and_again_loses_nothing_and_serves_nothing_unjudged(tmp_path: Path) -> None:
-    plan = SoakPlan(num_kills=5, seed=3, max_seconds=0.1, max_disk_event=200)
+    plan = SoakPlan(num_kills=5, seed=1, max_seconds=0.1, max_disk_event=200)
     assert not soak(tmp_path, plan, deadline=time.monotonic() - 1)
     assert soak(tmp_path, plan)
     kills = tmp_path / "kills.jsonl"
-    kills.write_text(kills.read_text()[:-20])  # the harness itself was killed
+    kills.write_text(kills.read_text() + '{"number": 5, "str')  # the harness itself was killed
     assert soak(tmp_path, plan)
     counts = summary(read_kills(tmp_path))
     assert counts["violations"] == []
     assert counts["kills"] == 5
     assert counts["accepted"] > 0
     assert json.loads((tmp_path / "kills.json").read_text())["by_cause"].keys() == {"clock", "disk"}
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_whatever_a_life_does_leaves_what_must_hold(learner: Learner, tmp_path: Path, scenario: str) -> None:
+    life = Life(learner, LearningQueue(learner.home), random.Random(1), tmp_path)
+    learn(learner)
+    SCENARIOS[scenario][1](life, learner)
+    learner.replay.flush()
+    assert invariants(learner.home) == []
 
 
 def execute(home: Home, sql: str) -> None:
