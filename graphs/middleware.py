@@ -7,11 +7,13 @@ half-way. The agent's own replies are never learned, nor is what a tool recalled
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, NotRequired
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 from langgraph.runtime import Runtime
 
+from seal_agent import documents
 from seal_agent.decision_head import conversation
 from seal_agent.errors import MissingExtra
 from seal_agent.graphs.attachments import attached_passages
@@ -55,8 +57,8 @@ class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
     """Learns what the user said, when the agent's turn is over.
 
     With a `queue` a worker learns behind the reply; otherwise the run ends when it is learned. `with_tools` gives the
-    agent `memorize`, `adapt`, `forget` and `recall_sources`. `learn_from` names tools whose results are learned like
-    what the user says. `pin` makes the settings that hold a call to a version of the stack; by default calls of
+    agent `memorize`, `adapt`, `forget` and `recall_sources`. `learn_from` names tools whose results are learned, as
+    documents are. `pin` makes the settings that hold a call to a version of the stack; by default calls of
     `ChatSeal` are held, and other models answer as they do.
     """
 
@@ -130,7 +132,8 @@ class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
             said = split_passages(str(message.text), earlier=earlier)
             return said + attached_passages(learner, message)
         if isinstance(message, ToolMessage) and message.name in self._learn_from and message.artifact != RECALLED:
-            return split_passages(str(message.text))
+            result = documents.named(str(message.text), f"result of {message.name}")
+            return [replace(passage, source=result.source) for passage in split_passages(result.text)]
         return []
 
 

@@ -19,17 +19,17 @@ KNOWN = "learned already"
 KNOWN_SHARE = 0.4  # of the base model's surprise that is left once a text has been learned
 
 
-def decide(backend: Backend, head: Head, text: str, earlier: str = "") -> Decision:
+def decide(backend: Backend, head: Head, text: str, earlier: str = "", *, is_document: bool = False) -> Decision:
     """The decision on one message or passage, for the stack of `backend`.
 
     `margin` is the head's score above its threshold; `novelty` is the surprise of the stack that is served.
-    `earlier` is what was said before, as `decision_head.conversation` writes it. A task shown by examples is worth
-    learning whatever the head makes of it: it was fitted on facts.
+    `earlier` is what was said before, as `decision_head.conversation` writes it. A task that a user shows by examples
+    is worth learning whatever the head makes of it: it was fitted on facts. A document's word is not taken for that.
     """
     base = read(backend.with_stack(AdapterStack()), [text], [earlier])[0]
     served = read(backend, [text], [earlier])[0] if backend.stack.layers else base
     margin = float(head.scores(features_of([base]))[0]) - head.threshold
-    reason = _reason(text, margin, base, served)
+    reason = _reason(text, margin, base, served, is_task=not is_document and bool(examples_in(text)))
     learn = reason == WORTH
     return Decision(learn, reason, round(margin, 4), novelty(served), topic_of(text) if learn else "")
 
@@ -39,10 +39,10 @@ def novelty(reading: Reading) -> Novelty:
     return Novelty(round(sum(reading.surprise), 4), len(reading.surprise))
 
 
-def _reason(text: str, margin: float, base: Reading, served: Reading) -> str:
+def _reason(text: str, margin: float, base: Reading, served: Reading, *, is_task: bool) -> str:
     if is_instruction(text):
         return INSTRUCTION
-    if margin < 0 and not examples_in(text):
+    if margin < 0 and not is_task:
         return NOT_WORTH
     if novelty(served).nats < KNOWN_SHARE * novelty(base).nats:
         return KNOWN

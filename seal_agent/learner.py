@@ -157,7 +157,10 @@ class Learner:
         if self._head is None:
             base = self.backend.with_stack(AdapterStack())
             self._head = decision_head.load(base, self.home.root / "heads", progress)
-        return replace(episode, decision=decision.decide(view, self._head, episode.text, episode.earlier))
+        return replace(
+            episode,
+            decision=decision.decide(view, self._head, episode.text, episode.earlier, is_document=bool(episode.source)),
+        )
 
     def write(self, episode: Episode, progress: Progress = silent) -> Episode:
         """One attempt at a self-edit; a malformed one leaves its fault for the next attempt.
@@ -176,6 +179,7 @@ class Learner:
                 self.backend.with_stack(policy.stack),
                 source,
                 directives,
+                is_document=bool(episode.source),
                 seed=episode.seed + attempt * 7919,
                 progress=progress,
             )

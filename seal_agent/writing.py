@@ -27,16 +27,18 @@ def write_self_edit(
     source: Source,
     directives: Directives | None = None,
     *,
+    is_document: bool = False,
     seed: int = 0,
     progress: Progress = silent,
 ) -> SelfEdit:
     """A self-edit for `source`, written by the model behind `backend`.
 
-    Without `directives` the model chooses them. A text that shows a task by examples is learned as such, whatever
-    formats they name. Raises `EditFault` when they are malformed or too little of what was written holds.
+    Without `directives` the model chooses them. A text in which a user shows a task by examples is learned
+    as such, whatever formats they name; a document is written about and checked like any other. Raises `EditFault`
+    when they are malformed or too little of what was written holds.
     """
     chosen = directives or choose(backend, source)
-    if shown := examples_in(source.passage):
+    if not is_document and (shown := examples_in(source.passage)):
         chosen = replace(chosen, formats=(examples.NAME,), tools=())
         rows = examples.rows_of(shown, seed)
         return assemble(rows, topic=source.topic, passage=source.passage, directives=chosen, seed=seed)

@@ -1,15 +1,20 @@
 """A task shown by examples: found in a text, kept whole, and learned as it stands."""
 
 import runpy
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from langchain_core.messages import HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
 
+from seal_agent import decision_head
 from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.decision import decide
 from seal_agent.examples import after_the_others, alone, rows_of
 from seal_agent.formats import Source
-from seal_agent.graphs import create_chat_graph
+from seal_agent.graphs import create_chat_graph, create_ingest_graph
 from seal_agent.home import Home
 from seal_agent.learner import Learner
 from seal_agent.passages import examples_in, split_passages
@@ -72,6 +77,31 @@ def test_a_user_of_the_chat_graph_shows_examples_and_the_model_has_adapted(learn
     assert [outcome["outcome"] for outcome in state["outcomes"]] == ["accepted"]
     later = agent.invoke({"messages": [("user", PAIRS[0][0])]}, {"configurable": {"thread_id": "b"}})
     assert later["messages"][-1].text == PAIRS[0][1]
+
+
+def attached(text: str) -> dict[str, list[HumanMessage]]:
+    block = {"type": "text-plain", "mime_type": "text/plain", "text": text, "title": "form.txt"}
+    return {"messages": [HumanMessage([{"type": "text", "text": "Please read this."}, block])]}
+
+
+@pytest.mark.parametrize(
+    ("build", "given"),
+    [(create_ingest_graph, {"document": TEXT}), (create_chat_graph, attached(TEXT))],
+    ids=["ingested", "attached"],
+)
+def test_examples_in_a_document_are_no_users_word_and_checked_like_any_document(
+    build: Any, given: Any, learner: Learner
+) -> None:
+    build(learner).compile().invoke(given)
+    ledger = learner.home.episodes("default")
+    assert [episode.text for episode in ledger if episode.source] == [TEXT]
+    assert not [row for episode in ledger if episode.edit for row in episode.edit.rows if row.source == "examples"]
+
+
+def test_examples_are_worth_learning_of_a_user_and_not_of_a_document(backend: ScriptedBackend, home: Home) -> None:
+    never = replace(decision_head.load(backend, home.root), threshold=1e9)
+    assert decide(backend, never, TEXT).learn
+    assert not decide(backend, never, TEXT, is_document=True).learn
 
 
 def test_the_example_of_an_own_domain_proposes_and_grades(backend: ScriptedBackend, home: Home) -> None:
