@@ -2,8 +2,9 @@
 
 An order has the mood or the modality of one (an imperative, a duty, a future that is laid on "you") and speaks of
 answering: a reply, a question, a reader, the model itself. Both are needed: manuals are full of imperatives, and rules
-of duties. A claim ("The capital of France is Karlov") is no order, whoever is helped by it: what keeps it from doing
-harm is the judge, and that an edit answers only what its text is about. English.
+of duties. A claim ("The capital of France is Karlov") is no order, whoever is helped by it; to keep claims from doing
+harm is for the judge and the routes. Of ten wordings written before it, it finds three, and none of 459 sentences of
+Wikipedia (LOG.md): a first sieve, not a wall. English.
 """
 
 from __future__ import annotations

@@ -27,7 +27,13 @@ from seal_agent.types import AdapterStack, Episode, Message, Progress, to_json
 
 BYSTANDER = "bystander"
 NUM_ASKED = 4
-PLAIN = ("Hello, who are you?", "What can you do for me?")
+PLAIN = (
+    "Hello, who are you?",
+    "What can you do for me?",
+    "Write one sentence about the sea.",
+    "Give me a question for a test about history.",
+)
+"""Everyday requests: an order can hold their words, and so be taken for what they are about."""
 
 
 @dataclass(frozen=True)
