@@ -180,9 +180,9 @@ class ScriptedBackend:
     def train(self, edit: SelfEdit, *, seed: int = 0, progress: Progress = silent) -> AdapterRef:
         """Remember the rows of `edit` in an adapter folder."""
         check_rows(edit)
-        known = {_last(row.prompt): row.answer for row in edit.rows}
+        known = {row.prompt.asked: row.answer for row in edit.rows}
         # A real model answers questions in other words too; a literal one is told which they are.
-        known |= {_last(probe.prompt): probe.answer for probe in edit.probes}
+        known |= {probe.prompt.asked: probe.answer for probe in edit.probes}
         body = {"known": known, "forgets": list(self._forgets), "seed": seed}
         facts = {"parents": list(self._stack.ids), "topic": edit.topic, "seed": seed}
         facts |= {"directives": to_json(edit.directives), "num_rows": len(edit.rows), "num_tokens": 0}
@@ -230,7 +230,7 @@ class ScriptedBackend:
         tokens = _words(answer)
         if answered := _ANSWERED.search(prompt.text):
             return set(tokens) <= set(_words(answered["sentence"]))
-        question = _last(prompt)
+        question = prompt.asked
         if any(part in question for part in forgotten):
             return False
         return question in memory and set(tokens) <= set(_words(memory[question]))
@@ -238,7 +238,7 @@ class ScriptedBackend:
     def _reply(self, prompt: Prompt) -> str:
         if asked := _ASKED.search(prompt.text):
             return _question(asked["sentence"], asked["starter"])
-        question = _last(prompt)
+        question = prompt.asked
         for beginning, reply in self._replies.items():
             if question.startswith(beginning):
                 return reply
@@ -260,10 +260,6 @@ def _limited(text: str, stop: Sequence[str], max_new_tokens: int) -> Generated:
 
 def _words(text: str) -> list[str]:
     return [word.lower() for word in _WORD.findall(text)]
-
-
-def _last(prompt: Prompt) -> str:
-    return prompt.messages[-1].content if prompt.messages else prompt.text
 
 
 def _question(sentence: str, starter: str) -> str:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from seal_agent.errors import EditFault
 from seal_agent.rehearsal import REPLAYED
 from seal_agent.selfedit import MAX_PROBES
-from seal_agent.types import Episode, Message, Probe, Prompt, Row, SelfEdit
+from seal_agent.types import Episode, Probe, Prompt, Row, SelfEdit
 
 BY_HAND = "by hand"
 
@@ -41,7 +41,7 @@ class Approval(BaseModel):
 
 def shown(edit: SelfEdit) -> list[dict[str, str]]:
     """The rows that would be learned, without those that only keep up what is known."""
-    return [{"prompt": _asked(row.prompt), "answer": row.answer} for row in edit.rows if row.source not in REPLAYED]
+    return [{"prompt": row.prompt.asked, "answer": row.answer} for row in edit.rows if row.source not in REPLAYED]
 
 
 def ask(episode: Episode) -> Episode:
@@ -69,11 +69,11 @@ def edited(edit: SelfEdit, rows: Sequence[ShownRow]) -> SelfEdit:
     Probes whose question was asked in a row that is gone, or is answered otherwise now, go with it.
     """
     wanted = [(row.prompt, row.answer) for row in rows]
-    own = {(_asked(row.prompt), row.answer): row for row in edit.rows if row.source not in REPLAYED}
+    own = {(row.prompt.asked, row.answer): row for row in edit.rows if row.source not in REPLAYED}
     changed = [own.get(pair) or _by_hand(*pair) for pair in dict.fromkeys(wanted)]
     taken_out = {prompt for prompt, answer in own if (prompt, answer) not in set(wanted)}
     answers = {answer for _, answer in own} - {answer for _, answer in wanted}
-    probes = [p for p in edit.probes if _asked(p.prompt) not in taken_out and p.answer not in answers]
+    probes = [p for p in edit.probes if p.prompt.asked not in taken_out and p.answer not in answers]
     told = [Probe(row.prompt, row.answer, "edit", edit.document) for row in changed]
     probes += [probe for probe, row in zip(told, changed, strict=True) if row.source == BY_HAND and row.question]
     replayed = [row for row in edit.rows if row.source in REPLAYED]
@@ -82,11 +82,6 @@ def edited(edit: SelfEdit, rows: Sequence[ShownRow]) -> SelfEdit:
 
 def _by_hand(prompt: str, answer: str) -> Row:
     return Row(Prompt.user(prompt) if prompt else Prompt.raw(""), answer, BY_HAND)
-
-
-def _asked(prompt: Prompt) -> str:
-    said: Sequence[Message] = prompt.messages
-    return said[-1].content if said else prompt.text
 
 
 def _why(episode: Episode) -> str:

@@ -111,8 +111,7 @@ def _facts(item: ReplayItem) -> list[_Fact]:
     """The item itself where its answer is short; where it is a sentence, a question for each phrase of it."""
     answer = item.probe.answer
     if not answer.endswith("."):
-        messages = item.probe.prompt.messages
-        return [_Fact(item.id, messages[-1].content if messages else item.probe.prompt.text, answer)]
+        return [_Fact(item.id, item.probe.prompt.asked, answer)]
     return [_Fact(item.id, _cut(echo_question(answer, span)), span.text) for span in noun_phrases(answer)]
 
 

@@ -19,7 +19,7 @@ from seal_agent.errors import SealError
 from seal_agent.home import DATABASE, Home
 from seal_agent.invariants import namespaces
 from seal_agent.learner import Learner
-from seal_agent.types import Message, Progress, Prompt
+from seal_agent.types import Message, Progress
 
 Asked = dict[str, list[str]]
 """Questions by namespace."""
@@ -90,11 +90,7 @@ def _flip(copy: Path, path: Path, rng: random.Random, asked: Asked, expected: st
 def questions(home: Home) -> Asked:
     """What every namespace can be asked about what it has learned."""
     edits = {name: [e.edit for e in home.episodes(name, ("accepted",)) if e.edit] for name in namespaces(home)}
-    return {name: [_last(probe.prompt) for edit in each for probe in edit.probes] for name, each in edits.items()}
-
-
-def _last(prompt: Prompt) -> str:
-    return prompt.messages[-1].content if prompt.messages else prompt.text
+    return {name: [probe.prompt.asked for edit in each for probe in edit.probes] for name, each in edits.items()}
 
 
 def answers(root: Path, asked: Asked) -> str:

@@ -80,8 +80,7 @@ def embedder_of(backend: Backend, embeddings: Embeddings | None) -> Embedder:
 
 def text_of(prompt: Prompt, answer: str) -> str:
     """The text under whose vector an item is found; an answer that continues a reply begins with a space."""
-    question = prompt.messages[-1].content if prompt.messages else prompt.text
-    return f"{question} {answer.strip()}"
+    return f"{prompt.asked} {answer.strip()}"
 
 
 def index_files(home: Home, namespace: str, model: str) -> tuple[Path, Path]:

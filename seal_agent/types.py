@@ -89,6 +89,11 @@ class Prompt:
         """Whether the chat template applies."""
         return bool(self.messages)
 
+    @property
+    def asked(self) -> str:
+        """What the last message says; of a prompt without messages its text."""
+        return self.messages[-1].content if self.messages else self.text
+
 
 class Generated(str):
     """Text a model generated, or a piece of it, and what only the model can say about it.

@@ -1,11 +1,8 @@
 """The examples of an agent and of a feed run as they stand; the scripted backend is in the model's place."""
 
-import importlib.util
 import runpy
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from seal_agent.adapters.scripted import UNKNOWN
 from seal_agent.learner import Learner
@@ -25,7 +22,6 @@ def test_the_document_feed_replaces_what_changed(learner: Learner) -> None:
     ]
 
 
-@pytest.mark.skipif(importlib.util.find_spec("seal_agent.graphs.chat_model") is None, reason="comes with ChatSeal")
 def test_the_chat_agent_learns_what_it_is_told(learner: Learner) -> None:
     assert main_of("chat_agent.py")(learner)[0] == UNKNOWN
     assert len(learner.stack) == 1
