@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from seal_agent.errors import SealError
     from seal_agent.graphs.chat import create_chat_graph
     from seal_agent.graphs.chat_model import ChatSeal
+    from seal_agent.graphs.feedback import give_feedback
     from seal_agent.graphs.improve import create_improve_graph
     from seal_agent.graphs.ingest import create_ingest_graph
     from seal_agent.graphs.middleware import SelfAdaptation
@@ -42,6 +43,7 @@ __all__ = [
     "create_chat_graph",
     "create_improve_graph",
     "create_ingest_graph",
+    "give_feedback",
     "learning_tools",
     "open_learner",
     "open_learners",
@@ -61,6 +63,7 @@ _HOMES = {
     "create_chat_graph": "seal_agent.graphs.chat",
     "create_improve_graph": "seal_agent.graphs.improve",
     "create_ingest_graph": "seal_agent.graphs.ingest",
+    "give_feedback": "seal_agent.graphs.feedback",
     "learning_tools": "seal_agent.graphs.tools",
     "open_learner": "seal_agent.agent",
     "open_learners": "seal_agent.agent",

@@ -1,15 +1,18 @@
 """The conversation of `seal-agent chat`: messages in, replies and what was learned out.
 
-The conversation lives as long as the process; what was learned lives in the home.
+The conversation lives as long as the process; what was learned lives in the home. `/good` and `/bad` say what the
+user thinks of the last reply, `/bad It was 1911.` what is right too; they are no messages.
 """
 
 from __future__ import annotations
 
 import io
+import re
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TextIO
 
 from seal_agent.cli_options import write_json
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 
 FENCE = '"""'
 PROMPT = "> "
+GOOD = "/good"
+JUDGED = re.compile(r"/good|/bad(?: .*)?", re.DOTALL)
 BECAME = {"accepted": "learned", "ignored": "not learned"}
 
 
@@ -31,6 +36,11 @@ def converse(learner: Learner, messages: Iterable[str], display: Display, *, thr
     graph = create_chat_graph(learner).compile()
     history: list[dict[str, str]] = []
     for message in messages:
+        if JUDGED.fullmatch(message):
+            judged = judge(learner, history, message)
+            if as_json:
+                write_json({"feedback": judged})
+            continue
         history.append({"role": "user", "content": message})
         display.busy("answering")
         reply = ""
@@ -73,6 +83,9 @@ def converse_at_once(learner: Learner, messages: Iterable[str], display: Display
         graph = create_chat_graph(learner, worker.queue).compile()
         for message in messages:
             tell()
+            if JUDGED.fullmatch(message):
+                judge(learner, history, message)
+                continue
             history.append({"role": "user", "content": message})
             display.busy("answering")
             for update in follow(graph, {"messages": list(history)}, display, thread=thread):
@@ -85,6 +98,23 @@ def converse_at_once(learner: Learner, messages: Iterable[str], display: Display
         worker.wait(float("inf"))
         display.clear()
         tell()
+
+
+def judge(learner: Learner, history: Sequence[Mapping[str, str]], message: str) -> list[dict[str, Any]]:
+    """Keep what the user thinks of the last reply, and say so; where there is none yet, say that."""
+    from seal_agent import feedback
+    from seal_agent.types import Message
+
+    word, _, correction = message.partition(" ")
+    said = [Message("user" if each["role"] == "user" else "assistant", each["content"]) for each in history]
+    try:
+        given = feedback.on_reply(said, 1.0 if word == GOOD else -1.0, correction)
+    except InputError as error:
+        print(f"  ({error})", file=sys.stderr, flush=True)
+        return []
+    feedback.record(learner.home, learner.namespace, *given)
+    print("  (noted)", file=sys.stderr, flush=True)
+    return [asdict(each) for each in given]
 
 
 def describe(outcome: dict[str, Any]) -> str:

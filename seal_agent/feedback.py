@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from seal_agent.errors import InputError
 from seal_agent.home import Home, check_namespace
-from seal_agent.types import Episode
+from seal_agent.secrets import redacted
+from seal_agent.types import Episode, Message
 from seal_agent.words import content
 
 MIN_SHARED = 0.6  # of the content words of a question and its answer that a text must hold to be what they are about
@@ -33,12 +34,29 @@ class Feedback:
             )
 
 
-def record(home: Home, namespace: str, given: Feedback) -> None:
-    """Keep one piece of feedback."""
+def of_user(question: str, answer: str, value: float, correction: str = "") -> list[Feedback]:
+    """What a user made of an answer; one who says what is right has called that right."""
+    right = [Feedback(question, correction)] if correction.strip() else []
+    return [Feedback(question, answer, value), *right]
+
+
+def on_reply(messages: Sequence[Message], value: float, correction: str = "") -> list[Feedback]:
+    """What the user made of the last reply in a conversation; raises `InputError` where there is none."""
+    said = [message for message in messages if message.role in ("user", "assistant") and message.content.strip()]
+    replied = [n for n, message in enumerate(said) if message.role == "assistant"]
+    asked = [message for message in said[: replied[-1]] if message.role == "user"] if replied else []
+    if not asked:
+        raise InputError("there is no reply yet to think anything of; ask something first")
+    return of_user(asked[-1].content, said[replied[-1]].content, value, correction)
+
+
+def record(home: Home, namespace: str, *given: Feedback) -> None:
+    """Keep feedback, without what looks like a secret."""
+    check_namespace(namespace)
+    rows = [(namespace, redacted(each.question), redacted(each.answer), each.value, time.time()) for each in given]
     with home.connect() as db:
-        db.execute(
-            "INSERT INTO feedback (namespace, question, answer, value, created) VALUES (?, ?, ?, ?, ?)",
-            (check_namespace(namespace), given.question, given.answer, given.value, time.time()),
+        db.executemany(
+            "INSERT INTO feedback (namespace, question, answer, value, created) VALUES (?, ?, ?, ?, ?)", rows
         )
 
 

@@ -413,6 +413,15 @@ def test_when_too_much_waits_documents_are_refused_and_replies_are_not(make: Mak
     assert (reply.status_code, reply.headers["x-seal-learning"]) == (200, "busy")
 
 
+def test_what_a_user_made_of_an_answer_is_kept_in_the_users_namespace(ada: Client, keys: KeyFile) -> None:
+    wrong = {"question": "Who built it?", "answer": "Karl", "value": -1, "correction": "Anna Reel"}
+    given = ada("POST", "/v1/feedback", json=wrong)
+    assert (given.status_code, [each["value"] for each in given.json()["data"]]) == (201, [-1.0, 1.0])
+    assert ada("GET", "/v1/feedback").json()["data"] == given.json()["data"]
+    assert Client(ada.app, keys.add("bob", "bob"))("GET", "/v1/feedback").json()["data"] == []
+    assert ada("POST", "/v1/feedback", json={**wrong, "value": 2}).json()["error"]["param"] == "value"
+
+
 def test_models_and_wrong_addresses(ada: Client) -> None:
     assert [model["id"] for model in ada("GET", "/v1/models").json()["data"]] == ["scripted"]
     assert ada("GET", "/v1/nothing").json()["error"]["message"] == "there is no GET /v1/nothing here"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from itertools import chain
@@ -22,9 +22,11 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from seal_agent import feedback
 from seal_agent.decision_head import conversation
 from seal_agent.errors import AdapterError, InputError, SealError, ServerError
-from seal_agent.gateway.asking import ChatRequest
+from seal_agent.feedback import Feedback
+from seal_agent.gateway.asking import ChatRequest, Lenient
 from seal_agent.gateway.chat import Answering
 from seal_agent.gateway.keys import KeyFile
 from seal_agent.gateway.learning import BusyError, Learning, Text
@@ -53,11 +55,20 @@ class Refused(Exception):
         self.headers = {"retry-after": str(math.ceil(retry_after))} if retry_after else {}
 
 
-class DocumentRequest(BaseModel):
+class DocumentRequest(Lenient):
     """A text to be learned."""
 
     text: str = Field(min_length=1)
     title: str = ""
+
+
+class FeedbackRequest(Lenient):
+    """What the user made of an answer: from -1, wrong, to 1, right; `correction` is what is right."""
+
+    question: str = Field(min_length=1)
+    answer: str = Field(min_length=1)
+    value: float = Field(default=1.0, ge=-1, le=1)
+    correction: str = ""
 
 
 def create_app(
@@ -93,6 +104,8 @@ def create_app(
         Route("/v1/documents/{text}", gateway.document),
         Route("/v1/approvals", gateway.approvals),
         Route("/v1/approvals/{text}/{verb}", gateway.decide, methods=["POST"]),
+        Route("/v1/feedback", gateway.given_feedback),
+        Route("/v1/feedback", gateway.add_feedback, methods=["POST"]),
         Route("/v1/adapters", gateway.adapters),
         Route("/v1/adapters/{adapter}/rollback", gateway.roll_back, methods=["POST"]),
     ]
@@ -216,6 +229,19 @@ class Gateway:
         )
         return JSONResponse(_shown(text))
 
+    async def given_feedback(self, request: Request) -> Response:
+        """What users of this namespace made of its answers."""
+        learner = await self._enter(request)
+        return _listed(_judged(await run_in_threadpool(feedback.recorded, learner.home, learner.namespace)))
+
+    async def add_feedback(self, request: Request) -> Response:
+        """Keep what the user made of an answer."""
+        learner = await self._enter(request)
+        asked = await self._body(request, FeedbackRequest)
+        given = feedback.of_user(asked.question, asked.answer, asked.value, asked.correction)
+        await run_in_threadpool(feedback.record, learner.home, learner.namespace, *given)
+        return JSONResponse({"object": "list", "data": _judged(given)}, status_code=201)
+
     async def adapters(self, request: Request) -> Response:
         """The adapters that are served in this namespace, from the bottom up."""
         learner = await self._enter(request)
@@ -275,6 +301,10 @@ def _adapters(learner: Learner) -> list[dict[str, Any]]:
         row = {"id": layer.ref.id, "object": "adapter", "topic": facts["topic"], "rank": layer.ref.rank}
         rows.append({**row, "weight": layer.weight, "routed": layer.is_routed})
     return rows
+
+
+def _judged(given: Sequence[Feedback]) -> list[dict[str, Any]]:
+    return [{"object": "feedback", **asdict(each)} for each in given]
 
 
 def _shown(text: Text) -> dict[str, Any]:
