@@ -5,8 +5,9 @@ It is read when candidates of edits are rewarded (`rewards.Approval`); nothing i
 
 from __future__ import annotations
 
+import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from seal_agent.errors import InputError
@@ -67,6 +68,15 @@ def recorded(home: Home, namespace: str) -> list[Feedback]:
             "SELECT question, answer, value FROM feedback WHERE namespace = ? ORDER BY id", (namespace,)
         ).fetchall()
     return [Feedback(*row) for row in rows]
+
+
+def remove(db: sqlite3.Connection, namespace: str, texts: Iterable[str]) -> None:
+    """Take out, inside the transaction of `db`, the feedback that is about any of those texts."""
+    rows = db.execute("SELECT id, question, answer, value FROM feedback WHERE namespace = ?", (namespace,)).fetchall()
+    by_number = {number: Feedback(*fields) for number, *fields in rows}
+    gone = {each for text in texts for each in about(text, list(by_number.values()))}
+    numbers = [(number,) for number, each in by_number.items() if each in gone]
+    db.executemany("DELETE FROM feedback WHERE id = ?", numbers)
 
 
 def corrections_of(episode: Episode) -> list[Feedback]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seal_agent import erasure, traces
+from seal_agent import erasure, feedback, traces
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.errors import AdapterError
 from seal_agent.home import digest_of
@@ -129,6 +129,7 @@ def commit(
         home.set_route_keys(db, namespace, keys)
         _rewrite_ledger(db, plan, fresh, items)
         erasure.remove_jobs(db, namespace, plan.traces.texts, _topics(plan))
+        feedback.remove(db, namespace, plan.traces.texts)
         digests = [(namespace, digest_of(text)) for text in plan.traces.texts]
         db.executemany("DELETE FROM passages WHERE namespace = ? AND digest = ?", digests)
         folders = [Path(plan.known[i].ref.path) for i in plan.held if i in plan.known]

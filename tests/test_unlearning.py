@@ -10,9 +10,10 @@ import pytest
 from test_corrections import NEW, OLD, Reader, learn
 from test_learner import BRIDGE, TOWER, ask, folders, gold, judged
 
-from seal_agent import cli, erasure, removal, unlearning
+from seal_agent import cli, erasure, feedback, loop, removal, unlearning
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
 from seal_agent.errors import AdapterError, InputError, StorageError
+from seal_agent.feedback import Feedback
 from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.passages import Passage
@@ -254,6 +255,16 @@ def test_what_waits_in_the_queue_is_forgotten_too(learner: Learner, home: Home) 
     learner.forget(edit=learner.stack.ids[0])
     assert places(home.root) == []
     assert [job.passage.topic for job in worker.queue.jobs()] == [BRIDGE.topic]
+
+
+def test_what_the_user_thought_of_answers_about_it_is_forgotten_too(learner: Learner, home: Home) -> None:
+    loop.run(learner, learner.begin(TOWER))
+    feedback.record(home, "default", Feedback("Who built the Tower of Karlov?", "Anna Reel"))
+    feedback.record(home, "default", Feedback("Is tea good?", "Yes, it is."))
+    feedback.record(home, "ann", Feedback("Who built the Tower of Karlov?", "Anna Reel"))
+    learner.forget(edit=learner.stack.ids[0])
+    assert [given.answer for given in feedback.recorded(home, "default")] == ["Yes, it is."]
+    assert len(feedback.recorded(home, "ann")) == 1
 
 
 def test_nothing_that_holds_a_namespace_escapes_a_users_deletion(home: Home) -> None:
