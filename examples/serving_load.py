@@ -38,7 +38,7 @@ from seal_agent.types import AdapterRef, AdapterStack, Prompt
 PROMPT = Prompt.user("The ferry leaves at nine and at noon. " * 12 + "What is the capital of France?")
 RANK = 8
 STRENGTH = 0.1  # of a random adapter: enough to change every answer
-NUM_VERSIONS, MAX_SEEDS = 6, 24
+NUM_VERSIONS, MAX_SEEDS = 6, 96
 
 
 def random_adapter(model: Path, registry: AdapterRegistry, identity: str, seed: int) -> AdapterRef:
@@ -67,8 +67,10 @@ def versions(backend: VLLMBackend, model: Path, registry: AdapterRegistry, num_t
             stack = stack.push(random_adapter(model, registry, backend.model, seed))
         found.setdefault(backend.with_stack(stack).generate([PROMPT], max_new_tokens=num_tokens)[0][0], stack)
         if len(found) == NUM_VERSIONS:
-            break
-    return list(found.values())
+            return list(found.values())
+    raise SystemExit(
+        f"{MAX_SEEDS} random adapters gave {len(found)} different answers, {NUM_VERSIONS} are needed; raise --tokens"
+    )
 
 
 class Load:

@@ -3,4 +3,4 @@
 # kill -9 in the middle. SEAL_VLLM_PYTHON: a Python that has vLLM, see `make test-vllm`.
 set -eu
 : "${SEAL_VLLM_PYTHON:?set it to the Python of an environment that has vLLM}"
-python examples/serving_load.py --requests 1000 --swaps 20 --tokens 4 "$@"
+python examples/serving_load.py --requests 1000 --swaps 20 --tokens 8 "$@"
