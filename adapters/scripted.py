@@ -29,6 +29,7 @@ from seal_agent.adapters.backend import (
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.errors import InputError
 from seal_agent.passages import split_sentences
+from seal_agent.relevance import ABOUT
 from seal_agent.tool_calls import TAGGED, ToolFormat
 from seal_agent.types import AdapterRef, AdapterStack, Generated, Grammar, Progress, Prompt, Score, SelfEdit, to_json
 
@@ -41,6 +42,7 @@ MEMORY_FILE = "memory.json"
 
 _WORD = re.compile(r"\w+")
 _ASKED = re.compile(r"Text about [^\n]*?: (?P<sentence>[^\n]*)\nQuestion: (?P<starter>[^\n?]+)$")
+_ABOUT = re.compile(rf"(?P<text>.*)\n\n{re.escape(ABOUT)}$", re.DOTALL)
 _ANSWERED = re.compile(r"Text about [^\n]*?: (?P<sentence>[^\n]*)\nQuestion: (?P<question>[^\n]*)\nAnswer:$")
 
 
@@ -231,6 +233,8 @@ class ScriptedBackend:
         if answered := _ANSWERED.search(prompt.text):
             return set(tokens) <= set(_words(answered["sentence"]))
         question = prompt.asked
+        if about := _ABOUT.fullmatch(question):
+            return bool(set(tokens) & set(_words(about["text"])))
         if any(part in question for part in forgotten):
             return False
         return question in memory and set(tokens) <= set(_words(memory[question]))

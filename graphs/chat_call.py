@@ -16,9 +16,7 @@ from seal_agent import replying
 from seal_agent.batching import Request
 from seal_agent.errors import InputError
 from seal_agent.graphs.chat import as_message
-from seal_agent.replying import Asked, Part, call_id
-from seal_agent.replying import ToolChoice as ToolChoice
-from seal_agent.replying import chosen as chosen
+from seal_agent.replying import Asked, Part, ToolChoice, call_id
 from seal_agent.serving import Served
 from seal_agent.tool_calls import ToolFormat
 from seal_agent.types import Generated, Message, Prompt, ToolSpec

@@ -31,9 +31,12 @@ from seal_agent.adapters.loading import EMBEDDED
 from seal_agent.agent import open_backend
 from seal_agent.batching import Batcher, Request
 from seal_agent.errors import AdapterError, InputError
-from seal_agent.graphs.chat_call import Call, ToolChoice, asked_of, chosen, spec_of
+from seal_agent.graphs.chat_call import Call, asked_of, spec_of
+from seal_agent.graphs.namespaces import AnyLearner
 from seal_agent.home import Home, check_namespace
 from seal_agent.learner import Learner
+from seal_agent.learners import Learners
+from seal_agent.replying import ToolChoice, chosen
 from seal_agent.types import AdapterStack, Prompt, to_json
 
 BASE = "base"
@@ -54,16 +57,17 @@ class ChatSeal(BaseChatModel):
 
     Made from a `learner`, or from a `model` (as `open_learner` takes it) that is loaded when it is first asked; models
     of one name share their weights. Whose stack answers: the call's `config["configurable"]["namespace"]` or
-    `["user"]`, else `namespace`. `model="embedded@v12"`, here or in a call, answers with version 12 of that stack,
-    "@v0" with the untouched model. `max_tokens` defaults to the learner's `max_reply_tokens`. A sampled answer without
-    a `seed` draws one; it stands in the answer's `response_metadata`. Calls that arrive while the model is busy are
-    answered together, sampled ones alone.
+    `["user"]`, else `namespace`. Made from `Learners`, the one they find there; a call that names nobody is refused.
+    `model="embedded@v12"`, here or in a call, answers with version 12 of that stack, "@v0" with the untouched model.
+    `max_tokens` defaults to the learner's `max_reply_tokens`. A sampled answer without a `seed` draws one; it stands in
+    the answer's `response_metadata`. Calls that arrive while the model is busy are answered together, sampled ones
+    alone.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     model: str = ""
-    learner: Learner | None = Field(default=None, exclude=True, repr=False)
+    learner: AnyLearner | None = Field(default=None, exclude=True, repr=False)
     namespace: str = ""
     home: str | Path | None = None
     device: str = "auto"
@@ -72,7 +76,7 @@ class ChatSeal(BaseChatModel):
     stop: list[str] | None = None
     seed: int | None = None
     streaming: bool = False
-    _opened: tuple[Learner, Batcher] | None = PrivateAttr(default=None)
+    _opened: tuple[AnyLearner, Batcher] | None = PrivateAttr(default=None)
     _opening: Any = PrivateAttr(default_factory=threading.Lock)
 
     @model_validator(mode="before")
@@ -253,10 +257,16 @@ class ChatSeal(BaseChatModel):
     def _addressed(self, config: RunnableConfig | None, kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """The options of a call with namespace and stack version settled, for every later step alike."""
         configurable = ensure_config(config).get("configurable", {})
-        named = [kwargs.get("namespace"), *(configurable.get(key) for key in NAMESPACE_KEYS), self.namespace]
-        namespace = check_namespace(str(next(filter(None, named), self._learner.namespace)))
+        namespace = check_namespace(str(kwargs.get("namespace") or self._namespace_of(configurable)))
         model = self._settled(namespace, kwargs.get("model") or self.model)
         return {**kwargs, "namespace": namespace, "model": model}
+
+    def _namespace_of(self, configurable: Mapping[str, Any]) -> str:
+        own = self._learner
+        if isinstance(own, Learners):
+            return self.namespace or own.namespace_of(configurable)
+        named = (*(configurable.get(key) for key in NAMESPACE_KEYS), self.namespace)
+        return str(next(filter(None, named), own.namespace))
 
     def _settled(self, namespace: str, model: str) -> str:
         """`model` with this model's name, and the version served now where it names none."""
@@ -270,15 +280,15 @@ class ChatSeal(BaseChatModel):
         return f"{own}@v{version}"
 
     @property
-    def _learner(self) -> Learner:
+    def _learner(self) -> AnyLearner:
         return self._open()[0]
 
     @property
     def _batches(self) -> Batcher:
         return self._open()[1]
 
-    def _open(self) -> tuple[Learner, Batcher]:
-        """The learner given, or one on the model named; loaded once."""
+    def _open(self) -> tuple[AnyLearner, Batcher]:
+        """What was given, or one on the model named; loaded once."""
         with self._opening:
             if self._opened is None:
                 learner = self.learner or self._load()
@@ -296,6 +306,8 @@ class ChatSeal(BaseChatModel):
 
     def _learner_of(self, namespace: str) -> Learner:
         own = self._learner
+        if isinstance(own, Learners):
+            return own.of(namespace)
         return own if namespace == own.namespace else Learner(own.backend, own.home, namespace, own.config)
 
     @staticmethod

@@ -86,7 +86,7 @@ def sources(learner: Learner, question: str) -> list[dict[str, Any]]:
     served = set(learner.stack.learned)
     keys = tuple((i, key) for i, key in learner.home.route_keys(learner.namespace).items() if i in served)
     limits = learner.config.routes
-    best = [i for i, score in router_of(keys, limits).scores(question) if score >= limits.min_score][:NUM_SOURCES]
+    best = [adapter for adapter, _ in router_of(keys, limits).called(question)][:NUM_SOURCES]
     told = {e.adapter.id: e for e in learner.accepted(best) if e.adapter}
     return [
         {"topic": e.topic, "text": e.text, "source": e.source, "thread": e.thread, "adapter": i}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from seal_agent.errors import InputError
 from seal_agent.home import Home, StackVersion
-from seal_agent.routing import RouteLimits, router_of
+from seal_agent.learner import Learner
 from seal_agent.types import AdapterStack, Correction, Episode, Layer, Prompt, Row, Verdict
 
 
@@ -53,19 +53,14 @@ class Explanation:
     num_served: int
 
 
-def why(
-    home: Home, namespace: str, question: str, *, version: int = 0, limits: RouteLimits | None = None
-) -> Explanation:
-    """What answers `question` in `namespace`: in the newest version of its stack, or in an older one.
+def why(learner: Learner, question: str, *, version: int = 0) -> Explanation:
+    """What answers `question`: in the newest version of the learner's stack, or in an older one.
 
-    `limits` are those of the agent, where they are not the default ones. Raises `InputError` for a version there is
-    none of.
+    Raises `InputError` for a version there is none of.
     """
-    found = _version(home, namespace, version)
-    routed = {layer.ref.id for layer in found.stack.layers if layer.is_routed}
-    keys = tuple((i, key) for i, key in home.route_keys(namespace).items() if i in routed)
-    active = router_of(keys, limits or RouteLimits()).active(found.stack, Prompt.user(question))
-    return _explained(home, namespace, found, active, question)
+    found = _version(learner.home, learner.namespace, version)
+    active = learner.serve(found.stack).active(Prompt.user(question))
+    return _explained(learner.home, learner.namespace, found, active, question)
 
 
 def why_version(home: Home, namespace: str, version: int = 0) -> Explanation:

@@ -272,7 +272,7 @@ class _Retrieval:
         return [self._with_passage(prompt) for prompt in prompts]
 
     def _with_passage(self, prompt: Prompt) -> Prompt:
-        matching = self._router.match(prompt)
+        [matching] = self._router.match([prompt], self._backend.score)
         if not matching:
             return prompt
         shown = Prompt.user(f"{self._passages[matching[0]]}\n\n{prompt.messages[-1].content}")

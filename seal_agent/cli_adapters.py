@@ -1,6 +1,6 @@
 """`seal-agent adapters`: what is served in a namespace, what each adapter learned, and taking one off again.
 
-Everything is read from the home; no model is loaded.
+Everything is read from the home; only `why` loads a model, where a question is asked.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seal_agent.cli_options import AsJson, HomeFolder, Namespace, write_json, write_table
+from seal_agent.adapters.loading import EMBEDDED
+from seal_agent.cli_options import AsJson, Device, HomeFolder, Model, Namespace, write_json, write_table
 from seal_agent.rehearsal import REPLAYED
 
 if TYPE_CHECKING:
@@ -80,16 +81,26 @@ def show_adapter(
 def why_answer(
     question: Annotated[str, typer.Argument(help="What is asked; left out: everything the version holds.")] = "",
     version: Annotated[int, typer.Option("--version", min=0, help="Of the stack; 0: the newest.")] = 0,
+    model: Model = EMBEDDED,
     home: HomeFolder = None,
     namespace: Namespace = "default",
+    device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """What answers a question: version, adapters, and for each its source, rows, scores and verdict."""
+    """What answers a question: version, adapters, and for each its source, rows, scores and verdict.
+
+    The model is loaded for a question: it has its say in which adapter answers.
+    """
     from seal_agent.audit import why, why_version
     from seal_agent.types import to_json
 
     opened = _open(home, namespace)
-    found = why(opened, namespace, question, version=version) if question else why_version(opened, namespace, version)
+    if question:
+        from seal_agent.agent import open_learner
+
+        found = why(open_learner(model, home=home, namespace=namespace, device=device), question, version=version)
+    else:
+        found = why_version(opened, namespace, version)
     if as_json:
         write_json(to_json(found))
         return

@@ -1,9 +1,10 @@
 """Which adapters a message calls for: a routed adapter answers only where the message speaks of what it learned.
 
-An adapter's key is the text it was learned from. What a key covers of a message is the summed rarity (inverse document
-frequency) of the message's words found there, over that of all its words: BM25 (Robertson and Zaragoza 2009) as a
-share of the most it could be. With keys as hashed word vectors that is an inner product, which FAISS searches; the
-rarities stand in the query alone, so that vectors never go stale. Routed adapters: MEGa, arXiv 2504.21239.
+An adapter's key is the text it was learned from. For every key the words of the message are evidence, in nats: a word
+found there counts by how unlikely it is to stand in any text of that length, a word that is missing speaks against it.
+That is the binary independence model (Robertson and Spärck Jones 1976) with chance by length, so that one rare word in
+a long text proves less than a common one in a text of ten words. What the words call for, the model confirms
+(`relevance`); no model is asked here. Routed adapters: MEGa, arXiv 2504.21239.
 """
 
 from __future__ import annotations
@@ -11,83 +12,122 @@ from __future__ import annotations
 import json
 import math
 import re
-import zlib
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
-from typing import Any
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seal_agent.errors import InputError
+from seal_agent.passages import split_sentences
+from seal_agent.relevance import Scorer, relevance
 from seal_agent.types import AdapterStack, Prompt
 
-WIDTH = 16_384  # of a hashed key: 64 KiB; a quarter of it costs two points of accuracy on 87 keys (LOG.md)
 STEM = 5  # letters of a word that count, so that "developed" is found in "development"
-K1, B, MEAN_WORDS = 1.2, 0.75, 120.0  # BM25's usual constants, and a passage's usual length
-COMMON = 2.0  # a word of this rarity or less stands in an eighth of all texts and says nothing
+FOUND = 0.65  # of the words of a question, the share that stands in the text it is about
+MISSING_COUNTS = 0.5  # as much as it should by that: questions are put in words of their own
+MARGIN, MOST_CALLED = 5.0, 3  # nats behind the best, and how many, for the model to choose among
+SHORT, OPENING = 60, 8  # words: of a key that is shown whole, of the opening that says what a longer one is about
+MOST = 9.0  # nats that one word can prove: it may be a slip of the pen
 BACKGROUND = "decide_train.json"  # everyday turns, for how common a word is
 _WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True)
 class RouteLimits:
-    """`min_score`: how much of a message (0 to 1) a key must cover; the best `max_active` of those are active."""
+    """From which evidence on an adapter is active, and how many at once.
 
-    min_score: float = 0.45
+    `min_evidence`: the nats by which the words of a message must speak for a key. `min_relevance`: the nats by which
+    the key must make the message likelier to the base model; 0: the model is not asked, and more words of everyday
+    questions call for what was learned by accident. Of those that pass, the best `max_active` are active.
+    """
+
+    min_evidence: float = 4.0
+    min_relevance: float = 4.0
     max_active: int = 1
 
     def __post_init__(self) -> None:
-        if not 0 <= self.min_score <= 1 or self.max_active < 1:
-            raise InputError("min_score is a share from 0 to 1, and max_active at least 1")
+        if not (0 <= self.min_evidence < math.inf and 0 <= self.min_relevance < math.inf) or self.max_active < 1:
+            raise InputError("min_evidence and min_relevance are nats from 0 up, and max_active is at least 1")
 
 
 class Router:
-    """The keys of routed adapters, searched with FAISS; making one costs about a millisecond a key."""
+    """The keys of routed adapters; a look-up costs microseconds a key and word."""
 
     def __init__(self, keys: Mapping[str, str], limits: RouteLimits | None = None) -> None:
         self.limits = limits or RouteLimits()
+        self._keys = dict(keys)
         self._ids = list(keys)
         counted = [terms(text) for text in keys.values()]
-        num_texts, counts = _background()
-        self._num_texts = num_texts + len(counted)
-        self._counts = counts + Counter(word for words in counted for word in words)
-        self._index = _index(counted)
-
-    def rarity(self, word: str) -> float:
-        """How much a word says: its inverse document frequency over everyday turns and the keys, less the common."""
-        count = self._counts[word]
-        return max(math.log(1 + (self._num_texts - count + 0.5) / (count + 0.5)) - COMMON, 0.0)
+        self._lengths = np.array([words.total() for words in counted], dtype=np.float64)
+        found: defaultdict[str, list[int]] = defaultdict(list)
+        for number, words in enumerate(counted):
+            for word in words:
+                found[word].append(number)
+        self._found = {word: np.array(numbers) for word, numbers in found.items()}
 
     def scores(self, text: str) -> list[tuple[str, float]]:
-        """The best adapters for `text`, best first, with the share of it (about 0 to 1) that each covers."""
-        rarities = {word: self.rarity(word) for word in terms(text)}
-        total = sum(rarities.values())
-        if not total or not self._ids:
-            return []
-        query = np.zeros((1, WIDTH), dtype=np.float32)
-        for word, rarity in rarities.items():
-            query[0, _place(word)] += rarity / total
-        similarity, found = self._index.search(query, min(len(self._ids), self.limits.max_active + 4))
-        return [(self._ids[i], float(s)) for i, s in zip(found[0].tolist(), similarity[0].tolist(), strict=True)]
+        """Every adapter with the evidence, in nats, that `text` speaks of its key, the best first."""
+        evidence = np.zeros(len(self._ids))
+        for word in terms(text):
+            by_chance = self._lengths * frequency(word)  # how often the word is expected in each key
+            missing = MISSING_COUNTS * np.minimum(math.log(1 - FOUND) + by_chance, 0.0)
+            evidence += missing
+            if (keys := self._found.get(word)) is not None:
+                evidence[keys] += _proof(by_chance[keys]) - missing[keys]
+        order = np.argsort(-evidence, kind="stable")
+        return [(self._ids[i], float(evidence[i])) for i in order]
 
-    def match(self, prompt: Prompt) -> tuple[str, ...]:
-        """The adapters `prompt` calls for by its last message; where that matches none, by what was said before too."""
-        for text in _queries(prompt):
-            matching = [adapter for adapter, score in self.scores(text) if score >= self.limits.min_score]
-            if matching:
-                return tuple(matching[: self.limits.max_active])
-        return ()
+    def called(self, text: str) -> list[tuple[str, float]]:
+        """The adapters that `text` may call for with their evidence, the best first; none is far behind the best."""
+        scores = self.scores(text)[: max(MOST_CALLED, self.limits.max_active)]
+        return [(i, e) for i, e in scores if e >= max(self.limits.min_evidence, scores[0][1] - MARGIN)]
 
-    def active(self, stack: AdapterStack, prompt: Prompt) -> AdapterStack:
-        """The part of `stack` that answers `prompt`: what is always on, and the routed adapters it calls for."""
-        if not any(layer.is_routed for layer in stack.layers):
-            return stack
-        matching = set(self.match(prompt))
-        return AdapterStack(tuple(y for y in stack.layers if not y.is_routed or y.ref.id in matching))
+    def excerpt(self, adapter: str, text: str) -> str:
+        """What of an adapter's key `text` may speak of: its opening and its nearest sentence, or all if it is short."""
+        key = self._keys[adapter]
+        words = set(terms(text))
+        if len(key.split()) <= SHORT:
+            return key
+        sentences = split_sentences(key)
+        proofs = [sum(-math.log(frequency(w)) for w in words & set(terms(s))) for s in sentences]
+        best = int(np.argmax(proofs))
+        return sentences[0] if not best else f"{' '.join(key.split()[:OPENING])} ... {sentences[best]}"
+
+    def match(self, prompts: Sequence[Prompt], score: Scorer | None = None) -> list[tuple[str, ...]]:
+        """The adapters each prompt calls for, by its last message, else by what was said before too.
+
+        `score` is the base model's; without it words alone decide.
+        """
+        queries = [_queries(prompt) for prompt in prompts]
+        matched: list[tuple[str, ...]] = [()] * len(prompts)
+        for place in range(max(map(len, queries), default=0)):
+            unmatched = [n for n, texts in enumerate(queries) if not matched[n] and place < len(texts)]
+            for n, adapters in zip(unmatched, self._chosen([queries[n][place] for n in unmatched], score), strict=True):
+                matched[n] = adapters
+        return matched
+
+    def _chosen(self, texts: Sequence[str], score: Scorer | None) -> list[tuple[str, ...]]:
+        """Of what each text calls for, the best that the model confirms."""
+        called = [self.called(text) for text in texts]
+        least = self.limits.min_relevance if score else 0.0
+        pairs = [(t, self.excerpt(adapter, t)) for t, found in zip(texts, called, strict=True) for adapter, _ in found]
+        nats: Iterator[float] = iter(relevance(score, pairs)) if score and least else repeat(0.0)
+        chosen = []
+        for found in called:
+            confirmed = [(e + r / 2, adapter) for (adapter, e), r in zip(found, nats, strict=False) if r >= least]
+            best = sorted(confirmed, key=lambda each: -each[0])[: self.limits.max_active]
+            chosen.append(tuple(adapter for _, adapter in best))
+        return chosen
+
+
+def part_of(stack: AdapterStack, matched: Collection[str]) -> AdapterStack:
+    """The part of `stack` that answers: what is always on, and the routed adapters that were called for."""
+    return AdapterStack(tuple(layer for layer in stack.layers if not layer.is_routed or layer.ref.id in matched))
 
 
 @lru_cache(maxsize=4)
@@ -108,29 +148,20 @@ def _queries(prompt: Prompt) -> list[str]:
     return said if len(said) == 1 else [said[-1], " ".join(said[-3:])]
 
 
-def _place(word: str) -> int:
-    return zlib.crc32(word.encode()) % WIDTH
+def _proof(by_chance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What it proves, in nats, that a word stands in a text where it is expected so often."""
+    proof: NDArray[np.float64] = np.clip(math.log(FOUND) - np.log(-np.expm1(-by_chance)), 0.0, MOST)
+    return proof
 
 
-def _vector(words: Counter[str]) -> NDArray[np.float32]:
-    vector = np.zeros(WIDTH, dtype=np.float32)
-    length = K1 * (1 - B + B * words.total() / MEAN_WORDS)
-    for word, count in words.items():
-        vector[_place(word)] += count * (K1 + 1) / (count + length)
-    return vector
-
-
-def _index(counted: list[Counter[str]]) -> Any:
-    import faiss
-
-    index: Any = faiss.IndexFlatIP(WIDTH)
-    if counted:
-        index.add(np.stack([_vector(words) for words in counted]))
-    return index
+def frequency(word: str) -> float:
+    """How often `word` is expected at any one place of any text, from everyday turns."""
+    total, counts = _background()
+    return (counts[word] + 0.5) / total
 
 
 @lru_cache(maxsize=1)
 def _background() -> tuple[int, Counter[str]]:
     text = resources.files("seal_agent").joinpath("data", BACKGROUND).read_text(encoding="utf-8")
-    turns = [terms(turn["text"]) for turn in json.loads(text)]
-    return len(turns), Counter(word for turn in turns for word in turn)
+    counts = terms("\n".join(turn["text"] for turn in json.loads(text)))
+    return counts.total(), counts

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from seal_agent.adapters.backend import Backend, check_grammars, silent
-from seal_agent.routing import Router
+from seal_agent.routing import Router, part_of
 from seal_agent.types import AdapterStack, Generated, Grammar, Probe, Probed, Progress, Prompt, Score
 
 T = TypeVar("T")
@@ -57,10 +57,23 @@ class Served:
         self._backend = backend
         self._router = router
         self._scores = scores or ScoreCache()
+        self._routed = any(layer.is_routed for layer in stack.layers)
+        self._active: dict[Prompt, AdapterStack] = {}
 
     def active(self, prompt: Prompt) -> AdapterStack:
         """The adapters that answer `prompt`."""
-        return self._router.active(self.stack, prompt)
+        return self._actives([prompt])[0]
+
+    def _actives(self, prompts: Sequence[Prompt]) -> list[AdapterStack]:
+        if not self._routed:
+            return [self.stack] * len(prompts)
+        fresh = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._active]
+        for prompt, matched in zip(fresh, self._router.match(fresh, self._scored_by_base), strict=True):
+            self._active[prompt] = part_of(self.stack, matched)
+        return [self._active[prompt] for prompt in prompts]
+
+    def _scored_by_base(self, prompts: Sequence[Prompt], answers: Sequence[str]) -> list[Score]:
+        return self._scored([(AdapterStack(), p, a) for p, a in zip(prompts, answers, strict=True)])
 
     def generate(
         self, prompts: Sequence[Prompt], *, grammars: Sequence[Grammar] = (), **options: Any
@@ -80,7 +93,9 @@ class Served:
 
     def score(self, prompts: Sequence[Prompt], answers: Sequence[str], *, progress: Progress = silent) -> list[Score]:
         """As `Backend.score`; what was scored before under the same adapters is not computed again."""
-        asked: list[Asked] = [(self.active(p), p, a) for p, a in zip(prompts, answers, strict=True)]
+        return self._scored(list(zip(self._actives(prompts), prompts, answers, strict=True)), progress)
+
+    def _scored(self, asked: Sequence[Asked], progress: Progress = silent) -> list[Score]:
         fresh = [key for key in dict.fromkeys(asked) if self._scores.get(key) is None]
         done = len(asked) - len(fresh)
         found: dict[Asked, Score] = {key: score for key in asked if (score := self._scores.get(key)) is not None}
@@ -98,8 +113,8 @@ class Served:
 
     def _each(self, prompts: Sequence[Prompt], ask: Callable[[Backend, Sequence[int]], list[T]]) -> list[T]:
         groups: dict[AdapterStack, list[int]] = {}
-        for number, prompt in enumerate(prompts):
-            groups.setdefault(self.active(prompt), []).append(number)
+        for number, active in enumerate(self._actives(prompts)):
+            groups.setdefault(active, []).append(number)
         answers: dict[int, T] = {}
         for stack, numbers in groups.items():
             answers |= dict(zip(numbers, ask(self._backend.with_stack(stack), numbers), strict=True))

