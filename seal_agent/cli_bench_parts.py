@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seal_agent.adapters.loading import EMBEDDED
-from seal_agent.cli_bench import Out, ReportOnly, write_report
+from seal_agent.cli_bench import Data, Limit, Offset, Out, ReportOnly, write_report
 from seal_agent.cli_options import AsJson, Device, HomeFolder, Model, Seed, write_json, write_table
 from seal_agent.cli_progress import Display
 from seal_agent.errors import InputError
 
 if TYPE_CHECKING:
     from seal_agent.bench_decide import ArmResult
+    from seal_agent.bench_routing import Routed
     from seal_agent.formats import Source
 
 
@@ -101,6 +102,38 @@ def replay(
         return "\n".join(["# The replay store", "", *facts, "", bench_replay.as_markdown(results)])
 
     write_report(folder, config, results, text, lambda: None, as_json)
+
+
+def routing(
+    data: Data,
+    keys: Annotated[
+        list[int] | None, typer.Option("--keys", min=1, help="Passages learned; several times for several.")
+    ] = None,
+    limit: Limit = 0,
+    offset: Offset = 0,
+    seed: Seed = 0,
+    model: Model = EMBEDDED,
+    home: HomeFolder = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Does a question reach the adapter that learned about it, and a general question none? Nothing is trained."""
+    with Display() as display:
+        display.busy("loading the model")
+        from seal_agent import bench_knowledge, bench_routing
+        from seal_agent.agent import open_backend
+        from seal_agent.home import Home
+
+        items = bench_knowledge.read_items(data, limit=limit, offset=offset)
+        backend = open_backend(Home(home), model, device=device)
+        results = bench_routing.measure(
+            backend, items, keys or [min(8, len(items)), len(items)], seed, display.progress
+        )
+    if as_json:
+        write_json({"model": backend.model, "seed": seed, "rows": [dataclasses.asdict(result) for result in results]})
+        return
+    columns = ["passages", "questions", "routed by", "its own", "another's", "general ones routed", "ms a question"]
+    write_table(columns, [_routed(result) for result in results])
 
 
 def speed(
@@ -187,7 +220,12 @@ def _row(result: ArmResult) -> list[str]:
     return [result.arm, result.threshold, *(f"{share:.3f}" for share in shares), wrong]
 
 
+def _routed(result: Routed) -> list[str]:
+    shares = (f"{share:.1%}" for share in (result.own, result.other, result.general))
+    return [str(result.num_keys), str(result.num_questions), result.rule, *shares, f"{result.milliseconds:.0f}"]
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to `seal-agent bench`."""
-    for name, command in (("decide", decide), ("gate", gate), ("replay", replay), ("speed", speed)):
-        app.command(name)(command)
+    for command in (decide, gate, replay, routing, speed):
+        app.command(command.__name__)(command)

@@ -1,0 +1,72 @@
+"""`seal-agent bench routing`: does a question reach what was learned about it, and does nothing else?
+
+No adapter is trained: the keys are passages, and which of them a question calls for is all there is to see. The general
+questions are those that no edit ever watches.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from seal_agent.adapters.backend import Backend, silent
+from seal_agent.bench_knowledge import Item
+from seal_agent.errors import InputError
+from seal_agent.replay import report_probes
+from seal_agent.routing import RouteLimits, Router
+from seal_agent.types import Progress, Prompt
+
+WORDS, CONFIRMED = "words alone", "words, confirmed by the model"
+RULES = {WORDS: RouteLimits(min_relevance=0.0), CONFIRMED: RouteLimits()}
+NUM_DRAWS = 3  # of the passages that are learned, where not all are
+
+
+@dataclass(frozen=True)
+class Routed:
+    """Shares of the questions about the passages learned, and of the general ones; `milliseconds` a question."""
+
+    rule: str
+    num_keys: int
+    num_questions: int
+    own: float
+    other: float
+    general: float
+    milliseconds: float
+
+
+def measure(
+    backend: Backend, items: Sequence[Item], sizes: Sequence[int], seed: int = 0, progress: Progress = silent
+) -> list[Routed]:
+    """One line a rule and number of passages; raises `InputError` where there are fewer passages than that."""
+    if too_many := [size for size in sizes if not 0 < size <= len(items)]:
+        raise InputError(f"{too_many[0]} passages of {len(items)} cannot be drawn; give --keys from 1 to {len(items)}")
+    cases = [(rule, size) for size in sizes for rule in RULES]
+    found = []
+    for number, (rule, size) in enumerate(cases):
+        progress(f"{rule}, {size} passages", number, len(cases))
+        found.append(_measured(backend, items, rule, size, seed))
+    return found
+
+
+def _measured(backend: Backend, items: Sequence[Item], rule: str, size: int, seed: int) -> Routed:
+    rng = random.Random(seed)
+    general = [probe.prompt for probe in report_probes()]
+    num_draws = NUM_DRAWS if size < len(items) else 1
+    own, other, called, num_questions, seconds = 0, 0, 0, 0, 0.0
+    for _ in range(num_draws):
+        drawn = rng.sample(items, size)
+        router = Router({str(item.number): f"{item.title} {item.passage}" for item in drawn}, RULES[rule])
+        asked = [(str(item.number), Prompt.user(q.question)) for item in drawn for q in item.questions]
+        start = time.perf_counter()
+        matched = router.match([*(prompt for _, prompt in asked), *general], backend.score)
+        seconds += time.perf_counter() - start
+        own += sum(found == (key,) for (key, _), found in zip(asked, matched, strict=False))
+        other += sum(bool(found) and found != (key,) for (key, _), found in zip(asked, matched, strict=False))
+        called += sum(map(bool, matched[len(asked) :]))
+        num_questions += len(asked)
+    num_general = num_draws * len(general)
+    milliseconds = 1000 * seconds / (num_questions + num_general)
+    shares = own / num_questions, other / num_questions, called / num_general
+    return Routed(rule, size, num_questions, *shares, milliseconds)
