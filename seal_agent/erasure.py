@@ -17,6 +17,7 @@ from typing import Any
 
 from seal_agent.errors import StorageError
 from seal_agent.home import Home
+from seal_agent.policy_removal import runs_that_read, withdraw
 from seal_agent.replay_index import index_files
 from seal_agent.types import AdapterRef
 
@@ -98,7 +99,7 @@ def erase(home: Home, namespace: str) -> dict[str, int]:
     Adapters that another namespace learned too (the same text, model and seed) stay for that one.
     """
     with erasing(home) as db:
-        folders = _folders(home, db, namespace)
+        folders = {*_folders(home, db, namespace), *withdraw(home, db, namespace, runs_that_read(home, namespace))}
         models = [r[0] for r in db.execute("SELECT DISTINCT model FROM replay WHERE namespace = ?", (namespace,))]
         doom(db, [*folders, *(file for model in models for file in index_files(home, namespace, model))])
         ours = "SELECT id FROM replay WHERE namespace = ?"

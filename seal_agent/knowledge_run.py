@@ -25,12 +25,12 @@ from seal_agent.knowledge_domain import FAST, FAST_MENU, KnowledgeContext, Knowl
 from seal_agent.learner import Learner
 from seal_agent.passages import read_document, split_passages
 from seal_agent.policies import KNOWLEDGE, PolicyStore
+from seal_agent.policy_removal import FOLDER
 from seal_agent.rewards import GOLD, OWN, knowledge_reward
 from seal_agent.rounds import ImproveConfig, Parts, parted
 from seal_agent.types import Probe, Progress, Prompt, to_json
 
 log = logging.getLogger(__name__)
-FOLDER = "improve"
 
 
 @dataclass(frozen=True)

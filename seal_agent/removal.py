@@ -16,6 +16,7 @@ from seal_agent import erasure, feedback, traces
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.errors import AdapterError
 from seal_agent.home import digest_of
+from seal_agent.policy_removal import runs_that_read, withdraw
 from seal_agent.rehearsal import REPLAYED
 from seal_agent.traces import Traces
 from seal_agent.types import AdapterRef, AdapterStack, Episode, Layer, Progress, to_json
@@ -133,6 +134,7 @@ def commit(
         digests = [(namespace, digest_of(text)) for text in plan.traces.texts]
         db.executemany("DELETE FROM passages WHERE namespace = ? AND digest = ?", digests)
         folders = [Path(plan.known[i].ref.path) for i in plan.held if i in plan.known]
+        folders += withdraw(home, db, namespace, runs_that_read(home, namespace, plan.traces.texts))
         erasure.doom(db, [*folders, *learner.replay.index_files])
     return len(items)
 

@@ -12,13 +12,17 @@ from test_learner import BRIDGE, TOWER, ask, folders, gold, judged
 
 from seal_agent import cli, erasure, feedback, loop, removal, unlearning
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
+from seal_agent.directives import DEFAULT
 from seal_agent.errors import AdapterError, InputError, StorageError
 from seal_agent.feedback import Feedback
 from seal_agent.home import Home
+from seal_agent.knowledge_domain import KnowledgeContext
+from seal_agent.knowledge_run import RunSettings, begin, next_folder
 from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.passages import Passage
+from seal_agent.policies import PolicyStore
 from seal_agent.strategies import Rebuild
-from seal_agent.types import AdapterStack, Episode
+from seal_agent.types import AdapterRef, AdapterStack, Episode, Prompt, Row, SelfEdit, to_json
 from seal_agent.worker import Budget, Worker
 
 pytestmark = pytest.mark.slow
@@ -41,6 +45,32 @@ def places(root: Path) -> list[str]:
     """The files below `root` that hold any word of TOWER."""
     files = [path for path in root.rglob("*") if path.is_file()]
     return [str(path.relative_to(root)) for path in files if any(s in path.read_bytes() for s in SECRETS)]
+
+
+def policy(learner: Learner, passage: Passage, parent: int) -> AdapterRef:
+    """A policy as a run that read `passage` leaves it, trained on top of another."""
+    folder = next_folder(learner.home)
+    begin(learner, folder, [KnowledgeContext(passage.topic, passage.text)], RunSettings())
+    said = Row(Prompt.user(f"How do you learn this? ({parent})"), "With questions.", "policy")
+    ref = learner.backend.train(SelfEdit("policy", "", (said,), (), DEFAULT))
+    (folder / "learned.jsonl").write_text(json.dumps({"adapter": to_json(ref)}) + "\n")
+    store = PolicyStore(learner.home, learner.namespace, learner.backend.model)
+    store.use(store.add(ref, parent=parent, reason="won").version)
+    return ref
+
+
+@pytest.mark.parametrize("what", ["edit", "user"])
+def test_a_policy_that_learned_from_what_is_forgotten_is_taken_back(learner: Learner, home: Home, what: str) -> None:
+    [tower] = learned(learner, TOWER)
+    policies = [policy(learner, passage, n) for n, passage in enumerate((BRIDGE, TOWER, FERRY))]
+    store = PolicyStore(home, learner.namespace, learner.backend.model)
+    assert store.current().adapter == policies[2]
+    learner.forget(**({"edit": adapter(tower)} if what == "edit" else {"user": "default"}))
+    kept = policies[:1] if what == "edit" else []
+    assert [each.adapter for each in store.versions()] == [None, *kept]
+    assert store.current() == store.versions()[-1]
+    assert not any(Path(ref.path).exists() for ref in policies if ref not in kept)
+    assert len(list((home.root / "improve").iterdir())) == (2 if kept else 0)  # that of the ferry read nothing of it
 
 
 def test_a_forgotten_edit_leaves_no_trace_on_disk_and_the_others_as_they_were(learner: Learner, home: Home) -> None:

@@ -1,0 +1,60 @@
+"""What improving the policy keeps of a text, and taking it away: the folders of runs, and the policies they trained.
+
+A policy imitates edits about the texts of its run. So when one of these is forgotten, the run's folder goes, with it
+the policies that it trained and those trained on top of them; edits are then written as before. A run in a folder
+outside the home is out of reach.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sqlite3
+from collections.abc import Collection
+from pathlib import Path
+
+from seal_agent.home import Home
+from seal_agent.passages import split_sentences
+
+FOLDER = "improve"
+MIN_CHARS = 12  # of a sentence that is looked for: "Yes." stands everywhere
+_ADAPTER = re.compile(r'"id": "([0-9a-f]{64})"')
+log = logging.getLogger(__name__)
+
+
+def runs_that_read(home: Home, namespace: str, texts: Collection[str] | None = None) -> list[Path]:
+    """The folders of the namespace's runs in which a sentence of `texts` stands; all of its runs for None."""
+    whose = f'"namespace": {json.dumps(namespace)}'
+    told = [] if texts is None else [json.dumps(s)[1:-1] for text in texts for s in split_sentences(text)]
+    told = [sentence for sentence in told if len(sentence) >= MIN_CHARS]
+    found = []
+    for folder in sorted((home.root / FOLDER).glob("run-*")):
+        written = _written(folder)
+        said = " ".join(written.replace("\\n", " ").split())  # as sentences are: on one line
+        if whose in written and (texts is None or any(sentence in said for sentence in told)):
+            found.append(folder)
+    return found
+
+
+def withdraw(home: Home, db: sqlite3.Connection, namespace: str, runs: Collection[Path]) -> list[Path]:
+    """Take back, inside the transaction of `db`, what those runs trained; returns the folders that must go."""
+    trained = {adapter for run in runs for adapter in _ADAPTER.findall(_written(run))}
+    sql = "SELECT model, domain, version, parent, json_extract(adapter, '$.id') FROM policies WHERE namespace = ?"
+    gone: set[tuple[str, str, int]] = set()
+    for model, domain, version, parent, adapter in db.execute(f"{sql} ORDER BY version", (namespace,)).fetchall():
+        if adapter in trained or (model, domain, parent) in gone:  # a parent is older than what was trained on it
+            gone.add((model, domain, version))
+            trained.add(adapter)
+    for table in ("policies", "policy_uses"):
+        where = "namespace = ? AND model = ? AND domain = ? AND version = ?"
+        db.executemany(f"DELETE FROM {table} WHERE {where}", [(namespace, *key) for key in gone])
+    if gone:
+        log.info("took back %d policies of namespace %r: they learned from what is forgotten", len(gone), namespace)
+    return [*runs, *(home.root / "adapters" / adapter for adapter in sorted(trained))]
+
+
+def _written(folder: Path) -> str:
+    """All that a run has written."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return "\n".join(path.read_text(encoding="utf-8", errors="replace") for path in files)
