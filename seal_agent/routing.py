@@ -84,6 +84,8 @@ class Router:
 
     def called(self, text: str) -> list[tuple[str, float]]:
         """The adapters that `text` may call for with their evidence, the best first; none is far behind the best."""
+        if not terms(text):
+            return []
         scores = self.scores(text)[: max(MOST_CALLED, self.limits.max_active)]
         return [(i, e) for i, e in scores if e >= max(self.limits.min_evidence, scores[0][1] - MARGIN)]
 

@@ -57,6 +57,12 @@ def test_what_no_key_covers_calls_for_none(text: str) -> None:
     assert Router(KEYS).match([Prompt.user(text)]) == [()]
 
 
+@pytest.mark.parametrize("text", ["?!", "", " "])
+def test_a_message_without_words_calls_for_nothing_however_little_is_asked_for(text: str, tmp_path: Path) -> None:
+    router = Router(KEYS, RouteLimits(min_evidence=0, min_relevance=1))
+    assert router.match([Prompt.user(text)], ScriptedBackend(tmp_path).score) == [()]
+
+
 def test_a_word_counts_in_all_its_forms() -> None:
     assert terms("Developed, developing DEVELOPMENT!")["devel"] == 3
 
