@@ -244,7 +244,8 @@ def demo(
         from seal_agent.demo import run_demo
 
         screen = DemoScreen(display, silent=as_json)
-        result = run_demo(seed=seed, model=model, home=home, device=device, on_event=screen.event)
+        server = os.environ.get("SEAL_SERVER", "")
+        result = run_demo(seed=seed, model=model, home=home, device=device, server=server, on_event=screen.event)
     if as_json:
         write_json(dataclasses.asdict(result))
     else:

@@ -63,17 +63,26 @@ class DemoResult:
 
 
 def run_demo(
-    *, seed: int = 0, model: str = EMBEDDED, home: Path | None = None, device: str = "auto", on_event: OnEvent
+    *,
+    seed: int = 0,
+    model: str = EMBEDDED,
+    home: Path | None = None,
+    device: str = "auto",
+    server: str = "",
+    on_event: OnEvent,
 ) -> DemoResult:
-    """Run the demo on `model`; about three minutes on two cores with the embedded one."""
-    from seal_agent.adapters.huggingface import TransformersBackend
+    """Run the demo on `model`, in this process or behind a `server` of vLLM (`open_backend`).
+
+    About two minutes on two cores with the embedded model.
+    """
+    from seal_agent.agent import open_backend
 
     start = time.perf_counter()
     shared = Home(home)
     script = _script()
     with tempfile.TemporaryDirectory(prefix="demo-", dir=shared.root) as folder:
         own = Home(Path(folder))
-        backend = TransformersBackend.load(own.root, model, device=device, cache=shared.root / "models")
+        backend = open_backend(shared, model, device=device, adapters=own.root, server=server)
         learner = Learner(backend, own, "demo", LearnerConfig(seed=seed, max_reply_tokens=MAX_ANSWER_TOKENS))
         on_event("model", {"model": backend.model, "seconds": time.perf_counter() - start})
 

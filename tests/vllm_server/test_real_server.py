@@ -11,6 +11,7 @@ from backend_contract import FIRST, PARIS, SECOND, BackendContract, make_edit
 from seal_agent.adapters.backend import Backend
 from seal_agent.adapters.serve import Server
 from seal_agent.adapters.vllm_server import VLLMBackend
+from seal_agent.demo import run_demo
 from seal_agent.errors import AdapterError, InputError
 from seal_agent.formats.chat_qa import pair_grammar
 from seal_agent.types import AdapterRef, AdapterStack, Grammar, Prompt
@@ -124,3 +125,20 @@ def test_a_stack_of_more_ranks_than_the_server_takes_is_served_nearly(
     ours = real_backend.with_stack(stack).score([PARIS], ["Paris"])[0]
     theirs = served_backend.with_stack(stack).score([PARIS], ["Paris"])[0]
     assert abs(ours.per_token - theirs.per_token) < 2 * AGREEMENT
+
+
+def test_the_main_job_is_done_behind_the_server(server: Server) -> None:
+    result = run_demo(seed=0, server=server.options.url, on_event=lambda *_: None)
+    log.info(
+        "demo: %d right before, %d after, NLL %.2f to %.2f, %s, as before after rolling back: %s, %.0f s",
+        result.num_correct_before,
+        result.num_correct_after,
+        result.nll_before,
+        result.nll_after,
+        result.verdict,
+        result.restored,
+        result.seconds,
+    )
+    assert result.verdict == "accepted"
+    assert result.num_correct_after > result.num_correct_before
+    assert result.nll_after < result.nll_before - 1
