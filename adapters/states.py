@@ -23,6 +23,8 @@ def embed(engine: Engine, texts: Sequence[str]) -> NDArray[np.float32]:
 
     The first token is left out because decoders park attention there.
     """
+    if not texts:
+        return np.zeros((0, engine.model.config.get_text_config().hidden_size), dtype=np.float32)
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     vectors: dict[int, NDArray[np.float32]] = {}
     for start in range(0, len(order), EMBED_BATCH):
@@ -34,7 +36,7 @@ def embed(engine: Engine, texts: Sequence[str]) -> NDArray[np.float32]:
         weight = (batch["attention_mask"].bool() & ~first)[..., None].float()
         means = (middle * weight).sum(1) / weight.sum(1).clamp(min=1)
         vectors |= dict(zip(group, means.cpu().numpy(), strict=True))
-    matrix = np.asarray([vectors[i] for i in range(len(texts))], dtype=np.float32).reshape(len(texts), -1)
+    matrix = np.asarray([vectors[i] for i in range(len(texts))], dtype=np.float32)
     norms = np.linalg.norm(matrix, axis=1, keepdims=True)
     unit: NDArray[np.float32] = (matrix / np.maximum(norms, 1e-12)).astype(np.float32)
     return unit

@@ -162,6 +162,7 @@ class BackendContract:
         assert (vectors.dtype, vectors.shape[0], vectors.ndim) == (np.float32, 3, 2)
         assert np.linalg.norm(vectors, axis=1) == pytest.approx([1, 1, 1], abs=1e-4)
         assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2]
+        assert backend.embed([]).shape == (0, vectors.shape[1])
         adapted = backend.with_stack(AdapterStack().push(first)).embed(texts)
         assert np.abs(adapted - vectors).max() < 1e-4  # of the base model: they never go stale
 
