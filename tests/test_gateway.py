@@ -320,6 +320,7 @@ def test_the_field_at_fault_is_named_as_a_client_reads_it(ada: Client) -> None:
     assert ada.chat(temperature=3).json()["error"]["param"] == "temperature"
 
 
+@pytest.mark.slow
 def test_openais_own_client_calls_tools_and_streams_them(make: Make, home: Home) -> None:
     openai, httpx2 = pytest.importorskip("openai"), pytest.importorskip("httpx2")
     client = make(ScriptedBackend(home.root, replies=REPLIES))
