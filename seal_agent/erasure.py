@@ -98,8 +98,9 @@ def erase(home: Home, namespace: str) -> dict[str, int]:
 
     Adapters that another namespace learned too (the same text, model and seed) stay for that one.
     """
+    runs = runs_that_read(home, namespace)
     with erasing(home) as db:
-        folders = {*_folders(home, db, namespace), *withdraw(home, db, namespace, runs_that_read(home, namespace))}
+        folders = {*_folders(home, db, namespace), *withdraw(home, db, namespace, runs)}
         models = [r[0] for r in db.execute("SELECT DISTINCT model FROM replay WHERE namespace = ?", (namespace,))]
         doom(db, [*folders, *(file for model in models for file in index_files(home, namespace, model))])
         ours = "SELECT id FROM replay WHERE namespace = ?"

@@ -25,7 +25,7 @@ from seal_agent.knowledge_domain import FAST, FAST_MENU, KnowledgeContext, Knowl
 from seal_agent.learner import Learner
 from seal_agent.passages import read_document, split_passages
 from seal_agent.policies import KNOWLEDGE, PolicyStore
-from seal_agent.policy_removal import FOLDER
+from seal_agent.policy_removal import FOLDER, run_folders
 from seal_agent.rewards import GOLD, OWN, knowledge_reward
 from seal_agent.rounds import ImproveConfig, Parts, parted
 from seal_agent.types import Probe, Progress, Prompt, to_json
@@ -97,14 +97,9 @@ def of_ledger(home: Home, namespace: str) -> list[KnowledgeContext]:
     return list(found.values())
 
 
-def folders(home: Home) -> list[Path]:
-    """The folders of all runs that were begun without one of their own, oldest first."""
-    return sorted((home.root / FOLDER).glob("run-*"))
-
-
 def next_folder(home: Home) -> Path:
     """Where the next run writes."""
-    last = folders(home)[-1:]
+    last = run_folders(home)[-1:]
     return home.root / FOLDER / f"run-{int(last[0].name.split('-')[1]) + 1 if last else 1:04d}"
 
 
@@ -122,7 +117,7 @@ def unfinished(home: Home, namespace: str) -> Path | None:
 
 def _runs_of(home: Home, namespace: str) -> Iterator[tuple[Path, Begun]]:
     """The runs of a namespace that can be read, the last one first."""
-    for folder in reversed(folders(home)):
+    for folder in reversed(run_folders(home)):
         try:
             found = recorded(folder, "begun", Begun)
         except StorageError as error:

@@ -23,13 +23,18 @@ _ADAPTER = re.compile(r'"id": "([0-9a-f]{64})"')
 log = logging.getLogger(__name__)
 
 
+def run_folders(home: Home) -> list[Path]:
+    """The folders of all runs that were begun without one of their own, oldest first."""
+    return sorted((home.root / FOLDER).glob("run-*"))
+
+
 def runs_that_read(home: Home, namespace: str, texts: Collection[str] | None = None) -> list[Path]:
     """The folders of the namespace's runs in which a sentence of `texts` stands; all of its runs for None."""
     whose = f'"namespace": {json.dumps(namespace)}'
     told = [] if texts is None else [json.dumps(s)[1:-1] for text in texts for s in split_sentences(text)]
     told = [sentence for sentence in told if len(sentence) >= MIN_CHARS]
     found = []
-    for folder in sorted((home.root / FOLDER).glob("run-*")):
+    for folder in run_folders(home):
         written = _written(folder)
         said = " ".join(written.replace("\\n", " ").split())  # as sentences are: on one line
         if whose in written and (texts is None or any(sentence in said for sentence in told)):

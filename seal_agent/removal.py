@@ -118,6 +118,7 @@ def commit(
 ) -> int:
     """All that changes on disk but folders, in one transaction; returns how many replay items were removed."""
     home, namespace = learner.home, learner.namespace
+    runs = runs_that_read(home, namespace, plan.traces.texts)
     with erasure.erasing(home) as db:
         home.set_stack(db, namespace, after, expected=plan.stack, reason="forgot what was asked to be forgotten")
         _rewrite_versions(db, learner, plan, fresh)
@@ -134,7 +135,7 @@ def commit(
         digests = [(namespace, digest_of(text)) for text in plan.traces.texts]
         db.executemany("DELETE FROM passages WHERE namespace = ? AND digest = ?", digests)
         folders = [Path(plan.known[i].ref.path) for i in plan.held if i in plan.known]
-        folders += withdraw(home, db, namespace, runs_that_read(home, namespace, plan.traces.texts))
+        folders += withdraw(home, db, namespace, runs)
         erasure.doom(db, [*folders, *learner.replay.index_files])
     return len(items)
 

@@ -23,6 +23,7 @@ from seal_agent.home import Home
 from seal_agent.knowledge_run import RunSettings
 from seal_agent.learner import Learner
 from seal_agent.passages import Passage
+from seal_agent.policy_removal import run_folders
 from seal_agent.queue import LearningQueue
 from seal_agent.rounds import ImproveConfig
 from seal_agent.writing import write_self_edit
@@ -83,7 +84,7 @@ def test_nothing_is_done_before_enough_is_new(home: Home, data: Path) -> None:
     learner = Learner(ScriptedBackend(home.root, replies=SAYS), home)
     result = invoke(learner, data=str(data), after_episodes=1)
     assert result["outcome"] == "nothing to do: 0 of 1 new episodes"
-    assert not runs.folders(home)
+    assert not run_folders(home)
     teach(learner, 1)
     assert invoke(learner, data=str(data), after_episodes=1)["outcome"] == "policy 0 is in use"
     assert "0 of 1" in invoke(learner, data=str(data), after_episodes=1)["outcome"]

@@ -99,6 +99,18 @@ def test_a_killed_worker_is_taken_up_at_its_step(
     assert len(home.episodes("default")) == len(learner.stack) == 1
 
 
+def killed_after_the_transaction(learner: Learner) -> None:
+    """A worker that dies when the episode is closed and its job is not."""
+    worker = Worker(learner, AT_ONCE)
+
+    def die(job: Any, *_: Any) -> None:
+        raise KeyboardInterrupt
+
+    worker.queue.end = die  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        worker.work_off()
+
+
 @pytest.mark.parametrize("becomes", ["ignored", "rolled back"])
 def test_what_was_closed_before_the_kill_is_closed_once(becomes: str, home: Home, queue: LearningQueue) -> None:
     if becomes == "ignored":
@@ -106,14 +118,7 @@ def test_what_was_closed_before_the_kill_is_closed_once(becomes: str, home: Home
     else:
         learner, passage = forgetful(home, LearnerConfig(strategy="stack", ladder=())), TOWER
     queue.submit([passage])
-    worker = Worker(learner, AT_ONCE)
-
-    def die_after_the_transaction(job: Any, *_: Any) -> None:
-        raise KeyboardInterrupt
-
-    worker.queue.end = die_after_the_transaction  # type: ignore[method-assign]
-    with pytest.raises(KeyboardInterrupt):
-        worker.work_off()
+    killed_after_the_transaction(learner)
     Worker(learner, AT_ONCE).work_off()
     assert outcomes(queue) == [("done", becomes)]
     assert [episode.outcome for episode in home.episodes("default")] == [becomes]
@@ -121,14 +126,7 @@ def test_what_was_closed_before_the_kill_is_closed_once(becomes: str, home: Home
 
 def test_what_was_accepted_before_the_kill_is_not_learned_twice(learner: Learner, queue: LearningQueue) -> None:
     queue.submit([TOWER])
-    worker = Worker(learner, AT_ONCE)
-
-    def die_after_the_transaction(job: Any, *_: Any) -> None:
-        raise KeyboardInterrupt
-
-    worker.queue.end = die_after_the_transaction  # type: ignore[method-assign]
-    with pytest.raises(KeyboardInterrupt):
-        worker.work_off()
+    killed_after_the_transaction(learner)
     assert len(learner.stack) == 1
     Worker(learner, AT_ONCE).work_off()
     assert outcomes(queue) == [("done", "accepted")]
