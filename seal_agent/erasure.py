@@ -68,13 +68,33 @@ def remove_adapter(db: sqlite3.Connection, namespace: str, adapter: str) -> list
     return [row[0] for row in rows]
 
 
-def remove_jobs(db: sqlite3.Connection, namespace: str, texts: Collection[str], topics: Collection[str]) -> None:
-    """Take texts out of the queue; one being learned is cancelled. Of what is over, the topic told something."""
+def remove_jobs(
+    home: Home, db: sqlite3.Connection, namespace: str, texts: Collection[str], topics: Collection[str]
+) -> set[Path]:
+    """Take texts out of the queue; one being learned is cancelled. Of what is over, the topic told something.
+
+    A job that was left half way, whichever its text, begins anew: it holds questions and rows of others. Returns the
+    folders of such candidates.
+    """
     values = {"n": namespace, "texts": json.dumps(sorted(texts)), "topics": json.dumps(sorted(topics))}
     is_text = "json_extract(passage, '$.text') IN (SELECT value FROM json_each(:texts))"
     is_over = "ended > 0 AND json_extract(passage, '$.topic') IN (SELECT value FROM json_each(:topics))"
     db.execute(f"UPDATE jobs SET is_cancelled = 1 WHERE namespace = :n AND state = 'running' AND {is_text}", values)
+    left = _candidates(home, db, namespace)
     db.execute(f"DELETE FROM jobs WHERE namespace = :n AND state <> 'running' AND ({is_text} OR ({is_over}))", values)
+    db.execute(
+        "UPDATE jobs SET step = 'decide', episode = NULL WHERE namespace = ? AND state IN ('held', 'waiting')",
+        (namespace,),
+    )
+    return left
+
+
+def _candidates(home: Home, db: sqlite3.Connection, namespace: str) -> set[Path]:
+    """The folders of adapters that jobs go on with and no stack holds yet."""
+    refs = db.execute(
+        "SELECT json_extract(episode, '$.adapter') FROM jobs WHERE namespace = ? AND ended = 0", (namespace,)
+    )
+    return {Path(home.read(AdapterRef, row[0]).path) for row in refs.fetchall() if row[0]}
 
 
 def rename_adapter(db: sqlite3.Connection, namespace: str, old: str, new: str) -> None:
@@ -100,7 +120,8 @@ def erase(home: Home, namespace: str) -> dict[str, int]:
     """
     runs = runs_that_read(home, namespace)
     with erasing(home) as db:
-        folders = {*_folders(home, db, namespace), *withdraw(home, db, namespace, runs)}
+        folders = {*_folders(home, db, namespace), *_candidates(home, db, namespace)}
+        folders |= {*withdraw(home, db, namespace, runs)}
         models = [r[0] for r in db.execute("SELECT DISTINCT model FROM replay WHERE namespace = ?", (namespace,))]
         doom(db, [*folders, *(file for model in models for file in index_files(home, namespace, model))])
         ours = "SELECT id FROM replay WHERE namespace = ?"

@@ -7,6 +7,7 @@
     │   └── ServerError       the server that runs the model is away, broken, or another than expected
     ├── StorageError          the disk: not writable, full, a damaged adapter or database
     │   └── StackChanged      another process changed the stack while an edit was learned on top of it
+    │       └── Erased        everything of a user was erased while something was learned for that user
     ├── Refused               the user's own rule wants something not learned (`LearnerConfig.before_learn`)
     ├── AdapterError          an adapter or stack that is unknown or does not fit the model
     └── EditFault             the *model* wrote a malformed self-edit; goes back into its context
@@ -44,6 +45,10 @@ class StorageError(SealError):
 
 class StackChanged(StorageError):
     """The stack an edit was learned on is not the one served any more; the edit is to be learned again."""
+
+
+class Erased(StackChanged):
+    """The user an edit was learned for is forgotten: nothing of it may be kept."""
 
 
 class AdapterError(SealError):

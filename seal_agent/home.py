@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,12 +23,12 @@ from typing import Any, TypeVar
 from platformdirs import user_data_path
 
 from seal_agent.adapters.storage import writable
-from seal_agent.errors import AdapterError, InputError, StackChanged, StorageError
+from seal_agent.errors import AdapterError, Erased, InputError, StackChanged, StorageError
 from seal_agent.types import AdapterRef, AdapterStack, Episode, from_json, to_json
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 DATABASE, ADAPTERS, QUARANTINE = "state.sqlite", "adapters", "quarantine"
 BUSY_SECONDS = 30.0
 SCHEMA = """
@@ -76,6 +77,7 @@ CREATE TABLE IF NOT EXISTS passages (
     namespace TEXT NOT NULL, source TEXT NOT NULL, digest TEXT NOT NULL, outcome TEXT NOT NULL,
     adapter TEXT NOT NULL, created REAL NOT NULL, PRIMARY KEY (namespace, source, digest));
 CREATE INDEX IF NOT EXISTS passages_by_digest ON passages (namespace, digest);
+CREATE TABLE IF NOT EXISTS lives (namespace TEXT PRIMARY KEY, life TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS doomed (path TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS seals (
     kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, digest TEXT NOT NULL,
@@ -112,7 +114,7 @@ UPDATE replay SET split = (SELECT oldest.split FROM replay AS oldest
     WHERE stratum <> 'general';
 """
 """Schema 2 had no splits: its items get those that `replay.insert` would have given them."""
-UPGRADES = {1: FROM_VERSION_1, 2: FROM_VERSION_2, 3: "", 4: ""}  # 4 and 5 only add tables
+UPGRADES = {1: FROM_VERSION_1, 2: FROM_VERSION_2, 3: "", 4: "", 5: ""}  # 4 to 6 only add tables
 
 
 _VERSIONS = """SELECT s.namespace, s.version, s.layers, s.reason, s.created, digest FROM stacks AS s
@@ -314,11 +316,26 @@ class Home:
             self.set_stack(db, namespace, reduced, expected=stack, reason=f"{reason}: {matches[0][:12]}")
         return reduced
 
+    def life(self, namespace: str) -> str:
+        """What tells a namespace from one of the same name that was erased before: what began there has no place here.
+
+        It is given at the first call and goes with everything else of the namespace.
+        """
+        with self.connect() as db:
+            db.execute("INSERT OR IGNORE INTO lives VALUES (?, ?)", (namespace, secrets.token_hex(8)))
+            return str(db.execute("SELECT life FROM lives WHERE namespace = ?", (namespace,)).fetchone()[0])
+
     def append_episode(self, db: sqlite3.Connection, episode: Episode) -> int:
         """Add one line to the ledger inside the transaction of `db`; returns its id.
 
-        What became of a passage of a document is written down with it.
+        What became of a passage of a document is written down with it. Raises `Erased` for an episode of a namespace
+        that was erased since it began.
         """
+        if not db.in_transaction:
+            db.execute("BEGIN IMMEDIATE")  # nobody may erase between this check and the insert
+        lived = db.execute("SELECT 1 FROM lives WHERE namespace = ? AND life = ?", (episode.namespace, episode.life))
+        if episode.life and not lived.fetchone():
+            raise Erased(f"everything of {episode.namespace!r} was erased while this was learned; nothing is kept")
         if episode.source and episode.outcome != "dry run":
             adapter = episode.adapter.id if episode.adapter and episode.outcome == "accepted" else ""
             db.execute(

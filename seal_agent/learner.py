@@ -28,7 +28,7 @@ from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.canaries import with_rehearsal
 from seal_agent.decision_head import Head
 from seal_agent.directives import DEFAULT
-from seal_agent.errors import EditFault, InputError, Refused, StorageError, TrainingFault
+from seal_agent.errors import EditFault, InputError, Refused, StackChanged, StorageError, TrainingFault
 from seal_agent.formats import Source
 from seal_agent.home import Home, check_namespace
 from seal_agent.ladder import Rung
@@ -142,6 +142,7 @@ class Learner:
             seed=self.config.seed * 1_000_003 + number,
             thread=thread,
             source=passage.source,
+            life=self.home.life(self.namespace),
         )
 
     def closed(self, episode: Episode) -> Episode | None:
@@ -346,27 +347,33 @@ class Learner:
         own = [p for p in episode.probed if p.probe.stratum == "edit"]
         vectors = self.replay.embed([p.probe for p in own])
         key = self._key(episode)
-        with self.home.connect() as db:
-            self.home.set_stack(
-                db,
-                self.namespace,
-                episode.candidate,
-                expected=episode.parent,
-                reason=f"accepted: {edit.topic}",
-            )
-            self.registry.verify(adapter)  # while nobody else can write: what is left over may be cleaned up any time
-            self.home.set_route_keys(db, self.namespace, key)
-            self.replay.insert(
-                db,
-                [p.probe for p in own],
-                vectors,
-                adapter=adapter.id,
-                best=[p.after.per_token for p in own],
-                source=edit.topic,
-            )
-            self.replay.record(db, episode.probed, kept=True, adapter=adapter.id)
-            self.replay.supersede(db, [correction.item for correction in episode.corrections], adapter.id)
-            self.home.append_episode(db, done)
+        try:
+            with self.home.connect() as db:
+                self.home.set_stack(
+                    db,
+                    self.namespace,
+                    episode.candidate,
+                    expected=episode.parent,
+                    reason=f"accepted: {edit.topic}",
+                )
+                self.registry.verify(
+                    adapter
+                )  # while nobody else can write: what is left over may be cleaned up any time
+                self.home.set_route_keys(db, self.namespace, key)
+                self.replay.insert(
+                    db,
+                    [p.probe for p in own],
+                    vectors,
+                    adapter=adapter.id,
+                    best=[p.after.per_token for p in own],
+                    source=edit.topic,
+                )
+                self.replay.record(db, episode.probed, kept=True, adapter=adapter.id)
+                self.replay.supersede(db, [correction.item for correction in episode.corrections], adapter.id)
+                self.home.append_episode(db, done)
+        except StackChanged:
+            self.discard(adapter)
+            raise
         log.info("accepted %s: %s", adapter.short, edit.topic)
         return done
 

@@ -205,10 +205,10 @@ class LearningQueue:
         return job
 
     def is_cancelled(self, job: Job) -> bool:
-        """Whether somebody wants the job ended."""
+        """Whether somebody wants the job ended, or has erased it."""
         with self.home.connect() as db:
             row = db.execute("SELECT is_cancelled FROM jobs WHERE id = ?", (job.id,)).fetchone()
-        return bool(row and row[0])
+        return row is None or bool(row[0])
 
     def spent(self, since: float, *, now: float = math.inf) -> tuple[int, float]:
         """How many edits ended in an adapter from `since` to `now`, and the seconds of all jobs that ended then."""

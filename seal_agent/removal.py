@@ -130,13 +130,13 @@ def commit(
                 items += erasure.remove_adapter(db, namespace, adapter)
         home.set_route_keys(db, namespace, keys)
         _rewrite_ledger(db, plan, fresh, items)
-        erasure.remove_jobs(db, namespace, plan.traces.texts, _topics(plan))
+        left = erasure.remove_jobs(home, db, namespace, plan.traces.texts, _topics(plan))
         feedback.remove(db, namespace, plan.traces.texts)
         digests = [(namespace, digest_of(text)) for text in plan.traces.texts]
         db.executemany("DELETE FROM passages WHERE namespace = ? AND digest = ?", digests)
         folders = [Path(plan.known[i].ref.path) for i in plan.held if i in plan.known]
         folders += withdraw(home, db, namespace, runs)
-        erasure.doom(db, [*folders, *learner.replay.index_files])
+        erasure.doom(db, [*folders, *left, *learner.replay.index_files])
     return len(items)
 
 

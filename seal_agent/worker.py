@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -195,8 +195,15 @@ class Worker:
         except Exception as error:  # the edge of the worker: one job must not end the others
             log.exception("job %d failed", job.id)
             self.queue.end(job, "failed", "", str(error) or repr(error), time.monotonic() - start)
-        self._on_event(WorkEvent(self.queue.job(job.id), ENDED))
+        self._on_event(WorkEvent(self._ended(job), ENDED))
         return True
+
+    def _ended(self, job: Job) -> Job:
+        """The job as it is kept; one that was erased with its user is kept nowhere."""
+        try:
+            return self.queue.job(job.id)
+        except InputError:
+            return replace(job, state="cancelled", passage=replace(job.passage, text="", earlier=""), episode=None)
 
     def _learned(self, job: Job, start: float) -> Episode:
         """The episode of a job at its end, taken up where it was left."""

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from test_learner import BRIDGE, TOWER, ask, folders, gold, judged
 from seal_agent import cli, erasure, feedback, loop, removal, unlearning
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
 from seal_agent.directives import DEFAULT
-from seal_agent.errors import AdapterError, InputError, StorageError
+from seal_agent.errors import AdapterError, Erased, InputError, StorageError
 from seal_agent.feedback import Feedback
 from seal_agent.home import Home
 from seal_agent.knowledge_domain import KnowledgeContext
@@ -22,8 +23,8 @@ from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.passages import Passage
 from seal_agent.policies import PolicyStore
 from seal_agent.strategies import Rebuild
-from seal_agent.types import AdapterRef, AdapterStack, Episode, Prompt, Row, SelfEdit, to_json
-from seal_agent.worker import Budget, Worker
+from seal_agent.types import AdapterRef, AdapterStack, Episode, Prompt, Row, SelfEdit, Verdict, to_json
+from seal_agent.worker import ENDED, Budget, Worker, WorkEvent
 
 pytestmark = pytest.mark.slow
 
@@ -285,6 +286,67 @@ def test_what_waits_in_the_queue_is_forgotten_too(learner: Learner, home: Home) 
     learner.forget(edit=learner.stack.ids[0])
     assert places(home.root) == []
     assert [job.passage.topic for job in worker.queue.jobs()] == [BRIDGE.topic]
+
+
+def erase_at(learner: Learner, step: str) -> Callable[[WorkEvent], None]:
+    """Another process erases the user as soon as a step begins."""
+    return lambda event: erasure.erase(learner.home, "default") and None if event.step == step else None
+
+
+@pytest.mark.parametrize("step", ["write", "train", "probe", "accept"])
+@pytest.mark.parametrize("known", [(), (BRIDGE,)], ids=["of nothing", "of something"])
+def test_a_worker_learns_nothing_for_a_user_who_is_erased_meanwhile(
+    learner: Learner, home: Home, step: str, known: tuple[Passage, ...]
+) -> None:
+    learned(learner, *known)
+    ended: list[str] = []
+
+    def erase(event: WorkEvent) -> None:
+        erase_at(learner, step)(event)
+        if event.step == ENDED:
+            ended.append(event.job.state)
+
+    worker = Worker(learner, Budget(quiet_seconds=0), on_event=erase)
+    worker.queue.submit([TOWER])
+    worker.work_off()
+    assert ended == ["cancelled"]
+    assert places(home.root) == []
+    assert (len(learner.stack), list((home.root / "adapters").glob("*"))) == (0, [])
+
+
+@pytest.mark.parametrize("step", ["ignore", "train", "probe", "accept", "rollback"])
+def test_what_was_begun_before_a_user_was_erased_is_never_closed(learner: Learner, home: Home, step: str) -> None:
+    def erase(name: str, _episode: Episode) -> None:
+        if name == step:
+            erasure.erase(home, "default")
+
+    passage = Passage("Karlov", "Was Karlov nice?") if step == "ignore" else TOWER
+    config = LearnerConfig(judge=lambda *_, **__: Verdict("rollback", "no", 0.0)) if step == "rollback" else learner.config
+    with pytest.raises(Erased, match="everything of 'default' was erased"):
+        loop.run(Learner(learner.backend, home, config=config), learner.begin(passage), on_step=erase)
+    assert places(home.root) == []
+    assert (len(learner.stack), list((home.root / "adapters").glob("*"))) == (0, [])
+    assert learned(learner, TOWER)[0].outcome == "accepted"  # told again, by whoever has that name now
+
+
+def test_a_job_that_was_left_half_way_keeps_nothing_of_what_is_forgotten(learner: Learner, home: Home) -> None:
+    learned(learner, TOWER)
+
+    def kill(event: WorkEvent) -> None:
+        if event.step == "judge":
+            raise KeyboardInterrupt
+
+    worker = Worker(learner, Budget(quiet_seconds=0), on_event=kill)
+    worker.queue.submit([BRIDGE])
+    with pytest.raises(KeyboardInterrupt):
+        worker.work_off()
+    worker.queue.put_back(learner.backend.model)
+    assert "Karlov" in str(worker.queue.jobs()[0].episode)  # it was probed
+    learner.forget(edit=learner.stack.ids[0])
+    assert places(home.root) == []
+    assert folders(learner) == []
+    assert Worker(learner, Budget(quiet_seconds=0)).work_off() == 1
+    assert learner.stack.layers
 
 
 def test_what_the_user_thought_of_answers_about_it_is_forgotten_too(learner: Learner, home: Home) -> None:
