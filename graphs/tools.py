@@ -22,13 +22,15 @@ from seal_agent.graphs.namespaces import AnyLearner, current
 from seal_agent.learner import Learner
 from seal_agent.passages import Passage, split_passages, topic_of
 from seal_agent.queue import LearningQueue
+from seal_agent.relevance import relevance
 from seal_agent.routing import router_of
-from seal_agent.types import Episode, to_json
+from seal_agent.types import AdapterStack, Episode, to_json
 from seal_agent.words import content
 
 RECALLED = {"recalled": True}
 """The artifact of a tool message that repeats what was learned."""
-NUM_SOURCES = 3
+NUM_CONFIRMED, NUM_SOURCES = 5, 3  # adapters that the model reads about, and of those it confirms how many are named
+MIN_NATS = 6.0  # by which a source makes the question likelier, in its words and to the model
 MIN_SAID = 0.5  # of a fact's words; its names and numbers must all have been said
 _TELLING = re.compile(r"\b(?:\w*\d\w*|(?<!^)(?<![.!?]\s)[A-ZÀ-Þ][\w'’-]+)")
 
@@ -82,11 +84,20 @@ def _tool(function: Any, **options: Any) -> BaseTool:
 
 
 def sources(learner: Learner, question: str) -> list[dict[str, Any]]:
-    """The served edits that cover a question, best first, each with the text it was learned from."""
+    """The served edits that a question speaks of, best first, each with the text it was learned from.
+
+    A description is shorter than a question, so that words and model decide together and neither alone.
+    """
+    if not question.strip():
+        return []
     served = set(learner.stack.learned)
     keys = tuple((i, key) for i, key in learner.home.route_keys(learner.namespace).items() if i in served)
-    limits = learner.config.routes
-    best = [adapter for adapter, _ in router_of(keys, limits).called(question)][:NUM_SOURCES]
+    base = learner.backend.with_stack(AdapterStack())
+    router = router_of(keys, learner.config.routes)
+    near = router.scores(question)[:NUM_CONFIRMED]
+    told_of = relevance(base.score, [(question, router.excerpt(adapter, question)) for adapter, _ in near])
+    nats = {adapter: words + model for (adapter, words), model in zip(near, told_of, strict=True)}
+    best = sorted((i for i in nats if nats[i] >= MIN_NATS), key=lambda i: -nats[i])[:NUM_SOURCES]
     told = {e.adapter.id: e for e in learner.accepted(best) if e.adapter}
     return [
         {"topic": e.topic, "text": e.text, "source": e.source, "thread": e.thread, "adapter": i}

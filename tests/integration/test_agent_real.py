@@ -15,6 +15,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from test_loop import FACTS, QUESTIONS
 
 from seal_agent import ChatSeal, Learner, Learners, SelfAdaptation, open_learners
+from seal_agent.graphs.tools import sources
 from seal_agent.home import default_home
 from seal_agent.types import Message
 
@@ -74,6 +75,11 @@ def test_an_agent_remembers_for_one_user_after_a_restart_until_it_is_told_to_for
     assert GOLD not in say(tmp_path, "bob", "first", QUESTION, learners)[0]
     assert known(bob) == untouched
     assert known(ada)[1] < untouched[1] - 1
+
+    for description in (QUESTION, "the lighthouse", "what I said about the lighthouse", "the building by Fransk"):
+        assert [source["text"] for source in sources(ada, description)] == [FACTS]
+    for other in ("my engineer", "the keeper of the secret", "a zoo keeper", "the weather tomorrow", " "):
+        assert sources(ada, other) == []
 
     [adapter] = [layer.ref for layer in ada.stack.layers]
     check = ada.forget(edit=adapter.id).check
