@@ -10,6 +10,7 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ SETTLED = ("ignored", "declined")  # a passage of these outcomes is not asked ab
 NO_TEXT = ("script", "style", "noscript", "template", "nav", "svg", "form", "button", "pre", "head")
 BLOCKS = ("h1", "h2", "h3", "h4", "h5", "h6", "p", "div", "section", "article", "ul", "ol", "dl", "table", "blockquote")
 LINES = ("li", "tr", "dt", "dd")
+AFTER = {"br": "\n", "td": " ", "th": " ", **dict.fromkeys(LINES, "\n"), **dict.fromkeys(BLOCKS, "\n\n")}
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 _HYPHEN = re.compile(r"(?<=[a-zà-ÿ])-\n(?=[a-zà-ÿ])")
 
@@ -88,7 +90,7 @@ def text_of(data: bytes, kind: str, name: str) -> str:
     except UnicodeDecodeError as error:
         raise InputError(f"{name} is {kind} but not UTF-8 text (byte {error.start}); convert it first") from error
     if kind == HTML:
-        return _html(text)
+        return _html(text, name)
     if kind == MARKDOWN:
         return _markdown(text)
     if not kind.startswith("text/"):
@@ -141,37 +143,46 @@ def claim(learner: Learner, known: Sequence[Passage]) -> None:
 def _pdf(data: bytes, name: str) -> str:
     try:
         from pypdf import PdfReader
-        from pypdf.errors import PyPdfError
     except ImportError as error:
         raise MissingExtra("PDF files need pypdf; pip install 'seal-agent[documents]'") from error
     try:
         pages = [page.extract_text() for page in PdfReader(io.BytesIO(data)).pages]
-    except (PyPdfError, ValueError, KeyError, TypeError) as error:  # what damaged files raise in pypdf
+    except Exception as error:  # pypdf raises whatever a damaged file makes it stumble over
         raise InputError(f"{name} cannot be read as PDF: {error}; repair it or take its password off") from error
     return _HYPHEN.sub("", "\n".join(pages))  # a sentence may go over the page
 
 
-def _html(text: str) -> str:
+def _html(text: str, name: str) -> str:
     try:
         from bs4 import BeautifulSoup
-        from bs4.element import NavigableString
+        from bs4.element import NavigableString, Tag
+        from bs4.exceptions import ParserRejectedMarkup
     except ImportError as error:
         raise MissingExtra("HTML files need beautifulsoup4; pip install 'seal-agent[documents]'") from error
-    soup: Any = BeautifulSoup(text, "html.parser")
-    for tag in soup(NO_TEXT):
-        tag.decompose()
-    body = soup.find("main") or soup.find("article") or soup.body or soup
-    for string in body.find_all(string=True):
-        plain = re.sub(r"\s+", " ", string) if type(string) is NavigableString else ""  # comments are other types
-        string.replace_with(plain)
-    for tag in body(["br", "td", "th"]):
-        tag.append("\n" if tag.name == "br" else " ")
-    for tag in body(LINES):
-        tag.append(f"{_full_stop(tag.get_text())}\n")
-    for tag in body(BLOCKS):
-        tag.insert_before("\n\n")
-        tag.append("\n\n")
-    return _tidy(body.get_text())
+    try:
+        soup: Any = BeautifulSoup(text, "html.parser")
+    except ParserRejectedMarkup as error:
+        raise InputError(f"{name} cannot be read as HTML: {error}; save it anew or as text") from error
+    pieces: list[str] = []
+    inside: list[tuple[Tag, int]] = []  # the tags that are open, and which piece each begins with
+    said, last = -1, ""  # the last piece that says something, and its last character
+    hidden = 0  # how many of the open tags hold no text
+    for node in chain((soup.find("main") or soup.find("article") or soup.body or soup).descendants, [None]):
+        while inside and (node is None or node.parent is not inside[-1][0]):
+            tag, begun = inside.pop()
+            hidden -= tag.name in NO_TEXT
+            if tag.name in LINES and said >= begun:
+                pieces.append(_full_stop(last))
+            pieces.append(AFTER.get(tag.name, ""))
+        if isinstance(node, Tag):
+            pieces.append("\n\n" if node.name in BLOCKS else "")
+            inside.append((node, len(pieces)))
+            hidden += node.name in NO_TEXT
+        elif type(node) is NavigableString and not hidden:  # comments are other types
+            pieces.append(re.sub(r"\s+", " ", node))
+            if node.strip():
+                said, last = len(pieces) - 1, node.strip()[-1]
+    return _tidy("".join(pieces))
 
 
 def _markdown(text: str) -> str:

@@ -105,9 +105,11 @@ def test_a_pdf_is_read_and_words_broken_at_a_line_are_joined(tmp_path: Path) -> 
     ("name", "data", "message"),
     [
         ("a.pdf", b"%PDF-1.4 broken", "cannot be read as PDF"),
+        ("a.pdf", pdf("A bell.").replace(b"/Length", b"/Filter /Odd /Length"), "Unsupported filter /Odd"),
         ("a.pdf", pdf(""), "holds no text"),
         ("a.html", b"<p></p>", "holds no text"),
         ("a.html", b"\xff\xfe", "not UTF-8"),
+        ("a.html", b"<![[[[[[", "cannot be read as HTML"),
         ("a.md", b" \n", "is empty"),
         ("a.txt", b"a\0b", "binary"),
     ],
@@ -116,6 +118,12 @@ def test_a_file_without_text_is_refused(tmp_path: Path, name: str, data: bytes, 
     (tmp_path / name).write_bytes(data)
     with pytest.raises(InputError, match=message):
         documents.read_file(tmp_path / name)
+
+
+def test_a_page_whose_paragraphs_are_never_closed_is_read_in_one_go() -> None:
+    read = documents.text_of(b"<p>It holds nine bells.<p>They are <b>brass</b>." * 3000, documents.HTML, "it")
+    assert read.split("\n\n")[:2] == ["It holds nine bells.", "They are brass."]
+    assert len(read.split()) == 7 * 3000
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
