@@ -3,7 +3,7 @@
 With R[t][i] the share of passage i's questions right after t edits and i learned as number p(i): ACC is the mean of
 the last row, BWT the mean of R[T][i] - R[p(i)][i], FWT of R[p(i)-1][i] - R[0][i] (Lopez-Paz and Ranzato, arXiv
 1706.08840), forgetting of max over t of R[t][i] - R[T][i]. The retained gain is (last row - row 0) over (just learned -
-row 0). Intervals: Student's t over the sequences' means, at 95%.
+row 0). Intervals: Student's t over the sequences' means, at 95%; of one or two sequences, their range.
 """
 
 from __future__ import annotations
@@ -128,10 +128,10 @@ def _report(arm: str, length: int, found: Sequence[Course]) -> ArmReport:
 
 
 def interval(values: Sequence[float]) -> Interval:
-    """The mean of `values` with its 95% interval by Student's t; of one value, itself."""
+    """The mean of `values` with its 95% interval by Student's t; of one or two, which allow none, their range."""
     mean = fmean(values)
-    if len(values) < 2:
-        return Interval(mean, mean, mean)
+    if len(values) < 3:
+        return Interval(mean, min(values), max(values))
     half = student_quantile(0.975, len(values) - 1) * stdev(values) / math.sqrt(len(values))
     return Interval(mean, mean - half, mean + half)
 

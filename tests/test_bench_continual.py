@@ -9,6 +9,7 @@ import pytest
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.bench_continual import NOTHING, RETRIEVAL, Row, Run, arms, measure, sequences
 from seal_agent.bench_knowledge import Item, Question
+from seal_agent.bench_report import Interval
 from seal_agent.continual_report import interval, markdown, plot, summarise
 from seal_agent.errors import InputError
 
@@ -82,7 +83,7 @@ def test_a_sequence_that_is_not_complete_is_left_out() -> None:
 def test_intervals_are_students_t_over_sequences() -> None:
     found = interval([1.0, 2.0, 3.0])
     assert (found.mean, found.high) == pytest.approx((2.0, 2.0 + 4.303 / 3**0.5), abs=0.02)
-    assert interval([1.0]).low == 1.0
+    assert interval([1.0, 2.0]) == Interval(1.5, 1.0, 2.0)
 
 
 def test_a_run_is_measured_reported_and_resumed(tmp_path: Path) -> None:
