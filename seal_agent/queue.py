@@ -103,6 +103,30 @@ class LearningQueue:
         where = " AND ".join(each for each, _ in wanted)
         return self._select(f"WHERE {where}" if where else "", [v for _, values in wanted for v in values])
 
+    def threads(self, namespace: str, prefix: str, limit: int, *, before: str = "") -> list[str]:
+        """The last `limit` threads of a namespace that begin with `prefix`, the newest first.
+
+        `before`: the last of them before that one; raises `InputError` for one that is not there.
+        """
+        begun = "SELECT MIN(id) FROM jobs WHERE namespace = ? AND thread = ?"
+        with self.home.connect() as db:
+            (last,) = db.execute(begun, (namespace, before)).fetchone() if before else (math.inf,)
+            if last is None:
+                raise InputError(f"nothing was given to learn as {before!r} in this namespace; leave it out to begin")
+            rows = db.execute(
+                "SELECT thread FROM jobs WHERE namespace = ? AND thread GLOB ? GROUP BY thread HAVING MIN(id) < ?"
+                " ORDER BY MIN(id) DESC LIMIT ?",
+                (namespace, f"{prefix}*", last, limit),
+            ).fetchall()
+        return [row[0] for row in rows]
+
+    def prune(self, before: float) -> int:
+        """Remove the jobs that ended well before that time; returns how many. One that failed keeps its text."""
+        with self.home.connect() as db:
+            return db.execute(
+                "DELETE FROM jobs WHERE state IN ('done', 'cancelled') AND ended BETWEEN 1 AND ?", (before,)
+            ).rowcount
+
     def next_due(self, model: str, quiet_since: float, idle_since: float, *, now: float = math.inf) -> Job | None:
         """The oldest job that may be begun.
 

@@ -29,6 +29,7 @@ from seal_agent.types import Episode
 log = logging.getLogger(__name__)
 HOUR = 3600.0
 LOOK_SECONDS = 0.3  # between two looks at the queue, and at whether a job was cancelled
+KEPT_SECONDS = 30 * 24 * HOUR  # a job that has ended can be asked about; what became of it stays in the ledger
 MAX_BEGINNINGS = 3  # of a job whose stack others change under it
 
 ENDED = "ended"
@@ -166,6 +167,7 @@ class Worker:
     def _take_up(self) -> None:
         """With the lock in hand: what a worker that was killed left behind waits again, or goes."""
         self.queue.put_back(self._model)
+        self.queue.prune(time.time() - KEPT_SECONDS)
         clean(self.queue.home)
 
     def _has_room(self) -> bool:

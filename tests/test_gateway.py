@@ -226,7 +226,7 @@ def test_what_waits_and_what_is_held_outlives_the_gateway(make: Make, home: Home
     client = make()
     assert client.waited(queued["id"])["outcomes"][0]["outcome"] == "accepted"
     shown = client("GET", "/v1/documents").json()["data"]
-    assert [(text["id"], text["status"]) for text in shown] == [(queued["id"], "done"), (held["id"], held["status"])]
+    assert [(text["id"], text["status"]) for text in shown] == [(held["id"], held["status"]), (queued["id"], "done")]
     assert [text["id"] for text in client("GET", "/v1/approvals").json()["data"]] == [held["id"]]
     bob = Client(client.app, keys.add("bob", "bob"))
     assert bob("GET", f"/v1/documents/{held['id']}").status_code == 404
@@ -244,6 +244,23 @@ def test_a_text_of_many_passages_is_one_document_with_a_report_for_each(make: Ma
     done = make().waited(given["id"])
     assert [outcome["outcome"] for outcome in done["outcomes"]] == ["accepted", "accepted"]
     assert [outcome["adapter"] for outcome in done["outcomes"]] == list(home.stack("ada").ids)
+
+
+def test_documents_are_listed_in_pages_the_newest_first(make: Make, keys: KeyFile) -> None:
+    client = make(learns=False)
+    given = [client("POST", "/v1/documents", json={"text": f"{TEXT} {n}."}).json()["id"] for n in range(5)]
+    pages, after = [], ""
+    for _ in range(3):
+        page = client("GET", f"/v1/documents?limit=2&after={after}").json()
+        pages.append([text["id"] for text in page["data"]])
+        after = pages[-1][-1]
+        assert page["has_more"] is (len(pages) < 3)
+    assert pages == [given[4:2:-1], given[2:0:-1], given[:1]]
+    assert client("GET", "/v1/documents?limit=0").status_code == 400
+    assert client("GET", "/v1/documents?after=job-7").status_code == 400
+    bob = Client(client.app, keys.add("bob", "bob"))
+    assert bob("GET", f"/v1/documents?after={given[0]}").status_code == 400
+    assert bob("GET", "/v1/documents").json() == {"object": "list", "data": [], "has_more": False}
 
 
 def test_a_document_that_was_learned_is_known(ada: Client) -> None:

@@ -166,6 +166,18 @@ def test_a_cancelled_job_leaves_nothing_behind(when: str, learner: Learner, queu
         queue.cancel(7)
 
 
+def test_what_ended_long_ago_leaves_the_queue_but_for_what_failed(learner: Learner, queue: LearningQueue) -> None:
+    queue.submit([TOWER])
+    Worker(learner, AT_ONCE).work_off()
+    [failed] = queue.submit([BRIDGE])
+    queue.end(queue.job(failed), "failed", "", "no luck", 0.0)
+    [waits] = queue.submit([BRIDGE])
+    assert queue.prune(time.time() - 60) == 0
+    assert queue.prune(time.time() + 60) == 1
+    assert [job.id for job in queue.jobs()] == [failed, waits]
+    assert queue.job(failed).passage == BRIDGE
+
+
 def test_one_job_that_fails_ends_alone_and_keeps_its_text(learner: Learner, queue: LearningQueue) -> None:
     queue.submit([TOWER, BRIDGE])
 

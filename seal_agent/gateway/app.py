@@ -71,6 +71,13 @@ class FeedbackRequest(Lenient):
     correction: str = ""
 
 
+class Page(Lenient):
+    """Which part of a list is asked for: `limit` of them, those that come after the one of that id."""
+
+    limit: int = Field(default=100, ge=1, le=1000)
+    after: str = ""
+
+
 def create_app(
     learners: Learners,
     keys: KeyFile,
@@ -190,9 +197,11 @@ class Gateway:
         return text.id
 
     async def documents(self, request: Request) -> Response:
-        """What was given to learn in this namespace, by message or as a document."""
+        """What was given to learn in this namespace, by message or as a document: pages of `limit`, newest first."""
         learner = await self._enter(request)
-        return _listed([_shown(text) for text in await run_in_threadpool(self._learning.texts, learner.namespace)])
+        asked = _asked(Page, dict(request.query_params))
+        texts = await run_in_threadpool(self._learning.texts, learner.namespace, asked.limit + 1, after=asked.after)
+        return _listed([_shown(text) for text in texts[: asked.limit]], has_more=len(texts) > asked.limit)
 
     async def add_document(self, request: Request) -> Response:
         """Take a document; it is learned behind the reply."""
@@ -271,12 +280,7 @@ class Gateway:
             data += chunk
             if len(data) > self._limits.max_body:
                 raise Refused(413, f"the request has more than {self._limits.max_body} bytes; send it in parts")
-        try:
-            return kind.model_validate_json(bytes(data))
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise Refused(400, f"{where or 'the body'}: {first['msg']}", param=where or None) from error
+        return _asked(kind, bytes(data))
 
 
 class _Stream(StreamingResponse):
@@ -292,6 +296,16 @@ class _Stream(StreamingResponse):
             await super().__call__(scope, receive, send)
         finally:
             await self._end()
+
+
+def _asked(kind: type[Model], data: bytes | dict[str, str]) -> Model:
+    """The request in a body or an address; raises `Refused` where it does not fit."""
+    try:
+        return kind.model_validate_json(data) if isinstance(data, bytes) else kind.model_validate(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise Refused(400, f"{where or 'the body'}: {first['msg']}", param=where or None) from error
 
 
 def _adapters(learner: Learner) -> list[dict[str, Any]]:
@@ -311,8 +325,8 @@ def _shown(text: Text) -> dict[str, Any]:
     return {"object": "document", **asdict(text)}
 
 
-def _listed(rows: list[dict[str, Any]]) -> Response:
-    return JSONResponse({"object": "list", "data": rows})
+def _listed(rows: list[dict[str, Any]], *, has_more: bool = False) -> Response:
+    return JSONResponse({"object": "list", "data": rows, "has_more": has_more})
 
 
 def _error(

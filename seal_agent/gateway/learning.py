@@ -74,9 +74,10 @@ class Learning:
             )
             return self.text(namespace, self._queue.job(first).thread)
 
-    def texts(self, namespace: str) -> list[Text]:
-        """What the gateway was given in a namespace, oldest first."""
-        return [_text(jobs) for jobs in _grouped(self._queue.jobs(namespace))]
+    def texts(self, namespace: str, limit: int, *, after: str = "") -> list[Text]:
+        """The last `limit` texts given in a namespace, newest first; with `after` the last before that one."""
+        threads = self._queue.threads(namespace, PREFIX, limit, before=after)
+        return [self.text(namespace, thread) for thread in threads]
 
     def text(self, namespace: str, text_id: str) -> Text:
         """One text; raises `InputError` for an id that the namespace does not have."""
