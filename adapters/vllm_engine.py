@@ -54,6 +54,13 @@ class VLLMEngine:
         self._thread.start()
         atexit.register(self.close)
 
+    @property
+    def is_on_gpu(self) -> bool:
+        """Whether the engine runs on a GPU."""
+        from vllm.platforms import current_platform
+
+        return bool(current_platform.is_cuda_alike())
+
     def complete(self, model: str, tokens: Sequence[int], sampling: Sampling) -> list[Generated]:
         """As `VLLM.complete`."""
         (output,) = self._finished(model, [tokens], _params(sampling))

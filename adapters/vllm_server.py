@@ -25,6 +25,7 @@ from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.adapters.tokens import Encoder
 from seal_agent.adapters.vllm_adapters import ServedAdapters
 from seal_agent.adapters.vllm_client import VLLMClient
+from seal_agent.adapters.vllm_neutral import is_on_gpu, neutral
 from seal_agent.adapters.vllm_options import MAX_KEPT, MAX_LORA_RANK, EngineOptions
 from seal_agent.adapters.vllm_protocol import VLLM, Sampling
 from seal_agent.errors import ModelError, ServerError
@@ -69,6 +70,9 @@ class Served:
     model: str  # the identity of the base model
     base_name: str  # what vLLM calls it
     encoder: Encoder
+    base: AdapterStack = field(
+        default_factory=AdapterStack
+    )  # what answers for the base model: nothing, or an adapter of zeros
     verified: set[AdapterRef] = field(default_factory=set)
 
 
@@ -92,11 +96,13 @@ class VLLMBackend:
         max_kept: int = MAX_KEPT,
         chat_template: str = "",
         cache: Path | None = None,
+        guarded: bool | None = None,
     ) -> VLLMBackend:
         """The backend on the server at `url`, which must serve `model`; `trainer` opens the same model for training.
 
-        The server's key is read from $VLLM_API_KEY. Raises `ServerError` where none answers, `ModelError` where it
-        serves something else.
+        `guarded`: the base model is asked through an adapter of zeros, as a server on a CPU needs it (`vllm_neutral`);
+        None: unless the server is this machine's and has a GPU. The server's key is read from $VLLM_API_KEY. Raises
+        `ServerError` where none answers, `ModelError` where it serves something else.
         """
         cache = cache or home / "models"
         client = VLLMClient(url, api_key=os.environ.get("VLLM_API_KEY", ""))
@@ -109,7 +115,9 @@ class VLLMBackend:
         encoder = Encoder(load_tokenizer(path, model, chat_template=chat_template))
         adapters = ServedAdapters(client, home / "served", max_rank=max_lora_rank, max_kept=max_kept)
         registry = AdapterRegistry(home / "adapters")
-        return cls(Served(client, adapters, registry, Trainer(trainer), identity, base.name, encoder))
+        is_guarded = not is_on_gpu(url) if guarded is None else guarded
+        zeros = neutral(AdapterRegistry(home / "served"), path, identity) if is_guarded else AdapterStack()
+        return cls(Served(client, adapters, registry, Trainer(trainer), identity, base.name, encoder, zeros))
 
     @classmethod
     def in_process(
@@ -135,7 +143,10 @@ class VLLMBackend:
         engine = VLLMEngine(wanted)
         adapters = ServedAdapters(engine, home / "served", max_rank=wanted.max_lora_rank, max_kept=wanted.max_kept)
         registry = AdapterRegistry(home / "adapters")
-        return cls(Served(engine, adapters, registry, Trainer(trainer), identity, engine.base_name, encoder))
+        zeros = (
+            AdapterStack() if engine.is_on_gpu else neutral(AdapterRegistry(home / "served"), wanted.model, identity)
+        )
+        return cls(Served(engine, adapters, registry, Trainer(trainer), identity, engine.base_name, encoder, zeros))
 
     @property
     def model(self) -> str:
@@ -213,9 +224,10 @@ class VLLMBackend:
         """One continuation of `prompt`, piece by piece as it is written; its adapter stays loaded until it ends."""
         (row,) = self.encode([prompt])
         sampling = Sampling(max_new_tokens, 1, temperature, tuple(stop), grammar, seed)
-        if not self._active.layers:
+        asked = self._active if self._active.layers else self._served.base
+        if not asked.layers:
             return self._served.client.stream(self._served.base_name, row, sampling)
-        return self._served.adapters.stream(self._active, row, sampling)
+        return self._served.adapters.stream(asked, row, sampling)
 
     def encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
         """The ids of every prompt's tokens as the model sees them."""
@@ -246,9 +258,10 @@ class VLLMBackend:
 
     def _ask(self, request: Callable[[str], T]) -> T:
         """`request(name)` with the name under which the server answers with this view's stack."""
-        if not self._active.layers:
+        asked = self._active if self._active.layers else self._served.base
+        if not asked.layers:
             return request(self._served.base_name)
-        return self._served.adapters.ask(self._active, request)
+        return self._served.adapters.ask(asked, request)
 
     def _at_the_trainer(self) -> Backend:
         return self._served.trainer.with_stack(self._stack)

@@ -84,7 +84,7 @@ class Load:
         self.expected = [self.answer(stack) for stack in stacks]
         self.done = 0
         self.lost: list[str] = []
-        self.mixed = 0
+        self.mixed: list[str] = []
         self._lock = threading.Lock()
 
     def answer(self, stack: AdapterStack) -> str:
@@ -101,11 +101,12 @@ class Load:
             return
         with self._lock:
             self.done += 1
-            self.mixed += text != self.expected[version]
+            if text != self.expected[version]:
+                self.mixed.append(f"version {version}: {text!r}")
 
     def run(self, num_requests: int, choose: Callable[[int], int]) -> dict[str, Any]:
         """`num_requests`, request n to the version `choose(n)` names when it is sent."""
-        self.done, self.mixed, self.lost = 0, 0, []
+        self.done, self.mixed, self.lost = 0, [], []
         began = time.perf_counter()
         with ThreadPoolExecutor(self.num_clients) as clients:
             list(clients.map(lambda n: self.ask(choose(n)), range(num_requests)))
@@ -114,10 +115,10 @@ class Load:
             "requests": num_requests,
             "answered": self.done,
             "lost": len(self.lost),
-            "mixed": self.mixed,
+            "mixed": len(self.mixed),
             "seconds": round(seconds, 1),
             "per_second": round(num_requests / seconds, 2),
-            "faults": self.lost[:3],
+            "faults": [*self.lost[:3], *self.mixed[:9]],
         }
 
     def swapped(self, num_requests: int, num_swaps: int) -> dict[str, Any]:

@@ -4,8 +4,9 @@ Whether the answers are right, a real server shows: tests/vllm_server.
 """
 
 import importlib.util
+import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,12 +15,14 @@ import pytest
 from backend_contract import FIRST, PARIS, make_edit
 from fake_vllm import BASE, FakeVLLM
 
+from seal_agent.adapters.folding import read_adapter
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.adapters.tokens import Encoder
 from seal_agent.adapters.vllm_adapters import ServedAdapters, name_of
 from seal_agent.adapters.vllm_client import VLLMClient
 from seal_agent.adapters.vllm_engine import VLLMEngine, number_of
+from seal_agent.adapters.vllm_neutral import LAYER, neutral
 from seal_agent.adapters.vllm_options import EngineOptions
 from seal_agent.adapters.vllm_server import Served, Trainer, VLLMBackend
 from seal_agent.errors import AdapterError, InputError, ModelError, ServerError
@@ -74,6 +77,23 @@ def test_replies_and_scores_need_no_trainer(backend: VLLMBackend, server: FakeVL
     assert score.num_tokens == 2
     assert not trainer.is_made
     assert asked(server) == [BASE] * 4
+
+
+def test_where_adapters_may_leak_the_base_model_is_asked_through_zeros(
+    backend: VLLMBackend, server: FakeVLLM, tmp_path: Path
+) -> None:
+    llama = {"model_type": "llama", "hidden_size": 8, "num_attention_heads": 2, "head_dim": 3}
+    (tmp_path / "config.json").write_text(json.dumps(llama))
+    zeros = neutral(AdapterRegistry(tmp_path / "served"), str(tmp_path), "scripted")
+    guarded = VLLMBackend(replace(backend._served, base=zeros))
+    name = name_of(zeros.layers[0].ref)
+    assert guarded.generate([PARIS]) == [[name]]
+    assert list(guarded.stream(PARIS)) == [name, "!"]
+    guarded.score([PARIS], ["Paris"])
+    assert asked(server) == [name] * 3
+    pairs = read_adapter(Path(server.adapters[name])).pairs
+    assert {layer: (a.shape, b.shape) for layer, (a, b) in pairs.items()} == {LAYER: ((1, 8), (6, 1))}
+    assert not any(half.any() for pair in pairs.values() for half in pair)
 
 
 def test_a_stack_is_trained_at_the_trainer_and_answers_at_the_server(

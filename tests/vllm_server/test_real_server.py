@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+from concurrent.futures import ThreadPoolExecutor
 from statistics import fmean
 
 import pytest
@@ -52,6 +53,20 @@ def test_it_scores_as_transformers_does(
     gaps = [abs(a.per_token - b.per_token) for a, b in zip(ours, theirs, strict=True)]
     log.info("%d adapters: largest gap %.5f, mean %.5f nats per token", num_layers, max(gaps), fmean(gaps))
     assert max(gaps) < AGREEMENT
+
+
+def test_the_base_model_answers_as_ever_beside_adapters(served_backend: VLLMBackend, stack: AdapterStack) -> None:
+    told = served_backend.with_stack(stack)
+    prompts = [Prompt.raw(f"{number}. The capital of France is") for number in range(8)]
+    alone = served_backend.score(prompts, [" Paris"] * 8)
+    fresh = [Prompt.raw(f"{prompt.text} named") for prompt in prompts]  # nothing of them is in the prefix cache
+    with ThreadPoolExecutor(2) as pool:
+        beside = pool.submit(told.score, [*prompts, *fresh] * 2, [" Paris"] * 32)
+        again = [served_backend.score([prompt], [" Paris"])[0] for prompt in fresh]
+        assert len(beside.result()) == 32
+    after = served_backend.score([*prompts, *fresh], [" Paris"] * 16)
+    gaps = [abs(a.logprob - b.logprob) for a, b in zip([*alone, *again], after, strict=True)]
+    assert max(gaps) < 1e-3
 
 
 def test_it_writes_what_transformers_writes(
