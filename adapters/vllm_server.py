@@ -70,9 +70,7 @@ class Served:
     model: str  # the identity of the base model
     base_name: str  # what vLLM calls it
     encoder: Encoder
-    base: AdapterStack = field(
-        default_factory=AdapterStack
-    )  # what answers for the base model: nothing, or an adapter of zeros
+    base: AdapterStack = field(default_factory=AdapterStack)  # asked for the base model: nothing, or zeros
     verified: set[AdapterRef] = field(default_factory=set)
 
 
