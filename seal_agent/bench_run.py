@@ -71,6 +71,10 @@ def append_line(path: Path, data: Mapping[str, Any]) -> None:
         with path.open("a+b") as file:
             _drop_half_a_line(file)
             file.write(f"{json.dumps(dict(data))}\n".encode())
+    except FileNotFoundError as error:
+        raise StorageError(
+            f"{path.parent} is gone: it was deleted, or something the run read is forgotten; begin another run"
+        ) from error
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error}; free space or give another --out") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -51,3 +52,10 @@ def test_another_runs_folder_is_refused_and_reading_writes_nothing(tmp_path: Pat
     (tmp_path / "lines.jsonl").write_text('{"name": "b"}\n')
     with pytest.raises(StorageError, match=r"lines\.jsonl"):
         recorded(tmp_path, "lines", Line)
+
+
+def test_a_run_whose_folder_was_taken_away_says_so(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    shutil.rmtree(run.folder)
+    with pytest.raises(StorageError, match=r"run is gone: .* begin another run"):
+        run.append("lines", {})
