@@ -63,7 +63,8 @@ def _of_namespace(home: Home, namespace: str, versions: list[StackVersion], ledg
     if lost := judged - held:
         yield f"accepted, but in no version of the stack: {_short(lost)}"
     steps = [v for v in versions if v.reason.startswith(("accepted", "consolidated"))]
-    if len(steps) != len(accepted):
+    forgets = any(e.outcome == "forgotten" for e in ledger)  # the versions of what is forgotten stay, without content
+    if len(steps) < len(accepted) or (len(steps) > len(accepted) and not forgets):
         yield f"{len(accepted)} accepted episodes, but {len(steps)} versions that came of one"
     routed = {layer.ref.id for v in versions for layer in v.stack.layers if layer.is_routed}
     if keyless := routed - home.route_keys(namespace).keys():

@@ -131,7 +131,7 @@ class ReplayIndex:
     def reset(self) -> None:
         """Hold nothing in memory: the next search builds the index from SQLite, out of which items were taken."""
         with self._lock:
-            self._index = None
+            self._index, self._num_unsaved = None, 0
 
     def _update(self, width: int) -> None:
         """Bring the index, of vectors of `width` numbers, to the state of SQLite."""

@@ -8,6 +8,7 @@ which nothing may be left over. Every kill is a line of `kills.jsonl`. It needs 
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -16,12 +17,13 @@ import shutil
 import signal
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from seal_agent import erasure
 from seal_agent.adapters.backend import silent
 from seal_agent.bench_run import RunFolder, recorded
 from seal_agent.errors import InputError, SealError
@@ -29,7 +31,15 @@ from seal_agent.home import Home
 from seal_agent.invariants import invariants, namespaces
 from seal_agent.learner import Learner
 from seal_agent.learner_config import LearnerConfig
-from seal_agent.leftovers import LEARNING_SECONDS, WRITING_SECONDS, adapter_folders, clean, leftovers, named_adapters
+from seal_agent.leftovers import (
+    LEARNING_SECONDS,
+    WRITING_SECONDS,
+    Ages,
+    adapter_folders,
+    clean,
+    leftovers,
+    named_adapters,
+)
 from seal_agent.queue import LearningQueue
 from seal_agent.soak_life import ACKNOWLEDGED, WHERE, Acknowledged, LifePlan, backend_for, strategy_of
 from seal_agent.types import AdapterStack, Progress
@@ -86,6 +96,7 @@ class Witness:
     path: Path
     versions: dict[str, list[str]] = field(default_factory=dict)
     answers: dict[str, str] = field(default_factory=dict)
+    num_said: int = 0  # lines of what lives said that were read
 
     @classmethod
     def read(cls, path: Path) -> Witness:
@@ -95,12 +106,17 @@ class Witness:
     def save(self) -> None:
         """In one step."""
         partial = self.path.with_suffix(".new")
-        partial.write_text(json.dumps({"versions": self.versions, "answers": self.answers}))
+        partial.write_text(json.dumps({"versions": self.versions, "answers": self.answers, "num_said": self.num_said}))
         partial.replace(self.path)
 
     def compare(self, home: Home, answers: Mapping[str, str]) -> list[str]:
         """What has changed that must not change; then remembers what is there now."""
         found = []
+        said = recorded(home.root, ACKNOWLEDGED, Acknowledged)
+        for namespace in {each.namespace for each in said[self.num_said :] if each.forgets}:
+            self.versions.pop(namespace, None)  # what is forgotten changes history
+            self.answers = {k: v for k, v in self.answers.items() if not k.startswith(f"{namespace}, ")}
+        self.num_said = len(said)
         for namespace in namespaces(home):
             now = [_digest(repr(version.stack)) for version in home.versions(namespace)]
             seen = self.versions.get(namespace, [])
@@ -110,15 +126,31 @@ class Witness:
         for key, answer in answers.items():
             if self.answers.setdefault(key, answer) != answer:
                 found.append(f"{key} answers otherwise than it did")
-        return found + _unkept(home)
+        return found + _unkept(home, said) + _left(home, said)
 
 
-def _unkept(home: Home) -> list[str]:
+def _unkept(home: Home, said: Sequence[Acknowledged]) -> list[str]:
     """What a life said was accepted, and is in no version."""
     held = {name: {i for v in home.versions(name) for i in v.stack.learned} for name in namespaces(home)}
-    said = recorded(home.root, ACKNOWLEDGED, Acknowledged)
-    lost = {i for each in said for i in each.learned if i not in held.get(each.namespace, set())}
+    kept: dict[str, set[str]] = {}
+    for each in said:
+        kept[each.namespace] = set() if each.forgets else kept.get(each.namespace, set()) | set(each.learned)
+    lost = {i for namespace, ids in kept.items() for i in ids - held.get(namespace, set())}
     return [f"acknowledged as accepted, but in no version: {i[:12]}" for i in sorted(lost)]
+
+
+def _left(home: Home, said: Sequence[Acknowledged]) -> list[str]:
+    """Where a text still stands that a life said was forgotten, but for what is swept up when it is old."""
+    gone = {base64.b64decode(each.gone) for each in said if each.gone}
+    erasure.sweep(home)
+    swept = leftovers(home, Ages(-1, -1))
+    files = [p for p in home.root.rglob("*") if p.is_file() and not any(p.is_relative_to(old) for old in swept)]
+    return [f"forgotten, but stands in {p.relative_to(home.root)}" for p in files if _holds(p, gone)] if gone else []
+
+
+def _holds(path: Path, texts: Collection[bytes]) -> bool:
+    data = path.read_bytes()
+    return any(text in data for text in texts)
 
 
 def soak(folder: Path, plan: SoakPlan | None = None, *, deadline: float = 0.0, progress: Progress = silent) -> bool:

@@ -8,6 +8,7 @@ disk: there is where a crash can hurt, and a clock seldom hits it. What holds af
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import random
@@ -34,6 +35,7 @@ from seal_agent.worker import Budget, Worker, WorkEvent
 
 ACKNOWLEDGED, WHERE = "acknowledged", "where"
 NAMESPACES = ("ann", "bob")
+WHOLE_USER = 0.2  # of what is forgotten
 SHORT = Directives(min_steps=4, max_steps=4, num_rows=8)  # of the real model: a training of seconds
 DISK_EVENTS = ("open", "os.", "shutil.", "tempfile.", "sqlite3.connect")
 FACTS = (
@@ -59,10 +61,16 @@ class LifePlan:
 
 @dataclass(frozen=True)
 class Acknowledged:
-    """What a life said is accepted in a namespace."""
+    """What a life said is accepted in a namespace.
+
+    `forgets`: something of it is to be forgotten from now on, so that nothing said before has to stay; `gone`: a text
+    that was forgotten, in base64, or it would stand there.
+    """
 
     namespace: str
     learned: tuple[str, ...]
+    forgets: bool = False
+    gone: str = ""
 
 
 @dataclass
@@ -95,9 +103,11 @@ class Life:
 
     def accepted(self, learner: Learner) -> None:
         """Write down what the learner has said is accepted: from now on it must not be lost."""
-        append_line(
-            self.notes / f"{ACKNOWLEDGED}.jsonl", asdict(Acknowledged(learner.namespace, learner.stack.learned))
-        )
+        self.note(Acknowledged(learner.namespace, learner.stack.learned))
+
+    def note(self, said: Acknowledged) -> None:
+        """Write down what must hold from now on."""
+        append_line(self.notes / f"{ACKNOWLEDGED}.jsonl", asdict(said))
 
     def _on_event(self, event: WorkEvent) -> None:
         if not event.what:
@@ -130,6 +140,23 @@ def undone(life: Life, learner: Learner) -> None:
         learner.undo(life.rng.choice(learner.stack.ids))
 
 
+def forgotten(life: Life, learner: Learner) -> None:
+    """An edit unlearned, or now and then everything of the user, with what waits to be learned."""
+    ledger = learner.accepted(learner.stack.learned)
+    edits = [e for e in ledger if e.adapter and e.text]
+    if not edits:
+        return
+    one = life.rng.choice(edits)
+    life.at("forget")
+    life.note(Acknowledged(learner.namespace, (), forgets=True))
+    if life.rng.random() < WHOLE_USER:
+        learner.forget(user=learner.namespace)
+    elif one.adapter:
+        learner.forget(edit=one.adapter.id)
+    gone = base64.b64encode(one.text.encode()).decode()
+    life.note(Acknowledged(learner.namespace, learner.stack.learned, gone=gone))
+
+
 def cancelled(life: Life, learner: Learner) -> None:
     """A job that is cancelled before it begins."""
     life.at("cancel")
@@ -159,6 +186,7 @@ SCENARIOS: Mapping[str, tuple[int, Scenario]] = {
     "graph": (2, in_graph),
     "directly": (2, directly),
     "undone": (2, undone),
+    "forgotten": (2, forgotten),
     "cancelled": (1, cancelled),
     "consolidated": (1, consolidated),
     "promoted": (1, promoted),

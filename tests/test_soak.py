@@ -16,13 +16,14 @@ from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.errors import SealError, StorageError
 from seal_agent.home import Home
 from seal_agent.invariants import invariants
-from seal_agent.learner import Learner
+from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.leftovers import LEARNING_SECONDS, WRITING_SECONDS, Ages, clean, leftovers
 from seal_agent.passages import Passage
 from seal_agent.policies import PolicyStore
 from seal_agent.queue import LearningQueue
 from seal_agent.soak import SoakPlan, Witness, read_kills, soak, summary
 from seal_agent.soak_life import SCENARIOS, Life
+from seal_agent.strategies import Rebuild
 from seal_agent.types import AdapterStack
 from seal_agent.worker import Budget, Worker
 
@@ -86,6 +87,30 @@ def test_what_must_hold_is_asked(learner: Learner, harm: Callable[[Learner], obj
     assert invariants(learner.home) == []
     harm(learner)
     assert any(message in each for each in invariants(learner.home))
+
+
+@pytest.mark.parametrize("strategy", ["route", "stack", "merge", "rebuild"])
+def test_a_home_in_which_something_was_forgotten_is_whole(home: Home, strategy: str) -> None:
+    config = LearnerConfig(strategy=Rebuild(every=2) if strategy == "rebuild" else strategy)
+    learner = Learner(ScriptedBackend(home.root), home, config=config)
+    learn(learner)
+    learn(learner, BRIDGE)
+    [first, *_] = home.episodes("default")
+    assert first.adapter
+    for what in ({"edit": first.adapter.id}, {"user": "default"}):
+        learner.forget(**what)
+        learner.replay.flush()
+        assert invariants(home) == []
+
+
+def test_a_text_that_stays_although_it_was_forgotten_is_found(learner: Learner, tmp_path: Path) -> None:
+    learn(learner)
+    life = Life(learner, LearningQueue(learner.home), random.Random(1), learner.home.root)
+    SCENARIOS["forgotten"][1](life, learner)
+    witness = Witness.read(tmp_path / "witness.json")
+    assert witness.compare(learner.home, {}) == []
+    (learner.home.root / "copy").write_text(TOWER.text)
+    assert witness.compare(learner.home, {}) == ["forgotten, but stands in copy"]
 
 
 def test_a_witness_sees_a_version_that_is_gone_and_an_answer_that_changed(learner: Learner, tmp_path: Path) -> None:
