@@ -120,10 +120,12 @@ class ServedAdapters:
             self._drop(name)
 
     def _unload_unused(self) -> None:
+        """Those beyond `max_kept`, and those whose folder is gone: somebody, in whichever process, forgot them."""
         with self._lock:
             idle = [name for name, adapter in self._adapters.items() if not adapter.num_requests]
             surplus = idle[: max(len(self._adapters) - self._max_kept, 0)]
-        for name in surplus:
+            gone = [name for name in idle if not Path(self._adapters[name].ref.path).is_dir()]
+        for name in dict.fromkeys([*surplus, *gone]):
             self._drop(name)
 
     def _drop(self, name: str) -> None:

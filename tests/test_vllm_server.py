@@ -138,6 +138,15 @@ def test_embeddings_and_unloading_need_nothing_of_the_stack(backend: VLLMBackend
     view.unload(ref)
 
 
+def test_what_another_process_forgot_leaves_the_server(backend: VLLMBackend, server: FakeVLLM) -> None:
+    kept, gone = (AdapterStack().push(backend.train(FIRST, seed=seed)) for seed in (1, 2))
+    for stack in (kept, gone):
+        backend.with_stack(stack).generate([PARIS])
+    shutil.rmtree(gone.layers[0].ref.path)
+    backend.with_stack(kept).generate([PARIS])
+    assert list(server.adapters.values()) == [kept.layers[0].ref.path]
+
+
 def test_no_server_and_a_server_of_another_model_are_refused_at_once(
     server: FakeVLLM, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
