@@ -71,8 +71,8 @@ class SoakPlan:
             raise InputError(f"num_kills={self.num_kills} and seconds {self.min_seconds}-{self.max_seconds} do not fit")
 
 
-REAL = SoakPlan(50, "embedded", min_seconds=1.0, max_seconds=40.0, max_disk_event=3000)
-"""With real weights a life learns something in about ten seconds."""
+REAL = SoakPlan(50, "embedded", min_seconds=1.0, max_seconds=40.0, max_disk_event=600)
+"""With real weights a life learns something in about ten seconds, and touches the disk some ten times a second."""
 
 
 @dataclass(frozen=True)
