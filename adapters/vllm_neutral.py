@@ -7,15 +7,16 @@ requests 48421 and 49656). On a GPU such rows are skipped. A row that asks for z
 
 from __future__ import annotations
 
+from functools import partial
 from urllib.parse import urlsplit
 
 import torch
 
 from seal_agent.adapters.folding import LowRank, write_adapter
 from seal_agent.adapters.registry import AdapterRegistry
+from seal_agent.adapters.vllm_options import LINEAR
 from seal_agent.types import AdapterStack
 
-LAYER = "model.layers.0.self_attn.q_proj"  # vLLM takes no adapter without layers
 LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
@@ -25,15 +26,18 @@ def is_on_gpu(url: str) -> bool:
 
 
 def neutral(registry: AdapterRegistry, path: str, model: str) -> AdapterStack:
-    """A stack of one adapter that changes nothing; `path` is the model's folder, or its name on Hugging Face."""
-    from transformers import AutoConfig
+    """A stack of one adapter that changes nothing; `path` is the model's folder, or its name on Hugging Face.
 
-    config = AutoConfig.from_pretrained(path).get_text_config()
-    width = config.num_attention_heads * (
-        getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    )
-    zeros = LowRank({LAYER: (torch.zeros(1, config.hidden_size), torch.zeros(width, 1))})
-    ref = registry.add(
-        lambda folder: write_adapter(folder, zeros, model=model), model=model, rank=1, manifest={"topic": "nothing"}
-    )
-    return AdapterStack().push(ref)
+    vLLM takes no adapter without layers, so it has one: the first that adapters change. Empty for a model without any.
+    """
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    with torch.device("meta"):  # names and shapes, no weights
+        whole = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(path))
+    changed = ((name, layer) for name, layer in whole.named_modules() if name.rpartition(".")[2] in LINEAR)
+    name, layer = next(changed, ("", None))
+    if layer is None:
+        return AdapterStack()
+    zeros = LowRank({name: (torch.zeros(1, layer.in_features), torch.zeros(layer.out_features, 1))})
+    write = partial(write_adapter, update=zeros, model=model)
+    return AdapterStack().push(registry.add(write, model=model, rank=1, manifest={"topic": "nothing"}))

@@ -22,7 +22,7 @@ from seal_agent.adapters.tokens import Encoder
 from seal_agent.adapters.vllm_adapters import ServedAdapters, name_of
 from seal_agent.adapters.vllm_client import VLLMClient
 from seal_agent.adapters.vllm_engine import VLLMEngine, number_of
-from seal_agent.adapters.vllm_neutral import LAYER, neutral
+from seal_agent.adapters.vllm_neutral import neutral
 from seal_agent.adapters.vllm_options import EngineOptions
 from seal_agent.adapters.vllm_server import Served, Trainer, VLLMBackend
 from seal_agent.errors import AdapterError, InputError, ModelError, ServerError
@@ -82,7 +82,14 @@ def test_replies_and_scores_need_no_trainer(backend: VLLMBackend, server: FakeVL
 def test_where_adapters_may_leak_the_base_model_is_asked_through_zeros(
     backend: VLLMBackend, server: FakeVLLM, tmp_path: Path
 ) -> None:
-    llama = {"model_type": "llama", "hidden_size": 8, "num_attention_heads": 2, "head_dim": 3}
+    small = {
+        "hidden_size": 8,
+        "intermediate_size": 8,
+        "num_hidden_layers": 2,
+        "num_key_value_heads": 1,
+        "vocab_size": 9,
+    }
+    llama = {"model_type": "llama", "num_attention_heads": 2, "head_dim": 3, **small}
     (tmp_path / "config.json").write_text(json.dumps(llama))
     zeros = neutral(AdapterRegistry(tmp_path / "served"), str(tmp_path), "scripted")
     guarded = VLLMBackend(replace(backend._served, base=zeros))
@@ -92,7 +99,9 @@ def test_where_adapters_may_leak_the_base_model_is_asked_through_zeros(
     guarded.score([PARIS], ["Paris"])
     assert asked(server) == [name] * 3
     pairs = read_adapter(Path(server.adapters[name])).pairs
-    assert {layer: (a.shape, b.shape) for layer, (a, b) in pairs.items()} == {LAYER: ((1, 8), (6, 1))}
+    assert {layer: (a.shape, b.shape) for layer, (a, b) in pairs.items()} == {
+        "model.layers.0.self_attn.q_proj": ((1, 8), (6, 1))
+    }
     assert not any(half.any() for pair in pairs.values() for half in pair)
 
 
