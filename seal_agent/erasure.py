@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -73,27 +73,26 @@ def remove_jobs(
 ) -> set[Path]:
     """Take texts out of the queue; one being learned is cancelled. Of what is over, the topic told something.
 
-    A job that was left half way, whichever its text, begins anew: it holds questions and rows of others. Returns the
-    folders of such candidates.
+    What open jobs of other texts had reached goes too: it holds questions and rows of what is forgotten, and the stack
+    has changed under them. Returns the folders of candidates that nobody goes on with.
     """
     values = {"n": namespace, "texts": json.dumps(sorted(texts)), "topics": json.dumps(sorted(topics))}
     is_text = "json_extract(passage, '$.text') IN (SELECT value FROM json_each(:texts))"
     is_over = "ended > 0 AND json_extract(passage, '$.topic') IN (SELECT value FROM json_each(:topics))"
-    db.execute(f"UPDATE jobs SET is_cancelled = 1 WHERE namespace = :n AND state = 'running' AND {is_text}", values)
-    left = _candidates(home, db, namespace)
+    left = _candidates(home, db, f"namespace = :n AND (state IN ('held', 'waiting') OR {is_text})", values)
     db.execute(f"DELETE FROM jobs WHERE namespace = :n AND state <> 'running' AND ({is_text} OR ({is_over}))", values)
     db.execute(
-        "UPDATE jobs SET step = 'decide', episode = NULL WHERE namespace = ? AND state IN ('held', 'waiting')",
-        (namespace,),
+        "UPDATE jobs SET is_cancelled = 1, passage = json_set(passage, '$.topic', '', '$.text', '', '$.earlier', '')"
+        f" WHERE namespace = :n AND state = 'running' AND {is_text}",
+        values,
     )
+    db.execute("UPDATE jobs SET step = 'decide', episode = NULL WHERE namespace = :n AND ended = 0", values)
     return left
 
 
-def _candidates(home: Home, db: sqlite3.Connection, namespace: str) -> set[Path]:
-    """The folders of adapters that jobs go on with and no stack holds yet."""
-    refs = db.execute(
-        "SELECT json_extract(episode, '$.adapter') FROM jobs WHERE namespace = ? AND ended = 0", (namespace,)
-    )
+def _candidates(home: Home, db: sqlite3.Connection, which: str, values: Mapping[str, str]) -> set[Path]:
+    """The folders of adapters that the jobs of an SQL condition go on with."""
+    refs = db.execute(f"SELECT json_extract(episode, '$.adapter') FROM jobs WHERE ended = 0 AND {which}", values)
     return {Path(home.read(AdapterRef, row[0]).path) for row in refs.fetchall() if row[0]}
 
 
@@ -120,7 +119,7 @@ def erase(home: Home, namespace: str) -> dict[str, int]:
     """
     runs = runs_that_read(home, namespace)
     with erasing(home) as db:
-        folders = {*_folders(home, db, namespace), *_candidates(home, db, namespace)}
+        folders = {*_folders(home, db, namespace), *_candidates(home, db, "namespace = :n", {"n": namespace})}
         folders |= {*withdraw(home, db, namespace, runs)}
         models = [r[0] for r in db.execute("SELECT DISTINCT model FROM replay WHERE namespace = ?", (namespace,))]
         doom(db, [*folders, *(file for model in models for file in index_files(home, namespace, model))])

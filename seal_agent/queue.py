@@ -23,7 +23,8 @@ from seal_agent.types import AdapterRef, Episode, from_json, to_json
 JobState = Literal["held", "waiting", "running", "done", "failed", "cancelled"]
 OPEN: tuple[JobState, ...] = ("held", "waiting", "running")
 DECLINED = "declined by a person"
-_CLOSED = "ended = ?, episode = NULL, passage = json_set(passage, '$.text', '', '$.earlier', '')"
+_BARE = "json_set(passage, '$.text', '', '$.earlier', '')"
+_CLOSED = f"ended = ?, episode = NULL, passage = {_BARE}"
 _COLUMNS = "id, namespace, thread, passage, state, step, episode, outcome, note, seconds, created, ended"
 
 
@@ -178,10 +179,10 @@ class LearningQueue:
             return taken.rowcount == 1
 
     def reach(self, job: Job, step: str, episode: Episode, seconds: float) -> None:
-        """Write down how far a job has come: what is killed now is taken up at `step`."""
+        """Write down how far a job has come: what is killed now is taken up at `step`, if nobody has cancelled it."""
         with self.home.connect() as db:
             db.execute(
-                "UPDATE jobs SET step = ?, episode = ?, seconds = ? WHERE id = ?",
+                "UPDATE jobs SET step = ?, episode = ?, seconds = ? WHERE id = ? AND NOT is_cancelled",
                 (step, json.dumps(to_json(episode)), seconds, job.id),
             )
 
@@ -194,22 +195,28 @@ class LearningQueue:
         seconds: float,
         adapter: AdapterRef | None = None,
     ) -> None:
-        """Close a job. Its text stays only where it failed: the ledger has the others'."""
+        """Close a job. Its text stays only where it failed and nobody cancelled it: the ledger has the others'."""
         kept = job.passage if state == "failed" else replace(job.passage, text="", earlier="")
         episode = json.dumps(to_json(Episode(job.namespace, "", adapter=adapter))) if adapter else None
         with self.home.connect() as db:
             db.execute(
-                "UPDATE jobs SET state = ?, outcome = ?, note = ?, seconds = ?, ended = ?, passage = ?, episode = ?"
-                " WHERE id = ?",
-                (state, outcome, note, seconds, time.time(), json.dumps(to_json(kept)), episode, job.id),
+                "UPDATE jobs SET state = ?, outcome = ?, note = ?, seconds = ?, ended = ?, episode = ?,"
+                f" passage = CASE WHEN is_cancelled THEN {_BARE} ELSE ? END WHERE id = ?",
+                (state, outcome, note, seconds, time.time(), episode, json.dumps(to_json(kept)), job.id),
             )
 
     def put_back(self, model: str) -> int:
         """Make the jobs wait again that a worker left behind when it was stopped or killed; returns how many.
 
-        Only for whoever holds the model's lock: nobody else can be running them.
+        Those that were cancelled meanwhile are ended. Only for whoever holds the model's lock: nobody else can be
+        running them.
         """
         with self.home.connect() as db:
+            db.execute(
+                f"UPDATE jobs SET state = 'cancelled', {_CLOSED} WHERE state = 'running' AND is_cancelled"
+                " AND model IN ('', ?)",
+                (time.time(), model),
+            )
             return db.execute(
                 "UPDATE jobs SET state = 'waiting' WHERE state = 'running' AND model IN ('', ?)", (model,)
             ).rowcount

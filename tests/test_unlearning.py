@@ -351,6 +351,21 @@ def test_a_job_that_was_left_half_way_keeps_nothing_of_what_is_forgotten(learner
     assert learner.stack.layers
 
 
+def test_a_job_whose_worker_died_after_it_was_accepted_keeps_nothing_of_what_is_forgotten(
+    learner: Learner, home: Home
+) -> None:
+    worker = Worker(learner, Budget(quiet_seconds=0))
+    [number] = worker.queue.submit([TOWER])
+    worker.queue.begin(worker.queue.job(number))
+    [episode] = learned(learner, TOWER)
+    worker.queue.reach(worker.queue.job(number), "accept", episode, 1.0)  # and then it was killed
+    learner.forget(edit=adapter(episode))
+    assert places(home.root) == []
+    assert worker.work_off() == 0
+    assert [job.state for job in worker.queue.jobs()] == ["cancelled"]
+    assert places(home.root) == []
+
+
 def test_what_the_user_thought_of_answers_about_it_is_forgotten_too(learner: Learner, home: Home) -> None:
     loop.run(learner, learner.begin(TOWER))
     feedback.record(home, "default", Feedback("Who built the Tower of Karlov?", "Anna Reel"))
