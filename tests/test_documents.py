@@ -121,9 +121,9 @@ def test_a_file_without_text_is_refused(tmp_path: Path, name: str, data: bytes, 
 
 
 def test_a_page_whose_paragraphs_are_never_closed_is_read_in_one_go() -> None:
-    read = documents.text_of(b"<p>It holds nine bells.<p>They are <b>brass</b>." * 3000, documents.HTML, "it")
+    read = documents.text_of(b"<p>It holds nine bells.<p>They are <b>brass</b>." * 400, documents.HTML, "it")
     assert read.split("\n\n")[:2] == ["It holds nine bells.", "They are brass."]
-    assert len(read.split()) == 7 * 3000
+    assert len(read.split()) == 7 * 400
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,6 +89,7 @@ def test_what_must_hold_is_asked(learner: Learner, harm: Callable[[Learner], obj
     assert any(message in each for each in invariants(learner.home))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["route", "stack", "merge", "rebuild"])
 def test_a_home_in_which_something_was_forgotten_is_whole(home: Home, strategy: str) -> None:
     config = LearnerConfig(strategy=Rebuild(every=2) if strategy == "rebuild" else strategy)
