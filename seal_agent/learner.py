@@ -356,9 +356,7 @@ class Learner:
                     expected=episode.parent,
                     reason=f"accepted: {edit.topic}",
                 )
-                self.registry.verify(
-                    adapter
-                )  # while nobody else can write: what is left over may be cleaned up any time
+                self.registry.verify(adapter)  # now, while nobody else can write and clean up
                 self.home.set_route_keys(db, self.namespace, key)
                 self.replay.insert(
                     db,
