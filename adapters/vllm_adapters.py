@@ -51,7 +51,7 @@ class ServedAdapters:
     def __init__(self, client: VLLM, folder: Path, *, max_rank: int, max_kept: int) -> None:
         self.max_rank = max_rank
         self._client = client
-        self._registry = AdapterRegistry(folder)
+        self.registry = AdapterRegistry(folder)
         self._max_kept = max_kept
         self._lock = threading.Lock()
         self._adapters: OrderedDict[str, _Loaded] = OrderedDict()  # the last used last
@@ -159,7 +159,7 @@ class ServedAdapters:
 
         update = fold([read_adapter(Path(layer.ref.path)).scaled(layer.weight) for layer in stack.layers])
         model = first.ref.model
-        ref, error = store_folded(self._registry, stack, update, model=model, max_rank=self.max_rank)
+        ref, error = store_folded(self.registry, stack, update, model=model, max_rank=self.max_rank)
         if error:
             log.warning("a stack is served at rank %d, %.1f%% of its update lost", ref.rank, 100 * error)
         return ref

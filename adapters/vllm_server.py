@@ -80,7 +80,8 @@ class VLLMBackend:
     def __init__(self, served: Served, stack: AdapterStack | None = None) -> None:
         self._served = served
         self._stack = stack or AdapterStack()
-        self._active = AdapterStack(tuple(layer for layer in self._stack.layers if layer.weight))
+        weighted = AdapterStack(tuple(layer for layer in self._stack.layers if layer.weight))
+        self._active = weighted if weighted.layers else served.base
 
     @classmethod
     def connect(
@@ -114,7 +115,7 @@ class VLLMBackend:
         adapters = ServedAdapters(client, home / "served", max_rank=max_lora_rank, max_kept=max_kept)
         registry = AdapterRegistry(home / "adapters")
         is_guarded = not is_on_gpu(url) if guarded is None else guarded
-        zeros = neutral(AdapterRegistry(home / "served"), path, identity) if is_guarded else AdapterStack()
+        zeros = neutral(adapters.registry, path, identity) if is_guarded else AdapterStack()
         return cls(Served(client, adapters, registry, Trainer(trainer), identity, base.name, encoder, zeros))
 
     @classmethod
@@ -141,9 +142,7 @@ class VLLMBackend:
         engine = VLLMEngine(wanted)
         adapters = ServedAdapters(engine, home / "served", max_rank=wanted.max_lora_rank, max_kept=wanted.max_kept)
         registry = AdapterRegistry(home / "adapters")
-        zeros = (
-            AdapterStack() if engine.is_on_gpu else neutral(AdapterRegistry(home / "served"), wanted.model, identity)
-        )
+        zeros = AdapterStack() if engine.is_on_gpu else neutral(adapters.registry, wanted.model, identity)
         return cls(Served(engine, adapters, registry, Trainer(trainer), identity, engine.base_name, encoder, zeros))
 
     @property
@@ -222,10 +221,9 @@ class VLLMBackend:
         """One continuation of `prompt`, piece by piece as it is written; its adapter stays loaded until it ends."""
         (row,) = self.encode([prompt])
         sampling = Sampling(max_new_tokens, 1, temperature, tuple(stop), grammar, seed)
-        asked = self._active if self._active.layers else self._served.base
-        if not asked.layers:
+        if not self._active.layers:
             return self._served.client.stream(self._served.base_name, row, sampling)
-        return self._served.adapters.stream(asked, row, sampling)
+        return self._served.adapters.stream(self._active, row, sampling)
 
     def encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
         """The ids of every prompt's tokens as the model sees them."""
@@ -256,10 +254,9 @@ class VLLMBackend:
 
     def _ask(self, request: Callable[[str], T]) -> T:
         """`request(name)` with the name under which the server answers with this view's stack."""
-        asked = self._active if self._active.layers else self._served.base
-        if not asked.layers:
+        if not self._active.layers:
             return request(self._served.base_name)
-        return self._served.adapters.ask(asked, request)
+        return self._served.adapters.ask(self._active, request)
 
     def _at_the_trainer(self) -> Backend:
         return self._served.trainer.with_stack(self._stack)

@@ -72,7 +72,7 @@ def approve(job: Number, home: HomeFolder = None, as_json: AsJson = False) -> No
     if not queue.settle(held.namespace, held.thread, approve=True):
         raise InputError(f"job {job} is {held.state} and waits for nobody; see `seal-agent queue list`")
     if as_json:
-        write_json([as_row(each) for each in queue.jobs(held.namespace, thread=held.thread)])
+        write_json([as_row(each) for each in queue.jobs(held.namespace, threads=[held.thread])])
     else:
         print(f"job {job} waits to be learned")
 

@@ -321,9 +321,13 @@ class Home:
 
         It is given at the first call and goes with everything else of the namespace.
         """
+        known = "SELECT life FROM lives WHERE namespace = ?"
         with self.connect() as db:
-            db.execute("INSERT OR IGNORE INTO lives VALUES (?, ?)", (namespace, secrets.token_hex(8)))
-            return str(db.execute("SELECT life FROM lives WHERE namespace = ?", (namespace,)).fetchone()[0])
+            row = db.execute(known, (namespace,)).fetchone()
+            if row is None:  # only then is it written: whoever begins waits for no other writer
+                db.execute("INSERT OR IGNORE INTO lives VALUES (?, ?)", (namespace, secrets.token_hex(8)))
+                row = db.execute(known, (namespace,)).fetchone()
+        return str(row[0])
 
     def append_episode(self, db: sqlite3.Connection, episode: Episode) -> int:
         """Add one line to the ledger inside the transaction of `db`; returns its id.

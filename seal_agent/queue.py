@@ -94,11 +94,13 @@ class LearningQueue:
             raise InputError(f"there is no job {number}; see `seal-agent queue list`")
         return found[0]
 
-    def jobs(self, namespace: str = "", states: Sequence[JobState] = (), *, thread: str = "") -> list[Job]:
-        """The jobs of a namespace (default: of all) in those states and of that thread (default: any), oldest first."""
+    def jobs(
+        self, namespace: str = "", states: Sequence[JobState] = (), *, threads: Sequence[str] | None = None
+    ) -> list[Job]:
+        """The jobs of a namespace (default: of all) in those states and threads (default: any), oldest first."""
         wanted: list[tuple[str, list[str]]] = [("namespace = ?", [namespace])] if namespace else []
-        if thread:
-            wanted.append(("thread = ?", [thread]))
+        if threads is not None:
+            wanted.append(("thread IN (SELECT value FROM json_each(?))", [json.dumps(list(threads))]))
         if states:
             wanted.append((f"state IN ({', '.join('?' * len(states))})", list(states)))
         where = " AND ".join(each for each, _ in wanted)

@@ -120,7 +120,7 @@ def test_a_file_without_text_is_refused(tmp_path: Path, name: str, data: bytes, 
         documents.read_file(tmp_path / name)
 
 
-def test_a_page_whose_paragraphs_are_never_closed_is_read_in_one_go() -> None:
+def test_a_page_whose_paragraphs_are_never_closed_keeps_them_apart() -> None:
     read = documents.text_of(b"<p>It holds nine bells.<p>They are <b>brass</b>." * 400, documents.HTML, "it")
     assert read.split("\n\n")[:2] == ["It holds nine bells.", "They are brass."]
     assert len(read.split()) == 7 * 400

@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -288,11 +287,6 @@ def test_what_waits_in_the_queue_is_forgotten_too(learner: Learner, home: Home) 
     assert [job.passage.topic for job in worker.queue.jobs()] == [BRIDGE.topic]
 
 
-def erase_at(learner: Learner, step: str) -> Callable[[WorkEvent], None]:
-    """Another process erases the user as soon as a step begins."""
-    return lambda event: erasure.erase(learner.home, "default") and None if event.step == step else None
-
-
 @pytest.mark.parametrize("step", ["write", "train", "probe", "accept"])
 @pytest.mark.parametrize("known", [(), (BRIDGE,)], ids=["of nothing", "of something"])
 def test_a_worker_learns_nothing_for_a_user_who_is_erased_meanwhile(
@@ -302,7 +296,8 @@ def test_a_worker_learns_nothing_for_a_user_who_is_erased_meanwhile(
     ended: list[str] = []
 
     def erase(event: WorkEvent) -> None:
-        erase_at(learner, step)(event)
+        if event.step == step:
+            erasure.erase(home, "default")
         if event.step == ENDED:
             ended.append(event.job.state)
 

@@ -77,11 +77,12 @@ class Learning:
     def texts(self, namespace: str, limit: int, *, after: str = "") -> list[Text]:
         """The last `limit` texts given in a namespace, newest first; with `after` the last before that one."""
         threads = self._queue.threads(namespace, PREFIX, limit, before=after)
-        return [self.text(namespace, thread) for thread in threads]
+        found = {jobs[0].thread: jobs for jobs in _grouped(self._queue.jobs(namespace, threads=threads))}
+        return [_text(found[thread]) for thread in threads if thread in found]
 
     def text(self, namespace: str, text_id: str) -> Text:
         """One text; raises `InputError` for an id that the namespace does not have."""
-        jobs = self._queue.jobs(namespace, thread=text_id)
+        jobs = self._queue.jobs(namespace, threads=[text_id])
         if not jobs:
             raise InputError(f"there is no document {text_id!r} in this namespace; see /v1/documents")
         return _text(jobs)
