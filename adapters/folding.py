@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,12 +87,19 @@ def write_adapter(folder: Path, update: LowRank, *, model: str, alpha: int | Non
         r=rank,
         lora_alpha=alpha,
         target_modules=sorted({name.rpartition(".")[2] for name in update.pairs}),
+        layers_to_transform=_blocks(update.pairs),
         task_type="CAUSAL_LM",
         inference_mode=True,
         # Folders are hashed and shared between machines: where the base lies on this one is not content.
         base_model_name_or_path=model,
     )
     config.save_pretrained(str(folder))
+
+
+def _blocks(names: Iterable[str]) -> list[int] | None:
+    """The numbers of the blocks with an update; None, all, where a name does not tell its block."""
+    numbers = [[int(part) for part in name.split(".") if part.isdigit()] for name in names]
+    return sorted({found[0] for found in numbers}) if all(len(found) == 1 for found in numbers) else None
 
 
 def fold(updates: Sequence[LowRank]) -> LowRank:

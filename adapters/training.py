@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,9 +39,10 @@ class Job:
     anchored: frozenset[int] = frozenset()
 
     @property
-    def shape(self) -> tuple[int, float, str]:
+    def shape(self) -> tuple[int, float, str, float]:
         """What candidates must have in common to be trained in one pass."""
-        return self.directives.rank, self.directives.alpha, self.directives.layers
+        d = self.directives
+        return d.rank, d.alpha, d.layers, d.top_layers
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def train(
     statements would drown the short answers beside them. Raises `TrainingFault` where a loss is not finite.
     """
     runs: dict[int, TrainingRun] = {}
-    groups: dict[tuple[int, float, str], list[int]] = {}
+    groups: dict[tuple[int, float, str, float], list[int]] = {}
     for number, job in enumerate(jobs):
         groups.setdefault(job.shape, []).append(number)
     total = sum(job.directives.num_steps(len(job.rows)) for job in jobs)
@@ -182,7 +183,7 @@ class _Together:
     ) -> None:
         first = jobs[0].directives
         self._model, self._dtype, self._device = model, dtype, device
-        self._layers = {n: layer for n, layer in layers.items() if is_trained(n, first)}
+        self._layers = {name: layers[name] for name in trained_layers(layers, first)}
         if not self._layers:
             raise TrainingFault(f"the model has no layers called {first.layers}; choose all-linear")
         self._rank, self._scale = first.rank, first.alpha / first.rank
@@ -341,9 +342,26 @@ class _Together:
         self._bind()
 
 
-def is_trained(layer: str, directives: Directives) -> bool:
-    """Whether the directives put an update on the layer of that name."""
-    return directives.layers == "all-linear" or layer.rpartition(".")[2] in directives.layers.split(",")
+def trained_layers(names: Iterable[str], directives: Directives) -> list[str]:
+    """Those of a model's linear layers that the directives put an update on.
+
+    What lies under the lowest of them is neither trained nor gone back through.
+    """
+    of = {name: _block(name) for name in names}
+    num_blocks = max(of.values(), default=0) + 1
+    first = min(round(num_blocks * (1 - directives.top_layers)), num_blocks - 1)
+    kinds = directives.layers.split(",")
+    return [
+        name
+        for name, block in of.items()
+        if (block >= first or directives.top_layers == 1)
+        and (directives.layers == "all-linear" or name.rpartition(".")[2] in kinds)
+    ]
+
+
+def _block(name: str) -> int:
+    """The number of the block a layer belongs to, the first in its name; -1 where there is none."""
+    return next((int(part) for part in name.split(".") if part.isdigit()), -1)
 
 
 def _schedule(step: int, num_steps: int, num_warmup_steps: int) -> float:

@@ -21,7 +21,7 @@ from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.bench_edit import learned
 from seal_agent.bench_run import RunFolder
 from seal_agent.canaries import with_rehearsal
-from seal_agent.directives import DEFAULT, SEAL_PAPER
+from seal_agent.directives import DEFAULT, SEAL_PAPER, parse_directives
 from seal_agent.errors import EditFault, InputError
 from seal_agent.formats import FORMATS, Source
 from seal_agent.formats.format import statement
@@ -127,6 +127,23 @@ def arms() -> dict[str, Arm]:
     return {arm.name: arm for arm in listed}
 
 
+def arm_called(name: str) -> Arm:
+    """The arm of that name; a name that is a JSON object is the default edit with those directives.
+
+    Raises `InputError` where there is none.
+    """
+    if name.startswith("{"):
+        try:
+            return Arm(name, parse_directives(name, DEFAULT), is_rehearsed=True)
+        except EditFault as error:
+            raise InputError(f"the arm {name}: {error}") from error
+    known = arms()
+    if name not in known:
+        listed = ", ".join([BASE, CONTEXT, *known])
+        raise InputError(f"there is no arm called {name!r}; choose {listed}, or give directives as JSON")
+    return known[name]
+
+
 def read_items(path: Path, *, limit: int = 0, offset: int = 0) -> list[Item]:
     """The passages of a JSON file in SEAL's form: title, context, questions, and perhaps self_edits."""
     try:
@@ -210,10 +227,7 @@ def _measure(
 ) -> dict[tuple[str, int], Result]:
     """Every arm on every group of passages that shares an adapter; a group goes by its first passage."""
     done = run.results()
-    known = arms()
-    for name in chosen:
-        if name not in (BASE, CONTEXT, *known):
-            raise InputError(f"there is no arm called {name!r}; choose {', '.join([BASE, CONTEXT, *known])}")
+    known = {name: arm_called(name) for name in chosen if name not in (BASE, CONTEXT)}
     # Passage by passage: a run that is cut off leaves every arm on the same passages.
     work = [(name, group) for group in groups for name in chosen]
     for number, (name, group) in enumerate(work):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
@@ -37,7 +38,10 @@ ReportOnly = Annotated[bool, typer.Option("--report", help="Only write the repor
 def knowledge(
     data: Data,
     out: Out = None,
-    arm: Arms = None,
+    arm: Annotated[
+        list[str] | None,
+        typer.Option("--arm", help="Only these; several times. JSON: the default edit with such directives."),
+    ] = None,
     limit: Limit = 0,
     offset: Offset = 0,
     together: Annotated[bool, typer.Option("--together", help="All passages in one adapter.")] = False,
@@ -60,7 +64,7 @@ def knowledge(
     share = bench_run.share_of(items, part)
     chosen = arm or [bench.BASE, bench.CONTEXT, *bench.arms()]
     config = {"model": model, "data": str(data), "passages": [item.number for item in items], "seed": seed}
-    config |= {"together": together, "grader": bench.GRADER}
+    config |= {"together": together, "grader": bench.GRADER, "default": _default_edit()}
     run = bench.Run(folder, part, config)
     if not report_only:
         with Display() as display:
@@ -111,6 +115,7 @@ def continual(
     numbers = bench_run.share_of(range(num), part)
     config = {"model": model, "data": str(data), "passages": [item.number for item in items], "seed": seed}
     config |= {"sequences": num, "length": length, "checkpoints": checkpoint or [], "grader": bench_knowledge.GRADER}
+    config |= {"default": _default_edit()}
     run = bench.Run(folder, part, config)
     if not report_only:
         with Display() as display:
@@ -211,6 +216,13 @@ def write_report(
     else:
         print(text)
         print(f"written to {folder}")
+
+
+def _default_edit() -> str:
+    """The default directives: results of different ones do not belong into one table."""
+    from seal_agent.directives import DEFAULT
+
+    return json.dumps(dataclasses.asdict(DEFAULT))
 
 
 def _bench_backend(folder: Path, opened: Home, model: str, device: str) -> Backend:

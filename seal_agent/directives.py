@@ -35,6 +35,7 @@ SEAL_PAPER = Directives(
     rank=32,
     alpha=64,
     layers="q_proj,v_proj",
+    top_layers=1.0,
     loss_on="all",
     replay=0.0,
 )
@@ -59,7 +60,7 @@ class Menu:
 CHOICES: Mapping[str, tuple[Any, ...]] = {
     "num_rows": (64, 96, 128, 192),
     "num_epochs": (4, 8, 12),
-    "learning_rate": (5e-4, 1e-3, 1.5e-3),
+    "learning_rate": (1e-3, 2.5e-3, 4e-3),
     "rank": (8, 16, 32),
     "loss_on": ("answers", "all"),
 }

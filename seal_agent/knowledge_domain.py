@@ -33,7 +33,7 @@ ASKED_PER_QUESTION = 4  # so many questions are written for each that is wanted:
 OWN_TEMPERATURE = 0.7
 MAX_ANSWER_SPAN_TOKENS = 16
 FAST = replace(DEFAULT, min_steps=12, max_steps=12)
-"""Short edits for trying many: a fifth of the steps of `DEFAULT`."""
+"""Short edits for trying many: a quarter of the steps of `DEFAULT`."""
 FAST_MENU = replace(MENU, formats=("cloze", "implications", "rewrite", "self-qa", "summary"))
 """Formats that ask the model once for a passage, or not at all; the others ask for every sentence."""
 

@@ -15,7 +15,14 @@ from seal_agent.selector import Choice
 from seal_agent.types import AdapterRef, Directives
 
 IMITATION = Directives(
-    num_epochs=3, min_steps=8, max_steps=96, learning_rate=5e-4, num_rows=10_000, stop_loss=0.1, replay=0.0
+    num_epochs=3,
+    min_steps=8,
+    max_steps=96,
+    learning_rate=5e-4,
+    num_rows=10_000,
+    stop_loss=0.1,
+    top_layers=1.0,
+    replay=0.0,
 )
 """How the policy is trained on what winners said: gently, for a few passes."""
 

@@ -184,6 +184,7 @@ class Directives:
     `formats` and `tools` name what makes the rows, at most `num_rows` of them. Training ends after `num_epochs`, but
     not before `min_steps` and not after `max_steps`; and once the rows are learned: their mean loss, each as it was
     seen last, is at most `stop_loss` (nats per token; 0: never). `weight` is the λ with which the adapter is served.
+    `top_layers`: the share of the model's layers, from the top, that gets an update.
     `replay`: rows of earlier edits and general questions trained beside the edit, as a share of its rows; on those
     `kl_weight` times the divergence from what the model said before (nats) is added to the loss.
     """
@@ -193,15 +194,16 @@ class Directives:
     num_rows: int = 128
     num_epochs: int = 8
     min_steps: int = 20
-    max_steps: int = 64
+    max_steps: int = 48
     batch_size: int = 2
-    learning_rate: float = 1.5e-3
+    learning_rate: float = 2.5e-3
     num_warmup_steps: int = 3
     max_grad_norm: float = 1.0
     stop_loss: float = 0.03
     rank: int = 16
     alpha: int = 32
     layers: Literal["all-linear", "q_proj,v_proj"] = "all-linear"
+    top_layers: float = 0.5
     loss_on: Literal["answers", "all"] = "answers"
     weight: float = 1.0
     replay: float = 0.25
@@ -220,6 +222,7 @@ class Directives:
             ("stop_loss", 0.0, 10.0),
             ("rank", 1, 512),
             ("alpha", 1, 1024),
+            ("top_layers", 0.01, 1.0),
             ("weight", 0.05, 2.0),
             ("replay", 0.0, 2.0),
             ("kl_weight", 0.0, 100.0),

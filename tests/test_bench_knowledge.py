@@ -1,6 +1,7 @@
 """The benchmark of knowledge: arms, resuming, sharing the work, and the arithmetic of its report."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from seal_agent.bench_knowledge import (
     Question,
     Result,
     Run,
+    arm_called,
     arms,
     edit_of,
     measure,
@@ -25,7 +27,7 @@ from seal_agent.bench_knowledge import (
 )
 from seal_agent.bench_report import markdown, plot, summarise
 from seal_agent.bench_run import share_of
-from seal_agent.directives import SEAL_PAPER
+from seal_agent.directives import DEFAULT, SEAL_PAPER
 from seal_agent.errors import InputError
 from seal_agent.grading import is_right, recall
 
@@ -130,6 +132,17 @@ def test_the_command_writes_a_report_of_what_is_there(tmp_path: Path, monkeypatc
     assert "| default | 1 (1 questions) | 100%" in (tmp_path / "run" / "report.md").read_text()
     again = CliRunner().invoke(cli_bench.app, [*command[1:], "--report", "--json"])
     assert json.loads(again.stdout)["arms"][0]["arm"] == "base"
+
+
+def test_an_arm_that_is_json_is_the_default_edit_with_those_directives(
+    backend: ScriptedBackend, registry: AdapterRegistry, tmp_path: Path
+) -> None:
+    mine = '{"max_steps": 24, "top_layers": 1}'
+    assert arm_called(mine).directives == replace(DEFAULT, max_steps=24, top_layers=1.0)
+    found = measure(backend, registry, [item(0)], [mine], Run(tmp_path))
+    assert found[mine, 0].answers[0].right
+    with pytest.raises(InputError, match="directive 'steps' does not exist; choose formats"):
+        arm_called('{"steps": 3}')
 
 
 def test_unknown_arms_and_unusable_data_say_what_to_give(

@@ -1,6 +1,7 @@
 """A stack folded into one update: exact, bounded when compressed, and the same as PEFT's live adapters."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,7 @@ def engine() -> Engine:
 def refs(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> list[AdapterRef]:
     root = tmp_path_factory.mktemp("adapters")
     wide = Directives(rank=8, alpha=8, learning_rate=1e-2, max_steps=4, min_steps=4, layers="q_proj,v_proj")
-    jobs = [Job(ROWS, DIRECTIVES, 1), Job(ROWS, wide, 2), Job(ROWS[:2], DIRECTIVES, 3)]
+    jobs = [Job(ROWS, DIRECTIVES, 1), Job(ROWS, wide, 2), Job(ROWS[:2], replace(DIRECTIVES, top_layers=0.5), 3)]
     return [stored(run, root, name) for run, name in zip(train(engine, *jobs), "abc", strict=True)]
 
 
@@ -53,6 +54,7 @@ def test_a_served_stack_computes_what_pefts_live_adapters_compute(engine: Engine
     live = PeftModel.from_pretrained(tiny_model(), refs[0].path, adapter_name="a")
     for ref, name in zip(refs[1:], "bc", strict=True):
         live.load_adapter(ref.path, adapter_name=name)
+    assert len({name for name, _ in live.named_parameters() if ".c." in name}) == 14  # the upper of two layers
     live.base_model.set_adapter(["a", "b", "c"], inference_mode=True)
     for module in live.modules():
         if hasattr(module, "set_scale"):

@@ -1,6 +1,7 @@
 """Training K candidates at once on a real, tiny model: each becomes what it becomes alone."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from seal_agent.adapters.engine import Engine
 from seal_agent.adapters.folding import LowRank
 from seal_agent.adapters.loading import LoadedModel
-from seal_agent.adapters.training import Anchor, Job
+from seal_agent.adapters.training import Anchor, Job, trained_layers
 from seal_agent.errors import TrainingFault
 from seal_agent.types import AdapterStack
 
@@ -20,6 +21,7 @@ JOBS = [
     Job(ROWS, replace(DIRECTIVES, max_steps=3, min_steps=3, batch_size=4, num_warmup_steps=2), 3),
     Job(ROWS, replace(DIRECTIVES, rank=2, loss_on="all"), 4),
     Job(ROWS[1:], replace(DIRECTIVES, layers="q_proj,v_proj"), 5),
+    Job(ROWS[1:], replace(DIRECTIVES, top_layers=0.5), 6),
 ]
 
 
@@ -167,6 +169,28 @@ def test_training_ends_when_the_rows_are_learned_and_not_before_all_were_seen(en
     assert never.num_steps == 60
     (at_once,) = train(engine, Job(ROWS, replace(long, stop_loss=10.0), 1))
     assert at_once.num_steps == 2  # two batches of two: every row once
+
+
+def test_only_the_upper_layers_are_trained(engine: Engine) -> None:
+    (upper,) = train(engine, Job(ROWS, replace(DIRECTIVES, top_layers=0.5), 1))
+    (whole,) = train(engine, Job(ROWS, replace(DIRECTIVES, top_layers=1.0), 1))
+    assert {name.split(".")[2] for name in upper.update.pairs} == {"1"}
+    assert {name.split(".")[2] for name in whole.update.pairs} == {"0", "1"}
+    assert upper.last_loss < upper.first_loss
+
+
+@pytest.mark.parametrize(
+    ("share", "kinds", "wanted"),
+    [
+        (1.0, "all-linear", ["proj_in", "h.0.q_proj", "h.0.up", "h.1.q_proj", "h.1.up", "h.2.q_proj", "h.2.up"]),
+        (0.5, "all-linear", ["h.2.q_proj", "h.2.up"]),
+        (0.67, "q_proj,v_proj", ["h.1.q_proj", "h.2.q_proj"]),
+        (0.01, "all-linear", ["h.2.q_proj", "h.2.up"]),
+    ],
+)
+def test_the_layers_an_update_is_put_on(share: float, kinds: Any, wanted: list[str]) -> None:
+    names = ["proj_in", *(f"h.{block}.{kind}" for block in range(3) for kind in ("q_proj", "up"))]
+    assert trained_layers(names, replace(DIRECTIVES, top_layers=share, layers=kinds)) == wanted
 
 
 def test_a_base_in_bfloat16_is_trained_like_one_in_float32(engine: Engine) -> None:

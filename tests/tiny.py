@@ -15,7 +15,15 @@ from seal_agent.types import AdapterRef, AdapterStack, Directives
 BASE = AdapterStack()
 ROWS: list[TokenRow] = [([1, 5, 9], [20, 21]), ([1, 5, 7, 8], [30]), ([1, 6], [40, 41, 42]), ([1, 5, 11], [50])]
 DIRECTIVES = Directives(
-    rank=4, alpha=8, learning_rate=1e-2, max_steps=6, min_steps=6, num_epochs=1, batch_size=2, num_warmup_steps=0
+    rank=4,
+    alpha=8,
+    learning_rate=1e-2,
+    max_steps=6,
+    min_steps=6,
+    num_epochs=1,
+    batch_size=2,
+    num_warmup_steps=0,
+    top_layers=1.0,
 )
 
 

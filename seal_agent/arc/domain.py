@@ -29,6 +29,7 @@ ARC = Directives(
     batch_size=2,
     learning_rate=2e-3,
     num_warmup_steps=2,
+    top_layers=1.0,
     loss_on="answers",
     replay=0.0,
 )
