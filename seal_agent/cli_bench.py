@@ -19,6 +19,7 @@ import typer
 from seal_agent.adapters.loading import EMBEDDED
 from seal_agent.cli_options import AsJson, Device, HomeFolder, Model, Seed, write_json
 from seal_agent.cli_progress import Display
+from seal_agent.errors import InputError
 
 if TYPE_CHECKING:
     from seal_agent.adapters.backend import Backend
@@ -140,6 +141,12 @@ def arc(
     out: Out = None,
     arm: Arms = None,
     policy: Annotated[str, typer.Option("--policy", help="Adapter that writes the trained self-edits.")] = "",
+    improve: Annotated[
+        int, typer.Option("--improve", min=0, help="First improve a policy on so many other small tasks, by ReST-EM.")
+    ] = 0,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Of ReST-EM.")] = 2,
+    candidates: Annotated[int, typer.Option("--candidates", min=1, help="Edits for each task of ReST-EM.")] = 4,
+    minutes: Annotated[float, typer.Option("--minutes", min=0, help="Of ReST-EM, at most; 0: no bound.")] = 0.0,
     easy: Annotated[int, typer.Option("--easy", min=0, help="Small training tasks, beside SEAL's.")] = 20,
     easy_symbols: Annotated[int, typer.Option("--easy-symbols", min=1, help="How long a small task may be.")] = 200,
     max_symbols: Annotated[
@@ -157,18 +164,22 @@ def arc(
     as_json: AsJson = False,
 ) -> None:
     """Does training on a puzzle's demonstrations solve it, and who says how to train? Resumable, with report."""
-    from seal_agent import arc_report, bench_run
+    if policy and improve:
+        raise InputError("the trained self-edits are written by one policy; give --policy or --improve")
+    from seal_agent import arc_policy, arc_report, bench_run
     from seal_agent import bench_arc as bench
     from seal_agent.adapters.registry import AdapterRegistry
     from seal_agent.arc import ARC, ArcDomain
     from seal_agent.arc.tasks import load
     from seal_agent.home import Home
+    from seal_agent.rounds import ImproveConfig
     from seal_agent.types import AdapterStack
 
     opened = Home(home)
     folder = out or opened.root / "bench" / f"{data}-{Path(model).name}"
+    training, evaluation = load(data)
     chosen = bench.chosen_tasks(
-        *load(data), num_easy=easy, easy_symbols=easy_symbols, max_symbols=max_symbols, seed=seed
+        training, evaluation, num_easy=easy, easy_symbols=easy_symbols, max_symbols=max_symbols, seed=seed
     )
     tasks = bench_run.share_of(sorted((t for each in chosen.values() for t in each), key=bench.size), part)
     names = {name: [task.id for task in each] for name, each in chosen.items()}
@@ -177,13 +188,21 @@ def arc(
     config = {"model": model, "data": data, **names, "seed": seed, "fixed": dataclasses.asdict(fixed)}
     run = bench.Run(folder, part, config)
     if not report_only:
-        arms = arm or [name for name in bench.ARMS if policy or name != bench.TRAINED]
+        arms = arm or [name for name in bench.ARMS if policy or improve or name != bench.TRAINED]
         writer = AdapterStack().push(AdapterRegistry(opened.root / "adapters").get(policy)) if policy else None
         with Display() as display:
             display.busy("loading the model")
             backend = _bench_backend(folder, opened, model, device)
             registry = AdapterRegistry(folder / "adapters")
             todo = tasks[: limit or None]
+            if improve:
+                settings = ImproveConfig(num_rounds=rounds, num_candidates=candidates, seed=seed)
+                practice = arc_policy.practice_tasks(
+                    training.values(), chosen.values(), improve, max_symbols=easy_symbols, seed=seed
+                )
+                writer = arc_policy.improve(
+                    backend, practice, folder, settings, domain=domain, minutes=minutes, progress=display.progress
+                ).stack
             bench.measure(
                 backend, registry, todo, arms, run, domain=domain, policy=writer, seed=seed, progress=display.progress
             )

@@ -14,10 +14,12 @@ from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.arc import ArcDomain, Task
 from seal_agent.arc.grids import as_answer
 from seal_agent.arc.tasks import SEAL_TRAINING, question
+from seal_agent.arc_policy import improve, practice_tasks
 from seal_agent.arc_report import markdown, plot, summarise
-from seal_agent.bench_arc import CONTEXT, FIXED, TRAINED, UNTRAINED, Result, Run, chosen_tasks, measure
+from seal_agent.bench_arc import CONTEXT, EASY, FIXED, SEAL, TRAINED, UNTRAINED, Result, Run, chosen_tasks, measure
 from seal_agent.errors import InputError
 from seal_agent.home import Home
+from seal_agent.rounds import ImproveConfig
 from seal_agent.types import AdapterStack, Prompt, Row, SelfEdit
 
 pytestmark = pytest.mark.slow
@@ -89,6 +91,32 @@ def test_results_of_two_policies_are_not_mixed(home: Home, registry: AdapterRegi
     measure(backend, registry, [task], [TRAINED], Run(tmp_path), policy=one)
     with pytest.raises(InputError, match="another policy"):
         measure(backend, registry, [task], [TRAINED], Run(tmp_path), policy=other)
+
+
+def test_a_policy_practises_on_tasks_that_are_not_asked_for() -> None:
+    training = [flip_task(seed=seed) for seed in range(20)]
+    theirs = replace(flip_task(seed=98), id=SEAL_TRAINING[0])
+    asked = {EASY: training[:6], SEAL: [theirs]}
+    practice = practice_tasks([*training, theirs], asked.values(), 8, max_symbols=100)
+    assert len(practice) == 8
+    assert {task.id for task in practice} <= {task.id for task in training[6:]}
+    with pytest.raises(InputError, match="only 14 tasks have at most 100 symbols"):
+        practice_tasks([*training, theirs], asked.values(), 15, max_symbols=100)
+
+
+def test_a_policy_for_puzzles_is_improved_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tasks = [replace(flip_task(seed=seed), id=f"task-{seed}") for seed in range(8)]
+    replies = {ArcDomain().prompt(task).text: json.dumps(SETTINGS) for task in tasks}
+    backend = ScriptedBackend(tmp_path, replies=replies)
+    config = ImproveConfig(num_rounds=1, num_candidates=2)
+    policy = improve(backend, tasks, tmp_path, config, domain=ArcDomain())
+    report = (tmp_path / "policy" / "report.md").read_text()
+    assert "| 1 | 4 | 8 |" in report
+    assert "| policy 0 |" in report
+    monkeypatch.setattr(ScriptedBackend, "train_many", lambda *_a, **_k: pytest.fail("trained again"))
+    assert improve(backend, tasks, tmp_path, config, domain=ArcDomain()) == policy
+    with pytest.raises(InputError, match="tasks"):
+        improve(backend, [*tasks[1:], flip_task()], tmp_path, config, domain=ArcDomain())
 
 
 @pytest.mark.parametrize(("arm", "fault"), [("oracle", "no arm called 'oracle'"), (TRAINED, "needs a policy")])

@@ -2,25 +2,26 @@
 # ARC with a model of about 1B parameters on one GPU: SEAL's size, all of its tasks, and 80 training tasks of at most 400 symbols.
 # Resumable: run it again and it goes on. MODEL: a folder or a Hugging Face name whose
 # tokenizer splits digits, such as HuggingFaceTB/SmolLM2-1.7B-Instruct or Qwen/Qwen2.5-1.5B-Instruct (SEAL's own
-# Llama-3.2-1B-Instruct is gated, and joins digits). POLICY: an adapter of `seal-agent improve`, for the arm "trained
-# self-edit". What it costs is printed first; `arc_1b.sh --estimate` prints nothing else.
+# Llama-3.2-1B-Instruct is gated, and joins digits). ReST-EM on 40 other tasks gives the arm "trained self-edit". What it
+# costs is printed first; `arc_1b.sh --estimate` prints nothing else.
 set -eu
-MODEL=${1:?usage: arc_1b.sh MODEL|--estimate [OUT] [POLICY]}
+MODEL=${1:?usage: arc_1b.sh MODEL|--estimate [OUT]}
 OUT=${2:-runs/arc-1b}
-POLICY=${3:-}
-ROWS=128 EASY=80 SYMBOLS=400
+ROWS=128 EASY=80 SYMBOLS=400 IMPROVE=40
 
 estimate() {
-    python - "$ROWS" "$EASY" "$SYMBOLS" <<'END'
+    python - "$ROWS" "$EASY" "$SYMBOLS" "$IMPROVE" <<'END'
 import sys
 from seal_agent.arc.tasks import load
 from seal_agent.bench_arc import chosen_tasks
 
-rows, easy, symbols = map(int, sys.argv[1:])
+rows, easy, symbols, improve = map(int, sys.argv[1:])
 tasks = [t for each in chosen_tasks(*load(), num_easy=easy, easy_symbols=symbols).values() for t in each]
-arms, epochs = 2, 1.5  # fixed: one epoch, untrained self-edit: one to three
+arms, epochs = 3, 1.5  # fixed: one epoch, self-edits: one to three
 seen = sum(rows * epochs * arms * min(t.num_symbols, 2048) for t in tasks)
-print(f"{len(tasks)} tasks, {seen / 1e6:.1f} million training tokens in {arms} arms")
+# Two rounds: half of the tasks with 4 candidates and 2 seeds, of which half see the second; two policies at the gate.
+seen += 2 * rows * epochs * symbols / 2 * (improve / 2 * (4 + 2) + improve / 4 * 2)
+print(f"{len(tasks)} tasks, {seen / 1e6:.1f} million training tokens in {arms} arms and two rounds of ReST-EM")
 CPU = 56  # tokens a second, measured: 135M parameters, float32, LoRA of rank 16 on all layers, one crowded core
 print(f"one core, as measured with 135M parameters, times 1.24B / 135M: {seen / CPU * 1.24e9 / 135e6 / 86400:.0f} days")
 FLOPS = 1.24e9 * 2 * 2  # a token: forward, and backward to the activations; the weights are frozen
@@ -34,4 +35,4 @@ END
 estimate
 [ "$MODEL" = --estimate ] && exit 0
 seal-agent bench arc --model "$MODEL" --device cuda --easy "$EASY" --easy-symbols "$SYMBOLS" \
-    --rows "$ROWS" --rate 3e-4 --out "$OUT" ${POLICY:+--policy "$POLICY"}
+    --rows "$ROWS" --rate 3e-4 --out "$OUT" --improve "$IMPROVE"

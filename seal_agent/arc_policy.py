@@ -1,0 +1,73 @@
+"""ReST-EM for ARC: the policy that chooses how to train on a puzzle learns from puzzles no benchmark asks for.
+
+The machinery is that of every domain (`seal_agent.improvement`); here is only which tasks it sees and where it lies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from seal_agent import schedule
+from seal_agent.adapters.backend import Backend, silent
+from seal_agent.adapters.registry import AdapterRegistry
+from seal_agent.arc.domain import ArcDomain
+from seal_agent.arc.tasks import SEAL_TRAINING, Task, easy
+from seal_agent.bench_run import RunFolder
+from seal_agent.candidates import Candidates
+from seal_agent.home import Home
+from seal_agent.improvement import Improvement
+from seal_agent.improvement_report import markdown
+from seal_agent.policies import Policy, PolicyStore
+from seal_agent.rewards import Gold
+from seal_agent.rounds import ImproveConfig, parted
+from seal_agent.types import Progress
+
+NAMESPACE = "bench"
+
+
+def practice_tasks(
+    training: Iterable[Task], asked: Iterable[Iterable[Task]], num: int, *, max_symbols: int, seed: int = 0
+) -> list[Task]:
+    """`num` small training tasks to practise on, drawn by `seed`: none that is `asked` for in a set, none of SEAL's.
+
+    Raises `InputError` where there are not so many of at most `max_symbols`.
+    """
+    taken = {*SEAL_TRAINING, *(task.id for each in asked for task in each)}
+    return easy((task for task in training if task.id not in taken), num, max_symbols=max_symbols, seed=seed)
+
+
+def improve(
+    backend: Backend,
+    tasks: Sequence[Task],
+    folder: Path,
+    config: ImproveConfig,
+    *,
+    domain: ArcDomain,
+    minutes: float = 0.0,
+    progress: Progress = silent,
+) -> Policy:
+    """The policy in use at the end of a run in `folder`, whose adapters are those of `backend`; resumed from there.
+
+    Half of `tasks` are explored, a quarter gate, a quarter are only reported; the reward is minus the NLL of the right
+    grids. `minutes` bound the run. Raises `InputError` for fewer than 8 tasks and for a folder with another run, and
+    `StorageError` where another process is at it.
+    """
+    parts = parted(len(tasks), config.seed)
+    settings = {"model": backend.model, "tasks": [task.id for task in tasks], "seed": config.seed}
+    run = RunFolder(folder / "policy", config=settings)
+    home = Home(folder)
+    with schedule.alone(home):
+        candidates = Candidates(backend, tasks, run, AdapterRegistry(folder / "adapters").discard)
+        store = PolicyStore(home, NAMESPACE, backend.model, domain.name)
+        bounded = replace(config, minutes=minutes)
+        improvement = Improvement(candidates, domain, parts, store, run, Gold(domain), bounded)
+        for number in range(1, config.num_rounds + 1):
+            improvement.gate(number, progress)
+        reported = improvement.report(progress)
+        facts = [f"{key}: {value}  " for key, value in settings.items()]
+        facts.append(f"minutes of work: {improvement.minutes:.1f}  ")
+        text = markdown(improvement.rounds(), reported, facts)
+        (run.folder / "report.md").write_text(text, encoding="utf-8")
+        return store.current()
