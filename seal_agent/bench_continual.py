@@ -35,6 +35,8 @@ from seal_agent.types import (
     AdapterStack,
     Directives,
     Episode,
+    Generated,
+    Grammar,
     Progress,
     Prompt,
     SelfEdit,
@@ -43,6 +45,9 @@ from seal_agent.types import (
 
 MAX_ANSWER_TOKENS = 48
 NOTHING, RETRIEVAL = "nothing learned", "passage by retrieval"
+
+Asked = tuple[AdapterStack, Prompt, int]
+"""A prompt, under which adapters, and how long a reply may be."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,6 @@ class Row:
     outcome: str = ""
     tried: tuple[str, ...] = ()
     seconds: float = 0.0
-    answer_seconds: float = 0.0
     num_bytes: int = 0
 
 
@@ -134,23 +138,39 @@ class Run(RunFolder):
         self.append("rows", asdict(row))
 
 
-class Trained:
-    """A backend that trains nothing twice: an edit on a stack with a seed gives the adapter it gave before.
+class Once:
+    """A backend that trains nothing and answers nothing twice: what is greedy, or has a seed, comes out as before.
 
-    Routed adapters do not depend on what was learned before them, so that every sequence shares them.
+    An edit on a stack gives the adapter in `folder` that it gave before: routed adapters do not depend on what was
+    learned before them, so that every sequence shares them. A question under a stack gives the reply it gave before,
+    for as long as the process lives: under routed adapters most replies are the same after the next edit.
     """
 
-    def __init__(self, backend: Backend, folder: Path) -> None:
+    def __init__(self, backend: Backend, folder: Path, replies: dict[Asked, list[Generated]] | None = None) -> None:
         self._backend = backend
         self._folder = folder
+        self._replies: dict[Asked, list[Generated]] = {} if replies is None else replies
         folder.mkdir(parents=True, exist_ok=True)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._backend, name)
 
-    def with_stack(self, stack: AdapterStack) -> Trained:
+    def with_stack(self, stack: AdapterStack) -> Once:
         """The same for a view."""
-        return Trained(self._backend.with_stack(stack), self._folder)
+        return Once(self._backend.with_stack(stack), self._folder, self._replies)
+
+    def generate(
+        self, prompts: Sequence[Prompt], *, max_new_tokens: int = 64, grammars: Sequence[Grammar] = (), **options: Any
+    ) -> list[list[Generated]]:
+        """As `Backend.generate`; greedy replies that no grammar holds once."""
+        if grammars or options:
+            return self._backend.generate(prompts, max_new_tokens=max_new_tokens, grammars=grammars, **options)
+        keys = [(self._backend.stack, prompt, max_new_tokens) for prompt in prompts]
+        fresh = [key for key in dict.fromkeys(keys) if key not in self._replies]
+        if fresh:
+            written = self._backend.generate([prompt for _, prompt, _ in fresh], max_new_tokens=max_new_tokens)
+            self._replies.update(zip(fresh, written, strict=True))
+        return [self._replies[key] for key in keys]
 
     def train(self, edit: SelfEdit, *, seed: int = 0, progress: Progress = silent) -> AdapterRef:
         """As `Backend.train`, once."""
@@ -187,17 +207,18 @@ def measure(
     for name in chosen:
         if name not in (NOTHING, RETRIEVAL, *known):
             raise InputError(f"there is no arm called {name!r}; choose {', '.join([NOTHING, RETRIEVAL, *known])}")
+    once = Once(backend, run.folder / "trained")
     for name in chosen:
         for number in range(len(orders)) if numbers is None else numbers:
             progress(name, number, len(orders))
             if name in known:
-                _learned(backend, run, known[name], number, orders[number], checkpoints, seed, progress)
+                _learned(once, run, known[name], number, orders[number], checkpoints, seed, progress)
             else:
-                _unlearned(backend, run, name, number, orders[number], checkpoints)
+                _unlearned(once, run, name, number, orders[number], checkpoints)
 
 
 def _learned(
-    backend: Backend,
+    backend: Once,
     run: Run,
     arm: Arm,
     number: int,
@@ -211,7 +232,7 @@ def _learned(
         return
     slug = "".join(c if c.isalnum() else "-" for c in arm.name)
     home = Home(run.folder / "homes" / f"{slug}-{number}")
-    learner = Learner(Trained(backend, run.folder / "trained"), home, config=replace(arm.config, seed=seed))
+    learner = Learner(backend, home, config=replace(arm.config, seed=seed))
     if (arm.name, number, 0) not in done:
         run.add(_row(arm.name, number, 0, order, learner.serve(learner.stack)))
     learned = [episode for episode in home.episodes("default") if episode.text]
@@ -249,7 +270,7 @@ def learn(learner: Learner, arm: Arm, item: Item, seed: int, progress: Progress 
 
 
 def _unlearned(
-    backend: Backend, run: Run, name: str, number: int, order: Sequence[Item], checkpoints: Sequence[int]
+    backend: Once, run: Run, name: str, number: int, order: Sequence[Item], checkpoints: Sequence[int]
 ) -> None:
     """The arms without weights: nothing, and the best matching passage learned so far before the question."""
     done = run.rows()
@@ -265,7 +286,7 @@ def _unlearned(
 class _Retrieval:
     """A base model that is shown the passage a question speaks of, if there is one."""
 
-    def __init__(self, backend: Backend, passages: Mapping[str, str]) -> None:
+    def __init__(self, backend: Once, passages: Mapping[str, str]) -> None:
         self._backend, self._passages, self._router = backend, passages, Router(passages)
 
     def _shown(self, prompts: Sequence[Prompt]) -> list[Prompt]:
@@ -282,17 +303,15 @@ class _Retrieval:
         return self._backend.generate(self._shown(prompts), max_new_tokens=max_new_tokens)
 
     def score(self, prompts: Sequence[Prompt], answers: Sequence[str]) -> list[Any]:
-        return self._backend.score(self._shown(prompts), answers)
+        return list(self._backend.score(self._shown(prompts), answers))
 
 
 def _row(arm: str, number: int, step: int, asked: Sequence[Item], view: View, *, general: bool = True) -> Row:
-    start = time.perf_counter()
     questions: list[tuple[Item, Question]] = [(item, q) for item in asked for q in item.questions]
     probes = report_probes() if general else []
     prompts = [Prompt.user(q.question) for _, q in questions] + [probe.prompt for probe in probes]
     gold = [q.answer for _, q in questions] + [probe.answer for probe in probes]
     replies = [samples[0] for samples in view.generate(prompts, max_new_tokens=MAX_ANSWER_TOKENS)]
-    seconds = time.perf_counter() - start
     nll = [-score.per_token for score in view.score(prompts, gold)]
     right = [grading.is_right(g, reply.strip()) for g, reply in zip(gold, replies, strict=True)]
 
@@ -310,7 +329,6 @@ def _row(arm: str, number: int, step: int, asked: Sequence[Item], view: View, *,
         tuple(round(fmean(of(item, nll)), 4) for item in asked),
         round(fmean(right[rest:]), 4) if probes else 0.0,
         round(fmean(nll[rest:]), 4) if probes else 0.0,
-        answer_seconds=round(seconds, 2),
     )
 
 

@@ -2,7 +2,9 @@
 
 import json
 import runpy
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,7 @@ from seal_agent.bench_knowledge import Item, Question
 from seal_agent.bench_report import Interval
 from seal_agent.continual_report import interval, markdown, plot, summarise
 from seal_agent.errors import InputError
+from seal_agent.types import Prompt
 
 pytestmark = pytest.mark.slow
 
@@ -125,6 +128,22 @@ def test_routed_adapters_are_trained_once_for_all_sequences(tmp_path: Path) -> N
     run = Run(tmp_path / "run", "", {})
     measure(backend, run, sequences(ITEMS, num=3, length=3, seed=0), ["route"])
     assert len(list((tmp_path / "run" / "trained").iterdir())) == 3
+
+
+def test_a_question_is_answered_once_by_the_same_adapters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of three questions each is asked of the base, and once more after its own passage was learned."""
+    asked: list[tuple[tuple[str, ...], str]] = []
+    generate = ScriptedBackend.generate
+
+    def counted(self: ScriptedBackend, prompts: Sequence[Prompt], **options: Any) -> Any:
+        asked.extend((self.stack.ids, prompt.messages[-1].content) for prompt in prompts)
+        return generate(self, prompts, **options)
+
+    monkeypatch.setattr(ScriptedBackend, "generate", counted)
+    questions = {item.questions[0].question for item in ITEMS}
+    measure(ScriptedBackend(tmp_path / "model"), Run(tmp_path / "run"), [ITEMS, ITEMS[::-1]], ["route", NOTHING])
+    found = [each for each in asked if each[1] in questions]
+    assert len(found) == len(set(found)) == 6
 
 
 def test_a_part_without_sequences_measures_nothing(tmp_path: Path) -> None:
