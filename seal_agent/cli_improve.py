@@ -35,7 +35,7 @@ def improve(
     contexts: Annotated[int, typer.Option("--contexts", min=0, help="At most so many; 0: all.")] = 0,
     explore: Annotated[int, typer.Option("--explore", min=0, help="Explore the first so many; 0: half, drawn.")] = 0,
     candidates: Annotated[int, typer.Option("--candidates", min=1, help="Edits for each context.")] = 4,
-    temperature: Annotated[float, typer.Option("--temperature", help="Of sampling edits.")] = 1.0,
+    temperature: Annotated[float, typer.Option("--temperature", help="Of texts; of settings 4 times it.")] = 1.0,
     seeds: Annotated[int, typer.Option("--seeds", min=2, help="Training seeds for each edit.")] = 2,
     reward: Annotated[
         list[str] | None, typer.Option("--reward", help="NAME=WEIGHT: gold, self-made, retention, proxy, approval.")
@@ -170,7 +170,7 @@ def bench(
     limit: Annotated[int, typer.Option("--limit", min=0, help="Passages; 0: all.")] = 0,
     explore: Annotated[int, typer.Option("--explore", min=1, help="The first so many are explored.")] = 40,
     candidates: Annotated[int, typer.Option("--candidates", min=1, help="Edits for each context.")] = 4,
-    temperature: Annotated[float, typer.Option("--temperature", help="Of sampling edits.")] = 1.0,
+    temperature: Annotated[float, typer.Option("--temperature", help="Of texts; of settings 4 times it.")] = 1.0,
     rounds: Rounds = 2,
     fast: Annotated[bool, typer.Option("--fast", help="Short edits in formats that are quick to write.")] = False,
     minutes: Annotated[float, typer.Option("--minutes", min=0, help="Of work, at most; 0: no bound.")] = 0.0,

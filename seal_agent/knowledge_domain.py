@@ -34,6 +34,8 @@ OWN_TEMPERATURE = 0.7
 MAX_ANSWER_SPAN_TOKENS = 16
 FAST = replace(DEFAULT, min_steps=12, max_steps=12)
 """Short edits for trying many: a quarter of the steps of `DEFAULT`."""
+BOLDNESS = 4.0
+"""At the temperature of texts a small model's directives are those it was shown; a grammar holds them at any."""
 FAST_MENU = replace(MENU, formats=("cloze", "implications", "rewrite", "self-qa", "summary"))
 """Formats that ask the model once for a passage, or not at all; the others ask for every sentence."""
 
@@ -62,13 +64,14 @@ class KnowledgeContext:
 class KnowledgeDomain:
     """How knowledge is written and graded.
 
-    What the policy does not choose is as in `base`; it may choose what is on the `menu`. With `fixed` directives
-    nothing is chosen: that is how a learner writes that has no policy yet.
+    What the policy does not choose is as in `base`; it may choose what is on the `menu`, sampled at `boldness` times
+    the temperature of the texts. With `fixed` directives nothing is chosen: a learner without a policy writes so.
     """
 
     base: Directives = DEFAULT
     menu: Menu = MENU
     fixed: Directives | None = None
+    boldness: float = BOLDNESS
 
     @property
     def name(self) -> str:
@@ -86,7 +89,7 @@ class KnowledgeDomain:
         said: tuple[Row, ...] = ()
         chosen = self.fixed
         if chosen is None:
-            line = say(writer, source, self.menu, seed=seed, temperature=temperature)
+            line = say(writer, source, self.menu, seed=seed, temperature=temperature * self.boldness)
             chosen, said = parse_directives(line.answer, self.base), (line,)
         proposal = write(writer, source, chosen, said, seed=seed, temperature=temperature)
         edit = without(proposal.edit, [*context.questions, *context.own_questions])

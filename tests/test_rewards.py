@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -46,6 +48,21 @@ def test_what_the_policy_says_is_its_directives_and_the_texts_that_became_rows(h
     pairs = [chat_qa.grounded_pair(f"What{text.answer}", text.evidence) for text in texts]
     assert any(pair and pair[1] in {answer for _, answer in trained} for pair in pairs)
     assert {row.source for row in proposal.edit.rows} == {"chat-qa", "sentences", "rehearsal"}
+
+
+def test_directives_are_sampled_hotter_than_texts(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[bool, set[float]] = {True: set(), False: set()}
+    generate = ScriptedBackend.generate
+
+    def watched(self: ScriptedBackend, prompts: Sequence[Prompt], **options: Any) -> Any:
+        seen["How to learn a text" in prompts[0].text].add(options.get("temperature", 0.0))
+        return generate(self, prompts, **options)
+
+    monkeypatch.setattr(ScriptedBackend, "generate", watched)
+    backend = ScriptedBackend(home.root, replies=SAYS)
+    KnowledgeDomain(boldness=4.0).propose(backend, CONTEXT, temperature=0.5)
+    assert seen[True] == {2.0}
+    assert max(seen[False]) == 0.5
 
 
 def test_fixed_directives_are_not_asked_for(backend: ScriptedBackend) -> None:

@@ -6,4 +6,4 @@ REWARDS=${1:?usage: policy.sh REWARDS DATA [OUT]}
 DATA=${2:?usage: policy.sh REWARDS DATA [OUT]}
 OUT=${3:-runs/policy}
 seal-agent bench policy --rewards "$REWARDS" --out "$OUT-selector"
-seal-agent bench policy --data "$DATA" --limit 60 --explore 40 --candidates 2 --temperature 1.5 --rounds 2 --fast --minutes 90 --out "$OUT"
+seal-agent bench policy --data "$DATA" --limit 60 --explore 40 --candidates 2 --rounds 2 --fast --minutes 90 --out "$OUT"
