@@ -30,7 +30,7 @@ from seal_agent.types import AdapterRef, AdapterStack, Progress, Row, SelfEdit, 
 
 log = logging.getLogger(__name__)
 C = TypeVar("C")
-EXPLORE_SHARE, REPORT_SHARE = 0.6, 0.15  # of a round's time, and of the whole
+EXPLORE_SHARE, REPORT_SHARE = 0.75, 0.1  # of a round's time, and of the whole
 
 
 class Improvement(Generic[C]):
