@@ -23,6 +23,7 @@ def learned(home: Home, documents: list[Poison]) -> list[Learner]:
     return [Learner(ScriptedBackend(home.root), home, f"user-{number}") for number in range(len(documents))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", range(4))
 def test_no_document_changes_anything_but_its_own_facts(home: Home, start: int) -> None:
     documents = DOCUMENTS[start::16]

@@ -35,6 +35,7 @@ def learn(learner: Learner, passage: Passage = TOWER) -> None:
     assert loop.run(learner, learner.begin(passage)).outcome == "accepted"
 
 
+@pytest.mark.slow
 def test_a_process_killed_again_and_again_loses_nothing_and_serves_nothing_unjudged(tmp_path: Path) -> None:
     plan = SoakPlan(num_kills=5, seed=1, max_seconds=0.1, max_disk_event=200)
     assert not soak(tmp_path, plan, deadline=time.monotonic() - 1)
