@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from seal_agent.adapters.backend import folded_facts
+from seal_agent.adapters.linear import numbers_in
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.errors import AdapterError
 from seal_agent.types import AdapterRef, AdapterStack
@@ -98,7 +99,7 @@ def write_adapter(folder: Path, update: LowRank, *, model: str, alpha: int | Non
 
 def _blocks(names: Iterable[str]) -> list[int] | None:
     """The numbers of the blocks with an update; None, all, where a name does not tell its block."""
-    numbers = [[int(part) for part in name.split(".") if part.isdigit()] for name in names]
+    numbers = [numbers_in(name) for name in names]
     return sorted({found[0] for found in numbers}) if all(len(found) == 1 for found in numbers) else None
 
 

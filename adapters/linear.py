@@ -93,3 +93,8 @@ def adapt(model: Any) -> dict[str, AdaptedLinear]:
         adapted[name] = AdaptedLinear(module)
         setattr(model.get_submodule(parent), attribute, adapted[name])
     return adapted
+
+
+def numbers_in(name: str) -> list[int]:
+    """The numbers in a layer's name: of its block first, then of what it is within, such as an expert."""
+    return [int(part) for part in name.split(".") if part.isdigit()]

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.optim.adamw import adamw
 
 from seal_agent.adapters.folding import LowRank
-from seal_agent.adapters.linear import AdaptedLinear
+from seal_agent.adapters.linear import AdaptedLinear, numbers_in
 from seal_agent.adapters.packing import Pack, TokenRow, labelled_logits, pack
 from seal_agent.errors import TrainingFault
 from seal_agent.types import Directives, Progress
@@ -347,7 +347,7 @@ def trained_layers(names: Iterable[str], directives: Directives) -> list[str]:
 
     What lies under the lowest of them is neither trained nor gone back through.
     """
-    of = {name: _block(name) for name in names}
+    of = {name: next(iter(numbers_in(name)), -1) for name in names}  # its block; -1: in none
     num_blocks = max(of.values(), default=0) + 1
     first = min(round(num_blocks * (1 - directives.top_layers)), num_blocks - 1)
     kinds = directives.layers.split(",")
@@ -357,11 +357,6 @@ def trained_layers(names: Iterable[str], directives: Directives) -> list[str]:
         if (block >= first or directives.top_layers == 1)
         and (directives.layers == "all-linear" or name.rpartition(".")[2] in kinds)
     ]
-
-
-def _block(name: str) -> int:
-    """The number of the block a layer belongs to, the first in its name; -1 where there is none."""
-    return next((int(part) for part in name.split(".") if part.isdigit()), -1)
 
 
 def _schedule(step: int, num_steps: int, num_warmup_steps: int) -> float:
