@@ -21,6 +21,7 @@ from seal_agent.adapters.constrained import grammar_tokenizer
 from seal_agent.adapters.folding import LowRank, fold, read_adapter
 from seal_agent.adapters.linear import AdaptedLinear, adapt
 from seal_agent.adapters.loading import LoadedModel
+from seal_agent.adapters.openmp import give_up_team
 from seal_agent.adapters.tokens import Encoder
 from seal_agent.adapters.training import Job, TrainingRun, train
 from seal_agent.adapters.turns import Turns, is_in_background
@@ -39,7 +40,8 @@ class Engine:
 
     def __init__(self, loaded: LoadedModel) -> None:
         self.loaded = loaded
-        self.lock = Turns()
+        self.lock = Turns(leaving=give_up_team)
+        give_up_team()  # of the thread that loaded it
         self._layers: dict[str, AdaptedLinear] = adapt(loaded.model)
         self._updates: OrderedDict[str, LowRank] = OrderedDict()
         self._folded: OrderedDict[AdapterStack, Folded] = OrderedDict()

@@ -86,6 +86,7 @@ def adapt(model: Any) -> dict[str, AdaptedLinear]:
     The names and the choice are those of PEFT's "all-linear", so that its adapters fit.
     """
     output = model.get_output_embeddings()
+    output.register_forward_pre_hook(_in_one_piece)
     found = [(n, m) for n, m in model.named_modules() if isinstance(m, LINEAR) and m is not output]
     adapted: dict[str, AdaptedLinear] = {}
     for name, module in found:
@@ -93,6 +94,11 @@ def adapt(model: Any) -> dict[str, AdaptedLinear]:
         adapted[name] = AdaptedLinear(module)
         setattr(model.get_submodule(parent), attribute, adapted[name])
     return adapted
+
+
+def _in_one_piece(_module: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """The last states of many sequences are a view with holes, and torch multiplies such a one by B copies of W."""
+    return (arguments[0].contiguous(),)
 
 
 def numbers_in(name: str) -> list[int]:

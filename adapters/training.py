@@ -18,7 +18,7 @@ from torch.optim.adamw import adamw
 
 from seal_agent.adapters.folding import LowRank
 from seal_agent.adapters.linear import AdaptedLinear, numbers_in
-from seal_agent.adapters.packing import Pack, TokenRow, labelled_logits, pack
+from seal_agent.adapters.packing import Pack, TokenRow, computed_length, labelled_logits, pack
 from seal_agent.errors import TrainingFault
 from seal_agent.types import Directives, Progress
 
@@ -49,8 +49,8 @@ class Job:
 class TrainingRun:
     """What a run cost and reached, and the update itself; losses in nats per token.
 
-    `num_tokens` were computed for this candidate, `num_steps` taken; `num_padding` of a joint pass were computed for
-    nothing beside it.
+    `num_tokens` were computed for this candidate, `num_steps` taken; `num_padding` were computed for nothing beside
+    it, in a joint pass or to fill a sequence up.
     """
 
     update: LowRank
@@ -250,11 +250,11 @@ class _Together:
         found = torch.autograd.grad(losses.sum() + held, self._leaves)
         torch._foreach_copy_(self._places, found)
         self._update([c.learning_rate(len(c.losses)) for c in candidates], candidates)
-        longest = max(p.num_tokens for p in packs)
+        length = computed_length(packs, self._dtype)
         for candidate, (numbers, batch), part in zip(candidates, batches, parts, strict=True):
             candidate.saw(numbers, batch, part)
             candidate.num_tokens += batch.num_tokens
-            candidate.num_padding += longest - batch.num_tokens
+            candidate.num_padding += length - batch.num_tokens
 
     @torch.no_grad()
     def _update(self, rates: Sequence[float], candidates: Sequence[_Candidate]) -> None:

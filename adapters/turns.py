@@ -2,14 +2,14 @@
 
 Learning gives way between two steps of training, two tokens of writing, two packs of scoring. So a reply waits for one
 step at most, and while it runs it has every core to itself. It knows nothing of models: the engine restores what it
-needs.
+needs, and says what a thread does when its turn is over.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
@@ -33,9 +33,13 @@ def is_in_background() -> bool:
 
 
 class Turns:
-    """A lock that its holder may enter again, and that everybody else gets in the order of asking."""
+    """A lock that its holder may enter again, and that everybody else gets in the order of asking.
 
-    def __init__(self) -> None:
+    `leaving` is called by a holder before anybody else gets it.
+    """
+
+    def __init__(self, leaving: Callable[[], None] = lambda: None) -> None:
+        self._leaving = leaving
         self._changed = threading.Condition()
         self._owner = 0
         self._depth = 0
@@ -46,6 +50,8 @@ class Turns:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._depth == 1:
+            self._leaving()
         with self._changed:
             self._depth -= 1
             if not self._depth:
@@ -60,6 +66,7 @@ class Turns:
         """
         if not is_in_background() or not self._waiting:
             return False
+        self._leaving()
         with self._changed:
             depth, self._depth, self._owner = self._depth, 0, 0
             self._changed.notify_all()

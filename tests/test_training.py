@@ -202,6 +202,24 @@ def test_a_base_in_bfloat16_is_trained_like_one_in_float32(engine: Engine) -> No
     assert all(a.dtype == b.dtype == torch.float32 for a, b in rounded.update.pairs.values())
 
 
+def test_in_16_bits_sequences_are_filled_up_to_what_products_like(engine: Engine) -> None:
+    model = tiny_model().to(torch.bfloat16)
+    loaded = LoadedModel("tiny", model, None, torch.device("cpu"), torch.bfloat16)  # type: ignore[arg-type]
+    (rounded,), (exact,) = train(Engine(loaded), JOBS[0]), train(engine, JOBS[0])
+    assert exact.num_padding == 0 < rounded.num_padding
+    assert (rounded.num_tokens + rounded.num_padding) % 8 == 0
+    assert model.config._attn_implementation == "sdpa"  # as it was
+
+
+def test_the_vocabulary_sees_the_last_states_of_many_sequences_in_one_piece() -> None:
+    """Or torch multiplies them by a copy of its weights each."""
+    model, seen = tiny_model(), list[bool]()
+    Engine(LoadedModel("tiny", model, None, torch.device("cpu"), torch.float32))  # type: ignore[arg-type]
+    model.get_output_embeddings().register_forward_hook(lambda _m, given, _out: seen.append(given[0].is_contiguous()))
+    model(input_ids=torch.tensor([[1, 2, 3], [4, 5, 6]]), logits_to_keep=1)
+    assert seen == [True]
+
+
 def test_a_model_whose_layers_are_conv1d_is_trained_too() -> None:
     """GPT-2 stores its weights transposed and returns views."""
     torch.manual_seed(0)
