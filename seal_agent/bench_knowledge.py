@@ -70,14 +70,22 @@ class Item:
 
 @dataclass(frozen=True)
 class Answered:
-    """One question under one arm: NLL of the gold answer in nats per token, and the reply."""
+    """One question under one arm: NLL of the gold answer in nats per token, and of the reply whether it is right.
 
-    question: str
-    gold: str
+    The texts are kept apart, in `answers.jsonl`: the numbers may be published where the data may not.
+    """
+
     nll: float
-    reply: str
     right: bool
     num_words: int
+    question: str = field(default="", compare=False)
+    gold: str = field(default="", compare=False)
+    reply: str = field(default="", compare=False)
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """What is no text."""
+        return {"nll": self.nll, "right": self.right, "num_words": self.num_words}
 
 
 @dataclass(frozen=True)
@@ -174,7 +182,7 @@ class Run(RunFolder):
 
     def add(self, result: Result, edit: SelfEdit | None) -> None:
         """Append one result, and what was trained for it."""
-        self.append("metrics", asdict(result))
+        self.append("metrics", {**asdict(result), "answers": [answer.numbers for answer in result.answers]})
         for answer in result.answers:
             self.append("answers", {"arm": result.arm, "item": result.item, **asdict(answer)})
         if edit:
@@ -254,7 +262,7 @@ def answers(view: Backend, items: Sequence[Item], grade: Grade, *, in_context: b
     replies = [samples[0].strip() for samples in view.generate(prompts, max_new_tokens=MAX_ANSWER_TOKENS)]
     scores = view.score(prompts, [q.answer for _, q in asked])
     return tuple(
-        Answered(q.question, q.answer, round(-score.per_token, 4), reply, grade(q.answer, reply), num_words(reply))
+        Answered(round(-score.per_token, 4), grade(q.answer, reply), num_words(reply), q.question, q.answer, reply)
         for (_, q), reply, score in zip(asked, replies, scores, strict=True)
     )
 
