@@ -11,6 +11,7 @@ from tiny import DIRECTIVES, ROWS, logits, stored, tiny_engine, tiny_model, trai
 
 from seal_agent.adapters.engine import Engine
 from seal_agent.adapters.folding import LowRank, compress, fold, read_adapter, write_adapter
+from seal_agent.adapters.loading import LoadedModel
 from seal_agent.adapters.training import Job
 from seal_agent.errors import AdapterError
 from seal_agent.types import AdapterRef, AdapterStack, Directives
@@ -65,11 +66,19 @@ def test_a_served_stack_computes_what_pefts_live_adapters_compute(engine: Engine
     torch.testing.assert_close(served, expected, atol=1e-5, rtol=1e-5)
 
 
-def test_a_stack_beside_the_weights_is_the_stack_in_them(engine: Engine, refs: list[AdapterRef]) -> None:
-    beside = tiny_engine()
-    beside._can_add = False
+@pytest.mark.parametrize(("most", "is_beside"), [(64, True), (0, False)])
+def test_in_16_bits_few_ranks_stay_beside_the_weights_and_many_are_added(
+    engine: Engine, refs: list[AdapterRef], monkeypatch: pytest.MonkeyPatch, most: int, is_beside: bool
+) -> None:
+    monkeypatch.setattr("seal_agent.adapters.engine.MAX_BESIDE", most)
+    model = tiny_model().to(torch.bfloat16)
+    rounded = Engine(LoadedModel("tiny", model, None, torch.device("cpu"), torch.bfloat16))  # type: ignore[arg-type]
     stack = AdapterStack().push(refs[0], 0.7).push(refs[1])
-    torch.testing.assert_close(logits(beside, stack), logits(engine, stack), atol=1e-5, rtol=1e-5)
+    learned = logits(engine, stack) - logits(engine)
+    untouched = logits(rounded)
+    torch.testing.assert_close(logits(rounded, stack) - untouched, learned, atol=0.03 * float(learned.max()), rtol=0)
+    assert [layer.beside is not None for layer in rounded.layers.values()] == [is_beside] * 14
+    assert [layer.folded is not None for layer in rounded.layers.values()] == [not is_beside] * 14
 
 
 def test_the_base_is_bit_for_bit_what_it_was_after_a_stack_was_served(engine: Engine, refs: list[AdapterRef]) -> None:
