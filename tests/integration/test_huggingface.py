@@ -9,7 +9,7 @@ from backend_contract import FIRST, BackendContract, make_edit
 
 from seal_agent.adapters.engine import Engine
 from seal_agent.adapters.huggingface import TransformersBackend
-from seal_agent.adapters.loading import EMBEDDED, LoadedModel, load_model
+from seal_agent.adapters.loading import EMBEDDED, load_model
 from seal_agent.adapters.packing import labelled_logits, pack
 from seal_agent.errors import InputError
 from seal_agent.formats.chat_qa import pair_grammar
@@ -29,7 +29,8 @@ class TestTransformersBackend(BackendContract):
         return real_backend
 
 
-def test_packed_logits_are_those_of_each_row_alone(loaded: LoadedModel) -> None:
+def test_packed_logits_are_those_of_each_row_alone(exact_backend: TransformersBackend) -> None:
+    loaded = exact_backend._engine.loaded
     rows = [([1, 400, 500, 600], [700, 800]), ([1, 400, 500, 900, 30], [41]), ([1, 400, 77], [88, 99, 100])]
     batch = pack(rows)
     with torch.inference_mode():
@@ -40,9 +41,9 @@ def test_packed_logits_are_those_of_each_row_alone(loaded: LoadedModel) -> None:
             torch.testing.assert_close(packed[batch.rows == number], expected, atol=2e-2, rtol=1e-2)
 
 
-def test_a_shared_prefix_does_not_change_what_is_generated(real_backend: TransformersBackend) -> None:
-    together = real_backend.generate(QUESTIONS, max_new_tokens=12)
-    alone = [real_backend.generate([question], max_new_tokens=12)[0] for question in QUESTIONS]
+def test_a_shared_prefix_does_not_change_what_is_generated(exact_backend: TransformersBackend) -> None:
+    together = exact_backend.generate(QUESTIONS, max_new_tokens=12)
+    alone = [exact_backend.generate([question], max_new_tokens=12)[0] for question in QUESTIONS]
     assert together == alone
 
 
