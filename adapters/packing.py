@@ -18,7 +18,7 @@ import torch
 TokenRow = tuple[list[int], list[int]]
 """(prompt tokens, answer tokens)."""
 
-ALIGNMENT = 8  # tokens, of 16-bit products: others take a quarter longer (LOG.md), as NVIDIA says of its own
+ALIGNMENT = 8  # tokens: 16-bit products of other lengths take a quarter longer (LOG.md)
 MAX_EAGER = 512  # tokens: in 16 bits on a CPU, attention in plain products is faster than the fused kernel up to here
 
 
