@@ -159,7 +159,7 @@ def test_unknown_arms_and_unusable_data_say_what_to_give(
 @pytest.mark.slow
 def test_the_report_says_how_much_of_the_gap_is_closed_and_what_was_lost(tmp_path: Path) -> None:
     def result(arm: str, number: int, right: tuple[bool, bool], nll: float) -> Result:
-        given = tuple(Answered(nll, hit, 1) for i, hit in enumerate(right))
+        given = tuple(Answered(nll, hit, 1) for hit in right)
         return Result(arm, number, given)
 
     results = {

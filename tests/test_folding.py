@@ -11,7 +11,6 @@ from tiny import DIRECTIVES, ROWS, logits, stored, tiny_engine, tiny_model, trai
 
 from seal_agent.adapters.engine import Engine
 from seal_agent.adapters.folding import LowRank, compress, fold, read_adapter, write_adapter
-from seal_agent.adapters.loading import LoadedModel
 from seal_agent.adapters.training import Job
 from seal_agent.errors import AdapterError
 from seal_agent.types import AdapterRef, AdapterStack, Directives
@@ -66,13 +65,31 @@ def test_a_served_stack_computes_what_pefts_live_adapters_compute(engine: Engine
     torch.testing.assert_close(served, expected, atol=1e-5, rtol=1e-5)
 
 
+def test_a_stack_beside_the_weights_is_the_stack_in_them(engine: Engine, refs: list[AdapterRef]) -> None:
+    beside = tiny_engine()
+    stack = AdapterStack().push(refs[0], 0.7).push(refs[1])
+    for name, pair in beside.update(stack).pairs.items():
+        beside.layers[name].beside = pair
+    torch.testing.assert_close(logits(beside), logits(engine, stack), atol=1e-5, rtol=1e-5)
+
+
+def test_a_stack_is_never_added_to_quantized_weights(refs: list[AdapterRef], monkeypatch: pytest.MonkeyPatch) -> None:
+    """8-bit floats are floats too, and mean nothing without their scales."""
+    monkeypatch.setattr("seal_agent.adapters.engine.MAX_BESIDE", 0)
+    quantized = tiny_engine()
+    layer = next(iter(quantized.layers.values()))
+    layer.base.weight = torch.nn.Parameter(layer.weight.to(torch.float8_e4m3fn), requires_grad=False)
+    quantized.activate(AdapterStack().push(refs[0]))
+    assert layer.folded is None
+    assert layer.beside is not None
+
+
 @pytest.mark.parametrize(("most", "is_beside"), [(64, True), (0, False)])
 def test_in_16_bits_few_ranks_stay_beside_the_weights_and_many_are_added(
     engine: Engine, refs: list[AdapterRef], monkeypatch: pytest.MonkeyPatch, most: int, is_beside: bool
 ) -> None:
     monkeypatch.setattr("seal_agent.adapters.engine.MAX_BESIDE", most)
-    model = tiny_model().to(torch.bfloat16)
-    rounded = Engine(LoadedModel("tiny", model, None, torch.device("cpu"), torch.bfloat16))  # type: ignore[arg-type]
+    rounded = tiny_engine(torch.bfloat16)
     stack = AdapterStack().push(refs[0], 0.7).push(refs[1])
     learned = logits(engine, stack) - logits(engine)
     untouched = logits(rounded)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import DIRECTIVES, ROWS, logits, stored, tiny_engine, tiny_model, train
+from tiny import DIRECTIVES, ROWS, logits, stored, tiny_engine, train
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from seal_agent.adapters.engine import Engine
@@ -195,26 +195,22 @@ def test_the_layers_an_update_is_put_on(share: float, kinds: Any, wanted: list[s
 
 def test_a_base_in_bfloat16_is_trained_like_one_in_float32(engine: Engine) -> None:
     """The products are rounded, what is learned is not: A, B and their moments stay float32."""
-    model = tiny_model().to(torch.bfloat16)
-    loaded = LoadedModel("tiny", model, None, torch.device("cpu"), torch.bfloat16)  # type: ignore[arg-type]
-    (rounded,), (exact,) = train(Engine(loaded), JOBS[0]), train(engine, JOBS[0])
+    (rounded,), (exact,) = train(tiny_engine(torch.bfloat16), JOBS[0]), train(engine, JOBS[0])
     assert rounded.last_loss == pytest.approx(exact.last_loss, rel=0.02)
     assert all(a.dtype == b.dtype == torch.float32 for a, b in rounded.update.pairs.values())
 
 
 def test_in_16_bits_sequences_are_filled_up_to_what_products_like(engine: Engine) -> None:
-    model = tiny_model().to(torch.bfloat16)
-    loaded = LoadedModel("tiny", model, None, torch.device("cpu"), torch.bfloat16)  # type: ignore[arg-type]
-    (rounded,), (exact,) = train(Engine(loaded), JOBS[0]), train(engine, JOBS[0])
+    half = tiny_engine(torch.bfloat16)
+    (rounded,), (exact,) = train(half, JOBS[0]), train(engine, JOBS[0])
     assert exact.num_padding == 0 < rounded.num_padding
     assert (rounded.num_tokens + rounded.num_padding) % 8 == 0
-    assert model.config._attn_implementation == "sdpa"  # as it was
+    assert half.model.config._attn_implementation == "sdpa"  # as it was
 
 
 def test_the_vocabulary_sees_the_last_states_of_many_sequences_in_one_piece() -> None:
     """Or torch multiplies them by a copy of its weights each."""
-    model, seen = tiny_model(), list[bool]()
-    Engine(LoadedModel("tiny", model, None, torch.device("cpu"), torch.float32))  # type: ignore[arg-type]
+    model, seen = tiny_engine().model, list[bool]()
     model.get_output_embeddings().register_forward_hook(lambda _m, given, _out: seen.append(given[0].is_contiguous()))
     model(input_ids=torch.tensor([[1, 2, 3], [4, 5, 6]]), logits_to_keep=1)
     assert seen == [True]

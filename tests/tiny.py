@@ -43,9 +43,9 @@ def tiny_model() -> LlamaForCausalLM:
     return model
 
 
-def tiny_engine() -> Engine:
-    loaded = LoadedModel("tiny", tiny_model(), None, torch.device("cpu"), torch.float32)  # type: ignore[arg-type]
-    return Engine(loaded)
+def tiny_engine(dtype: torch.dtype = torch.float32) -> Engine:
+    model = tiny_model().to(dtype)
+    return Engine(LoadedModel("tiny", model, None, torch.device("cpu"), dtype))  # type: ignore[arg-type]
 
 
 def silent(_what: str, _done: int, _total: int) -> None:
