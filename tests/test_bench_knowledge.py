@@ -13,6 +13,7 @@ from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.bench_knowledge import (
     BASE,
     CONTEXT,
+    TRAINED,
     Answered,
     Item,
     Question,
@@ -27,9 +28,10 @@ from seal_agent.bench_knowledge import (
 )
 from seal_agent.bench_report import markdown, plot, summarise
 from seal_agent.bench_run import share_of
-from seal_agent.directives import DEFAULT, SEAL_PAPER
+from seal_agent.directives import DEFAULT, SEAL_PAPER, say
 from seal_agent.errors import InputError
 from seal_agent.grading import is_right, recall
+from seal_agent.types import AdapterStack, Row, SelfEdit
 
 TEXT = "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells."
 LINES = "1. Anna Reel built it in 1911.\n2. It holds nine bells."
@@ -118,6 +120,27 @@ def test_every_arm_leaves_an_answer_even_where_its_edit_fails(
     result = measure(backend, registry, [item(0)], [name], Run(tmp_path))[name, 0]
     assert len(result.answers) == 1
     assert bool(result.fault) == (result.num_rows == 0)
+
+
+def test_a_policy_writes_the_edits_of_its_own_arm_and_of_no_other(
+    backend: ScriptedBackend, registry: AdapterRegistry, tmp_path: Path
+) -> None:
+    prompt = say(backend, item(0).source).prompt
+    policies = [
+        AdapterStack().push(backend.train(SelfEdit("policy", "", (Row(prompt, chosen),), ())))
+        for chosen in ('{"formats": ["cloze"], "max_steps": 24}', '{"formats": ["cloze"], "max_steps": 25}')
+    ]
+    run = Run(tmp_path)
+    with pytest.raises(InputError, match="needs a policy; give --policy"):
+        measure(backend, registry, [item(0)], [TRAINED], run)
+    done = measure(backend, registry, [item(0)], ["own directives", TRAINED], run, policy=policies[0])
+    assert done["own directives", 0].fault
+    assert done["own directives", 0].policy == ()
+    assert not done[TRAINED, 0].fault
+    assert done[TRAINED, 0].policy == policies[0].ids
+    assert run.results()[TRAINED, 0] == done[TRAINED, 0]
+    with pytest.raises(InputError, match="another policy"):
+        measure(backend, registry, [item(0)], [TRAINED], run, policy=policies[1])
 
 
 @pytest.mark.slow
