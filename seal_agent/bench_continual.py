@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 from seal_agent import grading, loop
 from seal_agent.adapters.backend import Backend, silent
+from seal_agent.adapters.registry import read_manifest
 from seal_agent.bench_knowledge import Item, Question, edit_of_published
 from seal_agent.bench_run import RunFolder
 from seal_agent.directives import DEFAULT, SEAL_PAPER
@@ -197,7 +198,7 @@ def measure(
     seed: int = 0,
     progress: Progress = silent,
 ) -> None:
-    """Every arm on every sequence that `run` does not hold yet.
+    """Every arm on every sequence that `run` does not hold yet, sequence by sequence.
 
     `checkpoints`: the steps after which all passages are asked; all steps if none are given. `own`: arms beside
     those that are known. `numbers`: only these sequences, which may be none. A sequence that was cut off is taken up
@@ -208,13 +209,17 @@ def measure(
         if name not in (NOTHING, RETRIEVAL, *known):
             raise InputError(f"there is no arm called {name!r}; choose {', '.join([NOTHING, RETRIEVAL, *known])}")
     once = Once(backend, run.folder / "trained")
-    for name in chosen:
-        for number in range(len(orders)) if numbers is None else numbers:
+    # Arms that differ only in what happens to a bad edit share the edits before it, and a run that is cut off leaves
+    # every arm on the same sequences.
+    for number in range(len(orders)) if numbers is None else numbers:
+        for name in chosen:
             progress(name, number, len(orders))
             if name in known:
                 _learned(once, run, known[name], number, orders[number], checkpoints, seed, progress)
             else:
                 _unlearned(once, run, name, number, orders[number], checkpoints)
+        for arm in (known[name] for name in chosen if name in known):
+            _clear(run, arm, number)
 
 
 def _learned(
@@ -230,8 +235,7 @@ def _learned(
     done = run.rows()
     if (arm.name, number, len(order)) in done:
         return
-    slug = "".join(c if c.isalnum() else "-" for c in arm.name)
-    home = Home(run.folder / "homes" / f"{slug}-{number}")
+    home = _home(run, arm, number)
     learner = Learner(backend, home, config=replace(arm.config, seed=seed))
     if (arm.name, number, 0) not in done:
         run.add(_row(arm.name, number, 0, order, learner.serve(learner.stack)))
@@ -249,7 +253,6 @@ def _learned(
         num_bytes = sum(_size(Path(layer.ref.path)) for layer in learner.stack.layers)
         outcome = episode.outcome
         run.add(replace(row, outcome=outcome, tried=episode.tried, seconds=round(seconds, 1), num_bytes=num_bytes))
-    _clear(learner, arm)
 
 
 def learn(learner: Learner, arm: Arm, item: Item, seed: int, progress: Progress = silent) -> Episode:
@@ -332,13 +335,23 @@ def _row(arm: str, number: int, step: int, asked: Sequence[Item], view: View, *,
     )
 
 
-def _clear(learner: Learner, arm: Arm) -> None:
-    """Adapters that depend on their sequence are of no use to another: a run of 100 edits would keep gigabytes."""
+def _home(run: Run, arm: Arm, number: int) -> Home:
+    slug = "".join(c if c.isalnum() else "-" for c in arm.name)
+    return Home(run.folder / "homes" / f"{slug}-{number}")
+
+
+def _clear(run: Run, arm: Arm, number: int) -> None:
+    """Delete what only this sequence has use for, or a run of 100 edits would keep gigabytes.
+
+    Routed adapters, and the first of every stack, are those of other sequences too.
+    """
     if arm.config.strategy == "route":
         return
-    for version in learner.home.all_versions():
-        for layer in version.stack.layers:
-            shutil.rmtree(layer.ref.path, ignore_errors=True)
+    versions = _home(run, arm, number).all_versions()
+    for path in {Path(layer.ref.path) for version in versions for layer in version.stack.layers}:
+        facts = read_manifest(path) if path.is_dir() else {}
+        if facts.get("parents") or facts.get("folded"):
+            shutil.rmtree(path)
 
 
 def _size(folder: Path) -> int:

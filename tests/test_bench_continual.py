@@ -14,7 +14,7 @@ from seal_agent.bench_knowledge import Item, Question
 from seal_agent.bench_report import Interval
 from seal_agent.continual_report import interval, markdown, plot, summarise
 from seal_agent.errors import InputError
-from seal_agent.types import Prompt
+from seal_agent.types import Prompt, SelfEdit
 
 pytestmark = pytest.mark.slow
 
@@ -128,6 +128,25 @@ def test_routed_adapters_are_trained_once_for_all_sequences(tmp_path: Path) -> N
     run = Run(tmp_path / "run", "", {})
     measure(backend, run, sequences(ITEMS, num=3, length=3, seed=0), ["route"])
     assert len(list((tmp_path / "run" / "trained").iterdir())) == 3
+
+
+def test_arms_share_the_edits_before_they_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gate that refuses nothing leaves the edits of the arm without one; afterwards only first edits are kept."""
+    trained: list[str] = []
+    train = ScriptedBackend.train
+
+    def counted(self: ScriptedBackend, edit: SelfEdit, **options: Any) -> Any:
+        trained.append(edit.topic)
+        return train(self, edit, **options)
+
+    monkeypatch.setattr(ScriptedBackend, "train", counted)
+    backend = ScriptedBackend(tmp_path / "model")
+    run = Run(tmp_path / "run")
+    measure(backend, run, [ITEMS], ["stack, gate, repair", "stack, gate"])
+    assert sorted(trained) == sorted(item.title for item in ITEMS)
+    assert [run.rows()["stack, gate", 0, step].outcome for step in (1, 2, 3)] == ["accepted"] * 3
+    kept = [Path(json.loads(path.read_text())["path"]) for path in (tmp_path / "run" / "trained").iterdir()]
+    assert [path.is_dir() for path in kept].count(True) == 1
 
 
 def test_a_question_is_answered_once_by_the_same_adapters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
