@@ -186,6 +186,13 @@ class Once:
         return ref
 
 
+class _Sharing(Learner):
+    """A learner that deletes no adapter: what it rolls back may be served in another sequence."""
+
+    def discard(self, adapter: AdapterRef) -> None:
+        """Leave it."""
+
+
 def measure(
     backend: Backend,
     run: Run,
@@ -236,7 +243,7 @@ def _learned(
     if (arm.name, number, len(order)) in done:
         return
     home = _home(run, arm, number)
-    learner = Learner(backend, home, config=replace(arm.config, seed=seed))
+    learner = _Sharing(backend, home, config=replace(arm.config, seed=seed))
     if (arm.name, number, 0) not in done:
         run.add(_row(arm.name, number, 0, order, learner.serve(learner.stack)))
     learned = [episode for episode in home.episodes("default") if episode.text]

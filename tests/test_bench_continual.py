@@ -3,18 +3,20 @@
 import json
 import runpy
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from seal_agent.adapters.scripted import ScriptedBackend
-from seal_agent.bench_continual import NOTHING, RETRIEVAL, Row, Run, arms, measure, sequences
+from seal_agent.bench_continual import NOTHING, RETRIEVAL, Arm, Row, Run, arms, measure, sequences
 from seal_agent.bench_knowledge import Item, Question
 from seal_agent.bench_report import Interval
 from seal_agent.continual_report import interval, markdown, plot, summarise
 from seal_agent.errors import InputError
-from seal_agent.types import Prompt, SelfEdit
+from seal_agent.home import Home
+from seal_agent.types import Prompt, SelfEdit, Verdict
 
 pytestmark = pytest.mark.slow
 
@@ -147,6 +149,17 @@ def test_arms_share_the_edits_before_they_part(tmp_path: Path, monkeypatch: pyte
     assert [run.rows()["stack, gate", 0, step].outcome for step in (1, 2, 3)] == ["accepted"] * 3
     kept = [Path(json.loads(path.read_text())["path"]) for path in (tmp_path / "run" / "trained").iterdir()]
     assert [path.is_dir() for path in kept].count(True) == 1
+
+
+def test_what_one_sequence_rolls_back_another_still_serves(tmp_path: Path) -> None:
+    backend = ScriptedBackend(tmp_path / "model")
+    refusing = replace(arms()["route"].config, judge=lambda *_, **__: Verdict("rollback", "always", 0.0))
+    own = [Arm("refusing", refusing)]
+    run = Run(tmp_path / "run")
+    measure(backend, run, [ITEMS], ["route", "refusing"], own=own)
+    assert run.rows()["refusing", 0, 1].outcome == "rolled back"
+    served = Home(tmp_path / "run" / "homes" / "route-0").stack("default")
+    assert [Path(layer.ref.path).is_dir() for layer in served.layers] == [True] * 3
 
 
 def test_a_question_is_answered_once_by_the_same_adapters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
