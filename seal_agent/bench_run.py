@@ -6,8 +6,12 @@ all read those of every part.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -28,6 +32,39 @@ def share_of(work: Sequence[T], part: str) -> list[T]:
     if not 1 <= k <= n:
         raise InputError(f"part {part!r} does not fit; write K/N such as 1/2")
     return list(work[k - 1 :: n])
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a run was computed on, in words."""
+
+    name: str
+
+
+def described(device: str = "") -> str:
+    """The processor or GPU that `device` ("auto", "cpu", "cuda:N") is here, and what its model computes in.
+
+    The processor alone where no device, and so no model, is named.
+    """
+    processor = f"{_processor()}, {os.cpu_count()} cores"
+    if not device:
+        return processor
+    import torch
+
+    from seal_agent.adapters.loading import pick_device
+
+    chosen, dtype = pick_device(device)
+    name = torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else processor
+    return f"{name}, {str(dtype).removeprefix('torch.')}"
+
+
+def _processor() -> str:
+    """Linux says "x86_64" to whoever asks the platform module."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 class RunFolder:
@@ -59,6 +96,12 @@ class RunFolder:
         Raises `StorageError` for lines that are something else.
         """
         return recorded(self.folder, name, kind)
+
+    def note_machine(self, device: str = "") -> None:
+        """Record what computes here, as `described`; a run that goes on elsewhere names both."""
+        machine = Machine(described(device))
+        if machine not in self.values("machines", Machine):
+            self.append("machines", {"name": machine.name})
 
     def append(self, name: str, data: Mapping[str, Any]) -> None:
         """Write one line at once."""

@@ -8,8 +8,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import os
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,6 +21,7 @@ from seal_agent.errors import InputError
 
 if TYPE_CHECKING:
     from seal_agent.adapters.backend import Backend
+    from seal_agent.bench_run import RunFolder
     from seal_agent.home import Home
     from seal_agent.types import AdapterStack
 
@@ -75,7 +74,7 @@ def knowledge(
             display.busy("loading the model")
             from seal_agent.adapters.registry import AdapterRegistry
 
-            backend = _bench_backend(folder, opened, model, device)
+            backend = _bench_backend(run, opened, model, device)
             registry = AdapterRegistry(folder / "adapters")
             measure = bench.measure_together if together else bench.measure
             writer = _writer(opened, policy)
@@ -125,7 +124,7 @@ def continual(
     if not report_only:
         with Display() as display:
             display.busy("loading the model")
-            backend = _bench_backend(folder, opened, model, device)
+            backend = _bench_backend(run, opened, model, device)
             chosen = arm or [*bench.arms(), bench.NOTHING, bench.RETRIEVAL]
             bench.measure(
                 backend, run, orders, chosen, checkpoint or [], numbers=numbers, seed=seed, progress=display.progress
@@ -195,7 +194,7 @@ def arc(
         writer = _writer(opened, policy)
         with Display() as display:
             display.busy("loading the model")
-            backend = _bench_backend(folder, opened, model, device)
+            backend = _bench_backend(run, opened, model, device)
             registry = AdapterRegistry(folder / "adapters")
             todo = tasks[: limit or None]
             if improve:
@@ -236,9 +235,12 @@ def write_report(
     plot: Callable[[], object],
     as_json: bool,
 ) -> None:
-    """Write the report of a run with its settings and its machine, and its plots where the extra is installed."""
+    """Write the report of a run with its settings and its machines, and its plots where the extra is installed."""
+    from seal_agent.bench_run import Machine, recorded
+
+    machines = dict.fromkeys(machine.name for machine in recorded(folder, "machines", Machine))
     facts = [f"{key}: {value}  " for key, value in config.items()]
-    facts.append(f"machine: {platform.processor() or platform.machine()}, {os.cpu_count()} cores  ")
+    facts.append(f"machine: {'; '.join(machines) or 'unknown'}  ")
     text = text_of(facts)
     (folder / "report.md").write_text(text, encoding="utf-8")
     with contextlib.suppress(ImportError):  # the table does not need the extra
@@ -257,8 +259,9 @@ def _default_edit() -> str:
     return json.dumps(dataclasses.asdict(DEFAULT))
 
 
-def _bench_backend(folder: Path, opened: Home, model: str, device: str) -> Backend:
+def _bench_backend(run: RunFolder, opened: Home, model: str, device: str) -> Backend:
     """The model of `opened`, its adapters in the folder of the run: they are the run's, not the user's."""
     from seal_agent.agent import open_backend
 
-    return open_backend(opened, model, device=device, adapters=folder)
+    run.note_machine(device)
+    return open_backend(opened, model, device=device, adapters=run.folder)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import platform
 from functools import partial
 from pathlib import Path
 from statistics import fmean
@@ -61,7 +60,7 @@ def decide(
     tokens = fmean(m.num_tokens for m in measured)
     num_turns = sum(result.num_turns for result in results[-2:])
     print(f"\n{num_turns} turns reported; {milliseconds:.0f} ms and {tokens:.0f} tokens read a turn, 0 written")
-    print(f"{backend.model}, {platform.machine()}, scores in {folder}")
+    print(f"{backend.model}, {bench_run.described(device)}, scores in {folder}")
 
 
 def gate(
@@ -95,6 +94,7 @@ def replay(
     folder = out or Home(home).root / "bench" / "replay"
     config: dict[str, Any] = {"dimensions": bench_replay.DIMENSIONS, "adapters": bench_replay.NUM_ADAPTERS}
     run = bench_run.RunFolder(folder, config=config)
+    run.note_machine()
     with Display() as display:
         results = bench_replay.measure(run, items or bench_replay.SIZES, display.progress)
 
@@ -120,7 +120,7 @@ def routing(
     """Does a question reach the adapter that learned about it, and a general question none? Nothing is trained."""
     with Display() as display:
         display.busy("loading the model")
-        from seal_agent import bench_knowledge, bench_routing
+        from seal_agent import bench_knowledge, bench_routing, bench_run
         from seal_agent.agent import open_backend
         from seal_agent.home import Home
 
@@ -134,6 +134,7 @@ def routing(
         return
     columns = ["passages", "questions", "routed by", "its own", "another's", "general ones routed", "ms a question"]
     write_table(columns, [_routed(result) for result in results])
+    print(f"\n{backend.model}, {bench_run.described(device)}")
 
 
 def speed(
@@ -174,6 +175,7 @@ def speed(
     config |= {"device": device, "seconds": "of the processor" if shared else "of the clock"}
     run = bench.Run(folder, config=config)
     if not report_only:
+        run.note_machine(device)
         with Display() as display:
             display.busy("loading the model")
             from seal_agent.adapters.loading import load_model

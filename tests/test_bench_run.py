@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytest
 
-from seal_agent.bench_run import RunFolder, recorded, share_of
+from seal_agent.bench_run import Machine, RunFolder, described, recorded, share_of
 from seal_agent.errors import InputError, StorageError
 
 
@@ -59,3 +60,15 @@ def test_a_run_whose_folder_was_taken_away_says_so(tmp_path: Path) -> None:
     shutil.rmtree(run.folder)
     with pytest.raises(StorageError, match=r"run is gone: .* begin another run"):
         run.append("lines", {})
+
+
+def test_a_run_names_every_machine_it_was_computed_on_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for part in ("1/2", "2/2", "1/2"):
+        RunFolder(tmp_path, part).note_machine("cpu")
+    monkeypatch.setattr("seal_agent.bench_run.described", lambda _device: "another machine")
+    RunFolder(tmp_path, "2/2").note_machine("cpu")
+    names = [machine.name for machine in recorded(tmp_path, "machines", Machine)]
+    assert len(names) == 2
+    assert names[1] == "another machine"
+    assert re.fullmatch(r".+, \d+ cores, (bfloat16|float32)", names[0])
+    assert described().startswith(names[0].rpartition(",")[0])
