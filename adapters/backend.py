@@ -88,6 +88,10 @@ class Backend(Protocol):
     def tool_format(self) -> ToolFormat:
         """How this model writes a call of a tool."""
 
+    @property
+    def learning_rate(self) -> float:
+        """What fits this model: edits that name none are trained with it."""
+
     def with_stack(self, stack: AdapterStack) -> Backend:
         """A view on the same weights that answers with `stack`; raises `AdapterError` if one does not fit."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,12 @@ from seal_agent.adapters.folding import LowRank, fold, read_adapter
 from seal_agent.adapters.linear import AdaptedLinear, adapt
 from seal_agent.adapters.loading import LoadedModel
 from seal_agent.adapters.openmp import give_up_team
+from seal_agent.adapters.rates import fitting_rate
 from seal_agent.adapters.tokens import Encoder
 from seal_agent.adapters.training import Job, TrainingRun, train
 from seal_agent.adapters.turns import Turns, is_in_background
 from seal_agent.errors import AdapterError
-from seal_agent.types import AdapterRef, AdapterStack, Progress
+from seal_agent.types import AdapterRef, AdapterStack, Directives, Progress
 
 MAX_FOLDED = 2  # stacks kept ready: the served one and a candidate on top of it
 MAX_BESIDE = 64  # ranks; more are added to 16-bit weights, which costs .3% of what an edit changes in its answers
@@ -74,6 +76,15 @@ class Engine:
         """The tokenizer as grammars see it."""
         return grammar_tokenizer(self.tokenizer, self.loaded.model.config.vocab_size)
 
+    @cached_property
+    def learning_rate(self) -> float:
+        """What fits this model (`rates`)."""
+        return fitting_rate(self._layers.values(), self.loaded.dtype, self.loaded.device)
+
+    def fitted(self, directives: Directives) -> Directives:
+        """`directives` with the learning rate that fits this model, where they name none."""
+        return directives if directives.learning_rate else replace(directives, learning_rate=self.learning_rate)
+
     def is_loaded(self, ref: AdapterRef) -> bool:
         """Whether the adapter's weights are in memory already."""
         return ref.id in self._updates
@@ -103,7 +114,7 @@ class Engine:
         return train(
             self.model,
             self._layers,
-            jobs,
+            [replace(job, directives=self.fitted(job.directives)) for job in jobs],
             dtype=self.loaded.dtype,
             device=self.loaded.device,
             between_steps=lambda: self.give_way(stack),

@@ -71,6 +71,11 @@ class TransformersBackend:
         return self._engine.encoder.template.tool_format
 
     @property
+    def learning_rate(self) -> float:
+        """What fits this model, measured on its weights."""
+        return self._engine.learning_rate
+
+    @property
     def registry(self) -> AdapterRegistry:
         """Where its adapters lie."""
         return self._registry
@@ -197,7 +202,7 @@ class TransformersBackend:
         for edit in edits:
             check_rows(edit)
         jobs = [
-            Job(self.token_rows(edit), edit.directives, own, _anchored(edit))
+            Job(self.token_rows(edit), self._engine.fitted(edit.directives), own, _anchored(edit))
             for edit, own in zip(edits, seeds_of(edits, seed, seeds), strict=True)
         ]
         with self._engine.lock:
@@ -217,7 +222,7 @@ class TransformersBackend:
             "parents": list(self._stack.ids),
             "topic": edit.topic,
             "seed": job.seed,
-            "directives": to_json(edit.directives),
+            "directives": to_json(job.directives),
             "num_rows": len(job.rows),
             "num_tokens": run.num_tokens,
             "num_padding": run.num_padding,

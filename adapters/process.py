@@ -142,6 +142,11 @@ class ProcessBackend:
         found: ToolFormat = self._call("tool_format")
         return found
 
+    @property
+    def learning_rate(self) -> float:
+        """As `Backend.learning_rate`."""
+        return float(self._call("learning_rate"))
+
     def with_stack(self, stack: AdapterStack) -> ProcessBackend:
         """A view on the same process that answers with `stack`."""
         self._process.call(stack, "model", {}, None)  # raises where an adapter does not fit

@@ -44,6 +44,7 @@ _WORD = re.compile(r"\w+")
 _ASKED = re.compile(r"Text about [^\n]*?: (?P<sentence>[^\n]*)\nQuestion: (?P<starter>[^\n?]+)$")
 _ABOUT = re.compile(rf"(?P<text>.*)\n\n{re.escape(ABOUT)}$", re.DOTALL)
 _ANSWERED = re.compile(r"Text about [^\n]*?: (?P<sentence>[^\n]*)\nQuestion: (?P<question>[^\n]*)\nAnswer:$")
+LEARNING_RATE = 2.5e-3
 
 
 class ScriptedBackend:
@@ -86,6 +87,11 @@ class ScriptedBackend:
     def tool_format(self) -> ToolFormat:
         """How a scripted call of a tool is written."""
         return TAGGED
+
+    @property
+    def learning_rate(self) -> float:
+        """That of the embedded model, in whose place it stands."""
+        return LEARNING_RATE
 
     def with_stack(self, stack: AdapterStack) -> ScriptedBackend:
         """A view that also knows what the adapters of `stack` were trained on."""

@@ -160,6 +160,11 @@ class VLLMBackend:
         """How this model writes a call of a tool."""
         return self._served.encoder.template.tool_format
 
+    @property
+    def learning_rate(self) -> float:
+        """What fits this model, from the trainer."""
+        return self._base_at_the_trainer().learning_rate
+
     def with_stack(self, stack: AdapterStack) -> VLLMBackend:
         """A view that answers with `stack`; the server loads it when it is first asked."""
         for layer in stack.layers:

@@ -21,7 +21,7 @@ from seal_agent.selfedit import assemble
 from seal_agent.types import AdapterStack, Prompt, Row
 
 FORMATS = {"alone": alone, "after-the-others": after_the_others}
-MENU = Menu(tuple(FORMATS), (), {"num_epochs": (4, 8, 12), "learning_rate": (5e-4, 1e-3, 1.5e-3)}, max_tools=0)
+MENU = Menu(tuple(FORMATS), (), {"num_epochs": (4, 8, 12), "learning_rate": (0.2, 0.4, 0.6)}, max_tools=0)
 BASE = replace(DEFAULT, formats=("alone", "after-the-others"), min_steps=8, max_steps=24, replay=0.0)
 
 
@@ -45,7 +45,8 @@ class FormDomain:
     name: str = "forms"
 
     def propose(self, writer, context, *, seed=0, temperature=0.0):
-        prompt = Prompt.raw(f"{context.text}\n\nChoose how to learn this, as JSON:\n{listed(MENU)}\nSettings:")
+        choices = listed(MENU, writer.learning_rate)
+        prompt = Prompt.raw(f"{context.text}\n\nChoose how to learn this, as JSON:\n{choices}\nSettings:")
         written = ask(writer, prompt, MENU, seed=seed, temperature=temperature)
         directives = parse_directives(written, BASE, MENU)
         rows = [row for name in directives.formats for row in FORMATS[name](context.shown)]

@@ -156,7 +156,9 @@ def arc(
         int, typer.Option("--max-symbols", min=0, help="Leave out longer tasks of SEAL's; 0: none.")
     ] = 0,
     rows: Annotated[int, typer.Option("--rows", min=0, help="Training rows of every edit; 0: 32.")] = 0,
-    rate: Annotated[float, typer.Option("--rate", help="Learning rate of the fixed arm; 0: 2e-3.")] = 0.0,
+    rate: Annotated[
+        float, typer.Option("--rate", help="Learning rate of the fixed arm; 0: what fits the model.")
+    ] = 0.0,
     limit: Annotated[int, typer.Option("--limit", min=0, help="Tasks to measure now, the shortest; 0: all.")] = 0,
     part: Part = "",
     report_only: ReportOnly = False,

@@ -36,6 +36,7 @@ def decide(
     with Display() as display:
         display.busy("loading the model")
         from seal_agent import bench_decide, bench_run, decision_head
+        from seal_agent.adapters.machine import described
         from seal_agent.agent import open_backend
         from seal_agent.home import Home
 
@@ -60,7 +61,7 @@ def decide(
     tokens = fmean(m.num_tokens for m in measured)
     num_turns = sum(result.num_turns for result in results[-2:])
     print(f"\n{num_turns} turns reported; {milliseconds:.0f} ms and {tokens:.0f} tokens read a turn, 0 written")
-    print(f"{backend.model}, {bench_run.described(device)}, scores in {folder}")
+    print(f"{backend.model}, {described(device)}, scores in {folder}")
 
 
 def gate(
@@ -120,7 +121,8 @@ def routing(
     """Does a question reach the adapter that learned about it, and a general question none? Nothing is trained."""
     with Display() as display:
         display.busy("loading the model")
-        from seal_agent import bench_knowledge, bench_routing, bench_run
+        from seal_agent import bench_knowledge, bench_routing
+        from seal_agent.adapters.machine import described
         from seal_agent.agent import open_backend
         from seal_agent.home import Home
 
@@ -134,7 +136,7 @@ def routing(
         return
     columns = ["passages", "questions", "routed by", "its own", "another's", "general ones routed", "ms a question"]
     write_table(columns, [_routed(result) for result in results])
-    print(f"\n{backend.model}, {bench_run.described(device)}")
+    print(f"\n{backend.model}, {described(device)}")
 
 
 def speed(

@@ -48,7 +48,8 @@ PRESETS: Mapping[str, Directives] = {"default": DEFAULT, "seal-paper": SEAL_PAPE
 class Menu:
     """What the model may choose among in a domain: formats, tools, and values of other directives, by name.
 
-    It holds fewer values than are valid: those worth trying.
+    It holds fewer values than are valid: those worth trying. Learning rates stand here as multiples of what fits the
+    model, and are shown to it in numbers.
     """
 
     formats: tuple[str, ...]
@@ -56,11 +57,18 @@ class Menu:
     choices: Mapping[str, tuple[Any, ...]]
     max_tools: int
 
+    def offered(self, rate: float) -> dict[str, tuple[Any, ...]]:
+        """All there is to choose, by name, for a model that the learning rate `rate` fits."""
+        offered = {"formats": self.formats, "tools": self.tools, **self.choices}
+        if multiples := self.choices.get("learning_rate"):
+            offered["learning_rate"] = tuple(float(f"{rate * multiple:.2g}") for multiple in multiples)
+        return offered
+
 
 CHOICES: Mapping[str, tuple[Any, ...]] = {
     "num_rows": (64, 96, 128, 192),
     "num_epochs": (4, 8, 12),
-    "learning_rate": (1e-3, 2.5e-3, 4e-3),
+    "learning_rate": (0.4, 1.0, 1.6),
     "rank": (8, 16, 32),
     "loss_on": ("answers", "all"),
 }
@@ -97,13 +105,11 @@ def checked(directives: Directives, menu: Menu = MENU) -> Directives:
     return directives
 
 
-def schema(menu: Menu = MENU) -> dict[str, Any]:
-    """The JSON schema of what the model may write: every key in order, every value among its choices."""
-    properties: dict[str, Any] = {
-        "formats": {"type": "array", "items": {"enum": list(menu.formats)}, "minItems": 1, "maxItems": MAX_FORMATS},
-        "tools": {"type": "array", "items": {"enum": list(menu.tools)}, "maxItems": menu.max_tools},
-        **{name: {"enum": list(values)} for name, values in menu.choices.items()},
-    }
+def schema(rate: float, menu: Menu = MENU) -> dict[str, Any]:
+    """The JSON schema of what a model that `rate` fits may write: every key in order, every value among its choices."""
+    properties: dict[str, Any] = {name: {"enum": list(values)} for name, values in menu.offered(rate).items()}
+    properties["formats"] = {"type": "array", "items": properties["formats"], "minItems": 1, "maxItems": MAX_FORMATS}
+    properties["tools"] = {"type": "array", "items": properties["tools"], "maxItems": menu.max_tools}
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
@@ -118,9 +124,10 @@ def say(backend: Backend, source: Source, menu: Menu = MENU, *, seed: int = 0, t
     The prompt is the same whatever the menu and the settings that are not chosen, so that a policy is asked as it has
     learned to be.
     """
+    usual = replace(DEFAULT, learning_rate=backend.learning_rate)
     prompt = PROMPT.format(
-        report=_shown(DEFAULT),
-        note=_shown(replace(DEFAULT, formats=("cloze", "chat-qa"), tools=("sentences",), num_epochs=12)),
+        report=_shown(usual),
+        note=_shown(replace(usual, formats=("cloze", "chat-qa"), tools=("sentences",), num_epochs=12)),
         about=source.topic,
         num=len(source.sentences),
     )
@@ -129,9 +136,10 @@ def say(backend: Backend, source: Source, menu: Menu = MENU, *, seed: int = 0, t
 
 
 def ask(backend: Backend, prompt: Prompt, menu: Menu = MENU, *, seed: int = 0, temperature: float = 0.0) -> str:
-    """What the model writes after `prompt`: a space, and one line of JSON that fits `schema(menu)`."""
+    """What the model writes after `prompt`: a space, and one line of JSON that fits the `schema` of `menu`."""
+    grammar = _grammar(backend.learning_rate, menu)
     written = backend.generate(
-        [prompt], max_new_tokens=MAX_TOKENS, grammars=[_grammar(menu)], seed=seed, temperature=temperature
+        [prompt], max_new_tokens=MAX_TOKENS, grammars=[grammar], seed=seed, temperature=temperature
     )
     return written[0][0]
 
@@ -178,17 +186,16 @@ def _expected(key: str, kind: type) -> str:
     return {tuple: "give a list of names", float: "give a number", int: "give a whole number"}[kind]
 
 
-def listed(menu: Menu) -> str:
-    """What there is to choose, a line a directive, for a prompt."""
-    offered: Mapping[str, tuple[Any, ...]] = {"formats": menu.formats, "tools": menu.tools, **menu.choices}
-    return "\n".join(f"- {name}: {', '.join(map(str, values))}" for name, values in offered.items())
+def listed(menu: Menu, rate: float) -> str:
+    """What there is to choose for a model that `rate` fits, a line a directive, for a prompt."""
+    return "\n".join(f"- {name}: {', '.join(map(str, values))}" for name, values in menu.offered(rate).items())
 
 
 def _shown(directives: Directives) -> str:
     data = asdict(directives)
-    return json.dumps({name: data[name] for name in schema()["properties"]})
+    return json.dumps({name: data[name] for name in ("formats", "tools", *CHOICES)})
 
 
-def _grammar(menu: Menu) -> Grammar:
-    json_grammar = Grammar.json(schema(menu)).lark
+def _grammar(rate: float, menu: Menu) -> Grammar:
+    json_grammar = Grammar.json(schema(rate, menu)).lark
     return Grammar(json_grammar.replace("start: ", 'start: " " settings\nsettings: ', 1))

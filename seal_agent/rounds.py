@@ -18,13 +18,13 @@ IMITATION = Directives(
     num_epochs=3,
     min_steps=8,
     max_steps=96,
-    learning_rate=5e-4,
     num_rows=10_000,
     stop_loss=0.1,
     top_layers=1.0,
     replay=0.0,
 )
 """How the policy is trained on what winners said: gently, for a few passes."""
+GENTLY = 0.2  # of the rate that fits the model, where none is named
 
 
 @dataclass(frozen=True)

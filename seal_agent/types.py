@@ -184,7 +184,8 @@ class Directives:
     `formats` and `tools` name what makes the rows, at most `num_rows` of them. Training ends after `num_epochs`, but
     not before `min_steps` and not after `max_steps`; and once the rows are learned: their mean loss, each as it was
     seen last, is at most `stop_loss` (nats per token; 0: never). `weight` is the λ with which the adapter is served.
-    `top_layers`: the share of the model's layers, from the top, that gets an update.
+    `learning_rate`: of Adam, at its peak; 0: what fits the model (`Backend.learning_rate`). `top_layers`: the share of
+    the model's layers, from the top, that gets an update.
     `replay`: rows of earlier edits and general questions trained beside the edit, as a share of its rows; on those
     `kl_weight` times the divergence from what the model said before (nats) is added to the loss.
     """
@@ -196,7 +197,7 @@ class Directives:
     min_steps: int = 20
     max_steps: int = 48
     batch_size: int = 2
-    learning_rate: float = 2.5e-3
+    learning_rate: float = 0.0
     num_warmup_steps: int = 3
     max_grad_norm: float = 1.0
     stop_loss: float = 0.03
@@ -216,7 +217,6 @@ class Directives:
             ("min_steps", 1, 100_000),
             ("max_steps", 1, 100_000),
             ("batch_size", 1, 256),
-            ("learning_rate", 1e-6, 1e-1),
             ("num_warmup_steps", 0, 1_000),
             ("max_grad_norm", 1e-3, 1e3),
             ("stop_loss", 0.0, 10.0),
@@ -227,6 +227,8 @@ class Directives:
             ("replay", 0.0, 2.0),
             ("kl_weight", 0.0, 100.0),
         )
+        if self.learning_rate:  # 0: what fits the model
+            limits += (("learning_rate", 1e-6, 1e-1),)
         for name, low, high in limits:
             value = getattr(self, name)
             if not low <= value <= high:

@@ -8,7 +8,7 @@ import pytest
 from llguidance import LLMatcher, LLTokenizer
 
 from seal_agent.adapters.backend import Backend
-from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.adapters.scripted import LEARNING_RATE, ScriptedBackend
 from seal_agent.arc import ARC, ArcDomain, Pair, Task, edit_of
 from seal_agent.arc.augment import FORMATS, MAX_SYMBOLS, MENU, TOOLS
 from seal_agent.arc.grids import Grid, as_answer, as_text, grammar, num_symbols, parse
@@ -197,7 +197,7 @@ def puzzles(home: Home, task: Task, domain: ArcDomain) -> ScriptedBackend:
         laid = task.through(t)
         known[question(laid, laid.tests[0].input).text] = as_answer(laid.tests[0].output)
     choice = json.dumps({"formats": ["leave-two-out"], "tools": ["size"], "learning_rate": 3e-4, "loss_on": "answers"})
-    return ScriptedBackend(home.root, replies={domain.prompt(task).text: choice}, knowledge=known)
+    return ScriptedBackend(home.root, replies={domain.prompt(task, LEARNING_RATE).text: choice}, knowledge=known)
 
 
 def test_the_domain_proposes_what_the_policy_says_and_grades_what_is_asked(home: Home) -> None:

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from seal_agent import cli_bench
 from seal_agent.adapters.registry import AdapterRegistry
-from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.adapters.scripted import LEARNING_RATE, ScriptedBackend
 from seal_agent.arc import ArcDomain, Task
 from seal_agent.arc.grids import as_answer
 from seal_agent.arc.tasks import SEAL_TRAINING, question
@@ -29,7 +29,7 @@ SETTINGS = {"formats": ["leave-one-out"], "tools": ["size"], "learning_rate": 1e
 
 
 def writer(home: Home, task: Task, settings: dict[str, object]) -> ScriptedBackend:
-    return ScriptedBackend(home.root, replies={ArcDomain().prompt(task).text: json.dumps(settings)})
+    return ScriptedBackend(home.root, replies={ArcDomain().prompt(task, LEARNING_RATE).text: json.dumps(settings)})
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_a_policy_practises_on_tasks_that_are_not_asked_for() -> None:
 
 def test_a_policy_for_puzzles_is_improved_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tasks = [replace(flip_task(seed=seed), id=f"task-{seed}") for seed in range(8)]
-    replies = {ArcDomain().prompt(task).text: json.dumps(SETTINGS) for task in tasks}
+    replies = {ArcDomain().prompt(task, LEARNING_RATE).text: json.dumps(SETTINGS) for task in tasks}
     backend = ScriptedBackend(tmp_path, replies=replies)
     config = ImproveConfig(num_rounds=1, num_candidates=2)
     policy = improve(backend, tasks, tmp_path, config, domain=ArcDomain())

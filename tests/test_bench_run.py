@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from seal_agent.bench_run import Machine, RunFolder, described, recorded, share_of
+from seal_agent.adapters.machine import described
+from seal_agent.bench_run import Machine, RunFolder, recorded, share_of
 from seal_agent.errors import InputError, StorageError
 
 

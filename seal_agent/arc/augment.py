@@ -33,7 +33,7 @@ MENU = Menu(
     formats=tuple(FORMATS),
     tools=tuple(TOOLS),
     choices={
-        "learning_rate": (1e-4, 3e-4, 1e-3, 3e-3),
+        "learning_rate": (0.04, 0.12, 0.4, 1.2),
         "num_epochs": (1, 2, 3),
         "loss_on": ("answers", "all"),
     },

@@ -27,7 +27,6 @@ ARC = Directives(
     min_steps=1,
     max_steps=2_000,
     batch_size=2,
-    learning_rate=2e-3,
     num_warmup_steps=2,
     top_layers=1.0,
     loss_on="answers",
@@ -56,16 +55,16 @@ class ArcDomain:
         """Always "arc"."""
         return "arc"
 
-    def prompt(self, context: Task) -> Prompt:
-        """What the policy is shown: the demonstrations and what there is to choose, but no choice of ours."""
-        return Prompt.raw(PROMPT.format(puzzle=demonstrated(context), choices=listed(MENU)))
+    def prompt(self, context: Task, rate: float) -> Prompt:
+        """What a policy is shown whose model `rate` fits: the demonstrations and the choices, but none of ours."""
+        return Prompt.raw(PROMPT.format(puzzle=demonstrated(context), choices=listed(MENU, rate)))
 
     def propose(self, writer: Backend, context: Task, *, seed: int = 0, temperature: float = 0.0) -> Proposal:
         """The edit that the policy's JSON makes of the demonstrations.
 
         Raises `EditFault` for JSON that is cut off, or that asks for more demonstrations than there are.
         """
-        prompt = self.prompt(context)
+        prompt = self.prompt(context, writer.learning_rate)
         written = ask(writer, prompt, MENU, seed=seed, temperature=temperature)
         edit = edit_of(context, parse_directives(written, self.base, MENU), seed)
         return Proposal(edit, (Row(prompt, written, self.name),))
