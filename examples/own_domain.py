@@ -21,8 +21,8 @@ from seal_agent.selfedit import assemble
 from seal_agent.types import AdapterStack, Prompt, Row
 
 FORMATS = {"alone": alone, "after-the-others": after_the_others}
-MENU = Menu(tuple(FORMATS), (), {"num_epochs": (4, 8, 12), "learning_rate": (0.2, 0.4, 0.6)}, max_tools=0)
-BASE = replace(DEFAULT, formats=("alone", "after-the-others"), min_steps=8, max_steps=24, replay=0.0)
+MENU = Menu(tuple(FORMATS), (), {"num_epochs": (2, 4, 8), "learning_rate": (0.2, 0.4, 0.6)}, max_tools=0)
+BASE = replace(DEFAULT, formats=("alone", "after-the-others"), num_epochs=8, min_steps=8, max_steps=24, replay=0.0)
 
 
 @dataclass(frozen=True)

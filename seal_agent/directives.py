@@ -67,7 +67,7 @@ class Menu:
 
 CHOICES: Mapping[str, tuple[Any, ...]] = {
     "num_rows": (64, 96, 128, 192),
-    "num_epochs": (4, 8, 12),
+    "num_epochs": (1, 2, 4),
     "learning_rate": (0.4, 1.0, 1.6),
     "rank": (8, 16, 32),
     "loss_on": ("answers", "all"),
@@ -127,7 +127,7 @@ def say(backend: Backend, source: Source, menu: Menu = MENU, *, seed: int = 0, t
     usual = replace(DEFAULT, learning_rate=backend.learning_rate)
     prompt = PROMPT.format(
         report=_shown(usual),
-        note=_shown(replace(usual, formats=("cloze", "chat-qa"), tools=("sentences",), num_epochs=12)),
+        note=_shown(replace(usual, formats=("cloze", "chat-qa"), tools=("sentences",), num_epochs=4)),
         about=source.topic,
         num=len(source.sentences),
     )

@@ -193,9 +193,9 @@ class Directives:
     formats: tuple[str, ...] = ("cloze",)
     tools: tuple[str, ...] = ()
     num_rows: int = 128
-    num_epochs: int = 8
-    min_steps: int = 20
-    max_steps: int = 48
+    num_epochs: int = 2
+    min_steps: int = 48
+    max_steps: int = 96
     batch_size: int = 2
     learning_rate: float = 0.0
     num_warmup_steps: int = 3
