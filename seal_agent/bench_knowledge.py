@@ -129,6 +129,7 @@ def arms() -> dict[str, Arm]:
     listed = [
         Arm("default", DEFAULT, is_rehearsed=True),
         Arm("seal-paper, gpt-4.1's rows", replace(SEAL_PAPER, formats=()), "gpt-4.1"),
+        Arm("seal-paper at our rate, gpt-4.1's rows", replace(SEAL_PAPER, formats=(), learning_rate=0.0), "gpt-4.1"),
         Arm("passage only", as_seal),
         Arm(FORM, DEFAULT),
         *(Arm(f"{name}'s rows", as_seal, name) for name in reversed(PUBLISHED)),

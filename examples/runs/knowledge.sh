@@ -1,12 +1,15 @@
 #!/bin/sh
 # The table "knowledge" of LOG.md: every arm on 40 passages, one passage an adapter, then all in one adapter.
 # Resumable: run it again and it goes on. Two processes of one thread each, for two cores. DATA: JSON list of title, context, questions [, self_edits], such as SEAL's SQuAD passages.
+# MODEL=FILE.gguf and ARMS="--arm base --arm context --arm default" for a trend on another model.
 set -eu
 DATA=${1:?usage: knowledge.sh DATA [OUT]}
 OUT=${2:-runs/knowledge}
+export SEAL_MODEL=${MODEL:-embedded}
+ARMS=${ARMS:-}
 export OMP_NUM_THREADS=1
 for part in 1/2 2/2; do
-    seal-agent bench knowledge --data "$DATA" --limit 40 --part "$part" --out "$OUT" &
+    seal-agent bench knowledge --data "$DATA" --limit 40 --part "$part" --out "$OUT" $ARMS &
 done
 wait
 unset OMP_NUM_THREADS
