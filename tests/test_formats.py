@@ -27,7 +27,7 @@ def test_every_format_says_what_it_is_and_asks_something() -> None:
         assert all(isinstance(asked, Ask) and asked.view for asked in asks)
 
 
-@pytest.mark.parametrize("name", ["implications", "long-implications", "rewrite", "self-qa", "summary"])
+@pytest.mark.parametrize("name", ["implications", "long-implications", "rewrite", "self-qa", "summary", "phrase-qa"])
 def test_a_second_attempt_is_told_what_was_wrong_with_the_first(name: str) -> None:
     source = Source(SOURCE.topic, SOURCE.passage, fault="no usable rows")
     assert "no usable rows" in FORMATS[name].ask(source)[0].prompt.messages[-1].content
@@ -70,6 +70,23 @@ def test_cloze_asks_for_every_phrase_and_recites_its_sentence() -> None:
     assert asked["The Tower of Karlov was built in 1911 by what?"] == SENTENCE
     assert "Tower of Karlov" in {row.answer for row in rows}  # one phrase in three is asked for by itself too
     assert all(row.answer.rstrip(".") in row.evidence for row in rows)
+
+
+def test_a_phrase_question_holds_what_it_was_asked_for_or_cloze_asks_instead() -> None:
+    form = FORMATS["phrase-qa"]
+    asked = next(asked for asked in form.ask(SOURCE) if '"1911"' in asked.prompt.messages[-1].content)
+    written = " When was the tower built?\nAnswer: The Tower of Karlov was built in 1911."
+    rows = form.parse(SOURCE, asked, written)
+    assert [(row.question, row.source) for row in rows][:1] == [("When was the tower built?", "phrase-qa")]
+    assert {row.answer for row in rows} <= {"The Tower of Karlov was built in 1911.", "1911"}
+    assert len(rows) > 1  # some of the words of cloze's question find the answer too
+    for wrong in (
+        " When was it built?\nAnswer: Anna Reel built it.",  # not what was asked for
+        " What was built in 1911?\nAnswer: The Tower was built in 1911.",  # given away
+        " When was it built?\nAnswer: The Tower of Karlov was built in 1911 by",  # cut off
+        " When was it built?",
+    ):
+        assert form.parse(SOURCE, asked, wrong) == FORMATS["cloze"].parse(SOURCE, asked, "")
 
 
 def test_contrast_denies_what_the_model_would_have_believed() -> None:

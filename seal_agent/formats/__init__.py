@@ -8,6 +8,7 @@ from seal_agent.formats import (
     contrast,
     implications,
     long_implications,
+    phrase_qa,
     rewrite,
     self_qa,
     summary,
@@ -16,7 +17,7 @@ from seal_agent.formats.format import Ask, Format, Source
 
 FORMATS: dict[str, Format] = {
     each.FORMAT.name: each.FORMAT
-    for each in (implications, long_implications, rewrite, self_qa, chat_qa, cloze, summary, contrast)
+    for each in (implications, long_implications, rewrite, self_qa, chat_qa, cloze, phrase_qa, summary, contrast)
 }
 
 __all__ = ["FORMATS", "Ask", "Format", "Source"]

@@ -1,0 +1,74 @@
+"""A question for every noun phrase, asked and answered by the model with the text in view.
+
+A model that reads well asks better than `cloze` does, and answers in its own voice. Answer-aware generation with a
+check (after roundtrip consistency, Alberti et al., arXiv 1906.05416): the answer must hold the phrase it was asked
+for, the question must not. Where that fails, as it mostly does for a model of 135M parameters, the phrase gets the rows
+of `cloze`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+from seal_agent.formats import cloze
+from seal_agent.formats.format import EXAMPLE, Ask, Format, Source
+from seal_agent.spans import Span
+from seal_agent.types import Message, Prompt, Row
+from seal_agent.words import content
+
+NAME = "phrase-qa"
+MAX_TOKENS = 72
+REQUEST = """\
+Passage:
+{passage}
+
+Write a question about the passage whose answer is "{phrase}", then answer it in one sentence."""
+BEGINS = "Question:"
+EXAMPLES = (
+    ("Carla Mendes", "Who designed the Amber Bridge?", "The Amber Bridge was designed by the engineer Carla Mendes."),
+    ("nine red towers", "What does the choir of dentists sing under?", "It sings under the nine red towers."),
+    ("the paint", "What is the toll of the Amber Bridge used for?", "The toll pays for the paint."),
+)
+_PAIR = re.compile(r"\s*(?P<question>[^\n?]+\?)\s*\nAnswer: *(?P<answer>[^\n]+[.!])\s*$")
+
+
+def ask(source: Source) -> list[Ask]:
+    """Every phrase of every sentence, with the whole text in view."""
+    return [
+        Ask(_request(source, _span(asked)[0].text), asked.view, MAX_TOKENS, about=asked.about)
+        for asked in cloze.ask(source)
+    ]
+
+
+def parse(source: Source, asked: Ask, text: str) -> list[Row]:
+    """The question, and some of the words of `cloze`'s, with the model's answer; else the rows of `cloze`."""
+    span, is_brief = _span(asked)
+    pair = _PAIR.fullmatch(text)
+    if not pair or not content(span.text) <= content(pair["answer"]) or content(span.text) <= content(pair["question"]):
+        return cloze.parse(source, asked, "")
+    question, answer = pair["question"], pair["answer"]
+    rows = [(question, answer), *((row.question, answer) for row in cloze.parse(source, asked, "")[1:2])]
+    rows += [(question, span.text)] * is_brief
+    return [Row(Prompt.user(asking), said, NAME, asked.view) for asking, said in rows if content(asking)]
+
+
+def _request(source: Source, phrase: str) -> Prompt:
+    messages = [
+        message
+        for shown, question, answer in EXAMPLES
+        for message in (
+            Message("user", REQUEST.format(passage=EXAMPLE, phrase=shown)),
+            Message("assistant", f"{BEGINS} {question}\nAnswer: {answer}"),
+        )
+    ]
+    asked = REQUEST.format(passage=f"{source.note}{source.topic}\n{source.passage}", phrase=phrase)
+    return Prompt((*messages, Message("user", asked)), BEGINS)
+
+
+def _span(asked: Ask) -> tuple[Span, bool]:
+    start, end, is_brief = json.loads(asked.about[0])
+    return Span(start, end, asked.view[start:end]), is_brief
+
+
+FORMAT = Format(NAME, "a question for every phrase, answered by the model with the text in view", ask, parse)
