@@ -79,7 +79,7 @@ def write(
         seed=seed,
     )
     held = {(row.question, row.answer) for row in kept}
-    useful = (e.said for e in texts if e.text and any((row.question, row.answer) in held for row in e.rows))
+    useful = (e.said for e in texts if any((row.question, row.answer) in held for row in e.own_rows))
     return Proposal(edit, (*said, *useful))
 
 
@@ -96,6 +96,11 @@ class Written:
     def said(self) -> Row:
         """What was asked and what the model wrote, as a policy learns it."""
         return Row(self.asked.prompt, self.text, self.name, self.asked.view)
+
+    @property
+    def own_rows(self) -> tuple[Row, ...]:
+        """The rows that were made of the text, and not in its place."""
+        return tuple(row for row in self.rows if row.source == self.name) if self.text else ()
 
     @property
     def malformed(self) -> Dropped:

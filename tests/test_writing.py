@@ -1,5 +1,7 @@
 """Writing a self-edit over the scripted backend: a very literal model."""
 
+from dataclasses import replace
+
 import pytest
 
 from seal_agent.adapters.scripted import ScriptedBackend
@@ -7,7 +9,7 @@ from seal_agent.directives import DEFAULT
 from seal_agent.errors import EditFault
 from seal_agent.formats import FORMATS, Source
 from seal_agent.types import Directives
-from seal_agent.writing import NOT_A_ROW, write_self_edit, written
+from seal_agent.writing import NOT_A_ROW, write, write_self_edit, written
 
 SOURCE = Source("Tower of Karlov", "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.")
 
@@ -48,5 +50,12 @@ def test_a_text_without_a_fact_is_a_fault(backend: ScriptedBackend) -> None:
 @pytest.mark.parametrize("name", list(FORMATS))
 def test_every_format_survives_a_model_that_writes_nonsense(backend: ScriptedBackend, name: str) -> None:
     texts = written(backend, name, SOURCE)
-    assert all(row.source == name and row.evidence for each in texts for row in each.rows)
+    instead = "cloze" if name == "phrase-qa" else name
+    assert all(row.source == instead and row.evidence for each in texts for row in each.rows)
     assert all(each.malformed.source == name for each in texts)
+
+
+def test_a_policy_does_not_learn_to_say_what_no_row_was_made_of(backend: ScriptedBackend) -> None:
+    proposal = write(backend, SOURCE, replace(DEFAULT, formats=("phrase-qa",)))
+    assert {row.source for row in proposal.edit.rows} == {"cloze"}
+    assert proposal.said == ()
