@@ -24,7 +24,7 @@ from seal_agent.comparing import Arm, Comparison
 from seal_agent.domain import Domain
 from seal_agent.policies import Policy, PolicyStore
 from seal_agent.rewards import Case, Reward
-from seal_agent.rounds import GENTLY, Explored, Gated, ImproveConfig, Learned, Parts, Reported, Round, Winner
+from seal_agent.rounds import IMITATION_RATE, Explored, Gated, ImproveConfig, Learned, Parts, Reported, Round, Winner
 from seal_agent.selector import Contest
 from seal_agent.types import AdapterRef, AdapterStack, Progress, Row, SelfEdit, to_json
 
@@ -188,7 +188,7 @@ class Improvement(Generic[C]):
     def _imitate(self, number: int, said: tuple[Row, ...], progress: Progress) -> AdapterRef:
         backend, directives = self._candidates.backend, self.config.imitation
         if not directives.learning_rate:
-            directives = replace(directives, learning_rate=GENTLY * backend.learning_rate)
+            directives = replace(directives, learning_rate=IMITATION_RATE * backend.learning_rate)
         edit = SelfEdit(f"policy of {self._domain.name}, round {number}", "", said, (), directives)
         return backend.train(edit, seed=seed_of(self.config.seed, "learn", number), progress=progress)
 

@@ -24,7 +24,7 @@ IMITATION = Directives(
     replay=0.0,
 )
 """How the policy is trained on what winners said: gently, for a few passes."""
-GENTLY = 0.2  # of the rate that fits the model, where none is named
+IMITATION_RATE = 0.2  # of the rate that fits the model, where none is named
 
 
 @dataclass(frozen=True)
