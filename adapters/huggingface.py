@@ -202,7 +202,7 @@ class TransformersBackend:
         for edit in edits:
             check_rows(edit)
         jobs = [
-            Job(self.token_rows(edit), self._engine.fitted(edit.directives), own, _anchored(edit))
+            Job(self.token_rows(edit), edit.directives, own, _anchored(edit))
             for edit, own in zip(edits, seeds_of(edits, seed, seeds), strict=True)
         ]
         with self._engine.lock:
@@ -222,7 +222,7 @@ class TransformersBackend:
             "parents": list(self._stack.ids),
             "topic": edit.topic,
             "seed": job.seed,
-            "directives": to_json(job.directives),
+            "directives": to_json(self._engine.fitted(job.directives)),
             "num_rows": len(job.rows),
             "num_tokens": run.num_tokens,
             "num_padding": run.num_padding,

@@ -33,7 +33,7 @@ ASKED_PER_QUESTION = 4  # so many questions are written for each that is wanted:
 OWN_TEMPERATURE = 0.7
 MAX_ANSWER_SPAN_TOKENS = 16
 FAST = replace(DEFAULT, min_steps=12, max_steps=12)
-"""Short edits for trying many: a quarter of the steps of `DEFAULT` at least."""
+"""Short edits for trying many: a quarter of the steps of `DEFAULT` at most."""
 BOLDNESS = 4.0
 """At the temperature of texts a small model's directives are those it was shown; a grammar holds them at any."""
 FAST_MENU = replace(MENU, formats=("cloze", "implications", "rewrite", "self-qa", "summary"))

@@ -34,9 +34,8 @@ def ask(source: Source) -> list[Ask]:
 
 def parse(source: Source, asked: Ask, text: str) -> list[Row]:
     """The rows of one phrase; years and numbers say themselves what asks for them, the rest is a what."""
-    start, end, is_brief = json.loads(asked.about[0])
-    span = Span(start, end, asked.view[start:end])
-    rng = random.Random(zlib.crc32(f"{asked.view}{start}".encode()))
+    span, is_brief = phrase_of(asked)
+    rng = random.Random(zlib.crc32(f"{asked.view}{span.start}".encode()))
     whole = echo_question(asked.view, span)
     recited = recital(asked.view, span)
     pairs = [(whole, recited), (keyword_question(whole, LEFT_OUT, rng), recited)]
@@ -44,6 +43,12 @@ def parse(source: Source, asked: Ask, text: str) -> list[Row]:
     if not content(whole):  # the phrase is all there is, and a bare "What?" would ask for everything
         pairs = [(f"What about {source.topic}?", recited)]
     return [Row(Prompt.user(question), answer, NAME, asked.view) for question, answer in pairs if content(question)]
+
+
+def phrase_of(asked: Ask) -> tuple[Span, bool]:
+    """The phrase that is asked for, and whether it is asked for by itself too."""
+    start, end, is_brief = json.loads(asked.about[0])
+    return Span(start, end, asked.view[start:end]), is_brief
 
 
 FORMAT = Format(

@@ -8,12 +8,10 @@ of `cloze`.
 
 from __future__ import annotations
 
-import json
 import re
 
 from seal_agent.formats import cloze
 from seal_agent.formats.format import EXAMPLE, Ask, Format, Source
-from seal_agent.spans import Span
 from seal_agent.types import Message, Prompt, Row
 from seal_agent.words import content
 
@@ -36,19 +34,20 @@ _PAIR = re.compile(r"\s*(?P<question>[^\n?]+\?)\s*\nAnswer: *(?P<answer>[^\n]+[.
 def ask(source: Source) -> list[Ask]:
     """Every phrase of every sentence, with the whole text in view."""
     return [
-        Ask(_request(source, _span(asked)[0].text), asked.view, MAX_TOKENS, about=asked.about)
+        Ask(_request(source, cloze.phrase_of(asked)[0].text), asked.view, MAX_TOKENS, about=asked.about)
         for asked in cloze.ask(source)
     ]
 
 
 def parse(source: Source, asked: Ask, text: str) -> list[Row]:
     """The question, and some of the words of `cloze`'s, with the model's answer; else the rows of `cloze`."""
-    span, is_brief = _span(asked)
+    span, is_brief = cloze.phrase_of(asked)
     pair = _PAIR.fullmatch(text)
-    if not pair or not content(span.text) <= content(pair["answer"]) or content(span.text) <= content(pair["question"]):
-        return cloze.parse(source, asked, "")
+    instead, wanted = cloze.parse(source, asked, ""), content(span.text)
+    if not pair or not wanted <= content(pair["answer"]) or wanted <= content(pair["question"]):
+        return instead
     question, answer = pair["question"], pair["answer"]
-    rows = [(question, answer), *((row.question, answer) for row in cloze.parse(source, asked, "")[1:2])]
+    rows = [(question, answer), *((row.question, answer) for row in instead[1:2])]
     rows += [(question, span.text)] * is_brief
     return [Row(Prompt.user(asking), said, NAME, asked.view) for asking, said in rows if content(asking)]
 
@@ -64,11 +63,6 @@ def _request(source: Source, phrase: str) -> Prompt:
     ]
     asked = REQUEST.format(passage=f"{source.note}{source.topic}\n{source.passage}", phrase=phrase)
     return Prompt((*messages, Message("user", asked)), BEGINS)
-
-
-def _span(asked: Ask) -> tuple[Span, bool]:
-    start, end, is_brief = json.loads(asked.about[0])
-    return Span(start, end, asked.view[start:end]), is_brief
 
 
 FORMAT = Format(NAME, "a question for every phrase, answered by the model with the text in view", ask, parse)
