@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, median
 
 from seal_agent.bench_arc import ARMS, CONTEXT, Result
 from seal_agent.bench_report import Interval, bootstrap, percent, plain, pyplot
@@ -75,8 +75,8 @@ def _arm(name: str, arm: str, ids: Sequence[str], results: Mapping[tuple[str, st
         num_rows=fmean(result.num_rows for result in mine),
         num_steps=fmean(result.num_steps for result in mine),
         num_tokens=fmean(result.num_tokens for result in mine),
-        train_seconds=fmean(result.train_seconds for result in mine),
-        answer_seconds=fmean(result.answer_seconds for result in mine),
+        train_seconds=median(result.train_seconds for result in mine),
+        answer_seconds=median(result.answer_seconds for result in mine),
         num_faults=sum(bool(result.fault) for result in mine),
     )
 
@@ -85,7 +85,7 @@ def markdown(reports: Sequence[ArmReport], facts: Sequence[str]) -> str:
     """The report as Markdown."""
     head = (
         "| tasks | arm | n | solved, two guesses | NLL of the right grid, nats/token | than in context | better on "
-        "| won, lost | rows | steps | tokens | seconds to train | to answer | failed |"
+        "| won, lost | rows | steps | tokens | seconds to train, median | to answer, median | failed |"
     )
     lines = ["# Few-shot learning: ARC", "", *facts, "", head, "|" + " --- |" * 14]
     for r in reports:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, median
 from typing import Any
 
 from seal_agent.bench_knowledge import BASE, CONTEXT, Result
@@ -66,7 +66,7 @@ def markdown(reports: Sequence[ArmReport], title: str, facts: Sequence[str]) -> 
     """The report as Markdown."""
     head = (
         "| arm | passages | right | NLL, nats/token | gap closed: right | gap closed: NLL | right before, wrong after "
-        "| words an answer | rows | tokens | seconds an edit | failed |"
+        "| words an answer | rows | tokens | seconds an edit, median | failed |"
     )
     lines = [f"# {title}", "", *facts, "", head, "|" + " --- |" * 12]
     for r in reports:
@@ -138,7 +138,7 @@ def _arm(name: str, items: Sequence[int], results: Mapping[tuple[str, int], Resu
         num_words=fmean(a.num_words for _, a in pairs),
         num_rows=fmean(r.num_rows for r in mine),
         num_tokens=fmean(r.num_tokens for r in mine),
-        seconds=fmean(r.write_seconds + r.train_seconds for r in mine),
+        seconds=median(r.write_seconds + r.train_seconds for r in mine),
         num_faults=sum(bool(r.fault) for r in mine),
     )
 
@@ -169,9 +169,9 @@ def _scaled(value: Interval, by: float) -> Interval:
 
 def percent(value: Interval) -> str:
     """A share with its interval, in percent."""
-    return f"{100 * value.mean:.0f}% [{100 * value.low:.0f}, {100 * value.high:.0f}]"
+    return f"{100 * value.mean:z.0f}% [{100 * value.low:z.0f}, {100 * value.high:z.0f}]"
 
 
 def plain(value: Interval) -> str:
     """A value with its interval."""
-    return f"{value.mean:.2f} [{value.low:.2f}, {value.high:.2f}]"
+    return f"{value.mean:z.2f} [{value.low:z.2f}, {value.high:z.2f}]"

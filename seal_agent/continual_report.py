@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean, median, stdev
 
 from seal_agent.bench_continual import Row
 from seal_agent.bench_report import Interval, pyplot
@@ -122,7 +122,7 @@ def _report(arm: str, length: int, found: Sequence[Course]) -> ArmReport:
         surely(lambda s: s.rows[s.length].general_right - s.rows[0].general_right),
         surely(lambda s: s.rows[0].general_nll - s.rows[s.length].general_nll),
         fmean(row.outcome != "accepted" for row in edits) if edits else 0.0,
-        fmean(row.seconds for row in edits) if edits else 0.0,
+        median(row.seconds for row in edits) if edits else 0.0,
         fmean(row.num_bytes for row in last_rows) / length / 1e6,
     )
 
@@ -193,7 +193,7 @@ def markdown(reports: Sequence[ArmReport], facts: Sequence[str]) -> str:
     """The report as Markdown."""
     head = (
         "| arm | edits | sequences | untouched | just learned | final | gain | gain in NLL | retained gain | BWT | FWT "
-        "| forgetting | general, right | general, NLL | refused | seconds an edit | MB an edit |"
+        "| forgetting | general, right | general, NLL | refused | seconds an edit, median | MB an edit |"
     )
     lines = ["# Continual learning", "", *facts, "", head, "|" + " --- |" * 17]
     for r in reports:
@@ -268,8 +268,8 @@ def _retention(found: Sequence[Course]) -> dict[int, float]:
 
 
 def _percent(value: Interval | None) -> str:
-    return f"{100 * value.mean:.1f}% [{100 * value.low:.1f}, {100 * value.high:.1f}]" if value else ""
+    return f"{100 * value.mean:z.1f}% [{100 * value.low:z.1f}, {100 * value.high:z.1f}]" if value else ""
 
 
 def _plain(value: Interval) -> str:
-    return f"{value.mean:.2f} [{value.low:.2f}, {value.high:.2f}]"
+    return f"{value.mean:z.2f} [{value.low:z.2f}, {value.high:z.2f}]"
