@@ -6,7 +6,7 @@ The machinery is that of every domain (`seal_agent.improvement`); here is only w
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from seal_agent import schedule
@@ -25,6 +25,7 @@ from seal_agent.rounds import ImproveConfig, parted
 from seal_agent.types import Progress
 
 NAMESPACE = "bench"
+BOUNDS = ("num_rounds", "minutes", "tokens")  # a run may be gone on with for longer
 
 
 def practice_tasks(
@@ -51,11 +52,16 @@ def improve(
     """The policy in use at the end of a run in `folder`, whose adapters are those of `backend`; resumed from there.
 
     Half of `tasks` are explored, a quarter gate, a quarter are only reported; the reward is minus the NLL of the right
-    grids. `minutes` bound the run. Raises `InputError` for fewer than 8 tasks and for a folder with another run, and
-    `StorageError` where another process is at it.
+    grids. `minutes` bound the run. Raises `InputError` for fewer than 8 tasks and for a folder with a run of other
+    settings than `BOUNDS`, and `StorageError` where another process is at it.
     """
     parts = parted(len(tasks), config.seed)
-    settings = {"model": backend.model, "tasks": [task.id for task in tasks], "seed": config.seed}
+    settings = {
+        "model": backend.model,
+        "tasks": [task.id for task in tasks],
+        "fixed": asdict(domain.base),
+        **{name: value for name, value in asdict(config).items() if name not in BOUNDS},
+    }
     run = RunFolder(folder / "policy", config=settings)
     home = Home(folder)
     with schedule.alone(home):

@@ -117,6 +117,8 @@ def test_a_policy_for_puzzles_is_improved_once(tmp_path: Path, monkeypatch: pyte
     assert improve(backend, tasks, tmp_path, config, domain=ArcDomain()) == policy
     with pytest.raises(InputError, match="tasks"):
         improve(backend, [*tasks[1:], flip_task()], tmp_path, config, domain=ArcDomain())
+    with pytest.raises(InputError, match="num_candidates"):
+        improve(backend, tasks, tmp_path, replace(config, num_candidates=3), domain=ArcDomain())
 
 
 @pytest.mark.parametrize(("arm", "fault"), [("oracle", "no arm called 'oracle'"), (TRAINED, "needs a policy")])
