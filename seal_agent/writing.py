@@ -13,13 +13,14 @@ from seal_agent import examples, quality
 from seal_agent.adapters.backend import Backend, silent
 from seal_agent.directives import choose
 from seal_agent.domain import Proposal
-from seal_agent.formats import FORMATS, Ask, Source
+from seal_agent.formats import FORMATS, Ask, Format, Source
 from seal_agent.passages import examples_in
 from seal_agent.selfedit import assemble
 from seal_agent.tools import TOOLS
 from seal_agent.types import AdapterStack, Directives, Dropped, Progress, Row, SelfEdit
 
 NOT_A_ROW = "does not fit the format"
+MIN_SUCCESS = 0.3  # of a format's trials: the model can write it
 
 
 def write_self_edit(
@@ -120,11 +121,24 @@ def written(
     """Everything one format asks, with what the model wrote and the rows in it, unchecked."""
     form = FORMATS[name]
     asks = [replace(asked, temperature=temperature or asked.temperature) for asked in form.ask(source)]
-    texts = _generate(backend, asks, seed, name, progress)
-    return [
-        Written(name, asked, text, tuple(form.parse(source, asked, text)))
-        for asked, text in zip(asks, texts, strict=True)
-    ]
+
+    def answered(some: Sequence[Ask]) -> list[Written]:
+        texts = _generate(backend, some, seed, name, progress)
+        return [_parsed(form, source, asked, text) for asked, text in zip(some, texts, strict=True)]
+
+    if not form.num_trials:
+        return answered(asks)
+    trials = range(0, len(asks), max(1, -(-len(asks) // form.num_trials)))  # spread over the text
+    tried = answered([asks[n] for n in trials])
+    if sum(bool(each.own_rows) for each in tried) < MIN_SUCCESS * len(tried):
+        return [_parsed(form, source, asked, "") for asked in asks]
+    rest = [n for n in range(len(asks)) if n not in trials]
+    numbered = dict(zip((*trials, *rest), (*tried, *answered([asks[n] for n in rest])), strict=True))
+    return [numbered[n] for n in range(len(asks))]
+
+
+def _parsed(form: Format, source: Source, asked: Ask, text: str) -> Written:
+    return Written(form.name, asked, text, tuple(form.parse(source, asked, text)))
 
 
 def _generate(backend: Backend, asks: Sequence[Ask], seed: int, what: str, progress: Progress) -> list[str]:

@@ -1,6 +1,7 @@
 """Writing a self-edit over the scripted backend: a very literal model."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.directives import DEFAULT
 from seal_agent.errors import EditFault
 from seal_agent.formats import FORMATS, Source
+from seal_agent.formats.cloze import phrase_of
 from seal_agent.types import Directives
 from seal_agent.writing import NOT_A_ROW, write, write_self_edit, written
 
@@ -53,6 +55,24 @@ def test_every_format_survives_a_model_that_writes_nonsense(backend: ScriptedBac
     instead = "cloze" if name == "phrase-qa" else name
     assert all(row.source == instead and row.evidence for each in texts for row in each.rows)
     assert all(each.malformed.source == name for each in texts)
+
+
+@pytest.mark.parametrize(("num_fit", "is_asked_for_all"), [(1, False), (4, True)])
+def test_a_model_that_fails_a_formats_trials_is_asked_nothing_more(
+    tmp_path: Path, num_fit: int, is_asked_for_all: bool
+) -> None:
+    form = FORMATS["phrase-qa"]
+    built = ("arch", "barn", "cave", "dam", "elm", "fort", "gate", "hall", "inn")
+    source = replace(SOURCE, passage=" ".join(f"{what.title()}y built the {what}." for what in built))
+    asks = form.ask(source)
+    assert len(asks) > 2 * form.num_trials
+    step = -(-len(asks) // form.num_trials)
+    fit = [*asks[::step][:num_fit], asks[1]]
+    replies = {asked.prompt.asked: f" What is it?\nAnswer: It is {phrase_of(asked)[0].text}." for asked in fit}
+    texts = written(ScriptedBackend(tmp_path, replies=replies), "phrase-qa", source)
+    assert [each.asked for each in texts] == asks
+    assert bool(texts[1].own_rows) == is_asked_for_all
+    assert all(each.rows for each in texts)
 
 
 def test_a_policy_does_not_learn_to_say_what_no_row_was_made_of(backend: ScriptedBackend) -> None:
