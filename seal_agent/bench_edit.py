@@ -33,7 +33,7 @@ def learned(base: Backend, registry: AdapterRegistry, edit: SelfEdit, seed: int)
     seconds = round(time.perf_counter() - start, 2)
     try:
         facts = registry.manifest(adapter.id)
-        view = base.with_stack(AdapterStack().push(adapter))
+        view = base.with_stack(AdapterStack().push(adapter, edit.directives.weight))
         yield Learned(view, int(facts.get("num_steps", 0)), int(facts["num_tokens"]), seconds)
     finally:
         base.unload(adapter)

@@ -151,10 +151,11 @@ class Candidates(Generic[C]):
         usable = [each for each in proposed if each.proposal and (each.key, seed, is_full) not in self._trials]
         adapters = self._train(usable, seed, progress)
         for each in usable:
-            if each.key not in adapters:
+            if not each.proposal or each.key not in adapters:
                 continue
             self._pause()
-            view = self.backend.with_stack(AdapterStack().push(adapters[each.key]))
+            stack = AdapterStack().push(adapters[each.key], each.proposal.edit.directives.weight)
+            view = self.backend.with_stack(stack)
             self._try(each, view, worth, seed, is_full)
         return {each.key: self._trial(each, worth, seed, is_full) for each in proposed}
 

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from seal_agent import cli_bench
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.bench_edit import learned
 from seal_agent.bench_knowledge import (
     BASE,
     CONTEXT,
@@ -120,6 +121,14 @@ def test_every_arm_leaves_an_answer_even_where_its_edit_fails(
     result = measure(backend, registry, [item(0)], [name], Run(tmp_path))[name, 0]
     assert len(result.answers) == 1
     assert bool(result.fault) == (result.num_rows == 0)
+
+
+def test_an_edit_is_asked_about_at_the_weight_it_would_be_served_with(
+    backend: ScriptedBackend, registry: AdapterRegistry
+) -> None:
+    edit = edit_of(backend, arm_called('{"weight": 0.5}'), item(0), 0)
+    with learned(backend, registry, edit, 0) as now:
+        assert [layer.weight for layer in now.view.stack.layers] == [0.5]
 
 
 def test_a_policy_writes_the_edits_of_its_own_arm_and_of_no_other(
