@@ -14,7 +14,7 @@ import random
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Protocol
@@ -66,7 +66,7 @@ class Row:
     """One row of one sequence's matrix: after `step` edits, by passage, how many answers are right and the mean NLL.
 
     `general_*` are of the general questions nobody trains on, in the first and the last row. `outcome`, `seconds`
-    and `bytes` are of the last edit.
+    and `bytes` are of the last edit; where its adapter had been trained before, `seconds` has the time that took.
     """
 
     arm: str
@@ -139,18 +139,27 @@ class Run(RunFolder):
         self.append("rows", asdict(row))
 
 
+@dataclass
+class _Known:
+    """What a backend and its views have answered, and the seconds that were spared."""
+
+    replies: dict[Asked, list[Generated]] = field(default_factory=dict)
+    saved: float = 0.0
+
+
 class Once:
     """A backend that trains nothing and answers nothing twice: what is greedy, or has a seed, comes out as before.
 
     An edit on a stack gives the adapter in `folder` that it gave before: routed adapters do not depend on what was
-    learned before them, so that every sequence shares them. A question under a stack gives the reply it gave before,
-    for as long as the process lives: under routed adapters most replies are the same after the next edit.
+    learned before them, so that every sequence shares them; the seconds it took then are added to `saved`. A question
+    under a stack gives the reply it gave before, for as long as the process lives: under routed adapters most replies
+    are the same after the next edit.
     """
 
-    def __init__(self, backend: Backend, folder: Path, replies: dict[Asked, list[Generated]] | None = None) -> None:
+    def __init__(self, backend: Backend, folder: Path, known: _Known | None = None) -> None:
         self._backend = backend
         self._folder = folder
-        self._replies: dict[Asked, list[Generated]] = {} if replies is None else replies
+        self._known = known or _Known()
         folder.mkdir(parents=True, exist_ok=True)
 
     def __getattr__(self, name: str) -> Any:
@@ -158,7 +167,12 @@ class Once:
 
     def with_stack(self, stack: AdapterStack) -> Once:
         """The same for a view."""
-        return Once(self._backend.with_stack(stack), self._folder, self._replies)
+        return Once(self._backend.with_stack(stack), self._folder, self._known)
+
+    @property
+    def saved(self) -> float:
+        """How many seconds of training were not spent again so far."""
+        return self._known.saved
 
     def generate(
         self, prompts: Sequence[Prompt], *, max_new_tokens: int = 64, grammars: Sequence[Grammar] = (), **options: Any
@@ -167,22 +181,27 @@ class Once:
         if grammars or options:
             return self._backend.generate(prompts, max_new_tokens=max_new_tokens, grammars=grammars, **options)
         keys = [(self._backend.stack, prompt, max_new_tokens) for prompt in prompts]
-        fresh = [key for key in dict.fromkeys(keys) if key not in self._replies]
+        replies = self._known.replies
+        fresh = [key for key in dict.fromkeys(keys) if key not in replies]
         if fresh:
             written = self._backend.generate([prompt for _, prompt, _ in fresh], max_new_tokens=max_new_tokens)
-            self._replies.update(zip(fresh, written, strict=True))
-        return [self._replies[key] for key in keys]
+            replies.update(zip(fresh, written, strict=True))
+        return [replies[key] for key in keys]
 
     def train(self, edit: SelfEdit, *, seed: int = 0, progress: Progress = silent) -> AdapterRef:
         """As `Backend.train`, once."""
         asked = json.dumps([to_json(self._backend.stack), to_json(edit), seed, self._backend.model], sort_keys=True)
         path = self._folder / f"{hashlib.sha256(asked.encode()).hexdigest()[:32]}.json"
         if path.exists():
-            known = AdapterRef(**json.loads(path.read_text(encoding="utf-8")))
+            before = json.loads(path.read_text(encoding="utf-8"))
+            known = AdapterRef(**before["adapter"])
             if Path(known.path).is_dir():
+                self._known.saved += before["seconds"]
                 return known
+        start = time.perf_counter()
         ref = self._backend.train(edit, seed=seed, progress=progress)
-        path.write_text(json.dumps(asdict(ref)), encoding="utf-8")
+        facts = {"adapter": asdict(ref), "seconds": round(time.perf_counter() - start, 1)}
+        path.write_text(json.dumps(facts), encoding="utf-8")
         return ref
 
 
@@ -250,10 +269,10 @@ def _learned(
     for step, item in enumerate(order, 1):
         if (arm.name, number, step) in done:
             continue
-        start = time.perf_counter()
+        start, saved = time.perf_counter(), backend.saved
         was_cut_off = len(learned) >= step  # learned, but its row was not written
         episode = learned[step - 1] if was_cut_off else learn(learner, arm, item, seed, progress)
-        seconds = time.perf_counter() - start
+        seconds = time.perf_counter() - start + backend.saved - saved
         is_whole = not checkpoints or step in checkpoints or step == len(order)
         asked = order if is_whole else [item]  # between checkpoints only what was just learned
         row = _row(arm.name, number, step, asked, learner.serve(learner.stack), general=step == len(order))

@@ -3,19 +3,21 @@
 With R[t][i] the share of passage i's questions right after t edits and i learned as number p(i): ACC is the mean of
 the last row, BWT the mean of R[T][i] - R[p(i)][i], FWT of R[p(i)-1][i] - R[0][i] (Lopez-Paz and Ranzato, arXiv
 1706.08840), forgetting of max over t of R[t][i] - R[T][i]. The retained gain is (last row - row 0) over (just learned -
-row 0). Intervals: Student's t over the sequences' means, at 95%; of one or two sequences, their range.
+row 0). Intervals at 95%: Student's t over the sequences' means; of one or two sequences, passages resampled (of the
+general questions, which belong to no passage, the range).
 """
 
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, median, stdev
 
 from seal_agent.bench_continual import Row
-from seal_agent.bench_report import Interval, pyplot
+from seal_agent.bench_report import INTERVAL, NUM_RESAMPLES, Interval, pyplot
 from seal_agent.retention import student_quantile
 
 LAST, JUST, FIRST = "last", "just learned", "untouched"
@@ -23,14 +25,21 @@ LAST, JUST, FIRST = "last", "just learned", "untouched"
 
 @dataclass(frozen=True)
 class Course:
-    """The rows of one arm on one sequence, complete."""
+    """The rows of one arm on one sequence, complete; `drawn`: the passages its means are of, all if none are given."""
 
     rows: Mapping[int, Row]
+    drawn: tuple[int, ...] = ()
 
     @property
     def order(self) -> tuple[int, ...]:
         """The passages as they were learned."""
         return self.rows[0].items
+
+    @property
+    def places(self) -> list[tuple[int, int]]:
+        """The passages that means are of, each with the number of the edit that it was."""
+        place = {item: number for number, item in enumerate(self.order, 1)}
+        return [(place[item], item) for item in self.drawn or self.order]
 
     @property
     def length(self) -> int:
@@ -52,6 +61,7 @@ class Course:
 
 
 Value = Callable[[int, int], float | None]
+Statistic = Callable[[Course], float | None]
 
 
 @dataclass(frozen=True)
@@ -97,12 +107,9 @@ def _complete(rows: Mapping[tuple[str, int, int], Row], arm: str) -> list[Course
 
 
 def _report(arm: str, length: int, found: Sequence[Course]) -> ArmReport:
-    def over(statistic: Callable[[Course], float | None]) -> Interval | None:
-        values = [value for s in found if (value := statistic(s)) is not None]
-        return interval(values) if values else None
-
-    def surely(statistic: Callable[[Course], float]) -> Interval:
-        return interval([statistic(s) for s in found])
+    def over(statistic: Statistic, needs: Callable[[Course], bool]) -> Interval | None:
+        fit = [s for s in found if needs(s) and statistic(s) is not None]
+        return _interval(fit, statistic) if fit else None
 
     edits = [row for s in found for step, row in s.rows.items() if step and row.outcome]
     last_rows = [s.rows[s.length] for s in found]
@@ -110,17 +117,17 @@ def _report(arm: str, length: int, found: Sequence[Course]) -> ArmReport:
         arm,
         length,
         len(found),
-        surely(lambda s: _mean(s, s.accuracy, lambda _place: 0)),
-        over(_just_learned),
-        surely(lambda s: _mean(s, s.accuracy, lambda _place: s.length)),
-        surely(lambda s: _mean(s, s.accuracy, lambda _p: s.length) - _mean(s, s.accuracy, lambda _p: 0)),
-        surely(lambda s: _mean(s, s.nll, lambda _p: 0) - _mean(s, s.nll, lambda _p: s.length)),
-        over(_retained),
-        over(_backward),
-        over(_forward),
-        over(_forgetting),
-        surely(lambda s: s.rows[s.length].general_right - s.rows[0].general_right),
-        surely(lambda s: s.rows[0].general_nll - s.rows[s.length].general_nll),
+        _interval(found, _untouched),
+        over(_just_learned, _has_learned),
+        _interval(found, _final),
+        _interval(found, lambda s: _final(s) - _untouched(s)),
+        _interval(found, lambda s: _mean(s, s.nll, lambda _p: 0) - _mean(s, s.nll, lambda _p: s.length)),
+        over(_retained, _has_learned),
+        over(_backward, _has_learned),
+        over(_forward, _is_full),
+        over(_forgetting, _is_full),
+        interval([s.rows[s.length].general_right - s.rows[0].general_right for s in found]),
+        interval([s.rows[0].general_nll - s.rows[s.length].general_nll for s in found]),
         fmean(row.outcome != "accepted" for row in edits) if edits else 0.0,
         median(row.seconds for row in edits) if edits else 0.0,
         fmean(row.num_bytes for row in last_rows) / length / 1e6,
@@ -136,57 +143,80 @@ def interval(values: Sequence[float]) -> Interval:
     return Interval(mean, mean - half, mean + half)
 
 
+def _interval(found: Sequence[Course], statistic: Statistic) -> Interval:
+    """Of the sequences' means; `statistic` is known of every one of them."""
+    values = _values(found, statistic)
+    if len(values) >= 3:
+        return interval(values)
+    items = sorted({item for s in found for item in s.order})
+    rng = random.Random(0)
+    means = []
+    for _ in range(NUM_RESAMPLES):
+        drawn = rng.choices(items, k=len(items))
+        again = [replace(s, drawn=mine) for s in found if (mine := tuple(i for i in drawn if i in s.order))]
+        if known := _values(again, statistic):
+            means.append(fmean(known))
+    means.sort()
+    low, high = (means[int(share * len(means))] for share in INTERVAL)
+    return Interval(fmean(values), low, high)
+
+
+def _values(found: Sequence[Course], statistic: Statistic) -> list[float]:
+    return [value for s in found if (value := statistic(s)) is not None]
+
+
 def _mean(s: Course, value: Value, step: Callable[[int], int]) -> float:
     """The mean over the passages of `value` after `step(place)` edits, place from 1."""
-    found = [v for place, item in enumerate(s.order, 1) if (v := value(step(place), item)) is not None]
-    return fmean(found)
+    return fmean(v for place, item in s.places if (v := value(step(place), item)) is not None)
 
 
-def _pairs(s: Course, one: Callable[[int], int], other: Callable[[int], int]) -> float | None:
-    differences = []
-    for place, item in enumerate(s.order, 1):
-        a, b = s.accuracy(one(place), item), s.accuracy(other(place), item)
-        if a is not None and b is not None:
-            differences.append(a - b)
-    return fmean(differences) if differences else None
+def _pairs(s: Course, one: Callable[[int], int], other: Callable[[int], int]) -> float:
+    return fmean(
+        a - b
+        for place, item in s.places
+        if (a := s.accuracy(one(place), item)) is not None and (b := s.accuracy(other(place), item)) is not None
+    )
 
 
 def _has_learned(s: Course) -> bool:
     return all(s.accuracy(place, item) is not None for place, item in enumerate(s.order, 1))
 
 
-def _just_learned(s: Course) -> float | None:
-    return _mean(s, s.accuracy, lambda place: place) if _has_learned(s) else None
+def _is_full(s: Course) -> bool:
+    return all(s.accuracy(step, item) is not None for step in range(s.length + 1) for item in s.order)
+
+
+def _untouched(s: Course) -> float:
+    return _mean(s, s.accuracy, lambda _p: 0)
+
+
+def _just_learned(s: Course) -> float:
+    return _mean(s, s.accuracy, lambda place: place)
+
+
+def _final(s: Course) -> float:
+    return _mean(s, s.accuracy, lambda _p: s.length)
 
 
 def _retained(s: Course) -> float | None:
-    just = _just_learned(s)
-    base = _mean(s, s.accuracy, lambda _p: 0)
-    if just is None or just <= base:
-        return None
-    return (_mean(s, s.accuracy, lambda _p: s.length) - base) / (just - base)
+    base, just = _untouched(s), _just_learned(s)
+    return (_final(s) - base) / (just - base) if just > base else None
 
 
-def _backward(s: Course) -> float | None:
-    return _pairs(s, lambda _p: s.length, lambda place: place) if _has_learned(s) else None
+def _backward(s: Course) -> float:
+    return _pairs(s, lambda _p: s.length, lambda place: place)
 
 
-def _forward(s: Course) -> float | None:
-    return _pairs(s, lambda place: place - 1, lambda _p: 0) if _is_full(s) else None
+def _forward(s: Course) -> float:
+    return _pairs(s, lambda place: place - 1, lambda _p: 0)
 
 
-def _forgetting(s: Course) -> float | None:
-    if not _is_full(s):
-        return None
+def _forgetting(s: Course) -> float:
     drops = []
-    for item in s.order:
+    for _, item in s.places:
         seen = [v for step in range(1, s.length + 1) if (v := s.accuracy(step, item)) is not None]
         drops.append(max(seen) - seen[-1])
     return fmean(drops)
-
-
-def _is_full(s: Course) -> bool:
-    return all(s.accuracy(step, item) is not None for step in range(s.length + 1) for item in s.order)
 
 
 def markdown(reports: Sequence[ArmReport], facts: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -91,6 +92,23 @@ def test_intervals_are_students_t_over_sequences() -> None:
     assert interval([1.0, 2.0]) == Interval(1.5, 1.0, 2.0)
 
 
+def test_of_two_sequences_the_intervals_are_over_passages() -> None:
+    """Both end with every answer right or wrong by passage: no range between them, but a wide one between passages."""
+    items = tuple(range(10))
+    known = tuple(4 * (item % 2) for item in items)
+    rows = [
+        Row("x", number, step, items, known if step else (0,) * 10, (4,) * 10, (1.0,) * 10, 0.5, 2.0, "accepted")
+        for number in (0, 1)
+        for step in range(11)
+    ]
+    (report,) = summarise(rows_of(*rows))
+    assert report.final.mean == 0.5
+    assert report.final.low == pytest.approx(0.2, abs=0.1)
+    assert report.final.high == pytest.approx(0.8, abs=0.1)
+    assert report.gain_nll == Interval(0.0, 0.0, 0.0)
+    assert report.general_change == Interval(0.0, 0.0, 0.0)
+
+
 def test_a_run_is_measured_reported_and_resumed(tmp_path: Path) -> None:
     backend = ScriptedBackend(tmp_path / "model")
     orders = sequences(ITEMS, num=2, length=3, seed=0)
@@ -132,6 +150,21 @@ def test_routed_adapters_are_trained_once_for_all_sequences(tmp_path: Path) -> N
     assert len(list((tmp_path / "run" / "trained").iterdir())) == 3
 
 
+def test_an_adapter_that_was_trained_before_costs_what_it_cost_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = ScriptedBackend.train
+
+    def slow(self: ScriptedBackend, edit: SelfEdit, **options: Any) -> Any:
+        time.sleep(0.3)
+        return train(self, edit, **options)
+
+    monkeypatch.setattr(ScriptedBackend, "train", slow)
+    run = Run(tmp_path / "run")
+    measure(ScriptedBackend(tmp_path / "model"), run, [ITEMS, ITEMS[::-1]], ["route"])
+    assert all(row.seconds >= 0.3 for row in run.rows().values() if row.step)
+
+
 def test_arms_share_the_edits_before_they_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A gate that refuses nothing leaves the edits of the arm without one; afterwards only first edits are kept."""
     trained: list[str] = []
@@ -147,7 +180,7 @@ def test_arms_share_the_edits_before_they_part(tmp_path: Path, monkeypatch: pyte
     measure(backend, run, [ITEMS], ["stack, gate, repair", "stack, gate"])
     assert sorted(trained) == sorted(item.title for item in ITEMS)
     assert [run.rows()["stack, gate", 0, step].outcome for step in (1, 2, 3)] == ["accepted"] * 3
-    kept = [Path(json.loads(path.read_text())["path"]) for path in (tmp_path / "run" / "trained").iterdir()]
+    kept = [Path(json.loads(path.read_text())["adapter"]["path"]) for path in (tmp_path / "run" / "trained").iterdir()]
     assert [path.is_dir() for path in kept].count(True) == 1
 
 
