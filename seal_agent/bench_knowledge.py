@@ -13,6 +13,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +92,9 @@ class Answered:
 
 @dataclass(frozen=True)
 class Result:
-    """One arm on one passage (or on a group of passages learned together: then `item` is its first).
+    """One arm on one passage. `policy` are the adapters its edit was written with.
 
-    `policy` are the adapters its edit was written with.
+    Of passages that share an adapter each has its share of the tokens and the seconds of its training.
     """
 
     arm: str
@@ -225,23 +226,20 @@ def measure_together(
     chosen: Sequence[str],
     run: Run,
     *,
-    steps_per_passage: int = 20,
     policy: AdapterStack | None = None,
     seed: int = 0,
     grade: Grade = is_right,
     progress: Progress = silent,
 ) -> dict[tuple[str, int], Result]:
-    """Continued pretraining: all `items` in one adapter; `steps_per_passage` bounds the steps. Else as `measure`."""
-    trial = _Trial(
-        backend.with_stack(AdapterStack()), registry, policy or AdapterStack(), seed, grade, steps_per_passage
-    )
+    """Continued pretraining: all `items` in one adapter, with the steps they would have alone. Else as `measure`."""
+    trial = _Trial(backend.with_stack(AdapterStack()), registry, policy or AdapterStack(), seed, grade)
     return _measure(trial, [items], chosen, run, progress)
 
 
 def _measure(
     trial: _Trial, groups: Sequence[Sequence[Item]], chosen: Sequence[str], run: Run, progress: Progress
 ) -> dict[tuple[str, int], Result]:
-    """Every arm on every group of passages that shares an adapter; a group goes by its first passage."""
+    """Every arm on every group of passages that shares an adapter."""
     known = {name: arm_called(name) for name in chosen if name not in (BASE, CONTEXT)}
     if TRAINED in known and not trial.policy.layers:
         raise InputError(f"the arm {TRAINED!r} needs a policy; give --policy ADAPTER, or leave the arm out")
@@ -252,20 +250,17 @@ def _measure(
     work = [(name, group) for group in groups for name in chosen]
     for number, (name, group) in enumerate(work):
         progress(name, number, len(work))
-        key = name, group[0].number
-        if key in done:
+        if all((name, item.number) in done for item in group):
             continue
-        if name in (BASE, CONTEXT):
-            given = answers(trial.base, group, trial.grade, in_context=name == CONTEXT)
-            result, edit = Result(*key, given), None
-        else:
-            result, edit = trial.adapted(known[name], group)
-        run.add(result, edit)
-        done[key] = result
+        for result, edit in trial.adapted(known[name], group) if name in known else trial.unadapted(name, group):
+            run.add(result, edit)
+            done[result.arm, result.item] = result
     return done
 
 
-def answers(view: Backend, items: Sequence[Item], grade: Grade, *, in_context: bool = False) -> tuple[Answered, ...]:
+def answers(
+    view: Backend, items: Sequence[Item], grade: Grade, *, in_context: bool = False
+) -> list[tuple[Answered, ...]]:
     """Every question of `items` asked, in the chat template; `in_context`: with its passage before it."""
     asked = [(item, question) for item in items for question in item.questions]
     prompts = [
@@ -273,10 +268,11 @@ def answers(view: Backend, items: Sequence[Item], grade: Grade, *, in_context: b
     ]
     replies = [samples[0].strip() for samples in view.generate(prompts, max_new_tokens=MAX_ANSWER_TOKENS)]
     scores = view.score(prompts, [q.answer for _, q in asked])
-    return tuple(
+    given = iter(
         Answered(round(-score.per_token, 4), grade(q.answer, reply), num_words(reply), q.question, q.answer, reply)
         for (_, q), reply, score in zip(asked, replies, scores, strict=True)
     )
+    return [tuple(islice(given, len(item.questions))) for item in items]
 
 
 def edit_of(backend: Backend, arm: Arm, item: Item, seed: int) -> SelfEdit:
@@ -313,43 +309,53 @@ class _Trial:
     policy: AdapterStack
     seed: int
     grade: Grade
-    steps_per_passage: int = 0
 
-    def adapted(self, arm: Arm, items: Sequence[Item]) -> tuple[Result, SelfEdit | None]:
+    def unadapted(self, name: str, items: Sequence[Item]) -> list[tuple[Result, SelfEdit | None]]:
+        """Ask the model as it is, or with the passage in context."""
+        given = answers(self.base, items, self.grade, in_context=name == CONTEXT)
+        return [(Result(name, item.number, of), None) for item, of in zip(items, given, strict=True)]
+
+    def adapted(self, arm: Arm, items: Sequence[Item]) -> list[tuple[Result, SelfEdit | None]]:
         """Write, train, ask. An edit that fails leaves the model as it was."""
         written_with = self.policy if arm.name == TRAINED else AdapterStack()
         writer = self.base.with_stack(written_with)
-        start = time.perf_counter()
-        edits: list[SelfEdit] = []
-        faults: list[str] = []
+        written: list[tuple[Result, SelfEdit | None]] = []
         for item in items:
+            start = time.perf_counter()
+            edit, fault = None, ""
             try:
-                edits.append(edit_of(writer, arm, item, self.seed))
+                edit = edit_of(writer, arm, item, self.seed)
             except EditFault as error:
-                faults.append(str(error))
-        seconds = round(time.perf_counter() - start, 2)
-        blank = Result(
-            arm.name, items[0].number, (), write_seconds=seconds, fault="; ".join(faults), policy=written_with.ids
-        )
+                fault = str(error)
+            seconds = round(time.perf_counter() - start, 2)
+            blank = Result(arm.name, item.number, (), write_seconds=seconds, fault=fault, policy=written_with.ids)
+            written.append((blank, edit))
+        edits = [edit for _, edit in written if edit]
         if not edits:
-            return replace(blank, answers=answers(self.base, items, self.grade)), None
-        edit = _joined(edits, self.steps_per_passage)
-        with learned(self.base, self.registry, edit, self.seed) as now:
-            result = replace(
-                blank,
-                answers=answers(now.view, items, self.grade),
-                num_rows=len(edit.rows),
-                num_tokens=now.num_tokens,
-                train_seconds=now.seconds,
+            given = answers(self.base, items, self.grade)
+            return [(replace(result, answers=of), None) for (result, _), of in zip(written, given, strict=True)]
+        with learned(self.base, self.registry, _joined(edits), self.seed) as now:
+            given = answers(now.view, items, self.grade)
+        return [
+            (
+                replace(
+                    result,
+                    answers=of,
+                    num_rows=len(edit.rows) if edit else 0,
+                    num_tokens=round(now.num_tokens / len(edits)) if edit else 0,
+                    train_seconds=round(now.seconds / len(edits), 2) if edit else 0.0,
+                ),
+                edit,
             )
-        return result, edit
+            for (result, edit), of in zip(written, given, strict=True)
+        ]
 
 
-def _joined(edits: Sequence[SelfEdit], steps_per_passage: int) -> SelfEdit:
-    """One edit with the rows of all; its steps bounded by so many for every passage."""
-    if len(edits) == 1 and not steps_per_passage:
+def _joined(edits: Sequence[SelfEdit]) -> SelfEdit:
+    """One edit with the rows of all, and as many steps as they may have one by one."""
+    if len(edits) == 1:
         return edits[0]
     first = edits[0]
-    directives = replace(first.directives, max_steps=max(1, steps_per_passage * len(edits)))
+    directives = replace(first.directives, max_steps=sum(edit.directives.max_steps for edit in edits))
     rows = tuple(dict.fromkeys(row for edit in edits for row in edit.rows))
     return replace(first, topic=f"{len(edits)} passages", rows=rows, directives=directives)

@@ -64,10 +64,13 @@ def knowledge(
     opened = Home(home)
     folder = out or opened.root / "bench" / f"knowledge-{Path(model).name}{'-together' if together else ''}"
     items = bench.read_items(data, limit=limit, offset=offset)
-    share = bench_run.share_of(items, part)
     chosen = arm or [name for name in (bench.BASE, bench.CONTEXT, *bench.arms()) if policy or name != bench.TRAINED]
     config = {"model": model, "data": str(data), "passages": [item.number for item in items], "seed": seed}
     config |= {"together": together, "grader": bench.GRADER, "default": _default_edit()}
+    if together:  # passages of one adapter cannot be shared, arms can
+        chosen = bench_run.share_of(chosen, part)
+    else:
+        items = bench_run.share_of(items, part)
     run = bench.Run(folder, part, config)
     if not report_only:
         with Display() as display:
@@ -78,7 +81,7 @@ def knowledge(
             registry = AdapterRegistry(folder / "adapters")
             measure = bench.measure_together if together else bench.measure
             writer = _writer(opened, policy)
-            measure(backend, registry, share, chosen, run, policy=writer, seed=seed, progress=display.progress)
+            measure(backend, registry, items, chosen, run, policy=writer, seed=seed, progress=display.progress)
     reports = bench_report.summarise(run.results())
 
     def text(facts: list[str]) -> str:

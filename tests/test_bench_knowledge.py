@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -89,9 +90,27 @@ def test_parts_share_the_work_and_the_results(
             share_of(items, wrong)
 
 
-def test_all_passages_in_one_adapter(backend: ScriptedBackend, registry: AdapterRegistry, tmp_path: Path) -> None:
-    done = measure_together(backend, registry, [item(0), item(1)], [BASE, "default"], Run(tmp_path))
-    assert [len(result.answers) for result in done.values()] == [2, 2]
+def test_passages_in_one_adapter_have_their_own_results_and_the_steps_they_would_have_alone(
+    backend: ScriptedBackend, registry: AdapterRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[SelfEdit] = []
+    train = ScriptedBackend.train
+
+    def kept(self: ScriptedBackend, edit: SelfEdit, **options: Any) -> Any:
+        trained.append(edit)
+        return train(self, edit, **options)
+
+    monkeypatch.setattr(ScriptedBackend, "train", kept)
+    items = [item(0), item(1)]
+    done = measure_together(backend, registry, items, [BASE, "default"], Run(tmp_path))
+    assert {key: len(result.answers) for key, result in done.items()} == {
+        (arm, number): 1 for arm in (BASE, "default") for number in (0, 1)
+    }
+    [edit] = trained
+    assert edit.directives.max_steps == 2 * DEFAULT.max_steps
+    assert sum(done["default", n].num_rows for n in (0, 1)) >= len(edit.rows)
+    assert measure_together(backend, registry, items, ["default"], Run(tmp_path)) == Run(tmp_path).results()
+    assert len(trained) == 1
 
 
 def test_results_of_another_run_are_not_mixed_in(tmp_path: Path) -> None:

@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 from lessons import ASKED, Lessons
 
+from seal_agent.adapters.backend import Backend
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.bench_run import RunFolder
 from seal_agent.candidates import Candidates, Key, better_half
+from seal_agent.domain import Grade, Proposal
 from seal_agent.errors import InputError, TrainingFault
 from seal_agent.home import Home
 from seal_agent.improvement import Improvement
@@ -95,6 +97,23 @@ def test_the_next_round_samples_from_the_policy_that_was_promoted(make: Make) ->
     again = run.gate(2)  # what it says is what the first round learned already
     assert (again.is_promoted, again.version) == (False, 2)
     assert again.reason.startswith("keep: 0.000 nats per token different than policy 1")
+
+
+def test_a_candidate_is_judged_at_the_weight_it_would_be_served_with(make: Make) -> None:
+    weights: list[float] = []
+
+    class Halved(Lessons):
+        def propose(self, writer: Backend, context: int, *, seed: int = 0, temperature: float = 0.0) -> Proposal:
+            proposal = super().propose(writer, context, seed=seed, temperature=temperature)
+            directives = replace(proposal.edit.directives, weight=0.5)
+            return replace(proposal, edit=replace(proposal.edit, directives=directives))
+
+        def grade(self, view: Backend, context: int, *, generates: bool = True) -> Grade:
+            weights.extend(layer.weight for layer in view.stack.layers)
+            return super().grade(view, context, generates=generates)
+
+    make(Halved()).explore(1)
+    assert set(weights) == {0.5}
 
 
 def test_without_a_winner_the_policy_stays_and_says_why(make: Make) -> None:

@@ -12,7 +12,10 @@ for part in 1/2 2/2; do
     seal-agent bench knowledge --data "$DATA" --limit 40 --part "$part" --out "$OUT" $ARMS &
 done
 wait
-unset OMP_NUM_THREADS
 seal-agent bench knowledge --data "$DATA" --limit 40 --out "$OUT" --report
-seal-agent bench knowledge --data "$DATA" --limit 40 --out "$OUT-together" --together \
-    --arm base --arm context --arm default --arm "passage only" --arm "gpt-4.1's rows"
+for part in 1/2 2/2; do
+    seal-agent bench knowledge --data "$DATA" --limit 40 --part "$part" --out "$OUT-together" --together \
+        --arm base --arm context --arm default --arm "passage only" --arm "gpt-4.1's rows" &
+done
+wait
+seal-agent bench knowledge --data "$DATA" --limit 40 --out "$OUT-together" --together --report
