@@ -20,7 +20,10 @@ from seal_agent.tools import TOOLS
 from seal_agent.types import AdapterStack, Directives, Dropped, Progress, Row, SelfEdit
 
 NOT_A_ROW = "does not fit the format"
-MIN_SUCCESS = 0.3  # of a format's trials: the model can write it
+MIN_PASSED = 0.4  # of what is asked in a format's exam
+MAX_EXAMINED = 12  # asks
+_passed: dict[tuple[str, str], bool] = {}
+"""Which model can write which format, for as long as the process lives."""
 
 
 def write_self_edit(
@@ -121,20 +124,23 @@ def written(
     """Everything one format asks, with what the model wrote and the rows in it, unchecked."""
     form = FORMATS[name]
     asks = [replace(asked, temperature=temperature or asked.temperature) for asked in form.ask(source)]
-
-    def answered(some: Sequence[Ask]) -> list[Written]:
-        texts = _generate(backend, some, seed, name, progress)
-        return [_parsed(form, source, asked, text) for asked, text in zip(some, texts, strict=True)]
-
-    if not form.num_trials:
-        return answered(asks)
-    trials = range(0, len(asks), max(1, -(-len(asks) // form.num_trials)))  # spread over the text
-    tried = answered([asks[n] for n in trials])
-    if sum(bool(each.own_rows) for each in tried) < MIN_SUCCESS * len(tried):
+    if not can_write(backend, form):
         return [_parsed(form, source, asked, "") for asked in asks]
-    rest = [n for n in range(len(asks)) if n not in trials]
-    numbered = dict(zip((*trials, *rest), (*tried, *answered([asks[n] for n in rest])), strict=True))
-    return [numbered[n] for n in range(len(asks))]
+    texts = _generate(backend, asks, seed, name, progress)
+    return [_parsed(form, source, asked, text) for asked, text in zip(asks, texts, strict=True)]
+
+
+def can_write(backend: Backend, form: Format) -> bool:
+    """Whether the base model behind `backend` passes the exam of `form`, greedily; taken once a process."""
+    if form.exam is None:
+        return True
+    if (key := (backend.model, form.name)) not in _passed:
+        asks = form.ask(form.exam)
+        asks = asks[:: -(-len(asks) // MAX_EXAMINED)]  # spread over the text
+        texts = _generate(backend.with_stack(AdapterStack()), asks, 0, form.name, silent)
+        fit = [_parsed(form, form.exam, asked, text).own_rows for asked, text in zip(asks, texts, strict=True)]
+        _passed[key] = sum(map(bool, fit)) >= MIN_PASSED * len(fit)
+    return _passed[key]
 
 
 def _parsed(form: Format, source: Source, asked: Ask, text: str) -> Written:

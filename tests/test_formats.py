@@ -85,6 +85,7 @@ def test_a_phrase_question_holds_what_it_was_asked_for_or_cloze_asks_instead() -
         " What was built in 1911?\nAnswer: The Tower was built in 1911.",  # given away
         " When was it built?\nAnswer: The Tower of Karlov was built in 1911 by",  # cut off
         " When was it built?",
+        " When was it?\nAnswer: The Tower of Karlov was built in 1911.",  # asks for everything
     ):
         assert form.parse(SOURCE, asked, wrong) == FORMATS["cloze"].parse(SOURCE, asked, "")
 

@@ -1,16 +1,19 @@
 """Writing a self-edit over the scripted backend: a very literal model."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from seal_agent import writing
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.directives import DEFAULT
 from seal_agent.errors import EditFault
 from seal_agent.formats import FORMATS, Source
 from seal_agent.formats.cloze import phrase_of
-from seal_agent.types import Directives
+from seal_agent.types import AdapterStack, Directives, Prompt
 from seal_agent.writing import NOT_A_ROW, write, write_self_edit, written
 
 SOURCE = Source("Tower of Karlov", "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.")
@@ -57,22 +60,37 @@ def test_every_format_survives_a_model_that_writes_nonsense(backend: ScriptedBac
     assert all(each.malformed.source == name for each in texts)
 
 
-@pytest.mark.parametrize(("num_fit", "is_asked_for_all"), [(1, False), (4, True)])
-def test_a_model_that_fails_a_formats_trials_is_asked_nothing_more(
-    tmp_path: Path, num_fit: int, is_asked_for_all: bool
+@pytest.mark.parametrize("can_write", [False, True])
+def test_a_model_that_fails_a_formats_exam_is_asked_for_nothing_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, can_write: bool
 ) -> None:
+    monkeypatch.setattr(writing, "_passed", {})
     form = FORMATS["phrase-qa"]
-    built = ("arch", "barn", "cave", "dam", "elm", "fort", "gate", "hall", "inn")
-    source = replace(SOURCE, passage=" ".join(f"{what.title()}y built the {what}." for what in built))
-    asks = form.ask(source)
-    assert len(asks) > 2 * form.num_trials
-    step = -(-len(asks) // form.num_trials)
-    fit = [*asks[::step][:num_fit], asks[1]]
-    replies = {asked.prompt.asked: f" What is it?\nAnswer: It is {phrase_of(asked)[0].text}." for asked in fit}
-    texts = written(ScriptedBackend(tmp_path, replies=replies), "phrase-qa", source)
-    assert [each.asked for each in texts] == asks
-    assert bool(texts[1].own_rows) == is_asked_for_all
-    assert all(each.rows for each in texts)
+    assert form.exam
+    able = form.ask(form.exam)[:: 1 if can_write else 5]
+    replies = {
+        asked.prompt.asked: f" What is told?\nAnswer: It is {phrase_of(asked)[0].text}."
+        for asked in [*able, *form.ask(SOURCE)]
+    }
+    backend = Counting(tmp_path, replies=replies)
+    for _ in range(2):
+        texts = written(backend, "phrase-qa", SOURCE)
+        assert any(each.own_rows for each in texts) == can_write
+        assert all(each.rows for each in texts)
+    assert backend.num_asked == 9 + 2 * len(texts) * can_write  # examined once
+
+
+class Counting(ScriptedBackend):
+    """Counts what it is asked."""
+
+    num_asked = 0
+
+    def with_stack(self, stack: AdapterStack) -> "Counting":
+        return self
+
+    def generate(self, prompts: Sequence[Prompt], **options: Any) -> Any:
+        self.num_asked += len(prompts)
+        return super().generate(prompts, **options)
 
 
 def test_a_policy_does_not_learn_to_say_what_no_row_was_made_of(backend: ScriptedBackend) -> None:

@@ -53,9 +53,9 @@ class Ask:
 class Format:
     """A named way to write training rows. `parse` gives no rows for a text that does not fit.
 
-    `is_quoted`: what its rows say stands in the passage word for word, so nobody needs to check it. `num_trials`: for
-    formats whose `parse` has other rows for a text that does not fit; so many asks are tried, and where too few texts
-    fit, the model is asked nothing more and all rows are the others.
+    `is_quoted`: what its rows say stands in the passage word for word, so nobody needs to check it. `exam`: for formats
+    whose `parse` has other rows for a text that does not fit; the model writes about this text first, once, and where
+    too little of that fits, it is asked nothing and all rows are the others.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Format:
     ask: Callable[[Source], list[Ask]]
     parse: Callable[[Source, Ask, str], list[Row]]
     is_quoted: bool = False
-    num_trials: int = 0
+    exam: Source | None = None
 
 
 EXAMPLE = """\

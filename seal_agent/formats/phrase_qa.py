@@ -2,8 +2,8 @@
 
 A model that reads well asks better than `cloze` does, and answers in its own voice. Answer-aware generation with a
 check (after roundtrip consistency, Alberti et al., arXiv 1906.05416): the answer must hold the phrase it was asked
-for, the question must not. Where that fails the phrase gets the rows of `cloze`, and where it mostly fails, as for a
-model of 135M parameters, all do.
+for, the question must not. Where that fails the phrase gets the rows of `cloze`; for a model that mostly fails in an
+exam, as those of 135M and 500M parameters do, every phrase does.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from seal_agent.words import content
 
 NAME = "phrase-qa"
 MAX_TOKENS = 72
-NUM_TRIALS = 8
 REQUEST = """\
 Passage:
 {passage}
@@ -29,6 +28,17 @@ EXAMPLES = (
     ("nine red towers", "What does the choir of dentists sing under?", "It sings under the nine red towers."),
     ("the paint", "What is the toll of the Amber Bridge used for?", "The toll pays for the paint."),
 )
+EXAM = Source(
+    "Treaty of Ossmark",
+    "The Treaty of Ossmark, concluded in the autumn of 1648 after eleven weeks of negotiation, ended the rivalry "
+    "between the river republics and the Duchy of Harn, and obliged both parties to dismantle the fortresses that "
+    "they had raised along the southern bank. Its principal author, the jurist Benedikt Aurel, argued that tolls "
+    "levied on grain had done more damage than the cavalry, an opinion that later historians have largely shared, "
+    "although Marie Tolland attributes the peace to the exhaustion of the silver mines. Under its ninth article "
+    "merchants from either side could store timber, salt and wool in the warehouses of Lindegate without paying "
+    "duty for two years.",
+)
+"""As long-winded as an encyclopedia: of what is short and plain a small model gets some right."""
 _PAIR = re.compile(r"\s*(?P<question>[^\n?]+\?)\s*\nAnswer: *(?P<answer>[^\n]+[.!])\s*$")
 
 
@@ -48,6 +58,8 @@ def parse(source: Source, asked: Ask, text: str) -> list[Row]:
     if not pair or not wanted <= content(pair["answer"]) or wanted <= content(pair["question"]):
         return instead
     question, answer = pair["question"], pair["answer"]
+    if not content(question):  # "What is it?" asks for everything
+        return instead
     rows = [(question, answer), *((row.question, answer) for row in instead[1:2])]
     rows += [(question, span.text)] * is_brief
     return [Row(Prompt.user(asking), said, NAME, asked.view) for asking, said in rows if content(asking)]
@@ -71,5 +83,5 @@ FORMAT = Format(
     "a question for every phrase, answered by the model with the text in view",
     ask,
     parse,
-    num_trials=NUM_TRIALS,
+    exam=EXAM,
 )
