@@ -78,8 +78,10 @@ def test_a_phrase_question_holds_what_it_was_asked_for_or_cloze_asks_instead() -
     written = " When was the tower built?\nAnswer: The Tower of Karlov was built in 1911."
     rows = form.parse(SOURCE, asked, written)
     assert [(row.question, row.source) for row in rows][:1] == [("When was the tower built?", "phrase-qa")]
-    assert {row.answer for row in rows} <= {"The Tower of Karlov was built in 1911.", "1911"}
-    assert len(rows) > 1  # some of the words of cloze's question find the answer too
+    assert [row.answer for row in rows][:2] == [
+        "The Tower of Karlov was built in 1911.",
+        SENTENCE,
+    ]  # the rest of it too
     for wrong in (
         " When was it built?\nAnswer: Anna Reel built it.",  # not what was asked for
         " What was built in 1911?\nAnswer: The Tower was built in 1911.",  # given away

@@ -51,7 +51,7 @@ def ask(source: Source) -> list[Ask]:
 
 
 def parse(source: Source, asked: Ask, text: str) -> list[Row]:
-    """The question, and some of the words of `cloze`'s, with the model's answer; else the rows of `cloze`."""
+    """The model's question and answer, and the sentence to `cloze`'s question; else the rows of `cloze`."""
     span, is_brief = cloze.phrase_of(asked)
     pair = _PAIR.fullmatch(text)
     instead, wanted = cloze.parse(source, asked, ""), content(span.text)
@@ -60,7 +60,7 @@ def parse(source: Source, asked: Ask, text: str) -> list[Row]:
     question, answer = pair["question"], pair["answer"]
     if not content(question):  # "What is it?" asks for everything
         return instead
-    rows = [(question, answer), *((row.question, answer) for row in instead[1:2])]
+    rows = [(question, answer), *((row.question, row.answer) for row in instead[:1])]
     rows += [(question, span.text)] * is_brief
     return [Row(Prompt.user(asking), said, NAME, asked.view) for asking, said in rows if content(asking)]
 
