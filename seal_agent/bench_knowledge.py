@@ -352,10 +352,14 @@ class _Trial:
 
 
 def _joined(edits: Sequence[SelfEdit]) -> SelfEdit:
-    """One edit with the rows of all, and as many steps as they may have one by one."""
+    """One edit with the rows of all, and the steps they would have one by one."""
     if len(edits) == 1:
         return edits[0]
     first = edits[0]
-    directives = replace(first.directives, max_steps=sum(edit.directives.max_steps for edit in edits))
+    directives = replace(
+        first.directives,
+        min_steps=sum(edit.directives.min_steps for edit in edits),
+        max_steps=sum(edit.directives.max_steps for edit in edits),
+    )
     rows = tuple(dict.fromkeys(row for edit in edits for row in edit.rows))
     return replace(first, topic=f"{len(edits)} passages", rows=rows, directives=directives)

@@ -107,6 +107,7 @@ def test_passages_in_one_adapter_have_their_own_results_and_the_steps_they_would
         (arm, number): 1 for arm in (BASE, "default") for number in (0, 1)
     }
     [edit] = trained
+    assert edit.directives.min_steps == 2 * DEFAULT.min_steps
     assert edit.directives.max_steps == 2 * DEFAULT.max_steps
     assert sum(done["default", n].num_rows for n in (0, 1)) >= len(edit.rows)
     assert measure_together(backend, registry, items, ["default"], Run(tmp_path)) == Run(tmp_path).results()
