@@ -192,8 +192,8 @@ class Once:
         """As `Backend.train`, once."""
         asked = json.dumps([to_json(self._backend.stack), to_json(edit), seed, self._backend.model], sort_keys=True)
         path = self._folder / f"{hashlib.sha256(asked.encode()).hexdigest()[:32]}.json"
-        if path.exists():
-            before = json.loads(path.read_text(encoding="utf-8"))
+        before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        if "adapter" in before:  # older runs kept no seconds
             known = AdapterRef(**before["adapter"])
             if Path(known.path).is_dir():
                 self._known.saved += before["seconds"]
