@@ -143,12 +143,21 @@ def _arm(name: str, items: Sequence[int], results: Mapping[tuple[str, int], Resu
     )
 
 
-def bootstrap(statistic: Statistic, num_items: int, seed: int, *, num_resamples: int = NUM_RESAMPLES) -> Interval:
-    """`statistic` of all `num_items` by their numbers, with its 95% interval, the items resampled."""
+def bootstrap(
+    statistic: Callable[[Sequence[int]], float | None], num_items: int, seed: int, *, num_resamples: int = NUM_RESAMPLES
+) -> Interval:
+    """`statistic` of all `num_items` by their numbers, with its 95% interval, the items resampled.
+
+    Resamples of which `statistic` is None are left out; of all items it must be known.
+    """
+    mean = statistic(range(num_items))
+    if mean is None:
+        raise ValueError("a statistic that is not known of all items has no interval")
     rng = random.Random(seed)
-    draws = sorted(statistic(rng.choices(range(num_items), k=num_items)) for _ in range(num_resamples))
-    low, high = (draws[int(q * num_resamples)] for q in INTERVAL)
-    return Interval(statistic(range(num_items)), low, high)
+    resampled = (statistic(rng.choices(range(num_items), k=num_items)) for _ in range(num_resamples))
+    draws = sorted(value for value in resampled if value is not None)
+    low, high = (draws[int(q * len(draws))] for q in INTERVAL)
+    return Interval(mean, low, high)
 
 
 def pyplot() -> Any:

@@ -10,14 +10,13 @@ general questions, which belong to no passage, the range).
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, median, stdev
 
 from seal_agent.bench_continual import Row
-from seal_agent.bench_report import INTERVAL, NUM_RESAMPLES, Interval, pyplot
+from seal_agent.bench_report import Interval, bootstrap, pyplot
 from seal_agent.retention import student_quantile
 
 LAST, JUST, FIRST = "last", "just learned", "untouched"
@@ -149,16 +148,14 @@ def _interval(found: Sequence[Course], statistic: Statistic) -> Interval:
     if len(values) >= 3:
         return interval(values)
     items = sorted({item for s in found for item in s.order})
-    rng = random.Random(0)
-    means = []
-    for _ in range(NUM_RESAMPLES):
-        drawn = rng.choices(items, k=len(items))
+
+    def mean(chosen: Sequence[int]) -> float | None:
+        drawn = [items[n] for n in chosen]
         again = [replace(s, drawn=mine) for s in found if (mine := tuple(i for i in drawn if i in s.order))]
-        if known := _values(again, statistic):
-            means.append(fmean(known))
-    means.sort()
-    low, high = (means[int(share * len(means))] for share in INTERVAL)
-    return Interval(fmean(values), low, high)
+        known = _values(again, statistic)
+        return fmean(known) if known else None
+
+    return bootstrap(mean, len(items), seed=0)
 
 
 def _values(found: Sequence[Course], statistic: Statistic) -> list[float]:

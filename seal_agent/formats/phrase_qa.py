@@ -62,7 +62,7 @@ def parse(source: Source, asked: Ask, text: str) -> list[Row]:
         return instead
     rows = [(question, answer), *((row.question, row.answer) for row in instead[:1])]
     rows += [(question, span.text)] * is_brief
-    return [Row(Prompt.user(asking), said, NAME, asked.view) for asking, said in rows if content(asking)]
+    return [Row(Prompt.user(asking), said, NAME, asked.view) for asking, said in rows]
 
 
 def _request(source: Source, phrase: str) -> Prompt:
