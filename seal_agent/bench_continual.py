@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
 import shutil
 import time
@@ -201,7 +202,9 @@ class Once:
         start = time.perf_counter()
         ref = self._backend.train(edit, seed=seed, progress=progress)
         facts = {"adapter": asdict(ref), "seconds": round(time.perf_counter() - start, 1)}
-        path.write_text(json.dumps(facts), encoding="utf-8")
+        partial = path.with_suffix(f".{os.getpid()}.partial")  # another part of the run may be reading
+        partial.write_text(json.dumps(facts), encoding="utf-8")
+        partial.replace(path)
         return ref
 
 

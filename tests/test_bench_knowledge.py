@@ -187,6 +187,32 @@ def test_the_command_writes_a_report_of_what_is_there(tmp_path: Path, monkeypatc
     assert json.loads(again.stdout)["arms"][0]["arm"] == "base"
 
 
+def test_passages_of_one_adapter_are_shared_between_processes_by_arm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEAL_HOME", str(tmp_path / "home"))
+    entry = {
+        "title": "Karlov",
+        "context": TEXT,
+        "questions": [{"question": "What holds the tower?", "answer": "bells"}],
+    }
+    (tmp_path / "data.json").write_text(json.dumps([entry, entry]))
+    command = [
+        "knowledge",
+        "--data",
+        str(tmp_path / "data.json"),
+        "--out",
+        str(tmp_path / "run"),
+        "--model",
+        "scripted",
+    ]
+    asked = ["--together", "--arm", "base", "--arm", "default", "--part", "2/2"]
+    ran = CliRunner().invoke(cli_bench.app, [*command, *asked])
+    assert ran.exit_code == 0, ran.output
+    results = [json.loads(line) for line in (tmp_path / "run" / "metrics-2-of-2.jsonl").read_text().splitlines()]
+    assert [(result["arm"], result["item"]) for result in results] == [("default", 0), ("default", 1)]
+
+
 def test_an_arm_that_is_json_is_the_default_edit_with_those_directives(
     backend: ScriptedBackend, registry: AdapterRegistry, tmp_path: Path
 ) -> None:
