@@ -202,7 +202,7 @@ class TransformersBackend:
         for edit in edits:
             check_rows(edit)
         jobs = [
-            Job(self.token_rows(edit), edit.directives, own, _anchored(edit))
+            Job(rows := self.token_rows(edit), edit.directives, own, _anchored(edit), self._taught(edit, rows))
             for edit, own in zip(edits, seeds_of(edits, seed, seeds), strict=True)
         ]
         with self._engine.lock:
@@ -216,6 +216,13 @@ class TransformersBackend:
             (self._tokens(row.prompt), [*self._answer_tokens(row.answer), *([eos] if row.prompt.is_chat else [])])
             for row in edit.rows
         ]
+
+    def _taught(self, edit: SelfEdit, rows: Sequence[TokenRow]) -> dict[int, TokenRow]:
+        """The questions among the edit's own rows as the model reads them that has the text in view."""
+        if not edit.directives.distill:
+            return {}
+        asked = [n for n, row in enumerate(edit.rows) if row.prompt.messages and row.source not in REPLAYED]
+        return {n: (self._tokens(edit.in_view(edit.rows[n].prompt)), rows[n][1]) for n in asked}
 
     def _store(self, edit: SelfEdit, job: Job, run: TrainingRun) -> AdapterRef:
         facts = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -18,7 +18,7 @@ from torch.optim.adamw import adamw
 
 from seal_agent.adapters.folding import LowRank
 from seal_agent.adapters.linear import AdaptedLinear, numbers_in
-from seal_agent.adapters.packing import Pack, TokenRow, computed_length, labelled_logits, pack
+from seal_agent.adapters.packing import Pack, TokenRow, computed_length, labelled_logits, pack, split
 from seal_agent.errors import TrainingFault
 from seal_agent.types import Directives, Progress
 
@@ -27,16 +27,22 @@ BETAS, EPSILON = (0.9, 0.999), 1e-8  # AdamW's own defaults; no weight decay
 TOP = 64  # tokens of a frozen prediction that are kept
 REST = 1e-6  # least probability of all other tokens together
 MAX_TOGETHER_TOKENS = 8192  # of one pass; more would only cost memory
+MAX_ANCHOR_TOKENS = 1024  # of one pass over rows whose frozen prediction is taken down; the model may answer in between
 
 
 @dataclass(frozen=True)
 class Job:
-    """One candidate to train. `anchored`: rows that hold what the model knows, by number (see `Anchor`)."""
+    """One candidate to train. `anchored`: rows that hold what the model knows, by number (see `Anchor`).
+
+    `taught`: rows as the frozen model reads them that teaches them, by number: the same answer after another prompt,
+    which has the text in view.
+    """
 
     rows: Sequence[TokenRow]
     directives: Directives
     seed: int
     anchored: frozenset[int] = frozenset()
+    taught: Mapping[int, TokenRow] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, float, str, float]:
@@ -116,8 +122,8 @@ class Anchor:
     probabilities: Tensor  # (N, TOP + 1), the last is all other tokens
 
     def divergence(self, logprobs: Tensor) -> Tensor:
-        """KL in nats at every token, from the candidate's log-probabilities (N, V): (N,)."""
-        top = logprobs.gather(1, self.tokens)
+        """KL in nats at every token: (N,). Of the candidate's log-probabilities (M, V) the last N count."""
+        top = logprobs[-len(self.tokens) :].gather(1, self.tokens)
         rest = torch.log1p(-top.exp().sum(1, keepdim=True).clamp(max=1 - REST)).clamp(min=math.log(REST))
         return torch.nn.functional.kl_div(torch.cat([top, rest], 1), self.probabilities, reduction="none").sum(1)
 
@@ -131,6 +137,7 @@ class _Candidate:
         self.rows = job.rows
         self.batches = _batches(len(job.rows), job.directives.batch_size, random.Random(job.seed))
         self.anchored = job.anchored if job.directives.kl_weight else frozenset()
+        self.taught = job.taught if job.directives.distill else {}
         self.anchors: dict[int, Anchor] = {}
         self.losses: list[float] = []
         self.row_losses: dict[int, float] = {}  # as each was when it was seen last
@@ -144,13 +151,19 @@ class _Candidate:
         return pack([self.rows[n] for n in numbers], loss_on_prompt=self.directives.loss_on == "all")
 
     def divergence(self, numbers: Sequence[int], batch: Pack, logits: Tensor) -> Tensor:
-        """The mean over the batch's rows of their mean divergence, where a row is anchored: ()."""
+        """The mean over the batch's rows of their mean divergence, each with its weight, where a row has one: ()."""
         total = logits.new_zeros(())
         for place, number in enumerate(numbers):
             if number in self.anchors:
                 own = torch.log_softmax(logits[batch.rows.to(logits.device) == place], -1)
-                total = total + self.anchors[number].divergence(own).mean() / len(numbers)
+                weight = self.directives.distill if number in self.taught else self.directives.kl_weight
+                total = total + weight * self.anchors[number].divergence(own).mean() / len(numbers)
         return total
+
+    def hard(self, numbers: Sequence[int], batch: Pack) -> Tensor:
+        """By target, the share of its likelihood in the loss; the rest is its row's divergence: (N,)."""
+        shares = torch.tensor([1 - self.directives.distill * (number in self.taught) for number in numbers])
+        return shares[batch.rows]
 
     def learning_rate(self, step: int) -> float:
         return self.directives.learning_rate * _schedule(step, self.num_steps, self.directives.num_warmup_steps)
@@ -221,12 +234,24 @@ class _Together:
         """What the frozen model says on the rows that are to be kept, before anything is trained."""
         for candidate in self._candidates:
             for number in sorted(candidate.anchored):
-                batch = candidate.packed([number])
-                logits = labelled_logits(self._model, [batch], self._dtype, self._device).float()
-                top = torch.softmax(logits, -1).topk(min(TOP, logits.shape[1] - 1))
-                rest = (1 - top.values.sum(1, keepdim=True)).clamp(min=REST)
-                candidate.anchors[number] = Anchor(top.indices, torch.cat([top.values, rest], 1))
+                candidate.anchors[number] = self._anchors(candidate.packed([number]))[0]
                 between_steps()
+            numbers = list(candidate.taught)
+            for group in split([candidate.taught[number] for number in numbers], MAX_ANCHOR_TOKENS):
+                of = [numbers[place] for place in group]
+                candidate.anchors |= dict(zip(of, self._anchors(pack([candidate.taught[n] for n in of])), strict=True))
+                between_steps()
+
+    def _anchors(self, batch: Pack) -> list[Anchor]:
+        logits = labelled_logits(self._model, [batch], self._dtype, self._device).float()
+        top = torch.softmax(logits, -1).topk(min(TOP, logits.shape[1] - 1))
+        rest = (1 - top.values.sum(1, keepdim=True)).clamp(min=REST)
+        probabilities = torch.cat([top.values, rest], 1)
+        owners = batch.rows.to(self._device)
+        return [
+            Anchor(top.indices[owners == place], probabilities[owners == place])
+            for place in range(int(batch.rows.max()) + 1)
+        ]
 
     def _step(self, candidates: Sequence[_Candidate]) -> None:
         batches = [candidate.next_batch() for candidate in candidates]
@@ -238,16 +263,17 @@ class _Together:
         sizes = [len(p.targets) for p in packs]
         parts = torch.split(each, sizes)
         losses = torch.stack([part.sum() for part in parts])  # (K,)
+        hard = torch.cat([c.hard(numbers, batch) for c, (numbers, batch) in zip(candidates, batches, strict=True)])
         held = torch.zeros((), device=self._device)
         for candidate, (numbers, batch), part in zip(candidates, batches, torch.split(logits, sizes), strict=True):
             if candidate.anchors:
-                held = held + candidate.directives.kl_weight * candidate.divergence(numbers, batch, part)
+                held = held + candidate.divergence(numbers, batch, part)
         if not bool(losses.isfinite().all()):
             raise TrainingFault(
                 f"the loss became {losses.tolist()} in step {len(candidates[0].losses) + 1}; "
                 "lower the learning rate or look at the rows"
             )
-        found = torch.autograd.grad(losses.sum() + held, self._leaves)
+        found = torch.autograd.grad((each * hard.to(self._device)).sum() + held, self._leaves)
         torch._foreach_copy_(self._places, found)
         self._update([c.learning_rate(len(c.losses)) for c in candidates], candidates)
         length = computed_length(packs, self._dtype)

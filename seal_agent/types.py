@@ -187,7 +187,9 @@ class Directives:
     `learning_rate`: of Adam, at its peak; 0: what fits the model (`Backend.learning_rate`). `top_layers`: the share of
     the model's layers, from the top, that gets an update.
     `replay`: rows of earlier edits and general questions trained beside the edit, as a share of its rows; on those
-    `kl_weight` times the divergence from what the model said before (nats) is added to the loss.
+    `kl_weight` times the divergence from what the model said before (nats) is added to the loss. `distill`: the share
+    of the loss on questions about the text that is not the answer's likelihood but the divergence (nats) from what the
+    model says with the text in view: context distillation (Snell et al., arXiv 2209.15189), for models that read well.
     """
 
     formats: tuple[str, ...] = ("cloze",)
@@ -209,6 +211,7 @@ class Directives:
     weight: float = 1.0
     replay: float = 0.25
     kl_weight: float = 0.0
+    distill: float = 0.0
 
     def __post_init__(self) -> None:
         limits: tuple[tuple[str, float, float], ...] = (
@@ -226,6 +229,7 @@ class Directives:
             ("weight", 0.05, 2.0),
             ("replay", 0.0, 2.0),
             ("kl_weight", 0.0, 100.0),
+            ("distill", 0.0, 1.0),
         )
         if self.learning_rate:  # 0: what fits the model
             limits += (("learning_rate", 1e-6, 1e-1),)
@@ -257,6 +261,14 @@ class SelfEdit:
     def document(self) -> str:
         """A stable id of the passage, the cluster its probes belong to."""
         return hashlib.sha256(self.passage.encode()).hexdigest()[:16]
+
+    def in_view(self, prompt: Prompt) -> Prompt:
+        """`prompt` with the text it asks about before its last message; raises `InputError` where it has none."""
+        if not prompt.messages:
+            raise InputError("a prompt of plain text has no message to put the passage before; give a chat prompt")
+        asked = prompt.messages[-1]
+        shown = replace(asked, content=f"{self.topic}\n{self.passage}\n\n{asked.content}")
+        return replace(prompt, messages=(*prompt.messages[:-1], shown))
 
 
 @dataclass(frozen=True)

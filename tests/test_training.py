@@ -11,6 +11,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from seal_agent.adapters.engine import Engine
 from seal_agent.adapters.folding import LowRank
 from seal_agent.adapters.loading import LoadedModel
+from seal_agent.adapters.packing import TokenRow
 from seal_agent.adapters.training import Anchor, Job, trained_layers
 from seal_agent.errors import TrainingFault
 from seal_agent.types import AdapterStack
@@ -129,27 +130,51 @@ def test_layers_the_model_does_not_have_are_a_fault(engine: Engine) -> None:
         train(engine, Job(ROWS, strange, 1))
 
 
+def said(engine: Engine, row: TokenRow, update: LowRank | None = None) -> torch.Tensor:
+    """The log-probabilities at the answer of `row`, with `update` on the model: (N, V)."""
+    prompt, answer = row
+    for name, pair in (update.pairs if update else {}).items():
+        engine._layers[name].beside = pair
+    with torch.no_grad():
+        out: torch.Tensor = engine.model(torch.tensor([prompt + answer])).logits[0, len(prompt) - 1 : -1]
+    for layer in engine._layers.values():
+        layer.beside = None
+    return out.log_softmax(-1)
+
+
+def divergence(wanted: torch.Tensor, found: torch.Tensor) -> float:
+    return float((wanted.exp() * (wanted - found)).sum(-1).mean())
+
+
 def test_an_anchor_holds_a_row_to_what_the_model_said_before(engine: Engine) -> None:
     """The divergence on an anchored row is smaller with the anchor, and none of the other candidate's business."""
     free = Job(ROWS, replace(DIRECTIVES, learning_rate=3e-2), 1)
     held = Job(ROWS, replace(DIRECTIVES, learning_rate=3e-2, kl_weight=50.0), 1, anchored=frozenset({2}))
     runs = train(engine, free, held)
-
-    def moved(update: LowRank) -> float:
-        prompt, answer = ROWS[2]
-        ids = torch.tensor([prompt + answer])
-        with torch.no_grad():
-            before = engine.model(ids).logits[0, len(prompt) - 1 : -1].log_softmax(-1)
-            for name, (a, b) in update.pairs.items():
-                engine._layers[name].beside = (a, b)
-            after = engine.model(ids).logits[0, len(prompt) - 1 : -1].log_softmax(-1)
-            for layer in engine._layers.values():
-                layer.beside = None
-        return float((before.exp() * (before - after)).sum(-1).mean())
-
-    assert moved(runs[1].update) < 0.5 * moved(runs[0].update)
+    moved = [divergence(said(engine, ROWS[2]), said(engine, ROWS[2], run.update)) for run in runs]
+    assert moved[1] < 0.5 * moved[0]
     (alone,) = train(engine, free)
     torch.testing.assert_close(runs[0].last_loss, alone.last_loss, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("loss_on", ["answers", "all"])
+def test_a_row_that_is_distilled_comes_to_say_what_the_model_says_with_the_text_in_view(loss_on: str) -> None:
+    """What the teacher says after its own, longer prompt is what is learned, not the answer that stands in the row."""
+    engine = tiny_engine()
+    for weight in engine.model.parameters():
+        weight.mul_(10 if weight.ndim > 1 else 1)  # so that what stands before counts
+    (prompt, answer), other = ROWS[0], ROWS[1]
+    teacher: TokenRow = ([33, 34, 35, *prompt], answer)
+    directives = replace(DIRECTIVES, max_steps=40, min_steps=40, stop_loss=0.0, loss_on=loss_on)  # type: ignore[arg-type]
+    hard = Job(ROWS[:2], directives, 1)
+    soft = Job(ROWS[:2], replace(directives, distill=1.0), 1, taught={0: teacher})
+    runs = train(engine, hard, soft)
+    wanted = said(engine, teacher)
+    before, *after = (divergence(wanted, said(engine, ROWS[0], u)) for u in (None, runs[0].update, runs[1].update))
+    assert after[1] < 0.2 * before < before < after[0]
+    assert said(engine, other, runs[1].update)[0, other[1][0]] > -0.7, "a row without a teacher learns its answer"
+    (alone,) = train(engine, soft)
+    assert alone.last_loss == pytest.approx(runs[1].last_loss, abs=1e-5)
 
 
 def test_the_divergence_of_a_model_from_itself_is_zero() -> None:

@@ -91,6 +91,7 @@ def test_stored_data_that_does_not_fit_names_the_field(kind: type, data: object,
         ("stop_loss", -0.1),
         ("replay", 3.0),
         ("kl_weight", -1.0),
+        ("distill", 1.1),
     ],
 )
 def test_a_directive_out_of_range_is_refused_by_name(name: str, value: float) -> None:
