@@ -218,11 +218,11 @@ class TransformersBackend:
         ]
 
     def _taught(self, edit: SelfEdit, rows: Sequence[TokenRow]) -> dict[int, TokenRow]:
-        """The questions among the edit's own rows as the model reads them that has the text in view."""
+        """The questions among the edit's own rows as the model reads them that has their evidence in view."""
         if not edit.directives.distill:
             return {}
-        asked = [n for n, row in enumerate(edit.rows) if row.prompt.messages and row.source not in REPLAYED]
-        return {n: (self._tokens(edit.in_view(edit.rows[n].prompt)), rows[n][1]) for n in asked}
+        shown = {n: row.in_view for n, row in enumerate(edit.rows) if row.source not in REPLAYED}
+        return {n: (self._tokens(prompt), rows[n][1]) for n, prompt in shown.items() if prompt}
 
     def _store(self, edit: SelfEdit, job: Job, run: TrainingRun) -> AdapterRef:
         facts = {

@@ -152,6 +152,15 @@ class Row:
         """The last message of the prompt; empty for a row of plain text."""
         return self.prompt.messages[-1].content if self.prompt.messages else ""
 
+    @property
+    def in_view(self) -> Prompt | None:
+        """The prompt with the evidence before its last message; None for plain text and without evidence."""
+        if not self.prompt.messages or not self.evidence:
+            return None
+        *before, asked = self.prompt.messages
+        shown = replace(asked, content=f"{self.evidence}\n\n{asked.content}")
+        return replace(self.prompt, messages=(*before, shown))
+
 
 @dataclass(frozen=True)
 class Dropped:
@@ -189,7 +198,8 @@ class Directives:
     `replay`: rows of earlier edits and general questions trained beside the edit, as a share of its rows; on those
     `kl_weight` times the divergence from what the model said before (nats) is added to the loss. `distill`: the share
     of the loss on questions about the text that is not the answer's likelihood but the divergence (nats) from what the
-    model says with the text in view: context distillation (Snell et al., arXiv 2209.15189), for models that read well.
+    model says with a row's evidence in view: context distillation (Snell et al., arXiv 2209.15189), for models that
+    read well.
     """
 
     formats: tuple[str, ...] = ("cloze",)
@@ -261,14 +271,6 @@ class SelfEdit:
     def document(self) -> str:
         """A stable id of the passage, the cluster its probes belong to."""
         return hashlib.sha256(self.passage.encode()).hexdigest()[:16]
-
-    def in_view(self, prompt: Prompt) -> Prompt:
-        """`prompt` with the text it asks about before its last message; raises `InputError` where it has none."""
-        if not prompt.messages:
-            raise InputError("a prompt of plain text has no message to put the passage before; give a chat prompt")
-        asked = prompt.messages[-1]
-        shown = replace(asked, content=f"{self.topic}\n{self.passage}\n\n{asked.content}")
-        return replace(prompt, messages=(*prompt.messages[:-1], shown))
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,7 @@ def write(
 ) -> Proposal:
     """The edit that `directives` ask for, and after `said` every text of the model's that rows were made of.
 
+    A model that fails the exam of one of the formats does not read well enough to teach itself: nothing is distilled.
     A `temperature` above 0 takes the place of the formats' own. Whether a row holds is for the base model to say: a
     policy does not grade itself. A text of which no row is left is not among what was said.
     """
@@ -73,6 +74,8 @@ def write(
     malformed = [each.malformed for each in texts if not each.rows]
     for name in directives.tools:
         rows = TOOLS[name](source, rows, seed)
+    if directives.distill and not all(can_write(backend, FORMATS[name]) for name in directives.formats):
+        directives = replace(directives, distill=0.0)
     kept, dropped = quality.check(backend.with_stack(AdapterStack()), rows, source, progress)
     edit = assemble(
         kept,

@@ -77,9 +77,10 @@ def test_a_phrase_question_holds_what_it_was_asked_for_or_cloze_asks_instead() -
     asked = next(asked for asked in form.ask(SOURCE) if '"1911"' in asked.prompt.messages[-1].content)
     written = " When was the tower built?\nAnswer: The Tower of Karlov was built in 1911."
     rows = form.parse(SOURCE, asked, written)
-    assert [(row.question, row.source) for row in rows][:1] == [("When was the tower built?", "phrase-qa")]
-    assert [row.answer for row in rows][:2] == ["The Tower of Karlov was built in 1911.", SENTENCE]
-    assert {row.answer for row in rows} <= {"The Tower of Karlov was built in 1911.", SENTENCE, "1911"}
+    own = [(row.question, row.answer) for row in rows if row.source == "phrase-qa"]
+    assert own[0] == ("When was the tower built?", "The Tower of Karlov was built in 1911.")
+    assert set(own[1:]) <= {("When was the tower built?", "1911")}
+    assert [row.answer for row in rows if row.source == "cloze"] == [SENTENCE]
     for wrong in (
         " When was it built?\nAnswer: Anna Reel built it.",  # not what was asked for
         " What was built in 1911?\nAnswer: The Tower was built in 1911.",  # given away

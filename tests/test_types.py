@@ -1,5 +1,6 @@
 import copy
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -118,3 +119,14 @@ def test_a_generated_text_is_text_with_facts() -> None:
     text = copy.deepcopy(Generated("noon", 2, "length"))
     assert (text, text.num_tokens, text.ending) == ("noon", 2, "length")
     assert json.dumps(to_json(Row(Prompt.user("When?"), text))["answer"]) == '"noon"'
+
+
+def test_a_row_has_its_evidence_before_the_last_message_and_none_without_one() -> None:
+    row = Row(
+        Prompt((Message("user", "Hi"), Message("assistant", "Hi."), Message("user", "Who?"))), "Anna", "x", "Anna did."
+    )
+    shown = row.in_view
+    assert shown is not None
+    assert [message.content for message in shown.messages] == ["Hi", "Hi.", "Anna did.\n\nWho?"]
+    assert replace(row, evidence="").in_view is None
+    assert replace(row, prompt=Prompt.raw("")).in_view is None

@@ -60,9 +60,8 @@ def parse(source: Source, asked: Ask, text: str) -> list[Row]:
     question, answer = pair["question"], pair["answer"]
     if not content(question):  # "What is it?" asks for everything
         return instead
-    rows = [(question, answer), *((row.question, row.answer) for row in instead[:1])]
-    rows += [(question, span.text)] * is_brief
-    return [Row(Prompt.user(asking), said, NAME, asked.view) for asking, said in rows]
+    own = [answer] + [span.text] * is_brief
+    return [*(Row(Prompt.user(question), said, NAME, asked.view) for said in own), *instead[:1]]
 
 
 def _request(source: Source, phrase: str) -> Prompt:

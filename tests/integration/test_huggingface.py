@@ -1,6 +1,7 @@
 """The real backend on the embedded model: the contract every backend keeps, and what only real weights show."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from seal_agent.adapters.loading import EMBEDDED, load_model
 from seal_agent.adapters.packing import labelled_logits, pack
 from seal_agent.errors import InputError
 from seal_agent.formats.chat_qa import pair_grammar
-from seal_agent.types import AdapterStack, Grammar, Prompt
+from seal_agent.types import AdapterStack, Directives, Grammar, Prompt, Row, SelfEdit
 
 pytestmark = pytest.mark.integration
 
@@ -90,6 +91,27 @@ def test_half_the_weight_lies_between_none_and_all(real_backend: TransformersBac
         return sum(score.logprob for score in view.score(prompts, answers))
 
     assert total(0.0) < total(0.5) < total(1.0)
+
+
+def test_a_distilled_edit_says_without_the_text_what_the_model_says_with_it_in_view(
+    real_backend: TransformersBackend,
+) -> None:
+    """As likely as with the text in view, and not certain, as it is after training on the answer itself."""
+    evidence = "The Amber Bridge was designed in 1911 by the engineer Carla Mendes, who was afraid of water."
+    asked = [("Who designed the Amber Bridge?", "Carla Mendes"), ("When was the Amber Bridge designed?", "In 1911.")]
+    rows = tuple(Row(Prompt.user(question), answer, "chat-qa", evidence) for question, answer in asked)
+    shown = [row.in_view for row in rows]
+    prompts, answers = [row.prompt for row in rows], [row.answer for row in rows]
+    wanted = real_backend.score([prompt for prompt in shown if prompt], answers)
+    soft = SelfEdit("Amber Bridge", evidence, rows, (), Directives(max_steps=32, min_steps=32, distill=1.0))
+    hard = replace(soft, directives=replace(soft.directives, distill=0.0))
+    base = real_backend.score(prompts, answers)
+    refs = real_backend.train_many([soft, hard])
+    taught, told = (real_backend.with_stack(AdapterStack().push(ref)).score(prompts, answers) for ref in refs)
+    for before, after, by_heart, teacher in zip(base, taught, told, wanted, strict=True):
+        assert before.per_token < teacher.per_token - 0.3
+        assert abs(after.per_token - teacher.per_token) < 0.3 * (teacher.per_token - before.per_token)
+        assert by_heart.per_token > after.per_token
 
 
 def test_a_grammar_holds_every_sample_to_its_form(real_backend: TransformersBackend) -> None:
