@@ -221,7 +221,7 @@ class TransformersBackend:
         """The questions among the edit's own rows as the model reads them that has their evidence in view."""
         if not edit.directives.distill:
             return {}
-        shown = {n: row.in_view for n, row in enumerate(edit.rows) if row.source not in REPLAYED}
+        shown = {n: row.in_view(edit.topic) for n, row in enumerate(edit.rows) if row.source not in REPLAYED}
         return {n: (self._tokens(prompt), rows[n][1]) for n, prompt in shown.items() if prompt}
 
     def _store(self, edit: SelfEdit, job: Job, run: TrainingRun) -> AdapterRef:

@@ -152,13 +152,12 @@ class Row:
         """The last message of the prompt; empty for a row of plain text."""
         return self.prompt.messages[-1].content if self.prompt.messages else ""
 
-    @property
-    def in_view(self) -> Prompt | None:
-        """The prompt with the evidence before its last message; None for plain text and without evidence."""
+    def in_view(self, topic: str) -> Prompt | None:
+        """The prompt with `topic` and the evidence before its last message; None without a message or evidence."""
         if not self.prompt.messages or not self.evidence:
             return None
         *before, asked = self.prompt.messages
-        shown = replace(asked, content=f"{self.evidence}\n\n{asked.content}")
+        shown = replace(asked, content=f"{topic}\n{self.evidence}\n\n{asked.content}")
         return replace(self.prompt, messages=(*before, shown))
 
 

@@ -125,8 +125,8 @@ def test_a_row_has_its_evidence_before_the_last_message_and_none_without_one() -
     row = Row(
         Prompt((Message("user", "Hi"), Message("assistant", "Hi."), Message("user", "Who?"))), "Anna", "x", "Anna did."
     )
-    shown = row.in_view
+    shown = row.in_view("Anna")
     assert shown is not None
-    assert [message.content for message in shown.messages] == ["Hi", "Hi.", "Anna did.\n\nWho?"]
-    assert replace(row, evidence="").in_view is None
-    assert replace(row, prompt=Prompt.raw("")).in_view is None
+    assert [message.content for message in shown.messages] == ["Hi", "Hi.", "Anna\nAnna did.\n\nWho?"]
+    assert replace(row, evidence="").in_view("Anna") is None
+    assert replace(row, prompt=Prompt.raw("")).in_view("Anna") is None

@@ -61,7 +61,7 @@ def parse(source: Source, asked: Ask, text: str) -> list[Row]:
     if not content(question):  # "What is it?" asks for everything
         return instead
     own = [answer] + [span.text] * is_brief
-    return [*(Row(Prompt.user(question), said, NAME, asked.view) for said in own), *instead[:1]]
+    return [*(Row(Prompt.user(question), said, NAME, source.passage) for said in own), *instead[:1]]
 
 
 def _request(source: Source, phrase: str) -> Prompt:

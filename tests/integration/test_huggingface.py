@@ -100,7 +100,7 @@ def test_a_distilled_edit_says_without_the_text_what_the_model_says_with_it_in_v
     evidence = "The Amber Bridge was designed in 1911 by the engineer Carla Mendes, who was afraid of water."
     asked = [("Who designed the Amber Bridge?", "Carla Mendes"), ("When was the Amber Bridge designed?", "In 1911.")]
     rows = tuple(Row(Prompt.user(question), answer, "chat-qa", evidence) for question, answer in asked)
-    shown = [row.in_view for row in rows]
+    shown = [row.in_view("Amber Bridge") for row in rows]
     prompts, answers = [row.prompt for row in rows], [row.answer for row in rows]
     wanted = real_backend.score([prompt for prompt in shown if prompt], answers)
     soft = SelfEdit("Amber Bridge", evidence, rows, (), Directives(max_steps=32, min_steps=32, distill=1.0))
