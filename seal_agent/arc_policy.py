@@ -22,7 +22,7 @@ from seal_agent.improvement_report import markdown
 from seal_agent.policies import Policy, PolicyStore
 from seal_agent.rewards import Gold
 from seal_agent.rounds import ImproveConfig, parted
-from seal_agent.types import Progress
+from seal_agent.types import Progress, to_json
 
 NAMESPACE = "bench"
 BOUNDS = ("num_rounds", "minutes", "tokens")  # a run may be gone on with for longer
@@ -59,7 +59,7 @@ def improve(
     settings = {
         "model": backend.model,
         "tasks": [task.id for task in tasks],
-        "fixed": asdict(domain.base),
+        "fixed": to_json(domain.base),
         **{name: value for name, value in asdict(config).items() if name not in BOUNDS},
     }
     run = RunFolder(folder / "policy", config=settings)

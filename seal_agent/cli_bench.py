@@ -181,6 +181,7 @@ def arc(
     from seal_agent.arc.tasks import load
     from seal_agent.home import Home
     from seal_agent.rounds import ImproveConfig
+    from seal_agent.types import to_json
 
     opened = Home(home)
     folder = out or opened.root / "bench" / f"{data}-{Path(model).name}"
@@ -192,7 +193,7 @@ def arc(
     names = {name: [task.id for task in each] for name, each in chosen.items()}
     fixed = dataclasses.replace(ARC, num_rows=rows or ARC.num_rows, learning_rate=rate or ARC.learning_rate)
     domain = ArcDomain(fixed)
-    config = {"model": model, "data": data, **names, "seed": seed, "fixed": dataclasses.asdict(fixed)}
+    config = {"model": model, "data": data, **names, "seed": seed, "fixed": to_json(fixed)}
     run = bench.Run(folder, part, config)
     if not report_only:
         arms = arm or [name for name in bench.ARMS if policy or improve or name != bench.TRAINED]
@@ -260,8 +261,9 @@ def write_report(
 def _default_edit() -> str:
     """The default directives: results of different ones do not belong into one table."""
     from seal_agent.directives import DEFAULT
+    from seal_agent.types import to_json
 
-    return json.dumps(dataclasses.asdict(DEFAULT))
+    return json.dumps(to_json(DEFAULT))
 
 
 def _bench_backend(run: RunFolder, opened: Home, model: str, device: str) -> Backend:

@@ -28,7 +28,7 @@ Progress = Callable[[str, int, int], None]
 
 
 _UNLESS_EMPTY = Field(exclude_if=lambda value: not value)
-"""Left out of JSON where it is empty: replay items are found by the JSON of their prompt."""
+"""Left out of JSON where it is empty: what is found by its JSON, as replay items and results are, is found as ever."""
 
 
 @dataclass(frozen=True)
@@ -220,7 +220,7 @@ class Directives:
     weight: float = 1.0
     replay: float = 0.25
     kl_weight: float = 0.0
-    distill: float = 0.0
+    distill: Annotated[float, _UNLESS_EMPTY] = 0.0
 
     def __post_init__(self) -> None:
         limits: tuple[tuple[str, float, float], ...] = (

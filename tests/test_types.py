@@ -130,3 +130,9 @@ def test_a_row_has_its_evidence_before_the_last_message_and_none_without_one() -
     assert [message.content for message in shown.messages] == ["Hi", "Hi.", "Anna\nAnna did.\n\nWho?"]
     assert replace(row, evidence="").in_view("Anna") is None
     assert replace(row, prompt=Prompt.raw("")).in_view("Anna") is None
+
+
+def test_directives_that_distill_nothing_are_stored_as_ever() -> None:
+    """Or a benchmark's folder, which names them, could not be gone on with."""
+    assert "distill" not in to_json(Directives())
+    assert from_json(Directives, to_json(Directives(distill=0.5))) == Directives(distill=0.5)
