@@ -13,9 +13,10 @@ from seal_agent import schedule
 from seal_agent.adapters.backend import Backend, silent
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.arc.domain import ArcDomain
-from seal_agent.arc.tasks import SEAL_TRAINING, Task, easy
+from seal_agent.arc.tasks import SEAL_TRAINING, Task, size
 from seal_agent.bench_run import RunFolder
 from seal_agent.candidates import Candidates
+from seal_agent.errors import InputError
 from seal_agent.home import Home
 from seal_agent.improvement import Improvement
 from seal_agent.improvement_report import markdown
@@ -28,15 +29,16 @@ NAMESPACE = "bench"
 BOUNDS = ("num_rounds", "minutes", "tokens")  # a run may be gone on with for longer
 
 
-def practice_tasks(
-    training: Iterable[Task], asked: Iterable[Iterable[Task]], num: int, *, max_symbols: int, seed: int = 0
-) -> list[Task]:
-    """`num` small training tasks to practise on, drawn by `seed`: none that is `asked` for in a set, none of SEAL's.
+def practice_tasks(training: Iterable[Task], asked: Iterable[Iterable[Task]], num: int) -> list[Task]:
+    """The `num` shortest training tasks to practise on: none that is `asked` for in a set, none of SEAL's.
 
-    Raises `InputError` where there are not so many of at most `max_symbols`.
+    Raises `InputError` where there are not so many.
     """
     taken = {*SEAL_TRAINING, *(task.id for each in asked for task in each)}
-    return easy((task for task in training if task.id not in taken), num, max_symbols=max_symbols, seed=seed)
+    free = sorted((task for task in training if task.id not in taken), key=size)
+    if len(free) < num:
+        raise InputError(f"only {len(free)} tasks are free to practise on; ask for fewer")
+    return free[:num]
 
 
 def improve(

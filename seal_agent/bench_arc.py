@@ -17,7 +17,7 @@ from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.arc.augment import edit_of
 from seal_agent.arc.domain import ArcDomain, solved
 from seal_agent.arc.grids import Grid, as_text
-from seal_agent.arc.tasks import SEAL_EVALUATION, SEAL_TRAINING, Task, easy
+from seal_agent.arc.tasks import SEAL_EVALUATION, SEAL_TRAINING, Task, easy, size
 from seal_agent.bench_edit import learned
 from seal_agent.bench_run import RunFolder
 from seal_agent.errors import EditFault, InputError
@@ -94,11 +94,6 @@ def chosen_tasks(
     drawn = easy(others, num_easy, max_symbols=easy_symbols, seed=seed)
     short = [task for task in filtered if not max_symbols or task.num_symbols <= max_symbols]
     return {EASY: sorted(drawn, key=size), SEAL: sorted(short, key=size)}
-
-
-def size(task: Task) -> tuple[int, str]:
-    """What tasks are sorted by: their length, then their id."""
-    return task.num_symbols, task.id
 
 
 def measure(

