@@ -158,7 +158,7 @@ def arc(
     max_symbols: Annotated[
         int, typer.Option("--max-symbols", min=0, help="Leave out longer tasks of SEAL's; 0: none.")
     ] = 0,
-    rows: Annotated[int, typer.Option("--rows", min=0, help="Training rows of every edit; 0: 32.")] = 0,
+    rows: Annotated[int, typer.Option("--rows", min=0, help="Training rows of every edit; 0: 128.")] = 0,
     rate: Annotated[
         float, typer.Option("--rate", help="Learning rate of the fixed arm; 0: what fits the model.")
     ] = 0.0,

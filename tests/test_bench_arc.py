@@ -44,7 +44,7 @@ def test_an_arm_is_measured_once_and_leaves_no_adapter(
     backend = writer(home, task, SETTINGS)
     arms = [CONTEXT, FIXED, UNTRAINED]
     first = measure(backend, registry, [task], arms, Run(tmp_path))
-    assert [first[arm, task.id].num_rows for arm in arms] == [0, 32, 32]
+    assert [first[arm, task.id].num_rows for arm in arms] == [0, 128, 128]
     assert json.loads(first[UNTRAINED, task.id].settings) == SETTINGS
     assert not list(registry.root.glob("[0-9a-f]*"))
     monkeypatch.setattr(ScriptedBackend, "train", lambda *_a, **_k: pytest.fail("trained again"))
