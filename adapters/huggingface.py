@@ -201,10 +201,7 @@ class TransformersBackend:
         """One independent candidate per edit, in one pass; the same as one after the other, to rounding."""
         for edit in edits:
             check_rows(edit)
-        jobs = [
-            Job(rows := self.token_rows(edit), edit.directives, own, _anchored(edit), self._taught(edit, rows))
-            for edit, own in zip(edits, seeds_of(edits, seed, seeds), strict=True)
-        ]
+        jobs = [self._job(edit, own) for edit, own in zip(edits, seeds_of(edits, seed, seeds), strict=True)]
         with self._engine.lock:
             runs = self._engine.train(self._stack, jobs, progress=progress)
         return [self._store(edit, job, run) for edit, job, run in zip(edits, jobs, runs, strict=True)]
@@ -217,12 +214,15 @@ class TransformersBackend:
             for row in edit.rows
         ]
 
-    def _taught(self, edit: SelfEdit, rows: Sequence[TokenRow]) -> dict[int, TokenRow]:
-        """The questions among the edit's own rows as the model reads them that has their evidence in view."""
-        if not edit.directives.distill:
-            return {}
-        shown = {n: row.in_view(edit.topic) for n, row in enumerate(edit.rows) if row.source not in REPLAYED}
-        return {n: (self._tokens(prompt), rows[n][1]) for n, prompt in shown.items() if prompt}
+    def _job(self, edit: SelfEdit, seed: int) -> Job:
+        """What is replayed is anchored; where the edit distills, its own questions are taught with their evidence."""
+        rows = self.token_rows(edit)
+        anchored = frozenset(number for number, row in enumerate(edit.rows) if row.source in REPLAYED)
+        taught: dict[int, TokenRow] = {}
+        if edit.directives.distill:
+            shown = {n: row.in_view(edit.topic) for n, row in enumerate(edit.rows) if n not in anchored}
+            taught = {n: (self._tokens(prompt), rows[n][1]) for n, prompt in shown.items() if prompt}
+        return Job(rows, edit.directives, seed, anchored, taught)
 
     def _store(self, edit: SelfEdit, job: Job, run: TrainingRun) -> AdapterRef:
         facts = {
@@ -253,7 +253,3 @@ class TransformersBackend:
         """Free the memory an adapter takes; a stack that names it loads it again."""
         with self._engine.lock:
             self._engine.unload(ref)
-
-
-def _anchored(edit: SelfEdit) -> frozenset[int]:
-    return frozenset(number for number, row in enumerate(edit.rows) if row.source in REPLAYED)

@@ -150,6 +150,14 @@ class _Candidate:
     def packed(self, numbers: Sequence[int]) -> Pack:
         return pack([self.rows[n] for n in numbers], loss_on_prompt=self.directives.loss_on == "all")
 
+    def to_anchor(self) -> Iterator[tuple[list[int], Pack]]:
+        """The rows whose frozen prediction is needed, as the frozen model reads them; taught ones share their texts."""
+        for number in sorted(self.anchored):
+            yield [number], self.packed([number])
+        numbers, rows = list(self.taught), list(self.taught.values())
+        for group in split(rows, MAX_ANCHOR_TOKENS):
+            yield [numbers[place] for place in group], pack([rows[place] for place in group])
+
     def divergence(self, numbers: Sequence[int], batch: Pack, logits: Tensor) -> Tensor:
         """The mean over the batch's rows of their mean divergence, each with its weight, where a row has one: ()."""
         total = logits.new_zeros(())
@@ -231,15 +239,10 @@ class _Together:
 
     @torch.no_grad()
     def _anchor(self, between_steps: Callable[[], None]) -> None:
-        """What the frozen model says on the rows that are to be kept, before anything is trained."""
+        """What the frozen model says on the rows that are kept or taught, before anything is trained."""
         for candidate in self._candidates:
-            for number in sorted(candidate.anchored):
-                candidate.anchors[number] = self._anchors(candidate.packed([number]))[0]
-                between_steps()
-            numbers = list(candidate.taught)
-            for group in split([candidate.taught[number] for number in numbers], MAX_ANCHOR_TOKENS):
-                of = [numbers[place] for place in group]
-                candidate.anchors |= dict(zip(of, self._anchors(pack([candidate.taught[n] for n in of])), strict=True))
+            for numbers, batch in candidate.to_anchor():
+                candidate.anchors |= dict(zip(numbers, self._anchors(batch), strict=True))
                 between_steps()
 
     def _anchors(self, batch: Pack) -> list[Anchor]:

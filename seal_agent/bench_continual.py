@@ -328,8 +328,7 @@ class _Retrieval:
         [matching] = self._router.match([prompt], self._backend.score)
         if not matching:
             return prompt
-        shown = Prompt.user(f"{self._passages[matching[0]]}\n\n{prompt.messages[-1].content}")
-        return replace(shown, text=prompt.text)
+        return prompt.after(self._passages[matching[0]])
 
     def generate(self, prompts: Sequence[Prompt], *, max_new_tokens: int) -> Sequence[Sequence[str]]:
         return self._backend.generate(self._shown(prompts), max_new_tokens=max_new_tokens)

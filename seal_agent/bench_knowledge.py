@@ -264,7 +264,8 @@ def answers(
     """Every question of `items` asked, in the chat template; `in_context`: with its passage before it."""
     asked = [(item, question) for item in items for question in item.questions]
     prompts = [
-        Prompt.user(f"{item.title}\n{item.passage}\n\n{q.question}" if in_context else q.question) for item, q in asked
+        Prompt.user(q.question).after(f"{item.title}\n{item.passage}") if in_context else Prompt.user(q.question)
+        for item, q in asked
     ]
     replies = [samples[0].strip() for samples in view.generate(prompts, max_new_tokens=MAX_ANSWER_TOKENS)]
     scores = view.score(prompts, [q.answer for _, q in asked])

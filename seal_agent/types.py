@@ -94,6 +94,11 @@ class Prompt:
         """What the last message says; of a prompt without messages its text."""
         return self.messages[-1].content if self.messages else self.text
 
+    def after(self, text: str) -> Prompt:
+        """This prompt, which has messages, with `text` before what the last one says."""
+        *before, asked = self.messages
+        return replace(self, messages=(*before, replace(asked, content=f"{text}\n\n{asked.content}")))
+
 
 class Generated(str):
     """Text a model generated, or a piece of it, and what only the model can say about it.
@@ -156,9 +161,7 @@ class Row:
         """The prompt with `topic` and the evidence before its last message; None without a message or evidence."""
         if not self.prompt.messages or not self.evidence:
             return None
-        *before, asked = self.prompt.messages
-        shown = replace(asked, content=f"{topic}\n{self.evidence}\n\n{asked.content}")
-        return replace(self.prompt, messages=(*before, shown))
+        return self.prompt.after(f"{topic}\n{self.evidence}")
 
 
 @dataclass(frozen=True)

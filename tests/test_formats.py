@@ -81,6 +81,7 @@ def test_a_phrase_question_holds_what_it_was_asked_for_or_cloze_asks_instead() -
     assert own[0] == ("When was the tower built?", "The Tower of Karlov was built in 1911.")
     assert set(own[1:]) <= {("When was the tower built?", "1911")}
     assert [row.answer for row in rows if row.source == "cloze"] == [SENTENCE]
+    assert {row.source for row in rows} == {"phrase-qa", "cloze"}
     for wrong in (
         " When was it built?\nAnswer: Anna Reel built it.",  # not what was asked for
         " What was built in 1911?\nAnswer: The Tower was built in 1911.",  # given away
