@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -59,6 +60,25 @@ def publish(staging: Path, target: Path) -> None:
             raise
         os.utime(target)  # in use again, however long it lay there
     _fsync(target.parent)
+
+
+def write_whole(path: Path, data: bytes, *, mode: int = 0o666) -> None:
+    """Make `path` hold `data` in one step: a reader sees the old file or the new one, and a crash leaves one of them.
+
+    `mode` is what a new file may be opened for, less the umask. Raises `StorageError` where the disk does not take it.
+    """
+    staging = writable(path.parent) / f".tmp-{secrets.token_hex(8)}"
+    try:
+        with os.fdopen(os.open(staging, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        staging.replace(path)
+        _fsync(path.parent)
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror or error}; {HINT}") from error
+    finally:
+        staging.unlink(missing_ok=True)
 
 
 def _fsync(path: Path) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import random
 import shutil
 import time
@@ -23,6 +22,7 @@ from typing import Any, Protocol
 from seal_agent import grading, loop
 from seal_agent.adapters.backend import Backend, silent
 from seal_agent.adapters.registry import read_manifest
+from seal_agent.adapters.storage import write_whole
 from seal_agent.bench_knowledge import Item, Question, edit_of_published
 from seal_agent.bench_run import RunFolder
 from seal_agent.directives import DEFAULT, SEAL_PAPER
@@ -202,9 +202,7 @@ class Once:
         start = time.perf_counter()
         ref = self._backend.train(edit, seed=seed, progress=progress)
         facts = {"adapter": asdict(ref), "seconds": round(time.perf_counter() - start, 1)}
-        partial = path.with_suffix(f".{os.getpid()}.partial")  # another part of the run may be reading
-        partial.write_text(json.dumps(facts), encoding="utf-8")
-        partial.replace(path)
+        write_whole(path, json.dumps(facts).encode())  # another part of the run may be reading
         return ref
 
 

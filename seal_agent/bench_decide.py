@@ -12,11 +12,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 
 from seal_agent.adapters.backend import Backend, silent
+from seal_agent.adapters.storage import write_whole
 from seal_agent.bench_run import RunFolder
 from seal_agent.decision import decide
 from seal_agent.decision_head import (
@@ -103,10 +105,8 @@ def features(backend: Backend, labelled: Sequence[Turn], folder: Path, progress:
             chunk: Matrix = np.load(path).astype(np.float64)
         else:
             chunk = features_of([read(backend, [turn.text], [turn.earlier])[0] for turn in some])
-            folder.mkdir(parents=True, exist_ok=True)
-            partial = path.with_suffix(".partial.npy")
-            np.save(partial, chunk.astype(np.float32))
-            partial.replace(path)
+            np.save(content := BytesIO(), chunk.astype(np.float32))
+            write_whole(path, content.getvalue())
         if len(chunk) != len(some):
             raise StorageError(f"{path} holds {len(chunk)} readings, not {len(some)}; delete {folder} to begin again")
         chunks.append(chunk)

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seal_agent.adapters.backend import Backend, Reading, silent
+from seal_agent.adapters.storage import write_whole
 from seal_agent.errors import StorageError
 from seal_agent.types import Message, Progress
 
@@ -191,13 +192,7 @@ def load(backend: Backend, cache: Path, progress: Progress = silent) -> Head:
             raise StorageError(f"cannot read {path} ({error}); delete it, and it is fitted again") from error
     log.info("no head for deciding ships for %s; fitting one, once", backend.model)
     head = fit_for(backend, progress)
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        partial.write_bytes(as_bytes(head))
-        partial.replace(path)
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error}; free space or fix the folder's permissions") from error
+    write_whole(path, as_bytes(head))
     return head
 
 

@@ -21,7 +21,7 @@ from seal_agent.home import Home
 log = logging.getLogger(__name__)
 WRITING_SECONDS = 3_600.0  # no folder is filled for longer: converting a model takes minutes
 LEARNING_SECONDS = 86_400.0  # nobody probes and amends a candidate for longer without a job that names it
-UNFINISHED = (".tmp-*", ".write-test-*", "*.partial")
+UNFINISHED = (".tmp-*", ".write-test-*")
 ROOMS = (".", "adapters", "models", "heads")
 
 

@@ -25,6 +25,7 @@ from typing import Any
 
 from seal_agent import erasure
 from seal_agent.adapters.backend import silent
+from seal_agent.adapters.storage import write_whole
 from seal_agent.bench_run import RunFolder, recorded
 from seal_agent.errors import InputError, SealError
 from seal_agent.home import Home
@@ -105,9 +106,8 @@ class Witness:
 
     def save(self) -> None:
         """In one step."""
-        partial = self.path.with_suffix(".new")
-        partial.write_text(json.dumps({"versions": self.versions, "answers": self.answers, "num_said": self.num_said}))
-        partial.replace(self.path)
+        seen = {"versions": self.versions, "answers": self.answers, "num_said": self.num_said}
+        write_whole(self.path, json.dumps(seen).encode())
 
     def compare(self, home: Home, answers: Mapping[str, str]) -> list[str]:
         """What has changed that must not change; then remembers what is there now."""

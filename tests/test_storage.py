@@ -1,6 +1,9 @@
 """The registry of adapters and how it writes to disk. Tests may run as root: modes stop nobody here."""
 
+import errno
+import os
 import shutil
+import stat
 from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from seal_agent.adapters.registry import AdapterRegistry
-from seal_agent.adapters.storage import writable
+from seal_agent.adapters.storage import writable, write_whole
 from seal_agent.errors import AdapterError, StorageError
 from seal_agent.types import AdapterRef
 
@@ -100,6 +103,23 @@ def test_a_folder_that_cannot_be_made_says_where_and_what_to_do(tmp_path: Path) 
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(StorageError, match=r"cannot write to .*file.*SEAL_HOME"):
             writable(folder)
+
+
+def test_a_file_is_the_old_one_or_the_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "room" / "keys.json"
+    write_whole(path, b"old", mode=0o600)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+    def full(_handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as context:
+        context.setattr(os, "fsync", full)
+        with pytest.raises(StorageError, match=r"keys\.json: No space left.*SEAL_HOME"):
+            write_whole(path, b"new")
+    assert (path.read_bytes(), list(path.parent.iterdir())) == (b"old", [path])
+    write_whole(path, b"new")
+    assert path.read_bytes() == b"new"
 
 
 def test_a_full_disk_is_noticed_before_training(registry: AdapterRegistry, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import secrets
-import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from seal_agent.adapters.storage import writable
+from seal_agent.adapters.storage import write_whole
 from seal_agent.errors import InputError, StorageError
 from seal_agent.home import check_namespace
 from seal_agent.types import from_json
@@ -82,10 +80,7 @@ class KeyFile:
         return self._keys
 
     def _save(self, keys: list[Key]) -> None:
-        folder = writable(self.path.parent)
-        with tempfile.NamedTemporaryFile("w", dir=folder, delete=False, encoding="utf-8") as file:  # mode 0600
-            json.dump([asdict(key) for key in keys], file, indent=2)
-        os.replace(file.name, self.path)  # noqa: PTH105
+        write_whole(self.path, json.dumps([asdict(key) for key in keys], indent=2).encode(), mode=0o600)
         self._read_at = -1
 
 
