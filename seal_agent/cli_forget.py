@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 Edit = Annotated[str, typer.Argument(metavar="[ID]", help="The beginning of the adapter's id.")]
 Document = Annotated[str, typer.Option("--document", help="A document: its file, or its source in `documents`.")]
+Thread = Annotated[str, typer.Option("--thread", help="A conversation: whatever was learned in it.")]
 User = Annotated[str, typer.Option("--user", help="A namespace: everything of it is deleted, for good.")]
 
 
@@ -41,6 +42,7 @@ def register(app: typer.Typer) -> None:
 def forget(
     edit: Edit = "",
     document: Document = "",
+    thread: Thread = "",
     user: User = "",
     strategy: Strategy = "route",
     model: Model = EMBEDDED,
@@ -50,9 +52,9 @@ def forget(
     chat_template: ChatTemplate = None,
     as_json: AsJson = False,
 ) -> None:
-    """Unlearn an edit, a document or a user: adapter, rows, questions and text; and check that the facts are gone."""
-    if sum(map(bool, (edit, document, user))) != 1:
-        raise InputError("name one thing to forget: the id of an edit, --document or --user")
+    """Unlearn an edit, document, thread or user: adapter, rows, questions and text; check that the facts are gone."""
+    if sum(map(bool, (edit, document, thread, user))) != 1:
+        raise InputError("name one thing to forget: the id of an edit, --document, --thread or --user")
     if user:
         from seal_agent.erasure import erase
 
@@ -72,7 +74,7 @@ def forget(
             model, home=home, namespace=namespace, device=device, chat_template=chat_template, config=config
         )
         source = _source(learner.home, namespace, document) if document else ""
-        forgotten = learner.forget(edit=edit, document=source, progress=display.progress)
+        forgotten = learner.forget(edit=edit, document=source, thread=thread, progress=display.progress)
     if as_json:
         write_json({**dataclasses.asdict(forgotten), "is_gone": forgotten.check.is_gone})
     else:

@@ -386,9 +386,11 @@ class Learner:
         log.info("rolled back %s", adapter.short)
         return done
 
-    def forget(self, *, edit: str = "", document: str = "", user: str = "", progress: Progress = silent) -> Forgotten:
-        """Unlearn an edit, a document or this namespace, and check that the facts are gone (`unlearning`)."""
-        return unlearning.forget(self, edit=edit, document=document, user=user, progress=progress)
+    def forget(
+        self, *, edit: str = "", document: str = "", thread: str = "", user: str = "", progress: Progress = silent
+    ) -> Forgotten:
+        """Unlearn an edit, a document, a thread or this namespace, and check that the facts are gone (`unlearning`)."""
+        return unlearning.forget(self, edit=edit, document=document, thread=thread, user=user, progress=progress)
 
     def let_go(self) -> None:
         """Drop what memory holds of texts that were removed from the home."""

@@ -130,6 +130,13 @@ class LearningQueue:
                 "DELETE FROM jobs WHERE state IN ('done', 'cancelled') AND ended BETWEEN 1 AND ?", (before,)
             ).rowcount
 
+    def remove(self, namespace: str, thread: str) -> None:
+        """Remove the jobs of a thread, but for one that runs."""
+        with self.home.connect() as db:
+            db.execute(
+                "DELETE FROM jobs WHERE namespace = ? AND thread = ? AND state <> 'running'", (namespace, thread)
+            )
+
     def next_due(self, model: str, quiet_since: float, idle_since: float, *, now: float = math.inf) -> Job | None:
         """The oldest job that may be begun.
 

@@ -1,4 +1,4 @@
-"""Unlearning: an edit, a document or a user is forgotten, and a check says whether the facts are gone.
+"""Unlearning: an edit, a document, a conversation or a user is forgotten, and a check says if the facts are gone.
 
 The adapter is taken off the stack. Adapters that were trained on its rows, on top of it or folded from it are trained
 anew from the rows that stay; then, in one transaction, the new stack is served, older versions are rewritten without
@@ -19,6 +19,7 @@ from seal_agent import erasure
 from seal_agent.adapters.backend import silent
 from seal_agent.errors import AdapterError, InputError
 from seal_agent.home import digest_of
+from seal_agent.queue import LearningQueue
 from seal_agent.removal import Plan, commit, ledger_of, planned, route_key, trained_anew
 from seal_agent.serving import compared
 from seal_agent.types import AdapterStack, Progress
@@ -64,20 +65,28 @@ class Forgotten:
 
 
 def forget(
-    learner: Learner, *, edit: str = "", document: str = "", user: str = "", progress: Progress = silent
+    learner: Learner,
+    *,
+    edit: str = "",
+    document: str = "",
+    thread: str = "",
+    user: str = "",
+    progress: Progress = silent,
 ) -> Forgotten:
-    """Unlearn one edit (the beginning of its adapter's id), one document (its source) or one user (the namespace).
+    """Unlearn one edit (the beginning of its adapter's id), document (its source), thread or user (the namespace).
 
     Raises `InputError` unless exactly one is named, and `AdapterError` for an edit that is not there. Nothing is
     changed where training anew fails, or where another process changes the stack meanwhile (`StorageError`).
     """
-    if sum(map(bool, (edit, document, user))) != 1:
-        raise InputError("name one thing to forget: an edit, a document or a user")
+    if sum(map(bool, (edit, document, thread, user))) != 1:
+        raise InputError("name one thing to forget: an edit, a document, a thread or a user")
     erasure.sweep(learner.home)
     if user:
         return _forget_user(learner, user)
     if edit:
         return forget_texts(learner, _texts_of_edit(learner, edit), progress)
+    if thread:
+        return _forget_thread(learner, thread, progress)
     return forget_document(learner, document, progress)
 
 
@@ -101,6 +110,21 @@ def _texts_of_edit(learner: Learner, adapter_id: str) -> set[str]:
     if not episode.text:
         raise AdapterError(f"adapter {adapter_id[:12]} is a {episode.topic}; name one of the edits it was made of")
     return {episode.text}
+
+
+def _forget_thread(learner: Learner, thread: str, progress: Progress) -> Forgotten:
+    """What was said or read in one thread, learned or still waiting; also where it was said again in another."""
+    queue = LearningQueue(learner.home)
+    jobs = queue.jobs(learner.namespace, threads=[thread])
+    read = {job.passage.source for job in jobs} - {""}
+    ledger = ledger_of(learner.home, learner.namespace)
+    said = [e.text for _, e in ledger if e.thread == thread or e.source in read]
+    texts = {text for text in (*said, *(job.passage.text for job in jobs)) if text}
+    if not texts and not jobs:
+        raise InputError(f"nothing was given to learn in thread {thread!r} of {learner.namespace!r}")
+    forgotten = forget_texts(learner, texts, progress) if texts else Forgotten()
+    queue.remove(learner.namespace, thread)
+    return forgotten
 
 
 def forget_document(learner: Learner, source: str, progress: Progress = silent) -> Forgotten:

@@ -171,6 +171,28 @@ def test_an_adapter_that_is_rolled_back_answers_no_more(ada: Client) -> None:
     assert ada.chat().json()["system_fingerprint"] == "seal-v2"
 
 
+def test_a_document_that_is_deleted_is_unlearned_whichever_of_its_copies_is_named(ada: Client, keys: KeyFile) -> None:
+    first = ada("POST", "/v1/documents", json={"text": TEXT}).json()["id"]
+    ada.waited(first)
+    again = ada("POST", "/v1/documents", json={"text": TEXT}).json()["id"]
+    assert ada.waited(again)["outcomes"][0]["outcome"] == "known"
+    (adapter,) = ada("GET", "/v1/adapters").json()["data"]
+    bob = Client(ada.app, keys.add("bob", "bob"))
+    assert bob("DELETE", f"/v1/documents/{again}").status_code == 404
+    gone = ada("DELETE", f"/v1/documents/{again}")
+    assert gone.json() == {
+        "id": again,
+        "object": "document.deleted",
+        "deleted": True,
+        "adapters": [adapter["id"]],
+        "is_gone": True,
+    }
+    assert ada("GET", "/v1/adapters").json()["data"] == []
+    assert ada("GET", f"/v1/documents/{again}").status_code == 404
+    anew = ada("POST", "/v1/documents", json={"text": TEXT}).json()["id"]
+    assert ada.waited(anew)["outcomes"][0]["outcome"] == "accepted"
+
+
 def test_a_message_is_learned_from_behind_its_reply(ada: Client) -> None:
     response = ada.chat(messages=[{"role": "user", "content": TEXT}], learn=True)
     assert response.json()["system_fingerprint"] == "seal-v0"

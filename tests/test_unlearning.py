@@ -21,6 +21,7 @@ from seal_agent.knowledge_run import RunSettings, begin, next_folder
 from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.passages import Passage
 from seal_agent.policies import PolicyStore
+from seal_agent.queue import LearningQueue
 from seal_agent.strategies import Rebuild
 from seal_agent.types import AdapterRef, AdapterStack, Episode, Prompt, Row, SelfEdit, Verdict, to_json
 from seal_agent.worker import ENDED, Budget, Worker, WorkEvent
@@ -111,6 +112,22 @@ def test_the_ledger_keeps_a_line_without_content_and_the_seeds_go_on(learner: Le
     assert lines[0].adapter == tower.adapter
     assert home.versions("default")[0].reason == "accepted: forgotten since"
     assert learner.begin(BRIDGE).seed == 2
+
+
+def test_a_forgotten_conversation_takes_what_waits_and_leaves_other_conversations(learner: Learner, home: Home) -> None:
+    queue, worker = LearningQueue(home), Worker(learner, Budget(quiet_seconds=0))
+    queue.submit([TOWER], thread="a")
+    queue.submit([BRIDGE], thread="b")
+    worker.work_off()
+    queue.submit([FERRY], thread="a")
+    bridge = home.episodes("default", ["accepted"])[-1]
+    forgotten = learner.forget(thread="a")
+    assert (len(forgotten.adapters), forgotten.check.is_gone) == (1, True)
+    assert learner.stack.ids == (adapter(bridge),)
+    assert [job.thread for job in queue.jobs()] == ["b"]
+    assert places(home.root) == []
+    with pytest.raises(InputError, match="thread 'a'"):
+        learner.forget(thread="a")
 
 
 def test_what_was_forgotten_can_be_learned_again(learner: Learner) -> None:
@@ -415,6 +432,8 @@ def test_the_command_line_forgets_exports_and_deletes(
     assert TOWER.text in file.read_text()
     code, forgotten = command(capsys, "forget", adapter(tower)[:12])
     assert (code, forgotten["is_gone"], forgotten["adapters"]) == (0, True, [adapter(tower)])
+    code, said = command(capsys, "forget", "--thread", "never begun")
+    assert (code, "nothing was given to learn in thread" in said["error"]) == (2, True)
     assert command(capsys, "forget", "--user", "default")[1]["deleted"]["episodes"] == 2
     assert (home.episodes("default"), folders(learner)) == ([], [])
     code, said = command(capsys, "forget", "beef", "--user", "default")

@@ -109,6 +109,7 @@ def create_app(
         Route("/v1/documents", gateway.documents),
         Route("/v1/documents", gateway.add_document, methods=["POST"]),
         Route("/v1/documents/{text}", gateway.document),
+        Route("/v1/documents/{text}", gateway.forget, methods=["DELETE"]),
         Route("/v1/approvals", gateway.approvals),
         Route("/v1/approvals/{text}/{verb}", gateway.decide, methods=["POST"]),
         Route("/v1/feedback", gateway.given_feedback),
@@ -215,11 +216,21 @@ class Gateway:
     async def document(self, request: Request) -> Response:
         """What became of one document or message."""
         learner = await self._enter(request)
+        return JSONResponse(_shown(await self._text(learner, request)))
+
+    async def forget(self, request: Request) -> Response:
+        """Unlearn one document or message; `is_gone` says whether a check found its facts gone (`unlearning`)."""
+        learner = await self._enter(request)
+        text = await self._text(learner, request)
+        forgotten = await run_in_threadpool(learner.forget, thread=text.id)
+        gone = {"adapters": list(forgotten.adapters), "is_gone": forgotten.check.is_gone}
+        return JSONResponse({"id": text.id, "object": "document.deleted", "deleted": True, **gone})
+
+    async def _text(self, learner: Learner, request: Request) -> Text:
         try:
-            text = await run_in_threadpool(self._learning.text, learner.namespace, request.path_params["text"])
+            return await run_in_threadpool(self._learning.text, learner.namespace, request.path_params["text"])
         except InputError as error:
             raise Refused(404, str(error)) from error
-        return JSONResponse(_shown(text))
 
     async def approvals(self, request: Request) -> Response:
         """What waits for a person to agree, with its text."""
