@@ -14,13 +14,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from seal_agent.adapters.backend import Backend
+from seal_agent.echo import echo_question
 from seal_agent.formats import Source
 from seal_agent.formats.chat_qa import answer_grammar, question_about, verbatim
 from seal_agent.formats.contrast import shape
+from seal_agent.phrases import noun_phrases
 from seal_agent.rehearsal import REPLAYED
 from seal_agent.replay import ReplayItem
 from seal_agent.selfedit import spread
-from seal_agent.spans import echo_question, noun_phrases
 from seal_agent.types import Correction, Probe, Prompt, Row, SelfEdit
 from seal_agent.words import content
 

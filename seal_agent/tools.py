@@ -9,8 +9,9 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from seal_agent.echo import echo_question
 from seal_agent.formats.format import Source, statement
-from seal_agent.spans import echo_question, noun_phrases
+from seal_agent.phrases import noun_phrases
 from seal_agent.types import Prompt, Row
 
 Tool = Callable[[Source, Sequence[Row], int], list[Row]]

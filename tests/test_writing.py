@@ -77,7 +77,7 @@ def test_a_model_that_fails_a_formats_exam_is_asked_for_nothing_in_it(
         texts = written(backend, "phrase-qa", SOURCE)
         assert any(each.own_rows for each in texts) == can_write
         assert all(each.rows for each in texts)
-    assert backend.num_asked == 9 + 2 * len(texts) * can_write  # examined once
+    assert backend.num_asked == 10 + 2 * len(texts) * can_write  # examined once
     reader = write(backend, SOURCE, replace(DEFAULT, formats=("phrase-qa",), distill=1.0)).edit
     assert reader.directives.distill == can_write
 

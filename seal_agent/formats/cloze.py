@@ -4,7 +4,8 @@
 model that learns such questions with the bare phrase as the answer knows them by heart and fails on other
 wordings; with the sentence around the phrase as the answer it recites, and other wordings find what is recited
 (LOG.md). So each phrase gets the question and the sentence, and some of the question's words and the sentence; a
-few get the question with the bare phrase, so that short answers stay likely too.
+few get the question with the bare phrase, so that short answers stay likely too; not "time" or "work", which taught
+that every short answer is such a word.
 """
 
 from __future__ import annotations
@@ -13,21 +14,24 @@ import json
 import random
 import zlib
 
+from seal_agent.echo import echo_question, keyword_question, recital
 from seal_agent.formats.format import Ask, Format, Source
-from seal_agent.spans import Span, echo_question, keyword_question, noun_phrases, recital
+from seal_agent.phrases import Span, noun_phrases
 from seal_agent.types import Prompt, Row
 from seal_agent.words import content
 
 NAME = "cloze"
-BRIEF_EVERY = 3
+BRIEF_EVERY = 2  # of the phrases that say something without their sentence
 LEFT_OUT = 0.4  # of the words of a question
 
 
 def ask(source: Source) -> list[Ask]:
     """Nothing: the rows of every noun phrase are made from its sentence."""
     placed = [(sentence, span) for sentence in source.sentences for span in noun_phrases(sentence)]
+    telling = [number for number, (_, span) in enumerate(placed) if " " in span.text or not span.text.islower()]
+    brief = frozenset(telling[::BRIEF_EVERY])
     return [
-        Ask(Prompt.raw(""), sentence, 0, about=(json.dumps([span.start, span.end, number % BRIEF_EVERY == 0]),))
+        Ask(Prompt.raw(""), sentence, 0, about=(json.dumps([span.start, span.end, number in brief]),))
         for number, (sentence, span) in enumerate(placed)
     ]
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 
+from seal_agent.echo import recital
 from seal_agent.formats.format import Ask, Format, Source
-from seal_agent.spans import Span, noun_phrases, recital
+from seal_agent.phrases import Span, noun_phrases
 from seal_agent.types import Grammar, Prompt, Row
 
 NAME = "contrast"

@@ -1,0 +1,91 @@
+"""Questions that ask for a noun phrase where it stood in its sentence: "Maududi founded what in 1941?".
+
+A question with the question word in place of what it asks for (an echo question) needs no model, is always
+right, and every phrase of a sentence gets one. That is what a small model cannot do by itself: asked for a
+question it asks about the sentence's first name, whatever else the sentence says (LOG.md).
+"""
+
+from __future__ import annotations
+
+import random
+import re
+
+from seal_agent.phrases import Span
+
+MAX_RECITAL_WORDS = 28
+MIN_PART_WORDS = 14  # shorter pieces of a sentence lose what they are about
+MIN_CLAUSE_WORDS = 6  # besides the phrase: a question with fewer is about nothing
+_CLAUSE_END = re.compile(r"[;()—–]|[:,](?!\d)|\.\s")
+_YEAR = re.compile(r"(?:1\d|20)\d\d")
+_AMOUNT = re.compile(r"[$€£]\S+(?: (?:thousand|million|billion|trillion))?")
+_DATE = re.compile(r"\d+ (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\w*(?: \d+)?")
+_ASKING = frozenset({"what", "how", "year", "many", "much", "percentage", "date"})
+
+
+def echo_question(sentence: str, span: Span) -> str:
+    """The clause around `span` as a question, with the question word in its place."""
+    start, end = _clause(sentence, span)
+    before = re.sub(r"(^|\s)(?:a|an|the|and|or|but)$", "", sentence[start : span.start].strip(" ,;:."), flags=re.I)
+    before = re.sub(r"^(?:and|or|but|then|however)\b[, ]*", "", before.strip(" ,;"), flags=re.I)
+    text = f"{before} {question_word(span.text)} {sentence[span.end : end].strip(' ,;:.')}"
+    text = re.sub(r" ([,)])", r"\1", re.sub(r"\s+", " ", text)).strip(" .,;:")
+    return f"{text[0].upper()}{text[1:]}?"
+
+
+def recital(sentence: str, span: Span) -> str:
+    """The sentence around `span`; of a long one the part that holds it, cut at a clause's end."""
+    start, end = next((start, end) for start, end in _parts(sentence) if start <= span.start < end)
+    text = re.sub(r"^(?:and|or|but|then)\b[, ]*", "", sentence[start:end].strip(" ,;:."), flags=re.I)
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def keyword_question(question: str, share: float, rng: random.Random) -> str:
+    """An echo question with about `share` of its other words left out, the question word first or last.
+
+    What is asked later is asked in other words: a question must be known by some of its words.
+    """
+    words = question.rstrip("?").split()
+    asking = [word for word in words if word.lower() in _ASKING]
+    kept = [word for word in words if word.lower() not in _ASKING and rng.random() > share]
+    turn = rng.randrange(len(kept) + 1) if rng.random() < 0.5 else 0
+    kept = kept[turn:] + kept[:turn]
+    text = " ".join(asking + kept if rng.random() < 0.6 else kept + asking)
+    return f"{text[:1].upper()}{text[1:]}?"
+
+
+def question_word(phrase: str) -> str:
+    """What asks for `phrase`, as far as its form tells: a date, an amount, a share, a number of things, or "what"."""
+    for form, asking in ((_YEAR, "what year"), (_DATE, "what date"), (_AMOUNT, "how much")):
+        if form.fullmatch(phrase):
+            return asking
+    number, _, things = phrase.partition(" ")
+    if re.fullmatch(r"[\d.,]+%", number):
+        return f"what percentage {things}".strip()
+    if re.fullmatch(r"[\d,]+(?:\.\d+)?", number):
+        return f"how many {things}".strip()
+    return "what time" if re.fullmatch(r"\d+:\d\d", number) else "what"
+
+
+def _parts(sentence: str) -> list[tuple[int, int]]:
+    """A sentence in parts of at least `MIN_PART_WORDS` words; one of up to `MAX_RECITAL_WORDS` stays whole."""
+    if len(sentence.split()) <= MAX_RECITAL_WORDS:
+        return [(0, len(sentence))]
+    cuts = [0]
+    for match in _CLAUSE_END.finditer(sentence):
+        if all(
+            len(piece.split()) >= MIN_PART_WORDS
+            for piece in (sentence[cuts[-1] : match.end()], sentence[match.end() :])
+        ):
+            cuts.append(match.end())
+    return list(zip(cuts, [*cuts[1:], len(sentence)], strict=True))
+
+
+def _clause(sentence: str, span: Span) -> tuple[int, int]:
+    """Where the clause of `span` begins and ends: widened, to the left first, until it says something."""
+    marks = [0, *(m.end() for m in _CLAUSE_END.finditer(sentence)), len(sentence)]
+    left = max(i for i, mark in enumerate(marks) if mark <= span.start)
+    right = min(i for i, mark in enumerate(marks) if mark >= span.end)
+    wanted = MIN_CLAUSE_WORDS + len(span.text.split())
+    while len(sentence[marks[left] : marks[right]].split()) < wanted and (left > 0 or right < len(marks) - 1):
+        left, right = (left - 1, right) if left > 0 else (left, right + 1)
+    return marks[left], marks[right]

@@ -1,0 +1,154 @@
+"""Noun phrases of a sentence, what its questions ask for. English; the tags are those of TextBlob, without a model.
+
+Of an unknown word the tagger says mostly that it is a noun: other languages get fewer phrases, and worse ones.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
+from typing import Any
+
+from seal_agent.words import DETERMINERS, FUNCTION, PREPOSITIONS
+
+MAX_PHRASE_WORDS = 7
+_TOKEN = re.compile(r"[$€£]?\d+(?:[:.,]\d+)*%?(?![\w-])|\w+(?:[-'’.]\w+)*%?|[^\w\s]")
+_NUMBER = re.compile(r"[$€£]?\d[\d:.,]*%?")
+_JOINT = re.compile(r"\s+of(?:\s+(?:a|an|the|his|her|its|their))?\s+")
+_COPULAS = frozenset({"is", "are", "was", "were"})
+_MARKS = frozenset(".,;:!?)")
+_BEFORE_NOUNS = (DETERMINERS | PREPOSITIONS) - frozenset(
+    "to and or nor but as than such both either neither before after since until".split()
+)
+_BEFORE_VERBS = frozenset("i you he she it we they who which can may might will would could should must shall".split())
+
+
+@dataclass(frozen=True)
+class Span:
+    """A phrase and where it stands in its sentence, in characters."""
+
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True)
+class _Token:
+    """A word or a mark with its Penn Treebank tag: "V" for a verb outside noun phrases, "" for what joins them."""
+
+    start: int
+    end: int
+    word: str
+    tag: str
+
+    @property
+    def is_noun(self) -> bool:
+        return self.tag.startswith("NN") or self.tag in ("CD", "FW")
+
+    @property
+    def is_part(self) -> bool:
+        """Whether a noun phrase may hold it."""
+        return self.is_noun or self.tag.startswith(("JJ", "VB"))
+
+
+def noun_phrases(sentence: str) -> list[Span]:
+    """The phrases of `sentence` that can answer a question, in order; "X of the Y" counts as one."""
+    found: list[tuple[int, int, bool]] = []  # start, end, whether it reaches the next function word
+    for before, run, after in _runs(_tagged(sentence)):
+        nouns = [token for token in run if token.is_noun]
+        if nouns and _says_something([token.word for token in run]):
+            found.append((run[0].start, nouns[-1].end, nouns[-1] is run[-1]))
+        elif not nouns and after in _MARKS and (before.tag == "V" or before.word in _COPULAS):
+            found.append((run[0].start, run[-1].end, False))  # "purple" of "is painted purple."
+    return _joined(sentence, found)
+
+
+def _tagged(sentence: str) -> list[_Token]:
+    places = [(match.start(), match.end(), match.group()) for match in _TOKEN.finditer(sentence)]
+    words = ["", *(word for _, _, word in places), ""]
+    tokens: list[_Token] = []
+    expects_noun = False
+    for number, ((start, end, word), said) in enumerate(zip(places, _tags(words[1:-1]), strict=True)):
+        before, after = words[number].lower(), words[number + 2]
+        tag = _tag(word, said, before, after, is_first=not number, expects_noun=expects_noun)
+        tokens.append(_Token(start, end, word, tag))
+        if not tag:
+            expects_noun = word.lower() in _BEFORE_NOUNS
+        expects_noun = expects_noun and tag != "V" and not tokens[-1].is_noun
+    return tokens
+
+
+def _tag(word: str, tag: str, before: str, after: str, *, is_first: bool, expects_noun: bool) -> str:
+    """The tag of a word as `_Token` has it, where the tagger says `tag` and a determiner may expect a noun."""
+    if _NUMBER.fullmatch(word):
+        return "CD"
+    if not word[0].isalnum() or (word, after) == ("due", "to"):
+        return ""
+    if word.lower() in FUNCTION and tag != "NNP" and not _is_acronym(word):  # "in May", "the US"
+        return ""
+    if not word.islower() and not is_first:
+        return "NNP"
+    if tag.startswith("RB"):
+        return "RB"
+    if tag in ("VBD", "VBG", "VBN") and expects_noun and after[:1].isalnum():
+        return tag  # the participle of "the painted door"
+    if tag.startswith("VB") or (before in _BEFORE_VERBS and word.islower()):
+        return "NN" if expects_noun and tag in ("VB", "VBP", "VBZ") else "V"  # "a pass" is tagged as a verb
+    return tag
+
+
+def _runs(tokens: Sequence[_Token]) -> list[tuple[_Token, list[_Token], str]]:
+    """What noun phrases may be made of: the token before it, adverbs aside, the tokens of it, the word after it."""
+    runs: list[tuple[_Token, list[_Token], str]] = []
+    before = _Token(0, 0, "", "")
+    for is_part, group in groupby(tokens, key=lambda token: token.is_part):
+        run = list(group)
+        if is_part:
+            after = next((token.word for token in tokens if token.start >= run[-1].end), ".")
+            runs.append((before, run, after))
+        before = next((token for token in reversed(run) if token.tag != "RB"), before)
+    return runs
+
+
+def _says_something(words: Sequence[str]) -> bool:
+    word, *others = words
+    is_known = len(word) > 2 or not word.isalpha() or _is_acronym(word)
+    return bool(others) or (is_known and word.lower() != "one")
+
+
+def _is_acronym(word: str) -> bool:
+    return len(word) > 1 and word.isupper()
+
+
+def _joined(sentence: str, found: list[tuple[int, int, bool]]) -> list[Span]:
+    spans: list[Span] = []
+    index = 0
+    while index < len(found):
+        start, end, whole = found[index]
+        while index + 1 < len(found) and whole and _JOINT.fullmatch(sentence[end : found[index + 1][0]]):
+            index += 1
+            _, end, whole = found[index]
+        if len(sentence[start:end].split()) <= MAX_PHRASE_WORDS:
+            spans.append(Span(start, end, sentence[start:end]))
+        index += 1
+    return spans
+
+
+def _tags(words: Sequence[str]) -> list[str]:
+    """The Penn Treebank tag of every word and mark."""
+    return [tag for _, tag in _tagger().tag(" ".join(words), tokenize=False)] if words else []
+
+
+@lru_cache(maxsize=1)
+def _tagger() -> Any:
+    from textblob.taggers import PatternTagger  # it takes half a second, and asking needs none
+
+    tagger = PatternTagger()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # it leaves its lexicon's files to the garbage collector
+        tagger.tag("It is read at the first word.")
+    return tagger
