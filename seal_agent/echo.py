@@ -19,7 +19,8 @@ _CLAUSE_END = re.compile(r"[;()—–]|[:,](?!\d)|\.\s")
 _YEAR = re.compile(r"(?:1\d|20)\d\d")
 _AMOUNT = re.compile(r"[$€£]\S+(?: (?:thousand|million|billion|trillion))?")
 _DATE = re.compile(r"\d+ (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\w*(?: \d+)?")
-_ASKING = frozenset({"what", "how", "year", "many", "much", "percentage", "date"})
+_TIME = re.compile(r"\d+:\d\d(?: ?[ap]m)?|\d+ ?[ap]m")
+_ASKING = frozenset({"what", "how", "year", "many", "much", "percentage", "date", "time"})
 
 
 def echo_question(sentence: str, span: Span) -> str:
@@ -55,7 +56,7 @@ def keyword_question(question: str, share: float, rng: random.Random) -> str:
 
 def question_word(phrase: str) -> str:
     """What asks for `phrase`, as far as its form tells: a date, an amount, a share, a number of things, or "what"."""
-    for form, asking in ((_YEAR, "what year"), (_DATE, "what date"), (_AMOUNT, "how much")):
+    for form, asking in ((_YEAR, "what year"), (_DATE, "what date"), (_TIME, "what time"), (_AMOUNT, "how much")):
         if form.fullmatch(phrase):
             return asking
     number, _, things = phrase.partition(" ")
@@ -63,7 +64,7 @@ def question_word(phrase: str) -> str:
         return f"what percentage {things}".strip()
     if re.fullmatch(r"[\d,]+(?:\.\d+)?", number):
         return f"how many {things}".strip()
-    return "what time" if re.fullmatch(r"\d+:\d\d", number) else "what"
+    return "what"
 
 
 def _parts(sentence: str) -> list[tuple[int, int]]:

@@ -16,8 +16,11 @@ from typing import Any
 from seal_agent.words import DETERMINERS, FUNCTION, PREPOSITIONS
 
 MAX_PHRASE_WORDS = 7
-_TOKEN = re.compile(r"[$€£]?\d+(?:[:.,]\d+)*%?(?![\w-])|\w+(?:[-'’.]\w+)*%?|[^\w\s]")
-_NUMBER = re.compile(r"[$€£]?\d[\d:.,]*%?")
+_TOKEN = re.compile(r"[$€£]?\d+(?:[:.,]\d+)*%?(?: ?[ap]m\b)?(?![\w-])|\w+(?:[-'’.]\w+)*%?|[^\w\s]")
+_NUMBER = re.compile(r"[$€£]?\d[\d:.,]*%?(?: ?[ap]m)?")
+_CONTRACTION = re.compile(
+    r"(?:i|it|he|she|that|there|here|what|who|we|you|they|let)['’](?:m|s|re|ve|d|ll)|\w+n['’]t", re.IGNORECASE
+)
 _JOINT = re.compile(r"\s+of(?:\s+(?:a|an|the|his|her|its|their))?\s+")
 _COPULAS = frozenset({"is", "are", "was", "were"})
 _MARKS = frozenset(".,;:!?)")
@@ -25,6 +28,10 @@ _BEFORE_NOUNS = (DETERMINERS | PREPOSITIONS) - frozenset(
     "to and or nor but as than such both either neither before after since until".split()
 )
 _BEFORE_VERBS = frozenset("i you he she it we they who which can may might will would could should must shall".split())
+_AFTER_VERBS = frozenset("a an the his her its their our my your this these there here it him them".split())
+_LINKS = frozenset({"and", "or"})
+PARTICIPLES = frozenset({"VBD", "VBG", "VBN"})
+MODIFIERS = PARTICIPLES | {"RB", "JJ", "JJR", "JJS"}
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,9 @@ class _Token:
         return self.is_noun or self.tag.startswith(("JJ", "VB"))
 
 
+NOTHING = _Token(0, 0, "", "")
+
+
 def noun_phrases(sentence: str) -> list[Span]:
     """The phrases of `sentence` that can answer a question, in order; "X of the Y" counts as one."""
     found: list[tuple[int, int, bool]] = []  # start, end, whether it reaches the next function word
@@ -69,42 +79,46 @@ def noun_phrases(sentence: str) -> list[Span]:
 
 def _tagged(sentence: str) -> list[_Token]:
     places = [(match.start(), match.end(), match.group()) for match in _TOKEN.finditer(sentence)]
-    words = ["", *(word for _, _, word in places), ""]
+    words = [word for _, _, word in places]
     tokens: list[_Token] = []
-    expects_noun = False
-    for number, ((start, end, word), said) in enumerate(zip(places, _tags(words[1:-1]), strict=True)):
-        before, after = words[number].lower(), words[number + 2]
-        tag = _tag(word, said, before, after, is_first=not number, expects_noun=expects_noun)
-        tokens.append(_Token(start, end, word, tag))
-        if not tag:
-            expects_noun = word.lower() in _BEFORE_NOUNS
-        expects_noun = expects_noun and tag != "V" and not tokens[-1].is_noun
+    previous, expects_noun = NOTHING, False
+    for (start, end, word), said, after in zip(places, _tags(words), [*words[1:], ""], strict=False):
+        tag = _tag(word, said, previous, after, expects_noun=expects_noun)
+        previous = _Token(start, end, word, tag)
+        tokens.append(previous)
+        expects_noun = word.lower() in _BEFORE_NOUNS if not tag else expects_noun and tag in MODIFIERS
     return tokens
 
 
-def _tag(word: str, tag: str, before: str, after: str, *, is_first: bool, expects_noun: bool) -> str:
-    """The tag of a word as `_Token` has it, where the tagger says `tag` and a determiner may expect a noun."""
+def _tag(word: str, tag: str, previous: _Token, after: str, *, expects_noun: bool) -> str:
+    """The tag of a word as `_Token` has it, where the tagger says `tag`; a determiner before it may expect a noun."""
     if _NUMBER.fullmatch(word):
         return "CD"
-    if not word[0].isalnum() or (word, after) == ("due", "to"):
+    if not word[0].isalnum() or _CONTRACTION.fullmatch(word) or (word, after) == ("due", "to"):
         return ""
     if word.lower() in FUNCTION and tag != "NNP" and not _is_acronym(word):  # "in May", "the US"
         return ""
-    if not word.islower() and not is_first:
+    if not word.islower() and previous != NOTHING:
         return "NNP"
     if tag.startswith("RB"):
         return "RB"
-    if tag in ("VBD", "VBG", "VBN") and expects_noun and after[:1].isalnum():
-        return tag  # the participle of "the painted door"
-    if tag.startswith("VB") or (before in _BEFORE_VERBS and word.islower()):
-        return "NN" if expects_noun and tag in ("VB", "VBP", "VBZ") else "V"  # "a pass" is tagged as a verb
+    if tag in PARTICIPLES and expects_noun and after[:1].isalnum():
+        return tag  # "the painted door"
+    if tag == "VBG" and previous.tag == "V" and (not after[:1].isalnum() or after in _LINKS):
+        return "NN"  # "loves hiking and swimming"
+    if tag.startswith("VB") and expects_noun and tag not in PARTICIPLES:
+        return "NN"  # "a pass"
+    if tag.startswith("VB") or (previous.word.lower() in _BEFORE_VERBS and word.islower()):
+        return "V"
+    if tag == "NNS" and previous.is_noun and (after in _AFTER_VERBS or after[:1].isupper()):
+        return "V"  # "the API returns the JSON"
     return tag
 
 
 def _runs(tokens: Sequence[_Token]) -> list[tuple[_Token, list[_Token], str]]:
     """What noun phrases may be made of: the token before it, adverbs aside, the tokens of it, the word after it."""
     runs: list[tuple[_Token, list[_Token], str]] = []
-    before = _Token(0, 0, "", "")
+    before = NOTHING
     for is_part, group in groupby(tokens, key=lambda token: token.is_part):
         run = list(group)
         if is_part:

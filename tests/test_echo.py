@@ -31,6 +31,8 @@ def texts(sentence: str) -> list[str]:
         ("In 1983 he led the Broncos to a win, due to luck.", ["1983", "Broncos", "win", "luck"]),
         ("She went to the US in May 1941 with $2.5 million.", ["US", "May 1941", "$2.5 million"]),
         ("It covers 581,309 km2 (224,445 sq mi).", ["581,309 km2", "224,445 sq mi"]),
+        ("I'm 34, it's true, and the API returns JSON at 6:45 am.", ["34", "API", "JSON", "6:45 am"]),
+        ("She loves hiking.", ["hiking"]),
         ("The newly painted door was hit by a 45-yard pass.", ["painted door", "45-yard pass"]),
     ],
 )
