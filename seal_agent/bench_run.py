@@ -6,9 +6,12 @@ all read those of every part.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -34,9 +37,24 @@ def share_of(work: Sequence[T], part: str) -> list[T]:
 
 @dataclass(frozen=True)
 class Machine:
-    """What a run was computed on, in words."""
+    """What a run was computed on, in words, and by which code: the digest of this package's files."""
 
     name: str
+    code: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} (code {self.code})" if self.code else self.name
+
+
+@lru_cache(maxsize=1)
+def code_digest() -> str:
+    """Of all files of this package: tells results of different code apart, whatever the version says."""
+    package = Path(__file__).resolve().parent
+    digest = hashlib.sha256()
+    found = [Path(folder, name) for folder, _, names in os.walk(package, followlinks=True) for name in names]
+    for path in sorted(path for path in found if path.suffix == ".py"):
+        digest.update(f"{path.relative_to(package)}\n".encode() + path.read_bytes())
+    return digest.hexdigest()[:8]
 
 
 class RunFolder:
@@ -70,10 +88,10 @@ class RunFolder:
         return recorded(self.folder, name, kind)
 
     def note_machine(self, device: str = "") -> None:
-        """Record what computes here, as `described`; a run that goes on elsewhere names both."""
-        machine = Machine(described(device))
+        """Record what computes here; a run that goes on elsewhere, or with other code, names both."""
+        machine = Machine(described(device), code_digest())
         if machine not in self.values("machines", Machine):
-            self.append("machines", {"name": machine.name})
+            self.append("machines", asdict(machine))
 
     def append(self, name: str, data: Mapping[str, Any]) -> None:
         """Write one line at once."""

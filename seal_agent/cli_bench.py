@@ -242,7 +242,7 @@ def write_report(
     """Write the report of a run with its settings and its machines, and its plots where the extra is installed."""
     from seal_agent.bench_run import Machine, recorded
 
-    machines = dict.fromkeys(machine.name for machine in recorded(folder, "machines", Machine))
+    machines = dict.fromkeys(map(str, recorded(folder, "machines", Machine)))
     facts = [f"{key}: {value}  " for key, value in config.items()]
     facts.append(f"machine: {'; '.join(machines) or 'unknown'}  ")
     text = text_of(facts)
