@@ -82,7 +82,7 @@ def _tagged(sentence: str) -> list[_Token]:
     words = [word for _, _, word in places]
     tokens: list[_Token] = []
     previous, expects_noun = NOTHING, False
-    for (start, end, word), said, after in zip(places, _tags(words), [*words[1:], ""], strict=False):
+    for (start, end, word), said, after in zip(places, _tags(words), [*words[1:], ""][: len(words)], strict=True):
         tag = _tag(word, said, previous, after, expects_noun=expects_noun)
         previous = _Token(start, end, word, tag)
         tokens.append(previous)
@@ -153,8 +153,9 @@ def _joined(sentence: str, found: list[tuple[int, int, bool]]) -> list[Span]:
 
 
 def _tags(words: Sequence[str]) -> list[str]:
-    """The Penn Treebank tag of every word and mark."""
-    return [tag for _, tag in _tagger().tag(" ".join(words), tokenize=False)] if words else []
+    """The Penn Treebank tag of every word and mark; "6:45 am" is one."""
+    joined = " ".join(word.replace(" ", "") for word in words)
+    return [tag for _, tag in _tagger().tag(joined, tokenize=False)] if words else []
 
 
 @lru_cache(maxsize=1)

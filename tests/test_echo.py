@@ -3,6 +3,8 @@
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from seal_agent.echo import MAX_RECITAL_WORDS, echo_question, keyword_question, question_word, recital
 from seal_agent.phrases import noun_phrases
@@ -33,6 +35,7 @@ def texts(sentence: str) -> list[str]:
         ("It covers 581,309 km2 (224,445 sq mi).", ["581,309 km2", "224,445 sq mi"]),
         ("I'm 34, it's true, and the API returns JSON at 6:45 am.", ["34", "API", "JSON", "6:45 am"]),
         ("She loves hiking.", ["hiking"]),
+        ("At 6:45 am the ferry leaves for Oslo.", ["6:45 am", "ferry", "Oslo"]),
         ("The newly painted door was hit by a 45-yard pass.", ["painted door", "45-yard pass"]),
     ],
 )
@@ -106,3 +109,11 @@ def test_keywords_are_some_of_the_questions_words_and_its_question_word() -> Non
 def test_what_something_is_said_to_be_can_be_asked_for(sentence: str, answer: str | None) -> None:
     found = [span.text for span in noun_phrases(sentence)]
     assert (answer in found) if answer else not {"quickly rebuilt", "rebuilt"} & set(found)
+
+
+@given(st.text(max_size=80) | st.text(st.sampled_from("ab AM19:.,%$'’-/&;#|_ \u00a0\u2028é中"), max_size=60))
+def test_whatever_stands_in_a_text_its_phrases_are_parts_of_it(sentence: str) -> None:
+    for span in noun_phrases(sentence):
+        assert sentence[span.start : span.end] == span.text
+        assert echo_question(sentence, span).endswith("?")
+        assert recital(sentence, span).endswith(".")
