@@ -57,7 +57,12 @@ Strategy = Annotated[
     str, typer.Option("--strategy", callback=_check_strategy, help="How edits are kept: route, stack, merge, rebuild.")
 ]
 Preset = Annotated[
-    str, typer.Option("--preset", callback=_check_preset, help="How edits are written: default, or as in SEAL's paper.")
+    str,
+    typer.Option(
+        "--preset",
+        callback=_check_preset,
+        help="How edits are written: default, reader (for models that read well) or seal-paper.",
+    ),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Decides every random draw.")]
 
