@@ -57,7 +57,7 @@ def test_presets_exist_by_name_and_use_what_exists() -> None:
     assert all(checked(each) for each in PRESETS.values())
     assert {name for each in PRESETS.values() for name in each.formats} <= set(FORMATS)
     assert {name for each in PRESETS.values() for name in each.tools} <= set(TOOLS)
-    with pytest.raises(InputError, match="no directives called 'paper'; choose default, seal-paper"):
+    with pytest.raises(InputError, match="no directives called 'paper'; choose default, reader, seal-paper"):
         preset("paper")
 
 
