@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import re
 
-from seal_agent.phrases import Span
+from seal_agent.phrases import Span, verbs
 
 MAX_RECITAL_WORDS = 28
 MIN_PART_WORDS = 14  # shorter pieces of a sentence lose what they are about
@@ -26,10 +26,10 @@ _ASKING = frozenset({"what", "how", "year", "many", "much", "percentage", "date"
 def echo_question(sentence: str, span: Span) -> str:
     """The clause around `span` as a question, with the question word in its place."""
     start, end = _clause(sentence, span)
-    before = re.sub(r"(^|\s)(?:a|an|the|and|or|but)$", "", sentence[start : span.start].strip(" ,;:."), flags=re.I)
-    before = re.sub(r"^(?:and|or|but|then|however)\b[, ]*", "", before.strip(" ,;"), flags=re.I)
-    text = f"{before} {question_word(span.text)} {sentence[span.end : end].strip(' ,;:.')}"
-    text = re.sub(r" ([,)])", r"\1", re.sub(r"\s+", " ", text)).strip(" .,;:")
+    before = re.sub(r"(^|\s)(?:a|an|the)$", "", sentence[start : span.start].strip(), flags=re.I)
+    before = re.sub(r"^(?:and|or|but|then|however)\b[, ]*", "", before, flags=re.I)
+    text = " ".join(f"{before} {question_word(span.text)} {sentence[span.end : end]}".split())
+    text = re.sub(r"(\() | ([,;:)])", r"\1\2", text).strip(" .,;:(—–")
     return f"{text[0].upper()}{text[1:]}?"
 
 
@@ -87,6 +87,12 @@ def _clause(sentence: str, span: Span) -> tuple[int, int]:
     left = max(i for i, mark in enumerate(marks) if mark <= span.start)
     right = min(i for i, mark in enumerate(marks) if mark >= span.end)
     wanted = MIN_CLAUSE_WORDS + len(span.text.split())
-    while len(sentence[marks[left] : marks[right]].split()) < wanted and (left > 0 or right < len(marks) - 1):
+    carrying = [place for place in verbs(sentence) if not span.start <= place < span.end]
+
+    def says_nothing() -> bool:
+        start, end = marks[left], marks[right]
+        return len(sentence[start:end].split()) < wanted or not any(start <= place < end for place in carrying)
+
+    while says_nothing() and (left > 0 or right < len(marks) - 1):
         left, right = (left - 1, right) if left > 0 else (left, right + 1)
     return marks[left], marks[right]

@@ -30,6 +30,7 @@ _BEFORE_NOUNS = (DETERMINERS | PREPOSITIONS) - frozenset(
 _BEFORE_VERBS = frozenset("i you he she it we they who which can may might will would could should must shall".split())
 _AFTER_VERBS = frozenset("a an the his her its their our my your this these there here it him them".split())
 _LINKS = frozenset({"and", "or"})
+_CARRYING = frozenset({"VB", "VBD", "VBN", "VBP", "VBZ", "MD"})
 PARTICIPLES = frozenset({"VBD", "VBG", "VBN"})
 MODIFIERS = PARTICIPLES | {"RB", "JJ", "JJR", "JJS"}
 
@@ -75,6 +76,13 @@ def noun_phrases(sentence: str) -> list[Span]:
         elif not nouns and after in _MARKS and (before.tag == "V" or before.word in _COPULAS):
             found.append((run[0].start, run[-1].end, False))  # "purple" of "is painted purple."
     return _joined(sentence, found)
+
+
+def verbs(sentence: str) -> list[int]:
+    """Where the verbs of `sentence` stand that may carry a clause, in characters."""
+    tokens = _tagged(sentence)
+    said = _tags([token.word for token in tokens])
+    return [token.start for token, tag in zip(tokens, said, strict=True) if tag in _CARRYING and not token.is_part]
 
 
 def _tagged(sentence: str) -> list[_Token]:

@@ -53,8 +53,16 @@ def test_an_echo_question_has_the_question_word_where_the_phrase_stood() -> None
 def test_a_number_is_never_cut_in_two() -> None:
     sentence = "By 1990 the reserve covered 581,309 km2, and it opens at 3:30 pm on Fridays."
     questions = [echo_question(sentence, span) for span in noun_phrases(sentence)]
-    assert questions[2] == "By 1990 the reserve covered how many km2 and it opens at 3:30 pm on Fridays?"
+    assert questions[2] == "By 1990 the reserve covered how many km2, and it opens at 3:30 pm on Fridays?"
     assert questions[-1] == "It opens at 3:30 pm on what?"
+
+
+def test_a_question_says_what_happens_not_just_what_stands_nearby() -> None:
+    sentence = "The charter declares principles, including fair pay (for all), health at work, rights of old people."
+    questions = {span.text: echo_question(sentence, span) for span in noun_phrases(sentence)}
+    assert questions["health"].startswith("The charter declares principles, including fair pay (for all), what at work")
+    assert questions["rights of old people"].endswith("health at work, what?")
+    assert all("declares" in question for question in questions.values())
 
 
 def test_a_short_sentence_is_recited_whole_and_a_long_one_in_parts_that_say_something() -> None:
