@@ -78,6 +78,12 @@ def noun_phrases(sentence: str) -> list[Span]:
     return _joined(sentence, found)
 
 
+def named(sentence: str, span: Span) -> str:
+    """The phrase as one says it alone: with the article before it."""
+    article = re.search(r"\b(?:an?|the)\s+$", sentence[: span.start], re.IGNORECASE)
+    return sentence[article.start() if article else span.start : span.end]
+
+
 def verbs(sentence: str) -> list[int]:
     """Where the verbs of `sentence` stand that may carry a clause, in characters."""
     tokens = _tagged(sentence)

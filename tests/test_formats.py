@@ -67,15 +67,14 @@ def test_cloze_asks_for_every_phrase_and_recites_its_sentence() -> None:
     rows = [row for asked in form.ask(SOURCE) for row in form.parse(SOURCE, asked, "")]
     asked = {(row.question, row.answer) for row in rows}
     assert ("The Tower of Karlov was built in what year by Anna Reel?", SENTENCE) in asked
-    assert {("The Tower of Karlov was built in 1911 by what?", said) for said in (SENTENCE, "Anna Reel")} < asked
-    assert "Tower of Karlov" in {row.answer for row in rows}
+    assert {("What was built in 1911 by Anna Reel?", said) for said in (SENTENCE, "The Tower of Karlov")} < asked
     assert all(row.answer.rstrip(".") in row.evidence for row in rows)
 
 
 def test_only_a_phrase_that_says_something_alone_is_an_answer_alone() -> None:
-    source = Source("Clock", "The old clock of Karlov shows the time. It was a gift, made in 1911 for the mayor.")
+    source = Source("Clock", "The old clock of Karlov shows the time. It was a gift, made in 1911 for the new mayor.")
     rows = [row for asked in FORMATS["cloze"].ask(source) for row in FORMATS["cloze"].parse(source, asked, "")]
-    assert {row.answer for row in rows} - set(source.sentences) == {"old clock of Karlov", "1911"}
+    assert {row.answer for row in rows} - set(source.sentences) == {"The old clock of Karlov", "the new mayor"}
 
 
 def test_a_phrase_question_holds_what_it_was_asked_for_or_cloze_asks_instead() -> None:

@@ -16,12 +16,12 @@ import zlib
 
 from seal_agent.echo import echo_question, keyword_question, recital
 from seal_agent.formats.format import Ask, Format, Source
-from seal_agent.phrases import Span, noun_phrases
+from seal_agent.phrases import Span, named, noun_phrases
 from seal_agent.types import Prompt, Row
 from seal_agent.words import content
 
 NAME = "cloze"
-BRIEF_EVERY = 2  # of the phrases that say something without their sentence
+BRIEF_EVERY = 3  # of the phrases that say something without their sentence
 LEFT_OUT = 0.4  # of the words of a question
 
 
@@ -43,7 +43,7 @@ def parse(source: Source, asked: Ask, text: str) -> list[Row]:
     whole = echo_question(asked.view, span)
     recited = recital(asked.view, span)
     pairs = [(whole, recited), (keyword_question(whole, LEFT_OUT, rng), recited)]
-    pairs += [(whole, span.text)] * is_brief
+    pairs += [(whole, named(asked.view, span))] * is_brief
     if not content(whole):  # the phrase is all there is, and a bare "What?" would ask for everything
         pairs = [(f"What about {source.topic}?", recited)]
     return [Row(Prompt.user(question), answer, NAME, asked.view) for question, answer in pairs if content(question)]

@@ -12,6 +12,7 @@ import re
 
 from seal_agent.formats import cloze
 from seal_agent.formats.format import EXAMPLE, Ask, Format, Source
+from seal_agent.phrases import named
 from seal_agent.types import Message, Prompt, Row
 from seal_agent.words import content
 
@@ -60,7 +61,7 @@ def parse(source: Source, asked: Ask, text: str) -> list[Row]:
     question, answer = pair["question"], pair["answer"]
     if not content(question):  # "What is it?" asks for everything
         return instead
-    own = [answer] + [span.text] * is_brief
+    own = [answer] + [named(asked.view, span)] * is_brief
     return [*(Row(Prompt.user(question), said, NAME, source.passage) for said in own), *instead[:1]]
 
 
