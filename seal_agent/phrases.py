@@ -46,12 +46,16 @@ class Span:
 
 @dataclass(frozen=True)
 class _Token:
-    """A word or a mark with its Penn Treebank tag: "V" for a verb outside noun phrases, "" for what joins them."""
+    """A word or a mark with its Penn Treebank tag: "V" for a verb outside noun phrases, "" for what joins them.
+
+    `said` is the tagger's own.
+    """
 
     start: int
     end: int
     word: str
     tag: str
+    said: str
 
     @property
     def is_noun(self) -> bool:
@@ -63,7 +67,7 @@ class _Token:
         return self.is_noun or self.tag.startswith(("JJ", "VB"))
 
 
-NOTHING = _Token(0, 0, "", "")
+NOTHING = _Token(0, 0, "", "", "")
 
 
 def noun_phrases(sentence: str) -> list[Span]:
@@ -86,22 +90,21 @@ def named(sentence: str, span: Span) -> str:
 
 def verbs(sentence: str) -> list[int]:
     """Where the verbs of `sentence` stand that may carry a clause, in characters."""
-    tokens = _tagged(sentence)
-    said = _tags([token.word for token in tokens])
-    return [token.start for token, tag in zip(tokens, said, strict=True) if tag in _CARRYING and not token.is_part]
+    return [token.start for token in _tagged(sentence) if token.said in _CARRYING and not token.is_part]
 
 
-def _tagged(sentence: str) -> list[_Token]:
+@lru_cache(maxsize=64)  # every phrase of a sentence asks
+def _tagged(sentence: str) -> tuple[_Token, ...]:
     places = [(match.start(), match.end(), match.group()) for match in _TOKEN.finditer(sentence)]
     words = [word for _, _, word in places]
     tokens: list[_Token] = []
     previous, expects_noun = NOTHING, False
     for (start, end, word), said, after in zip(places, _tags(words), [*words[1:], ""][: len(words)], strict=True):
         tag = _tag(word, said, previous, after, expects_noun=expects_noun)
-        previous = _Token(start, end, word, tag)
+        previous = _Token(start, end, word, tag, said)
         tokens.append(previous)
         expects_noun = word.lower() in _BEFORE_NOUNS if not tag else expects_noun and tag in MODIFIERS
-    return tokens
+    return tuple(tokens)
 
 
 def _tag(word: str, tag: str, previous: _Token, after: str, *, expects_noun: bool) -> str:

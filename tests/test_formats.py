@@ -67,6 +67,7 @@ def test_cloze_asks_for_every_phrase_and_recites_its_sentence() -> None:
     rows = [row for asked in form.ask(SOURCE) for row in form.parse(SOURCE, asked, "")]
     asked = {(row.question, row.answer) for row in rows}
     assert ("The Tower of Karlov was built in what year by Anna Reel?", SENTENCE) in asked
+    assert ("The Tower of Karlov was built in 1911 by what?", SENTENCE) in asked
     assert {("What was built in 1911 by Anna Reel?", said) for said in (SENTENCE, "The Tower of Karlov")} < asked
     assert all(row.answer.rstrip(".") in row.evidence for row in rows)
 

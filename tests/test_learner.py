@@ -38,6 +38,13 @@ def ask(learner: Learner, episode: Episode) -> list[str]:
     return learner.answer([probe.prompt.messages for probe in episode.edit.probes])
 
 
+def taught(episode: Episode) -> list[set[str]]:
+    """What its rows answer to those questions: the sentence, and to some the phrase alone too."""
+    assert episode.edit
+    rows = episode.edit.rows
+    return [{r.answer for r in rows if r.prompt == probe.prompt} for probe in episode.edit.probes]
+
+
 def gold(episode: Episode) -> list[str]:
     assert episode.edit
     return [probe.answer for probe in episode.edit.probes]
