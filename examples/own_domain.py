@@ -14,7 +14,7 @@ from statistics import fmean
 from langgraph.checkpoint.memory import InMemorySaver
 
 from seal_agent import Learner, LearnerConfig, create_chat_graph, open_learner
-from seal_agent.directives import DEFAULT, Menu, ask, listed, parse_directives
+from seal_agent.directives import CLOZE, Menu, ask, listed, parse_directives
 from seal_agent.domain import Domain, Grade, Proposal
 from seal_agent.examples import after_the_others, alone
 from seal_agent.selfedit import assemble
@@ -22,7 +22,7 @@ from seal_agent.types import AdapterStack, Prompt, Row
 
 FORMATS = {"alone": alone, "after-the-others": after_the_others}
 MENU = Menu(tuple(FORMATS), (), {"num_epochs": (2, 4, 8), "learning_rate": (0.2, 0.4, 0.6)}, max_tools=0)
-BASE = replace(DEFAULT, formats=("alone", "after-the-others"), num_epochs=8, min_steps=8, max_steps=24, replay=0.0)
+BASE = replace(CLOZE, formats=("alone", "after-the-others"), num_epochs=8, min_steps=8, max_steps=24, replay=0.0)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from seal_agent.adapters.registry import read_manifest
 from seal_agent.adapters.storage import write_whole
 from seal_agent.bench_knowledge import Item, Question, edit_of_published
 from seal_agent.bench_run import RunFolder
-from seal_agent.directives import DEFAULT, SEAL_PAPER
+from seal_agent.directives import CLOZE, DEFAULT, SEAL_PAPER
 from seal_agent.errors import InputError
 from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig
@@ -286,7 +286,7 @@ def learn(learner: Learner, arm: Arm, item: Item, seed: int, progress: Progress 
     """One passage through the verbs of the loop; without a gate whatever was trained is kept."""
     episode = replace(learner.begin(Passage(item.title, item.passage)), seed=seed * 1_000_003 + item.number)
     if arm.published:
-        edit = edit_of_published(item, arm.published, learner.config.directives or DEFAULT, seed)
+        edit = edit_of_published(item, arm.published, learner.config.directives or CLOZE, seed)
         episode = replace(episode, edit=edit)
     if arm.is_gated:
         return loop.run(learner, episode, step="train" if episode.edit else "write", progress=progress)

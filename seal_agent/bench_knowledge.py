@@ -23,7 +23,7 @@ from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.bench_edit import learned
 from seal_agent.bench_run import RunFolder
 from seal_agent.canaries import with_rehearsal
-from seal_agent.directives import DEFAULT, SEAL_PAPER, parse_directives
+from seal_agent.directives import CLOZE, DEFAULT, SEAL_PAPER, parse_directives
 from seal_agent.errors import EditFault, InputError
 from seal_agent.formats import FORMATS, Source
 from seal_agent.formats.format import statement
@@ -124,7 +124,7 @@ class Arm:
 
 def arms() -> dict[str, Arm]:
     """Every arm that trains, by name, the most telling first."""
-    as_seal = replace(DEFAULT, formats=(), tools=AS_SEAL)
+    as_seal = replace(CLOZE, formats=(), tools=AS_SEAL)
     formats = [name for name in FORMATS if name != "cloze"]
     in_seals_words = ("implications", "long-implications", "rewrite", "self-qa")
     listed = [
@@ -132,11 +132,11 @@ def arms() -> dict[str, Arm]:
         Arm("seal-paper, gpt-4.1's rows", replace(SEAL_PAPER, formats=()), "gpt-4.1"),
         Arm("seal-paper at our rate, gpt-4.1's rows", replace(SEAL_PAPER, formats=(), learning_rate=0.0), "gpt-4.1"),
         Arm("passage only", as_seal),
-        Arm(FORM, DEFAULT),
+        Arm(FORM, CLOZE),
         *(Arm(f"{name}'s rows", as_seal, name) for name in reversed(PUBLISHED)),
         Arm("seal-paper, own implications", SEAL_PAPER),
-        *(Arm(n, replace(DEFAULT, formats=(n,), tools=AS_SEAL if n in in_seals_words else ())) for n in formats),
-        Arm("mixed", replace(DEFAULT, formats=("cloze", "chat-qa", "rewrite", "contrast")), is_rehearsed=True),
+        *(Arm(n, replace(CLOZE, formats=(n,), tools=AS_SEAL if n in in_seals_words else ())) for n in formats),
+        Arm("mixed", replace(CLOZE, formats=("cloze", "chat-qa", "rewrite", "contrast")), is_rehearsed=True),
         Arm("own directives", None, is_rehearsed=True),
         Arm(TRAINED, None, is_rehearsed=True),
     ]
@@ -150,7 +150,7 @@ def arm_called(name: str) -> Arm:
     """
     if name.startswith("{"):
         try:
-            return Arm(name, parse_directives(name, DEFAULT), is_rehearsed=True)
+            return Arm(name, parse_directives(name, CLOZE), is_rehearsed=True)
         except EditFault as error:
             raise InputError(f"the arm {name}: {error}") from error
     known = arms()
@@ -279,7 +279,7 @@ def answers(
 def edit_of(backend: Backend, arm: Arm, item: Item, seed: int) -> SelfEdit:
     """The edit of one arm for one passage; raises `EditFault` where nothing usable comes out."""
     if arm.name == FORM:
-        empty = SelfEdit(item.title, item.passage, (), (), DEFAULT)
+        empty = SelfEdit(item.title, item.passage, (), (), CLOZE)
         return with_rehearsal(empty, NUM_FORM_ROWS, seed)
     if not arm.published:
         edit = write_self_edit(backend, item.source, arm.directives, seed=seed)

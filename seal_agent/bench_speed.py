@@ -21,7 +21,7 @@ from typing import Protocol
 
 from seal_agent.adapters.backend import silent
 from seal_agent.bench_run import RunFolder
-from seal_agent.directives import DEFAULT, SEAL_PAPER
+from seal_agent.directives import CLOZE, SEAL_PAPER
 from seal_agent.errors import InputError
 from seal_agent.types import Directives, Progress
 
@@ -157,8 +157,8 @@ def measure(
 def _curves(rig: Rig, run: Run, num_rows: int, seed: int, progress: Progress) -> None:
     found = run.curves()
     if OURS not in found:
-        every = max(1, DEFAULT.num_steps(num_rows) // CURVE_POINTS)
-        found[OURS] = rig.curve_of_ours(DEFAULT, every, seed, progress)
+        every = max(1, CLOZE.num_steps(num_rows) // CURVE_POINTS)
+        found[OURS] = rig.curve_of_ours(CLOZE, every, seed, progress)
         run.append("curves", asdict(found[OURS]))
     if UNPADDED not in found:
         every = max(1, num_rows // EPOCH_POINTS)
@@ -171,7 +171,7 @@ Work = tuple[str, str, int, int, Callable[[], dict[str, float]]]
 
 def _round(rig: Rig, parts: Sequence[str], number: int, seed: int) -> Iterator[Work]:
     """One turn of every arm: (part, arm, number, round, measure)."""
-    ours, published = partial(rig.steps_of_ours, DEFAULT), partial(rig.steps_as_published, SEAL_PAPER)
+    ours, published = partial(rig.steps_of_ours, CLOZE), partial(rig.steps_as_published, SEAL_PAPER)
     draw = seed + number
     if RECIPE in parts:
         for arm, steps in (

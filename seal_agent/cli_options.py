@@ -61,7 +61,7 @@ Preset = Annotated[
     typer.Option(
         "--preset",
         callback=_check_preset,
-        help="How edits are written: default, reader (for models that read well) or seal-paper.",
+        help="How edits are written: default, cloze (no model writes) or seal-paper.",
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Decides every random draw.")]

@@ -20,7 +20,11 @@ from seal_agent.tools import TOOLS
 from seal_agent.types import Directives, Grammar, Prompt, Row
 
 NAME = "directives"
-DEFAULT = Directives()
+CLOZE = Directives()
+"""Rows that need no writer, learned by the likelihood of their answers."""
+DEFAULT = replace(CLOZE, formats=("phrase-qa",), distill=1.0)
+"""The model writes the questions, and learns what it says itself with the text in view, where it reads well; one that
+fails the exam of phrase-qa, as those of 135M and 500M parameters do, learns as with `CLOZE` (`writing.fitting`)."""
 SEAL_PAPER = Directives(
     formats=("implications",),
     tools=("passage", "title"),
@@ -41,10 +45,7 @@ SEAL_PAPER = Directives(
 )
 """SEAL's inner loop for knowledge: r 32, α 64, q and v only, lr 1e-3, 10 epochs, batch 1, a sequence a line with
 the title in front, the passage appended (arXiv 2506.10943, appendix B; ../shared/EXPERIMENTS.md)."""
-READER = replace(DEFAULT, formats=("phrase-qa",), distill=1.0)
-"""For models that read well: they write the questions, and learn what they say themselves with the text in view. One
-that fails the exam of phrase-qa learns as with `DEFAULT`."""
-PRESETS: Mapping[str, Directives] = {"default": DEFAULT, "reader": READER, "seal-paper": SEAL_PAPER}
+PRESETS: Mapping[str, Directives] = {"default": DEFAULT, "cloze": CLOZE, "seal-paper": SEAL_PAPER}
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def schema(rate: float, menu: Menu = MENU) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
-def choose(backend: Backend, source: Source, base: Directives = DEFAULT) -> Directives:
+def choose(backend: Backend, source: Source, base: Directives = CLOZE) -> Directives:
     """The model's own choice for `source`, on top of `base`; raises `EditFault` for a malformed one."""
     return parse_directives(say(backend, source).answer, base)
 
@@ -127,7 +128,7 @@ def say(backend: Backend, source: Source, menu: Menu = MENU, *, seed: int = 0, t
     The prompt is the same whatever the menu and the settings that are not chosen, so that a policy is asked as it has
     learned to be.
     """
-    usual = replace(DEFAULT, learning_rate=backend.learning_rate)
+    usual = replace(CLOZE, learning_rate=backend.learning_rate)
     prompt = PROMPT.format(
         report=_shown(usual),
         note=_shown(replace(usual, formats=("cloze", "chat-qa"), tools=("sentences",), num_epochs=4)),
@@ -147,7 +148,7 @@ def ask(backend: Backend, prompt: Prompt, menu: Menu = MENU, *, seed: int = 0, t
     return written[0][0]
 
 
-def parse_directives(text: str, base: Directives = DEFAULT, menu: Menu = MENU) -> Directives:
+def parse_directives(text: str, base: Directives = CLOZE, menu: Menu = MENU) -> Directives:
     """Directives out of one line of JSON; what it leaves out is as in `base`.
 
     Raises `EditFault` for text that is not a JSON object, an unknown key, a value of the wrong kind or out of

@@ -14,7 +14,7 @@ from statistics import fmean
 
 from seal_agent.adapters.backend import Backend, silent
 from seal_agent.canaries import with_rehearsal
-from seal_agent.directives import DEFAULT, MENU, Menu, parse_directives, say
+from seal_agent.directives import CLOZE, MENU, Menu, parse_directives, say
 from seal_agent.domain import Grade, Proposal
 from seal_agent.errors import EditFault
 from seal_agent.feedback import Feedback
@@ -32,8 +32,8 @@ NUM_OWN_QUESTIONS = 6
 ASKED_PER_QUESTION = 4  # so many questions are written for each that is wanted: most are not kept
 OWN_TEMPERATURE = 0.7
 MAX_ANSWER_SPAN_TOKENS = 16
-FAST = replace(DEFAULT, min_steps=12, max_steps=12)
-"""Short edits for trying many: a quarter of the steps of `DEFAULT` at most."""
+FAST = replace(CLOZE, min_steps=12, max_steps=12)
+"""Short edits for trying many: a quarter of the steps of `CLOZE` at most."""
 BOLDNESS = 4.0
 """At the temperature of texts a small model's directives are those it was shown; a grammar holds them at any."""
 FAST_MENU = replace(MENU, formats=("cloze", "implications", "rewrite", "self-qa", "summary"))
@@ -68,7 +68,7 @@ class KnowledgeDomain:
     the temperature of the texts. With `fixed` directives nothing is chosen: a learner without a policy writes so.
     """
 
-    base: Directives = DEFAULT
+    base: Directives = CLOZE
     menu: Menu = MENU
     fixed: Directives | None = None
     boldness: float = BOLDNESS

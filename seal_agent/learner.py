@@ -27,7 +27,7 @@ from seal_agent.adapters.backend import Backend, silent
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.canaries import with_rehearsal
 from seal_agent.decision_head import Head
-from seal_agent.directives import DEFAULT
+from seal_agent.directives import CLOZE
 from seal_agent.errors import EditFault, InputError, Refused, StackChanged, StorageError, TrainingFault
 from seal_agent.formats import Source
 from seal_agent.home import Home, check_namespace
@@ -189,7 +189,8 @@ class Learner:
             if not found:
                 return replace(episode, edit=None, fault=str(error), num_attempts=attempt + 1)
             # "No, Friday." says nothing by itself, but it answers what is watched.
-            written = SelfEdit(source.topic, source.passage, (), (), self.config.directives or DEFAULT)
+            fitting = writing.fitting(base, self.config.directives or CLOZE)
+            written = SelfEdit(source.topic, source.passage, (), (), fitting)
         edit = corrections.added(written, found)
         replaces = self._corrected_adapters(episode.parent, found)
         if replaces:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from seal_agent import examples, quality
 from seal_agent.adapters.backend import Backend, silent
+from seal_agent.adapters.loading import EMBEDDED_FILE
 from seal_agent.directives import choose
 from seal_agent.domain import Proposal
 from seal_agent.formats import FORMATS, Ask, Format, Source
@@ -22,8 +23,8 @@ from seal_agent.types import AdapterStack, Directives, Dropped, Progress, Row, S
 NOT_A_ROW = "does not fit the format"
 MIN_PASSED = 0.3  # of what is asked in a format's exam
 MAX_EXAMINED = 12  # asks
-_passed: dict[tuple[str, str], bool] = {}
-"""Which model can write which format, for as long as the process lives."""
+_passed: dict[tuple[str, str], bool] = {(EMBEDDED_FILE, "phrase-qa"): False}
+"""Which model can write which format, for as long as the process lives; the embedded one was examined already."""
 
 
 def write_self_edit(
@@ -61,10 +62,11 @@ def write(
 ) -> Proposal:
     """The edit that `directives` ask for, and after `said` every text of the model's that rows were made of.
 
-    A model that fails the exam of one of the formats does not read well enough to teach itself: nothing is distilled.
-    A `temperature` above 0 takes the place of the formats' own. Whether a row holds is for the base model to say: a
-    policy does not grade itself. A text of which no row is left is not among what was said.
+    What the model cannot write is replaced first (`fitting`). A `temperature` above 0 takes the place of the formats'
+    own. Whether a row holds is for the base model to say: a policy does not grade itself. A text of which no row is
+    left is not among what was said.
     """
+    directives = fitting(backend, directives)
     texts = [
         each
         for name in directives.formats
@@ -74,8 +76,6 @@ def write(
     malformed = [each.malformed for each in texts if not each.rows]
     for name in directives.tools:
         rows = TOOLS[name](source, rows, seed)
-    if directives.distill and not all(can_write(backend, FORMATS[name]) for name in directives.formats):
-        directives = replace(directives, distill=0.0)
     kept, dropped = quality.check(backend.with_stack(AdapterStack()), rows, source, progress)
     edit = assemble(
         kept,
@@ -127,10 +127,19 @@ def written(
     """Everything one format asks, with what the model wrote and the rows in it, unchecked."""
     form = FORMATS[name]
     asks = [replace(asked, temperature=temperature or asked.temperature) for asked in form.ask(source)]
-    if not can_write(backend, form):
-        return [_parsed(form, source, asked, "") for asked in asks]
     texts = _generate(backend, asks, seed, name, progress)
     return [_parsed(form, source, asked, text) for asked, text in zip(asks, texts, strict=True)]
+
+
+def fitting(backend: Backend, directives: Directives) -> Directives:
+    """`directives` as the model behind `backend` can follow them.
+
+    A format whose exam it fails gives way to the one that stands in for it; and who does not read well enough for an
+    exam cannot teach itself: nothing is distilled.
+    """
+    forms = [FORMATS[name] for name in directives.formats]
+    names = tuple(dict.fromkeys(form.name if can_write(backend, form) else form.instead for form in forms))
+    return directives if names == directives.formats else replace(directives, formats=names, distill=0.0)
 
 
 def can_write(backend: Backend, form: Format) -> bool:

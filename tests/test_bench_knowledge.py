@@ -30,7 +30,7 @@ from seal_agent.bench_knowledge import (
 )
 from seal_agent.bench_report import markdown, plot, summarise
 from seal_agent.bench_run import share_of
-from seal_agent.directives import DEFAULT, SEAL_PAPER, say
+from seal_agent.directives import CLOZE, SEAL_PAPER, say
 from seal_agent.errors import InputError
 from seal_agent.grading import is_right, recall
 from seal_agent.types import AdapterStack, Row, SelfEdit
@@ -107,8 +107,8 @@ def test_passages_in_one_adapter_have_their_own_results_and_the_steps_they_would
         (arm, number): 1 for arm in (BASE, "default") for number in (0, 1)
     }
     [edit] = trained
-    assert edit.directives.min_steps == 2 * DEFAULT.min_steps
-    assert edit.directives.max_steps == 2 * DEFAULT.max_steps
+    assert edit.directives.min_steps == 2 * CLOZE.min_steps
+    assert edit.directives.max_steps == 2 * CLOZE.max_steps
     assert sum(done["default", n].num_rows for n in (0, 1)) >= len(edit.rows)
     assert measure_together(backend, registry, items, ["default"], Run(tmp_path)) == Run(tmp_path).results()
     assert len(trained) == 1
@@ -205,7 +205,7 @@ def test_an_arm_that_is_json_is_the_default_edit_with_those_directives(
     backend: ScriptedBackend, registry: AdapterRegistry, tmp_path: Path
 ) -> None:
     mine = '{"max_steps": 24, "top_layers": 1}'
-    assert arm_called(mine).directives == replace(DEFAULT, max_steps=24, top_layers=1.0)
+    assert arm_called(mine).directives == replace(CLOZE, max_steps=24, top_layers=1.0)
     found = measure(backend, registry, [item(0)], [mine], Run(tmp_path))
     assert found[mine, 0].answers[0].right
     with pytest.raises(InputError, match="directive 'steps' does not exist; choose formats"):

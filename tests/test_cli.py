@@ -173,7 +173,7 @@ def test_edits_are_written_as_a_preset_says(run: Run, tmp_path: Path, home: Path
     run("ingest", str(document), "--preset", "seal-paper")
     (episode,) = Home(home).episodes("default")
     assert "1 usable training rows" in episode.fault  # the passage: a literal mind writes no implications
-    assert_refused(run("ingest", str(document), "--preset", "paper"), "default, reader, seal-paper")
+    assert_refused(run("ingest", str(document), "--preset", "paper"), "default, cloze, seal-paper")
 
 
 def test_adapters_list_and_show_what_was_learned(run: Run, learned: Learned) -> None:

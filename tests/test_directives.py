@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from seal_agent.directives import DEFAULT, PRESETS, SEAL_PAPER, checked, parse_directives, preset, schema
+from seal_agent.directives import CLOZE, PRESETS, SEAL_PAPER, checked, parse_directives, preset, schema
 from seal_agent.errors import EditFault, InputError
 from seal_agent.formats import FORMATS
 from seal_agent.tools import TOOLS
@@ -22,7 +22,7 @@ def test_what_the_schema_allows_is_valid() -> None:
 
 
 def test_what_is_left_out_is_as_in_the_default() -> None:
-    assert parse_directives("{}") == DEFAULT
+    assert parse_directives("{}") == CLOZE
     assert parse_directives('{"rank": 8, "learning_rate": 1, "tools": ["title", "title"]}'.replace("1,", "0.01,")) == (
         Directives(rank=8, learning_rate=0.01, tools=("title",))
     )
@@ -57,7 +57,7 @@ def test_presets_exist_by_name_and_use_what_exists() -> None:
     assert all(checked(each) for each in PRESETS.values())
     assert {name for each in PRESETS.values() for name in each.formats} <= set(FORMATS)
     assert {name for each in PRESETS.values() for name in each.tools} <= set(TOOLS)
-    with pytest.raises(InputError, match="no directives called 'paper'; choose default, reader, seal-paper"):
+    with pytest.raises(InputError, match="no directives called 'paper'; choose default, cloze, seal-paper"):
         preset("paper")
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from seal_agent.adapters.scripted import ScriptedBackend
-from seal_agent.directives import DEFAULT, say
+from seal_agent.directives import CLOZE, say
 from seal_agent.errors import InputError
 from seal_agent.formats import Source
 from seal_agent.home import Home
@@ -28,7 +28,7 @@ def trained(backend: ScriptedBackend, answer: str = SAYS) -> AdapterRef:
     """A policy that says `answer` when it is asked how to learn `TEXT`."""
     asked = say(backend, Source("The Tower of Karlov", TEXT))
     rows = (Row(asked.prompt, answer, "directives"),)
-    return backend.train(SelfEdit("policy", "", rows, (), DEFAULT))
+    return backend.train(SelfEdit("policy", "", rows, (), CLOZE))
 
 
 def test_every_version_is_kept_and_one_is_in_use(store: PolicyStore, backend: ScriptedBackend, home: Home) -> None:
@@ -64,12 +64,12 @@ def test_a_learner_writes_with_the_policy_in_use_and_answers_without_it(
 ) -> None:
     before = learner.write(learner.begin(Passage("The Tower of Karlov", TEXT)))
     assert before.edit
-    assert before.edit.directives == DEFAULT
+    assert before.edit.directives == CLOZE
     policy = store.add(trained(backend), parent=0, reason="round 1")
     assert learner.write(learner.begin(Passage("The Tower of Karlov", TEXT))).edit == before.edit
     store.use(policy.version)
     after = learner.write(learner.begin(Passage("The Tower of Karlov", TEXT)))
     assert after.edit
-    assert after.edit.directives == replace(DEFAULT, formats=("chat-qa",), num_epochs=4)
+    assert after.edit.directives == replace(CLOZE, formats=("chat-qa",), num_epochs=4)
     assert {row.source for row in after.edit.rows} >= {"chat-qa"}
     assert learner.stack == AdapterStack()  # the policy is in no stack that is served

@@ -12,7 +12,7 @@ import pytest
 from seal_agent import feedback
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.canaries import general_probes
-from seal_agent.directives import DEFAULT, SEAL_PAPER
+from seal_agent.directives import CLOZE, SEAL_PAPER
 from seal_agent.domain import Proposal
 from seal_agent.errors import EditFault, InputError
 from seal_agent.feedback import Feedback, about, corrections_of
@@ -66,8 +66,8 @@ def test_directives_are_sampled_hotter_than_texts(home: Home, monkeypatch: pytes
 
 
 def test_fixed_directives_are_not_asked_for(backend: ScriptedBackend) -> None:
-    proposal = KnowledgeDomain(fixed=DEFAULT).propose(backend, CONTEXT)
-    assert (proposal.edit.directives, proposal.said) == (DEFAULT, ())
+    proposal = KnowledgeDomain(fixed=CLOZE).propose(backend, CONTEXT)
+    assert (proposal.edit.directives, proposal.said) == (CLOZE, ())
     with pytest.raises(EditFault, match="I do not know"):
         KnowledgeDomain().propose(backend, CONTEXT)
     bare = KnowledgeDomain(fixed=replace(SEAL_PAPER, formats=("cloze",), tools=()))
@@ -75,10 +75,10 @@ def test_fixed_directives_are_not_asked_for(backend: ScriptedBackend) -> None:
 
 
 def test_an_edit_never_holds_what_it_is_graded_with(backend: ScriptedBackend) -> None:
-    edit = KnowledgeDomain(fixed=DEFAULT).propose(backend, CONTEXT).edit
+    edit = KnowledgeDomain(fixed=CLOZE).propose(backend, CONTEXT).edit
     asked = [row.question for row in edit.rows if row.source == "cloze"]
     held_out = replace(CONTEXT, questions=(Probe(Prompt.user(asked[0].upper()), "x"),))
-    assert asked[0] not in {row.question for row in KnowledgeDomain(fixed=DEFAULT).propose(backend, held_out).edit.rows}
+    assert asked[0] not in {row.question for row in KnowledgeDomain(fixed=CLOZE).propose(backend, held_out).edit.rows}
     with pytest.raises(EditFault, match="0 rows ask what is not held out"):
         without(replace(edit, rows=edit.rows[:1]), [Probe(edit.rows[0].prompt, "x")])
 
@@ -134,10 +134,10 @@ def test_retention_punishes_what_fell_and_rewards_nothing(home: Home) -> None:
 
 def test_the_proxy_likes_an_edit_that_is_long_varied_faithful_and_covers_the_text(backend: ScriptedBackend) -> None:
     poor = learned(backend, *[("Is it a tower?", "a tower")] * 4)
-    rich = Case(CONTEXT, backend, KnowledgeDomain(fixed=DEFAULT).propose(backend, CONTEXT))
+    rich = Case(CONTEXT, backend, KnowledgeDomain(fixed=CLOZE).propose(backend, CONTEXT))
     assert 0 == Proxy().of(Case(CONTEXT, backend)) < Proxy().of(poor) < Proxy().of(rich) < 1
     assert poor.proposal
-    dropped = KnowledgeDomain(fixed=replace(DEFAULT, formats=("chat-qa",))).propose(backend, CONTEXT).edit.dropped
+    dropped = KnowledgeDomain(fixed=replace(CLOZE, formats=("chat-qa",))).propose(backend, CONTEXT).edit.dropped
     unfaithful = replace(poor, proposal=replace(poor.proposal, edit=replace(poor.proposal.edit, dropped=dropped)))
     assert Proxy().of(unfaithful) < Proxy().of(poor)
 

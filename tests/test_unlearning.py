@@ -12,7 +12,7 @@ from test_learner import BRIDGE, TOWER, ask, folders, gold, judged, taught
 
 from seal_agent import cli, erasure, feedback, loop, removal, unlearning
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
-from seal_agent.directives import DEFAULT
+from seal_agent.directives import CLOZE
 from seal_agent.errors import AdapterError, Erased, InputError, StorageError
 from seal_agent.feedback import Feedback
 from seal_agent.home import Home
@@ -53,7 +53,7 @@ def policy(learner: Learner, passage: Passage, parent: int) -> AdapterRef:
     folder = next_folder(learner.home)
     begin(learner, folder, [KnowledgeContext(passage.topic, passage.text)], RunSettings())
     said = Row(Prompt.user(f"How do you learn this? ({parent})"), "With questions.", "policy")
-    ref = learner.backend.train(SelfEdit("policy", "", (said,), (), DEFAULT))
+    ref = learner.backend.train(SelfEdit("policy", "", (said,), (), CLOZE))
     (folder / "learned.jsonl").write_text(json.dumps({"adapter": to_json(ref)}) + "\n")
     store = PolicyStore(learner.home, learner.namespace, learner.backend.model)
     store.use(store.add(ref, parent=parent, reason="won").version)

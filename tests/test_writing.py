@@ -1,7 +1,6 @@
 """Writing a self-edit over the scripted backend: a very literal model."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import pytest
 
 from seal_agent import writing
 from seal_agent.adapters.scripted import ScriptedBackend
-from seal_agent.directives import DEFAULT
+from seal_agent.directives import CLOZE, DEFAULT
 from seal_agent.errors import EditFault
 from seal_agent.formats import FORMATS, Source
 from seal_agent.formats.cloze import phrase_of
@@ -74,12 +73,11 @@ def test_a_model_that_fails_a_formats_exam_is_asked_for_nothing_in_it(
     }
     backend = Counting(tmp_path, replies=replies)
     for _ in range(2):
-        texts = written(backend, "phrase-qa", SOURCE)
-        assert any(each.own_rows for each in texts) == can_write
-        assert all(each.rows for each in texts)
-    assert backend.num_asked == 10 + 2 * len(texts) * can_write  # examined once
-    reader = write(backend, SOURCE, replace(DEFAULT, formats=("phrase-qa",), distill=1.0)).edit
-    assert reader.directives.distill == can_write
+        edit = write_self_edit(backend, SOURCE, DEFAULT)
+        assert edit.directives == (DEFAULT if can_write else CLOZE)
+        assert ("phrase-qa" in {row.source for row in edit.rows}) == can_write
+    assert backend.num_asked == 10 + 2 * len(form.ask(SOURCE)) * can_write  # examined once
+    assert can_write or edit == write_self_edit(backend, SOURCE, CLOZE)
 
 
 class Counting(ScriptedBackend):
@@ -96,6 +94,6 @@ class Counting(ScriptedBackend):
 
 
 def test_a_policy_does_not_learn_to_say_what_no_row_was_made_of(backend: ScriptedBackend) -> None:
-    proposal = write(backend, SOURCE, replace(DEFAULT, formats=("phrase-qa",)))
+    proposal = write(backend, SOURCE, DEFAULT)
     assert {row.source for row in proposal.edit.rows} == {"cloze"}
     assert proposal.said == ()

@@ -53,9 +53,8 @@ class Ask:
 class Format:
     """A named way to write training rows. `parse` gives no rows for a text that does not fit.
 
-    `is_quoted`: what its rows say stands in the passage word for word, so nobody needs to check it. `exam`: for formats
-    whose `parse` has other rows for a text that does not fit; the model writes about this text first, once, and where
-    too little of that fits, it is asked nothing and all rows are the others.
+    `is_quoted`: what its rows say stands in the passage word for word, so nobody needs to check it. `exam`: what a
+    model writes about first, once; where too little of that fits, the format named `instead` takes this one's place.
     """
 
     name: str
@@ -64,6 +63,7 @@ class Format:
     parse: Callable[[Source, Ask, str], list[Row]]
     is_quoted: bool = False
     exam: Source | None = None
+    instead: str = ""
 
 
 EXAMPLE = """\

@@ -2,8 +2,8 @@
 
 A model that reads well asks better than `cloze` does, and answers in its own voice. Answer-aware generation with a
 check (after roundtrip consistency, Alberti et al., arXiv 1906.05416): the answer must hold the phrase it was asked
-for, the question must not. Where that fails the phrase gets the rows of `cloze`; for a model that mostly fails in an
-exam, as those of 135M and 500M parameters do, every phrase does.
+for, the question must not. Where that fails the phrase gets the rows of `cloze`; a model that mostly fails in an
+exam, as those of 135M and 500M parameters do, is given `cloze` altogether.
 """
 
 from __future__ import annotations
@@ -84,4 +84,5 @@ FORMAT = Format(
     ask,
     parse,
     exam=EXAM,
+    instead=cloze.NAME,
 )

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from seal_agent import corrections, quality
+from seal_agent import corrections, quality, writing
 from seal_agent.adapters.huggingface import TransformersBackend
 from seal_agent.decision import INSTRUCTION, NOT_WORTH, WORTH, decide
 from seal_agent.decision_head import Head, load
@@ -42,6 +42,12 @@ def test_a_format_gives_rows_that_pass_quality_control(real_backend: Transformer
     assert kept
     assert len(kept) + len(dropped) == len(rows)
     assert {row.source for row in kept} == {name}
+
+
+def test_the_embedded_model_was_examined(real_backend: TransformersBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = dict(writing._passed)
+    monkeypatch.setattr(writing, "_passed", {})
+    assert known[real_backend.model, "phrase-qa"] == writing.can_write(real_backend, FORMATS["phrase-qa"])
 
 
 def test_a_wrong_answer_is_dropped_and_the_right_one_kept(real_backend: TransformersBackend) -> None:
