@@ -6,6 +6,7 @@ content, and quality control drops what the passage does not support.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -20,6 +21,7 @@ from seal_agent.selfedit import assemble
 from seal_agent.tools import TOOLS
 from seal_agent.types import AdapterStack, Directives, Dropped, Progress, Row, SelfEdit
 
+log = logging.getLogger(__name__)
 NOT_A_ROW = "does not fit the format"
 MIN_PASSED = 0.3  # of what is asked in a format's exam
 MAX_EXAMINED = 12  # asks
@@ -66,7 +68,7 @@ def write(
     own. Whether a row holds is for the base model to say: a policy does not grade itself. A text of which no row is
     left is not among what was said.
     """
-    directives = fitting(backend, directives)
+    directives = fitting(backend, directives, progress)
     texts = [
         each
         for name in directives.formats
@@ -131,27 +133,29 @@ def written(
     return [_parsed(form, source, asked, text) for asked, text in zip(asks, texts, strict=True)]
 
 
-def fitting(backend: Backend, directives: Directives) -> Directives:
+def fitting(backend: Backend, directives: Directives, progress: Progress = silent) -> Directives:
     """`directives` as the model behind `backend` can follow them.
 
     A format whose exam it fails gives way to the one that stands in for it; and who does not read well enough for an
     exam cannot teach itself: nothing is distilled.
     """
-    forms = [FORMATS[name] for name in directives.formats]
-    names = tuple(dict.fromkeys(form.name if can_write(backend, form) else form.instead for form in forms))
-    return directives if names == directives.formats else replace(directives, formats=names, distill=0.0)
+    forms = map(FORMATS.__getitem__, directives.formats)
+    instead = {form.name: form.instead for form in forms if not can_write(backend, form, progress)}
+    names = dict.fromkeys(instead.get(name, name) for name in directives.formats)
+    return replace(directives, formats=tuple(names), distill=0.0) if instead else directives
 
 
-def can_write(backend: Backend, form: Format) -> bool:
+def can_write(backend: Backend, form: Format, progress: Progress = silent) -> bool:
     """Whether the base model behind `backend` passes the exam of `form`, greedily; taken once a process."""
     if form.exam is None:
         return True
     if (key := (backend.model, form.name)) not in _passed:
         asks = form.ask(form.exam)
         asks = asks[:: -(-len(asks) // MAX_EXAMINED)]  # spread over the text
-        texts = _generate(backend.with_stack(AdapterStack()), asks, 0, form.name, silent)
+        texts = _generate(backend.with_stack(AdapterStack()), asks, 0, f"an exam in {form.name}", progress)
         fit = [_parsed(form, form.exam, asked, text).own_rows for asked, text in zip(asks, texts, strict=True)]
         _passed[key] = sum(map(bool, fit)) >= MIN_PASSED * len(fit)
+        log.info("%s wrote %d of %d well in its exam in %s", backend.model, sum(map(bool, fit)), len(fit), form.name)
     return _passed[key]
 
 
