@@ -282,7 +282,7 @@ def edit_of(backend: Backend, arm: Arm, item: Item, seed: int) -> SelfEdit:
         empty = SelfEdit(item.title, item.passage, (), (), CLOZE)
         return with_rehearsal(empty, NUM_FORM_ROWS, seed)
     if not arm.published:
-        edit = write_self_edit(backend, item.source, arm.directives, seed=seed)
+        edit = write_self_edit(backend, item.source, arm.directives, is_document=True, seed=seed)
         num_rehearsed = LearnerConfig().num_replayed(edit.directives, len(edit.rows)) if arm.is_rehearsed else 0
         return with_rehearsal(edit, num_rehearsed, seed)
     if arm.directives is None:

@@ -17,6 +17,7 @@ from seal_agent.directives import choose
 from seal_agent.domain import Proposal
 from seal_agent.formats import FORMATS, Ask, Format, Source
 from seal_agent.passages import examples_in
+from seal_agent.perspective import addressed
 from seal_agent.selfedit import assemble
 from seal_agent.tools import TOOLS
 from seal_agent.types import AdapterStack, Directives, Dropped, Progress, Row, SelfEdit
@@ -41,15 +42,17 @@ def write_self_edit(
     """A self-edit for `source`, written by the model behind `backend`.
 
     Without `directives` the model chooses them. A text in which a user shows a task by examples is learned
-    as such, whatever formats they name; a document is written about and checked like any other. Raises `EditFault`
-    when they are malformed or too little of what was written holds.
+    as such, whatever formats they name; a document is written about and checked like any other. What somebody says of
+    himself in a message is told back to him (`perspective`). Raises `EditFault` when the directives are malformed or
+    too little of what was written holds.
     """
     chosen = directives or choose(backend, source)
     if not is_document and (shown := examples_in(source.passage)):
         chosen = replace(chosen, formats=(examples.NAME,), tools=())
         rows = examples.rows_of(shown, seed)
         return assemble(rows, topic=source.topic, passage=source.passage, directives=chosen, seed=seed)
-    return write(backend, source, chosen, seed=seed, progress=progress).edit
+    edit = write(backend, source, chosen, seed=seed, progress=progress).edit
+    return edit if is_document else addressed(edit)
 
 
 def write(
