@@ -1,10 +1,10 @@
 """`seal-agent bench decide`: does the model know when to learn?
 
-610 labelled turns (`data/decide_turns.json`): 175 choose thresholds, 175 are reported, and 260 fresh ones, written
-later than all the others, are reported too. The weights of the heads come from other turns
-(`data/decide_train.json`). Every turn is decided once by the deployed rule, timed; the arms
-never, always, novelty only, model only (a head on the model's states) and both (the deployed rule: states, surprise,
-and no orders) are reported on turns that chose nothing. Resumable: readings are kept in chunks, decisions by line.
+770 labelled turns (`data/decide_turns.json`): 175 choose thresholds, 175 are reported, and so are 260 fresh ones,
+written later, and 160 short and plain ones ("I live in Ghent."), written last. The weights of the heads come from
+other turns (`data/decide_train.json`). Every turn is decided once by the deployed rule, timed; the arms never, always,
+novelty only, model only (a head on the model's states) and both (the deployed rule: states, surprise, and no orders)
+are reported on turns that chose nothing. Resumable: readings are kept in chunks, decisions by line.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def heads(backend: Backend, folder: Path, progress: Progress = silent) -> tuple[
 def report(
     labelled: Sequence[Turn], measured: Sequence[Measured], states: Sequence[float], states_threshold: float
 ) -> list[ArmResult]:
-    """Every arm on the half that chose nothing, and the default on the fresh turns.
+    """Every arm on the half that chose nothing, and the default on the fresh and the short turns.
 
     `states`: scores of the head that sees the model's states only.
     """
@@ -144,6 +144,7 @@ def report(
         ("model only", f"score {states_threshold:+.2f}", "report", lambda n: states[n] >= states_threshold),
         (both, "states, surprise, no orders", "report", lambda n: measured[n].learn),
         (f"{both}, fresh turns", "the same", "fresh", lambda n: measured[n].learn),
+        (f"{both}, short turns", "the same", "short", lambda n: measured[n].learn),
     ]
     return [
         _result(name, threshold, [(turn, says(n)) for n, turn in enumerate(labelled) if turn.split == split])

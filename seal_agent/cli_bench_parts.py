@@ -32,7 +32,7 @@ def decide(
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Does the model know when to learn? 610 labelled turns; 175 choose thresholds, the others are reported."""
+    """Does the model know when to learn? 770 labelled turns; 175 choose thresholds, the others are reported."""
     with Display() as display:
         display.busy("loading the model")
         from seal_agent import bench_decide, bench_run, decision_head
@@ -59,7 +59,7 @@ def decide(
     columns = ["arm", "threshold", "precision", "at least", "recall", "at least", "wrong by kind"]
     write_table(columns, [_row(result) for result in results])
     tokens = fmean(m.num_tokens for m in measured)
-    num_turns = sum(result.num_turns for result in results[-2:])
+    num_turns = sum(result.num_turns for result in results[-3:])
     print(f"\n{num_turns} turns reported; {milliseconds:.0f} ms and {tokens:.0f} tokens read a turn, 0 written")
     print(f"{backend.model}, {described(device)}, scores in {folder}")
 

@@ -90,7 +90,6 @@ def conversation(messages: Sequence[Message]) -> str:
 
 def read_turns(name: str) -> list[Turn]:
     """The labelled turns of one shipped file."""
-    text = resources.files("seal_agent").joinpath("data", name).read_text(encoding="utf-8")
     return [
         Turn(
             number,
@@ -100,8 +99,16 @@ def read_turns(name: str) -> list[Turn]:
             entry["text"],
             conversation([Message(m["role"], m["content"]) for m in entry["context"]]),
         )
-        for number, entry in enumerate(json.loads(text))
+        for number, entry in enumerate(json.loads(_labelled(name)))
     ]
+
+
+def _labelled(name: str) -> bytes:
+    return resources.files("seal_agent").joinpath("data", name).read_bytes()
+
+
+def _digest_of_turns() -> str:
+    return hashlib.sha256(_labelled(TRAIN_FILE) + _labelled(TURNS_FILE)).hexdigest()[:8]
 
 
 def read(backend: Backend, texts: Sequence[str], earlier: Sequence[str]) -> list[Reading]:
@@ -184,7 +191,7 @@ def load(backend: Backend, cache: Path, progress: Progress = silent) -> Head:
     shipped = resources.files("seal_agent").joinpath("data", HEADS_FOLDER, name)
     if shipped.is_file():
         return head_from(shipped.read_bytes())
-    path = cache / name
+    path = cache / f"{name.removesuffix('.npz')}-{_digest_of_turns()}.npz"  # other turns make another head
     if path.exists():
         try:
             return head_from(path.read_bytes())

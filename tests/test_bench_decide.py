@@ -25,6 +25,7 @@ def test_the_labelled_turns_are_enough_and_balanced_over_the_halves() -> None:
     halves = Counter((turn.kind, turn.split) for turn in labelled)
     assert all(abs(halves[kind, "choose"] - halves[kind, "report"]) <= 1 for kind, _ in halves)
     assert sum(turn.split == "fresh" for turn in labelled) == 260
+    assert sum(turn.split == "short" for turn in labelled) == 160
     assert len({turn.learn for turn in labelled if turn.kind == "document"}) == 1
 
 
