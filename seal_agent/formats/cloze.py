@@ -5,7 +5,7 @@ model that learns such questions with the bare phrase as the answer knows them b
 wordings; with the sentence around the phrase as the answer it recites, and other wordings find what is recited
 (LOG.md). So each phrase gets the question and the sentence, and some of the question's words and the sentence; a
 few get the question with the bare phrase, so that short answers stay likely too; not "time" or "work", which taught
-that every short answer is such a word.
+that every short answer is such a word, and not in a text of one sentence, where the one bare answer was given to all.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def ask(source: Source) -> list[Ask]:
     """Nothing: the rows of every noun phrase are made from its sentence."""
     placed = [(sentence, span) for sentence in source.sentences for span in noun_phrases(sentence)]
     telling = [number for number, (_, span) in enumerate(placed) if " " in span.text or not span.text.islower()]
-    brief = frozenset(telling[::BRIEF_EVERY])
+    brief = frozenset(telling[::BRIEF_EVERY] if len(source.sentences) > 1 else ())
     return [
         Ask(Prompt.raw(""), sentence, 0, about=(json.dumps([span.start, span.end, number in brief]),))
         for number, (sentence, span) in enumerate(placed)
