@@ -25,7 +25,7 @@ _NAME = re.compile(r"\b[A-ZÀ-Þ][\w'’-]+(?:\s+(?:of\s+|the\s+|de\s+)?[A-ZÀ-�
 _OPENERS = frozenset(
     """a an the it its he she his her they their this that these those in on at by for from since after before when
     while where what who why how as if but and or no not yes hello hi thanks please every one each there we you i
-    my""".split()
+    my our your sorry actually correction update note""".split()
 )
 
 

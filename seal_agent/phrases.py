@@ -30,6 +30,7 @@ _BEFORE_NOUNS = (DETERMINERS | PREPOSITIONS) - frozenset(
 _BEFORE_VERBS = frozenset("i you he she it we they who which can may might will would could should must shall".split())
 _AFTER_VERBS = frozenset("a an the his her its their our my your this these there here it him them".split())
 _LINKS = frozenset({"and", "or"})
+_DOES = frozenset("lives works plays studies stays leaves lands starts ends opens closes moves rests sits".split())
 _CARRYING = frozenset({"VB", "VBD", "VBN", "VBP", "VBZ", "MD"})
 PARTICIPLES = frozenset({"VBD", "VBG", "VBN"})
 MODIFIERS = PARTICIPLES | {"RB", "JJ", "JJR", "JJS"}
@@ -90,7 +91,8 @@ def named(sentence: str, span: Span) -> str:
 
 def verbs(sentence: str) -> list[int]:
     """Where the verbs of `sentence` stand that may carry a clause, in characters."""
-    return [token.start for token in _tagged(sentence) if token.said in _CARRYING and not token.is_part]
+    tokens = [token for token in _tagged(sentence) if not token.is_part]
+    return [token.start for token in tokens if token.said in _CARRYING or (token.tag, token.said) == ("V", "NNS")]
 
 
 @lru_cache(maxsize=64)  # every phrase of a sentence asks
@@ -129,6 +131,8 @@ def _tag(word: str, tag: str, previous: _Token, after: str, *, expects_noun: boo
         return "V"
     if tag == "NNS" and previous.is_noun and (after in _AFTER_VERBS or after[:1].isupper()):
         return "V"  # "the API returns the JSON"
+    if word in _DOES and previous.is_noun and after in PREPOSITIONS:
+        return "V"  # "my sister Ottilie lives in Graz"
     return tag
 
 

@@ -1,0 +1,157 @@
+"""Which phrase of a new text may stand in the place of one that was learned: what a correction is found by, no model.
+
+A fact is a sentence and one phrase of it. What stands before its verb is what it is about, and a text that speaks of
+something else has nothing to say to it. What is said of that must be said again ("works in Leoben" is no other answer
+to "lives in Graz"), unless the text says that something changed ("moved to Linz", "is now in Linz"). English.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from seal_agent.echo import echo_question, question_word
+from seal_agent.formats import Source
+from seal_agent.formats.contrast import shape
+from seal_agent.phrases import Span, named, noun_phrases, verbs
+from seal_agent.types import Probe
+from seal_agent.words import content
+
+MIN_OVERLAP = 2 / 3  # of the content words of a question in words of its own
+MIN_LEAD = 1.0  # nats by which the new answer is likelier than the old one, where the old one is not in view
+_CHANGE = re.compile(
+    r"\b(?:moved?|changed?|switched|shifted|postponed|rescheduled|pushed|brought|renamed?|became|becomes?|turn(?:s|ed)"
+    r"|went|goes|gone|rose|risen|fell|dropped|increased|decreased|raised|lowered|updated|replaced|corrected|swapped)\b",
+    re.IGNORECASE,
+)
+_NOW = re.compile(
+    r"\b(?:is|are|am|was|were|['’]s)\b[^,;.]*\b(?:now|instead|not)\b|\bnow\b[^,;.]*\b(?:is|are|am)\b", re.IGNORECASE
+)
+_DENIED = re.compile(
+    r"(?:\b(?:not|no longer|instead of|rather than|used to)\b|n['’]t\b)(?:(?!\bbut\b)[^,;.])*$"
+    r"|\bfrom\s+(?:(?:the|a)\s+)?$",
+    re.IGNORECASE,
+)
+_OPENING = ("no", "sorry", "actually", "correction", "wait", "oops", "mean", "rather")
+_OPENS = re.compile(rf"\W*(?:(?:i |{'|'.join(_OPENING)})\b\W*)+", re.IGNORECASE)
+_PRONOUN = re.compile(rf"(?:{_OPENS.pattern})?(?:it|that|they|he|she|this)\b", re.IGNORECASE)
+_ECHO = re.compile(r"\w (?:what|how much|how many)\b", re.IGNORECASE)
+_ONE = r"\s*(?:is|are|am|was|were)\s+(?:the|my|our|your|his|her|its|their)\b"
+_ONLY = re.compile(_ONE, re.IGNORECASE)
+_ASKS_WHO = re.compile(rf"(?:what|who)\b(?!{_ONE}|\s+(?:do|does|did|can|will|should|has|have)\b)", re.IGNORECASE)
+_DAYS = frozenset("monday tuesday wednesday thursday friday saturday sunday".split())
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A question and its answer; `said` is the answer with its article.
+
+    Who says otherwise has the words of `subject`, and those of `relation` or that something changed; of a question in
+    words of its own at least `min_share` of all. Many things may hold of many (`is_only` false: who has brass bells?),
+    and there another one is another answer only where something changed.
+    """
+
+    question: str
+    answer: str
+    said: str
+    subject: frozenset[str]
+    relation: frozenset[str] = frozenset()
+    min_share: float = 1.0
+    is_only: bool = True
+
+
+@dataclass(frozen=True)
+class Rival:
+    """Another answer; `min_lead` in nats: by how much it must be likelier than the old one, the new text in view."""
+
+    answer: str
+    said: str
+    min_lead: float
+
+
+def facts_of(probe: Probe) -> list[Fact]:
+    """The probe itself where its answer is short; where it is a sentence, a question for each phrase of it."""
+    asked, answer = probe.prompt.asked, probe.answer
+    if answer.endswith("."):
+        return [_fact(answer, span) for span in noun_phrases(answer)]
+    share = 1.0 if _ECHO.search(asked) else MIN_OVERLAP
+    is_only = not _ASKS_WHO.match(asked)
+    return [Fact(asked, answer, answer, frozenset(content(asked)), min_share=share, is_only=is_only)]
+
+
+def rivals(fact: Fact, source: Source) -> Iterator[Rival]:
+    """The phrases of `source` that may be what answers the question of `fact` now."""
+    old = fact.answer.lower()
+    for sentence in source.sentences:
+        if not _is_about(sentence, fact, source):
+            continue
+        phrases = noun_phrases(sentence)
+        told = [span for span in phrases if not _DENIED.search(sentence[: span.start])]
+        is_denied = any(old in span.text.lower() for span in phrases if span not in told)
+        is_told = any(old in span.text.lower() for span in told)
+        if is_told and not _says_change(sentence):
+            continue
+        min_lead = -math.inf if is_denied or _leans(sentence, source) else 0.0 if is_told else MIN_LEAD
+        for span in told:
+            new = span.text.lower()
+            says_nothing_new = old in new or new in old or content(new) <= content(fact.question) | {*_OPENING}
+            if not says_nothing_new and _kind(span.text) == _kind(fact.answer):
+                yield Rival(span.text, named(sentence, span), min_lead)
+
+
+def _fact(sentence: str, span: Span) -> Fact:
+    verb = min((place for place in verbs(sentence) if place < span.start), default=span.start)
+    subject = frozenset(content(sentence[:verb]))
+    relation = frozenset(content(sentence[verb : span.start])) - subject
+    asked, said = _cut(echo_question(sentence, span)), named(sentence, span)
+    if subject or relation:
+        return Fact(asked, span.text, said, subject, relation)
+    rest = sentence[span.end :]  # the phrase is the subject: who has brass bells, or who is the gardener?
+    return Fact(asked, span.text, said, subject, frozenset(content(rest)), is_only=bool(_ONLY.match(rest)))
+
+
+def _cut(question: str) -> str:
+    """An echo question up to its question word: what follows it in the old sentence need not be in the new one."""
+    head, word, _ = question.partition(" what ")
+    return f"{head} what?" if word and content(head) else question
+
+
+def _is_about(sentence: str, fact: Fact, source: Source) -> bool:
+    """Whether the sentence says of the fact's subject what the fact says of it, or that it changed."""
+    leans = _leans(sentence, source)
+    said = content(f"{sentence} {source.topic} {source.earlier}" if leans else sentence)
+    changes = _says_change(sentence) or (leans and (_is_bare(sentence) or bool(_OPENS.match(sentence))))
+    wanted = fact.subject | fact.relation
+    if not wanted or not (fact.is_only or changes):
+        return False
+    if sentence not in " ".join(source.passage.split()) and not content(source.topic) <= wanted:
+        return False  # "it" stands for the topic, and the fact is about something else
+    if fact.min_share < 1:
+        parts = (wanted, wanted - content(source.topic))  # what is said about the topic, and not only the topic
+        return all(len(part & said) >= fact.min_share * len(part) for part in parts)
+    return fact.subject <= said and (fact.relation <= said or (bool(fact.subject) and changes))
+
+
+def _says_change(sentence: str) -> bool:
+    return bool(_CHANGE.search(sentence) or _NOW.search(sentence))
+
+
+def _leans(sentence: str, source: Source) -> bool:
+    """Whether the sentence means nothing without what was said before it: "No, Friday.", or "It is on Friday."."""
+    return bool(source.earlier) and (_is_bare(sentence) or bool(_PRONOUN.match(sentence)))
+
+
+def _is_bare(sentence: str) -> bool:
+    """Whether the sentence is nothing but an answer."""
+    phrases = content(" ".join(span.text for span in noun_phrases(sentence)))
+    return content(sentence) - {*_OPENING} <= phrases and not verbs(sentence)
+
+
+def _kind(phrase: str) -> str:
+    """Phrases of one kind can answer one question: times, dates, amounts, numbers, weekdays, names, and the rest."""
+    if phrase.lower() in _DAYS:
+        return "day"
+    asking = question_word(phrase)
+    return shape(phrase) if asking == "what" else " ".join(asking.split()[:2])

@@ -1,0 +1,57 @@
+"""What phrase of a new text may stand in the place of a learned one, and what only looks like it. No model."""
+
+import pytest
+
+from seal_agent.formats import Source
+from seal_agent.rivals import facts_of, rivals
+from seal_agent.types import Probe, Prompt
+
+
+def found(old: str, new: str, *, topic: str = "", earlier: str = "") -> set[tuple[str, str]]:
+    source = Source(topic, new, earlier)
+    facts = facts_of(Probe(Prompt.user("?"), old, "edit"))
+    return {(fact.answer, rival.answer) for fact in facts for rival in rivals(fact, source)}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "pair"),
+    [
+        ("Our standup is at 9:30 every day.", "Our standup moved to 10:15.", ("9:30", "10:15")),
+        ("My sister Ottilie lives in Graz.", "My sister Ottilie lives in Linz now, not in Graz.", ("Graz", "Linz")),
+        ("My sister Ottilie lives in Graz.", "My sister Ottilie moved to Linz.", ("Graz", "Linz")),
+        ("The team meeting is on Thursday.", "The team meeting is on Friday.", ("Thursday", "Friday")),
+        ("My flight leaves at 7:20.", "My flight leaves at 8:05 instead of 7:20.", ("7:20", "8:05")),
+        ("My cat is called Pixel.", "Correction: my cat is called Trixel.", ("Pixel", "Trixel")),
+        ("The rent for my flat is 840 euros.", "The rent for my flat is 910 euros now.", ("840 euros", "910 euros")),
+        ("Marta Duarte is the project lead.", "Jonas Weil is the project lead.", ("Marta Duarte", "Jonas Weil")),
+        ("I work at Brandner Optics.", "I no longer work at Brandner Optics, I work at Halden Glass now.",
+         ("Brandner Optics", "Halden Glass")),
+    ],
+)  # fmt: skip
+def test_another_phrase_in_the_place_of_the_old_one_is_a_rival(old: str, new: str, pair: tuple[str, str]) -> None:
+    assert pair in found(old, new)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("Our standup is at 9:30 every day.", "Our retro is at 14:00 on Fridays."),  # another thing
+        ("My sister Ottilie lives in Graz.", "My sister Ottilie works in Leoben."),  # another relation
+        ("My flight to Oslo leaves at 7:20.", "My flight to Oslo lands at 9:10."),
+        ("My daughter Enna is 6 years old.", "My son Tilo is 9 years old."),
+        ("The Tower 10 was built in 1910.", "The Tower 11 was built in 1911."),
+        ("The inn holds brass bells.", "The mill holds brass bells."),  # both may
+        ("The meeting is on Thursday.", "The meeting is on Thursday, not on Friday."),  # the same
+        ("The meeting is on Thursday.", "The meeting is in the blue room."),  # what stands there is no day
+    ],
+)
+def test_another_fact_has_no_rival(old: str, new: str) -> None:
+    assert found(old, new) == set()
+
+
+def test_what_a_message_leaves_out_was_said_before_it() -> None:
+    earlier = "User: When does the Lund meeting take place?\nAssistant: On Thursday.\n"
+    old = "The Lund meeting takes place on Thursday."
+    assert found(old, "No, Friday.", earlier=earlier) == {("Thursday", "Friday")}
+    assert found(old, "My dentist sees me on Friday.", earlier=earlier) == set()
+    assert found(old, "No, Friday.") == set()
