@@ -107,3 +107,19 @@ def test_rollback_leaves_scores_and_answers_as_they_were(told: dict, learner: Le
     learner.undo(learner.stack.ids[-1])
     assert nll(learner) == told["nll_before"]
     assert answers(learner) == told["before"]
+
+
+def test_after_a_correction_in_a_chat_the_new_answer_is_given(learner: Learner) -> None:
+    user = Learner(learner.backend, learner.home, namespace="corrected")
+    graph = create_chat_graph(user).compile(checkpointer=InMemorySaver())
+
+    def say(text: str) -> str:
+        state = graph.invoke({"messages": [("user", text)]}, {"configurable": {"thread_id": text}})
+        return str(state["messages"][-1].text)
+
+    say("Our standup is at 9:30 every day.")
+    assert "9:30" in say("When is our standup?")
+    say("Our standup moved to 10:15.")
+    said = say("When is our standup?")
+    assert "10:15" in said
+    assert "9:30" not in said
