@@ -20,7 +20,7 @@ from seal_agent.rivals import Fact, facts_of, rivals
 from seal_agent.selfedit import spread
 from seal_agent.types import Correction, Probe, Prompt, Row, SelfEdit
 
-MIN_CONFIDENCE = -1.5  # nats per token of the new answer
+MIN_CONFIDENCE = -2.0  # nats per token of the new answer
 SOURCE = "correction"
 
 

@@ -18,8 +18,9 @@ MIN_CLAUSE_WORDS = 6  # besides the phrase: a question with fewer is about nothi
 _CLAUSE_END = re.compile(r"[;()—–]|[:,](?!\d)|\.\s")
 _YEAR = re.compile(r"(?:1\d|20)\d\d")
 _AMOUNT = re.compile(r"[$€£]\S+(?: (?:thousand|million|billion|trillion))?")
-_DATE = re.compile(r"\d+ (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\w*(?: \d+)?")
-_TIME = re.compile(r"\d+:\d\d(?: ?[ap]m)?|\d+ ?[ap]m")
+_MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
+_DATE = re.compile(rf"\d+(?:st|nd|rd|th)? {_MONTH}(?:,? \d+)?|{_MONTH} \d+(?:st|nd|rd|th)?(?:, \d+)?")
+_TIME = re.compile(r"\d+:\d\d(?: ?[ap]\.?m\.?)?|\d+ ?[ap]\.?m\.?")
 _ASKING = frozenset({"what", "how", "year", "many", "much", "percentage", "date", "time"})
 
 

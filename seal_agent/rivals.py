@@ -17,30 +17,42 @@ from seal_agent.formats import Source
 from seal_agent.formats.contrast import shape
 from seal_agent.phrases import Span, named, noun_phrases, verbs
 from seal_agent.types import Probe
-from seal_agent.words import content
+from seal_agent.words import WORD, content
 
-MIN_OVERLAP = 2 / 3  # of the content words of a question in words of its own
+MIN_OVERLAP = 2 / 3  # of the words of a question in words of its own, and of a subject that is said to have changed
+MAX_MESSAGE_WORDS = 60
 MIN_LEAD = 1.0  # nats by which the new answer is likelier than the old one, where the old one is not in view
 _CHANGE = re.compile(
     r"\b(?:moved?|changed?|switched|shifted|postponed|rescheduled|pushed|brought|renamed?|became|becomes?|turn(?:s|ed)"
-    r"|went|goes|gone|rose|risen|fell|dropped|increased|decreased|raised|lowered|updated|replaced|corrected|swapped)\b",
+    r"|went|goes|gone|rose|risen|fell|dropped|increased|decreased|raised|lowered|updated|upgraded|downgraded|replaced"
+    r"|corrected|swapped|repainted|rebuilt|started|extended|shortened|cut)\b",
     re.IGNORECASE,
 )
 _NOW = re.compile(
-    r"\b(?:is|are|am|was|were|['’]s)\b[^,;.]*\b(?:now|instead|not)\b|\bnow\b[^,;.]*\b(?:is|are|am)\b", re.IGNORECASE
-)
-_DENIED = re.compile(
-    r"(?:\b(?:not|no longer|instead of|rather than|used to)\b|n['’]t\b)(?:(?!\bbut\b)[^,;.])*$"
-    r"|\bfrom\s+(?:(?:the|a)\s+)?$",
+    r"\b(?:now|instead|these days|from now on|any ?more)\b|\b(?:is|are|am|was|were|['’]s)\b[^,;.]*\bnot\b",
     re.IGNORECASE,
 )
-_OPENING = ("no", "sorry", "actually", "correction", "wait", "oops", "mean", "rather")
-_OPENS = re.compile(rf"\W*(?:(?:i |{'|'.join(_OPENING)})\b\W*)+", re.IGNORECASE)
+_DENIED = re.compile(
+    r"(?:\b(?:not|no longer|instead of|rather than|used to|replaces|replaced|dropped|ditched|sold|quit|left|stopped)\b"
+    r"|n['’]t\b)(?:(?!\b(?:but|and)\b)[^,;.])*$|\bfrom\s+(?:(?:the|a)\s+)?$",
+    re.IGNORECASE,
+)  # what stands before a phrase
+_OVER = re.compile(
+    r"\s+(?:has |have |had |was |were |is |are |got |been )*"
+    r"(?:left|quit|retired|resigned|renamed|replaced|gone|closed|cancelled|canceled|sold|died|stopped|dropped)\b",
+    re.IGNORECASE,
+)  # what stands behind it
+_OPENING = ("no", "sorry", "actually", "correction", "wait", "oops", "mean", "rather", "wrong")
+_OPENS = re.compile(rf"\W*(?:(?:i |i was |{'|'.join(_OPENING)})\b\W*)+", re.IGNORECASE)
 _PRONOUN = re.compile(rf"(?:{_OPENS.pattern})?(?:it|that|they|he|she|this)\b", re.IGNORECASE)
+_OTHER = frozenset("other another second third back return previous former next".split())
+_OWNED = re.compile(r"\b([\w-]+)['’]s\s+(\w+)")
+_EXISTS = re.compile(r"there (?:is|are|was|were)\b", re.IGNORECASE)
 _ECHO = re.compile(r"\w (?:what|how much|how many)\b", re.IGNORECASE)
 _ONE = r"\s*(?:is|are|am|was|were)\s+(?:the|my|our|your|his|her|its|their)\b"
 _ONLY = re.compile(_ONE, re.IGNORECASE)
 _ASKS_WHO = re.compile(rf"(?:what|who)\b(?!{_ONE}|\s+(?:do|does|did|can|will|should|has|have)\b)", re.IGNORECASE)
+_NAMED = re.compile(r"\b(?:my|our|your|his|her|their|the)\s+[a-z][\w'’-]*\s+((?:[A-Z][\w'’-]*\s*)+)$", re.IGNORECASE)
 _DAYS = frozenset("monday tuesday wednesday thursday friday saturday sunday".split())
 
 
@@ -78,38 +90,72 @@ def facts_of(probe: Probe) -> list[Fact]:
         return [_fact(answer, span) for span in noun_phrases(answer)]
     share = 1.0 if _ECHO.search(asked) else MIN_OVERLAP
     is_only = not _ASKS_WHO.match(asked)
-    return [Fact(asked, answer, answer, frozenset(content(asked)), min_share=share, is_only=is_only)]
+    return [Fact(asked, answer, answer, _words(asked), min_share=share, is_only=is_only)]
 
 
 def rivals(fact: Fact, source: Source) -> Iterator[Rival]:
     """The phrases of `source` that may be what answers the question of `fact` now."""
     old = fact.answer.lower()
     for sentence in source.sentences:
-        if not _is_about(sentence, fact, source):
-            continue
         phrases = noun_phrases(sentence)
-        told = [span for span in phrases if not _DENIED.search(sentence[: span.start])]
-        is_denied = any(old in span.text.lower() for span in phrases if span not in told)
+        told = [span for span in phrases if not _is_over(sentence, span)]
+        is_over = any(_is_same(fact.answer, span.text) for span in phrases if span not in told)
+        if not (_speaks_of(sentence, fact, source) if is_over else _is_about(sentence, fact, source)):
+            continue
         is_told = any(old in span.text.lower() for span in told)
         if is_told and not _says_change(sentence):
             continue
-        min_lead = -math.inf if is_denied or _leans(sentence, source) else 0.0 if is_told else MIN_LEAD
+        min_lead = -math.inf if is_over or _leans(sentence, source) else 0.0 if is_told else MIN_LEAD
         for span in told:
             new = span.text.lower()
-            says_nothing_new = old in new or new in old or content(new) <= content(fact.question) | {*_OPENING}
+            says_nothing_new = old in new or new in old or _words(new) <= _words(fact.question) | {*_OPENING}
             if not says_nothing_new and _kind(span.text) == _kind(fact.answer):
                 yield Rival(span.text, named(sentence, span), min_lead)
 
 
 def _fact(sentence: str, span: Span) -> Fact:
     verb = min((place for place in verbs(sentence) if place < span.start), default=span.start)
-    subject = frozenset(content(sentence[:verb]))
-    relation = frozenset(content(sentence[verb : span.start])) - subject
+    subject = _subject(sentence[:verb])
+    relation = _words(sentence[verb : span.start]) - subject
     asked, said = _cut(echo_question(sentence, span)), named(sentence, span)
     if subject or relation:
         return Fact(asked, span.text, said, subject, relation)
     rest = sentence[span.end :]  # the phrase is the subject: who has brass bells, or who is the gardener?
-    return Fact(asked, span.text, said, subject, frozenset(content(rest)), is_only=bool(_ONLY.match(rest)))
+    is_only = bool(_ONLY.match(rest) or _EXISTS.match(sentence))
+    return Fact(asked, span.text, said, subject, _words(rest), is_only=is_only)
+
+
+def _subject(text: str) -> frozenset[str]:
+    """The words that say what a sentence is about, where `text` stands before its verb; a name says it alone."""
+    name = _NAMED.search(text.strip())
+    return _words(name[1]) if name and name[1][0].isupper() else _words(text)
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(re.sub(r"['’]s$", "", word) for word in content(text))
+
+
+def _is_over(sentence: str, span: Span) -> bool:
+    """Whether the sentence says of a phrase that it holds no more: "not in Graz", "Marta left"."""
+    return bool(_DENIED.search(sentence[: span.start]) or _OVER.match(sentence[span.end :]))
+
+
+def _is_same(old: str, new: str) -> bool:
+    """Whether two phrases name one thing, the one shorter perhaps: "Marta" for Marta Duarte."""
+    shared = _words(old) & _words(new)
+    return old.lower() == new.lower() or (2 * len(shared) >= len(_words(old)) > 0 and shape(old) == shape(new))
+
+
+def _speaks_of(sentence: str, fact: Fact, source: Source) -> bool:
+    """Whether a sentence that says that the answer holds no more speaks of the fact.
+
+    A name alone tells that in a short message; in a document, or of a common word, much else may be meant.
+    """
+    wanted = fact.subject | fact.relation
+    is_message = len(source.passage.split()) <= MAX_MESSAGE_WORDS
+    return (is_message and _kind(fact.answer) != "words") or (
+        len(wanted & _words(sentence)) >= MIN_OVERLAP * max(len(wanted), 1)
+    )
 
 
 def _cut(question: str) -> str:
@@ -121,17 +167,29 @@ def _cut(question: str) -> str:
 def _is_about(sentence: str, fact: Fact, source: Source) -> bool:
     """Whether the sentence says of the fact's subject what the fact says of it, or that it changed."""
     leans = _leans(sentence, source)
-    said = content(f"{sentence} {source.topic} {source.earlier}" if leans else sentence)
-    changes = _says_change(sentence) or (leans and (_is_bare(sentence) or bool(_OPENS.match(sentence))))
+    said = _words(f"{sentence} {source.topic} {source.earlier}" if leans else sentence)
+    opens = bool(_OPENS.match(sentence))
+    changes = _says_change(sentence) or opens or (leans and _is_bare(sentence))
     wanted = fact.subject | fact.relation
-    if not wanted or not (fact.is_only or changes):
+    if not wanted or not (fact.is_only or changes) or _is_of_another(sentence, wanted):
         return False
     if sentence not in " ".join(source.passage.split()) and not content(source.topic) <= wanted:
         return False  # "it" stands for the topic, and the fact is about something else
     if fact.min_share < 1:
         parts = (wanted, wanted - content(source.topic))  # what is said about the topic, and not only the topic
         return all(len(part & said) >= fact.min_share * len(part) for part in parts)
-    return fact.subject <= said and (fact.relation <= said or (bool(fact.subject) and changes))
+    if not fact.relation <= said and not (fact.subject and changes):
+        return False
+    share = MIN_OVERLAP if _CHANGE.search(sentence) and _kind(fact.answer) not in ("words", "name") else 1.0
+    return len(fact.subject & said) >= share * len(fact.subject)
+
+
+def _is_of_another(sentence: str, wanted: frozenset[str]) -> bool:
+    """Whether it is another's ("Violetta's manager") or another one ("the flight back")."""
+    owned = [({name.lower()} <= wanted, {thing.lower()} <= wanted) for name, thing in _OWNED.findall(sentence)]
+    return any(name != thing for name, thing in owned) or bool(
+        _OTHER & {word.lower() for word in WORD.findall(sentence)} - wanted
+    )
 
 
 def _says_change(sentence: str) -> bool:
@@ -151,7 +209,7 @@ def _is_bare(sentence: str) -> bool:
 
 def _kind(phrase: str) -> str:
     """Phrases of one kind can answer one question: times, dates, amounts, numbers, weekdays, names, and the rest."""
-    if phrase.lower() in _DAYS:
+    if phrase.lower().removesuffix("s") in _DAYS:
         return "day"
     asking = question_word(phrase)
     return shape(phrase) if asking == "what" else " ".join(asking.split()[:2])

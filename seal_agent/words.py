@@ -27,7 +27,8 @@ VERBAL = frozenset(
 )
 OTHERS = frozenset(
     """above below again out up down off own same well themselves itself himself herself hers theirs ours mine yours
-    called named""".split()
+    called named everything everyone everybody nothing nobody something someone somebody anything anyone
+    anybody""".split()
 )
 FUNCTION = PREPOSITIONS | DETERMINERS | VERBAL | OTHERS
 
