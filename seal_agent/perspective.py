@@ -32,9 +32,14 @@ _TOLD = {"my": "your", "our": "your", "mine": "yours", "ours": "yours", "myself"
 _BEFORE_I = frozenset("yesterday today tomorrow tonight now sometimes maybe perhaps next last fortunately".split())
 
 
+def speaks_of_writer(text: str) -> bool:
+    """Whether who wrote `text` speaks of himself or of what is his."""
+    return bool(_WRITER.search(text))
+
+
 def told_back(text: str) -> str:
     """`text` as one says it to who wrote it; unchanged where it is not about him, or nobody can tell."""
-    if not _WRITER.search(text) or _OTHERS.search(text):
+    if not speaks_of_writer(text) or _OTHERS.search(text):
         return text
     text = _SUBJECT.sub(_turned, text)
     for form, agreeing in _AGREEING:

@@ -13,17 +13,17 @@ import json
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
-from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seal_agent.errors import InputError
 from seal_agent.passages import split_sentences
+from seal_agent.perspective import speaks_of_writer
 from seal_agent.relevance import Scorer, relevance
 from seal_agent.types import AdapterStack, Prompt
 
@@ -43,16 +43,22 @@ class RouteLimits:
 
     `min_evidence`: the nats by which the words of a message must speak for a key. `min_relevance`: the nats by which
     the key must make the message likelier to the base model; 0: the model is not asked, and more words of everyday
-    questions call for what was learned by accident. Of those that pass, the best `max_active` are active.
+    questions call for what was learned by accident. What a user said of himself in a few words he asks for in other
+    words ("Which food should I avoid?"): there half of `min_relevance` is enough, and together the two must reach
+    `min_personal`, or `min_of_others` where the message is not about him ("When was Napoleon born?" and when the user
+    was). Of those that pass, the best `max_active` are active.
     """
 
     min_evidence: float = 4.0
     min_relevance: float = 4.0
+    min_personal: float = 10.0
+    min_of_others: float = 20.0
     max_active: int = 1
 
     def __post_init__(self) -> None:
-        if not (0 <= self.min_evidence < math.inf and 0 <= self.min_relevance < math.inf) or self.max_active < 1:
-            raise InputError("min_evidence and min_relevance are nats from 0 up, and max_active is at least 1")
+        nats = (self.min_evidence, self.min_relevance, self.min_personal, self.min_of_others)
+        if not all(0 <= number < math.inf for number in nats) or self.max_active < 1:
+            raise InputError("evidence, relevance and their sums are nats from 0 up, and max_active is at least 1")
 
 
 class Router:
@@ -62,6 +68,7 @@ class Router:
         self.limits = limits or RouteLimits()
         self._keys = dict(keys)
         self._ids = list(keys)
+        self._personal = frozenset(i for i, key in keys.items() if len(key.split()) <= SHORT and speaks_of_writer(key))
         counted = [terms(text) for text in keys.values()]
         self._lengths = np.array([words.total() for words in counted], dtype=np.float64)
         found: defaultdict[str, list[int]] = defaultdict(list)
@@ -82,12 +89,21 @@ class Router:
         order = np.argsort(-evidence, kind="stable")
         return [(self._ids[i], float(evidence[i])) for i in order]
 
-    def called(self, text: str) -> list[tuple[str, float]]:
-        """The adapters that `text` may call for with their evidence, the best first; none is far behind the best."""
+    def called(self, text: str, *, is_confirmed: bool = False) -> list[tuple[str, float]]:
+        """The adapters that `text` may call for with their evidence, the best first; none is far behind the best.
+
+        Where the model is to confirm them, the words need not speak for what a user said of himself.
+        """
         if not terms(text):
             return []
         scores = self.scores(text)[: max(MOST_CALLED, self.limits.max_active)]
-        return [(i, e) for i, e in scores if e >= max(self.limits.min_evidence, scores[0][1] - MARGIN)]
+        personal = self._personal if is_confirmed else frozenset[str]()
+        return [
+            (adapter, evidence)
+            for adapter, evidence in scores
+            if evidence >= scores[0][1] - MARGIN
+            and evidence >= (0.0 if adapter in personal else self.limits.min_evidence)
+        ]
 
     def excerpt(self, adapter: str, text: str) -> str:
         """What of an adapter's key `text` may speak of: its opening and its nearest sentence, or all if it is short."""
@@ -115,16 +131,25 @@ class Router:
 
     def _chosen(self, texts: Sequence[str], score: Scorer | None) -> list[tuple[str, ...]]:
         """Of what each text calls for, the best that the model confirms."""
-        called = [self.called(text) for text in texts]
-        least = self.limits.min_relevance if score else 0.0
+        asks = score if self.limits.min_relevance else None
+        called = [self.called(text, is_confirmed=asks is not None) for text in texts]
         pairs = [(t, self.excerpt(adapter, t)) for t, found in zip(texts, called, strict=True) for adapter, _ in found]
-        nats: Iterator[float] = iter(relevance(score, pairs)) if score and least else repeat(0.0)
+        nats = iter(relevance(asks, pairs)) if asks else None
         chosen = []
-        for found in called:
-            confirmed = [(e + r / 2, adapter) for (adapter, e), r in zip(found, nats, strict=False) if r >= least]
-            best = sorted(confirmed, key=lambda each: -each[0])[: self.limits.max_active]
+        for text, found in zip(texts, called, strict=True):
+            rated = [(adapter, e, next(nats) if nats else 0.0) for adapter, e in found]
+            passing = [
+                (e + r / 2, adapter) for adapter, e, r in rated if not nats or self._confirms(text, adapter, e, r)
+            ]
+            best = sorted(passing, key=lambda each: -each[0])[: self.limits.max_active]
             chosen.append(tuple(adapter for _, adapter in best))
         return chosen
+
+    def _confirms(self, text: str, adapter: str, evidence: float, nats: float) -> bool:
+        if adapter not in self._personal:
+            return nats >= self.limits.min_relevance
+        least = self.limits.min_personal if speaks_of_writer(text) else self.limits.min_of_others
+        return nats >= self.limits.min_relevance / 2 and evidence + nats >= least
 
 
 def part_of(stack: AdapterStack, matched: Collection[str]) -> AdapterStack:

@@ -111,6 +111,30 @@ def test_what_words_call_for_is_active_only_where_the_model_confirms_it() -> Non
     assert Router(KEYS, RouteLimits(min_relevance=0)).match([question], saying(3.5)) == [("tower",)]
 
 
+def test_what_a_user_said_of_himself_is_found_by_few_words_where_the_model_is_sure() -> None:
+    router = Router({"teal": "My favourite colour is teal."})
+
+    def saying(gain: float) -> Scorer:
+        return lambda prompts, _: [Score(-20.0 + gain * (ABOUT in prompt.asked), 5) for prompt in prompts]
+
+    asked = [Prompt.user("Which colour do I like best?")]
+    evidence = router.scores(asked[0].asked)[0][1]
+    assert 0 < evidence < RouteLimits().min_evidence
+    assert router.match(asked, saying(12.0)) == [("teal",)]
+    assert router.match(asked, saying(5.0)) == [()]
+    assert router.match(asked) == [()]
+
+
+def test_what_a_user_said_of_himself_is_not_the_answer_to_what_he_asks_about_others() -> None:
+    router = Router({"born": "I was born in Tartu in 1988."})
+
+    def score(prompts: Sequence[Prompt], answers: Sequence[str]) -> list[Score]:
+        return [Score(-10.0 + 8.0 * (ABOUT in prompt.asked), 5) for prompt in prompts]
+
+    asked = [Prompt.user("When was I born?"), Prompt.user("When was Napoleon born?")]
+    assert router.match(asked, score) == [("born",), ()]
+
+
 def test_of_a_long_key_its_opening_and_the_nearest_sentence_are_shown() -> None:
     filler = " ".join(f"Sentence number {n} speaks of something else entirely." for n in range(20))
     router = Router({"tower": f"Tower of Karlov It was built in 1911. {filler} Its nine bells are of brass."})
