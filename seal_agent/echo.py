@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import re
 
-from seal_agent.phrases import Span, verbs
+from seal_agent.phrases import Span, is_present, verbs
 
 MAX_RECITAL_WORDS = 28
 MIN_PART_WORDS = 14  # shorter pieces of a sentence lose what they are about
@@ -21,6 +21,8 @@ _AMOUNT = re.compile(r"[$€£]\S+(?: (?:thousand|million|billion|trillion))?")
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
 _DATE = re.compile(rf"\d+(?:st|nd|rd|th)? {_MONTH}(?:,? \d+)?|{_MONTH} \d+(?:st|nd|rd|th)?(?:, \d+)?")
 _TIME = re.compile(r"\d+:\d\d(?: ?[ap]\.?m\.?)?|\d+ ?[ap]\.?m\.?")
+_TOLD = re.compile(r"(?P<who>I|We)(?:(?P<be>['’]m|['’]re| am| are)(?![\w'’])|(?= \w))(?P<middle>[^,;:]*)$")
+_PLACE = re.compile(r" (?:in|at)$")
 _ASKING = frozenset({"what", "how", "year", "many", "much", "percentage", "date", "time"})
 
 
@@ -31,6 +33,28 @@ def echo_question(sentence: str, span: Span) -> str:
     before = re.sub(r"^(?:and|or|but|then|however)\b[, ]*", "", before, flags=re.I)
     text = " ".join(f"{before} {question_word(span.text)} {sentence[span.end : end]}".split())
     text = re.sub(r"(\() | ([,;:)])", r"\1\2", text).strip(" .,;:(—–")
+    return f"{text[0].upper()}{text[1:]}?"
+
+
+def direct_question(sentence: str, span: Span) -> str:
+    """How one who tells that of himself would ask for it: "Where do I live?", "What am I allergic to?"; else "".
+
+    Only for "I" and "we" at the beginning of the sentence, with a verb in the present.
+    """
+    told = _TOLD.match(re.sub(r"\s+(?:a|an|the)$", "", sentence[: span.start].rstrip(), flags=re.I))
+    if not told:
+        return ""
+    asking, who, middle = question_word(span.text), told["who"].replace("We", "we"), told["middle"].strip()
+    if told["be"]:
+        asking = "how old" if asking == "how many" and not middle else asking
+        text = f"{asking} {'am' if who == 'I' else 'are'} {who} {middle}"
+    elif not middle or not is_present(sentence, told.start("middle") + 1):
+        return ""
+    elif asking == "what" and span.text[0].isupper() and _PLACE.search(f" {middle}"):
+        text = f"where do {who} {middle[:-3]}"
+    else:
+        text = f"{asking} do {who} {middle}"
+    text = " ".join(text.split())
     return f"{text[0].upper()}{text[1:]}?"
 
 

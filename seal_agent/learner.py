@@ -105,7 +105,9 @@ class Learner:
         known = {**self.home.route_keys(self.namespace), **(keys or {})} if routed else {}
         if lost := routed - known.keys():
             raise StorageError(f"nothing routes to adapter {min(lost)[:12]} any more; run `seal-agent doctor --repair`")
-        kept = tuple((adapter, key) for adapter, key in known.items() if adapter in routed)
+        kept = tuple(
+            (layer.ref.id, known[layer.ref.id]) for layer in stack.layers if layer.is_routed
+        )  # the latest last
         return Served(self.backend, stack, router_of(kept, self.config.routes), scores)
 
     def answer(self, conversations: Sequence[Sequence[Message]], *, max_new_tokens: int = 0) -> list[str]:
@@ -285,7 +287,7 @@ class Learner:
     def _key(self, episode: Episode) -> dict[str, str]:
         """What routes to the candidate: its topic and text, and what routed to the adapters it replaces."""
         known = self.home.route_keys(self.namespace)
-        texts = [f"{episode.topic} {episode.text}", *(known.get(adapter, "") for adapter in episode.replaces)]
+        texts = [f"{episode.topic}\n{episode.text}", *(known.get(adapter, "") for adapter in episode.replaces)]
         return {_adapter(episode).id: "\n".join(texts).strip()}
 
     def judge(self, episode: Episode, progress: Progress = silent) -> Episode:

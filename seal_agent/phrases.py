@@ -25,7 +25,8 @@ _CONTRACTION = re.compile(
     r"(?:i|it|he|she|that|there|here|what|who|we|you|they|let)['’](?:m|s|re|ve|d|ll)|\w+n['’]t", re.IGNORECASE
 )
 _JOINT = re.compile(r"\s+of(?:\s+(?:a|an|the|his|her|its|their))?\s+")
-_COPULAS = frozenset({"is", "are", "was", "were"})
+_COPULAS = frozenset({"is", "are", "was", "were", "am"})
+_CONTRACTED = ("'m", "’m", "'re", "’re")  # a copula with its subject
 _MARKS = frozenset(".,;:!?)")
 _BEFORE_NOUNS = (DETERMINERS | PREPOSITIONS) - frozenset(
     "to and or nor but as than such both either neither before after since until".split()
@@ -81,7 +82,7 @@ def noun_phrases(sentence: str) -> list[Span]:
         nouns = [token for token in run if token.is_noun]
         if nouns and _says_something([token.word for token in run]):
             found.append((run[0].start, nouns[-1].end, nouns[-1] is run[-1]))
-        elif not nouns and after in _MARKS and (before.tag == "V" or before.word in _COPULAS):
+        elif not nouns and after in _MARKS and (before.tag == "V" or _is_copula(before.word)):
             found.append((run[0].start, run[-1].end, False))  # "purple" of "is painted purple."
     return _joined(sentence, found)
 
@@ -96,6 +97,12 @@ def verbs(sentence: str) -> list[int]:
     """Where the verbs of `sentence` stand that may carry a clause, in characters."""
     tokens = [token for token in _tagged(sentence) if not token.is_part]
     return [token.start for token in tokens if token.said in _CARRYING or (token.tag, token.said) == ("V", "NNS")]
+
+
+def is_present(sentence: str, place: int) -> bool:
+    """Whether a verb in the form of "I live" stands at `place`, in characters."""
+    here = next((token for token in _tagged(sentence) if token.start == place), NOTHING)
+    return here.word == "have" or (here.said in ("VB", "VBP", "NN") and here.tag == "V")
 
 
 @lru_cache(maxsize=64)  # every phrase of a sentence asks
@@ -150,6 +157,10 @@ def _runs(tokens: Sequence[_Token]) -> list[tuple[_Token, list[_Token], str]]:
             runs.append((before, run, after))
         before = next((token for token in reversed(run) if token.tag != "RB"), before)
     return runs
+
+
+def _is_copula(word: str) -> bool:
+    return word in _COPULAS or word.lower().endswith(_CONTRACTED)
 
 
 def _says_something(words: Sequence[str]) -> bool:

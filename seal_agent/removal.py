@@ -106,7 +106,7 @@ def route_key(learner: Learner, plan: Plan, episode: Episode) -> str:
     """What routes to an adapter that was trained anew: its text, and what it took over and may keep."""
     known = learner.home.route_keys(learner.namespace)
     kept = [known[i] for i in episode.replaces if i in known and i not in plan.traces.adapters]
-    return "\n".join([f"{episode.topic} {episode.text}", *kept])
+    return "\n".join([f"{episode.topic}\n{episode.text}", *kept])
 
 
 def commit(

@@ -1,10 +1,11 @@
 """Which adapters a message calls for: a routed adapter answers only where the message speaks of what it learned.
 
-An adapter's key is the text it was learned from. For every key the words of the message are evidence, in nats: a word
-found there counts by how unlikely it is to stand in any text of that length, a word that is missing speaks against it.
-That is the binary independence model (Robertson and Spärck Jones 1976) with chance by length, so that one rare word in
-a long text proves less than a common one in a text of ten words. What the words call for, the model confirms
-(`relevance`); no model is asked here. Routed adapters: MEGa, arXiv 2504.21239.
+An adapter's key is the topic and the text it was learned from, a line each. For every key the words of the message are
+evidence, in nats: a word found there counts by how unlikely it is to stand in any text of that length, a word that is
+missing speaks against it. That is the binary independence model (Robertson and Spärck Jones 1976) with chance by
+length, so that one rare word in a long text proves less than a common one in a text of ten words. What the words call
+for, the model confirms (`relevance`); no model is asked here. Who asks word for word what his own words about himself
+were made questions of needs neither. Routed adapters: MEGa, arXiv 2504.21239.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ from importlib import resources
 import numpy as np
 from numpy.typing import NDArray
 
+from seal_agent.echo import direct_question, echo_question
 from seal_agent.errors import InputError
 from seal_agent.passages import split_sentences
 from seal_agent.perspective import speaks_of_writer
+from seal_agent.phrases import noun_phrases
 from seal_agent.relevance import Scorer, relevance
 from seal_agent.types import AdapterStack, Prompt
 
@@ -68,6 +71,7 @@ class Router:
         self.limits = limits or RouteLimits()
         self._keys = dict(keys)
         self._ids = list(keys)
+        self._asked = {_plain(question): i for i, key in keys.items() for question in _questions(key)}
         self._personal = frozenset(i for i, key in keys.items() if len(key.split()) <= SHORT and speaks_of_writer(key))
         counted = [terms(text) for text in keys.values()]
         self._lengths = np.array([words.total() for words in counted], dtype=np.float64)
@@ -107,7 +111,7 @@ class Router:
 
     def excerpt(self, adapter: str, text: str) -> str:
         """What of an adapter's key `text` may speak of: its opening and its nearest sentence, or all if it is short."""
-        key = self._keys[adapter]
+        key = self._keys[adapter].replace("\n", " ")
         words = set(terms(text))
         if len(key.split()) <= SHORT:
             return key
@@ -132,11 +136,16 @@ class Router:
     def _chosen(self, texts: Sequence[str], score: Scorer | None) -> list[tuple[str, ...]]:
         """Of what each text calls for, the best that the model confirms."""
         asks = score if self.limits.min_relevance else None
-        called = [self.called(text, is_confirmed=asks is not None) for text in texts]
+        called = [
+            [] if _plain(text) in self._asked else self.called(text, is_confirmed=asks is not None) for text in texts
+        ]
         pairs = [(t, self.excerpt(adapter, t)) for t, found in zip(texts, called, strict=True) for adapter, _ in found]
         nats = iter(relevance(asks, pairs)) if asks else None
-        chosen = []
+        chosen: list[tuple[str, ...]] = []
         for text, found in zip(texts, called, strict=True):
+            if word_for_word := self._asked.get(_plain(text)):
+                chosen.append((word_for_word,))
+                continue
             rated = [(adapter, e, next(nats) if nats else 0.0) for adapter, e in found]
             passing = [
                 (e + r / 2, adapter) for adapter, e, r in rated if not nats or self._confirms(text, adapter, e, r)
@@ -166,6 +175,19 @@ def router_of(keys: tuple[tuple[str, str], ...], limits: RouteLimits) -> Router:
 def terms(text: str) -> Counter[str]:
     """The words of `text` as they are compared, with how often they occur: lower case, their first letters."""
     return Counter(word[:STEM] for word in _WORD.findall(text.lower()))
+
+
+def _questions(key: str) -> list[str]:
+    """What a user's own words about himself were made questions of: who asks for it so means that."""
+    told = [line for line in key.split("\n") if len(line.split()) <= SHORT and speaks_of_writer(line)]
+    placed = [(s, span) for line in told for s in split_sentences(line) for span in noun_phrases(s)]
+    return [
+        question for s, span in placed for question in (echo_question(s, span), direct_question(s, span)) if question
+    ]
+
+
+def _plain(text: str) -> str:
+    return " ".join(_WORD.findall(text.lower()))
 
 
 def _queries(prompt: Prompt) -> list[str]:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from itertools import zip_longest
 
 from seal_agent.errors import EditFault
+from seal_agent.passages import split_sentences
 from seal_agent.types import Directives, Dropped, Probe, Row, SelfEdit
 
-MIN_ROWS = 2  # of what the model wrote; without formats the passage itself may be all
+MIN_ROWS = 2  # of what was written about several sentences; one sentence, or the passage itself, may be all
 MAX_PROBES = 8
 
 
@@ -27,7 +28,7 @@ def assemble(
     Probes are questions whose answer other rows ask for too; where there are none, trained questions stand in.
     Raises `EditFault` when fewer than `MIN_ROWS` rows are left: it says what was dropped, for the next attempt.
     """
-    fewest = MIN_ROWS if directives.formats else 1
+    fewest = MIN_ROWS if directives.formats and len(split_sentences(passage)) > 1 else 1
     if len(rows) < fewest:
         reasons = ", ".join(sorted({entry.reason for entry in dropped}))
         why = f"; what was dropped {reasons}" if reasons else ""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seal_agent.echo import MAX_RECITAL_WORDS, echo_question, keyword_question, question_word, recital
+from seal_agent.echo import MAX_RECITAL_WORDS, direct_question, echo_question, keyword_question, question_word, recital
 from seal_agent.phrases import noun_phrases
 
 SENTENCE = "Maududi founded the Jamaat-e-Islami party in 1941, and after a long illness he died in the city of Buffalo."
@@ -125,3 +125,21 @@ def test_whatever_stands_in_a_text_its_phrases_are_parts_of_it(sentence: str) ->
         assert sentence[span.start : span.end] == span.text
         assert echo_question(sentence, span).endswith("?")
         assert recital(sentence, span).endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("sentence", "phrase", "asked"),
+    [
+        ("I live in Ghent.", "Ghent", "Where do I live?"),
+        ("I'm allergic to peanuts.", "peanuts", "What am I allergic to?"),
+        ("I'm vegetarian.", "vegetarian", "What am I?"),
+        ("I am 34.", "34", "How old am I?"),
+        ("I have two cats.", "two cats", "What do I have?"),
+        ("We take the bus at 7:20.", "7:20", "What time do we take the bus at?"),
+        ("I moved to Linz.", "Linz", ""),  # no present: "What did I moved to?"
+        ("Ottilie lives in Graz.", "Graz", ""),  # of somebody else, and asked for otherwise
+    ],
+)
+def test_what_somebody_tells_of_himself_is_asked_for_as_he_would(sentence: str, phrase: str, asked: str) -> None:
+    [span] = [span for span in noun_phrases(sentence) if span.text == phrase]
+    assert direct_question(sentence, span) == asked

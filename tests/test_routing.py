@@ -125,6 +125,15 @@ def test_what_a_user_said_of_himself_is_found_by_few_words_where_the_model_is_su
     assert router.match(asked) == [()]
 
 
+def test_who_asks_word_for_word_for_what_he_said_of_himself_gets_the_latest_of_it() -> None:
+    router = Router({"old": "Ghent\nI live in Ghent.", "new": "Antwerp\nI live in Antwerp."})
+
+    def never(prompts: Sequence[Prompt], answers: Sequence[str]) -> list[Score]:
+        raise AssertionError("the model is not needed")
+
+    assert router.match([Prompt.user("where do I live")], never) == [("new",)]
+
+
 def test_what_a_user_said_of_himself_is_not_the_answer_to_what_he_asks_about_others() -> None:
     router = Router({"born": "I was born in Tartu in 1988."})
 

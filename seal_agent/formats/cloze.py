@@ -6,6 +6,7 @@ wordings; with the sentence around the phrase as the answer it recites, and othe
 (LOG.md). So each phrase gets the question and the sentence, and some of the question's words and the sentence; a
 few get the question with the bare phrase, so that short answers stay likely too; not "time" or "work", which taught
 that every short answer is such a word, and not in a text of one sentence, where the one bare answer was given to all.
+What the writer says of himself is asked for as he would ask for it too ("Where do I live?").
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import json
 import random
 import zlib
 
-from seal_agent.echo import echo_question, keyword_question, recital
+from seal_agent.echo import direct_question, echo_question, keyword_question, recital
 from seal_agent.formats.format import Ask, Format, Source
 from seal_agent.phrases import Span, named, noun_phrases
 from seal_agent.types import Prompt, Row
@@ -46,7 +47,10 @@ def parse(source: Source, asked: Ask, text: str) -> list[Row]:
     pairs += [(whole, named(asked.view, span))] * is_brief
     if not content(whole):  # the phrase is all there is, and a bare "What?" would ask for everything
         pairs = [(f"What about {source.topic}?", recited)]
-    return [Row(Prompt.user(question), answer, NAME, asked.view) for question, answer in pairs if content(question)]
+    pairs = [(question, answer) for question, answer in pairs if content(question)]
+    if direct := direct_question(asked.view, span):
+        pairs += [(direct, recited)] if content(whole) else [(whole, recited), (direct, recited)]
+    return [Row(Prompt.user(question), answer, NAME, asked.view) for question, answer in pairs]
 
 
 def phrase_of(asked: Ask) -> tuple[Span, bool]:
