@@ -46,6 +46,8 @@ _OPENING = ("no", "sorry", "actually", "correction", "wait", "oops", "mean", "ra
 _OPENS = re.compile(rf"\W*(?:(?:i |i was |{'|'.join(_OPENING)})\b\W*)+", re.IGNORECASE)
 _PRONOUN = re.compile(rf"(?:{_OPENS.pattern})?(?:it|that|they|he|she|this)\b", re.IGNORECASE)
 _OTHER = frozenset("other another second third back return previous former next".split())
+_UNSURE = re.compile(r"\b(?:if|would|might|could|maybe|perhaps|whether|too|also|as well)\b", re.IGNORECASE)
+_PAST = re.compile(r"\b(?:ago|used to|previously|formerly|originally|back then|before that|at first)\b", re.IGNORECASE)
 _OWNED = re.compile(r"\b([\w-]+)['’]s\s+(\w+)")
 _EXISTS = re.compile(r"there (?:is|are|was|were)\b", re.IGNORECASE)
 _ECHO = re.compile(r"\w (?:what|how much|how many)\b", re.IGNORECASE)
@@ -97,6 +99,8 @@ def rivals(fact: Fact, source: Source) -> Iterator[Rival]:
     """The phrases of `source` that may be what answers the question of `fact` now."""
     old = fact.answer.lower()
     for sentence in source.sentences:
+        if _UNSURE.search(sentence) or (_PAST.search(sentence) and not _NOW.search(sentence)):
+            continue  # what might be, what holds besides, and what held before
         phrases = noun_phrases(sentence)
         told = [span for span in phrases if not _is_over(sentence, span)]
         is_over = any(_is_same(fact.answer, span.text) for span in phrases if span not in told)
@@ -114,15 +118,15 @@ def rivals(fact: Fact, source: Source) -> Iterator[Rival]:
 
 
 def _fact(sentence: str, span: Span) -> Fact:
-    verb = min((place for place in verbs(sentence) if place < span.start), default=span.start)
-    subject = _subject(sentence[:verb])
-    relation = _words(sentence[verb : span.start]) - subject
+    verb = min((place for place in verbs(sentence) if place < span.start), default=None)
     asked, said = _cut(echo_question(sentence, span)), named(sentence, span)
+    subject = _subject(sentence[:verb]) if verb is not None else frozenset[str]()
+    relation = _words(sentence[verb : span.start]) - subject if verb is not None else frozenset[str]()
     if subject or relation:
         return Fact(asked, span.text, said, subject, relation)
-    rest = sentence[span.end :]  # the phrase is the subject: who has brass bells, or who is the gardener?
-    is_only = bool(_ONLY.match(rest) or _EXISTS.match(sentence))
-    return Fact(asked, span.text, said, subject, _words(rest), is_only=is_only)
+    before, rest = sentence[: span.start], sentence[span.end :]  # who has brass bells, or who is the gardener?
+    is_only = bool((_ONLY.match(rest) and not content(before)) or _EXISTS.match(sentence))
+    return Fact(asked, span.text, said, subject, _words(f"{before} {rest}"), is_only=is_only)
 
 
 def _subject(text: str) -> frozenset[str]:
@@ -178,10 +182,16 @@ def _is_about(sentence: str, fact: Fact, source: Source) -> bool:
     if fact.min_share < 1:
         parts = (wanted, wanted - content(source.topic))  # what is said about the topic, and not only the topic
         return all(len(part & said) >= fact.min_share * len(part) for part in parts)
-    if not fact.relation <= said and not (fact.subject and changes):
+    is_excused = changes and (_CHANGE.search(sentence) or leans or not _does_otherwise(sentence, fact))
+    if not fact.relation <= said and not (fact.subject and is_excused):
         return False
     share = MIN_OVERLAP if _CHANGE.search(sentence) and _kind(fact.answer) not in ("words", "name") else 1.0
     return len(fact.subject & said) >= share * len(fact.subject)
+
+
+def _does_otherwise(sentence: str, fact: Fact) -> bool:
+    """Whether the sentence has a verb of its own that is not the fact's: who works there now may live where he did."""
+    return any(content(word) - fact.relation for place in verbs(sentence) if (word := sentence[place:].split()[0]))
 
 
 def _is_of_another(sentence: str, wanted: frozenset[str]) -> bool:

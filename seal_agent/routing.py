@@ -36,8 +36,11 @@ MISSING_COUNTS = 0.5  # as much as it should by that: questions are put in words
 MARGIN, MOST_CALLED = 5.0, 3  # nats behind the best, and how many, for the model to choose among
 SHORT, OPENING = 60, 8  # words: of a key that is shown whole, of the opening that says what a longer one is about
 MOST = 9.0  # nats that one word can prove: it may be a slip of the pen
+MIN_ASKED = 3  # words of a question, "I" among them, for one to be left out: "How tall am I?" is not "What am I?"
 BACKGROUND = "decide_train.json"  # everyday turns, for how common a word is
 _WORD = re.compile(r"\w+")
+_OF_HIMSELF = re.compile(r"\b(?:do|did|am|are|was|were|have|can) (?:I|we)\b")
+_ASKING = frozenset("what where which how many much old time do does in at is are am the a".split())
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class Router:
         self.limits = limits or RouteLimits()
         self._keys = dict(keys)
         self._ids = list(keys)
-        self._asked = {_plain(question): i for i, key in keys.items() for question in _questions(key)}
+        self._asked = {_asked(question): i for i, key in keys.items() for question in _questions(key)}
         self._personal = frozenset(i for i, key in keys.items() if len(key.split()) <= SHORT and speaks_of_writer(key))
         counted = [terms(text) for text in keys.values()]
         self._lengths = np.array([words.total() for words in counted], dtype=np.float64)
@@ -136,15 +139,13 @@ class Router:
     def _chosen(self, texts: Sequence[str], score: Scorer | None) -> list[tuple[str, ...]]:
         """Of what each text calls for, the best that the model confirms."""
         asks = score if self.limits.min_relevance else None
-        called = [
-            [] if _plain(text) in self._asked else self.called(text, is_confirmed=asks is not None) for text in texts
-        ]
+        called = [[] if self._told(text) else self.called(text, is_confirmed=asks is not None) for text in texts]
         pairs = [(t, self.excerpt(adapter, t)) for t, found in zip(texts, called, strict=True) for adapter, _ in found]
         nats = iter(relevance(asks, pairs)) if asks else None
         chosen: list[tuple[str, ...]] = []
         for text, found in zip(texts, called, strict=True):
-            if word_for_word := self._asked.get(_plain(text)):
-                chosen.append((word_for_word,))
+            if told := self._told(text):
+                chosen.append((told,))
                 continue
             rated = [(adapter, e, next(nats) if nats else 0.0) for adapter, e in found]
             passing = [
@@ -153,6 +154,15 @@ class Router:
             best = sorted(passing, key=lambda each: -each[0])[: self.limits.max_active]
             chosen.append(tuple(adapter for _, adapter in best))
         return chosen
+
+    def _told(self, text: str) -> str:
+        """The adapter of what a user said of himself, where `text` asks for just that, with one word more perhaps."""
+        asked = _asked(text)
+        if asked in self._asked:
+            return self._asked[asked]
+        if not _OF_HIMSELF.search(text) or len(asked) < MIN_ASKED:
+            return ""
+        return next((self._asked[fewer] for word in sorted(asked) if (fewer := asked - {word}) in self._asked), "")
 
     def _confirms(self, text: str, adapter: str, evidence: float, nats: float) -> bool:
         if adapter not in self._personal:
@@ -186,8 +196,9 @@ def _questions(key: str) -> list[str]:
     ]
 
 
-def _plain(text: str) -> str:
-    return " ".join(_WORD.findall(text.lower()))
+def _asked(text: str) -> frozenset[str]:
+    """What tells a question from others: its words, but for those that ask."""
+    return frozenset(_WORD.findall(text.lower())) - _ASKING
 
 
 def _queries(prompt: Prompt) -> list[str]:

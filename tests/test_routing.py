@@ -132,6 +132,8 @@ def test_who_asks_word_for_word_for_what_he_said_of_himself_gets_the_latest_of_i
         raise AssertionError("the model is not needed")
 
     assert router.match([Prompt.user("where do I live")], never) == [("new",)]
+    assert router.match([Prompt.user("Which city do I live in?")], never) == [("new",)]
+    assert router.match([Prompt.user("Where does my sister live?")]) == [()]
 
 
 def test_what_a_user_said_of_himself_is_not_the_answer_to_what_he_asks_about_others() -> None:
