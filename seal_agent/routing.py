@@ -37,6 +37,7 @@ MARGIN, MOST_CALLED = 5.0, 3  # nats behind the best, and how many, for the mode
 SHORT, OPENING = 60, 8  # words: of a key that is shown whole, of the opening that says what a longer one is about
 MOST = 9.0  # nats that one word can prove: it may be a slip of the pen
 MIN_ASKED = 3  # words of a question, "I" among them, for one to be left out: "How tall am I?" is not "What am I?"
+MOST_TOLD = 120  # words of a key of messages: in a longer one it may be the "I" of somebody's letter
 BACKGROUND = "decide_train.json"  # everyday turns, for how common a word is
 _WORD = re.compile(r"\w+")
 _OF_HIMSELF = re.compile(r"\b(?:do|did|am|are|was|were|have|can) (?:I|we)\b")
@@ -189,7 +190,7 @@ def terms(text: str) -> Counter[str]:
 
 def _questions(key: str) -> list[str]:
     """What a user's own words about himself were made questions of: who asks for it so means that."""
-    told = [line for line in key.split("\n") if len(line.split()) <= SHORT and speaks_of_writer(line)]
+    told = [line for line in key.split("\n") if speaks_of_writer(line)] if len(key.split()) <= MOST_TOLD else []
     placed = [(s, span) for line in told for s in split_sentences(line) for span in noun_phrases(s)]
     return [
         question for s, span in placed for question in (echo_question(s, span), direct_question(s, span)) if question
