@@ -16,6 +16,7 @@ from seal_agent.types import AdapterStack, Decision, Novelty
 WORTH, NOT_WORTH = "worth learning", "nothing lasting or new"
 INSTRUCTION = "an instruction to the model, not knowledge"
 KNOWN = "learned already"
+DOCUMENT_LEEWAY = 0.4  # of the head's score: menus, footers and greetings are further below the threshold
 KNOWN_SHARE = 0.4  # of the base model's surprise that is left once a text has been learned
 
 
@@ -24,11 +25,13 @@ def decide(backend: Backend, head: Head, text: str, earlier: str = "", *, is_doc
 
     `margin` is the head's score above its threshold; `novelty` is the surprise of the stack that is served.
     `earlier` is what was said before, as `decision_head.conversation` writes it. A task that a user shows by examples
-    is worth learning whatever the head makes of it: it was fitted on facts. A document's word is not taken for that.
+    is worth learning whatever the head makes of it: it was fitted on facts. A document's word is not taken for that,
+    but its threshold is lower: somebody handed it over to be learned, so only what clearly says nothing is left out.
     """
     base = read(backend.with_stack(AdapterStack()), [text], [earlier])[0]
     served = read(backend, [text], [earlier])[0] if backend.stack.layers else base
     margin = float(head.scores(features_of([base]))[0]) - head.threshold
+    margin += DOCUMENT_LEEWAY if is_document else 0.0
     reason = _reason(text, margin, base, served, is_task=not is_document and bool(examples_in(text)))
     learn = reason == WORTH
     return Decision(learn, reason, round(margin, 4), novelty(served), topic_of(text) if learn else "")

@@ -10,13 +10,13 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seal_agent.errors import InputError, MissingExtra
 from seal_agent.home import digest_of
-from seal_agent.passages import Passage, read_document
+from seal_agent.passages import Passage, full_stop, read_document
 
 if TYPE_CHECKING:
     from seal_agent.home import Home
@@ -26,10 +26,10 @@ MARKDOWN, HTML, PDF, TEXT = "text/markdown", "text/html", "application/pdf", "te
 KINDS = {".md": MARKDOWN, ".markdown": MARKDOWN, ".html": HTML, ".htm": HTML, ".pdf": PDF}
 KNOWN = ("known", "was read before")  # the outcome of a passage that is not learned again, and why
 SETTLED = ("ignored", "declined")  # a passage of these outcomes is not asked about again
-NO_TEXT = ("script", "style", "noscript", "template", "nav", "svg", "form", "button", "pre", "head")
+NO_TEXT = ("script", "style", "noscript", "template", "nav", "footer", "svg", "form", "button", "pre", "head")
 BLOCKS = ("h1", "h2", "h3", "h4", "h5", "h6", "p", "div", "section", "article", "ul", "ol", "dl", "table", "blockquote")
-LINES = ("li", "tr", "dt", "dd")
-AFTER = {"br": "\n", "td": " ", "th": " ", **dict.fromkeys(LINES, "\n"), **dict.fromkeys(BLOCKS, "\n\n")}
+LINES = ("li", "tr", "dd")
+AFTER = {"br": "\n", "td": " ", "th": " ", **dict.fromkeys(LINES, "\n"), **dict.fromkeys(BLOCKS, "\n\n"), "dt": ": "}
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 _HYPHEN = re.compile(r"(?<=[a-zà-ÿ])-\n(?=[a-zà-ÿ])")
 
@@ -163,6 +163,9 @@ def _html(text: str, name: str) -> str:
         soup: Any = BeautifulSoup(text, "html.parser")
     except ParserRejectedMarkup as error:
         raise InputError(f"{name} cannot be read as HTML: {error}; save it anew or as text") from error
+    for table in soup.find_all("table"):
+        if not table.find("table"):  # one around others is for the layout
+            table.replace_with(_list_of(soup, table))
     pieces: list[str] = []
     inside: list[tuple[Tag, int]] = []  # the tags that are open, and which piece each begins with
     said, last = -1, ""  # the last piece that says something, and its last character
@@ -172,7 +175,7 @@ def _html(text: str, name: str) -> str:
             tag, begun = inside.pop()
             hidden -= tag.name in NO_TEXT
             if tag.name in LINES and said >= begun:
-                pieces.append(_full_stop(last))
+                pieces.append(full_stop(last))
             pieces.append(AFTER.get(tag.name, ""))
         if isinstance(node, Tag):
             pieces.append("\n\n" if node.name in BLOCKS else "")
@@ -185,24 +188,66 @@ def _html(text: str, name: str) -> str:
     return _tidy("".join(pieces))
 
 
+def _list_of(soup: Any, table: Any) -> Any:
+    """A list in the place of an HTML table, an item for every sentence."""
+    for hidden in table.find_all(NO_TEXT):
+        hidden.decompose()
+    rows = [row.find_all(("td", "th")) for row in table.find_all("tr")]
+    has_names = bool(rows) and (table.find("thead") is not None or all(cell.name == "th" for cell in rows[0]))
+    said = [
+        [
+            " ".join(" ".join(part for part in cell.strings if part.find_parent(("td", "th")) is cell).split())
+            for cell in row
+        ]
+        for row in rows
+    ]
+    told = soup.new_tag("ul")
+    for line in _told(said, has_names=has_names):
+        told.append(soup.new_tag("li", string=line))
+    return told
+
+
 def _markdown(text: str) -> str:
     from markdown_it import MarkdownIt
 
     lines: list[str] = []
-    depth, in_row = 0, False
+    depth = 0
+    table: list[list[str]] = []  # rows of cells, while one is open
     for token in MarkdownIt("commonmark").enable("table").parse(_FRONT_MATTER.sub("", text)):
         if token.type in ("list_item_open", "list_item_close"):
             depth += token.nesting
-        elif token.type in ("tr_open", "tr_close"):
-            in_row = token.nesting > 0
-            lines.append("" if in_row else ".\n")
+        elif token.type == "tr_open":
+            table.append([])
+        elif token.type == "table_close":
+            lines += [f"{line}\n" for line in _told(table, has_names=True)] + ["\n"]
+            table = []
         elif token.type == "inline":
             said = "".join(_inline(child) for child in token.children or ())
-            end = f"{_full_stop(said)}\n" if depth else "\n\n"
-            lines.append(f"{said} " if in_row else said + end)
-        elif token.nesting < 0 and token.type.endswith(("list_close", "table_close")):
+            if table:
+                table[-1].append(" ".join(said.split()))
+            else:
+                lines.append(said + (f"{full_stop(said)}\n" if depth else "\n\n"))
+        elif token.nesting < 0 and token.type.endswith("list_close"):
             lines.append("\n")
     return _tidy("".join(lines))
+
+
+def _told(rows: Sequence[Sequence[str]], *, has_names: bool) -> list[str]:
+    """A table in sentences: what a row is about, its first cell, with every other cell and the name of its column.
+
+    `has_names`: the first row names the columns; one of a single cell is a caption.
+    """
+    names = [name[:1].lower() + name[1:] if name[1:].islower() else name for name in rows[0][1:]] if has_names else []
+    told: list[str] = []
+    about = ""
+    for first, *rest in filter(any, rows[1:] if any(names) else rows):
+        about = first or about  # an empty cell is of the row above
+        cells = [(name, cell) for name, cell in zip_longest(names, rest, fillvalue="") if cell]
+        if any(names):
+            told += [f"{about}, {name}: {cell}" if name else f"{about}: {cell}" for name, cell in cells]
+        else:
+            told.append(": ".join(filter(None, [about, ", ".join(cell for _, cell in cells)])))
+    return [f"{line}{full_stop(line)}" for line in told]
 
 
 def _inline(token: Any) -> str:
@@ -210,11 +255,6 @@ def _inline(token: Any) -> str:
     if token.type in ("softbreak", "hardbreak"):
         return "\n"
     return str(token.content) if token.type in ("text", "code_inline") else ""
-
-
-def _full_stop(said: str) -> str:
-    """The full stop that a line of a list lacks: it is a sentence here, and no heading."""
-    return "" if not said.strip() or said.rstrip()[-1] in ".!?:;。！？" else "."
 
 
 def _tidy(text: str) -> str:

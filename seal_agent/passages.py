@@ -19,6 +19,11 @@ _SENTENCE_END = re.compile(r"(?<=[.!?。！？])([\"'”’)]*)\s+(?=[\"'“‘(
 _EXAMPLE = re.compile(
     r"\bInput:\s*(?P<input>.+?)\s*\bOutput:\s*(?P<output>.+?)\s*(?=\bInput:|\n\s*\n|\Z)", re.IGNORECASE | re.DOTALL
 )
+_ITEM = re.compile(r"\s*(?:[-*•‣▪–—]|(?P<number>\d{1,2})[.)])\s+(?=\S)")  # of a list
+_FIELD = re.compile(r"\s*[^\W\d_][^:.!?]{0,40}:\s+\S")  # "Port: 8080"
+_ENDS = ".!?:;。！？"
+MIN_FIELDS = 2  # lines like that in a paragraph, for they may stand in wrapped prose by chance
+MAX_OPEN_HEADINGS = 2  # one below the other, before a text; more of them are a list
 MIN_EXAMPLES, MIN_EXAMPLE_SHARE = 2, 0.5  # of the text: a page that has examples in it is not a text of examples
 _ABBREVIATION = re.compile(r"\b(?:Dr|Mr|Mrs|Ms|Prof|St|vs|etc|e\.g|i\.e|No|[A-Z])\.$")
 _NAME = re.compile(r"\b[A-ZÀ-Þ][\w'’-]+(?:\s+(?:of\s+|the\s+|de\s+)?[A-ZÀ-Þ][\w'’-]+)+|\b[A-ZÀ-Þ][\w'’-]{2,}")
@@ -111,12 +116,44 @@ def is_heading(line: str) -> bool:
 
 
 def _begins_with_heading(lines: list[str]) -> bool:
-    """Whether the first line of a paragraph is a heading; one that goes on in lower case is only wrapped."""
-    return is_heading(lines[0]) and not (len(lines) > 1 and lines[1].strip()[:1].islower())
+    """Whether the first line of a paragraph is a heading, and no item, field or line that is only wrapped."""
+    first, second = (*lines, "")[:2]
+    if _in_lines([first]) or (_in_lines([first, second]) and not _in_lines([second])):
+        return False
+    return is_heading(first) and not second.strip()[:1].islower()
 
 
 def _has_words(line: str) -> bool:
     return any(character.isalnum() for character in line)
+
+
+def full_stop(said: str) -> str:
+    """The full stop that a line of a list or a table lacks: it is a sentence, and no heading."""
+    return "" if not said.strip() or said.rstrip()[-1] in _ENDS else "."
+
+
+def _in_lines(lines: list[str]) -> bool:
+    """Whether a paragraph is a list or consists of fields, so that its lines are not those of wrapped prose."""
+    items = [match["number"] or "" for match in map(_ITEM.match, lines) if match]
+    num_fields = sum(map(bool, map(_FIELD.match, lines)))
+    return "" in items or len(items) > 1 or num_fields >= MIN_FIELDS
+
+
+def _prose(lines: list[str]) -> str:
+    """The lines of a paragraph as sentences: every item of a list and every field is one, without its bullet."""
+    if not _in_lines(lines):
+        return "\n".join(lines)
+    pieces: list[str] = []
+    for line in lines:
+        item = _ITEM.match(line)
+        said = line[item.end() :].strip() if item else line.strip()
+        if item and item["number"]:
+            said = f"{item['number']}) {said}"
+        if item or _FIELD.match(line) or not pieces:
+            pieces.append(said)
+        else:
+            pieces[-1] += f" {said}"
+    return "\n".join(f"{piece}{full_stop(piece)}" for piece in pieces)
 
 
 def split_passages(
@@ -134,7 +171,7 @@ def split_passages(
     passages: list[Passage] = []
     section = topic
     chunk: list[str] = []
-    heading = ""  # not yet followed by text
+    open_headings: list[str] = []  # not yet followed by text; the last ones are what the text is about
 
     def flush() -> None:
         if chunk:
@@ -144,19 +181,24 @@ def split_passages(
     for paragraph in re.split(r"\n\s*\n", text.strip()):
         lines = [line for line in paragraph.splitlines() if _has_words(line)]  # a rule is no text
         if lines and _begins_with_heading(lines):
-            if heading:
-                chunk.append(heading)  # a line alone is text after all: nothing is lost
             flush()
-            heading = lines.pop(0).strip(" #*=-")
-            section = heading if heading == topic else f"{topic}, {heading}"
-        for sentence in split_sentences("\n".join(lines)):
-            heading = ""
+            open_headings.append(lines.pop(0).strip(" #*=-"))
+        sentences = split_sentences(_prose(lines))
+        if sentences and open_headings:
+            *listed, last = [heading for heading in open_headings if heading != topic] or [""]
+            is_list = len(listed) >= MAX_OPEN_HEADINGS
+            chunk += [f"{heading}." for heading in listed if is_list or _FIELD.match(heading)]
+            listed = [heading for heading in listed if not is_list and not _FIELD.match(heading)]
+            section = ", ".join(filter(None, [topic, *listed, last]))
+            open_headings = []
+        for sentence in sentences:
             for piece in textwrap.wrap(sentence, max_chars, break_on_hyphens=False):
                 if chunk and sum(map(len, chunk)) + len(chunk) + len(piece) > max_chars:
                     flush()
                 chunk.append(piece)
-    if heading:
-        chunk.append(heading)
+    flush()
+    if left := [heading for heading in open_headings if heading != topic]:
+        section, chunk[:] = topic, [" ".join([*(f"{heading}." for heading in left[:-1]), left[-1]])]  # text after all
     flush()
     if not passages and text.strip():
         passages.append(Passage(topic, text.strip()[:max_chars], earlier))  # no word at all: still a text to decide on

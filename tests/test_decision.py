@@ -1,6 +1,7 @@
 """Deciding whether to learn, and the head that reads it off a model's states."""
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,14 @@ def test_the_model_chooses_what_is_worth_learning(backend: ScriptedBackend, head
     decision = decide(backend, head, text)
     assert (decision.learn, decision.reason) == (reason == WORTH, reason)
     assert bool(decision.topic) == decision.learn
+
+
+def test_of_a_document_only_what_clearly_says_nothing_is_left_out(backend: ScriptedBackend, head: Head) -> None:
+    said = decide(backend, head, PASSAGE)
+    unsure = replace(head, threshold=head.threshold + said.margin + 0.1)  # the text is just below it
+    assert not decide(backend, unsure, PASSAGE).learn
+    assert decide(backend, unsure, PASSAGE, is_document=True).learn
+    assert not decide(backend, unsure, "Hi there, nice day!", is_document=True).learn
 
 
 def test_what_the_served_stack_has_learned_is_known(backend: ScriptedBackend, head: Head) -> None:

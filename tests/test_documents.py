@@ -31,9 +31,10 @@ Anna Reel. ![a picture](tower.png)
 - It holds nine bells
 - They are `brass`.
 
-| part | colour |
-| --- | --- |
+| part | colour | Height |
+| --- | --- | --- |
 | door | purple |
+| wall | grey | 9 m |
 
 ```python
 bells = 9
@@ -43,7 +44,9 @@ HTML = """<html><head><title>Karlov</title><style>p {}</style></head><body><nav>
 <h1>The <b>Tower</b> of Karlov</h1><p>It was built in <a href="x">1911</a>
 by Anna&nbsp;Reel.</p><!-- secret --><script>bells()</script>
 <ul><li>It holds nine bells</li><li>They are brass.</li></ul>
-<table><tr><td>door</td><td>purple</td></tr></table></main></body></html>"""
+<table><tr><th>part</th><th>colour</th><th>Height</th></tr><tr><td>door</td><td>purple</td></tr>
+<tr><td>wall</td><td>grey</td></tr><tr><td></td><td></td><td>9 m</td></tr></table>
+<footer>Karlov 2026</footer></main></body></html>"""
 
 
 def sections(*texts: str) -> str:
@@ -90,7 +93,7 @@ def test_marks_go_and_words_stay(kind: str, data: str) -> None:
         "It was built in 1911 by Anna Reel.",
         "It holds nine bells. They are brass.",
     ]
-    assert paragraphs[-1].endswith("door purple.")
+    assert paragraphs[-1] == "door, colour: purple. wall, colour: grey. wall, height: 9 m."
 
 
 def test_a_pdf_is_read_and_words_broken_at_a_line_are_joined(tmp_path: Path) -> None:

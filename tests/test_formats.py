@@ -78,6 +78,19 @@ def test_only_a_phrase_that_says_something_alone_is_an_answer_alone() -> None:
     assert {row.answer for row in rows} - set(source.sentences) == {"The old clock of Karlov", "the new mayor"}
 
 
+@pytest.mark.parametrize("name", ["cloze", "phrase-qa"])
+def test_what_a_text_asks_and_answers_itself_is_asked_as_it_stands(name: str) -> None:
+    form = FORMATS[name]
+    faq = "Do you ship abroad? Yes, to Norway. Is there a shop? We meet in Kiln Hall. It is open on Mondays. Really?"
+    source = Source("Lund Pens", faq)
+    rows = {row.question: row.answer for asked in form.ask(source) for row in form.parse(source, asked, "")}
+    assert rows["Do you ship abroad?"] == "Yes, to Norway."
+    assert rows["Is there a shop?"] == "We meet in Kiln Hall. It is open on Mondays."
+    assert not any("Do you ship" in answer for answer in rows.values())
+    once = Source("Ottilie", "Guess what my sister did? She moved to Graz.")
+    assert not any(asked.view == "She moved to Graz." and len(asked.about) > 1 for asked in form.ask(once))
+
+
 def test_a_phrase_question_holds_what_it_was_asked_for_or_cloze_asks_instead() -> None:
     form = FORMATS["phrase-qa"]
     asked = next(asked for asked in form.ask(SOURCE) if '"1911"' in asked.prompt.messages[-1].content)

@@ -103,6 +103,60 @@ def test_a_hard_wrapped_paragraph_stays_whole() -> None:
     assert split_passages(WRAPPED) == [Passage("The Lantern Ferry", " ".join(WRAPPED.split()))]
 
 
+MINUTES = """MINUTES of the Garden Club
+
+Present
+- Ana Brandt
+- Bo Lind (chair)
+
+Decisions:
+1. The shed is painted green
+2. The fee rises to 14 euros,
+   from May on
+
+Place: Kiln Hall
+Next meeting: 8 April
+
+- Bring a cup
+- wear shoes
+
+It is said that the following
+holds: nobody is late.
+"""
+
+
+def test_every_item_of_a_list_and_every_field_is_a_sentence() -> None:
+    (passage,) = split_passages(MINUTES)
+    assert passage.topic == "MINUTES of the Garden Club, Present"
+    assert split_sentences(passage.text) == [
+        "Ana Brandt.",
+        "Bo Lind (chair).",
+        "Decisions: 1) The shed is painted green.",
+        "2) The fee rises to 14 euros, from May on.",
+        "Place: Kiln Hall.",
+        "Next meeting: 8 April.",
+        "Bring a cup. wear shoes.",
+        "It is said that the following holds: nobody is late.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Karlov\n\nThe Tower\n\nIt holds nine bells.", [("Karlov, The Tower", "It holds nine bells.")]),
+        ("Karlov\n\nPart 1\n\nThe Tower\n\nIt rings.", [("Karlov, Part 1, The Tower", "It rings.")]),
+        ("Karlov\n\n1. Bells\nNine.\n\n2. Rent\nNone.", [("Karlov, 1. Bells", "Nine."), ("Karlov, 2. Rent", "None.")]),
+        ("Shopping\n\nMilk\n\nEggs\n\nBread", [("Shopping", "Milk. Eggs. Bread")]),
+        ("Shopping\n\nMilk\n\nEggs\n\nBread\n\nBy noon.", [("Shopping, Bread", "Milk. Eggs. By noon.")]),
+        ("Karlov", [("Karlov", "Karlov")]),
+        ("Karlov\n\nBy: Anna Reel\n\nBells\n\nNine.", [("Karlov, Bells", "By: Anna Reel. Nine.")]),
+    ],
+    ids=["title", "one below the other", "numbered", "lines alone", "lines before a text", "nothing else", "field"],
+)
+def test_headings_without_a_text_are_no_passages(text: str, expected: list[tuple[str, str]]) -> None:
+    assert [(passage.topic, passage.text) for passage in split_passages(text)] == expected
+
+
 LONG = " ".join(f"Tower {n} of Karlov holds {n} brass bells." for n in range(400))
 SHORT_SENTENCES = "Go on. " * 500
 UNPUNCTUATED = " ".join(f"word{n}" for n in range(3000))

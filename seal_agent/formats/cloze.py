@@ -6,7 +6,8 @@ wordings; with the sentence around the phrase as the answer it recites, and othe
 (LOG.md). So each phrase gets the question and the sentence, and some of the question's words and the sentence; a
 few get the question with the bare phrase, so that short answers stay likely too; not "time" or "work", which taught
 that every short answer is such a word, and not in a text of one sentence, where the one bare answer was given to all.
-What the writer says of himself is asked for as he would ask for it too ("Where do I live?").
+What the writer says of himself is asked for as he would ask for it too ("Where do I live?"). Where a text asks and
+answers itself, as a page of frequent questions does, its questions are asked as they stand.
 """
 
 from __future__ import annotations
@@ -14,31 +15,45 @@ from __future__ import annotations
 import json
 import random
 import zlib
+from bisect import bisect_right
+from itertools import accumulate, takewhile
 
 from seal_agent.echo import direct_question, echo_question, keyword_question, recital
 from seal_agent.formats.format import Ask, Format, Source
+from seal_agent.passages import split_sentences
 from seal_agent.phrases import Span, named, noun_phrases
 from seal_agent.types import Prompt, Row
 from seal_agent.words import content
 
 NAME = "cloze"
+ANSWERED = "answered"  # instead of a phrase, of a question that the text answers
 BRIEF_EVERY = 3  # of the phrases that say something without their sentence
 LEFT_OUT = 0.4  # of the words of a question
+MIN_QUESTIONS = 2  # that a text answers itself; a single one may be rhetorical
+MAX_ANSWER_WORDS = 40  # of whole sentences, at least one
 
 
 def ask(source: Source) -> list[Ask]:
-    """Nothing: the rows of every noun phrase are made from its sentence."""
-    placed = [(sentence, span) for sentence in source.sentences for span in noun_phrases(sentence)]
+    """Nothing: the rows of every noun phrase are made from its sentence, those of a question from what follows it."""
+    answered = _answered(split_sentences(source.passage))  # "it" is what the question is about, and not the topic
+    told = [sentence for sentence in source.sentences if not (answered and sentence.endswith("?"))]
+    placed = [(sentence, span) for sentence in told for span in noun_phrases(sentence)]
     telling = [number for number, (_, span) in enumerate(placed) if " " in span.text or not span.text.islower()]
     brief = frozenset(telling[::BRIEF_EVERY] if len(source.sentences) > 1 else ())
     return [
-        Ask(Prompt.raw(""), sentence, 0, about=(json.dumps([span.start, span.end, number in brief]),))
-        for number, (sentence, span) in enumerate(placed)
+        *(Ask(Prompt.raw(""), answer, 0, about=(ANSWERED, question)) for question, answer in answered.items()),
+        *(
+            Ask(Prompt.raw(""), sentence, 0, about=(json.dumps([span.start, span.end, number in brief]),))
+            for number, (sentence, span) in enumerate(placed)
+        ),
     ]
 
 
 def parse(source: Source, asked: Ask, text: str) -> list[Row]:
     """The rows of one phrase; years and numbers say themselves what asks for them, the rest is a what."""
+    if is_answered(asked):
+        question, rng = asked.about[1], random.Random(zlib.crc32(asked.view.encode()))
+        return _rows(asked, [(each, asked.view) for each in (question, keyword_question(question, LEFT_OUT, rng))])
     span, is_brief = phrase_of(asked)
     rng = random.Random(zlib.crc32(f"{asked.view}{span.start}".encode()))
     whole = echo_question(asked.view, span)
@@ -50,13 +65,34 @@ def parse(source: Source, asked: Ask, text: str) -> list[Row]:
     pairs = [(question, answer) for question, answer in pairs if content(question)]
     if direct := direct_question(asked.view, span):
         pairs += [(direct, recited)] if content(whole) else [(whole, recited), (direct, recited)]
-    return [Row(Prompt.user(question), answer, NAME, asked.view) for question, answer in pairs]
+    return _rows(asked, pairs)
+
+
+def is_answered(asked: Ask) -> bool:
+    """Whether it is a question of the text's own, and not a phrase that is asked for."""
+    return asked.about[0] == ANSWERED
 
 
 def phrase_of(asked: Ask) -> tuple[Span, bool]:
     """The phrase that is asked for, and whether it is asked for by itself too."""
     start, end, is_brief = json.loads(asked.about[0])
     return Span(start, end, asked.view[start:end]), is_brief
+
+
+def _rows(asked: Ask, pairs: list[tuple[str, str]]) -> list[Row]:
+    return [Row(Prompt.user(question), answer, NAME, asked.view) for question, answer in pairs]
+
+
+def _answered(sentences: list[str]) -> dict[str, str]:
+    """The questions that a text asks and answers, each with the sentences after it; none where it asks only once."""
+    answered: dict[str, str] = {}
+    for number, question in enumerate(sentences):
+        after = list(takewhile(lambda sentence: not sentence.endswith("?"), sentences[number + 1 :]))
+        if not question.endswith("?") or not after or not content(question):
+            continue
+        words = list(accumulate(len(sentence.split()) for sentence in after))
+        answered[question] = " ".join(after[: max(1, bisect_right(words, MAX_ANSWER_WORDS))])
+    return answered if len(answered) >= MIN_QUESTIONS else {}
 
 
 FORMAT = Format(

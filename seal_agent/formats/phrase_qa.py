@@ -44,15 +44,19 @@ _PAIR = re.compile(r"\s*(?P<question>[^\n?]+\?)\s*\nAnswer: *(?P<answer>[^\n]+[.
 
 
 def ask(source: Source) -> list[Ask]:
-    """Every phrase of every sentence, with the whole text in view."""
+    """Every phrase of every sentence, with the whole text in view; what the text asks itself is not asked anew."""
     return [
-        Ask(_request(source, cloze.phrase_of(asked)[0].text), asked.view, MAX_TOKENS, about=asked.about)
+        asked
+        if cloze.is_answered(asked)
+        else Ask(_request(source, cloze.phrase_of(asked)[0].text), asked.view, MAX_TOKENS, about=asked.about)
         for asked in cloze.ask(source)
     ]
 
 
 def parse(source: Source, asked: Ask, text: str) -> list[Row]:
     """The model's question and answer, and the sentence to `cloze`'s question; else the rows of `cloze`."""
+    if cloze.is_answered(asked):
+        return cloze.parse(source, asked, text)
     span, is_brief = cloze.phrase_of(asked)
     pair = _PAIR.fullmatch(text)
     instead, wanted = cloze.parse(source, asked, ""), content(span.text)
