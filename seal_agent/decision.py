@@ -7,6 +7,8 @@ by, although the base model is, has been learned already.
 
 from __future__ import annotations
 
+import re
+
 from seal_agent.adapters.backend import Backend, Reading
 from seal_agent.decision_head import Head, features_of, read
 from seal_agent.passages import examples_in, topic_of
@@ -16,7 +18,7 @@ from seal_agent.types import AdapterStack, Decision, Novelty
 WORTH, NOT_WORTH = "worth learning", "nothing lasting or new"
 INSTRUCTION = "an instruction to the model, not knowledge"
 KNOWN = "learned already"
-DOCUMENT_LEEWAY = 0.4  # of the head's score: menus, footers and greetings are further below the threshold
+_NAMING = re.compile(r"\d|(?<![.!?:] )(?<!^)\b[A-Z]\w")  # a number, or a capital inside a sentence
 KNOWN_SHARE = 0.4  # of the base model's surprise that is left once a text has been learned
 
 
@@ -25,14 +27,14 @@ def decide(backend: Backend, head: Head, text: str, earlier: str = "", *, is_doc
 
     `margin` is the head's score above its threshold; `novelty` is the surprise of the stack that is served.
     `earlier` is what was said before, as `decision_head.conversation` writes it. A task that a user shows by examples
-    is worth learning whatever the head makes of it: it was fitted on facts. A document's word is not taken for that,
-    but its threshold is lower: somebody handed it over to be learned, so only what clearly says nothing is left out.
+    is worth learning whatever the head makes of it: it was fitted on facts. A document's word is not taken for that;
+    but somebody handed it over to be learned, so the head is asked only about what names nothing: no name, no number.
     """
     base = read(backend.with_stack(AdapterStack()), [text], [earlier])[0]
     served = read(backend, [text], [earlier])[0] if backend.stack.layers else base
     margin = float(head.scores(features_of([base]))[0]) - head.threshold
-    margin += DOCUMENT_LEEWAY if is_document else 0.0
-    reason = _reason(text, margin, base, served, is_task=not is_document and bool(examples_in(text)))
+    is_wanted = bool(_NAMING.search(text) if is_document else examples_in(text))
+    reason = _reason(text, margin, base, served, is_wanted=is_wanted)
     learn = reason == WORTH
     return Decision(learn, reason, round(margin, 4), novelty(served), topic_of(text) if learn else "")
 
@@ -42,10 +44,10 @@ def novelty(reading: Reading) -> Novelty:
     return Novelty(round(sum(reading.surprise), 4), len(reading.surprise))
 
 
-def _reason(text: str, margin: float, base: Reading, served: Reading, *, is_task: bool) -> str:
+def _reason(text: str, margin: float, base: Reading, served: Reading, *, is_wanted: bool) -> str:
     if is_instruction(text):
         return INSTRUCTION
-    if margin < 0 and not is_task:
+    if margin < 0 and not is_wanted:
         return NOT_WORTH
     if novelty(served).nats < KNOWN_SHARE * novelty(base).nats:
         return KNOWN

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from seal_agent.errors import InputError, MissingExtra
 from seal_agent.home import digest_of
-from seal_agent.passages import Passage, full_stop, read_document
+from seal_agent.passages import Passage, full_stop, is_heading, read_document
 
 if TYPE_CHECKING:
     from seal_agent.home import Home
@@ -26,7 +26,7 @@ MARKDOWN, HTML, PDF, TEXT = "text/markdown", "text/html", "application/pdf", "te
 KINDS = {".md": MARKDOWN, ".markdown": MARKDOWN, ".html": HTML, ".htm": HTML, ".pdf": PDF}
 KNOWN = ("known", "was read before")  # the outcome of a passage that is not learned again, and why
 SETTLED = ("ignored", "declined")  # a passage of these outcomes is not asked about again
-NO_TEXT = ("script", "style", "noscript", "template", "nav", "footer", "svg", "form", "button", "pre", "head")
+NO_TEXT = ("title", "script", "style", "noscript", "template", "nav", "footer", "svg", "form", "button", "pre", "head")
 BLOCKS = ("h1", "h2", "h3", "h4", "h5", "h6", "p", "div", "section", "article", "ul", "ol", "dl", "table", "blockquote")
 LINES = ("li", "tr", "dd")
 AFTER = {"br": "\n", "td": " ", "th": " ", **dict.fromkeys(LINES, "\n"), **dict.fromkeys(BLOCKS, "\n\n"), "dt": ": "}
@@ -185,7 +185,13 @@ def _html(text: str, name: str) -> str:
             pieces.append(re.sub(r"\s+", " ", node))
             if node.strip():
                 said, last = len(pieces) - 1, node.strip()[-1]
-    return _tidy("".join(pieces))
+    return _under(" ".join(soup.title.get_text().split()) if soup.title else "", _tidy("".join(pieces)))
+
+
+def _under(title: str, told: str) -> str:
+    """A page under its title, which names the site too, unless its first line or the text is that already."""
+    first = told.partition("\n")[0]
+    return f"{title}\n\n{told}" if told and is_heading(title) and title.lower() not in first.lower() else told
 
 
 def _list_of(soup: Any, table: Any) -> Any:

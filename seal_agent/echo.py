@@ -10,12 +10,14 @@ from __future__ import annotations
 import random
 import re
 
-from seal_agent.phrases import Span, is_present, verbs
+from seal_agent.phrases import Span, is_plural, is_present, is_said, verbs
 
 MAX_RECITAL_WORDS = 28
 MIN_PART_WORDS = 14  # shorter pieces of a sentence lose what they are about
+MAX_VALUE_WORDS = 10  # of a field; a longer one is no part of a sentence
 MIN_CLAUSE_WORDS = 6  # besides the phrase: a question with fewer is about nothing
 _CLAUSE_END = re.compile(r"[;()—–]|[:,](?!\d)|\.\s")
+_FIELD = re.compile(r"(?P<name>[^\W\d_][^:.!?]{0,60}): (?P<value>\S.{0,120}?)[.]?")
 _YEAR = re.compile(r"(?:1\d|20)\d\d")
 _AMOUNT = re.compile(r"[$€£]\S+(?: (?:thousand|million|billion|trillion))?")
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
@@ -41,7 +43,7 @@ def direct_question(sentence: str, span: Span) -> str:
 
     Only for "I" and "we" at the beginning of the sentence, with a verb in the present.
     """
-    told = _TOLD.match(re.sub(r"\s+(?:a|an|the)$", "", sentence[: span.start].rstrip(), flags=re.I))
+    told = _TOLD.match(re.sub(r"\s+(?:an?|the|my|our|your)$", "", sentence[: span.start].rstrip(), flags=re.I))
     if not told:
         return ""
     asking, who, middle = question_word(span.text), told["who"].replace("We", "we"), told["middle"].strip()
@@ -56,6 +58,31 @@ def direct_question(sentence: str, span: Span) -> str:
         text = f"{asking} do {who} {middle}"
     text = " ".join(text.split())
     return f"{text[0].upper()}{text[1:]}?"
+
+
+def field_questions(sentence: str, topic: str) -> tuple[list[str], str] | None:
+    """What a field is asked for by, and the answer in a sentence; None for a sentence that is none.
+
+    "Default port: 7719." of hexgate answers "What is the default port of hexgate?" with "The default port of hexgate is
+    7719."; "Photo book, price: 39 euros.", of a table, is the price of Photo book.
+    """
+    field = _FIELD.fullmatch(sentence)
+    if not field or field["name"].count("(") > field["name"].count(")") or is_said(sentence, field.end("name")):
+        return None
+    about, _, name = field["name"].rpartition(", ")
+    name = name[:1].lower() + name[1:] if name[1:].islower() else name
+    copula = "are" if is_plural(name) else "is"
+    about = about or (topic if ":" not in topic else "")
+    whole = f"{name} of {about}" if about else name
+    capital = whole[:1].upper() + whole[1:]
+    questions = [
+        f"What {copula} the {whole}?",
+        f"{capital}?",
+        f"What {copula} the {name}{' for ' * bool(about)}{about}?",
+    ]
+    questions += [f"What {name} does {about} have?", f"{about}: what {name}?"] if about else []
+    is_short = len(field["value"].split()) <= MAX_VALUE_WORDS
+    return questions, f"The {whole} {copula} {field['value']}." if is_short else sentence
 
 
 def recital(sentence: str, span: Span) -> str:

@@ -21,8 +21,12 @@ _EXAMPLE = re.compile(
 )
 _ITEM = re.compile(r"\s*(?:[-*•‣▪–—]|(?P<number>\d{1,2})[.)])\s+(?=\S)")  # of a list
 _FIELD = re.compile(r"\s*[^\W\d_][^:.!?]{0,40}:\s+\S")  # "Port: 8080"
+_TITLE = re.compile(r"^(?:subject|title):\s*(\S.*)$", re.IGNORECASE | re.MULTILINE)
+_DEFINED = re.compile(r"\n:\s+")  # "Amber" on a line and ": The card is full." on the next
 _ENDS = ".!?:;。！？"
 MIN_FIELDS = 2  # lines like that in a paragraph, for they may stand in wrapped prose by chance
+MAX_HEADING_VALUE = 4  # words after the colon of a heading that looks like a field
+MIN_PASSAGE_WORDS = 12  # a shorter one is learned with its neighbour: each costs an edit of its own
 MAX_OPEN_HEADINGS = 2  # one below the other, before a text; more of them are a list
 MIN_EXAMPLES, MIN_EXAMPLE_SHARE = 2, 0.5  # of the text: a page that has examples in it is not a text of examples
 _ABBREVIATION = re.compile(r"\b(?:Dr|Mr|Mrs|Ms|Prof|St|vs|etc|e\.g|i\.e|No|[A-Z])\.$")
@@ -75,6 +79,8 @@ def examples_in(text: str) -> list[tuple[str, str]]:
 def topic_of(text: str) -> str:
     """What `text` is about: its heading, else the first name in it, else its first words."""
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    if title := _TITLE.search(text.strip().partition("\n\n")[0]):
+        return title[1].strip()[:MAX_TOPIC_CHARS]
     if len(lines) > 1 and _begins_with_heading(re.split(r"\n\s*\n", text.strip())[0].splitlines()):
         return lines[0].strip(" #*=-")
     for match in _NAME.finditer(" ".join(lines)):
@@ -91,10 +97,12 @@ def resolve_pronoun(sentence: str, topic: str) -> str:
     """`sentence` with what stands for the topic ("It", "Its", or its last word alone) replaced by the topic.
 
     A sentence is learned on its own, and "it" means nothing there. Only "it" and "its" at the beginning and
-    "the <last word of the topic>" are touched, and only where the topic is not named.
+    "the <last word of the topic>" are touched, and only where the topic is not named, and one that can stand in a
+    sentence.
     """
+    topic = topic.partition(", ")[0]  # the document, and not its section
     bare = re.sub(r"^the\s+", "", topic, flags=re.IGNORECASE)
-    if not bare or bare.lower() in sentence.lower():
+    if not bare or ":" in bare or bare.lower() in sentence.lower():
         return sentence
     named = topic[:1].upper() + topic[1:]
     for pattern, replacement in (
@@ -121,6 +129,14 @@ def _begins_with_heading(lines: list[str]) -> bool:
     if _in_lines([first]) or (_in_lines([first, second]) and not _in_lines([second])):
         return False
     return is_heading(first) and not second.strip()[:1].islower()
+
+
+def _says_something(line: str) -> bool:
+    """Whether a line that looks like a field tells too much for a heading: "Next meeting: 26 May"."""
+    if not _FIELD.match(line):
+        return False
+    value = line.partition(":")[2]
+    return len(value.split()) > MAX_HEADING_VALUE or any(character.isdigit() for character in value)
 
 
 def _has_words(line: str) -> bool:
@@ -169,40 +185,69 @@ def split_passages(
     if examples_in(text):
         return [Passage(topic, text.strip(), earlier)]
     passages: list[Passage] = []
-    section = topic
-    chunk: list[str] = []
-    open_headings: list[str] = []  # not yet followed by text; the last ones are what the text is about
-
-    def flush() -> None:
-        if chunk:
-            passages.append(Passage(section, " ".join(chunk), earlier))
-            chunk.clear()
-
-    for paragraph in re.split(r"\n\s*\n", text.strip()):
-        lines = [line for line in paragraph.splitlines() if _has_words(line)]  # a rule is no text
-        if lines and _begins_with_heading(lines):
-            flush()
-            open_headings.append(lines.pop(0).strip(" #*=-"))
-        sentences = split_sentences(_prose(lines))
-        if sentences and open_headings:
-            *listed, last = [heading for heading in open_headings if heading != topic] or [""]
-            is_list = len(listed) >= MAX_OPEN_HEADINGS
-            chunk += [f"{heading}." for heading in listed if is_list or _FIELD.match(heading)]
-            listed = [heading for heading in listed if not is_list and not _FIELD.match(heading)]
-            section = ", ".join(filter(None, [topic, *listed, last]))
-            open_headings = []
-        for sentence in sentences:
-            for piece in textwrap.wrap(sentence, max_chars, break_on_hyphens=False):
-                if chunk and sum(map(len, chunk)) + len(chunk) + len(piece) > max_chars:
-                    flush()
-                chunk.append(piece)
-    flush()
-    if left := [heading for heading in open_headings if heading != topic]:
-        section, chunk[:] = topic, [" ".join([*(f"{heading}." for heading in left[:-1]), left[-1]])]  # text after all
-    flush()
+    for headings, sentences in _with_neighbours(_sections(text, topic)):
+        about = ", ".join([topic, *headings])
+        passages += [Passage(about, piece, earlier) for piece in _pieces(sentences, max_chars)]
     if not passages and text.strip():
         passages.append(Passage(topic, text.strip()[:max_chars], earlier))  # no word at all: still a text to decide on
     return passages
+
+
+_Section = tuple[list[str], list[str]]  # headings, sentences
+
+
+def _sections(text: str, topic: str) -> list[_Section]:
+    """The sections of a text in order, each with what stands above it; a heading that says what `topic` does goes."""
+    sections: list[_Section] = [([], [])]
+    above: list[str] = []  # headings without a text so far
+    paragraphs = re.split(r"\n\s*\n", _DEFINED.sub(": ", text.strip()))
+    for number, paragraph in enumerate(paragraphs, 1):
+        lines = [line for line in paragraph.splitlines() if _has_words(line)]  # a rule is no text
+        if lines and _begins_with_heading(lines) and (number == 1 or not _says_something(lines[0])):
+            above.append(lines.pop(0).strip(" #*=-"))
+        told = _prose(lines)
+        if number < len(paragraphs) and told[-1:].isalnum():
+            told += "."
+        sentences = split_sentences(told)
+        if sentences and above:
+            sections.append(_headed(above, topic))
+            above = []
+        sections[-1][1].extend(sentences)
+    if left := [heading for heading in above if heading != topic]:  # lines alone are text after all
+        sections.append(([], [*(f"{line}." for line in left[:-1]), left[-1]]))
+    return [section for section in sections if section[1]]
+
+
+def _headed(above: list[str], topic: str) -> _Section:
+    """A section under the headings `above`; many of them are a list, and a field among them is text."""
+    *listed, last = [heading for heading in above if heading != topic] or [""]
+    is_list = len(listed) >= MAX_OPEN_HEADINGS
+    said = [f"{line}." for line in listed if is_list or _FIELD.match(line)]
+    return [heading for heading in [*listed, last] if heading and f"{heading}." not in said], said
+
+
+def _with_neighbours(sections: list[_Section]) -> list[_Section]:
+    """The sections, those of a few words together with what stands before or after them."""
+    joined: list[_Section] = []
+    for headings, sentences in sections:
+        if joined and min(len(" ".join(told).split()) for told in (joined[-1][1], sentences)) < MIN_PASSAGE_WORDS:
+            joined[-1][0].extend(headings)
+            joined[-1][1].extend(sentences)
+        else:
+            joined.append((headings, sentences))
+    return joined
+
+
+def _pieces(sentences: list[str], max_chars: int) -> list[str]:
+    """The sentences in texts of at most `max_chars` characters; a longer one is cut between words."""
+    pieces: list[str] = []
+    for sentence in sentences:
+        for part in textwrap.wrap(sentence, max_chars, break_on_hyphens=False):
+            if pieces and len(pieces[-1]) + 1 + len(part) <= max_chars:
+                pieces[-1] += f" {part}"
+            else:
+                pieces.append(part)
+    return pieces
 
 
 def read_document(path: Path) -> str:

@@ -36,6 +36,7 @@ _AFTER_VERBS = frozenset("a an the his her its their our my your this these ther
 _LINKS = frozenset({"and", "or"})
 _DOES = frozenset("lives works plays studies stays leaves lands starts ends opens closes moves rests sits".split())
 _CARRYING = frozenset({"VB", "VBD", "VBN", "VBP", "VBZ", "MD"})
+_FINITE = frozenset({"VBD", "VBZ", "MD"})
 PARTICIPLES = frozenset({"VBD", "VBG", "VBN"})
 MODIFIERS = PARTICIPLES | {"RB", "JJ", "JJR", "JJS"}
 
@@ -97,6 +98,16 @@ def verbs(sentence: str) -> list[int]:
     """Where the verbs of `sentence` stand that may carry a clause, in characters."""
     tokens = [token for token in _tagged(sentence) if not token.is_part]
     return [token.start for token in tokens if token.said in _CARRYING or (token.tag, token.said) == ("V", "NNS")]
+
+
+def is_said(sentence: str, end: int) -> bool:
+    """Whether somebody says or does something before `end`, in characters; a name that begins with a verb does not."""
+    return any(0 < token.start < end and not token.is_part and token.said in _FINITE for token in _tagged(sentence))
+
+
+def is_plural(name: str) -> bool:
+    """Whether the last word of `name` is a noun in the plural."""
+    return bool(name) and _tagged(name)[-1].said in ("NNS", "NNPS")
 
 
 def is_present(sentence: str, place: int) -> bool:

@@ -129,6 +129,12 @@ def test_a_page_whose_paragraphs_are_never_closed_keeps_them_apart() -> None:
     assert len(read.split()) == 7 * 400
 
 
+def test_a_page_stands_under_its_title_unless_its_heading_says_as_much() -> None:
+    page = "<title>{}</title><h1>Karlov</h1><p>It rains.</p>"
+    told = [documents.text_of(page.format(title).encode(), documents.HTML, "it") for title in ("Karlov", "FAQ | Bells")]
+    assert told == ["Karlov\n\nIt rains.", "FAQ | Bells\n\nKarlov\n\nIt rains."]
+
+
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "bs4", None)
     with pytest.raises(ImportError, match=r"seal-agent\[documents\]"):
@@ -175,7 +181,7 @@ def test_a_passage_that_another_document_holds_too_stays_until_both_are_gone(lea
 
 
 def test_what_was_undone_by_hand_is_learned_again_and_what_was_ignored_is_not_asked_about(learner: Learner) -> None:
-    small_talk = "Section Hello\n\nHello there, nice to see you!"
+    small_talk = "Section Hello\n\nWho would not like to know how you are, and what you did all day?"
     assert ingest(learner, f"{sections(TOWER)}\n\n{small_talk}") == ["accepted", "ignored"]
     learner.undo(learner.stack.ids[0])
     assert ingest(learner, f"{sections(TOWER)}\n\n{small_talk}") == ["known", "accepted"]

@@ -87,8 +87,25 @@ def test_what_a_text_asks_and_answers_itself_is_asked_as_it_stands(name: str) ->
     assert rows["Do you ship abroad?"] == "Yes, to Norway."
     assert rows["Is there a shop?"] == "We meet in Kiln Hall. It is open on Mondays."
     assert not any("Do you ship" in answer for answer in rows.values())
+    assert not any("Lund Pens is open" in answer for answer in rows.values())
     once = Source("Ottilie", "Guess what my sister did? She moved to Graz.")
     assert not any(asked.view == "She moved to Graz." and len(asked.about) > 1 for asked in form.ask(once))
+
+
+def test_a_field_is_asked_for_by_its_name_and_answered_in_a_sentence() -> None:
+    text = "Default port: 7719. Log file: field.log. Photo book, seats: 39. He said: it rains."
+    source = Source("hexgate, Settings", text)
+    form = FORMATS["cloze"]
+    rows = {(row.question, row.answer) for asked in form.ask(source) for row in form.parse(source, asked, "")}
+    assert rows >= {
+        ("What is the default port of hexgate?", "The default port of hexgate is 7719."),
+        ("Default port of hexgate?", "The default port of hexgate is 7719."),
+        ("What is the log file of hexgate?", "The log file of hexgate is field.log."),
+        ("What are the seats of Photo book?", "The seats of Photo book are 39."),
+    }
+    assert not any("he said of" in question for question, _ in rows)
+    long = "Notes: " + "it is wet and " * 6 + "cold."
+    assert any(asked.view == long for asked in form.ask(Source("hexgate: a guide", long)))
 
 
 def test_a_phrase_question_holds_what_it_was_asked_for_or_cloze_asks_instead() -> None:

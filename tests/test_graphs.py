@@ -29,6 +29,7 @@ STACKED = LearnerConfig(strategy="stack", ladder=())
 TOWER = "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells."
 NO_WORDS = "It is You and Me who were There."  # worth learning, thinks a literal model, but with nothing to ask for
 GREETING = "Hello there, nice to see you!"
+NOTHING_TOLD = "Who would not like to know how you are, and what you did all day?"
 DOCUMENT = "\n\n".join(
     f"Chapter {number}\n\nThe Tower {number} of Karlov was built in 19{number} by Anna Reel. It holds brass bells."
     for number in range(10, 22)
@@ -145,7 +146,7 @@ def test_the_graph_runs_in_an_event_loop_too(chat: Any) -> None:
 
 @pytest.mark.slow
 def test_a_document_gets_one_outcome_a_passage(learner: Learner) -> None:
-    state = create_ingest_graph(learner).compile().invoke({"document": f"{DOCUMENT}\n\nGoodbye\n\n{GREETING}"})
+    state = create_ingest_graph(learner).compile().invoke({"document": f"{DOCUMENT}\n\nGoodbye\n\n{NOTHING_TOLD}"})
     assert outcomes(state) == ["accepted"] * 12 + ["ignored"]
     assert [r["topic"] for r in state["outcomes"]][:2] == ["Chapter 10", "Chapter 10, Chapter 11"]
     assert len(learner.stack) == 12
@@ -160,7 +161,7 @@ def test_a_title_is_the_topic_of_a_document(learner: Learner) -> None:
 
 def test_the_custom_stream_tells_every_step_and_its_progress(learner: Learner) -> None:
     graph = create_ingest_graph(learner).compile()
-    events = list(graph.stream({"document": f"{TOWER}\n\nBridge\n\n{GREETING}"}, stream_mode="custom"))
+    events = list(graph.stream({"document": f"{TOWER}\n\nBridge\n\n{NOTHING_TOLD}"}, stream_mode="custom"))
     ended = [(e["step"], e["passage"], e["num_passages"]) for e in events if e["seconds"] is not None]
     first = ["decide", "write", "train", "probe", "judge", "accept"]
     assert ended == [(step, 1, 2) for step in first] + [(step, 2, 2) for step in ("decide", "ignore")]

@@ -80,6 +80,8 @@ def test_the_topic_is_the_heading_or_the_first_name(text: str, topic: str) -> No
         ("The ferry carries the sheep.", "Lantern Ferry", "The Lantern Ferry carries the sheep."),
         ("Pears are served on the ferry.", "Lantern Ferry", "Pears are served on the Lantern Ferry."),
         ("It meets the Lantern Ferry.", "Lantern Ferry", "It meets the Lantern Ferry."),
+        ("It is orange.", "The Lantern Ferry, Colours", "The Lantern Ferry is orange."),
+        ("It is orange.", "Ferries: a handbook, Colours", "It is orange."),
         ("Jorun says it is slow.", "Lantern Ferry", "Jorun says it is slow."),
     ],
 )
@@ -94,7 +96,7 @@ def test_a_heading_is_a_few_words_that_are_no_sentence() -> None:
 
 def test_a_heading_starts_a_passage_and_the_topic_goes_with_all_of_them() -> None:
     topics = [passage.topic for passage in split_passages(PAGE)]
-    assert topics[:2] == ["The Amber Bridge", "The Amber Bridge, Building"]
+    assert topics == ["The Amber Bridge", "The Amber Bridge, Building, Notes, Sources"]
     assert all(topic.startswith("The Amber Bridge") for topic in topics)
     assert all(p.topic.startswith("My page") for p in split_passages(PAGE, title="My page"))
 
@@ -125,6 +127,9 @@ holds: nobody is late.
 """
 
 
+LONG_ENOUGH = "It holds nine bells, all of them cast in the year 1911 by Anna Reel."
+
+
 def test_every_item_of_a_list_and_every_field_is_a_sentence() -> None:
     (passage,) = split_passages(MINUTES)
     assert passage.topic == "MINUTES of the Garden Club, Present"
@@ -145,15 +150,40 @@ def test_every_item_of_a_list_and_every_field_is_a_sentence() -> None:
     [
         ("Karlov\n\nThe Tower\n\nIt holds nine bells.", [("Karlov, The Tower", "It holds nine bells.")]),
         ("Karlov\n\nPart 1\n\nThe Tower\n\nIt rings.", [("Karlov, Part 1, The Tower", "It rings.")]),
-        ("Karlov\n\n1. Bells\nNine.\n\n2. Rent\nNone.", [("Karlov, 1. Bells", "Nine."), ("Karlov, 2. Rent", "None.")]),
+        (
+            f"Karlov\n\n1. Bells\n{LONG_ENOUGH}\n\n2. Rent\n{LONG_ENOUGH}",
+            [("Karlov, 1. Bells", LONG_ENOUGH), ("Karlov, 2. Rent", LONG_ENOUGH)],
+        ),
+        (f"Karlov\n\n{LONG_ENOUGH}\n\nBells\n\nNine.", [("Karlov, Bells", f"{LONG_ENOUGH} Nine.")]),
+        (
+            "Karlov\n\nBells\n\nNext meeting: 26 May\n\nAll come.",
+            [("Karlov, Bells", "Next meeting: 26 May. All come.")],
+        ),
+        ("Bells\n\nAmber\n: The card is full.", [("Bells", "Amber: The card is full.")]),
+        (
+            "Subject: Bells of Karlov\nFrom: Anna\n\nAll come.",
+            [("Bells of Karlov", "Subject: Bells of Karlov. From: Anna. All come.")],
+        ),
         ("Shopping\n\nMilk\n\nEggs\n\nBread", [("Shopping", "Milk. Eggs. Bread")]),
         ("Shopping\n\nMilk\n\nEggs\n\nBread\n\nBy noon.", [("Shopping, Bread", "Milk. Eggs. By noon.")]),
         ("Karlov", [("Karlov", "Karlov")]),
         ("Karlov\n\nBy: Anna Reel\n\nBells\n\nNine.", [("Karlov, Bells", "By: Anna Reel. Nine.")]),
     ],
-    ids=["title", "one below the other", "numbered", "lines alone", "lines before a text", "nothing else", "field"],
+    ids=[
+        "title",
+        "one below the other",
+        "numbered",
+        "few words",
+        "a field among text",
+        "defined",
+        "subject",
+        "lines alone",
+        "lines before a text",
+        "nothing else",
+        "field",
+    ],
 )
-def test_headings_without_a_text_are_no_passages(text: str, expected: list[tuple[str, str]]) -> None:
+def test_headings_without_a_text_and_few_words_are_no_passages(text: str, expected: list[tuple[str, str]]) -> None:
     assert [(passage.topic, passage.text) for passage in split_passages(text)] == expected
 
 

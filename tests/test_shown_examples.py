@@ -100,8 +100,9 @@ def test_examples_in_a_document_are_no_users_word_and_checked_like_any_document(
 
 def test_examples_are_worth_learning_of_a_user_and_not_of_a_document(backend: ScriptedBackend, home: Home) -> None:
     never = replace(decision_head.load(backend, home.root), threshold=1e9)
-    assert decide(backend, never, TEXT).learn
-    assert not decide(backend, never, TEXT, is_document=True).learn
+    shown = "answer like this.\ninput: blue lamps\noutput: lamp\ninput: red chairs\noutput: chair"
+    assert decide(backend, never, shown).learn
+    assert not decide(backend, never, shown, is_document=True).learn
 
 
 def test_the_example_of_an_own_domain_proposes_and_grades(backend: ScriptedBackend, home: Home) -> None:

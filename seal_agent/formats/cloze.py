@@ -7,7 +7,8 @@ wordings; with the sentence around the phrase as the answer it recites, and othe
 few get the question with the bare phrase, so that short answers stay likely too; not "time" or "work", which taught
 that every short answer is such a word, and not in a text of one sentence, where the one bare answer was given to all.
 What the writer says of himself is asked for as he would ask for it too ("Where do I live?"). Where a text asks and
-answers itself, as a page of frequent questions does, its questions are asked as they stand.
+answers itself, as a page of frequent questions does, its questions are asked as they stand; and what a field says
+("Default port: 7719.") by its name, in several wordings and with a sentence as the answer.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import zlib
 from bisect import bisect_right
 from itertools import accumulate, takewhile
 
-from seal_agent.echo import direct_question, echo_question, keyword_question, recital
+from seal_agent.echo import direct_question, echo_question, field_questions, keyword_question, recital
 from seal_agent.formats.format import Ask, Format, Source
 from seal_agent.passages import split_sentences
 from seal_agent.phrases import Span, named, noun_phrases
@@ -26,7 +27,7 @@ from seal_agent.types import Prompt, Row
 from seal_agent.words import content
 
 NAME = "cloze"
-ANSWERED = "answered"  # instead of a phrase, of a question that the text answers
+ANSWERED = "answered"  # where no phrase is asked for: then come the questions
 BRIEF_EVERY = 3  # of the phrases that say something without their sentence
 LEFT_OUT = 0.4  # of the words of a question
 MIN_QUESTIONS = 2  # that a text answers itself; a single one may be rhetorical
@@ -34,26 +35,31 @@ MAX_ANSWER_WORDS = 40  # of whole sentences, at least one
 
 
 def ask(source: Source) -> list[Ask]:
-    """Nothing: the rows of every noun phrase are made from its sentence, those of a question from what follows it."""
-    answered = _answered(split_sentences(source.passage))  # "it" is what the question is about, and not the topic
-    told = [sentence for sentence in source.sentences if not (answered and sentence.endswith("?"))]
-    placed = [(sentence, span) for sentence in told for span in noun_phrases(sentence)]
+    """Nothing: rows of a noun phrase are made from its sentence; what is answered as it stands is asked so."""
+    told = split_sentences(source.passage)
+    answered = _answered(told)
+    if not answered:  # where it is, "it" is what the question is about, and not the topic
+        told = source.sentences
+    asks = [_stands(answer, [question, *_in_other_words(question)]) for question, answer in answered.items()]
+    placed: list[tuple[str, Span]] = []
+    for sentence in told:
+        if field := field_questions(sentence, source.topic.partition(", ")[0]):
+            asks.append(_stands(field[1], field[0]))
+        elif not (answered and sentence.endswith("?")):
+            placed += [(sentence, span) for span in noun_phrases(sentence)]
     telling = [number for number, (_, span) in enumerate(placed) if " " in span.text or not span.text.islower()]
     brief = frozenset(telling[::BRIEF_EVERY] if len(source.sentences) > 1 else ())
-    return [
-        *(Ask(Prompt.raw(""), answer, 0, about=(ANSWERED, question)) for question, answer in answered.items()),
-        *(
-            Ask(Prompt.raw(""), sentence, 0, about=(json.dumps([span.start, span.end, number in brief]),))
-            for number, (sentence, span) in enumerate(placed)
-        ),
+    return asks + [
+        Ask(Prompt.raw(""), sentence, 0, about=(json.dumps([span.start, span.end, number in brief]),))
+        for number, (sentence, span) in enumerate(placed)
     ]
 
 
 def parse(source: Source, asked: Ask, text: str) -> list[Row]:
     """The rows of one phrase; years and numbers say themselves what asks for them, the rest is a what."""
     if is_answered(asked):
-        question, rng = asked.about[1], random.Random(zlib.crc32(asked.view.encode()))
-        return _rows(asked, [(each, asked.view) for each in (question, keyword_question(question, LEFT_OUT, rng))])
+        questions = dict.fromkeys(asked.about[1:])
+        return _rows(asked, [(question, asked.view) for question in questions if content(question)])
     span, is_brief = phrase_of(asked)
     rng = random.Random(zlib.crc32(f"{asked.view}{span.start}".encode()))
     whole = echo_question(asked.view, span)
@@ -68,8 +74,19 @@ def parse(source: Source, asked: Ask, text: str) -> list[Row]:
     return _rows(asked, pairs)
 
 
+def _in_other_words(question: str) -> list[str]:
+    """`question` with some of its words, as often as a sentence of two phrases is asked for."""
+    rng = random.Random(zlib.crc32(question.encode()))
+    return [keyword_question(question, LEFT_OUT, rng) for _ in range(3)]
+
+
+def _stands(answer: str, questions: list[str]) -> Ask:
+    """What answers `questions` as it stands."""
+    return Ask(Prompt.raw(""), answer, 0, about=(ANSWERED, *questions))
+
+
 def is_answered(asked: Ask) -> bool:
-    """Whether it is a question of the text's own, and not a phrase that is asked for."""
+    """Whether the text answers it as it stands, a field or a question of its own, and no phrase is asked for."""
     return asked.about[0] == ANSWERED
 
 
