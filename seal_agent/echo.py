@@ -10,11 +10,11 @@ from __future__ import annotations
 import random
 import re
 
-from seal_agent.phrases import Span, is_plural, is_present, is_said, verbs
+from seal_agent.phrases import Span, is_plural, is_present, says, verbs
 
 MAX_RECITAL_WORDS = 28
 MIN_PART_WORDS = 14  # shorter pieces of a sentence lose what they are about
-MAX_VALUE_WORDS = 10  # of a field; a longer one is no part of a sentence
+MAX_VALUE_WORDS = 5  # of a field; a longer one is asked for phrase by phrase
 MIN_CLAUSE_WORDS = 6  # besides the phrase: a question with fewer is about nothing
 _CLAUSE_END = re.compile(r"[;()—–]|[:,](?!\d)|\.\s")
 _FIELD = re.compile(r"(?P<name>[^\W\d_][^:.!?]{0,60}): (?P<value>\S.{0,120}?)[.]?")
@@ -67,22 +67,23 @@ def field_questions(sentence: str, topic: str) -> tuple[list[str], str] | None:
     7719."; "Photo book, price: 39 euros.", of a table, is the price of Photo book.
     """
     field = _FIELD.fullmatch(sentence)
-    if not field or field["name"].count("(") > field["name"].count(")") or is_said(sentence, field.end("name")):
+    if not field or field["name"].count("(") > field["name"].count(")"):
+        return None
+    if says(field["name"], after=0) or says(field["value"]) or len(field["value"].split()) > MAX_VALUE_WORDS:
         return None
     about, _, name = field["name"].rpartition(", ")
     name = name[:1].lower() + name[1:] if name[1:].islower() else name
     copula = "are" if is_plural(name) else "is"
     about = about or (topic if ":" not in topic else "")
     whole = f"{name} of {about}" if about else name
-    capital = whole[:1].upper() + whole[1:]
-    questions = [
-        f"What {copula} the {whole}?",
-        f"{capital}?",
-        f"What {copula} the {name}{' for ' * bool(about)}{about}?",
-    ]
-    questions += [f"What {name} does {about} have?", f"{about}: what {name}?"] if about else []
-    is_short = len(field["value"].split()) <= MAX_VALUE_WORDS
-    return questions, f"The {whole} {copula} {field['value']}." if is_short else sentence
+    questions = [f"What {copula} the {whole}?", f"{whole[:1].upper()}{whole[1:]}?"]
+    if about:
+        questions += [
+            f"What {copula} the {name} for {about}?",
+            f"What {name} does {about} have?",
+            f"{about}: what {name}?",
+        ]
+    return questions, f"The {whole} {copula} {field['value']}."
 
 
 def recital(sentence: str, span: Span) -> str:

@@ -100,9 +100,9 @@ def verbs(sentence: str) -> list[int]:
     return [token.start for token in tokens if token.said in _CARRYING or (token.tag, token.said) == ("V", "NNS")]
 
 
-def is_said(sentence: str, end: int) -> bool:
-    """Whether somebody says or does something before `end`, in characters; a name that begins with a verb does not."""
-    return any(0 < token.start < end and not token.is_part and token.said in _FINITE for token in _tagged(sentence))
+def says(text: str, *, after: int = -1) -> bool:
+    """Whether a finite verb stands in `text` beyond `after`, in characters: it says something, and names nothing."""
+    return any(token.start > after and not token.is_part and token.said in _FINITE for token in _tagged(text))
 
 
 def is_plural(name: str) -> bool:

@@ -93,7 +93,7 @@ def test_what_a_text_asks_and_answers_itself_is_asked_as_it_stands(name: str) ->
 
 
 def test_a_field_is_asked_for_by_its_name_and_answered_in_a_sentence() -> None:
-    text = "Default port: 7719. Log file: field.log. Photo book, seats: 39. He said: it rains."
+    text = "Default port: 7719. Log file: field.log. Photo book, seats: 39. He said: 9 bells. Ana: it is open."
     source = Source("hexgate, Settings", text)
     form = FORMATS["cloze"]
     rows = {(row.question, row.answer) for asked in form.ask(source) for row in form.parse(source, asked, "")}
@@ -103,9 +103,9 @@ def test_a_field_is_asked_for_by_its_name_and_answered_in_a_sentence() -> None:
         ("What is the log file of hexgate?", "The log file of hexgate is field.log."),
         ("What are the seats of Photo book?", "The seats of Photo book are 39."),
     }
-    assert not any("he said of" in question for question, _ in rows)
-    long = "Notes: " + "it is wet and " * 6 + "cold."
-    assert any(asked.view == long for asked in form.ask(Source("hexgate: a guide", long)))
+    assert not any("he said of" in question or "Ana of" in question for question, _ in rows)
+    (asked, *_) = form.ask(Source("hexgate", "Notes: wet and cold in the upper hall of Karlov."))
+    assert asked.view == "Notes: wet and cold in the upper hall of Karlov."
 
 
 def test_a_phrase_question_holds_what_it_was_asked_for_or_cloze_asks_instead() -> None:
