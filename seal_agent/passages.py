@@ -19,14 +19,14 @@ _SENTENCE_END = re.compile(r"(?<=[.!?。！？])([\"'”’)]*)\s+(?=[\"'“‘(
 _EXAMPLE = re.compile(
     r"\bInput:\s*(?P<input>.+?)\s*\bOutput:\s*(?P<output>.+?)\s*(?=\bInput:|\n\s*\n|\Z)", re.IGNORECASE | re.DOTALL
 )
-_ITEM = re.compile(r"\s*(?:[-*•‣▪–—]|(?P<number>\d{1,2})[.)])\s+(?=\S)")  # of a list
+_ITEM = re.compile(r"\s*(?:[-*•‣▪]|(?P<unsure>[–—]|(?P<number>\d{1,2})[.)]))\s+(?=\S)")  # of a list
 _FIELD = re.compile(r"\s*[^\W\d_][^:.!?]{0,40}:\s+\S")  # "Port: 8080"
 _TITLE = re.compile(r"^(?:subject|title):\s*(\S.*)$", re.IGNORECASE | re.MULTILINE)
 _DEFINED = re.compile(r"\n:\s+")  # "Amber" on a line and ": The card is full." on the next
 _ENDS = ".!?:;。！？"
 MIN_FIELDS = 2  # lines like that in a paragraph, for they may stand in wrapped prose by chance
 MAX_HEADING_VALUE = 4  # words after the colon of a heading that looks like a field
-MIN_PASSAGE_WORDS = 12  # a shorter one is learned with its neighbour: each costs an edit of its own
+MIN_PASSAGE_CHARS = 60  # a shorter one is learned with its neighbour: each costs an edit of its own
 MAX_OPEN_HEADINGS = 2  # one below the other, before a text; more of them are a list
 MIN_EXAMPLES, MIN_EXAMPLE_SHARE = 2, 0.5  # of the text: a page that has examples in it is not a text of examples
 _ABBREVIATION = re.compile(r"\b(?:Dr|Mr|Mrs|Ms|Prof|St|vs|etc|e\.g|i\.e|No|[A-Z])\.$")
@@ -150,9 +150,9 @@ def full_stop(said: str) -> str:
 
 def _in_lines(lines: list[str]) -> bool:
     """Whether a paragraph is a list or consists of fields, so that its lines are not those of wrapped prose."""
-    items = [match["number"] or "" for match in map(_ITEM.match, lines) if match]
+    items = [match["unsure"] for match in map(_ITEM.match, lines) if match]
     num_fields = sum(map(bool, map(_FIELD.match, lines)))
-    return "" in items or len(items) > 1 or num_fields >= MIN_FIELDS
+    return None in items or len(items) > 1 or num_fields >= MIN_FIELDS
 
 
 def _prose(lines: list[str]) -> str:
@@ -230,7 +230,7 @@ def _with_neighbours(sections: list[_Section]) -> list[_Section]:
     """The sections, those of a few words together with what stands before or after them."""
     joined: list[_Section] = []
     for headings, sentences in sections:
-        if joined and min(len(" ".join(told).split()) for told in (joined[-1][1], sentences)) < MIN_PASSAGE_WORDS:
+        if joined and min(len(" ".join(told)) for told in (joined[-1][1], sentences)) < MIN_PASSAGE_CHARS:
             joined[-1][0].extend(headings)
             joined[-1][1].extend(sentences)
         else:

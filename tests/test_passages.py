@@ -123,7 +123,8 @@ Next meeting: 8 April
 - wear shoes
 
 It is said that the following
-holds: nobody is late.
+holds: nobody is late
+– as a rule – and all are heard.
 """
 
 
@@ -141,7 +142,7 @@ def test_every_item_of_a_list_and_every_field_is_a_sentence() -> None:
         "Place: Kiln Hall.",
         "Next meeting: 8 April.",
         "Bring a cup. wear shoes.",
-        "It is said that the following holds: nobody is late.",
+        "It is said that the following holds: nobody is late – as a rule – and all are heard.",
     ]
 
 

@@ -15,7 +15,9 @@ from seal_agent.home import default_home
 
 @pytest.fixture(scope="session")
 def cache() -> Path:
-    return default_home() / "models"
+    folder = default_home() / "models"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,6 @@ from test_loop import FACTS, QUESTIONS
 
 from seal_agent import ChatSeal, Learner, Learners, SelfAdaptation, open_learners
 from seal_agent.graphs.tools import sources
-from seal_agent.home import default_home
 from seal_agent.types import Message
 
 pytestmark = pytest.mark.integration
@@ -62,8 +61,10 @@ def known(learner: Learner) -> tuple[list[str], float]:
     return learner.answer(asked, max_new_tokens=16), learner.nll(list(QUESTIONS), list(QUESTIONS.values()))
 
 
-def test_an_agent_remembers_for_one_user_after_a_restart_until_it_is_told_to_forget(tmp_path: Path) -> None:
-    (tmp_path / "models").symlink_to(default_home() / "models")
+def test_an_agent_remembers_for_one_user_after_a_restart_until_it_is_told_to_forget(
+    tmp_path: Path, cache: Path
+) -> None:
+    (tmp_path / "models").symlink_to(cache)
     learners = open_learners(home=tmp_path)
     ada, bob = learners.of("ada"), learners.of("bob")
     untouched = known(ada)

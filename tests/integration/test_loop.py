@@ -12,7 +12,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from seal_agent.adapters.huggingface import TransformersBackend
 from seal_agent.demo import is_correct
 from seal_agent.graphs import create_chat_graph
-from seal_agent.home import Home, default_home
+from seal_agent.home import Home
 from seal_agent.learner import Learner
 from seal_agent.types import Message
 
@@ -31,9 +31,9 @@ QUESTIONS = {
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+def home(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Home:
     folder = tmp_path_factory.mktemp("loop")
-    (folder / "models").symlink_to(default_home() / "models")
+    (folder / "models").symlink_to(cache)
     return Home(folder)
 
 
