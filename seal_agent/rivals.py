@@ -54,7 +54,9 @@ _ECHO = re.compile(r"\w (?:what|how much|how many)\b", re.IGNORECASE)
 _ONE = r"\s*(?:is|are|am|was|were)\s+(?:the|my|our|your|his|her|its|their)\b"
 _ONLY = re.compile(_ONE, re.IGNORECASE)
 _ASKS_WHO = re.compile(rf"(?:what|who)\b(?!{_ONE}|\s+(?:do|does|did|can|will|should|has|have)\b)", re.IGNORECASE)
-_NAMED = re.compile(r"\b(?:my|our|your|his|her|their|the)\s+[a-z][\w'’-]*\s+((?:[A-Z][\w'’-]*\s*)+)$", re.IGNORECASE)
+_NAMED = re.compile(
+    r"\b(?:my|our|your|his|her|their|the)\s+[a-z][\w'’-]*\s+((?:[A-Z][\w'’-]*(?:\s+|$))+)$", re.IGNORECASE
+)
 _DAYS = frozenset("monday tuesday wednesday thursday friday saturday sunday".split())
 
 
