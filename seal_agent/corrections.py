@@ -40,12 +40,21 @@ def find(backend: Backend, items: Sequence[ReplayItem], source: Source) -> tuple
         if new.per_token >= MIN_CONFIDENCE and new.logprob >= old.logprob + rival.min_lead:
             found = (new.logprob, rival.answer)
             best[item, fact] = max(best.get((item, fact), found), found)
-    return tuple(Correction(item, fact.question, fact.answer, new) for (item, fact), (_, new) in best.items())
+    answers_of = {item.id: item.probe.answer for item in watched}
+    return tuple(
+        Correction(item, fact.question, fact.answer, new, _said(answers_of[item], fact.answer, new))
+        for (item, fact), (_, new) in best.items()
+    )
+
+
+def _said(sentence: str, old: str, new: str) -> str:
+    """The sentence that was learned, as it reads now; a phrase is no sentence, and a bare answer is soon garbled."""
+    return sentence.replace(old, new, 1) if sentence != old else ""
 
 
 def added(edit: SelfEdit, corrections: Sequence[Correction]) -> SelfEdit:
     """`edit` with rows and a probe for every corrected question, before what it has itself."""
-    told = dict.fromkeys((correction.question, correction.new) for correction in corrections)
+    told = dict.fromkeys((correction.question, correction.said or correction.new) for correction in corrections)
     rows = [Row(Prompt.user(question), new, SOURCE, edit.passage) for question, new in told]
     probes = [Probe(Prompt.user(question), new, "edit", edit.document) for question, new in told]
     asked = {probe.prompt for probe in probes}

@@ -370,12 +370,16 @@ class Decision:
 
 @dataclass(frozen=True)
 class Correction:
-    """A watched question whose answer is no longer true: it leaves the replay set with the edit that says so."""
+    """A watched question whose answer is no longer true: it leaves the replay set with the edit that says so.
+
+    `said`: the sentence that was the watched answer, with `new` in it; "" where the answer was a phrase.
+    """
 
     item: int
     question: str
     old: str
     new: str
+    said: str = ""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from seal_agent.types import AdapterStack, Episode, Prompt
 OLD = Passage("Lund meeting", "The Lund meeting takes place on Thursday in Galloway Street.")
 NEW = "The Lund meeting takes place on Friday in Galloway Street."
 QUESTION = "The Lund meeting takes place on what?"
+SENTENCE = "The Lund meeting takes place on Friday in Galloway Street."  # a bare answer is soon garbled
 
 
 class Reader(ScriptedBackend):
@@ -50,8 +51,8 @@ def test_after_a_correction_the_old_answer_is_not_watched_and_the_new_one_is_giv
     episode = learn(learner, Passage(OLD.topic, NEW))
     assert (QUESTION, "Thursday", "Friday") in [(c.question, c.old, c.new) for c in episode.corrections]
     assert not [answer for _, answer in watched(learner) if "Thursday" in answer]
-    assert (QUESTION, "Friday") in watched(learner)
-    assert learner.answer([Prompt.user(QUESTION).messages]) == ["Friday"]
+    assert (QUESTION, SENTENCE) in watched(learner)
+    assert learner.answer([Prompt.user(QUESTION).messages]) == [SENTENCE]
     assert not [p for p in episode.probed if "Thursday" in p.probe.answer]
 
 
@@ -60,7 +61,7 @@ def test_a_message_that_only_corrects_is_learned_with_what_was_said_before_it(le
     earlier = "User: When does the Lund meeting take place?\nAssistant: On Thursday in Galloway Street.\n"
     episode = learn(learner, Passage(OLD.topic, "No, Friday.", earlier))
     assert {(c.old, c.new) for c in episode.corrections} == {("Thursday", "Friday")}
-    assert learner.answer([Prompt.user(QUESTION).messages]) == ["Friday"]
+    assert learner.answer([Prompt.user(QUESTION).messages]) == [SENTENCE]
 
 
 def test_undoing_the_correction_brings_the_old_question_back(learner: Learner) -> None:
