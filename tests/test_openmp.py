@@ -2,6 +2,7 @@
 
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,26 +21,35 @@ def two_threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def num_threads() -> int:
-    return len(list(Path("/proc/self/task").iterdir()))
+def threads() -> set[str]:
+    return {path.name for path in Path("/proc/self/task").iterdir()}
+
+
+def threads_after(count: int, before: set[str]) -> int:
+    """How many threads there are that were not there before, once they are `count` or ten seconds have passed: a worker
+    ends a little after the call that ends it."""
+    deadline = time.monotonic() + 10
+    while (new := len(threads() - before)) > count and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return new
 
 
 def test_threads_that_had_the_model_leave_no_workers_behind(two_threads: None) -> None:
     engine, numbers = tiny_engine(), torch.zeros(1_000_000)
     numbers.exp()  # this thread has its workers
-    before, counted, ended = num_threads(), list[int](), threading.Event()
+    before, counted, ended = threads(), list[tuple[int, int]](), threading.Event()
 
-    def compute() -> None:
+    def compute(others: int) -> None:
         with engine.lock, engine.lock:
             numbers.exp()
-            counted.append(num_threads())
-        counted.append(num_threads())
+            inside = len(threads() - before)
+        counted.append((inside, threads_after(others + 1, before)))
         ended.wait(60)
 
-    threads = [threading.Thread(target=compute) for _ in range(3)]
-    for number, thread in enumerate(threads):
+    started = [threading.Thread(target=compute, args=(others,)) for others in range(3)]
+    for number, thread in enumerate(started):
         thread.start()
-        while len(counted) < 2 * (number + 1):
+        while thread.is_alive() and len(counted) == number:
             thread.join(0.01)
     ended.set()
-    assert counted == [before + 2, before + 1, before + 3, before + 2, before + 4, before + 3]
+    assert counted == [(2, 1), (3, 2), (4, 3)]
