@@ -14,11 +14,13 @@ from seal_agent.decision_head import Head, features_of, read
 from seal_agent.passages import examples_in, topic_of
 from seal_agent.quality import is_instruction
 from seal_agent.types import AdapterStack, Decision, Novelty
+from seal_agent.words import content
 
 WORTH, NOT_WORTH = "worth learning", "nothing lasting or new"
 INSTRUCTION = "an instruction to the model, not knowledge"
 KNOWN = "learned already"
 _NAMING = re.compile(r"\d|(?<![.!?:] )(?<!^)\b[A-Z]\w")  # a number, or a capital inside a sentence
+MIN_WORDS = 10  # that carry content, in what a document says without a name or a number
 KNOWN_SHARE = 0.4  # of the base model's surprise that is left once a text has been learned
 
 
@@ -28,15 +30,20 @@ def decide(backend: Backend, head: Head, text: str, earlier: str = "", *, is_doc
     `margin` is the head's score above its threshold; `novelty` is the surprise of the stack that is served.
     `earlier` is what was said before, as `decision_head.conversation` writes it. A task that a user shows by examples
     is worth learning whatever the head makes of it: it was fitted on facts. A document's word is not taken for that;
-    but somebody handed it over to be learned, so the head is asked only about what names nothing: no name, no number.
+    but somebody handed it over to be learned, so the head is asked only about few words that name nothing, no name and
+    no number: "All rights reserved", a greeting.
     """
     base = read(backend.with_stack(AdapterStack()), [text], [earlier])[0]
     served = read(backend, [text], [earlier])[0] if backend.stack.layers else base
     margin = float(head.scores(features_of([base]))[0]) - head.threshold
-    is_wanted = bool(_NAMING.search(text) if is_document else examples_in(text))
+    is_wanted = _tells(text) if is_document else bool(examples_in(text))
     reason = _reason(text, margin, base, served, is_wanted=is_wanted)
     learn = reason == WORTH
     return Decision(learn, reason, round(margin, 4), novelty(served), topic_of(text) if learn else "")
+
+
+def _tells(text: str) -> bool:
+    return bool(_NAMING.search(text)) or len(content(text)) >= MIN_WORDS
 
 
 def novelty(reading: Reading) -> Novelty:

@@ -185,13 +185,20 @@ def _html(text: str, name: str) -> str:
             pieces.append(re.sub(r"\s+", " ", node))
             if node.strip():
                 said, last = len(pieces) - 1, node.strip()[-1]
-    return _under(" ".join(soup.title.get_text().split()) if soup.title else "", _tidy("".join(pieces)))
+    title, heading = (" ".join(tag.get_text().split()) if tag else "" for tag in (soup.title, soup.h1))
+    return _under(title, heading, _tidy("".join(pieces)))
 
 
-def _under(title: str, told: str) -> str:
-    """A page under its title, which names the site too, unless its first line or the text is that already."""
-    first = told.partition("\n")[0]
-    return f"{title}\n\n{told}" if told and is_heading(title) and title.lower() not in first.lower() else told
+def _under(title: str, heading: str, told: str) -> str:
+    """A page under its title, which names the site too, unless its first line or the text is that already.
+
+    Its main heading stands on the same line: both are what all of the page is about.
+    """
+    first, _, rest = told.partition("\n")
+    if not told or not is_heading(title) or title.lower() in first.lower():
+        return told
+    whole = f"{title}, {first}"
+    return f"{whole}\n{rest}" if first == heading and rest and is_heading(whole) else f"{title}\n\n{told}"
 
 
 def _list_of(soup: Any, table: Any) -> Any:

@@ -11,6 +11,7 @@ import random
 import re
 
 from seal_agent.phrases import Span, is_plural, is_present, says, verbs
+from seal_agent.words import content
 
 MAX_RECITAL_WORDS = 28
 MIN_PART_WORDS = 14  # shorter pieces of a sentence lose what they are about
@@ -93,12 +94,15 @@ def recital(sentence: str, span: Span) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-def keyword_question(question: str, share: float, rng: random.Random) -> str:
+def keyword_question(question: str, share: float, rng: random.Random, about: str = "") -> str:
     """An echo question with about `share` of its other words left out, the question word first or last.
 
-    What is asked later is asked in other words: a question must be known by some of its words.
+    What is asked later is asked in other words: a question must be known by some of its words. The words of `about`,
+    a heading, come in like its own: "first day side entrance what time?"
     """
     words = question.rstrip("?").split()
+    known = content(question) | _ASKING
+    words += [word.strip(",;:()") for word in about.split() if word[0].isalpha() and content(word) - known]
     asking = [word for word in words if word.lower() in _ASKING]
     kept = [word for word in words if word.lower() not in _ASKING and rng.random() > share]
     turn = rng.randrange(len(kept) + 1) if rng.random() < 0.5 else 0

@@ -23,6 +23,8 @@ _ITEM = re.compile(r"\s*(?:[-*•‣▪]|(?P<unsure>[–—]|(?P<number>\d{1,2})
 _FIELD = re.compile(r"\s*[^\W\d_][^:.!?]{0,40}:\s+\S")  # "Port: 8080"
 _TITLE = re.compile(r"^(?:subject|title):\s*(\S.*)$", re.IGNORECASE | re.MULTILINE)
 _DEFINED = re.compile(r"\n:\s+")  # "Amber" on a line and ": The card is full." on the next
+_WELCOME = re.compile(r"^welcome to (?:the )?(?=\S)", re.IGNORECASE)
+_ORNAMENT = re.compile("[\u2600-\u27bf\u2b00-\u2bff\ufe0f\u200d\U0001f000-\U0001faff]")
 _ENDS = ".!?:;。！？"
 MIN_FIELDS = 2  # lines like that in a paragraph, for they may stand in wrapped prose by chance
 MAX_HEADING_VALUE = 4  # words after the colon of a heading that looks like a field
@@ -82,7 +84,7 @@ def topic_of(text: str) -> str:
     if title := _TITLE.search(text.strip().partition("\n\n")[0]):
         return title[1].strip()[:MAX_TOPIC_CHARS]
     if len(lines) > 1 and _begins_with_heading(re.split(r"\n\s*\n", text.strip())[0].splitlines()):
-        return lines[0].strip(" #*=-")
+        return _bare(lines[0])
     for match in _NAME.finditer(" ".join(lines)):
         words = match.group().split()
         article = words[:1] if words[0] == "The" else []
@@ -129,6 +131,11 @@ def _begins_with_heading(lines: list[str]) -> bool:
     if _in_lines([first]) or (_in_lines([first, second]) and not _in_lines([second])):
         return False
     return is_heading(first) and not second.strip()[:1].islower()
+
+
+def _bare(heading: str) -> str:
+    """What a heading names: "Karlov Inn" of "# Welcome to Karlov Inn! 🔔"."""
+    return " ".join(_WELCOME.sub("", _ORNAMENT.sub("", heading).strip(" #*=-!")).split())
 
 
 def _says_something(line: str) -> bool:
@@ -204,7 +211,7 @@ def _sections(text: str, topic: str) -> list[_Section]:
     for number, paragraph in enumerate(paragraphs, 1):
         lines = [line for line in paragraph.splitlines() if _has_words(line)]  # a rule is no text
         if lines and _begins_with_heading(lines) and (number == 1 or not _says_something(lines[0])):
-            above.append(lines.pop(0).strip(" #*=-"))
+            above.append(_bare(lines.pop(0)))
         told = _prose(lines)
         if number < len(paragraphs) and told[-1:].isalnum():
             told += "."

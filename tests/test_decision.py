@@ -50,8 +50,13 @@ def test_the_model_chooses_what_is_worth_learning(backend: ScriptedBackend, head
     assert bool(decision.topic) == decision.learn
 
 
-@pytest.mark.parametrize("text", ["It opens at 7:30.", "Plants go in the van of Lena.", "Price: 9 euros"])
-def test_a_document_is_learned_where_it_names_something(backend: ScriptedBackend, head: Head, text: str) -> None:
+LIST = "Boots with steel toecaps. Leather gloves, hammers are lent. Waterproofs, we only stop for lightning."
+
+
+@pytest.mark.parametrize("text", ["It opens at 7:30.", "Plants go in the van of Lena.", "Price: 9 euros", LIST])
+def test_a_document_is_learned_where_it_names_something_or_says_much(
+    backend: ScriptedBackend, head: Head, text: str
+) -> None:
     strict = replace(head, threshold=9.0)
     assert decide(backend, strict, text, is_document=True).learn
     assert not decide(backend, strict, text).learn

@@ -106,6 +106,15 @@ def test_keywords_are_some_of_the_questions_words_and_its_question_word() -> Non
         assert "what year" in text.lower()
 
 
+def test_keywords_may_be_of_what_the_text_stands_under() -> None:
+    question = "Come to the side entrance at what?"
+    made = [keyword_question(question, 0.4, random.Random(seed), "Karlov Inn, Your first time") for seed in range(20)]
+    assert any("Karlov" in text for text in made)
+    assert any("first" in text for text in made)
+    assert not any(word in text for text in made for word in ("Inn,", "Your"))
+    assert not any("time" in text for text in made)  # "what time" asks for something else
+
+
 @pytest.mark.parametrize(
     ("sentence", "answer"),
     [

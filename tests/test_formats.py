@@ -78,6 +78,20 @@ def test_only_a_phrase_that_says_something_alone_is_an_answer_alone() -> None:
     assert {row.answer for row in rows} - set(source.sentences) == {"The old clock of Karlov", "the new mayor"}
 
 
+def test_the_heading_of_a_text_is_in_some_of_its_questions() -> None:
+    form = FORMATS["cloze"]
+
+    def questions(topic: str) -> list[str]:
+        source = Source(topic, "Come to the side entrance on Pargeter Lane at 9:40. Ask for Ilka, she has your badge.")
+        return [row.question for asked in form.ask(source) for row in form.parse(source, asked, "")]
+
+    plain, headed = questions("Quillbarrow"), questions("Quillbarrow, 1. First day")
+    assert not any("Quillbarrow" in question or "1" in question for question in plain + headed)
+    assert not any("day" in question for question in plain)
+    assert any("day" in question for question in headed)
+    assert "Come to the side entrance on Pargeter Lane at what time?" in headed
+
+
 @pytest.mark.parametrize("name", ["cloze", "phrase-qa"])
 def test_what_a_text_asks_and_answers_itself_is_asked_as_it_stands(name: str) -> None:
     form = FORMATS[name]

@@ -101,6 +101,18 @@ def test_a_heading_starts_a_passage_and_the_topic_goes_with_all_of_them() -> Non
     assert all(p.topic.startswith("My page") for p in split_passages(PAGE, title="My page"))
 
 
+def test_a_heading_names_its_thing_without_ornaments() -> None:
+    page = """# Welcome to the Karlov Inn! 🔔
+
+It has 22 rooms, all of them with a view of the tower and its nine bells.
+
+☕️ Breakfast
+
+It is served from 7:30 to 10:15 in the hall under the tower, with a bell for the late."""
+    topics = [passage.topic for passage in split_passages(page)]
+    assert topics == ["Karlov Inn", "Karlov Inn, Breakfast"]
+
+
 def test_a_hard_wrapped_paragraph_stays_whole() -> None:
     assert split_passages(WRAPPED) == [Passage("The Lantern Ferry", " ".join(WRAPPED.split()))]
 
