@@ -30,6 +30,9 @@ NO_TEXT = ("title", "script", "style", "noscript", "template", "nav", "footer", 
 BLOCKS = ("h1", "h2", "h3", "h4", "h5", "h6", "p", "div", "section", "article", "ul", "ol", "dl", "table", "blockquote")
 LINES = ("li", "tr", "dd")
 AFTER = {"br": "\n", "td": " ", "th": " ", **dict.fromkeys(LINES, "\n"), **dict.fromkeys(BLOCKS, "\n\n"), "dt": ": "}
+VALUES = ("value", "values", "description", "details", "information", "answer")  # names of a column that say nothing
+NO_VALUE = ("", "n/a", "-", "–", "—")
+_PARTED = re.compile(r"^([^,()]+), ([^,()]+)$")
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 _HYPHEN = re.compile(r"(?<=[a-zà-ÿ])-\n(?=[a-zà-ÿ])")
 
@@ -248,15 +251,20 @@ def _markdown(text: str) -> str:
 def _told(rows: Sequence[Sequence[str]], *, has_names: bool) -> list[str]:
     """A table in sentences: what a row is about, its first cell, with every other cell and the name of its column.
 
-    `has_names`: the first row names the columns; one of a single cell is a caption.
+    `has_names`: the first row names the columns; one of a single cell is a caption. In a table of two columns the
+    second may be called just "value": then the first cell is a name, and "Range, indoors" of two words one too.
     """
     names = [name[:1].lower() + name[1:] if name[1:].islower() else name for name in rows[0][1:]] if has_names else []
+    of_values = len(names) == 1 and names[0].lower() in VALUES
     told: list[str] = []
     about = ""
     for first, *rest in filter(any, rows[1:] if any(names) else rows):
         about = first or about  # an empty cell is of the row above
-        cells = [(name, cell) for name, cell in zip_longest(names, rest, fillvalue="") if cell]
-        if any(names):
+        cells = [(name, cell) for name, cell in zip_longest(names, rest, fillvalue="") if cell.lower() not in NO_VALUE]
+        if of_values:
+            named = about if about.endswith("?") else _PARTED.sub(r"\1 (\2):", about).removesuffix(":") + ":"
+            told += [f"{named} {cell}" for _, cell in cells]
+        elif any(names):
             told += [f"{about}, {name}: {cell}" if name else f"{about}: {cell}" for name, cell in cells]
         else:
             told.append(": ".join(filter(None, [about, ", ".join(cell for _, cell in cells)])))

@@ -31,7 +31,8 @@ MAX_HEADING_VALUE = 4  # words after the colon of a heading that looks like a fi
 MIN_PASSAGE_CHARS = 60  # a shorter one is learned with its neighbour: each costs an edit of its own
 MAX_OPEN_HEADINGS = 2  # one below the other, before a text; more of them are a list
 MIN_EXAMPLES, MIN_EXAMPLE_SHARE = 2, 0.5  # of the text: a page that has examples in it is not a text of examples
-_ABBREVIATION = re.compile(r"\b(?:Dr|Mr|Mrs|Ms|Prof|St|vs|etc|e\.g|i\.e|No|[A-Z])\.$")
+_UNIT = r"(?<=[\d°])[A-Z]|(?<=\d )[CFJKLNVW]"  # "It takes 16 V." ends there, "In 1850 A. Smith came." does not
+_ABBREVIATION = re.compile(rf"\b(?:Dr|Mr|Mrs|Ms|Prof|St|vs|etc|e\.g|i\.e|No|(?!{_UNIT})[A-Z])\.$")
 _NAME = re.compile(r"\b[A-ZÀ-Þ][\w'’-]+(?:\s+(?:of\s+|the\s+|de\s+)?[A-ZÀ-Þ][\w'’-]+)+|\b[A-ZÀ-Þ][\w'’-]{2,}")
 _OPENERS = frozenset(
     """a an the it its he she his her they their this that these those in on at by for from since after before when

@@ -142,6 +142,14 @@ def test_a_page_stands_under_its_title_and_main_heading(page: str, told: str) ->
     assert documents.text_of(page.encode(), documents.HTML, "it") == told
 
 
+def test_a_table_of_names_and_values_is_fields() -> None:
+    cells = "|Setting|Value|\n|-|-|\n|Weight|187 g|\n|Accuracy, humidity|2 %|\n|Radio|n/a|\n|Is it loud?|No|"
+    read = documents.text_of(cells.encode(), documents.MARKDOWN, "it")
+    assert read.split("\n") == ["Weight: 187 g.", "Accuracy (humidity): 2 %.", "Is it loud? No."]
+    wide = documents.text_of(cells.replace("Value", "Limit").encode(), documents.MARKDOWN, "it")
+    assert wide.split("\n")[0] == "Weight, limit: 187 g."
+
+
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "bs4", None)
     with pytest.raises(ImportError, match=r"seal-agent\[documents\]"):

@@ -46,11 +46,15 @@ by the shipwright Marit Halvane."""
         ),
         ("It costs 3.50 crowns, e.g. on Mondays. 12 people came.", None),
         ("It is at example.com now. See it.", ["It is at example.com now.", "See it."]),
+        (
+            "It is 20 °C. It takes 16 V. In 1850 A. Holt came.",
+            ["It is 20 °C.", "It takes 16 V.", "In 1850 A. Holt came."],
+        ),
         ("雨が降る。風が吹く。", ["雨が降る。", "風が吹く。"]),
         ('He said "Go." Then (as one does.) He left.', ['He said "Go."', "Then (as one does.)", "He left."]),
         ("  \n ", []),
     ],
-    ids=["ends", "abbreviations", "numbers", "domain", "no spaces", "closing quotes", "empty"],
+    ids=["ends", "abbreviations", "numbers", "domain", "units", "no spaces", "closing quotes", "empty"],
 )
 def test_sentences_are_split_where_they_end(text: str, sentences: list[str] | None) -> None:
     expected = sentences or (text.replace(". 12", ".|12").split("|") if text.strip() else [])
