@@ -29,6 +29,7 @@ _ENDS = ".!?:;。！？"
 MIN_FIELDS = 2  # lines like that in a paragraph, for they may stand in wrapped prose by chance
 MAX_HEADING_VALUE = 4  # words after the colon of a heading that looks like a field
 MIN_PASSAGE_CHARS = 60  # a shorter one is learned with its neighbour: each costs an edit of its own
+MIN_TOLD_WORDS = 3  # of an item that is more than a name or a command
 MAX_OPEN_HEADINGS = 2  # one below the other, before a text; more of them are a list
 MIN_EXAMPLES, MIN_EXAMPLE_SHARE = 2, 0.5  # of the text: a page that has examples in it is not a text of examples
 _UNIT = r"(?<=[\d°])[A-Z]|(?<=\d )[CFJKLNVW]"  # "It takes 16 V." ends there, "In 1850 A. Smith came." does not
@@ -166,7 +167,8 @@ def _in_lines(lines: list[str]) -> bool:
 def _prose(lines: list[str]) -> str:
     """The lines of a paragraph as sentences: every item of a list and every field is one, without its bullet."""
     if not _in_lines(lines):
-        return "\n".join(lines)
+        is_told = all(line.rstrip()[-1] in _ENDS for line in lines)  # a list or table of a page was made sentences
+        return "\n".join(map(_begun, lines) if is_told and len(lines) > 1 else lines)
     pieces: list[str] = []
     for line in lines:
         item = _ITEM.match(line)
@@ -177,7 +179,15 @@ def _prose(lines: list[str]) -> str:
             pieces.append(said)
         else:
             pieces[-1] += f" {said}"
-    return "\n".join(f"{piece}{full_stop(piece)}" for piece in pieces)
+    return "\n".join(f"{_begun(piece)}{full_stop(piece)}" for piece in pieces)
+
+
+def _begun(said: str) -> str:
+    """A line as a sentence begins, so that it is told from the one before; what may be a command stays as it is."""
+    words = said.split()
+    first = words[0].rstrip(",:")
+    is_told = len(words) >= MIN_TOLD_WORDS and first.isalpha() and first.islower()
+    return f"{said[:1].upper()}{said[1:]}" if is_told else said
 
 
 def split_passages(

@@ -105,6 +105,14 @@ def test_a_heading_starts_a_passage_and_the_topic_goes_with_all_of_them() -> Non
     assert all(p.topic.startswith("My page") for p in split_passages(PAGE, title="My page"))
 
 
+def test_an_item_in_small_letters_is_a_sentence_and_a_command_stays() -> None:
+    items = ["green, one flash: all is well", "red, steady: the bell of Karlov is stuck", "run bells"]
+    for page in ("\n".join(f"- {item}" for item in items), "\n".join(f"{item}." for item in items)):
+        sentences = split_sentences(split_passages(page)[0].text)
+        assert sentences[0] == "Green, one flash: all is well."
+        assert sentences[1] == "Red, steady: the bell of Karlov is stuck. run bells."
+
+
 def test_a_heading_names_its_thing_without_ornaments() -> None:
     page = """# Welcome to the Karlov Inn! 🔔
 
