@@ -64,9 +64,7 @@ def parse(source: Source, asked: Ask, text: str) -> list[Row]:
     rng = random.Random(zlib.crc32(f"{asked.view}{span.start}".encode()))
     whole = echo_question(asked.view, span)
     recited = recital(asked.view, span)
-    heading = source.topic.partition(", ")[
-        2
-    ]  # below the title: who asks says "on my first day" where the text does not
+    _, _, heading = source.topic.partition(", ")  # after the title: who asks says "on my first day", the text does not
     pairs = [(whole, recited), (keyword_question(whole, LEFT_OUT, rng, heading), recited)]
     pairs += [(whole, named(asked.view, span))] * is_brief
     if not content(whole):  # the phrase is all there is, and a bare "What?" would ask for everything
