@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import re
 
+from seal_agent.passages import full_stop
 from seal_agent.phrases import Span, is_plural, is_present, says, verbs
 from seal_agent.words import content
 
@@ -35,7 +36,7 @@ def echo_question(sentence: str, span: Span) -> str:
     before = re.sub(r"(^|\s)(?:a|an|the)$", "", sentence[start : span.start].strip(), flags=re.I)
     before = re.sub(r"^(?:and|or|but|then|however)\b[, ]*", "", before, flags=re.I)
     text = " ".join(f"{before} {question_word(span.text)} {sentence[span.end : end]}".split())
-    text = re.sub(r"(\() | ([,;:)])", r"\1\2", text).strip(" .,;:(—–")
+    text = re.sub(r"(\() | ([,;:)])", r"\1\2", text).strip(" .,;:!?(—–")
     return f"{text[0].upper()}{text[1:]}?"
 
 
@@ -91,7 +92,7 @@ def recital(sentence: str, span: Span) -> str:
     """The sentence around `span`; of a long one the part that holds it, cut at a clause's end."""
     start, end = next((start, end) for start, end in _parts(sentence) if start <= span.start < end)
     text = re.sub(r"^(?:and|or|but|then)\b[, ]*", "", sentence[start:end].strip(" ,;:."), flags=re.I)
-    return f"{text[0].upper()}{text[1:]}."
+    return f"{text[0].upper()}{text[1:]}{full_stop(text)}"
 
 
 def keyword_question(question: str, share: float, rng: random.Random, about: str = "") -> str:

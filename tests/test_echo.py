@@ -76,6 +76,13 @@ def test_a_short_sentence_is_recited_whole_and_a_long_one_in_parts_that_say_some
     assert recital("Short: but it is new.", noun_phrases("Short: but it is new.")[0]) == "Short: but it is new."
 
 
+def test_a_sentence_keeps_its_own_end() -> None:
+    told = "The cellar of the inn was flooded by the Tarn!!"
+    cellar, tarn = noun_phrases(told)
+    assert recital(told, cellar) == told
+    assert echo_question(told, tarn) == "The cellar of the inn was flooded by what?"
+
+
 @pytest.mark.parametrize(
     ("phrase", "word"),
     [
@@ -133,7 +140,7 @@ def test_whatever_stands_in_a_text_its_phrases_are_parts_of_it(sentence: str) ->
     for span in noun_phrases(sentence):
         assert sentence[span.start : span.end] == span.text
         assert echo_question(sentence, span).endswith("?")
-        assert recital(sentence, span).endswith(".")
+        assert recital(sentence, span).endswith((".", "!", "?"))
 
 
 @pytest.mark.parametrize(

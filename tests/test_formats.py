@@ -106,6 +106,15 @@ def test_what_a_text_asks_and_answers_itself_is_asked_as_it_stands(name: str) ->
     assert not any(asked.view == "She moved to Graz." and len(asked.about) > 1 for asked in form.ask(once))
 
 
+def test_a_question_of_few_words_is_learned_with_what_follows_it() -> None:
+    form = FORMATS["cloze"]
+    source = Source("Tarn", "You get 27 days of holiday. Sick? Text Petra Wolsk before 7:30. Any questions?")
+    rows = [row for asked in form.ask(source) for row in form.parse(source, asked, "")]
+    answers = {row.answer for row in rows}
+    assert "Sick? Text Petra Wolsk before 7:30." in answers
+    assert not any(answer.startswith(("Text", "Sick?.")) for answer in answers)
+
+
 def test_a_field_is_asked_for_by_its_name_and_answered_in_a_sentence() -> None:
     text = "Default port: 7719. Log file: field.log. Photo book, seats: 39. He said: 9 bells. Ana: it is open."
     source = Source("hexgate, Settings", text)

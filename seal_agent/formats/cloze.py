@@ -31,6 +31,7 @@ ANSWERED = "answered"  # where no phrase is asked for: then come the questions
 BRIEF_EVERY = 3  # of the phrases that say something without their sentence
 LEFT_OUT = 0.4  # of the words of a question
 MIN_QUESTIONS = 2  # that a text answers itself; a single one may be rhetorical
+MAX_HINT_WORDS = 3  # of a question that only says what the next sentence is about: "Sick?", "Any questions?"
 MAX_ANSWER_WORDS = 40  # of whole sentences, at least one
 
 
@@ -39,7 +40,7 @@ def ask(source: Source) -> list[Ask]:
     told = split_sentences(source.passage)
     answered = _answered(told)
     if not answered:  # where it is, "it" is what the question is about, and not the topic
-        told = source.sentences
+        told = _joined(source.sentences)
     asks = [_stands(answer, [question, *_in_other_words(question)]) for question, answer in answered.items()]
     placed: list[tuple[str, Span]] = []
     for sentence in told:
@@ -73,6 +74,17 @@ def parse(source: Source, asked: Ask, text: str) -> list[Row]:
     if direct := direct_question(asked.view, span):
         pairs += [(direct, recited)] if content(whole) else [(whole, recited), (direct, recited)]
     return _rows(asked, pairs)
+
+
+def _joined(sentences: list[str]) -> list[str]:
+    """`sentences` with a question of few words and the sentence after it as one: "Sick? Text Petra before 7:30."."""
+    joined: list[str] = []
+    for sentence in sentences:
+        if joined and joined[-1].endswith("?") and len(joined[-1].split()) <= MAX_HINT_WORDS:
+            joined[-1] += f" {sentence}"
+        else:
+            joined.append(sentence)
+    return joined
 
 
 def _in_other_words(question: str) -> list[str]:
