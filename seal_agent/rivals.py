@@ -51,6 +51,9 @@ _PAST = re.compile(r"\b(?:ago|used to|previously|formerly|originally|back then|b
 _OWNED = re.compile(r"\b([\w-]+)['’]s\s+(\w+)")
 _EXISTS = re.compile(r"there (?:is|are|was|were)\b", re.IGNORECASE)
 _ECHO = re.compile(r"\w (?:what|how much|how many)\b", re.IGNORECASE)
+_IS_OR_HAS = re.compile(
+    r"(?:\b(?:is|are|am|was|were|be|been|as|has|have|had)|['’](?:s|m|re|ve))\s+(?:\S+\s+){0,2}$", re.IGNORECASE
+)
 _ONE = r"\s*(?:is|are|am|was|were)\s+(?:the|my|our|your|his|her|its|their)\b"
 _ONLY = re.compile(_ONE, re.IGNORECASE)
 _ASKS_WHO = re.compile(rf"(?:what|who)\b(?!{_ONE}|\s+(?:do|does|did|can|will|should|has|have)\b)", re.IGNORECASE)
@@ -111,11 +114,13 @@ def rivals(fact: Fact, source: Source) -> Iterator[Rival]:
         is_told = any(old in span.text.lower() for span in told)
         if is_told and not _says_change(sentence):
             continue
-        min_lead = -math.inf if is_over or _leans(sentence, source) else 0.0 if is_told else MIN_LEAD
+        leans = _leans(sentence, source)
+        min_lead = -math.inf if is_over or leans else 0.0 if is_told else MIN_LEAD
         for span in told:
             new = span.text.lower()
             says_nothing_new = old in new or new in old or _words(new) <= _words(fact.question) | {*_OPENING}
-            if not says_nothing_new and _kind(span.text) == _kind(fact.answer):
+            is_placed = is_over or is_told or leans or _is_placed(sentence, span, fact)
+            if not says_nothing_new and is_placed and _kind(span.text) == _kind(fact.answer):
                 yield Rival(span.text, named(sentence, span), min_lead)
 
 
@@ -138,7 +143,7 @@ def _subject(text: str) -> frozenset[str]:
 
 
 def _words(text: str) -> frozenset[str]:
-    return frozenset(re.sub(r"['’]s$", "", word) for word in content(text))
+    return frozenset(re.sub(r"['’]s$", "", word) for word in content(text)) - {"one"}  # "one of" says what of nothing
 
 
 def _is_over(sentence: str, span: Span) -> bool:
@@ -189,6 +194,19 @@ def _is_about(sentence: str, fact: Fact, source: Source) -> bool:
         return False
     share = MIN_OVERLAP if _CHANGE.search(sentence) and _kind(fact.answer) not in ("words", "name") else 1.0
     return len(fact.subject & said) >= share * len(fact.subject)
+
+
+def _is_placed(sentence: str, span: Span, fact: Fact) -> bool:
+    """Whether a phrase stands where the answer would; a name or a number may stand anywhere, other words mean much.
+
+    "Hot steam increased the power of the engine." says nothing else of what the engine is.
+    """
+    before, after = sentence[: span.start], sentence[span.end :]
+    if (fact.subject | fact.relation) & _words(span.text) - _words(f"{before} {after}"):
+        return False  # it is what is spoken of, or a part of it
+    if _kind(fact.answer) != "words" or _NOW.search(sentence) or _OPENS.match(sentence) or _CHANGE.search(before):
+        return True
+    return fact.relation <= _words(sentence) if fact.relation else bool(_IS_OR_HAS.search(before))
 
 
 def _does_otherwise(sentence: str, fact: Fact) -> bool:
