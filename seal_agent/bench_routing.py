@@ -57,7 +57,7 @@ def _measured(backend: Backend, items: Sequence[Item], rule: str, size: int, see
     own, other, called, num_questions, seconds = 0, 0, 0, 0, 0.0
     for _ in range(num_draws):
         drawn = rng.sample(items, size)
-        router = Router({str(item.number): f"{item.title} {item.passage}" for item in drawn}, RULES[rule])
+        router = Router({str(item.number): f"{item.title}\n{item.passage}" for item in drawn}, RULES[rule])
         asked = [(str(item.number), Prompt.user(q.question)) for item in drawn for q in item.questions]
         start = time.perf_counter()
         matched = router.match([*(prompt for _, prompt in asked), *general], backend.score)

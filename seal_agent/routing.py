@@ -114,9 +114,13 @@ class Router:
         ]
 
     def excerpt(self, adapter: str, text: str) -> str:
-        """What of an adapter's key `text` may speak of: its opening and its nearest sentence, or all if it is short."""
+        """What of an adapter's key `text` may speak of: its opening and its nearest sentence, or all if it is short.
+
+        The words of the topic, which stand before the first sentence, make none of them nearer.
+        """
+        topic, has_text, _ = self._keys[adapter].partition("\n")
         key = self._keys[adapter].replace("\n", " ")
-        words = set(terms(text))
+        words = set(terms(text)) - set(terms(topic) if has_text else ())
         if len(key.split()) <= SHORT:
             return key
         sentences = split_sentences(key)

@@ -151,6 +151,10 @@ def test_of_a_long_key_its_opening_and_the_nearest_sentence_are_shown() -> None:
     router = Router({"tower": f"Tower of Karlov It was built in 1911. {filler} Its nine bells are of brass."})
     excerpt = "Tower of Karlov It was built in 1911. ... Its nine bells are of brass."
     assert router.excerpt("tower", "How many bells has it?") == excerpt
+    below = Router({"tower": f"Tower of Karlov\nIt was built in 1911. {filler} Its nine bells are of brass."})
+    assert (
+        below.excerpt("tower", "How many bells has the Tower of Karlov?") == excerpt
+    )  # its title is in every sentence
 
 
 def test_limits_out_of_range_are_refused() -> None:
