@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import zlib
 from bisect import bisect_right
 from itertools import accumulate, takewhile
@@ -31,8 +32,8 @@ ANSWERED = "answered"  # where no phrase is asked for: then come the questions
 BRIEF_EVERY = 3  # of the phrases that say something without their sentence
 LEFT_OUT = 0.4  # of the words of a question
 MIN_QUESTIONS = 2  # that a text answers itself; a single one may be rhetorical
-MAX_HINT_WORDS = 3  # of a question that only says what the next sentence is about: "Sick?", "Any questions?"
 MAX_ANSWER_WORDS = 40  # of whole sentences, at least one
+_HINT = re.compile(r"(?:\S+ ){0,2}\S+\?(?:\s|$)")  # says what the next sentence is about: "Sick?", "Any questions?"
 
 
 def ask(source: Source) -> list[Ask]:
@@ -47,7 +48,8 @@ def ask(source: Source) -> list[Ask]:
         if field := field_questions(sentence, source.topic.partition(", ")[0]):
             asks.append(_stands(field[1], field[0]))
         elif not (answered and sentence.endswith("?")):
-            placed += [(sentence, span) for span in noun_phrases(sentence)]
+            hint = _HINT.match(sentence)
+            placed += [(sentence, span) for span in noun_phrases(sentence) if not hint or span.start >= hint.end()]
     telling = [number for number, (_, span) in enumerate(placed) if " " in span.text or not span.text.islower()]
     brief = frozenset(telling[::BRIEF_EVERY] if len(source.sentences) > 1 else ())
     return asks + [
@@ -80,7 +82,7 @@ def _joined(sentences: list[str]) -> list[str]:
     """`sentences` with a question of few words and the sentence after it as one: "Sick? Text Petra before 7:30."."""
     joined: list[str] = []
     for sentence in sentences:
-        if joined and joined[-1].endswith("?") and len(joined[-1].split()) <= MAX_HINT_WORDS:
+        if joined and _HINT.fullmatch(joined[-1]):
             joined[-1] += f" {sentence}"
         else:
             joined.append(sentence)
