@@ -37,7 +37,7 @@ from seal_agent.passages import Passage, topic_of
 from seal_agent.policies import PolicyStore
 from seal_agent.rehearsal import REPLAY, replayed_rows
 from seal_agent.replay import ReplayItem, ReplayStore, Split
-from seal_agent.routing import router_of
+from seal_agent.routing import Keys, Router, Routers
 from seal_agent.secrets import redacted
 from seal_agent.serving import ScoreCache, Served, compared
 from seal_agent.types import (
@@ -87,6 +87,7 @@ class Learner:
         self.embeddings = embeddings
         self._head: Head | None = None
         self._scores = ScoreCache()
+        self._routers = Routers(self.config.routes)
 
     def within(self, namespace: str) -> Learner:
         """The same model, home and settings for another namespace, or for another thread; only weights are shared."""
@@ -105,10 +106,14 @@ class Learner:
         known = {**self.home.route_keys(self.namespace), **(keys or {})} if routed else {}
         if lost := routed - known.keys():
             raise StorageError(f"nothing routes to adapter {min(lost)[:12]} any more; run `seal-agent doctor --repair`")
-        kept = tuple(
-            (layer.ref.id, known[layer.ref.id]) for layer in stack.layers if layer.is_routed
-        )  # the latest last
-        return Served(self.backend, stack, router_of(kept, self.config.routes), scores)
+        kept = tuple((layer.ref.id, known[layer.ref.id]) for layer in stack.layers if layer.is_routed)
+        return Served(self.backend, stack, self._routers.over(kept, known), scores)
+
+    def router_over(self, adapters: Collection[str]) -> Router:
+        """What finds the texts of those adapters, routed or not, among what was learned here."""
+        known = self.home.route_keys(self.namespace)
+        keys: Keys = tuple((adapter, key) for adapter, key in known.items() if adapter in adapters)
+        return self._routers.over(keys, known)
 
     def answer(self, conversations: Sequence[Sequence[Message]], *, max_new_tokens: int = 0) -> list[str]:
         """The served model's greedy reply to each conversation."""
@@ -399,7 +404,7 @@ class Learner:
         """Drop what memory holds of texts that were removed from the home."""
         self._scores = ScoreCache()
         self.replay.reset_index()
-        router_of.cache_clear()
+        self._routers = Routers(self.config.routes)
 
     def discard(self, adapter: AdapterRef) -> None:
         """Delete an adapter that no stack ever held."""

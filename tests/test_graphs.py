@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -229,9 +230,40 @@ def served_graphs() -> dict[str, Any]:
 def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[str, Any]]:
     monkeypatch.setenv("SEAL_MODEL", "scripted")
     monkeypatch.setenv("SEAL_HOME", str(tmp_path))
+    monkeypatch.delenv("SEAL_NAMESPACE", raising=False)
     studio._opened.cache_clear()
     yield served_graphs()
     studio._opened.cache_clear()
+
+
+def test_the_shipped_server_serves_many_users_and_pools_nobody(served: dict[str, Any]) -> None:
+    def said(text: str, **configurable: Any) -> str:
+        asked: Any = {"configurable": configurable}
+        return str(served["chat"].invoke({"messages": [("user", text)]}, asked)["messages"][-1].text)
+
+    said(TOWER, user="ann")
+    assert said(QUESTION, langgraph_auth_user=SimpleNamespace(identity="ann"), langgraph_auth_user_id="ann") == ANSWER
+    assert said(QUESTION, user_id="bob") == UNKNOWN
+    with pytest.raises(InputError, match="or set SEAL_NAMESPACE where the server has one user"):
+        said(QUESTION, langgraph_auth_user=SimpleNamespace(identity=""), langgraph_auth_user_id="")
+    with pytest.raises(InputError, match="names none"):
+        served["improve"].invoke({})
+    assert (
+        "nothing to do" in served["improve"].invoke({"after_episodes": 9}, {"configurable": {"user": "ann"}})["outcome"]
+    )
+
+
+def test_a_server_of_one_user_takes_runs_that_name_nobody_as_that_users(
+    monkeypatch: pytest.MonkeyPatch, served: dict[str, Any]
+) -> None:
+    studio._opened.cache_clear()
+    monkeypatch.setenv("SEAL_NAMESPACE", "ann")
+    chat = served_graphs()["chat"]
+    chat.invoke({"messages": [("user", TOWER)]})
+    asked = {"messages": [("user", QUESTION)]}
+    assert chat.invoke(asked, {"configurable": {"user": "ann"}})["messages"][-1].text == ANSWER
+    with pytest.raises(InputError, match="learns for 'ann', not for 'bob'"):
+        chat.invoke(asked, {"configurable": {"user": "bob"}})
 
 
 def test_langgraph_json_names_builders_that_build_with_schemas(served: dict[str, Any]) -> None:
