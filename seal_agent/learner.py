@@ -287,7 +287,8 @@ class Learner:
         drawn += self.replay.draw(edit.probes, episode.parent, num_probes, without=_corrected(episode))
         parent = self.serve(episode.parent, scores=self._scores)
         candidate = self.serve(episode.candidate, self._key(episode), scores=self._scores)
-        return replace(episode, probed=compared(drawn, parent, candidate, progress))
+        probed = compared(drawn, parent, candidate, progress)
+        return replace(episode, probed=probed, probed_on=episode.candidate_digest, verdict=None)
 
     def _key(self, episode: Episode) -> dict[str, str]:
         """What routes to the candidate: its topic and text, and what routed to the adapters it replaces."""
@@ -296,7 +297,14 @@ class Learner:
         return {_adapter(episode).id: "\n".join(texts).strip()}
 
     def judge(self, episode: Episode, progress: Progress = silent) -> Episode:
-        """The verdict, a pure function of the scores; undecided only while there are probes left to draw."""
+        """The verdict, a pure function of the scores; undecided only while there are probes left to draw.
+
+        Raises `InputError` where the candidate is another than the one that was probed.
+        """
+        if episode.probed_on != episode.candidate_digest:
+            raise InputError(
+                f"the candidate of {episode.topic!r} is not the one that was probed; probe it before judging"
+            )
         num_drawn = sum(p.probe.item is not None for p in episode.probed)
         budget = self.config.max_probes
         available = self.replay.num_items(episode.parent, without=_corrected(episode), at_most=budget)
@@ -348,9 +356,15 @@ class Learner:
             self.discard(_adapter(episode))
         return trained
 
-    def accept(self, episode: Episode, progress: Progress = silent) -> Episode:
-        """Serve the candidate from the next turn on: stack, replay items and ledger in one transaction."""
+    def accept(self, episode: Episode, progress: Progress = silent, *, ungated: bool = False) -> Episode:
+        """Serve the candidate from the next turn on: stack, replay items and ledger in one transaction.
+
+        Raises `InputError` unless a verdict accepts just this candidate; `ungated` serves it without one.
+        """
         edit, adapter = _edit(episode), _adapter(episode)
+        self._check_own(episode)
+        if not ungated and not episode.is_accepted_by_verdict:
+            raise InputError(_unjudged(episode))
         done = replace(episode, outcome="accepted")
         own = [p for p in episode.probed if p.probe.stratum == "edit"]
         vectors = self.replay.embed([p.probe for p in own])
@@ -386,6 +400,7 @@ class Learner:
     def rollback(self, episode: Episode, progress: Progress = silent) -> Episode:
         """Discard the candidate; the stack was never changed."""
         adapter = _adapter(episode)
+        self._check_own(episode)
         done = replace(episode, outcome="rolled back")
         self.discard(adapter)  # first: what is closed is never closed again
         with self.home.connect() as db:
@@ -414,6 +429,7 @@ class Learner:
 
     def ignore(self, episode: Episode, progress: Progress = silent) -> Episode:
         """Close an episode nothing was learned from: not worth it, no usable edit, declined or a dry run."""
+        self._check_own(episode)
         done = episode
         if episode.outcome == "open" and episode.edit and self.config.dry_run:
             done = replace(episode, outcome="dry run")
@@ -422,6 +438,12 @@ class Learner:
         with self.home.connect() as db:
             self.home.append_episode(db, done)
         return done
+
+    def _check_own(self, episode: Episode) -> None:
+        if episode.namespace != self.namespace:
+            raise InputError(
+                f"this episode was begun for {episode.namespace!r} and cannot be closed for {self.namespace!r}"
+            )
 
     def can_consolidate(self) -> bool:
         """Whether the strategy wants the stack made smaller now."""
@@ -452,6 +474,17 @@ def _adapter(episode: Episode) -> AdapterRef:
     if episode.adapter is None:
         raise InputError("this episode has no candidate adapter yet; train before probing or judging")
     return episode.adapter
+
+
+def _unjudged(episode: Episode) -> str:
+    """Why an episode must not be accepted, and what to do."""
+    found = f"the verdict is {episode.verdict.outcome!r}" if episode.verdict else "there is no verdict"
+    if episode.verdict and episode.verdict.outcome == "accept":
+        found = "the verdict is about another candidate"
+    return (
+        f"the edit about {episode.topic!r} must not be served: {found}; "
+        "probe and judge it first, or accept it with ungated=True"
+    )
 
 
 def _corrected(episode: Episode) -> set[int]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seal_agent.errors import InputError
+from seal_agent.types import Episode
 
 MAX_PASSAGE_CHARS = 1200
 MAX_TOPIC_WORDS = 10
@@ -53,6 +54,11 @@ class Passage:
     text: str
     earlier: str = ""
     source: str = ""
+
+
+def passage_of(episode: Episode) -> Passage:
+    """The passage that an episode is about, to be learned again with all that was known of it."""
+    return Passage(episode.topic, episode.text, episode.earlier, episode.source)
 
 
 def split_sentences(text: str) -> list[str]:

@@ -18,7 +18,7 @@ from seal_agent.adapters.registry import AdapterRegistry, content_hash, write_ma
 from seal_agent.errors import AdapterError, StorageError
 from seal_agent.home import DATABASE, QUARANTINE, Home, sealed
 from seal_agent.invariants import namespaces
-from seal_agent.passages import Passage
+from seal_agent.passages import passage_of
 from seal_agent.policies import Policy, every_store, ref_of
 from seal_agent.queue import LearningQueue
 from seal_agent.replay_index import is_whole
@@ -182,8 +182,7 @@ def _quarantined(home: Home, namespace: str, episode: Episode, ref: AdapterRef) 
     home.undo(namespace, ref.id, "damaged")
     if not episode.text:
         return f"adapter {ref.short} ({episode.topic}) was damaged: put aside, what it stood for is served again"
-    passage = Passage(episode.topic, episode.text, episode.earlier)
-    LearningQueue(home).submit([passage], namespace, thread=episode.thread, model=episode.model)
+    LearningQueue(home).submit([passage_of(episode)], namespace, thread=episode.thread, model=episode.model)
     return f"adapter {ref.short} ({episode.topic}) was damaged: put aside, and its text is queued to be learned again"
 
 

@@ -216,6 +216,8 @@ class Worker:
                 return done  # it was killed after the transaction
             if beginning or episode is None or not _fits(episode, step, learner):
                 episode, step = learner.begin(job.passage, thread=job.thread), loop.FIRST
+            elif step in ("judge", "accept") and episode.probed_on != episode.candidate_digest:
+                step = "probe"  # whoever wrote it down did not say which candidate was probed
             try:
                 return self._run(learner, job, episode, step, start)
             except StackChanged:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -30,7 +30,7 @@ from seal_agent.home import Home
 from seal_agent.learner import Learner
 from seal_agent.learners import AUTHENTICATED, USER_KEYS, Learners, namespace_of
 from seal_agent.passages import split_passages
-from seal_agent.types import AdapterStack, Episode, Message
+from seal_agent.types import AdapterStack, Episode, Message, from_json, to_json
 
 pytestmark = pytest.mark.slow
 BRIDGE = "The Amber Bridge was designed by Carla Mendes. It has 9 red towers in fog."
@@ -306,6 +306,20 @@ def test_a_killed_process_resumes_without_learning_twice(homes: dict[str, Path],
     assert [path.name for path in learner.registry.root.iterdir()] == list(learner.stack.ids)
     with sqlite3.connect(home.database) as db:
         assert db.execute("SELECT COUNT(*) - COUNT(DISTINCT question || answer) FROM replay").fetchone() == (0,)
+
+
+def test_a_thread_resumed_before_accept_serves_only_the_candidate_that_was_judged(learner: Learner) -> None:
+    graph = create_chat_graph(learner).compile(checkpointer=InMemorySaver(), interrupt_before=["accept"])
+    said(graph, TOWER, thread("one"))
+    episode = from_json(Episode, graph.get_state(thread("one")).values["episode"])
+    layers = tuple(replace(layer, weight=0.5) for layer in episode.candidate.layers)
+    changed = replace(episode, candidate=AdapterStack(layers))
+    graph.update_state(thread("one"), {"episode": to_json(changed)})
+    with pytest.raises(InputError, match="the verdict is about another candidate"):
+        graph.invoke(None, thread("one"))
+    graph.update_state(thread("one"), {"episode": to_json(episode)}, as_node="judge")
+    graph.invoke(None, thread("one"))
+    assert graph.invoke(None, thread("one"))["outcomes"][0]["outcome"] == "accepted"
 
 
 def test_what_was_closed_before_the_kill_is_not_written_down_twice(homes: dict[str, Path]) -> None:

@@ -23,7 +23,7 @@ from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.passages import Passage
 from seal_agent.queue import LearningQueue
-from seal_agent.types import Episode
+from seal_agent.types import AdapterStack, Episode
 from seal_agent.worker import ENDED, Budget, Worker, WorkEvent
 
 TOWER = Passage("The Tower of Karlov", "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.")
@@ -131,6 +131,23 @@ def test_what_was_accepted_before_the_kill_is_not_learned_twice(learner: Learner
     Worker(learner, AT_ONCE).work_off()
     assert outcomes(queue) == [("done", "accepted")]
     assert len(learner.stack) == len(learner.home.episodes("default")) == 1
+
+
+@pytest.mark.parametrize("change", ["the candidate", "what was probed"])
+def test_a_candidate_that_is_not_the_one_that_was_judged_is_judged_before_it_is_served(
+    learner: Learner, queue: LearningQueue, change: str
+) -> None:
+    episode = learner.begin(TOWER)
+    for step in ("decide", "write", "train", "probe", "judge"):
+        episode = loop.verbs(learner)[step](episode, lambda *_: None)
+    lighter = AdapterStack(tuple(replace(layer, weight=0.5) for layer in episode.candidate.layers))
+    changed = {"candidate": lighter} if change == "the candidate" else {"probed_on": ""}
+    [number] = queue.submit([TOWER])
+    queue.reach(queue.job(number), "accept", replace(episode, **changed), 0.0)  # type: ignore[arg-type]
+    steps: list[str] = []
+    Worker(learner, AT_ONCE, on_event=lambda event: steps.append(event.step)).work_off()
+    assert [step for step in steps if step in ("train", "judge", "accept")] == ["judge", "accept"]
+    assert outcomes(queue) == [("done", "accepted")]
 
 
 def test_an_edit_is_learned_again_on_a_stack_that_others_changed(learner: Learner, queue: LearningQueue) -> None:
