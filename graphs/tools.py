@@ -39,7 +39,9 @@ def learning_tools(learner: AnyLearner, queue: LearningQueue | None = None) -> l
     loop: Any = create_learning_graph(learner, queue).compile()
 
     def learn(passages: Sequence[Passage], episode: Episode | None = None) -> str:
-        given = as_pending(list(passages)) | ({"episode": to_json(episode)} if episode else {})
+        given = as_pending(list(passages), current(learner).namespace) | (
+            {"episode": to_json(episode)} if episode else {}
+        )
         return json.dumps(loop.invoke(given)["outcomes"])
 
     def memorize(fact: str, runtime: ToolRuntime) -> str:

@@ -439,6 +439,10 @@ class Learner:
             self.home.append_episode(db, done)
         return done
 
+    def give_up(self, passage: Passage, reason: str, *, thread: str = "") -> Episode:
+        """Close a passage that is not tried any more: the ledger says why."""
+        return self.ignore(replace(self.begin(passage, thread=thread), fault=f"given up: {reason}"))
+
     def _check_own(self, episode: Episode) -> None:
         if episode.namespace != self.namespace:
             raise InputError(

@@ -68,10 +68,13 @@ def _is_sound(path: Path) -> bool:
 def _copy_table(old: sqlite3.Connection, new: sqlite3.Connection, table: str) -> tuple[int, str]:
     num_rows = 0
     try:
-        columns = [row[1] for row in new.execute(f"PRAGMA table_info({table})")]
-        marks = ", ".join("?" * len(columns))
-        for row in old.execute(f"SELECT {', '.join(columns)} FROM {table} NOT INDEXED"):
-            new.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row)
+        there = {row[1] for row in old.execute(f"PRAGMA table_info({table})")}  # an older version had fewer columns
+        columns = [row[1] for row in new.execute(f"PRAGMA table_info({table})") if row[1] in there]
+        if not columns:
+            return 0, ""
+        names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+        for row in old.execute(f"SELECT {names} FROM {table} NOT INDEXED"):
+            new.execute(f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})", row)
             num_rows += 1
     except sqlite3.DatabaseError as error:
         return num_rows, str(error)

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from seal_agent import erasure, retention
+from seal_agent import documents, erasure, retention
 from seal_agent.adapters.backend import silent
 from seal_agent.errors import AdapterError, InputError
 from seal_agent.home import digest_of
@@ -119,18 +119,35 @@ def _texts_of_edit(learner: Learner, adapter_id: str) -> set[str]:
 
 
 def _forget_thread(learner: Learner, thread: str, progress: Progress) -> Forgotten:
-    """What was said or read in one thread, learned or still waiting; also where it was said again in another."""
+    """What was said or read in one thread, learned or still waiting; also where it was said again in another.
+
+    A document that was given to learn in it goes whole, but for what another document holds too.
+    """
     queue = LearningQueue(learner.home)
     jobs = queue.jobs(learner.namespace, threads=[thread])
     read = {job.passage.source for job in jobs} - {""}
-    ledger = ledger_of(learner.home, learner.namespace)
-    said = [e.text for _, e in ledger if e.thread == thread or e.source in read]
+    ledger = [e for _, e in ledger_of(learner.home, learner.namespace) if e.text]
+    own = read | {e.source for e in ledger if e.thread == thread}
+    held, elsewhere = _held_by(learner, read), _held_by(learner, own, by_others=True)
+    told = [e for e in ledger if e.thread == thread or e.source in read or digest_of(e.text) in held]
+    said = [e.text for e in told if not e.source or digest_of(e.text) not in elsewhere]
     texts = {text for text in (*said, *(job.passage.text for job in jobs)) if text}
     if not texts and not jobs:
         raise InputError(f"nothing was given to learn in thread {thread!r} of {learner.namespace!r}")
     forgotten = forget_texts(learner, texts, progress) if texts else Forgotten()
+    with erasure.erasing(learner.home) as db:
+        db.executemany(
+            "DELETE FROM passages WHERE namespace = ? AND source = ?", [(learner.namespace, source) for source in read]
+        )
     queue.remove(learner.namespace, thread)
     return forgotten
+
+
+def _held_by(learner: Learner, sources: Collection[str], *, by_others: bool = False) -> set[str]:
+    """The digests of the passages of those documents, or of all others."""
+    with learner.home.connect() as db:
+        rows = db.execute("SELECT source, digest FROM passages WHERE namespace = ?", (learner.namespace,)).fetchall()
+    return {digest for source, digest in rows if (source in sources) != by_others}
 
 
 def forget_document(learner: Learner, source: str, progress: Progress = silent) -> Forgotten:
@@ -142,6 +159,16 @@ def forget_document(learner: Learner, source: str, progress: Progress = silent) 
     if not num:
         raise InputError(f"no document {source!r} was learned from; see `seal-agent documents`")
     return forget_passages(learner, source, progress=progress)
+
+
+FORGOTTEN = "forgotten"  # the outcome of a document that lost passages
+
+
+def replace_version(learner: Learner, source: str, keep: Sequence[str], progress: Progress = silent) -> tuple[str, str]:
+    """Unlearn what an old version of a document said, but for the passages that the new one has; outcome and reason."""
+    documents.adopt(learner.home, learner.namespace, source)
+    gone = forget_passages(learner, source, but=keep, progress=progress)
+    return FORGOTTEN, f"no longer in the document: {gone.num_episodes} passages"
 
 
 def forget_passages(
