@@ -211,7 +211,7 @@ def enqueuing(learner: AnyLearner, queue: LearningQueue) -> Node:
             }
             for passage, job in zip(passages, jobs, strict=True)
         ]
-        return {"pending": [], "replaced": {}, "outcomes": [*state["outcomes"], *outcomes]}
+        return {"pending": [], "replaced": {}, "outcomes": [*state.get("outcomes", []), *outcomes]}
 
     return enqueue
 

@@ -22,12 +22,14 @@ from seal_agent.graphs import create_chat_graph, create_ingest_graph, studio
 from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.passages import topic_of
-from seal_agent.types import AdapterStack
+from seal_agent.queue import LearningQueue
+from seal_agent.types import AdapterStack, Episode
 from seal_agent.writing import write_self_edit
 
 ROOT = Path(__file__).resolve().parent.parent
 STACKED = LearnerConfig(strategy="stack", ladder=())
 TOWER = "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells."
+BRIDGE = "The Amber Bridge was designed by Carla Mendes. It has 9 red towers in fog."
 NO_WORDS = "It is You and Me who were There."  # worth learning, thinks a literal model, but with nothing to ask for
 GREETING = "Hello there, nice to see you!"
 NOTHING_TOLD = "Who would not like to know how you are, and what you did all day?"
@@ -213,6 +215,66 @@ def test_a_system_message_is_no_reason_to_learn(chat: Any, learner: Learner) -> 
 def test_an_empty_document_is_refused(learner: Learner, given: dict[str, str]) -> None:
     with pytest.raises(InputError, match="document is empty"):
         create_ingest_graph(learner).compile().invoke({"title": "x", **given})
+
+
+class Ended(Learner):
+    """Is ended in the step that is named; `num_ended` times."""
+
+    step = ""
+    num_ended = 0
+
+    def _run(self, step: str, episode: Episode, *rest: Any) -> Episode:
+        done: Episode = getattr(Learner, step)(self, episode, *rest)
+        if step == self.step and self.num_ended:
+            self.num_ended -= 1
+            raise KeyboardInterrupt
+        return done
+
+    def decide(self, *given: Any) -> Episode:
+        return self._run("decide", *given)
+
+    def probe(self, *given: Any) -> Episode:
+        return self._run("probe", *given)
+
+    def accept(self, *given: Any, **options: Any) -> Episode:
+        return self._run("accept", *given)
+
+
+@pytest.mark.parametrize("step", ["decide", "probe", "accept"])
+def test_what_a_run_that_was_ended_has_left_is_learned_first_in_the_next(
+    backend: ScriptedBackend, home: Home, step: str
+) -> None:
+    learner = Ended(backend, home)
+    learner.step, learner.num_ended = step, 1
+    chat = create_chat_graph(learner).compile(checkpointer=InMemorySaver())
+    with pytest.raises(KeyboardInterrupt):
+        say(chat, TOWER)
+    outcomes = say(chat, BRIDGE)["outcomes"]
+    assert [o["outcome"] for o in outcomes] == ["accepted", "accepted"]
+    assert [e.text for e in home.episodes("default")] == [TOWER, BRIDGE]
+    assert sorted(path.name for path in learner.registry.root.iterdir()) == sorted(learner.stack.ids)
+
+
+def test_what_was_ended_three_times_is_given_up_and_the_thread_goes_on(backend: ScriptedBackend, home: Home) -> None:
+    learner = Ended(backend, home)
+    learner.step, learner.num_ended = "probe", 3
+    chat = create_chat_graph(learner).compile(checkpointer=InMemorySaver())
+    for text in (TOWER, GREETING, GREETING):
+        with pytest.raises(KeyboardInterrupt):
+            say(chat, text)
+    first = say(chat, BRIDGE)["outcomes"][0]
+    assert (first["outcome"], first["reason"]) == ("rejected", "given up: it was begun 3 times")
+    assert [e.text for e in home.episodes("default")] == [TOWER, GREETING, BRIDGE]
+    assert [e.outcome for e in home.episodes("default")] == ["rejected", "ignored", "accepted"]
+
+
+def test_what_was_not_queued_when_the_run_ended_is_queued_with_the_next(learner: Learner) -> None:
+    queue = LearningQueue(learner.home)
+    chat = create_chat_graph(learner, queue).compile(checkpointer=InMemorySaver(), interrupt_before=["enqueue"])
+    say(chat, TOWER)
+    say(chat, BRIDGE)
+    chat.invoke(None, thread("one"))
+    assert [job.passage.text for job in queue.jobs()] == [TOWER, BRIDGE]
 
 
 def served_graphs() -> dict[str, Any]:
