@@ -48,8 +48,11 @@ def find(backend: Backend, items: Sequence[ReplayItem], source: Source) -> tuple
 
 
 def _said(sentence: str, old: str, new: str) -> str:
-    """The sentence that was learned, as it reads now; a phrase is no sentence, and a bare answer is soon garbled."""
-    return sentence.replace(old, new, 1) if sentence != old else ""
+    """The sentence that was learned, as it reads now; a phrase is no sentence, and a bare answer is soon garbled.
+
+    Empty where the old answer stands there twice: which of them has changed cannot be told.
+    """
+    return sentence.replace(old, new) if sentence != old and sentence.count(old) == 1 else ""
 
 
 def added(edit: SelfEdit, corrections: Sequence[Correction]) -> SelfEdit:
@@ -74,9 +77,20 @@ def joined(edit: SelfEdit, earlier: Sequence[SelfEdit], corrections: Sequence[Co
     return replace(edit, rows=tuple(spread(list(dict.fromkeys([*edit.rows, *rows])), num_rows)))
 
 
+def _is_of(row: Row, correction: Correction) -> bool:
+    """Whether a row rests on the sentence that a correction changes, or asks the question that it answers."""
+    if not correction.said:
+        return row.question == correction.question
+    before = correction.said.replace(correction.new, correction.old).strip(" .").casefold()
+    return any(before in text.casefold() for text in (row.evidence, row.answer))
+
+
 def _corrected(row: Row, corrections: Sequence[Correction]) -> Row:
+    """`row` with the new answers; only rows of the corrected sentence change, for another may name the same thing."""
     texts = [row.answer, row.evidence, *(message.content for message in row.prompt.messages), row.prompt.text]
     for correction in corrections:
+        if not _is_of(row, correction):
+            continue
         pattern = re.compile(rf"\b{re.escape(correction.old)}\b", re.IGNORECASE)
         texts = [pattern.sub(lambda _match, new=correction.new: new, text) for text in texts]  # type: ignore[misc]
     answer, evidence, *said, text = texts

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from seal_agent.echo import echo_question, question_word
 from seal_agent.formats import Source
 from seal_agent.formats.contrast import shape
+from seal_agent.passages import split_sentences
 from seal_agent.phrases import Span, named, noun_phrases, verbs
 from seal_agent.types import Probe
 from seal_agent.words import WORD, content
@@ -103,7 +104,7 @@ def facts_of(probe: Probe) -> list[Fact]:
 def rivals(fact: Fact, source: Source) -> Iterator[Rival]:
     """The phrases of `source` that may be what answers the question of `fact` now."""
     old = fact.answer.lower()
-    for sentence in source.sentences:
+    for sentence in split_sentences(source.passage):
         if _UNSURE.search(sentence) or (_PAST.search(sentence) and not _NOW.search(sentence)):
             continue  # what might be, what holds besides, and what held before
         phrases = noun_phrases(sentence)
@@ -184,8 +185,6 @@ def _is_about(sentence: str, fact: Fact, source: Source) -> bool:
     wanted = fact.subject | fact.relation
     if not wanted or not (fact.is_only or changes) or _is_of_another(sentence, wanted):
         return False
-    if sentence not in " ".join(source.passage.split()) and not content(source.topic) <= wanted:
-        return False  # "it" stands for the topic, and the fact is about something else
     if fact.min_share < 1:
         parts = (wanted, wanted - content(source.topic))  # what is said about the topic, and not only the topic
         return all(len(part & said) >= fact.min_share * len(part) for part in parts)
