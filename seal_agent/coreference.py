@@ -29,6 +29,7 @@ _OBJECT = re.compile(
     r"|\bthere\b(?!\s*(?:is|are|was|were|will|has|have|had|['’]s|exists?|remains?|came|comes?|seems?|may|might|can)\b)",
     re.IGNORECASE,
 )
+_SUBJECT = re.compile(rf"{_START}(?:I|we|you|they|he|she)\b", re.IGNORECASE)
 _CLAUSE = re.compile(
     r"[,;:()—–]|\b(?:and|but|or|so|that|which|who|whom|whose|where|when|while|because|if|as|than|until|unless|after"
     r"|before|since|though|although|whether|what|how|why)\b",
@@ -39,10 +40,10 @@ _EMPTY_IT = re.compile(
     r"it(?:['’]s|\s+(?:is|was|has been|had been|will be|would be|may be|might be|can be|must be|should be|became"
     r"|becomes))"
     r"\s+(?:(?:not|also|very|more|most|quite|only|often|generally|widely)\s+)*"
-    r"(?:\w+\s+(?:that|to|for|whether|how|when|if)\b|\w+\s+\w+\s+(?:that|who|which)\b|raining|snowing|\d|(?:one|two|three"
-    r"|four|five|six|seven|eight|nine|ten|eleven|twelve|noon|midnight|late|early|time)\b)"
-    r"|it\s+(?:seems?|seemed|appears?|appeared|turns?\s+out|turned\s+out|follows?|takes?|took|rains?|rained|snows?"
-    r"|snowed|happens?|happened|costs?)\b",
+    r"(?:\w+\s+(?:that|whether|how)\b|(?:important|necessary|essential|advisable|possible|impossible)\s+to\b"
+    r"|raining|snowing|noon|midnight|time\b|\d{1,2}(?::\d\d)?\s*(?:[ap]\.?m\b|o['’]clock))"
+    r"|it\s+(?:(?:seems?|seemed|appears?|appeared|turns?\s+out|turned\s+out|follows?|happens?|happened)\s+that\b"
+    r"|(?:takes?|took)\b[^.;]{0,40}\sto\b|(?:rains?|rained|snows?|snowed)\b)",
     re.IGNORECASE,
 )
 """The "it" that stands for nothing: "It is important to", "It rained"."""
@@ -63,7 +64,7 @@ def refers_back(sentence: str, *, is_first: bool = False) -> str:
     if _EMPTY_IT.search(sentence) and len(_PRONOUN.findall(sentence)) == 1 and not _begins_otherwise(sentence):
         return ""
     if opening := _OPENING.match(sentence):
-        word = opening["word"]
+        word: str = opening["word"]
         points = word.lower() not in _DEMONSTRATIVE or not is_first or _VERB_AFTER.match(sentence, opening.end())
         if points:
             return word
@@ -90,7 +91,7 @@ def _has_clause(sentence: str, end: int, places: list[int]) -> bool:
 
 def _begins_otherwise(sentence: str) -> bool:
     opening = _OPENING.match(sentence)
-    return bool(opening) and opening["word"].lower() != "it"
+    return opening is not None and opening["word"].lower() != "it"
 
 
 def _bare_object(sentence: str, places: list[int]) -> str:
@@ -99,4 +100,5 @@ def _bare_object(sentence: str, places: list[int]) -> str:
     if not found or _EMPTY_IT.match(sentence, found.start()):
         return ""
     before = sentence[: found.start()]
-    return found[0] if not _CLAUSE.search(before) and any(place < found.start() for place in places) else ""
+    has_verb = any(place < found.start() for place in places) or bool(_SUBJECT.match(sentence))
+    return found[0] if has_verb and not _CLAUSE.search(before) else ""

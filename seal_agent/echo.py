@@ -33,7 +33,9 @@ _QUALIFIED = re.compile(
 _YEAR = re.compile(r"(?:1\d|20)\d\d")
 _AMOUNT = re.compile(r"[$€£]\S+(?: (?:thousand|million|billion|trillion))?")
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
-_DATE = re.compile(rf"\d+(?:st|nd|rd|th)? {_MONTH}(?:,? \d+)?|{_MONTH} \d+(?:st|nd|rd|th)?(?:, \d+)?")
+_DATE = re.compile(
+    rf"\d+(?:st|nd|rd|th)? {_MONTH}(?:,? \d+)?|{_MONTH} \d+(?:st|nd|rd|th)?(?:, \d+)?|\d+([./-])\d+\1\d+"
+)
 _TIME = re.compile(r"\d+:\d\d(?: ?[ap]\.?m\.?)?|\d+ ?[ap]\.?m\.?")
 _TOLD = re.compile(r"(?P<who>I|We)(?:(?P<be>['’]m|['’]re| am| are)(?![\w'’])|(?= \w))(?P<middle>[^,;:]*)$")
 _PLACE = re.compile(r" (?:in|at)$")

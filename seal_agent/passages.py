@@ -191,9 +191,9 @@ def split_passages(
     if examples_in(text):
         return [Passage(topic, text.strip(), earlier, heading=title)]
     passages: list[Passage] = []
-    for headings, sentences in _with_neighbours(_sections(text, topic)):
+    for headings, sentences, shared in _with_neighbours(_sections(text, topic)):
         about = ", ".join([topic, *headings])
-        heading = ", ".join([*([title] if title else []), *headings])
+        heading = ", ".join([*([title] if title else []), *shared])
         passages += [Passage(about, piece, earlier, heading=heading) for piece in _pieces(sentences, max_chars)]
     if not passages and text.strip():  # no word at all: still a text to decide on
         passages.append(Passage(topic, text.strip()[:max_chars], earlier, heading=title))
@@ -233,16 +233,27 @@ def _headed(above: list[str], topic: str) -> _Section:
     return [heading for heading in [*listed, last] if heading and f"{heading}." not in said], said
 
 
-def _with_neighbours(sections: list[_Section]) -> list[_Section]:
-    """The sections, those of a few words together with what stands before or after them."""
-    joined: list[_Section] = []
+def _with_neighbours(sections: list[_Section]) -> list[tuple[list[str], list[str], list[str]]]:
+    """The sections, those of a few words together with what stands before or after them.
+
+    Each with its headings, its sentences, and the headings that stand above all of these. Where sections are put
+    together, a sentence that points back to its heading gets the heading in front.
+    """
+    joined: list[tuple[list[str], list[str], list[str]]] = []
     for headings, sentences in sections:
         if joined and min(len(" ".join(told)) for told in (joined[-1][1], sentences)) < MIN_PASSAGE_CHARS:
-            joined[-1][0].extend(headings)
-            joined[-1][1].extend(sentences)
+            before, told, shared = joined[-1]
+            _put_heading_in_front(shared, told)
+            _put_heading_in_front(headings, sentences)
+            joined[-1] = ([*before, *headings], [*told, *sentences], [])
         else:
-            joined.append((headings, sentences))
+            joined.append((headings, sentences, headings))
     return joined
+
+
+def _put_heading_in_front(headings: list[str], sentences: list[str]) -> None:
+    if headings and opens_with_reference(sentences[0]):
+        sentences[0] = f"{headings[-1]}: {sentences[0]}"
 
 
 def _pieces(sentences: list[str], max_chars: int) -> list[str]:

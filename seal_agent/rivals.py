@@ -43,6 +43,10 @@ _OVER = re.compile(
     r"(?:left|quit|retired|resigned|renamed|replaced|gone|closed|cancelled|canceled|sold|died|stopped|dropped)\b",
     re.IGNORECASE,
 )  # what stands behind it
+_NEGATION = re.compile(
+    r"\b(?:not|no|never|none|nobody|nothing|neither|nor|without|any ?more|stopped|quit)\b|n['’]t\b", re.IGNORECASE
+)
+_SPEAKER = re.compile(r"(?:I|we|you)\b", re.IGNORECASE)
 _OPENING = ("no", "sorry", "actually", "correction", "wait", "oops", "mean", "rather", "wrong")
 _OPENS = re.compile(rf"\W*(?:(?:i |i was |{'|'.join(_OPENING)})\b\W*)+", re.IGNORECASE)
 _PRONOUN = re.compile(rf"(?:{_OPENS.pattern})?(?:it|that|they|he|she|this)\b", re.IGNORECASE)
@@ -123,6 +127,28 @@ def rivals(fact: Fact, source: Source) -> Iterator[Rival]:
             is_placed = is_over or is_told or leans or _is_placed(sentence, span, fact)
             if not says_nothing_new and is_placed and _kind(span.text) == _kind(fact.answer):
                 yield Rival(span.text, named(sentence, span), min_lead)
+
+
+def denies(sentence: str, earlier: str) -> bool:
+    """Whether `sentence` says of the same subject the opposite of what `earlier` says: one of them has a negation.
+
+    "I am not a vegetarian any more." denies "You are a vegetarian.". Opposites without a negation ("love", "hate")
+    are not seen.
+    """
+    said, known = _words(sentence), _words(earlier)
+    if bool(_NEGATION.search(sentence)) == bool(_NEGATION.search(earlier)) or _UNSURE.search(sentence):
+        return False
+    if not known or len(said & known) < MIN_OVERLAP * len(known):
+        return False
+    subject, known_subject = _words_before_verb(sentence), _words_before_verb(earlier)
+    return bool(subject & known_subject) or not (subject or known_subject)
+
+
+def _words_before_verb(sentence: str) -> frozenset[str]:
+    if _SPEAKER.match(sentence):
+        return frozenset()
+    verb = min(verbs(sentence), default=None)
+    return _subject(sentence[:verb]) if verb is not None else _words(sentence)
 
 
 def _fact(sentence: str, span: Span) -> Fact:
