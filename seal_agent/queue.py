@@ -28,7 +28,7 @@ OPEN: tuple[JobState, ...] = ("held", "waiting", "running")
 DECLINED = "declined by a person"
 REPLACED = "a newer version of the document came"
 _NONE: Mapping[str, Sequence[str]] = MappingProxyType({})
-_BARE = "json_set(passage, '$.text', '', '$.earlier', '')"
+_BARE = "json_set(passage, '$.text', '', '$.earlier', '', '$.heading', '')"
 _CLOSED = f"ended = ?, episode = NULL, passage = {_BARE}"
 _COLUMNS = (
     "id, namespace, thread, passage, state, step, episode, outcome, note, seconds, created, ended, document, keep"
@@ -95,7 +95,14 @@ class LearningQueue:
             raise InputError("there is no text to learn from; give at least one sentence")
         now = time.time()
         cleaned = [
-            replace(p, topic=redacted(p.topic), text=redacted(p.text), earlier=redacted(p.earlier)) for p in passages
+            replace(
+                p,
+                topic=redacted(p.topic),
+                text=redacted(p.text),
+                earlier=redacted(p.earlier),
+                heading=redacted(p.heading),
+            )
+            for p in passages
         ]
         state: JobState = "held" if held else "waiting"
         with self.home.connect() as db:
@@ -237,7 +244,7 @@ class LearningQueue:
         adapter: AdapterRef | None = None,
     ) -> None:
         """Close a job. Its text stays only where it failed and nobody cancelled it: the ledger has the others'."""
-        kept = job.passage if state == "failed" else replace(job.passage, text="", earlier="")
+        kept = job.passage if state == "failed" else replace(job.passage, text="", earlier="", heading="")
         episode = json.dumps(to_json(Episode(job.namespace, "", adapter=adapter))) if adapter else None
         with self.home.connect() as db:
             db.execute(

@@ -421,7 +421,8 @@ class Episode:
     what the scores in `probed` are of (`candidate_digest`): a verdict holds for that candidate and no other. `outcome`
     is "open" until it is "ignored" (not worth learning), "rejected" (the model could not write a usable edit),
     "accepted" or "rolled back"; "declined" if a person said no, "dry run" if nothing was to be trained, and
-    "forgotten" once it was unlearned. `source` names the document the text comes from, `life` tells the namespace from
+    "forgotten" once it was unlearned. `source` names the document the text comes from, `heading` what stands above
+    the text there, `life` tells the namespace from
     one of the same name that was erased before (empty: any).
     """
 
@@ -450,6 +451,7 @@ class Episode:
     seconds: Mapping[str, float] = field(default_factory=dict)
     thread: str = ""
     source: str = ""
+    heading: str = ""
     life: str = ""
 
     @property

@@ -208,7 +208,9 @@ class Worker:
         try:
             return self.queue.job(job.id)
         except InputError:
-            return replace(job, state="cancelled", passage=replace(job.passage, text="", earlier=""), episode=None)
+            return replace(
+                job, state="cancelled", passage=replace(job.passage, text="", earlier="", heading=""), episode=None
+            )
 
     def _learned(self, job: Job, start: float) -> Episode:
         """The episode of a job at its end, taken up where it was left."""

@@ -93,7 +93,7 @@ def test_a_damaged_adapter_is_put_aside_and_learned_again(taught: Learner) -> No
 
 
 def test_a_passage_that_is_learned_again_keeps_its_document_and_what_was_said_before(learner: Learner) -> None:
-    passage = replace(TOWER, source="tower.md", earlier="User: What is new?\n")
+    passage = replace(TOWER, source="tower.md", earlier="User: What is new?\n", heading="Towers")
     assert loop.run(learner, learner.begin(passage, thread="one")).outcome == "accepted"
     spoil(folder(learner) / "memory.json")
     repair(learner.home.root)
