@@ -105,11 +105,10 @@ def carried(
     replaced = {**state.get("replaced", {}), **{source: versions[source] for source in changed}}
     check_speaker(learner, state, left or state.get("replaced"))
     episode = from_json(Episode, state["episode"]) if left and state.get("episode") else None
-    closed = learner.closed(episode) if episode else None
-    ended = [closed] if closed else []
+    ended = _ended(learner, episode) if episode else []
     waits = learner.config.approval and (episode is None or approval.is_waiting(episode))
-    num_begun = 0 if closed or waits or not left else state.get("num_begun", 0) + 1
-    kept = list(left[len(ended) :])
+    num_begun = 0 if ended or waits or not left else state.get("num_begun", 0) + 1
+    kept = left[len(ended) :]
     if num_begun >= MAX_BEGUN:
         ended.append(learner.give_up(kept.pop(0), f"it was begun {num_begun} times", thread=_thread()))
         num_begun = 0
@@ -125,6 +124,17 @@ def carried(
     reports = [*map(report, ended), *outcomes]
     update = as_pending([*kept, *fresh], learner.namespace, replaced, outcomes=reports)
     return {**update, "episode": state["episode"] if goes_on else {}, "num_begun": num_begun}
+
+
+def _ended(learner: Learner, episode: Episode) -> list[Episode]:
+    """The episode of the first passage that was left, if all that was missing is its end; else none.
+
+    An episode that has its end in the ledger and in the state is of a passage before those that were left.
+    """
+    closed = learner.closed(episode)
+    if episode.outcome == "open":
+        return [closed] if closed else []  # it was killed after the transaction
+    return [] if closed else [learner.ignore(episode)]  # a person said no, and it was ended before that was written
 
 
 def _is_outdated(passage: Passage, versions: Mapping[str, Sequence[str]]) -> bool:

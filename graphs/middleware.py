@@ -102,7 +102,7 @@ class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
         return {"stack_version": versions[-1].version if versions else 0, "outcomes": [], "learning": learning}
 
     async def abefore_agent(self, state: AdaptState, runtime: Runtime[Any]) -> dict[str, Any]:
-        """As `before_agent`: one look into SQLite."""
+        """As `before_agent`: no model is asked."""
         return self.before_agent(state, runtime)
 
     def wrap_model_call(

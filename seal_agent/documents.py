@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 from mimetypes import MimeTypes
@@ -208,6 +208,13 @@ def compare(learner: Learner, source: str, passages: Sequence[Passage]) -> Diffe
         known=tuple(passage for digest, passage in named.items() if digest in settled),
         num_gone=len(gone),
     )
+
+
+def same(home: Home, namespace: str, sources: Collection[str]) -> set[str]:
+    """Those sources, and the names that documents which were called so are known by now."""
+    with home.connect() as db:
+        rows = db.execute("SELECT DISTINCT source FROM passages WHERE namespace = ?", (namespace,)).fetchall()
+    return {*sources, *(now for (now,) in rows if any(is_version_of(now, source) for source in sources))}
 
 
 def adopt(home: Home, namespace: str, source: str) -> None:

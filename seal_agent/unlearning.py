@@ -125,7 +125,7 @@ def _forget_thread(learner: Learner, thread: str, progress: Progress) -> Forgott
     """
     queue = LearningQueue(learner.home)
     jobs = queue.jobs(learner.namespace, threads=[thread])
-    read = {job.passage.source for job in jobs} - {""}
+    read = documents.same(learner.home, learner.namespace, {job.passage.source for job in jobs} - {""})
     ledger = [e for _, e in ledger_of(learner.home, learner.namespace) if e.text]
     own = read | {e.source for e in ledger if e.thread == thread}
     held, elsewhere = _held_by(learner, read), _held_by(learner, own, by_others=True)

@@ -156,6 +156,17 @@ def test_a_new_version_of_a_document_that_waits_ends_the_old_one_with_that_reaso
     assert [e.outcome for e in learner.home.episodes("default")] == ["forgotten", "accepted"]
 
 
+def test_a_no_that_was_not_written_down_when_the_run_was_ended_stays_a_no(learner: Learner) -> None:
+    graph = create_chat_graph(learner).compile(checkpointer=InMemorySaver(), interrupt_before=["ignore"])
+    ask(graph)
+    graph.invoke(Command(resume={"decision": "reject", "reason": "that is private"}), THREAD)
+    state = graph.invoke({"messages": [("user", BRIDGE.text)]}, THREAD)
+    assert state["__interrupt__"][0].value["text"] == BRIDGE.text
+    assert [(e.text, e.outcome, e.reason) for e in learner.home.episodes("default")] == [
+        (TOWER.text, "declined", "that is private")
+    ]
+
+
 def test_what_waits_in_a_thread_is_not_learned_for_another_user(backend: ScriptedBackend, home: Home) -> None:
     learners = Learners(backend, home, LearnerConfig(approval=True))
     graph = create_chat_graph(learners).compile(checkpointer=InMemorySaver())

@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import httpx
 import pytest
 
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
-from seal_agent.documents import known_documents
+from seal_agent.documents import document_of, known_documents
 from seal_agent.errors import InputError, ServerError
 from seal_agent.gateway.app import create_app
 from seal_agent.gateway.keys import KeyFile
@@ -19,6 +20,7 @@ from seal_agent.gateway.limits import GatewayLimits, RateLimit
 from seal_agent.home import Home
 from seal_agent.learner import Learner
 from seal_agent.learners import Learners
+from seal_agent.passages import split_passages
 from seal_agent.queue import LearningQueue
 from seal_agent.tool_calls import TAGGED
 from seal_agent.types import AdapterStack, Generated, Prompt, ToolCall
@@ -305,6 +307,21 @@ def test_a_changed_document_replaces_its_old_version(ada: Client, home: Home, na
     assert "Quillon" not in str([e.text for e in home.episodes("ada")])
     assert len(known_documents(home, "ada")) == 1
     ada("DELETE", f"/v1/documents/{third['id']}")
+    assert (known(home), known_documents(home, "ada")) == ([], [])
+
+
+def test_a_document_of_an_older_version_of_the_package_is_replaced_and_deleted_by_its_id(
+    make: Make, home: Home
+) -> None:
+    queue = LearningQueue(home)
+    former = document_of(f"{TEXT} {OTHER}", kind="document ferry.md").source
+    passages = [replace(split_passages(text)[0], source=former) for text in (TEXT, OTHER)]
+    queue.submit(passages, "ada", thread="job-1", model="scripted")
+    client = make()
+    client.waited("job-1")
+    client.waited(post(client, TEXT, FERRY, title="ferry.md")["id"])
+    assert known(home) == [TEXT, FERRY]
+    assert client("DELETE", "/v1/documents/job-1").status_code == 200
     assert (known(home), known_documents(home, "ada")) == ([], [])
 
 

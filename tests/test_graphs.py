@@ -257,6 +257,22 @@ def test_what_a_run_that_was_ended_has_left_is_learned_first_in_the_next(
     assert sorted(path.name for path in learner.registry.root.iterdir()) == sorted(kept)
 
 
+def test_a_run_that_is_ended_between_two_passages_loses_neither(learner: Learner) -> None:
+    given = {"document": "\n\n".join(DOCUMENT.split("\n\n")[:4]), "source": "one"}
+    whole = create_ingest_graph(learner).compile(checkpointer=InMemorySaver(), interrupt_after=["accept"])
+    whole.invoke(given, thread("one"))
+    state = whole.invoke({"document": BRIDGE, "source": "two"}, thread("one"))
+    while whole.get_state(thread("one")).next:
+        state = whole.invoke(None, thread("one"))
+    assert [o["outcome"] for o in state["outcomes"]] == ["accepted", "accepted"]
+    ledger = learner.home.episodes("default")
+    assert [(e.source, e.text[:12]) for e in ledger] == [
+        ("one", "The Tower 10"),
+        ("one", "The Tower 11"),
+        ("two", "The Amber Br"),
+    ]
+
+
 def test_what_was_ended_three_times_is_given_up_and_the_thread_goes_on(backend: ScriptedBackend, home: Home) -> None:
     learner = Ended(backend, home)
     learner.step, learner.num_ended = "probe", 3
