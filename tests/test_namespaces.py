@@ -177,7 +177,7 @@ def test_forgetting_for_one_user_and_a_fifth_user_rebuild_no_router_of_others(
     for user in users[1:]:
         with learners.home.connect() as db:
             learners.home.set_stack(db, user, known.candidate, expected=AdapterStack(), reason="test")
-            learners.home.set_route_keys(db, user, keys)
+            learners.home.set_route_keys(db, user, {i: f"{key}\nTold by {user}." for i, key in keys.items()})
     asked = [[Message("user", QUESTION)]]
     assert [learners.of(user).answer(asked) for user in users] == [[ANSWER]] * 5
     learners.of(users[0]).let_go()
@@ -320,6 +320,16 @@ def test_a_thread_resumed_before_accept_serves_only_the_candidate_that_was_judge
     graph.update_state(thread("one"), {"episode": to_json(episode)}, as_node="judge")
     graph.invoke(None, thread("one"))
     assert graph.invoke(None, thread("one"))["outcomes"][0]["outcome"] == "accepted"
+
+
+def test_what_was_told_by_one_user_is_not_learned_for_another_who_resumes_the_thread(learners: Learners) -> None:
+    graph = create_chat_graph(learners).compile(checkpointer=InMemorySaver(), interrupt_before=["decide"])
+    ann, bob = ({"configurable": {"thread_id": "one", "user": user}} for user in ("ann", "bob"))
+    said(graph, TOWER, ann)
+    with pytest.raises(InputError, match="learning for 'ann' and was resumed for 'bob'"):
+        graph.invoke(None, bob)
+    assert learners.home.episodes("bob") == []
+    assert graph.invoke(None, ann)["outcomes"][0]["outcome"] == "accepted"
 
 
 def test_what_was_closed_before_the_kill_is_not_written_down_twice(homes: dict[str, Path]) -> None:
