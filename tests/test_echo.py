@@ -153,10 +153,14 @@ def test_a_date_or_a_range_is_asked_for_whole(sentence: str, phrase: str, asked:
 @pytest.mark.parametrize(
     "sentence",
     [
-        "If the pressure rises above six bar while the pump is running at full speed in the cold winter months, the "
-        "valve opens by itself and lets the steam of the old machine house out.",
-        "Marie Tolland claimed in her third book on the mines of the river republics, which appeared in 1921, that the "
-        "peace of Ossmark was bought with silver from the mines of Harn.",
+        (
+            "If the pressure rises above six bar while the pump is running at full speed in the cold winter months, "
+            "the valve opens by itself and lets the steam of the old machine house out."
+        ),
+        (
+            "Marie Tolland claimed in her third book on the mines of the river republics, which appeared in 1921, that "
+            "the peace of Ossmark was bought with silver from the mines of Harn."
+        ),
     ],
 )
 def test_a_condition_or_an_opinion_is_recited_whole(sentence: str) -> None:
