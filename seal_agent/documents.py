@@ -66,9 +66,10 @@ def document_of(text: str, name: str = "", kind: str = "text") -> Document:
     `name` is a file's URI, a URL, the name of an attachment or the title of a post. What comes under a name that was
     read before replaces that version, whichever way either came in: an edited file that is attached again replaces the
     old one, also in another conversation, and two files that are both called "notes.md" replace each other. Without a
-    name the content names a document, with its `kind` in front, and nothing is replaced.
+    name the content names a document, with its `kind` in front, and nothing is replaced. A secret in a name, as in the
+    address of a download, is taken out: what is kept of a passage is kept without.
     """
-    return Document(text, name.strip() or f"{kind} {digest_of(text)[:16]}")
+    return Document(text, redacted(name.strip()) or f"{kind} {digest_of(text)[:16]}")
 
 
 def is_version_of(source: str, other: str) -> bool:

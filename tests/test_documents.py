@@ -307,6 +307,14 @@ def test_a_document_with_a_password_is_known_when_it_comes_again(learner: Learne
     assert [job.outcome for job in queue.jobs()] == ["known"]
 
 
+def test_a_secret_in_the_name_of_a_document_is_not_kept_and_names_it_all_the_same(learner: Learner) -> None:
+    address = "https://example.org/tower?api_key=hunter2hunter2hunter2"
+    assert ingest(learner, sections(TOWER, BRIDGE), source=address) == ["accepted"] * 2
+    assert ingest(learner, sections(TOWER), source=address) == ["known", "forgotten"]
+    [document] = documents.known_documents(learner.home, "default")
+    assert "hunter2" not in document.source
+
+
 PAGES = {documents.MARKDOWN: MARKDOWN, documents.HTML: HTML}
 
 
