@@ -29,6 +29,7 @@ UNFAITHFUL = "the model, with the text in view, does not find this answer likely
 
 MIN_CONFIDENCE = -1.0  # nats per token of a short answer, its sentence in view; below this it is guessing
 MIN_SUPPORT = 0.3  # nats per token by which the passage makes a statement likelier
+MIN_STATED_WORDS = 4  # of an answer that says something without its question
 MAX_PER_ANSWER = 4
 MAX_OVERLAP = 0.85  # of the content words of two statements
 FOREIGN_SHARE = 0.2  # of the letters
@@ -180,7 +181,8 @@ def _unlikely(
 ) -> list[int]:
     """Those of the rows numbered `scored` that the model does not find supported.
 
-    What was cut out of the passage and then changed is held against the passage, not against its own evidence.
+    What was cut out of the passage and then changed is held against the passage, not against its own evidence; and
+    without its question, which holds most of its words.
     """
     views = {n: source.passage if FORMATS[rows[n].source].is_extractive else rows[n].evidence for n in scored}
     short = [n for n in scored if rows[n].question and rows[n].answer in views[n]]
@@ -188,7 +190,10 @@ def _unlikely(
     prompts = [chat_qa.question_about(views[n], source.topic, rows[n].question) for n in short]
     answers = [f" {rows[n].answer}" for n in short]
     for n in stated:
-        question = f"{rows[n].question}\n" if rows[n].question else ""
+        is_asked = rows[n].question and not (
+            FORMATS[rows[n].source].is_extractive and len(rows[n].answer.split()) >= MIN_STATED_WORDS
+        )
+        question = f"{rows[n].question}\n" if is_asked else ""
         prompts += [
             Prompt.raw(f"{source.heading}\n{views[n]}\n\n{question}"),
             Prompt.raw(f"{source.heading}\n\n{question}"),
