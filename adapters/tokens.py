@@ -29,10 +29,9 @@ class Encoder:
     @cached_property
     def _special_names(self) -> dict[str, str]:
         """The name of every special token, and what stands for it in a text. A single character cannot be divided."""
-        known = set(self._tokenizer.all_special_tokens)
-        added = [token for token in self._tokenizer.added_tokens_decoder.values() if token.content.strip()]
-        names = [token.content for token in added if token.special or token.content in known]
-        return {name: _divided(name) for name in names if len(name.strip()) > 1}
+        added = self._tokenizer.added_tokens_decoder.values()
+        names = [token.content for token in added if token.special and len(token.content.strip()) > 1]
+        return {name: _divided(name) for name in names}
 
     def prompt(self, prompt: Prompt) -> list[int]:
         """The ids of `prompt`, in the chat template where it has messages; raises `InputError` for an empty one."""

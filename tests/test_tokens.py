@@ -38,7 +38,7 @@ calls = st.builds(ToolCall, hostile, st.dictionaries(hostile, hostile, max_size=
 
 @cache
 def tokenizer(template: str) -> Any:
-    words = Tokenizer(WordLevel({"a": 0, "b": 1}, unk_token="a"))
+    words = Tokenizer(WordLevel({"a": 0, "b": 1}, unk_token="a"))  # noqa: S106
     words.pre_tokenizer = Split("", "isolated")
     made: Any = PreTrainedTokenizerFast(tokenizer_object=words, eos_token=SPECIAL[1])
     made.add_tokens([AddedToken(name, special=True, normalized=False) for name in SPECIAL], special_tokens=True)

@@ -24,7 +24,7 @@ from starlette.types import Receive, Scope, Send
 
 from seal_agent import feedback
 from seal_agent.decision_head import conversation
-from seal_agent.errors import AdapterError, InputError, SealError, ServerError
+from seal_agent.errors import AdapterError, ContextLengthExceeded, InputError, SealError, ServerError
 from seal_agent.feedback import Feedback
 from seal_agent.gateway.asking import ChatRequest, Lenient
 from seal_agent.gateway.chat import Answering
@@ -162,7 +162,7 @@ class Gateway:
             raise Refused(503, f"{self._limits.max_running} requests are running; try again", retry_after=1)
         await self._slots.acquire()
         try:
-            answering = await run_in_threadpool(Answering.of, learner, asked, self._limits.max_reply_tokens)
+            answering = await run_in_threadpool(Answering.of, learner, asked, self._limits)
             learns = asked.learn and answering.said[-1].role == "user"
             if asked.stream:
                 return await self._streamed(answering, learns=learns)
@@ -341,9 +341,15 @@ def _listed(rows: list[dict[str, Any]], *, has_more: bool = False) -> Response:
 
 
 def _error(
-    status: int, message: str, kind: str, headers: dict[str, str] | None = None, *, param: str | None = None
+    status: int,
+    message: str,
+    kind: str,
+    headers: dict[str, str] | None = None,
+    *,
+    param: str | None = None,
+    code: str | None = None,
 ) -> Response:
-    body = {"error": {"message": message, "type": kind, "param": param, "code": None}}
+    body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
     return JSONResponse(body, status_code=status, headers=headers)
 
 
@@ -355,6 +361,8 @@ async def _refused(_request: Request, error: Refused) -> Response:
 
 async def _failed(_request: Request, error: SealError) -> Response:
     status, kind = next((status, kind) for cause, status, kind in STATUS if isinstance(error, cause))
+    if isinstance(error, ContextLengthExceeded):
+        return _error(status, str(error), kind, param="messages", code="context_length_exceeded")
     return _error(status, str(error), kind)
 
 
