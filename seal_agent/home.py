@@ -28,7 +28,7 @@ from seal_agent.types import AdapterRef, AdapterStack, Episode, from_json, to_js
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 DATABASE, ADAPTERS, QUARANTINE = "state.sqlite", "adapters", "quarantine"
 BUSY_SECONDS = 30.0
 SCHEMA = """
@@ -61,6 +61,8 @@ CREATE TABLE IF NOT EXISTS jobs (
     outcome TEXT NOT NULL DEFAULT '', note TEXT NOT NULL DEFAULT '', is_cancelled INTEGER NOT NULL DEFAULT 0,
     seconds REAL NOT NULL DEFAULT 0, created REAL NOT NULL, ended REAL NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, id);
+CREATE TABLE IF NOT EXISTS beginnings (job INTEGER PRIMARY KEY, step TEXT NOT NULL, num INTEGER NOT NULL);
+CREATE TRIGGER IF NOT EXISTS job_deleted AFTER DELETE ON jobs BEGIN DELETE FROM beginnings WHERE job = old.id; END;
 CREATE TABLE IF NOT EXISTS routes (
     namespace TEXT NOT NULL, adapter TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (namespace, adapter));
 CREATE TABLE IF NOT EXISTS feedback (
@@ -114,7 +116,7 @@ UPDATE replay SET split = (SELECT oldest.split FROM replay AS oldest
     WHERE stratum <> 'general';
 """
 """Schema 2 had no splits: its items get those that `replay.insert` would have given them."""
-UPGRADES = {1: FROM_VERSION_1, 2: FROM_VERSION_2, 3: "", 4: "", 5: ""}  # 4 to 6 only add tables
+UPGRADES = {1: FROM_VERSION_1, 2: FROM_VERSION_2, 3: "", 4: "", 5: "", 6: ""}  # 4 to 7 only add tables
 
 
 _VERSIONS = """SELECT s.namespace, s.version, s.layers, s.reason, s.created, digest FROM stacks AS s
