@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seal_agent.errors import InputError
+from seal_agent.secrets import redacted
 
 MAX_PASSAGE_CHARS = 1200
 MAX_TOPIC_WORDS = 10
@@ -53,6 +54,11 @@ class Passage:
     text: str
     earlier: str = ""
     source: str = ""
+
+    def __post_init__(self) -> None:
+        """Take out what looks like a secret: whatever is kept of a text was a passage once."""
+        for name in ("topic", "text", "earlier"):
+            object.__setattr__(self, name, redacted(getattr(self, name)))
 
 
 def split_sentences(text: str) -> list[str]:
@@ -199,6 +205,7 @@ def split_passages(
     "it" in the middle of a page still refers to something. A heading inside the document starts a passage. A text
     of examples is one passage: they mean nothing apart. `earlier` goes with every one.
     """
+    text = redacted(text)  # before it is cut: half a key is recognised by nobody
     topic = title or topic_of(text)
     if examples_in(text):
         return [Passage(topic, text.strip(), earlier)]
