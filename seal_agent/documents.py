@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from seal_agent.errors import InputError, MissingExtra
 from seal_agent.home import digest_of
 from seal_agent.passages import Passage, full_stop, is_heading, read_document
+from seal_agent.secrets import redacted
 
 if TYPE_CHECKING:
     from seal_agent.home import Home
@@ -39,10 +40,13 @@ _HYPHEN = re.compile(r"(?<=[a-zà-ÿ])-\n(?=[a-zà-ÿ])")
 
 @dataclass(frozen=True)
 class Document:
-    """A text, and where it comes from: a URI or a name."""
+    """A text, and where it comes from: a URI or a name, without a secret that stands in it."""
 
     text: str
     source: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "source", redacted(self.source))
 
 
 def named(text: str, kind: str = "text") -> Document:

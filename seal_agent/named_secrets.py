@@ -15,16 +15,19 @@ Kind = Literal["password", "key", "code", "pin", "phrase", "short"]
 Span = tuple[int, int]
 REMOVED = "[secret removed]"
 
-PASSWORD = """password|passwd|pass[- ]?phrase|kennwort|passwort|contraseña|contrasena|mot de passe
-|palavra-passe|senha|parola|wachtwoord|hasło|lösenord|salasana|adgangskode|passord|heslo|jelsz[óa]\w*|şifre|mật khẩu|kata sandi
+PASSWORD = r"""password|passwd|pass[- ]?phrase|kennwort|passwort|contraseña|contrasena|mot de passe|palavra-passe|senha
+|parola|wachtwoord|hasło|lösenord|salasana|adgangskode|passord|heslo|jelsz[óa]\w*|şifre|mật khẩu|kata sandi
 |kata laluan|пароль|парола|лозинка|κωδικός|كلمة المرور|كلمة السر|סיסמה|पासवर्ड|รหัสผ่าน|密码|密碼|口令|パスワード|비밀번호
 |암호""".replace("\n", "")
-KEY = """(?:api|secret|access|private|account|signing|encryption|shared|license|licence|activation|master|app|auth|session
-|storage|service|subscription|webhook|deploy|client|setup|totp|otp|2fa|mfa|authenticator)[ _-]?(?:access[ _-]?|setup[ _-]?)?
-(?:key|secret|token|seed)|session[ _-]?(?:id|cookie)|token|secret|credential|connection[ _-]?string|jsessionid|phpsessid
-|api[ _-]?schlüssel|clave secreta|密钥|令牌""".replace("\n", "")
-CODE = """(?:verification|one[- ]time|otp|2fa|mfa|two[- ]factor|security|login|authentication|backup|recovery|sms|unlock)[ _-]?
-(?:code|password|passcode)|pass ?code|otp|puk|cvv2?|cvc2?|cvn|zugangscode|bestätigungscode|验证码|認証コード""".replace("\n", "")
+KEY = r"""(?:api|secret|access|private|account|signing|encryption|shared|license|licence|activation|master|app|auth
+|session|storage|service|subscription|webhook|deploy|client|setup|totp|otp|2fa|mfa
+|authenticator)[ _-]?(?:access[ _-]?|setup[ _-]?)?(?:key|secret|token|seed)|session[ _-]?(?:id|cookie)|token
+|secret|credential|connection[ _-]?string|jsessionid|phpsessid|api[ _-]?schlüssel|clave secreta|密钥|令牌""".replace(
+    "\n", ""
+)
+CODE = r"""(?:verification|one[- ]time|otp|2fa|mfa|two[- ]factor|security|login|authentication|backup|recovery|sms
+|unlock)[ _-]?(?:code|password|passcode)|pass ?code|otp|puk|cvv2?|cvc2?|cvn|zugangscode|bestätigungscode|验证码
+|認証コード""".replace("\n", "")
 PHRASE = "(?:seed|recovery|mnemonic|backup|secret|wallet) ?(?:phrase|words)|mnemonic"
 NAMES: tuple[tuple[Kind, str], ...] = (
     ("phrase", PHRASE),
@@ -35,7 +38,10 @@ NAMES: tuple[tuple[Kind, str], ...] = (
     ("short", r"(?<![^\W_])(?:pass|psk|(?<!primary )(?<!foreign )(?<!public )(?<!sort )(?<!cache )key)(?![^\W_])"),
 )
 _NAME = "|".join(f"(?P<{kind}>{pattern})" for kind, pattern in NAMES)
-_OF = r"\s+(?:for|of|to|on|at|in|from|i|we|you|he|she|they|that|which|für|zum|zur|von|vom|der|del|de|da|du|do|van|voor|от|для|к)"
+_OF = (
+    r"\s+(?:for|of|to|on|at|in|from|i|we|you|he|she|they|that|which"
+    r"|für|zum|zur|von|vom|der|del|de|da|du|do|van|voor|от|для|к)"
+)
 _MIDDLE = rf"(?:{_OF}\b[^.!?:=\n\"“]{{1,60}}?)?"
 _LABEL = r"(?:(?:\s+[\w-]{1,20}){1,2}|\s*\([^()\n]{1,40}\))(?:\s*[:：=]\s*)"
 _ASSIGNED = r"(?:\\?[\"'\])]{0,2}\s*(?:=>|:=|==?|[:：→]|->)\s*|\\?[\"']?\s*[|\t]\s*|>\s*|[\"'] value=)"
@@ -51,10 +57,64 @@ _NAMED = re.compile(
 )
 # A part of every name, in small letters: most texts have none, and looking for these takes no time.
 _HINTS = (
-    *("pass", "pw", "kennwort", "contrase", "palavra", "senha", "parola", "wachtwoord", "hasło", "lösenord", "salasana"),
-    *("adgangskode", "heslo", "jelsz", "şifre", "mật khẩu", "kata ", "парол", "лозинка", "κωδικ", "كلمة", "סיסמה", "पासवर्ड"),
-    *("รหัส", "密", "口令", "パス", "비밀", "암호", "key", "secret", "token", "seed", "session", "credential", "connection"),
-    *("sessid", "schlüssel", "secreta", "令牌", "code", "otp", "puk", "cvv", "cvc", "cvn", "验证码", "認証", "pin", "geheim"),
+    *(
+        "pass",
+        "pw",
+        "kennwort",
+        "contrase",
+        "palavra",
+        "senha",
+        "parola",
+        "wachtwoord",
+        "hasło",
+        "lösenord",
+        "salasana",
+    ),
+    *(
+        "adgangskode",
+        "heslo",
+        "jelsz",
+        "şifre",
+        "mật khẩu",
+        "kata ",
+        "парол",
+        "лозинка",
+        "κωδικ",
+        "كلمة",
+        "סיסמה",
+        "पासवर्ड",
+    ),
+    *(
+        "รหัส",
+        "密",
+        "口令",
+        "パス",
+        "비밀",
+        "암호",
+        "key",
+        "secret",
+        "token",
+        "seed",
+        "session",
+        "credential",
+        "connection",
+    ),
+    *(
+        "sessid",
+        "schlüssel",
+        "secreta",
+        "令牌",
+        "code",
+        "otp",
+        "puk",
+        "cvv",
+        "cvc",
+        "cvn",
+        "验证码",
+        "認証",
+        "pin",
+        "geheim",
+    ),
     *("暗証", "пин", "psk", "phrase", "words", "mnemonic"),
 )
 _FROM = re.compile(rf"(?:{PASSWORD}|token|secret|key)s?\s+from\s+(?P<old>\S+)\s+to\s+(?P<new>\S+)", re.IGNORECASE)
@@ -85,27 +145,31 @@ _MEASURE = re.compile(
     r"|bytes?|times?|years?|zeichen|stellen|caracteres|caractères|(?:to|and|or|bis|-)\s*\d+)\b",
     re.IGNORECASE,
 )
-_NO_VALUE = re.compile(r"\d+(?:st|nd|rd|th|%)?|\d+[-–][a-z]+|\d+[-–]\d+|(?:sha|aes|md|rsa|wpa|tls|ssl|v)-?\d[\w.-]*|2fa.*", re.I)
-PLAIN = frozenset(
-    """a an the it its this that these those there here what who whom whose where when why how which and or but nor so if
-    as than then because while until unless not no never always still now only already just also usually often too very
-    more most less least much many few some any all both each every other another same one two three four five six seven
-    eight nine ten twelve in on at by for from with without of to into onto over under about after before between during
-    is are was were be been being am do does did has have had will would shall should can could may might must kept set
-    known written given sent lost broken stolen forgotten hidden shown chosen taken made held put case i you he she we
-    they me him her us them my your his our their something anything nothing everything someone somebody anyone nobody
-    please ask see use used keep try tell make get got let go going required needed expired wrong correct right incorrect
-    invalid valid weak strong secret secure insecure safe unsafe encrypted hashed stored changed missing blank empty
-    unknown public private short long mandatory optional numeric confidential case-sensitive case-insensitive sensitive
-    different new old different good bad great fine easy hard simple complex important unique random default temporary
-    permanent disabled enabled active inactive available unavailable obvious clear characters letters digits words signs
-    symbols numbers days hours minutes years times long policy rule rules printed handy personal similar identical
-    das der die den dem des ein eine einer einem nicht kein keine auf in im am an zu zum zur bei von vom mit ohne und oder
-    ist sind war mindestens muss soll sollte kann wird wurde falsch richtig abgelaufen sicher unsicher lang kurz geheim
-    zeichen el la los las un una unos es está son en con sin de del por para y o no muy obligatoria obligatorio correcta
-    incorrecta larga corta le les une des du au aux et ou est trop court courte long longue obligatoire incorrect il lo gli
-    uno di con per troppo corta lunga het een te niet op aan bij kort verplicht""".split()
+_NO_VALUE = re.compile(
+    r"\d+(?:st|nd|rd|th|%)?|\d+[-–][a-z]+|\d+[-–]\d+|(?:sha|aes|md|rsa|wpa|tls|ssl|v)-?\d[\w.-]*|2fa.*", re.I
 )
+PLAIN = frozenset(
+    """a an the it its this that these those there here what who whom whose where when why how which and or but nor so
+    if as than then because while until unless not no never always still now only already just also usually often
+    too very more most less least much many few some any all both each every other another same one two three four
+    five six seven eight nine ten twelve in on at by for from with without of to into onto over under about after
+    before between during is are was were be been being am do does did has have had will would shall should can
+    could may might must kept set known written given sent lost broken stolen forgotten hidden shown chosen taken
+    made held put case i you he she we they me him her us them my your his our their something anything nothing
+    everything someone somebody anyone nobody please ask see use used keep try tell make get got let go going
+    required needed expired wrong correct right incorrect invalid valid weak strong secret secure insecure safe
+    unsafe encrypted hashed stored changed missing blank empty unknown public private short long mandatory optional
+    numeric confidential case-sensitive case-insensitive sensitive different new old good bad great fine easy hard
+    simple complex important unique random default temporary permanent disabled enabled active inactive available
+    unavailable obvious clear characters letters digits words signs symbols numbers days hours minutes years times
+    policy rule rules printed handy personal similar identical das der die den dem des ein eine einer einem nicht
+    kein keine auf im zu zum zur bei von vom mit ohne und oder ist sind war mindestens muss soll sollte kann wird
+    wurde falsch richtig abgelaufen sicher unsicher lang kurz geheim zeichen el la los las un una unos es está son
+    en con sin de del por para y o muy obligatoria obligatorio correcta incorrecta larga corta le les une du au aux
+    et ou est trop court courte longue obligatoire il lo gli uno di per troppo lunga het een te niet op aan bij kort
+    verplicht""".split()
+)
+"""Words that say something of a password, and are none."""
 _INFLECTED = re.compile(r"\w+(?:ed|ing|able|ible|ful|less|ous|ive|ly|ity|tion|ment|ness|ance|ence)$", re.IGNORECASE)
 
 
@@ -118,10 +182,10 @@ class _Found:
 
 def named_secrets(text: str) -> Iterator[Span]:
     """Where the values of what `text` calls a password, a key, a code or a phrase begin and end, in order."""
-    for match in _FROM.finditer(text):
+    for changed in _FROM.finditer(text):
         for group in ("old", "new"):
-            if is_strong(match[group].strip(".,;!?")):
-                yield match.start(group), match.start(group) + len(match[group].rstrip(".,;!?"))
+            if is_strong(changed[group].strip(".,;!?")):
+                yield changed.start(group), changed.start(group) + len(changed[group].rstrip(".,;!?"))
     lowered = text.lower()
     place = 0 if any(hint in lowered for hint in _HINTS) else len(text)
     while match := _NAMED.search(text, place):

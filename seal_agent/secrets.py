@@ -18,7 +18,8 @@ from seal_agent.named_secrets import PASSWORD, REMOVED, Span, is_strong, named_s
 MAX_LINE = 4000  # characters that a detector is given at once: some of its patterns are quadratic
 MIN_LINE = 8  # characters: a shorter one holds no secret that a detector knows
 _KEY_SHAPES = re.compile(
-    r"""-----BEGIN\ [A-Z0-9 ]{0,30}PRIVATE\ KEY(?:\ BLOCK)?-----.*?(?:-----END\ [A-Z0-9 ]{0,30}PRIVATE\ KEY(?:\ BLOCK)?-----|\Z)
+    r"""-----BEGIN\ [A-Z0-9 ]{0,30}PRIVATE\ KEY(?:\ BLOCK)?-----.*?
+        (?:-----END\ [A-Z0-9 ]{0,30}PRIVATE\ KEY(?:\ BLOCK)?-----|\Z)
     |\b(?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{16}\b
     |\bgh[pousr]_[A-Za-z0-9]{30,}|\bgithub_pat_\w{30,}
     |\bgl(?:pat|dt|rt|cbt|ptt|soat|ft|imt|agent)-[\w-]{20,}
@@ -37,13 +38,15 @@ _KEY_SHAPES = re.compile(
     re.DOTALL | re.VERBOSE,
 )
 _PREFIXED = re.compile(r"\b[a-z][a-z0-9]{1,11}(?:[_-][a-z0-9]{1,12}){0,3}[_-](?P<s>[A-Za-z0-9]{16,128})(?![\w-])")
-_SECRET_NAME = r"[\w-]{0,40}(?:token|secret|passw(?:or)?d|pwd|api_?key|access_?key|signature|sig|jwt|auth|session_?id|sid)"
+_NAME_IN_URL = (
+    r"[\w-]{0,40}(?:token|secret|passw(?:or)?d|pwd|api_?key|access_?key|signature|sig|jwt|auth|session_?id|sid)"
+)
 _PLACES = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/@:]{0,64}:(?P<s>[^\s/]{1,128})@(?=[\w.\[-])",  # a URL with a password
         r"\b[a-z][a-z0-9+.-]{1,20}://(?P<s>[A-Za-z0-9_-]{20,128})@",  # or with a token
-        rf"[?&#;](?:amp;)?{_SECRET_NAME}=(?P<s>[^&#;\s\"'<>]{{6,}})",
+        rf"[?&#;](?:amp;)?{_NAME_IN_URL}=(?P<s>[^&#;\s\"'<>]{{6,}})",
         r"hooks\.slack\.com/(?:services|workflows)/(?P<s>[\w/-]{10,})",
         r"/api/webhooks/\d{5,}/(?P<s>[\w-]{20,})",
         r"authorization[\"']?\s*[:=]\s*[\"']?(?:bearer|basic|token|digest|apikey|negotiate|key)\s+(?P<s>[^\s\"',]+)",
@@ -52,13 +55,18 @@ _PLACES = tuple(
         r"\bmysql\w{0,10}\b[^\n]{0,80}?\s-p(?P<s>[^\s\"']{3,})",
         rf"--(?:[a-z]+-)?(?:{PASSWORD}|pass|token|secret|api-key|access-key)[ =][\"']?(?P<s>[^\s\"']{{3,}})",
         r"\blogin\s+\S{1,64}\s+password\s+(?P<s>\S+)",  # .netrc
-        r"\blogin\b[^\n]{1,80}?\s-p\s+[\"']?(?P<s>[^\s\"']+)",
+        r"\blogin\b[^\n]{1,80}?\s-p\s+[\"']?(?P<s>[^\s\"']+)",  # docker login
         r"\bopenssl\b[^\n]{1,100}?\s(?:-k\s+|-pass(?:in|out)?\s+pass:)(?P<s>\S+)",
-        r"\s/user:\S{1,64}\s+(?P<s>\S+)",
-        r"Private-Lines:\s*\d+\s+(?P<s>[A-Za-z0-9+/=\s]{16,8000}?)\s*(?=Private-MAC|\Z)",
-        r"(?<!\d)(?P<s>\d{3}[ -]?\d{3,5})\s+is\s+(?:your|the|my)\s+(?:[\w-]{1,20}\s+){0,2}?(?:verification|security|login|one-time)"
-        r"\s+(?:code|password)",
-        r"(?<!\S)(?:localhost|\*|[a-z][\w-]{0,63}(?:\.[\w-]{1,63}){1,4}):(?:\d{2,5}|\*):[\w*-]{1,64}:[\w*-]{1,64}:(?P<s>[^\s:]{1,128})(?!\S)",  # .pgpass
+        r"\s/user:\S{1,64}\s+(?P<s>\S+)",  # net use
+        r"Private-Lines:\s*\d+\s+(?P<s>[A-Za-z0-9+/=\s]{16,8000}?)\s*(?=Private-MAC|\Z)",  # PuTTY
+        (
+            r"(?<!\d)(?P<s>\d{3}[ -]?\d{3,5})\s+is\s+(?:your|the|my)\s+(?:[\w-]{1,20}\s+){0,2}?"
+            r"(?:verification|security|login|one-time)\s+(?:code|password)"
+        ),
+        (
+            r"(?<!\S)(?:localhost|\*|[a-z][\w-]{0,63}(?:\.[\w-]{1,63}){1,4}):(?:\d{2,5}|\*):[\w*-]{1,64}:[\w*-]{1,64}"
+            r":(?P<s>[^\s:]{1,128})(?!\S)"  # .pgpass
+        ),
     )
 )
 _STRONG_PLACES = tuple(
@@ -66,12 +74,16 @@ _STRONG_PLACES = tuple(
     for pattern in (
         r"\b(?:bearer|basic)\s+(?P<s>[\w.~+/-]{12,}={0,2})",
         r"[?&](?:key|code)=(?P<s>[^&#\s\"'<>]{16,})",
-        r"\b(?:credentials?|logins?|zugangsdaten|identifiants)\s*(?:are|is|sind|lauten|:|=)\s*[^\s/:,;]{1,64}\s*[:/]\s*"
-        r"(?P<s>[^\s,;]+)",
+        (
+            r"\b(?:credentials?|logins?|zugangsdaten|identifiants)\s*(?:are|is|sind|lauten|:|=)\s*"
+            r"[^\s/:,;]{1,64}\s*[:/]\s*(?P<s>[^\s,;]+)"
+        ),
         r"[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,4}(?:\s*[/|]\s*|:)(?P<s>\S{4,128})",
         r"\b(?:log|sign)(?:ged|ed)?[ -]?in\s+(?:as|with|using)\s+\S{1,64}\s+(?:and|with|/)\s+(?P<s>[^\s,;]{4,128})",
-        rf"(?P<s>[^\s\"“”«»]{{4,64}})\s+(?:is|as|was|ist)\s+(?:(?:the|my|our|your|his|her|their|a|das|mein|unser)\s+)?"
-        rf"(?:[\w-]{{1,20}}\s+){{0,3}}?(?:{PASSWORD}|passcode|api key|access token)(?!\s*\w*\s*[:=(])",
+        (
+            r"(?P<s>[^\s\"“”«»]{4,64})\s+(?:is|as|was|ist)\s+(?:(?:the|my|our|your|his|her|their|a|das|mein|unser)\s+)?"
+            rf"(?:[\w-]{{1,20}}\s+){{0,3}}?(?:{PASSWORD}|passcode|api key|access token)(?!\s*\w*\s*[:=(])"
+        ),
     )
 )
 _QUOTED_BEFORE = re.compile(
@@ -170,4 +182,11 @@ def _detectors() -> list[Any]:
     return [made() for made in classes if issubclass(made, RegexBasedDetector) and made is not IPPublicDetector]
 
 
-_FINDERS: tuple[Callable[[str], Iterator[Span]], ...] = (_shaped, _placed, _cards, _card_checks, named_secrets, _detected)
+_FINDERS: tuple[Callable[[str], Iterator[Span]], ...] = (
+    _shaped,
+    _placed,
+    _cards,
+    _card_checks,
+    named_secrets,
+    _detected,
+)
