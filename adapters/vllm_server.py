@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seal_agent.adapters.backend import Backend, Reading, check_fits, check_grammars, silent
-from seal_agent.adapters.context import DEFAULT_CONTEXT, check_texts, room_for_reply
+from seal_agent.adapters.context import DEFAULT_CONTEXT, check_texts, check_trainable, room_for_reply
 from seal_agent.adapters.loading import EMBEDDED, find_model, load_tokenizer
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.adapters.tokens import Encoder
@@ -291,17 +291,31 @@ class VLLMBackend:
 
     def read(self, texts: Sequence[str], earlier: Sequence[str] = ()) -> list[Reading]:
         """This view's reading of every text, from the trainer."""
+        lengths = (len(self._served.encoder.answer(text)) for text in texts if text)
+        check_texts(lengths, self.context_length, self.model)
         return self._at_the_trainer().read(texts, earlier)
 
     def train(self, edit: SelfEdit, *, seed: int = 0, progress: Progress = silent) -> AdapterRef:
         """Train a new adapter on top of this view's stack, at the trainer."""
+        self._check_rows(edit)
         return self._at_the_trainer().train(edit, seed=seed, progress=progress)
 
     def train_many(
         self, edits: Sequence[SelfEdit], *, seed: int = 0, seeds: Sequence[int] = (), progress: Progress = silent
     ) -> list[AdapterRef]:
         """One independent candidate per edit, trained together at the trainer."""
+        for edit in edits:
+            self._check_rows(edit)
         return self._at_the_trainer().train_many(edits, seed=seed, seeds=seeds, progress=progress)
+
+    def _check_rows(self, edit: SelfEdit) -> None:
+        """What is longer than vLLM's context could never be asked for, whatever the trainer's is."""
+        asked = self.encode([row.prompt for row in edit.rows])
+        lengths = (
+            len(prompt) + len(self._served.encoder.answer(row.answer))
+            for prompt, row in zip(asked, edit.rows, strict=True)
+        )
+        check_trainable(lengths, self.context_length, self.model)
 
     def fold(self, *, max_rank: int) -> AdapterRef:
         """Store this view's stack as one adapter, at the trainer."""

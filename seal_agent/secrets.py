@@ -16,11 +16,15 @@ from typing import Any
 from seal_agent.named_secrets import PASSWORD, REMOVED, Span, is_strong, named_secrets
 
 MAX_LINE = 4000  # characters that a detector is given at once: some of its patterns are quadratic
-MIN_LINE = 8  # characters: a shorter one holds no secret that a detector knows
+_LONG_WORD = re.compile(r"\S{16,}")
+_SIGN = re.compile(r"[\d_$-]")
+_KEY_BLOCK = re.compile(
+    r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----.*?"
+    r"(?:-----END [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----|\Z)",
+    re.DOTALL,
+)
 _KEY_SHAPES = re.compile(
-    r"""-----BEGIN\ [A-Z0-9 ]{0,30}PRIVATE\ KEY(?:\ BLOCK)?-----.*?
-        (?:-----END\ [A-Z0-9 ]{0,30}PRIVATE\ KEY(?:\ BLOCK)?-----|\Z)
-    |\b(?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{16}\b
+    r"""\b(?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{16}\b
     |\bgh[pousr]_[A-Za-z0-9]{30,}|\bgithub_pat_\w{30,}
     |\bgl(?:pat|dt|rt|cbt|ptt|soat|ft|imt|agent)-[\w-]{20,}
     |\b(?:sk|pk|rk)-(?:[a-z0-9]+-)*[A-Za-z0-9_-]{20,}|\b(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{16,}|\bwhsec_[A-Za-z0-9+/=]{20,}
@@ -35,61 +39,85 @@ _KEY_SHAPES = re.compile(
     |\b[MNO][A-Za-z\d_-]{23,27}\.[\w-]{6}\.[\w-]{27,}
     |\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}
     |\$(?:2[abxy]|1|5|6|y|apr1|argon2(?:id|i|d)?)\$[./A-Za-z0-9$,=+]{16,200}""",
-    re.DOTALL | re.VERBOSE,
+    re.VERBOSE,
 )
 _PREFIXED = re.compile(r"\b[a-z][a-z0-9]{1,11}(?:[_-][a-z0-9]{1,12}){0,3}[_-](?P<s>[A-Za-z0-9]{16,128})(?![\w-])")
 _NAME_IN_URL = (
     r"[\w-]{0,40}(?:token|secret|passw(?:or)?d|pwd|api_?key|access_?key|signature|sig|jwt|auth|session_?id|sid)"
 )
+# Each with what stands in every text it can be found in, in small letters: most texts have none of it.
 _PLACES = tuple(
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/@:]{0,64}:(?P<s>[^\s/]{1,128})@(?=[\w.\[-])",  # a URL with a password
-        r"\b[a-z][a-z0-9+.-]{1,20}://(?P<s>[A-Za-z0-9_-]{20,128})@",  # or with a token
-        rf"[?&#;](?:amp;)?{_NAME_IN_URL}=(?P<s>[^&#;\s\"'<>]{{6,}})",
-        r"hooks\.slack\.com/(?:services|workflows)/(?P<s>[\w/-]{10,})",
-        r"/api/webhooks/\d{5,}/(?P<s>[\w-]{20,})",
-        r"authorization[\"']?\s*[:=]\s*[\"']?(?:bearer|basic|token|digest|apikey|negotiate|key)\s+(?P<s>[^\s\"',]+)",
-        r"(?:^|\s)(?:-u|--user)[ =]+[\"']?[^\s:\"']{1,64}:(?P<s>[^\s\"']+)",  # curl
-        r"\bsshpass\s+-p\s*[\"']?(?P<s>[^\s\"']+)",
-        r"\bmysql\w{0,10}\b[^\n]{0,80}?\s-p(?P<s>[^\s\"']{3,})",
-        rf"--(?:[a-z]+-)?(?:{PASSWORD}|pass|token|secret|api-key|access-key)[ =][\"']?(?P<s>[^\s\"']{{3,}})",
-        r"\blogin\s+\S{1,64}\s+password\s+(?P<s>\S+)",  # .netrc
-        r"\blogin\b[^\n]{1,80}?\s-p\s+[\"']?(?P<s>[^\s\"']+)",  # docker login
-        r"\bopenssl\b[^\n]{1,100}?\s(?:-k\s+|-pass(?:in|out)?\s+pass:)(?P<s>\S+)",
-        r"\s/user:\S{1,64}\s+(?P<s>\S+)",  # net use
-        r"Private-Lines:\s*\d+\s+(?P<s>[A-Za-z0-9+/=\s]{16,8000}?)\s*(?=Private-MAC|\Z)",  # PuTTY
+    (hint, re.compile(pattern, re.IGNORECASE))
+    for hint, pattern in (
         (
-            r"(?<!\d)(?P<s>\d{3}[ -]?\d{3,5})\s+is\s+(?:your|the|my)\s+(?:[\w-]{1,20}\s+){0,2}?"
-            r"(?:verification|security|login|one-time)\s+(?:code|password)"
+            "://",
+            r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/@:]{0,64}:(?P<s>[^\s/]{1,128})@(?=[\w.\[-])",
+        ),  # a URL with a password
+        ("://", r"\b[a-z][a-z0-9+.-]{1,20}://(?P<s>[A-Za-z0-9_-]{20,128})@"),  # or with a token
+        ("=", rf"[?&#;](?:amp;)?{_NAME_IN_URL}=(?P<s>[^&#;\s\"'<>]{{6,}})"),
+        ("hooks.", r"hooks\.slack\.com/(?:services|workflows)/(?P<s>[\w/-]{10,})"),
+        ("webhooks", r"/api/webhooks/\d{5,}/(?P<s>[\w-]{20,})"),
+        (
+            "authorization",
+            r"authorization[\"']?\s*[:=]\s*[\"']?(?:bearer|basic|token|digest|apikey|negotiate|key)\s+(?P<s>[^\s\"',]+)",
+        ),
+        ("-u", r"(?:^|\s)(?:-u|--user)[ =]+[\"']?[^\s:\"']{1,64}:(?P<s>[^\s\"']+)"),  # curl
+        ("sshpass", r"\bsshpass\s+-p\s*[\"']?(?P<s>[^\s\"']+)"),
+        ("mysql", r"\bmysql\w{0,10}\b[^\n]{0,80}?\s-p(?P<s>[^\s\"']{3,})"),
+        ("--", rf"--(?:[a-z]+-)?(?:{PASSWORD}|pass|token|secret|api-key|access-key)[ =][\"']?(?P<s>[^\s\"']{{3,}})"),
+        ("login", r"\blogin\s+\S{1,64}\s+password\s+(?P<s>\S+)"),  # .netrc
+        ("login", r"\blogin\b[^\n]{1,80}?\s-p\s+[\"']?(?P<s>[^\s\"']+)"),  # docker login
+        ("openssl", r"\bopenssl\b[^\n]{1,100}?\s(?:-k\s+|-pass(?:in|out)?\s+pass:)(?P<s>\S+)"),
+        ("/user:", r"\s/user:\S{1,64}\s+(?P<s>\S+)"),  # net use
+        ("private-lines", r"Private-Lines:\s*\d+\s+(?P<s>[A-Za-z0-9+/=\s]{16,8000}?)\s*(?=Private-MAC|\Z)"),  # PuTTY
+        (
+            "code",
+            (
+                r"(?<!\d)(?P<s>\d{3}[ -]?\d{3,5})\s+is\s+(?:your|the|my)\s+(?:[\w-]{1,20}\s+){0,2}?"
+                r"(?:verification|security|login|one-time)\s+(?:code|password)"
+            ),
         ),
         (
-            r"(?<!\S)(?:localhost|\*|[a-z][\w-]{0,63}(?:\.[\w-]{1,63}){1,4}):(?:\d{2,5}|\*):[\w*-]{1,64}:[\w*-]{1,64}"
-            r":(?P<s>[^\s:]{1,128})(?!\S)"  # .pgpass
+            ":",
+            (
+                r"(?<!\S)(?:localhost|\*|[a-z][\w-]{0,63}(?:\.[\w-]{1,63}){1,4}):(?:\d{2,5}|\*):[\w*-]{1,64}:[\w*-]{1,64}"
+                r":(?P<s>[^\s:]{1,128})(?!\S)"
+            ),  # .pgpass
+        ),
+        (
+            "pass",
+            (
+                r"[\"“„«'](?P<s>[^\"“”«»\n]{3,64})[\"”“»']\s+(?:is|as|was|ist)\s+(?:the|my|our|your|his|her|their|das|mein|unser)"
+                rf"\s+(?:[\w-]{{1,20}}\s+){{0,3}}?(?:{PASSWORD})\b(?!\s+(?:policy|manager|hint|field|rule))"
+            ),
         ),
     )
 )
 _STRONG_PLACES = tuple(
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        r"\b(?:bearer|basic)\s+(?P<s>[\w.~+/-]{12,}={0,2})",
-        r"[?&](?:key|code)=(?P<s>[^&#\s\"'<>]{16,})",
+    (hint, re.compile(pattern, re.IGNORECASE))
+    for hint, pattern in (
+        ("b", r"\b(?:bearer|basic)\s+(?P<s>[\w.~+/-]{12,}={0,2})"),
+        ("=", r"[?&](?:key|code)=(?P<s>[^&#\s\"'<>]{16,})"),
         (
-            r"\b(?:credentials?|logins?|zugangsdaten|identifiants)\s*(?:are|is|sind|lauten|:|=)\s*"
-            r"[^\s/:,;]{1,64}\s*[:/]\s*(?P<s>[^\s,;]+)"
+            "i",
+            (
+                r"\b(?:credentials?|logins?|zugangsdaten|identifiants)\s*(?:are|is|sind|lauten|:|=)\s*"
+                r"[^\s/:,;]{1,64}\s*[:/]\s*(?P<s>[^\s,;]+)"
+            ),
         ),
-        r"[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,4}(?:\s*[/|]\s*|:)(?P<s>\S{4,128})",
-        r"\b(?:log|sign)(?:ged|ed)?[ -]?in\s+(?:as|with|using)\s+\S{1,64}\s+(?:and|with|/)\s+(?P<s>[^\s,;]{4,128})",
+        ("@", r"[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,4}(?:\s*[/|]\s*|:)(?P<s>\S{4,128})"),
         (
-            r"(?P<s>[^\s\"“”«»]{4,64})\s+(?:is|as|was|ist)\s+(?:(?:the|my|our|your|his|her|their|a|das|mein|unser)\s+)?"
-            rf"(?:[\w-]{{1,20}}\s+){{0,3}}?(?:{PASSWORD}|passcode|api key|access token)(?!\s*\w*\s*[:=(])"
+            " in ",
+            r"\b(?:log|sign)(?:ged|ed)?[ -]?in\s+(?:as|with|using)\s+\S{1,64}\s+(?:and|with|/)\s+(?P<s>[^\s,;]{4,128})",
+        ),
+        (
+            "pass",
+            (
+                r"(?P<s>[^\s\"“”«»]{4,64})\s+(?:is|as|was|ist)\s+(?:(?:the|my|our|your|his|her|their|a|das|mein|unser)\s+)?"
+                rf"(?:[\w-]{{1,20}}\s+){{0,3}}?(?:{PASSWORD}|passcode|api key|access token)(?!\s*\w*\s*[:=(])"
+            ),
         ),
     )
-)
-_QUOTED_BEFORE = re.compile(
-    rf"[\"“„«'](?P<s>[^\"“”«»\n]{{3,64}})[\"”“»']\s+(?:is|as|was|ist)\s+(?:the|my|our|your|his|her|their|das|mein|unser)\s+"
-    rf"(?:[\w-]{{1,20}}\s+){{0,3}}?(?:{PASSWORD})\b(?!\s+(?:policy|manager|hint|field|rule))",
-    re.IGNORECASE,
 )
 _COOKIES = re.compile(r"\b(?:set-)?cookie[\"']?\s*[:=]\s*(?P<all>[^\n\"']+)", re.IGNORECASE)
 _COOKIE = re.compile(r"[\w.-]{1,64}=(?P<s>[^\s;,]{12,})")
@@ -120,21 +148,31 @@ def _without(text: str, spans: Iterable[Span]) -> str:
 
 
 def _shaped(text: str) -> Iterator[Span]:
-    """Secrets by their form alone."""
-    yield from (match.span() for match in _KEY_SHAPES.finditer(text))
-    for match in _PREFIXED.finditer(text):
-        tail = match["s"]
-        if sum(c.isdigit() for c in tail) >= 2 and tail.lower() != tail != tail.upper():
-            yield match.span()
+    """Secrets by their form alone: blocks of keys, and words that are too long and too mixed for a language."""
+    if "-----BEGIN" in text:
+        yield from (match.span() for match in _KEY_BLOCK.finditer(text))
+    for word in _long_words(text):
+        yield from (match.span() for match in _KEY_SHAPES.finditer(text, *word))
+        for match in _PREFIXED.finditer(text, *word):
+            tail = match["s"]
+            if sum(c.isdigit() for c in tail) >= 2 and tail.lower() != tail != tail.upper():
+                yield match.span()
+
+
+def _long_words(text: str) -> Iterator[Span]:
+    """Where a key or a token can stand."""
+    return (word.span() for word in _LONG_WORD.finditer(text) if _SIGN.search(word[0]))
 
 
 def _placed(text: str) -> Iterator[Span]:
     """Secrets by where they stand: in a URL, a header, a command."""
-    for pattern in (*_PLACES, _QUOTED_BEFORE):
-        yield from (match.span("s") for match in pattern.finditer(text))
-    for pattern in _STRONG_PLACES:
-        yield from (match.span("s") for match in pattern.finditer(text) if is_strong(match["s"]))
-    for header in _COOKIES.finditer(text):
+    lowered = text.lower()
+    for hint, pattern in (*_PLACES, *_STRONG_PLACES):
+        is_sure = (hint, pattern) in _PLACES
+        for match in pattern.finditer(text) if hint in lowered else ():
+            if is_sure or is_strong(match["s"]):
+                yield match.span("s")
+    for header in _COOKIES.finditer(text) if "cookie" in lowered else ():
         yield from (match.span("s") for match in _COOKIE.finditer(text, *header.span("all")))
 
 
@@ -163,11 +201,12 @@ def _detected(text: str) -> Iterator[Span]:
     """What the detectors of detect-secrets find in a line, whole."""
     place = 0
     for line in text.splitlines(keepends=True):
-        for start in range(0, len(line) if len(line) > MIN_LINE else 0, MAX_LINE):
+        for start in range(0, len(line) if any(_long_words(line)) else 0, MAX_LINE):
             part = line[start : start + MAX_LINE]
             for found in {found for detector in _detectors() for found in detector.analyze_string(part)}:
-                if found and (at := part.find(found)) >= 0:
-                    yield place + start + at, place + start + at + len(found)
+                secret = found.strip(" \t\r\n\"'=:")  # some patterns hold what stands round it
+                if secret and (at := part.find(secret)) >= 0:
+                    yield place + start + at, place + start + at + len(secret)
         place += len(line)
 
 

@@ -23,7 +23,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from seal_agent import feedback
-from seal_agent.decision_head import conversation
+from seal_agent.decision_head import kept_conversation
 from seal_agent.errors import AdapterError, ContextLengthExceeded, InputError, SealError, ServerError
 from seal_agent.feedback import Feedback
 from seal_agent.gateway.asking import ChatRequest, Lenient
@@ -191,7 +191,10 @@ class Gateway:
         *before, last = answering.said
         try:
             text = await run_in_threadpool(
-                self._learning.submit_message, answering.learner.namespace, last.content, earlier=conversation(before)
+                self._learning.submit_message,
+                answering.learner.namespace,
+                last.content,
+                earlier=kept_conversation(before),
             )
         except BusyError:
             return "busy"
