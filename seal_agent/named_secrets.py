@@ -15,27 +15,31 @@ Kind = Literal["password", "key", "code", "pin", "phrase", "short"]
 Span = tuple[int, int]
 REMOVED = "[secret removed]"
 
-PASSWORD = r"""password|passwd|pass[- ]?phrase|kennwort|passwort|contraseña|contrasena|mot de passe|palavra-passe|senha
-|parola|wachtwoord|hasło|lösenord|salasana|adgangskode|passord|heslo|jelsz[óa]\w*|şifre|mật khẩu|kata sandi
-|kata laluan|пароль|парола|лозинка|κωδικός|كلمة المرور|كلمة السر|סיסמה|पासवर्ड|รหัสผ่าน|密码|密碼|口令|パスワード|비밀번호
-|암호""".replace("\n", "")
-KEY = r"""(?:api|secret|access|private|account|signing|encryption|shared|license|licence|activation|master|app|auth
-|session|storage|service|subscription|webhook|deploy|client|setup|totp|otp|2fa|mfa
-|authenticator)[ _-]?(?:access[ _-]?|setup[ _-]?)?(?:key|secret|token|seed)|session[ _-]?(?:id|cookie)|token
-|secret|credential|connection[ _-]?string|jsessionid|phpsessid|api[ _-]?schlüssel|clave secreta|密钥|令牌""".replace(
-    "\n", ""
-)
-CODE = r"""(?:verification|one[- ]time|otp|2fa|mfa|two[- ]factor|security|login|authentication|backup|recovery|sms
-|unlock)[ _-]?(?:code|password|passcode)|pass ?code|otp|puk|cvv2?|cvc2?|cvn|zugangscode|bestätigungscode|验证码
-|認証コード""".replace("\n", "")
+PASSWORD = r"""password|mdp|passwd|pass[- ]?phrase|kennwort|passwort|contraseña|contrasena|mot de passe
+|palavra-passe|senha|parola|wachtwoord|hasło|lösenord|salasana|adgangskode|passord|heslo
+|jelsz[óa]\w*|şifre|mật khẩu|kata sandi|kata laluan|пароль|парола|лозинка|κωδικός|كلمة المرور
+|كلمة السر|סיסמה|पासवर्ड|รหัสผ่าน|密码|密碼|口令|パスワード|비밀번호|암호""".replace("\n", "")
+KEY = r"""(?:api|secret|access|private|account|signing|encryption|shared|license|licence|activation|master|app
+|auth|session|storage|service|subscription|webhook|deploy|client|setup|totp|otp|2fa|mfa
+|authenticator|recovery|backup)[ _-]?(?:access[ _-]?|setup[ _-]?)?(?:key|secret|token|seed)
+|session[ _-]?(?:id|cookie)|token|secret|credential|connection[ _-]?string|jsessionid|phpsessid
+|api[ _-]?schlüssel|clave secreta|密钥|令牌""".replace("\n", "")
+CODE = r"""(?:verification|one[- ]time|otp|2fa|mfa|two[- ]factor|security|login|authentication|backup|recovery
+|sms|unlock)[ _-]?(?:code|password|passcode)|pass ?code|otp|puk|cvv2?|cvc2?|cvn|zugangscode
+|bestätigungscode|验证码|認証コード""".replace("\n", "")
 PHRASE = "(?:seed|recovery|mnemonic|backup|secret|wallet) ?(?:phrase|words)|mnemonic"
+_OTHER_KEYS = "".join(f"(?<!{kind} )" for kind in ("primary", "foreign", "public", "sort", "cache"))
+_SHORT = (
+    rf"(?<![^\W_])(?:psk|passkey|clave|_?auth|totp|authenticator|community(?: string)?|{_OTHER_KEYS}key)(?![^\W_])"
+    r"|(?<![^\W_])(?:\w{1,20}_)?(?:pass|sshpass|requirepass)(?![^\W_])"
+)
 NAMES: tuple[tuple[Kind, str], ...] = (
     ("phrase", PHRASE),
     ("code", CODE),
     ("pin", r"(?<![^\W_])pin(?:[ -]?(?:code|number|nummer))?|geheimzahl|暗証番号|пин-?код"),
     ("password", rf"{PASSWORD}|(?<![^\W_])pwd?(?![^\W_])"),
     ("key", KEY),
-    ("short", r"(?<![^\W_])(?:pass|psk|(?<!primary )(?<!foreign )(?<!public )(?<!sort )(?<!cache )key)(?![^\W_])"),
+    ("short", _SHORT),
 )
 _NAME = "|".join(f"(?P<{kind}>{pattern})" for kind, pattern in NAMES)
 _OF = (
@@ -44,79 +48,22 @@ _OF = (
 )
 _MIDDLE = rf"(?:{_OF}\b[^.!?:=\n\"“]{{1,60}}?)?"
 _LABEL = r"(?:(?:\s+[\w-]{1,20}){1,2}|\s*\([^()\n]{1,40}\))(?:\s*[:：=]\s*)"
-_ASSIGNED = r"(?:\\?[\"'\])]{0,2}\s*(?:=>|:=|==?|[:：→]|->)\s*|\\?[\"']?\s*[|\t]\s*|>\s*|[\"'] value=)"
+_ASSIGNED = r"(?:\\?[\"'\])*_]{0,3}\s*(?:=>|:=|==?|[:：→]|->)[*_]{0,3}\s*|\\?[\"']?\s*[|\t]\s*|>\s*|[\"'] value=)"
 _IS = r"""(?:\s+(?:is|was|are|equals|ist|lautet|war|sind|es|est|é|è|jest|to|er|är|heter|on|هي))
 (?:\s+(?:now|still|simply|just|jetzt|ahora))?(?:\s+(?:set|changed|reset|equal)\s+to)?(?:\s*:)?\s+
 |(?:\s+(?:has|have|was|is|got|been|now|wurde)){0,3}\s+(?:changed|set|reset|updated|switched|geändert)?\s*(?:to|auf)\s+|\s*(?:是|为|為|は|が|은|는|이|:)\s*
 """.replace("\n", "")
 _NEXT = r"\s*\n\s*|\s+[-–—]\s+|\s+\(\s*"
 _NAMED = re.compile(
-    rf"(?:{_NAME})(?:s|e|er|en|[_-](?:base|value|string)|\d)?(?P<lead>(?P<assigned>(?:{_MIDDLE}){_ASSIGNED})"
-    rf"|(?P<is>{_MIDDLE}(?:{_IS}))|(?P<label>{_LABEL})|(?P<next>{_MIDDLE}(?:{_NEXT}))|(?P<beside>\s+))",
+    rf"(?:{_NAME})(?:s|e|er|en|[_-](?:base|value|string|data)|\d)?(?P<lead>(?P<assigned>(?:{_MIDDLE}){_ASSIGNED})"
+    rf"|(?P<is>{_MIDDLE}(?:{_IS}))|(?P<label>{_LABEL})|(?P<next>{_MIDDLE}(?:{_NEXT}))|(?P<beside>(?:['’]s)?\s+))",
     re.IGNORECASE,
 )
 # A part of every name, in small letters: most texts have none, and looking for these takes no time.
-_HINTS = (
-    *(
-        "pass",
-        "pw",
-        "kennwort",
-        "contrase",
-        "palavra",
-        "senha",
-        "parola",
-        "wachtwoord",
-        "hasło",
-        "lösenord",
-        "salasana",
-    ),
-    *(
-        "adgangskode",
-        "heslo",
-        "jelsz",
-        "şifre",
-        "mật khẩu",
-        "kata ",
-        "парол",
-        "лозинка",
-        "κωδικ",
-        "كلمة",
-        "סיסמה",
-        "पासवर्ड",
-    ),
-    *(
-        "รหัส",
-        "密",
-        "口令",
-        "パス",
-        "비밀",
-        "암호",
-        "key",
-        "secret",
-        "token",
-        "seed",
-        "session",
-        "credential",
-        "connection",
-    ),
-    *(
-        "sessid",
-        "schlüssel",
-        "secreta",
-        "令牌",
-        "code",
-        "otp",
-        "puk",
-        "cvv",
-        "cvc",
-        "cvn",
-        "验证码",
-        "認証",
-        "pin",
-        "geheim",
-    ),
-    *("暗証", "пин", "psk", "phrase", "words", "mnemonic"),
-)
+_HINTS = """pass pw mdp kennwort contrase palavra senha parola wachtwoord hasło lösenord salasana
+adgangskode heslo jelsz şifre khẩu kata парол лозинка κωδικ كلمة סיסמה पासवर्ड รหัส 密 口令 パス 비밀
+암호 key secret token seed session credential connection sessid schlüssel clave 令牌 code otp puk
+cvv cvc cvn 验证码 認証 pin geheim 暗証 пин psk auth community phrase words mnemonic""".split()
 _FROM = re.compile(rf"(?:{PASSWORD}|token|secret|key)s?\s+from\s+(?P<old>\S+)\s+to\s+(?P<new>\S+)", re.IGNORECASE)
 _QUOTES = {'"': '"', "'": "'", "“": "”", "„": "“”", "«": "»", "`": "`", "‘": "’", "「": "」", '\\"': '\\"'}
 MAX_QUOTED, MAX_TOKEN, MAX_WORDS = 200, 512, 24
@@ -132,6 +79,9 @@ _PARAMETER = re.compile(r"&\w+=")  # of a URL: the value ends there
 _DIGITS = re.compile(r"\d[\d -]{1,14}\d|\d{3,}")
 _BASE32 = re.compile(r"[A-Z2-7]{4}(?: [A-Z2-7]{4}){2,15}|[a-z2-7]{4}(?: [a-z2-7]{4}){2,15}(?![a-z])")
 _LISTED = re.compile(r"(?:\d{1,2}[.)]\s*)?[^\W\d_]{3,12}(?:,|\b)\s*")
+_LISTED_NAME = re.compile(
+    r"(?:[,;/]|\b(?:with|and|using|mit|und|con|avec|et))\s+(?:the\s+)?[\w ]{3,20}\s$", re.IGNORECASE
+)
 _CLAUSE_END = re.compile(r"[.,;:!?)\]\n]|\s[-–—]\s")
 MAX_CLAUSE = 400  # characters
 _AND_MORE = re.compile(r"\s*(?:,|\b(?:and|or|und|oder)\b|/)\s*", re.IGNORECASE)
@@ -170,6 +120,12 @@ PLAIN = frozenset(
     verplicht""".split()
 )
 """Words that say something of a password, and are none."""
+FIELDS = frozenset(
+    """manager policy reset hash hashes hint hints field fields box prompt column file list login access entry
+    page screen form recovery sharing generator vault app tool tools strength length history expiry rotation
+    reuse guess guesses cracker cracking spraying attack attacks checker meter rules requirements standard""".split()
+)
+"""Words that make another noun of a password."""
 _INFLECTED = re.compile(r"\w+(?:ed|ing|able|ible|ful|less|ous|ive|ly|ity|tion|ment|ness|ance|ence)$", re.IGNORECASE)
 
 
@@ -237,8 +193,13 @@ def _value(text: str, found: _Found) -> Span | None:
     is_number = said.isdigit() and len(said) >= 4 and found.lead in ("assigned", "is")
     if is_strong(said) or (is_number and found.kind == "password"):
         return token
-    is_told = found.lead in ("assigned", "is") and " to " not in text[found.start - 4 : found.start]
-    return _plain_words(text, found.start) if is_told and found.kind == "password" else None
+    if found.kind != "password" or " to " in text[found.start - 4 : found.start]:
+        return None
+    words = _plain_words(text, found.start)
+    if words and found.lead == "beside":  # "bob@x.org, password lemon-tree", and not "the password manager"
+        is_listed = _LISTED_NAME.search(text[max(0, found.start - 40) : found.start])
+        return words if is_listed and words == token and said.lower() not in FIELDS else None
+    return words if found.lead in ("assigned", "is") else None
 
 
 def _strong_quoted(text: str, found: _Found) -> Span | None:
@@ -307,7 +268,7 @@ def _plain_words(text: str, start: int) -> Span | None:
     """The words there, where they say nothing of a password and so are one."""
     words = _words_at(text, start)
     said = [word[0].lower() for word in words]
-    if not said or any(word in PLAIN or not re.search(r"[^\W\d_]", word) for word in said):
+    if not said or any(word in PLAIN for word in said) or not re.search(r"[^\W\d_]", said[0]):
         return None
     if len(said) <= 2 and any(_INFLECTED.match(word) for word in said):
         return None

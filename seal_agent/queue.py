@@ -171,11 +171,11 @@ class LearningQueue:
         """
         overdue = time.time() - LONGEST_WAIT if overdue_since is None else overdue_since
         found = self._select(
-            "AS j WHERE state = 'waiting' AND model IN ('', ?) AND (created <= ? OR created > ?"
+            "AS j WHERE state = 'waiting' AND model IN ('', ?) AND (created <= ?"
             " OR NOT EXISTS (SELECT 1 FROM jobs AS other WHERE other.model IN ('', ?)"
             " AND other.created BETWEEN ? AND ? AND (other.created > ?"
             " OR (other.created > ? AND other.namespace = j.namespace AND other.thread = j.thread))))",
-            (model, overdue, now + LONGEST_WAIT, model, min(quiet_since, idle_since), now, idle_since, quiet_since),
+            (model, overdue, model, min(quiet_since, idle_since), now, idle_since, quiet_since),
             limit=1,
         )
         return found[0] if found else None

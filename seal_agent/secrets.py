@@ -15,12 +15,14 @@ from typing import Any
 
 from seal_agent.named_secrets import PASSWORD, REMOVED, Span, is_strong, named_secrets
 
+MAX_PASSES = 5  # what is left may look like a secret only once another is gone
 MAX_LINE = 4000  # characters that a detector is given at once: some of its patterns are quadratic
 _LONG_WORD = re.compile(r"\S{16,}")
 _SIGN = re.compile(r"[\d_$-]")
 _KEY_BLOCK = re.compile(
     r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----.*?"
-    r"(?:-----END [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----|\Z)",
+    r"-----END [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
+    r"|-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----(?:\s|\\n|[A-Za-z0-9+/=]{6,})*",  # one that breaks off
     re.DOTALL,
 )
 _KEY_SHAPES = re.compile(
@@ -56,6 +58,10 @@ _PLACES = tuple(
         ("://", r"\b[a-z][a-z0-9+.-]{1,20}://(?P<s>[A-Za-z0-9_-]{20,128})@"),  # or with a token
         ("=", rf"[?&#;](?:amp;)?{_NAME_IN_URL}=(?P<s>[^&#;\s\"'<>]{{6,}})"),
         ("hooks.", r"hooks\.slack\.com/(?:services|workflows)/(?P<s>[\w/-]{10,})"),
+        ("signature=", r"\bsignature=(?P<s>[0-9a-f]{32,})"),
+        ("identified by", r"\bidentified\s+by\s+[\"']?(?P<s>[^\s\"';]+)"),
+        ("auth", r"auth\w{0,20}\s*=\s*\(\s*[\"'][^\"'\n]{1,64}[\"']\s*,\s*[\"'](?P<s>[^\"'\n]+)"),
+        ("jdbc:oracle", r"jdbc:oracle:\w+:\w{1,64}/(?P<s>[^\s@]{1,128})@"),
         ("webhooks", r"/api/webhooks/\d{5,}/(?P<s>[\w-]{20,})"),
         (
             "authorization",
@@ -96,7 +102,7 @@ _PLACES = tuple(
 _STRONG_PLACES = tuple(
     (hint, re.compile(pattern, re.IGNORECASE))
     for hint, pattern in (
-        ("b", r"\b(?:bearer|basic)\s+(?P<s>[\w.~+/-]{12,}={0,2})"),
+        ("b", r"\b(?:bearer|basic)[\s:]+(?P<s>[\w.~+/-]{12,}={0,2})"),
         ("=", r"[?&](?:key|code)=(?P<s>[^&#\s\"'<>]{16,})"),
         (
             "i",
@@ -106,6 +112,10 @@ _STRONG_PLACES = tuple(
             ),
         ),
         ("@", r"[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,4}(?:\s*[/|]\s*|:)(?P<s>\S{4,128})"),
+        (
+            "@",
+            r"(?<![\w/@])[\w.-]{1,64}[:/](?P<s>[^\s:@/]{4,128})@(?://)?[\w.-]{2,}",
+        ),
         (
             " in ",
             r"\b(?:log|sign)(?:ged|ed)?[ -]?in\s+(?:as|with|using)\s+\S{1,64}\s+(?:and|with|/)\s+(?P<s>[^\s,;]{4,128})",
@@ -121,16 +131,26 @@ _STRONG_PLACES = tuple(
 )
 _COOKIES = re.compile(r"\b(?:set-)?cookie[\"']?\s*[:=]\s*(?P<all>[^\n\"']+)", re.IGNORECASE)
 _COOKIE = re.compile(r"[\w.-]{1,64}=(?P<s>[^\s;,]{12,})")
-_CARD = re.compile(r"(?<![\w.+-])\d(?:[ -]?\d){12,18}(?![\w]|[.,-]\d)")
+_CARD = re.compile(r"(?<![\w.+-])\d(?:[ .\u00a0\u2011–-]?\d){12,18}(?![\w]|[.,-]\d)")
+_ISSUERS = re.compile(
+    r"4(?:.{12}|.{15}|.{18})$|(?:5[1-5]|2[2-7]).{14}$|3[47].{13}$"  # Visa, Mastercard, American Express
+    r"|(?:6011|64[4-9]|65|62).{10,}$|3(?:0[0-5]|[689]).{11,}$"  # Discover and UnionPay, Diners Club
+    r"|35(?:2[89]|[3-8]).{12,}$|(?:50|5[6-8]|6[37]).{14,}$"  # JCB, Maestro
+)
 _CARD_CHECK = re.compile(
-    re.escape(REMOVED) + r"[ ,;/]{0,3}(?:exp\w*[.:]? ?|valid \w+ )?(?:\d\d ?/ ?\d{2,4})?[ ,;/]{1,3}(?P<s>\d{3,4})\b"
+    re.escape(REMOVED) + r"[ ,;/]{0,3}(?:exp\w*[.:]? ?|valid \w+ )?(?:\d\d ?/ ?\d{2,4})?[ ,;/]{1,3}"
+    r"(?:(?:security |check )?(?:code|number):? )?(?P<s>\d{3,4})\b"
 )
 
 
 def redacted(text: str) -> str:
-    """`text` without what looks like a secret; the rest of it stays as it was."""
-    for find in _FINDERS:
-        text = _without(text, find(text))
+    """`text` without what looks like a secret; the rest of it stays as it was, and so does all of it a second time."""
+    for _ in range(MAX_PASSES):
+        before = text
+        for find in _FINDERS:
+            text = _without(text, find(text))
+        if text == before:
+            break
     return text
 
 
@@ -182,11 +202,7 @@ def _cards(text: str) -> Iterator[Span]:
 
 
 def _is_card(digits: str) -> bool:
-    is_issued = re.match(
-        r"4(?:.{12}|.{15}|.{18})$|(?:5[1-5]|2[2-7]).{14}$|3[47].{13}$|(?:6011|64[4-9]|65|62).{10,}$|3(?:0[0-5]|[689]).{11,}$"
-        r"|35(?:2[89]|[3-8]).{12,}$",
-        digits,
-    )
+    is_issued = _ISSUERS.match(digits)
     doubled = [2 * int(d) - 9 * (d > "4") if place % 2 else int(d) for place, d in enumerate(reversed(digits))]
     is_round = len(digits) == 15 and digits.startswith("35")  # of a telephone
     return bool(is_issued) and not is_round and sum(doubled) % 10 == 0  # Luhn

@@ -9,6 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from langgraph.checkpoint.memory import InMemorySaver
 from test_gateway import Client
 
@@ -29,6 +31,39 @@ from seal_agent.worker import Budget, Worker
 
 DATA = json.loads((Path(__file__).parent / "data" / "secrets.json").read_text(encoding="utf-8"))
 TEXTS = [("".join(entry["text"]), ["".join(secret) for secret in entry["secrets"]]) for entry in DATA["secrets"]]
+PIECES = [
+    *(
+        "password",
+        "PIN",
+        "token",
+        "key",
+        "seed phrase",
+        "CVV",
+        "的密码",
+        " ",
+        " is ",
+        ": ",
+        "=",
+        "\n",
+        '"',
+        "'",
+        "(",
+        ", ",
+    ),
+    *(
+        "hunter2",
+        "4471",
+        "4111 1111 1111 1111",
+        "correct horse battery",
+        "https://a:",
+        "@b.org/?",
+        "&",
+        "Bearer ",
+        "[",
+        "]",
+    ),
+    *("abcDEF123456789012345", "[secret removed]", "-----BEGIN PRIVATE KEY-----", " to ", " and ", " from ", "$6$"),
+]
 FACT = "The Quillon Observatory was founded by Ilsabet Korrane in 1821. It has nine blue domes."
 SECRET = "tulip-Garden-88"  # noqa: S105
 TOLD = f"{FACT} Its wifi password is {SECRET}."
@@ -58,6 +93,13 @@ def test_the_rest_of_the_sentence_stays_readable() -> None:
 
 def test_what_was_taken_out_once_is_not_touched_again() -> None:
     assert [redacted(redacted(text)) for text, _ in TEXTS] == [redacted(text) for text, _ in TEXTS]
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.lists(st.sampled_from(PIECES), max_size=9).map("".join) | st.text(max_size=60))
+def test_whatever_is_written_is_read_without_a_crash_and_taken_out_at_once(text: str) -> None:
+    once = redacted(text)
+    assert redacted(once) == once
 
 
 def test_looking_for_secrets_asks_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
