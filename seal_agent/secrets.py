@@ -20,7 +20,7 @@ MAX_LINE = 4000  # characters that a detector is given at once: some of its patt
 _LONG_WORD = re.compile(r"\S{16,}")
 _SIGN = re.compile(r"[\d_$-]")
 _KEY_BLOCK = re.compile(
-    r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----.*?"
+    r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----.{0,8000}?"
     r"-----END [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
     r"|-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----(?:\s|\\n|[A-Za-z0-9+/=]{6,})*",  # one that breaks off
     re.DOTALL,
