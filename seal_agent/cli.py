@@ -289,11 +289,12 @@ def _load(
 def _learn(learner: Learner, document: Document, title: str, display: Display, name: str) -> list[dict[str, Any]]:
     """One document through the graph; one report per passage."""
     display.busy(f"{name}: reading")
+    from seal_agent.documents import TEXT
     from seal_agent.graphs.ingest import create_ingest_graph
 
     outcomes: list[dict[str, Any]] = []
     graph = create_ingest_graph(learner).compile()
-    state = {"document": document.text, "source": document.source, "title": title}
+    state = {"document": document.text, "source": document.source, "title": title, "content_type": TEXT}
     for update in follow(graph, state, display, thread=name, document=name):
         outcomes = update.get("outcomes", outcomes)
     display.clear()

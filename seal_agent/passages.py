@@ -13,6 +13,7 @@ from pathlib import Path
 from seal_agent.coreference import opens_with_reference
 from seal_agent.errors import InputError
 from seal_agent.secrets import redacted
+from seal_agent.types import Episode
 
 MAX_PASSAGE_CHARS = 1200
 MAX_TOPIC_WORDS = 10
@@ -62,6 +63,11 @@ class Passage:
         """Take out what looks like a secret: whatever is kept of a text was a passage once."""
         for field in fields(self):
             object.__setattr__(self, field.name, redacted(getattr(self, field.name)))
+
+
+def passage_of(episode: Episode) -> Passage:
+    """The passage that an episode is about, to be learned again with all that was known of it."""
+    return Passage(episode.topic, episode.text, episode.earlier, episode.source, episode.heading)
 
 
 def split_sentences(text: str) -> list[str]:
