@@ -34,13 +34,17 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class LoadedModel:
-    """A base model in memory; `name` is its identity, recorded in every adapter trained on it."""
+    """A base model in memory; `name` is its identity, recorded in every adapter trained on it.
+
+    `max_context`: the tokens a prompt and its reply may have at most; 0: as many as the model reads.
+    """
 
     name: str
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     device: torch.device
     dtype: torch.dtype
+    max_context: int = 0
 
 
 def embedded_gguf() -> Path:

@@ -117,6 +117,9 @@ def start(
         bool, typer.Option("--approve", help="Hold every text until a person has agreed to learn it.")
     ] = False,
     per_minute: Annotated[float, typer.Option("--per-minute", help="Requests a key may send.")] = 120.0,
+    max_prompt_tokens: Annotated[
+        int, typer.Option("--max-prompt-tokens", min=1, help="The longest prompt that is read, tools included.")
+    ] = 4096,
     model: Model = EMBEDDED,
     home: HomeFolder = None,
     device: Device = "auto",
@@ -140,7 +143,8 @@ def start(
         backend = open_backend(opened, model, device=device, server=server)
     learners = Learners(backend, opened, max_open=MAX_LEARNERS)
     worker = Worker(learners, Budget(quiet_seconds=0))  # a text is a conversation of its own: nothing more comes
-    app = create_app(learners, _key_file(home), worker, GatewayLimits(per_minute=per_minute), needs_approval=approve)
+    limits = GatewayLimits(per_minute=per_minute, max_prompt_tokens=max_prompt_tokens)
+    app = create_app(learners, _key_file(home), worker, limits, needs_approval=approve)
     uvicorn.run(app, host=host, port=port)
 
 

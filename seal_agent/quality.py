@@ -23,10 +23,12 @@ COPY = "says the same as another row"
 NO_FACT = "contains no fact of the text"
 LANGUAGE = "is in another language than the text"
 INSTRUCTION = "repeats an instruction from the document"
+HIDDEN = "asks for or says what was removed as a secret"
 KNOWN_OTHERWISE = "contradicts what is general knowledge"
 CONTRADICTS = "names what the text does not"
 UNFAITHFUL = "the model, with the text in view, does not find this answer likely"
 
+_REMOVED = re.compile(r"\[secret\b|\bremoved\]")  # of `secrets.REMOVED`, which a phrase may hold a half of
 MIN_CONFIDENCE = -1.0  # nats per token of a short answer, its sentence in view; below this it is guessing
 MIN_SUPPORT = 0.3  # nats per token by which the passage makes a statement likelier
 MIN_STATED_WORDS = 4  # of an answer that says something without its question
@@ -94,6 +96,8 @@ def check(
 def by_rule(row: Row, source: Source) -> str:
     """Why `row` is not worth training on, as far as its text tells; "" if nothing is wrong with it."""
     text = f"{row.question} {row.answer}"
+    if _REMOVED.search(text):
+        return HIDDEN
     evidence = row.evidence if row.question else ""
     if is_instruction(text) or is_instruction(evidence) or any(map(is_order, sentences_of(row.answer, evidence))):
         return INSTRUCTION
