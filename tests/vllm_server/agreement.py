@@ -57,7 +57,7 @@ class Gaps:
 
 def noise(view: TransformersBackend, exact: TransformersBackend) -> float:
     """The largest error of a single token of `ASKED` in nats that the precision of `view` makes."""
-    rows = [row for prompt, answer in ASKED for row in [(_encoded(view, prompt), view._answer_tokens(answer))]]
+    rows = [(_encoded(view, prompt), view._answer_tokens(answer)) for prompt, answer in ASKED]
     pairs = zip(_token_logprobs(view, rows), _token_logprobs(exact, rows), strict=True)
     return max(abs(a - b) for a, b in pairs)
 
@@ -92,7 +92,7 @@ def _margin_where_they_part(exact: TransformersBackend, prompt: Prompt, one: Gen
 def _ids(view: TransformersBackend, reply: Generated) -> list[int]:
     """The reply's tokens, with the one that ended it."""
     ended = [view._tokenizer.eos_token_id] if reply.ending == "stop" else []
-    return [*view._answer_tokens(reply), *ended]
+    return [*view._tokenizer(reply, add_special_tokens=False).input_ids, *ended]
 
 
 def _encoded(view: TransformersBackend, prompt: Prompt) -> list[int]:
