@@ -24,11 +24,21 @@ from seal_agent.errors import InputError, ServerError
 from seal_agent.home import Home, default_home
 
 MAX_RANK = 32
-# A server is a session of its own, which nothing ends when the tests are killed: Linux ends this one then.
+# A server is a session of its own, which nothing ends when the tests are killed. So this program becomes the server and
+# leaves a process beside it, which ends the server's group when the tests are gone.
 MORTAL = """#!/usr/bin/env python3
-import ctypes, os, signal, sys
-ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG, kept by exec
-os.execv({python!r}, [{python!r}, *sys.argv[1:]])
+import os, signal, sys, time
+tests, server = os.getppid(), os.getpid()
+if os.fork():
+    os.execv({python!r}, [{python!r}, *sys.argv[1:]])
+os.setsid()
+while os.path.exists(f"/proc/{{tests}}"):
+    time.sleep(1)
+    if os.getppid() != server:
+        sys.exit()
+os.killpg(server, signal.SIGTERM)
+time.sleep(10)
+os.killpg(server, signal.SIGKILL)  # while vLLM starts it may not listen
 """
 
 
