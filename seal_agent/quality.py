@@ -178,16 +178,20 @@ def _unfaithful(backend: Backend, rows: Sequence[Row], source: Source, progress:
 def _unlikely(
     backend: Backend, rows: Sequence[Row], scored: Sequence[int], source: Source, progress: Progress
 ) -> list[int]:
-    """Those of the rows numbered `scored` that the model does not find supported."""
-    short = [n for n in scored if rows[n].question and rows[n].answer in rows[n].evidence]
-    stated = [n for n in scored if n not in short and rows[n].answer.strip(" .") not in rows[n].evidence]
-    prompts = [chat_qa.question_about(rows[n].evidence, source.topic, rows[n].question) for n in short]
+    """Those of the rows numbered `scored` that the model does not find supported.
+
+    What was cut out of the passage and then changed is held against the passage, not against its own evidence.
+    """
+    views = {n: source.passage if FORMATS[rows[n].source].is_extractive else rows[n].evidence for n in scored}
+    short = [n for n in scored if rows[n].question and rows[n].answer in views[n]]
+    stated = [n for n in scored if n not in short and rows[n].answer.strip(" .") not in views[n]]
+    prompts = [chat_qa.question_about(views[n], source.topic, rows[n].question) for n in short]
     answers = [f" {rows[n].answer}" for n in short]
     for n in stated:
         question = f"{rows[n].question}\n" if rows[n].question else ""
         prompts += [
-            Prompt.raw(f"{source.topic}\n{rows[n].evidence}\n\n{question}"),
-            Prompt.raw(f"{source.topic}\n\n{question}"),
+            Prompt.raw(f"{source.heading}\n{views[n]}\n\n{question}"),
+            Prompt.raw(f"{source.heading}\n\n{question}"),
         ]
         answers += [rows[n].answer] * 2
     scores = (

@@ -54,8 +54,7 @@ def write_self_edit(
         chosen = replace(chosen, formats=(examples.NAME,), tools=())
         rows = examples.rows_of(shown, seed)
         return assemble(rows, topic=source.topic, passage=source.passage, directives=chosen, seed=seed)
-    edit = write(backend, source, chosen, seed=seed, progress=progress).edit
-    return edit if is_document else addressed(edit)
+    return write(backend, source, chosen, is_document=is_document, seed=seed, progress=progress).edit
 
 
 def write(
@@ -64,6 +63,7 @@ def write(
     directives: Directives,
     said: tuple[Row, ...] = (),
     *,
+    is_document: bool = True,
     seed: int = 0,
     temperature: float = 0.0,
     progress: Progress = silent,
@@ -89,6 +89,8 @@ def write(
     malformed = [each.malformed for each in texts if not each.rows]
     for name in directives.tools:
         rows = TOOLS[name](source, rows, seed)
+    if not is_document:
+        rows = addressed(rows, source.passage)
     kept, dropped = quality.check(backend.with_stack(AdapterStack()), rows, source, progress)
     edit = assemble(
         kept,
