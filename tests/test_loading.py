@@ -5,11 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-<<<<<<< HEAD
-from seal_agent.adapters.loading import load_model, pick_device
-=======
-from seal_agent.adapters.loading import _quiet_reader, load_model
->>>>>>> main
+from seal_agent.adapters.loading import _quiet_reader, load_model, pick_device
 from seal_agent.errors import ModelError
 
 
@@ -51,7 +47,6 @@ def test_a_name_the_hub_does_not_know_is_refused_at_once(tmp_path: Path, name: s
     assert list(tmp_path.iterdir()) == []
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize(("asked", "dtype"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])
 def test_the_precision_of_the_environment_is_taken_on_every_processor(
     monkeypatch: pytest.MonkeyPatch, asked: str, dtype: torch.dtype
@@ -72,7 +67,8 @@ def test_a_precision_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("SEAL_DTYPE", "fp32")
     with pytest.raises(ModelError, match="SEAL_DTYPE is 'fp32'; choose auto, bfloat16, float32, or unset it"):
         pick_device("cpu")
-=======
+
+
 def test_reading_a_gguf_file_draws_no_progress_bar(capfd: pytest.CaptureFixture[str]) -> None:
     from transformers import modeling_gguf_pytorch_utils as reader
 
@@ -81,4 +77,3 @@ def test_reading_a_gguf_file_draws_no_progress_bar(capfd: pytest.CaptureFixture[
         assert list(reader.tqdm(range(3), desc="Converting")) == [0, 1, 2]
     assert reader.tqdm is drawn
     assert "Converting" not in capfd.readouterr().err
->>>>>>> main
