@@ -153,18 +153,24 @@ class Server:
             self._process = subprocess.Popen(  # noqa: S603 - the command is ours, without a shell
                 self.options.command(), stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
             )
+        try:
+            self._wait_until_healthy(waiting, seconds)
+        except BaseException:  # Ctrl-C too: whoever stops waiting leaves no process behind
+            self.stop()
+            raise
+        state = {"url": self.options.url, "pid": self._process.pid, **asdict(self.options)}
+        (self.folder / STATE).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
+
+    def _wait_until_healthy(self, waiting: Callable[[float], None], seconds: float) -> None:
         began = time.monotonic()
         while not self.client.is_healthy():
             passed = time.monotonic() - began
-            if self._process.poll() is not None:
+            if self._process and self._process.poll() is not None:
                 raise ServerError(f"vLLM ended with code {self._process.returncode}: {self.fault()}")
             if passed > seconds:
-                self.stop()
                 raise ServerError(f"vLLM was not up after {seconds:.0f} s; see {self.log}: {self.fault()}")
             waiting(passed)
             time.sleep(POLL_SECONDS)
-        state = {"url": self.options.url, "pid": self._process.pid, **asdict(self.options)}
-        (self.folder / STATE).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
 
     def fault(self) -> str:
         """What its log says is wrong, in plain words."""
@@ -183,11 +189,10 @@ class Server:
         if self._process is None:
             return
         _signal(self._process.pid, signal.SIGTERM)
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            _signal(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+        _signal(self._process.pid, signal.SIGKILL)  # its group: what it started may not have listened
+        self._process.wait()
         self._process = None
         (self.folder / STATE).unlink(missing_ok=True)
 

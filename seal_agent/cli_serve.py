@@ -34,7 +34,9 @@ def serve(
         str, typer.Option("--python", envvar="SEAL_VLLM_PYTHON", help="The Python of the environment that has vLLM.")
     ] = "",
     port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 8000,
-    dtype: Annotated[str, typer.Option("--dtype", help="auto, bfloat16, float16 or float32.")] = "auto",
+    dtype: Annotated[
+        str, typer.Option("--dtype", envvar="SEAL_DTYPE", help="auto, bfloat16, float16 or float32.")
+    ] = "auto",
     max_rank: Annotated[
         int, typer.Option("--max-rank", help="The largest rank of a folded stack; 0: what was learned needs.")
     ] = 0,
