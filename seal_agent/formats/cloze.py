@@ -93,10 +93,13 @@ def parse(source: Source, asked: Ask, text: str) -> list[Row]:
     span = Span(phrase.start - statement.start, phrase.end - statement.start, phrase.text)
     sentence, context = statement.sentence, statement.context
     rng = random.Random(zlib.crc32(f"{asked.view}{phrase.start}".encode()))
-    whole = f"{context}{echo_question(sentence, span)}"
+    echo = echo_question(sentence, span)
+    whole = f"{context}{echo}"
     recited = f"{context}{recital(sentence, span)}"
     _, _, heading = source.topic.partition(", ")  # after the title: who asks says "on my first day", the text does not
-    pairs = [(whole, recited), (keyword_question(whole, LEFT_OUT, rng, heading), recited)]
+    # Of a sentence that points back a question names the topic, in keywords: the answer says what it is about.
+    keywords = keyword_question(echo, LEFT_OUT, rng, source.topic if context else heading)
+    pairs = [(whole, recited), (keywords, recited)]
     pairs += [(whole, named(sentence, span))] * is_brief
     if not content(whole):  # the phrase is all there is, and a bare "What?" would ask for everything
         pairs = [(f"What about {source.topic}?", recited)]
