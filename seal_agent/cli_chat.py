@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TextIO
 
+from seal_agent import stopping
 from seal_agent.cli_options import write_json
 from seal_agent.cli_progress import Display, follow
 from seal_agent.errors import InputError
@@ -35,6 +36,7 @@ def converse(learner: Learner, messages: Iterable[str], display: Display, *, thr
 
     graph = create_chat_graph(learner).compile()
     history: list[dict[str, str]] = []
+    stopping.keeps("what was learned is kept; a message that was still being learned has to be said again")
     for message in messages:
         if JUDGED.fullmatch(message):
             judged = judge(learner, history, message)
@@ -79,6 +81,7 @@ def converse_at_once(learner: Learner, messages: Iterable[str], display: Display
             print(news.popleft(), flush=True)
 
     history: list[dict[str, str]] = []
+    stopping.keeps("what was answered and is not learned yet waits; the next `chat` or `queue work` learns it")
     with Worker(learner, on_event=on_event) as worker:
         graph = create_chat_graph(learner, worker.queue).compile()
         for message in messages:
