@@ -15,7 +15,7 @@ from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
 from seal_agent.directives import CLOZE
 from seal_agent.errors import AdapterError, Erased, InputError, StorageError
 from seal_agent.feedback import Feedback
-from seal_agent.home import Home
+from seal_agent.home import DATABASE, Home
 from seal_agent.knowledge_domain import KnowledgeContext
 from seal_agent.knowledge_run import RunSettings, begin, next_folder
 from seal_agent.learner import Learner, LearnerConfig
@@ -232,6 +232,19 @@ def test_a_crash_before_the_commit_changes_nothing(
         learner.forget(edit=adapter(tower))
     assert home.episodes("default") == [tower, bridge]
     assert [ask(learner, e) for e in (tower, bridge)] == [gold(tower), gold(bridge)]
+
+
+def test_the_write_ahead_log_holds_nothing_of_what_is_forgotten_while_the_database_stays_open(
+    learner: Learner, home: Home
+) -> None:
+    with sqlite3.connect(home.root / DATABASE) as other:  # SQLite empties the log by itself only when all have closed
+        other.execute("SELECT COUNT(*) FROM episodes").fetchall()
+        (tower,) = learned(learner, TOWER)
+        log = home.root / f"{DATABASE}-wal"
+        assert b"Karlov" in log.read_bytes()
+        learner.forget(edit=adapter(tower))
+        assert places(home.root) == []
+    other.close()
 
 
 def test_a_crash_after_the_commit_is_made_up_for_at_the_next_opening(
