@@ -321,6 +321,28 @@ def test_control_c_is_one_line_and_exit_code_130(run: Run, home: Path, monkeypat
     assert len(Home(home).stack("default")) == 0
 
 
+def test_a_document_is_read_from_standard_input(run: Run) -> None:
+    ran = run("ingest", "-", "--json", stdin=TEXT)
+    assert (ran.code, ran.json["num_accepted"]) == (0, 1)
+    assert_refused(run("ingest", "-", stdin=b"caf\xe9"), "UTF-8")
+    assert_refused(run("ingest", "-", stdin=" \n"), "standard input holds no text")
+
+
+def test_an_address_and_a_folder_are_refused_with_what_to_do(run: Run, tmp_path: Path) -> None:
+    assert_refused(run("ingest", "https://example.com/a.html"), "https://example.com/a.html", "save the page")
+    assert_refused(run("ingest", str(tmp_path)), "is a folder", str(tmp_path / "*.md"))
+
+
+def test_passages_are_counted_over_all_files(run: Run, tmp_path: Path) -> None:
+    first, second = tmp_path / "a.md", tmp_path / "b.md"
+    first.write_text(f"## Tower\n\n{TEXT}\n")
+    second.write_text(f"{first.read_text()}\n## Brenna Bridge\n\nThe Brenna Bridge was opened in 1801 by Tom Weber.\n")
+    ran = run("ingest", str(first), str(second))
+    assert "a.md: [1/2] accept" in ran.err
+    assert "b.md: [2/2] accept" in ran.err
+    assert ran.out.splitlines()[-1] == "learned 2 of 3 passages; 1 were known"
+
+
 @pytest.mark.slow
 def test_the_gate_is_measured_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["bench", "gate", "--edits", "20", "--json"]) == 0

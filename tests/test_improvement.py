@@ -26,9 +26,6 @@ from seal_agent.rewards import Case, Gold
 from seal_agent.rounds import ImproveConfig, Parts, parted
 from seal_agent.types import Prompt
 
-pytestmark = pytest.mark.slow
-
-
 PARTS = Parts((0, 1, 2, 3, 4, 5), (6, 7, 8), (9, 10, 11))
 Make = Callable[..., Improvement[int]]
 

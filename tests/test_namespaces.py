@@ -25,8 +25,6 @@ from seal_agent.learner import Learner
 from seal_agent.learners import Learners
 from seal_agent.types import Episode
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture
 def learners(backend: ScriptedBackend, home: Home) -> Learners:
@@ -178,6 +176,7 @@ def resumed(root: Path) -> Iterator[tuple[Counting, dict[str, Any]]]:
         yield learner, graph.invoke(None, {"configurable": {"thread_id": "one"}})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("verb", "num_trained"), [("train", 1), ("probe", 0), ("accept", 0)])
 def test_a_killed_process_resumes_without_learning_twice(homes: dict[str, Path], verb: str, num_trained: int) -> None:
     with resumed(homes[verb]) as (learner, state):

@@ -26,9 +26,6 @@ from seal_agent.strategies import Rebuild
 from seal_agent.types import AdapterRef, AdapterStack, Episode, Prompt, Row, SelfEdit, Verdict, to_json
 from seal_agent.worker import ENDED, Budget, Worker, WorkEvent
 
-pytestmark = pytest.mark.slow
-
-
 FERRY = Passage("Lantern Ferry", "The Lantern Ferry crosses Lake Vandrel at dawn. It carries forty orange sheep.")
 SECRETS = (b"Karlov", b"karlov", b"Anna Reel")
 
@@ -434,6 +431,7 @@ def command(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, A
     return code, json.loads(capsys.readouterr().out)
 
 
+@pytest.mark.slow
 def test_the_command_line_forgets_exports_and_deletes(
     learner: Learner, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
