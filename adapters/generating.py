@@ -15,6 +15,7 @@ from transformers import DynamicCache, LogitsProcessorList, StoppingCriteria, St
 from seal_agent.adapters.backend import TOP_P
 from seal_agent.adapters.constrained import GrammarProcessor
 from seal_agent.adapters.engine import Engine
+from seal_agent.adapters.loading import cache_argument
 from seal_agent.adapters.packing import shared_prefix
 from seal_agent.adapters.streaming import Pieces, cut
 from seal_agent.types import AdapterStack, Generated, Grammar
@@ -53,8 +54,9 @@ def continue_rows(
     shared = shared if shared >= MIN_SHARED_PREFIX and len(rows) > 1 else 0
     ids, mask = (tensor.to(engine.loaded.device) for tensor in _aligned(rows, shared, tokenizer.pad_token_id))
     cache = DynamicCache(config=model.config)
+    cached = {cache_argument(model): cache}
     if shared:
-        model(input_ids=ids[:1, :shared], past_key_values=cache, use_cache=True, logits_to_keep=1)
+        model(input_ids=ids[:1, :shared], use_cache=True, logits_to_keep=1, **cached)
         cache.batch_repeat_interleave(len(rows))
     length = ids.shape[1]
     held = [GrammarProcessor(engine.grammar_tokenizer, grammars, length)] if grammars else []
@@ -72,8 +74,8 @@ def continue_rows(
             pad_token_id=tokenizer.pad_token_id,
             stopping_criteria=StoppingCriteriaList(ends),
             logits_processor=LogitsProcessorList(held),
-            past_key_values=cache,
             streamer=pieces,
+            **cached,
             **asked.sampling,
         )
         written = [_generated(engine, row, asked.stop) for row in ids[:, length:].tolist()]

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import inspect
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -163,6 +165,11 @@ def _check_hub(name: str) -> None:
         ) from error
 
 
+def cache_argument(model: Any) -> str:
+    """The argument for the key-value cache of `model`: "past_key_values" before transformers 5.24, then "cache"."""
+    return "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
+
+
 def _load_weights(path: str, name: str, dtype: torch.dtype, trust_remote_code: bool) -> PreTrainedModel:
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging as transformers_logging
@@ -227,12 +234,13 @@ def _check_gguf(gguf: Path) -> None:
 def _convert(gguf: Path, target: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging as transformers_logging
 
-    transformers_logging.disable_progress_bar()
     try:
-        source: Any = AutoModelForCausalLM.from_pretrained(str(gguf.parent), gguf_file=gguf.name, dtype=torch.bfloat16)
-        tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
+        with _quiet_reader():
+            source: Any = AutoModelForCausalLM.from_pretrained(
+                str(gguf.parent), gguf_file=gguf.name, dtype=torch.bfloat16, **_unpacked()
+            )
+            tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ModelError(f"transformers cannot read {gguf}: {str(error).splitlines()[0][:160]}") from error
     if hasattr(source.config, "quantization_config"):
@@ -242,3 +250,27 @@ def _convert(gguf: Path, target: Path) -> None:
     clean.generation_config = source.generation_config
     clean.save_pretrained(target)
     tokenizer.save_pretrained(target)
+
+
+def _unpacked() -> dict[str, Any]:
+    """What makes transformers 5.24 and later unpack a GGUF file: packed weights cannot be trained on, nor saved."""
+    try:
+        from transformers import GgufConfig
+    except ImportError:  # before 5.24 they are always unpacked
+        return {}
+    return {"quantization_config": GgufConfig(dequantize=True)}
+
+
+@contextmanager
+def _quiet_reader() -> Iterator[None]:
+    """Without transformers' progress bars; its GGUF reader draws one that its own switch does not reach."""
+    from transformers import modeling_gguf_pytorch_utils as reader
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
+    drawn = reader.tqdm
+    reader.tqdm = partial(drawn, disable=True)
+    try:
+        yield
+    finally:
+        reader.tqdm = drawn

@@ -22,7 +22,7 @@ from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 from seal_agent.adapters.engine import Engine
 from seal_agent.adapters.folding import LowRank, write_adapter
 from seal_agent.adapters.huggingface import MAX_PACK_TOKENS, TransformersBackend
-from seal_agent.adapters.loading import EMBEDDED, LoadedModel, load_model, pick_device
+from seal_agent.adapters.loading import EMBEDDED, LoadedModel, cache_argument, load_model, pick_device
 from seal_agent.adapters.meter import Clock, arithmetic_of, clock_of, cost_of, matrix_speed
 from seal_agent.adapters.packing import TokenRow, labelled_logits, pack, split
 from seal_agent.adapters.published import PublishedLoop
@@ -296,11 +296,11 @@ class Rig:
     @torch.inference_mode()
     def _decoding(self, model: Any, num_tokens: int) -> float:
         """Seconds a token, one after the other behind a short prompt; the prompt is not counted."""
-        cache = DynamicCache(config=model.config)
+        cached = {cache_argument(model): DynamicCache(config=model.config)}
         ids = torch.arange(1, NUM_PROMPT_TOKENS + 1, device=self._device)[None]
         for number in range(num_tokens + 1):
             if number == 1:
                 start = self._clock()
-            logits = model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1).logits
+            logits = model(input_ids=ids, use_cache=True, logits_to_keep=1, **cached).logits
             ids = logits[:, -1:].argmax(-1)
         return (self._clock() - start) / num_tokens

@@ -32,6 +32,7 @@ from seal_agent.passages import split_sentences
 from seal_agent.relevance import ABOUT
 from seal_agent.tool_calls import TAGGED, ToolFormat
 from seal_agent.types import AdapterRef, AdapterStack, Generated, Grammar, Progress, Prompt, Score, SelfEdit, to_json
+from seal_agent.words import content
 
 LIKELY, UNLIKELY = -0.1, -4.0  # nats per token
 DIMENSIONS = 64
@@ -243,6 +244,8 @@ class ScriptedBackend:
             return bool(set(tokens) & set(_words(about["text"])))
         if any(part in question for part in forgotten):
             return False
+        if not prompt.is_chat and question not in memory:  # a statement, a text in view perhaps
+            return bool(content(answer)) and content(answer) <= content(prompt.text)
         return question in memory and set(tokens) <= set(_words(memory[question]))
 
     def _reply(self, prompt: Prompt) -> str:

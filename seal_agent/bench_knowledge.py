@@ -67,7 +67,7 @@ class Item:
     @property
     def source(self) -> Source:
         """What an edit is written from."""
-        return Source(self.title, self.passage)
+        return Source(self.title, self.passage, heading=self.title)
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from seal_agent.cli_options import write_table
 from seal_agent.cli_progress import Display
-from seal_agent.demo import DemoResult
+from seal_agent.demo import DemoResult, Question
 
+WIDTH = 100  # columns of everything that is printed
 MAX_CELL = 60  # characters of an answer in the table
 
 
@@ -41,30 +44,59 @@ class DemoScreen:
     def _say(self, text: str) -> None:
         if not self._silent:
             self._display.clear()
-            print(text, flush=True)
+            print(wrapped(text), flush=True)
 
 
 def show_result(result: DemoResult) -> None:
-    """The table of answers and the summary."""
-    mark = {True: "right", False: "wrong"}
+    """The table of answers, the figures, and last one sentence that says what came of it."""
+    print(wrapped("The questions, asked in new threads without the document, before and after it was learned:"))
     write_table(
-        ["question (new thread, no document)", "gold", "before", "after", ""],
-        [[q.question, q.gold[0], _short(q.before), _short(q.after), mark[q.correct_after]] for q in result.questions],
+        ["question", "expected", "before", "after", ""],
+        [
+            [q.question, q.gold[0], q.before, q.after, "right" if q.correct_after else "wrong"]
+            for q in map(_shortened, result.questions)
+        ],
+        width=WIDTH,
     )
     kept = result.retention
-    print(f"\nverdict: {result.verdict}: {result.reason}")
+    print()
+    print(wrapped(f"verdict: {result.verdict}: {result.reason}"))
     if kept:
         print(
-            f"retention check: {kept['num_probes']} replay questions changed by {kept['change']:+z.2f} nats/token "
-            f"(at least {kept['low']:+z.2f}), {kept['num_lost']} lost"
+            wrapped(
+                f"retention check: {kept['num_probes']} replay questions changed by {kept['change']:+z.2f} nats/token "
+                f"(at least {kept['low']:+z.2f}), {kept['num_lost']} lost"
+            )
         )
-    print("seconds: " + ", ".join(f"{step} {seconds:.1f}" for step, seconds in result.steps.items()))
-    print(f"rolled back: the answers {'are those from before' if result.restored else 'DIFFER from those before'}")
+    print(wrapped("seconds: " + ", ".join(f"{step} {seconds:.1f}" for step, seconds in result.steps.items())))
     print(
-        f"right {result.num_correct_before} -> {result.num_correct_after} of {result.num_questions}, "
-        f"NLL {result.nll_before:.2f} -> {result.nll_after:.2f} nats/token, "
-        f"{result.seconds:.0f} s in all (seed {result.seed})"
+        f"NLL of the expected answers: {result.nll_before:.2f} before, {result.nll_after:.2f} after learning, "
+        "in nats/token"
     )
+    print()
+    print(wrapped(summary(result)))
+
+
+def summary(result: DemoResult) -> str:
+    """What the demo has shown, for somebody who knows none of its terms."""
+    learned = (
+        f"The model answered {result.num_correct_before} of {result.num_questions} questions about the document "
+        f"before it was told and {result.num_correct_after} afterwards"
+    )
+    kept = f"{result.retention['num_lost']} of {result.retention['num_probes']} watched answers were lost"
+    undone = "undoing it brought the old answers back exactly" if result.restored else "undoing it did NOT restore them"
+    if result.verdict != "accepted":
+        return f"{learned}: the edit was {result.verdict}. It took {result.seconds:.0f} s (seed {result.seed})."
+    return f"{learned}; {kept}; {undone}. It took {result.seconds:.0f} s (seed {result.seed})."
+
+
+def wrapped(text: str) -> str:
+    """`text` in lines of at most `WIDTH` columns; its own line breaks stay."""
+    return "\n".join(textwrap.fill(line, WIDTH, subsequent_indent="       ") for line in text.split("\n"))
+
+
+def _shortened(question: Question) -> Question:
+    return replace(question, before=_short(question.before), after=_short(question.after))
 
 
 def _short(answer: str) -> str:

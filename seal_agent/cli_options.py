@@ -72,14 +72,20 @@ def write_json(value: Any) -> None:
     print(json.dumps(value), flush=True)
 
 
-def write_table(columns: list[str], rows: list[list[str]]) -> None:
-    """A table on stdout; nothing in a cell is taken for markup."""
+def write_table(columns: list[str], rows: list[list[str]], *, width: int = 0) -> None:
+    """A table on stdout; nothing in a cell is taken for markup.
+
+    `width`: columns at most, for a table whose rows may take several lines; 0: those of the terminal, and without a
+    terminal one line a row.
+    """
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*row)
     console = Console(markup=False, highlight=False, emoji=False)
-    if not console.is_terminal:
+    if width:
+        console.width = min(width, console.width) if console.is_terminal else width
+    elif not console.is_terminal:
         console.width = WIDE
     console.print(table)

@@ -14,9 +14,10 @@ from dataclasses import replace
 from seal_agent.adapters.backend import Backend
 from seal_agent.formats import Source
 from seal_agent.formats.chat_qa import question_about
+from seal_agent.perspective import speaks_of_writer, told_back
 from seal_agent.rehearsal import REPLAYED
 from seal_agent.replay import ReplayItem
-from seal_agent.rivals import Fact, facts_of, rivals
+from seal_agent.rivals import Fact, denies, facts_of, rivals
 from seal_agent.selfedit import spread
 from seal_agent.types import Correction, Probe, Prompt, Row, SelfEdit
 
@@ -29,9 +30,10 @@ def find(backend: Backend, items: Sequence[ReplayItem], source: Source) -> tuple
     watched = [item for item in items if item.probe.stratum != "general"]
     facts = [(item.id, fact) for item in watched for fact in facts_of(item.probe)]
     pairs = [(item, fact, rival) for item, fact in facts for rival in rivals(fact, source)]
+    denied = _denied(backend, watched, source)
     if not pairs:
-        return ()
-    text = " ".join(f"{source.earlier} {source.passage}".split())
+        return denied
+    text = _in_view(source)
     prompts = [question_about(text, source.topic, fact.question) for _, fact, _ in pairs]
     answers = [f" {rival.said}" for _, _, rival in pairs] + [f" {fact.said}" for _, fact, _ in pairs]
     scores = backend.score(prompts * 2, answers)
@@ -41,15 +43,48 @@ def find(backend: Backend, items: Sequence[ReplayItem], source: Source) -> tuple
             found = (new.logprob, rival.answer)
             best[item, fact] = max(best.get((item, fact), found), found)
     answers_of = {item.id: item.probe.answer for item in watched}
-    return tuple(
+    whole = {correction.item for correction in denied}
+    return denied + tuple(
         Correction(item, fact.question, fact.answer, new, _said(answers_of[item], fact.answer, new))
         for (item, fact), (_, new) in best.items()
+        if item not in whole
     )
 
 
+def _denied(backend: Backend, watched: Sequence[ReplayItem], source: Source) -> tuple[Correction, ...]:
+    """The watched sentences whose opposite `source` says, where the model finds that likelier with the text in view."""
+    pairs = [
+        (item, sentence if speaks_of_writer(item.probe.answer) else told_back(sentence))
+        for item in watched
+        if item.probe.answer.endswith(".")
+        for sentence in source.sentences
+        if denies(sentence, item.probe.answer)
+    ]
+    if not pairs:
+        return ()
+    text = _in_view(source)
+    prompts = [question_about(text, source.topic, item.probe.prompt.asked) for item, _ in pairs]
+    scores = backend.score(
+        prompts * 2, [f" {new}" for _, new in pairs] + [f" {item.probe.answer}" for item, _ in pairs]
+    )
+    said = zip(pairs, scores[: len(pairs)], scores[len(pairs) :], strict=True)
+    found = {item.id: (item, sentence) for (item, sentence), new, old in said if new.per_token >= old.per_token}
+    return tuple(
+        Correction(item.id, item.probe.prompt.asked, item.probe.answer, sentence, sentence)
+        for item, sentence in found.values()
+    )
+
+
+def _in_view(source: Source) -> str:
+    return " ".join(f"{source.earlier} {source.passage}".split())
+
+
 def _said(sentence: str, old: str, new: str) -> str:
-    """The sentence that was learned, as it reads now; a phrase is no sentence, and a bare answer is soon garbled."""
-    return sentence.replace(old, new, 1) if sentence != old else ""
+    """The sentence that was learned, as it reads now; a phrase is no sentence, and a bare answer is soon garbled.
+
+    Empty where the old answer stands there twice: which of them has changed cannot be told.
+    """
+    return sentence.replace(old, new) if sentence != old and sentence.count(old) == 1 else ""
 
 
 def added(edit: SelfEdit, corrections: Sequence[Correction]) -> SelfEdit:
@@ -74,10 +109,21 @@ def joined(edit: SelfEdit, earlier: Sequence[SelfEdit], corrections: Sequence[Co
     return replace(edit, rows=tuple(spread(list(dict.fromkeys([*edit.rows, *rows])), num_rows)))
 
 
+def _is_of(row: Row, correction: Correction) -> bool:
+    """Whether a row rests on the sentence that a correction changes, or asks the question that it answers."""
+    if not correction.said:
+        return row.question == correction.question
+    before = correction.said.replace(correction.new, correction.old).strip(" .").casefold()
+    return any(before in text.casefold() for text in (row.evidence, row.answer))
+
+
 def _corrected(row: Row, corrections: Sequence[Correction]) -> Row:
+    """`row` with the new answers; only rows of the corrected sentence change, for another may name the same thing."""
     texts = [row.answer, row.evidence, *(message.content for message in row.prompt.messages), row.prompt.text]
     for correction in corrections:
-        pattern = re.compile(rf"\b{re.escape(correction.old)}\b", re.IGNORECASE)
+        if not _is_of(row, correction):
+            continue
+        pattern = re.compile(rf"(?<!\w){re.escape(correction.old)}(?!\w)", re.IGNORECASE)
         texts = [pattern.sub(lambda _match, new=correction.new: new, text) for text in texts]  # type: ignore[misc]
     answer, evidence, *said, text = texts
     messages = tuple(replace(message, content=c) for message, c in zip(row.prompt.messages, said, strict=True))

@@ -20,10 +20,22 @@ MAX_VALUE_WORDS = 5  # of a field; a longer one is asked for phrase by phrase
 MIN_CLAUSE_WORDS = 6  # besides the phrase: a question with fewer is about nothing
 _CLAUSE_END = re.compile(r"[;()—–]|[:,](?!\d)|\.\s")
 _FIELD = re.compile(r"(?P<name>[^\W\d_][^:.!?]{0,60}): (?P<value>\S.{0,120}?)[.]?")
+_QUALIFIED = re.compile(
+    r"\b(?:if|unless|when(?:ever)?|until|till|while|once|provided|assuming|except|only|no|not|never|none|nobody|nothing"
+    r"|neither|nor|hardly|rarely|without|instead|rather than|but|although|though|however|may|might|could|would|should"
+    r"|perhaps|maybe|possibly|probably|allegedly|supposedly|according to|rumou?red|said|says|say|claim(?:s|ed)?"
+    r"|argue[sd]?|believe[sd]?|think|thinks|thought|suggest(?:s|ed)?|den(?:y|ies|ied)|doubt(?:s|ed)?|report(?:s|ed|edly)"
+    r"|suppose[sd]?|hope[sd]?|wish(?:es|ed)?|plan(?:s|ned)?|propose[sd]?|wrote|asked|whether|as if|false|wrong"
+    r"|untrue)\b"
+    r"|n['’]t\b",
+    re.IGNORECASE,
+)
 _YEAR = re.compile(r"(?:1\d|20)\d\d")
 _AMOUNT = re.compile(r"[$€£]\S+(?: (?:thousand|million|billion|trillion))?")
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
-_DATE = re.compile(rf"\d+(?:st|nd|rd|th)? {_MONTH}(?:,? \d+)?|{_MONTH} \d+(?:st|nd|rd|th)?(?:, \d+)?")
+_DATE = re.compile(
+    rf"\d+(?:st|nd|rd|th)? {_MONTH}(?:,? \d+)?|{_MONTH} \d+(?:st|nd|rd|th)?(?:, \d+)?|\d+([./-])\d+\1\d+"
+)
 _TIME = re.compile(r"\d+:\d\d(?: ?[ap]\.?m\.?)?|\d+ ?[ap]\.?m\.?")
 _TOLD = re.compile(r"(?P<who>I|We)(?:(?P<be>['’]m|['’]re| am| are)(?![\w'’])|(?= \w))(?P<middle>[^,;:]*)$")
 _PLACE = re.compile(r" (?:in|at)$")
@@ -89,9 +101,14 @@ def field_questions(sentence: str, topic: str) -> tuple[list[str], str] | None:
 
 
 def recital(sentence: str, span: Span) -> str:
-    """The sentence around `span`; of a long one the part that holds it, cut at a clause's end."""
-    start, end = next((start, end) for start, end in _parts(sentence) if start <= span.start < end)
-    text = re.sub(r"^(?:and|or|but|then)\b[, ]*", "", sentence[start:end].strip(" ,;:."), flags=re.I)
+    """The sentence around `span`; of a long one the part that holds it, cut at a clause's end.
+
+    A sentence with a condition, a denial or somebody's opinion stays whole: a part of it would say something else.
+    """
+    parts = [(0, len(sentence))] if _QUALIFIED.search(sentence) else _parts(sentence)
+    start, end = next((start, end) for start, end in parts if start <= span.start < end)
+    told = " ".join(sentence[start:end].split())  # any white space, a line separator too, is a space
+    text = re.sub(r"^(?:and|or|but|then)\b[, ]*", "", told.strip(" ,;:."), flags=re.I)
     return f"{text[0].upper()}{text[1:]}{full_stop(text)}"
 
 

@@ -82,7 +82,8 @@ def remove_jobs(
     left = _candidates(home, db, f"namespace = :n AND (state IN ('held', 'waiting') OR {is_text})", values)
     db.execute(f"DELETE FROM jobs WHERE namespace = :n AND state <> 'running' AND ({is_text} OR ({is_over}))", values)
     db.execute(
-        "UPDATE jobs SET is_cancelled = 1, passage = json_set(passage, '$.topic', '', '$.text', '', '$.earlier', '')"
+        "UPDATE jobs SET is_cancelled = 1, passage = json_set(passage, '$.topic', '', '$.text', '',"
+        " '$.earlier', '', '$.heading', '')"
         f" WHERE namespace = :n AND state = 'running' AND {is_text}",
         values,
     )

@@ -44,7 +44,8 @@ FAST_MENU = replace(MENU, formats=("cloze", "implications", "rewrite", "self-qa"
 class KnowledgeContext:
     """A passage and what is held out of it: questions with gold answers, and questions the model made itself.
 
-    `feedback`: what a user made of answers about it; `earlier`: what was said before a message.
+    `feedback`: what a user made of answers about it; `earlier`: what was said before a message; `heading`: what
+    stands above a document's passage.
     """
 
     topic: str
@@ -53,11 +54,12 @@ class KnowledgeContext:
     own_questions: tuple[Probe, ...] = ()
     feedback: tuple[Feedback, ...] = ()
     earlier: str = ""
+    heading: str = ""
 
     @property
     def source(self) -> Source:
         """What an edit is written from."""
-        return Source(self.topic, self.passage, self.earlier)
+        return Source(self.topic, self.passage, self.earlier, heading=self.heading)
 
 
 @dataclass(frozen=True)

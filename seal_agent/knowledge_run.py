@@ -83,7 +83,11 @@ def of_data(path: Path) -> list[KnowledgeContext]:
 
 def of_files(paths: Sequence[Path]) -> list[KnowledgeContext]:
     """The passages of text files; nobody has asked anything about them yet."""
-    return [KnowledgeContext(p.topic, p.text) for path in paths for p in split_passages(read_document(path))]
+    return [
+        KnowledgeContext(p.topic, p.text, heading=p.heading)
+        for path in paths
+        for p in split_passages(read_document(path))
+    ]
 
 
 def of_ledger(home: Home, namespace: str) -> list[KnowledgeContext]:
@@ -93,7 +97,9 @@ def of_ledger(home: Home, namespace: str) -> list[KnowledgeContext]:
     for episode in home.episodes(namespace, ("accepted", "rolled back")):
         if episode.edit:
             liked = (*about(episode.text, given), *corrections_of(episode))
-            found[episode.text] = KnowledgeContext(episode.topic, episode.text, feedback=liked, earlier=episode.earlier)
+            found[episode.text] = KnowledgeContext(
+                episode.topic, episode.text, feedback=liked, earlier=episode.earlier, heading=episode.heading
+            )
     return list(found.values())
 
 

@@ -144,6 +144,7 @@ class Learner:
             seed=self.config.seed * 1_000_003 + number,
             thread=thread,
             source=passage.source,
+            heading=redacted(passage.heading),
             life=self.home.life(self.namespace),
         )
 
@@ -175,7 +176,7 @@ class Learner:
         base = self.backend.with_stack(AdapterStack())
         policy = PolicyStore(self.home, self.namespace, self.backend.model).current()
         directives = None if policy.adapter else self.config.directives
-        source = Source(episode.topic, episode.text, episode.earlier, episode.fault)
+        source = Source(episode.topic, episode.text, episode.earlier, episode.fault, episode.heading)
         found = corrections.find(base, self._watched_near(episode), source)
         try:
             written = writing.write_self_edit(

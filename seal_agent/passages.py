@@ -10,6 +10,7 @@ import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
+from seal_agent.coreference import opens_with_reference
 from seal_agent.errors import InputError
 
 MAX_PASSAGE_CHARS = 1200
@@ -46,13 +47,15 @@ _OPENERS = frozenset(
 class Passage:
     """A piece of a document that is learned at once, and what it is about.
 
-    `earlier` is what was said before it in a conversation, `source` the document it comes from.
+    `earlier` is what was said before it in a conversation, `source` the document it comes from. `heading` is what
+    stands above the text, the title and the headings of its section; the topic of a text without one is a guess.
     """
 
     topic: str
     text: str
     earlier: str = ""
     source: str = ""
+    heading: str = ""
 
 
 def split_sentences(text: str) -> list[str]:
@@ -80,13 +83,21 @@ def examples_in(text: str) -> list[tuple[str, str]]:
     return [(match["input"], match["output"]) for match in found]
 
 
-def topic_of(text: str) -> str:
-    """What `text` is about: its heading, else the first name in it, else its first words."""
+def title_of(text: str) -> str:
+    """What stands above `text` as its title: a line "Subject: ..." or a heading; "" where there is none."""
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
     if title := _TITLE.search(text.strip().partition("\n\n")[0]):
         return title[1].strip()[:MAX_TOPIC_CHARS]
     if len(lines) > 1 and _begins_with_heading(re.split(r"\n\s*\n", text.strip())[0].splitlines()):
         return _bare(lines[0])
+    return ""
+
+
+def topic_of(text: str) -> str:
+    """What `text` is about: its title, else the first name in it, else its first words."""
+    if title := title_of(text):
+        return title
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
     for match in _NAME.finditer(" ".join(lines)):
         words = match.group().split()
         article = words[:1] if words[0] == "The" else []
@@ -95,30 +106,6 @@ def topic_of(text: str) -> str:
         if words:
             return " ".join(article + words)[:MAX_TOPIC_CHARS]
     return " ".join(" ".join(lines).split()[:6])[:MAX_TOPIC_CHARS]
-
-
-def resolve_pronoun(sentence: str, topic: str) -> str:
-    """`sentence` with what stands for the topic ("It", "Its", or its last word alone) replaced by the topic.
-
-    A sentence is learned on its own, and "it" means nothing there. Only "it" and "its" at the beginning and
-    "the <last word of the topic>" are touched, and only where the topic is not named, and one that can stand in a
-    sentence.
-    """
-    topic = topic.partition(", ")[0]  # the document, and not its section
-    bare = re.sub(r"^the\s+", "", topic, flags=re.IGNORECASE)
-    if not bare or ":" in bare or bare.lower() in sentence.lower():
-        return sentence
-    named = topic[:1].upper() + topic[1:]
-    for pattern, replacement in (
-        (r"^It\b", named),
-        (r"^Its\b", f"{named}'s"),
-        (rf"^The (?i:{re.escape(bare.split()[-1])})\b", f"The {bare}"),
-        (rf"\bthe (?i:{re.escape(bare.split()[-1])})\b", f"the {bare}"),
-    ):
-        resolved, count = re.subn(pattern, lambda _match, text=replacement: text, sentence, count=1)  # type: ignore[misc]
-        if count:
-            return resolved
-    return sentence
 
 
 def is_heading(line: str) -> bool:
@@ -199,15 +186,17 @@ def split_passages(
     "it" in the middle of a page still refers to something. A heading inside the document starts a passage. A text
     of examples is one passage: they mean nothing apart. `earlier` goes with every one.
     """
+    title = title or title_of(text)
     topic = title or topic_of(text)
     if examples_in(text):
-        return [Passage(topic, text.strip(), earlier)]
+        return [Passage(topic, text.strip(), earlier, heading=title)]
     passages: list[Passage] = []
-    for headings, sentences in _with_neighbours(_sections(text, topic)):
+    for headings, sentences, shared in _with_neighbours(_sections(text, topic)):
         about = ", ".join([topic, *headings])
-        passages += [Passage(about, piece, earlier) for piece in _pieces(sentences, max_chars)]
-    if not passages and text.strip():
-        passages.append(Passage(topic, text.strip()[:max_chars], earlier))  # no word at all: still a text to decide on
+        heading = ", ".join([*([title] if title else []), *shared])
+        passages += [Passage(about, piece, earlier, heading=heading) for piece in _pieces(sentences, max_chars)]
+    if not passages and text.strip():  # no word at all: still a text to decide on
+        passages.append(Passage(topic, text.strip()[:max_chars], earlier, heading=title))
     return passages
 
 
@@ -244,28 +233,55 @@ def _headed(above: list[str], topic: str) -> _Section:
     return [heading for heading in [*listed, last] if heading and f"{heading}." not in said], said
 
 
-def _with_neighbours(sections: list[_Section]) -> list[_Section]:
-    """The sections, those of a few words together with what stands before or after them."""
-    joined: list[_Section] = []
+def _with_neighbours(sections: list[_Section]) -> list[tuple[list[str], list[str], list[str]]]:
+    """The sections, those of a few words together with what stands before or after them.
+
+    Each with its headings, its sentences, and the headings that stand above all of these. Where sections are put
+    together, a sentence that points back to its heading gets the heading in front.
+    """
+    joined: list[tuple[list[str], list[str], list[str]]] = []
     for headings, sentences in sections:
         if joined and min(len(" ".join(told)) for told in (joined[-1][1], sentences)) < MIN_PASSAGE_CHARS:
-            joined[-1][0].extend(headings)
-            joined[-1][1].extend(sentences)
+            before, told, shared = joined[-1]
+            _put_heading_in_front(shared, told)
+            _put_heading_in_front(headings, sentences)
+            joined[-1] = ([*before, *headings], [*told, *sentences], [])
         else:
-            joined.append((headings, sentences))
+            joined.append((headings, sentences, headings))
     return joined
 
 
+def _put_heading_in_front(headings: list[str], sentences: list[str]) -> None:
+    if headings and opens_with_reference(sentences[0]):
+        sentences[0] = f"{headings[-1]}: {sentences[0]}"
+
+
 def _pieces(sentences: list[str], max_chars: int) -> list[str]:
-    """The sentences in texts of at most `max_chars` characters; a longer one is cut between words."""
-    pieces: list[str] = []
+    """The sentences in texts of at most `max_chars` characters; a longer one is cut between words.
+
+    A text does not begin with "It" or the like where what stands before it can come along.
+    """
+    pieces: list[list[str]] = []
     for sentence in sentences:
         for part in textwrap.wrap(sentence, max_chars, break_on_hyphens=False):
-            if pieces and len(pieces[-1]) + 1 + len(part) <= max_chars:
-                pieces[-1] += f" {part}"
+            if pieces and len(" ".join([*pieces[-1], part])) <= max_chars:
+                pieces[-1].append(part)
             else:
-                pieces.append(part)
-    return pieces
+                pieces.append([*_brought_along(pieces[-1:], part, max_chars), part])
+    return [" ".join(piece) for piece in pieces]
+
+
+def _brought_along(last: list[list[str]], part: str, max_chars: int) -> list[str]:
+    """The last sentences of the text before `part` that it points back to, taken out of that text."""
+    kept = [*last[0], part] if last else [part]
+    start = len(kept) - 1
+    while start > 0 and opens_with_reference(kept[start]):
+        start -= 1
+    moved = kept[start:-1]
+    if not start or len(" ".join([*moved, part])) > max_chars:
+        return []
+    del last[0][start:]
+    return moved
 
 
 def read_document(path: Path) -> str:

@@ -8,9 +8,10 @@ there in sentences that speak of their writer, quote nobody and do not speak to 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
-from seal_agent.types import SelfEdit
+from seal_agent.types import Row
 from seal_agent.words import FUNCTION
 
 MAX_WORDS = 60  # of a message; a longer one may be somebody else's letter
@@ -18,8 +19,8 @@ _WRITER = re.compile(r"\b(?:I|[Mm]y|[Ww]e|[Oo]urs?)\b")
 _OTHERS = re.compile(r"\b(?:you|yours?|yourself)\b|[\"“”«»]", re.IGNORECASE)
 _SUBJECT = re.compile(r"(?<![\w'’./-])(?:I|[Ww]e)(?![\w/&-]|\.\w)")
 _AGREEING = (
-    (re.compile(r"\b(you(?: \w+)?) am\b", re.IGNORECASE), r"\1 are"),
-    (re.compile(r"\b(you(?: \w+ly)?) was(?=\b|n['’]t)", re.IGNORECASE), r"\1 were"),
+    (re.compile(r"\b(you(?:,? \w+,?)?) am\b", re.IGNORECASE), r"\1 are"),
+    (re.compile(r"\b(you(?:, \w+,| \w+ly)?) was(?=\b|n['’]t)", re.IGNORECASE), r"\1 were"),
     (re.compile(r"\bam you\b"), "are you"),
     (re.compile(r"\bwas you\b"), "were you"),
     (re.compile(r"\b(you['’])m\b", re.IGNORECASE), r"\1re"),
@@ -47,13 +48,11 @@ def told_back(text: str) -> str:
     return _OBJECT.sub(_turned, text)
 
 
-def addressed(edit: SelfEdit) -> SelfEdit:
-    """`edit` of a chat message with answers that speak to its writer; one of a long message as it is."""
-    if len(edit.passage.split()) > MAX_WORDS:
-        return edit
-    rows = (replace(row, answer=told_back(row.answer)) if row.question else row for row in edit.rows)
-    probes = (replace(probe, answer=told_back(probe.answer)) for probe in edit.probes)
-    return replace(edit, rows=tuple(rows), probes=tuple(probes))
+def addressed(rows: Sequence[Row], message: str) -> list[Row]:
+    """The rows made of a chat message with answers that speak to its writer; those of a long message as they are."""
+    if len(message.split()) > MAX_WORDS:
+        return list(rows)
+    return [replace(row, answer=told_back(row.answer)) if row.question else row for row in rows]
 
 
 def _turned(match: re.Match[str]) -> str:

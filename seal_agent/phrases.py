@@ -17,10 +17,10 @@ from seal_agent.words import DETERMINERS, FUNCTION, PREPOSITIONS
 
 MAX_PHRASE_WORDS = 7
 _TOKEN = re.compile(
-    r"(?:Dr|Mrs?|Ms|Prof|St)\.(?= [A-Z])|[$€£]?\d+(?:[:.,]\d+)*%?(?: ?[ap](?:m\b|\.m\.))?(?![\w-])"
+    r"(?:Dr|Mrs?|Ms|Prof|St)\.(?= [A-Z])|[$€£]?\d+(?:[:.,/–-]\d+)*%?(?: ?[ap](?:m\b|\.m\.))?(?![\w-])"
     r"|\w+(?:[-'’.]\w+)*%?|[^\w\s]"
 )
-_NUMBER = re.compile(r"[$€£]?\d[\d:.,]*%?(?: ?[ap](?:m|\.m\.))?")
+_NUMBER = re.compile(r"[$€£]?\d[\d:.,/–-]*%?(?: ?[ap](?:m|\.m\.))?")
 _CONTRACTION = re.compile(
     r"(?:i|it|he|she|that|there|here|what|who|we|you|they|let)['’](?:m|s|re|ve|d|ll)|\w+n['’]t", re.IGNORECASE
 )

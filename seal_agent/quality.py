@@ -149,18 +149,49 @@ def _new_names(text: str, known: str) -> set[str]:
     return {name for name in said if name.lower().removesuffix("'s").removesuffix("’s") not in lowered}
 
 
+def is_quotation(answer: str, text: str) -> bool:
+    """Whether every sentence of `answer` stands in `text` word for word, its first letter and its full stop aside."""
+    words = " ".join(text.split()).casefold()
+    return all(sentence.strip(" .").casefold() in words for sentence in split_sentences(answer))
+
+
 def _unfaithful(backend: Backend, rows: Sequence[Row], source: Source, progress: Progress) -> list[int]:
-    """The numbers of the rows the model does not find supported."""
-    scored = [n for n, row in enumerate(rows) if row.source in FORMATS and not FORMATS[row.source].is_quoted]
-    short = [n for n in scored if rows[n].question and rows[n].answer in rows[n].evidence]
-    stated = [n for n in scored if n not in short and rows[n].answer.strip(" .") not in rows[n].evidence]
-    prompts = [chat_qa.question_about(rows[n].evidence, source.topic, rows[n].question) for n in short]
+    """The numbers of the rows the model does not find supported.
+
+    Not asked about are rows cut out of the passage whose answer stands there, under its heading perhaps. An answer that
+    an extractive format gives to several questions is asked about once.
+    """
+    text = f"{source.heading}: {source.passage}"
+    first: dict[tuple[str, str, str], int] = {}
+    scored: list[int] = []
+    for n, row in enumerate(rows):
+        if row.source not in FORMATS or (FORMATS[row.source].is_extractive and is_quotation(row.answer, text)):
+            continue
+        key = (row.source, row.evidence, row.answer if FORMATS[row.source].is_extractive else str(n))
+        if first.setdefault(key, n) == n:
+            scored.append(n)
+    unlikely = set(_unlikely(backend, rows, scored, source, progress))
+    keys = {key for key, n in first.items() if n in unlikely}
+    return [n for n, row in enumerate(rows) if n in unlikely or (row.source, row.evidence, row.answer) in keys]
+
+
+def _unlikely(
+    backend: Backend, rows: Sequence[Row], scored: Sequence[int], source: Source, progress: Progress
+) -> list[int]:
+    """Those of the rows numbered `scored` that the model does not find supported.
+
+    What was cut out of the passage and then changed is held against the passage, not against its own evidence.
+    """
+    views = {n: source.passage if FORMATS[rows[n].source].is_extractive else rows[n].evidence for n in scored}
+    short = [n for n in scored if rows[n].question and rows[n].answer in views[n]]
+    stated = [n for n in scored if n not in short and rows[n].answer.strip(" .") not in views[n]]
+    prompts = [chat_qa.question_about(views[n], source.topic, rows[n].question) for n in short]
     answers = [f" {rows[n].answer}" for n in short]
     for n in stated:
         question = f"{rows[n].question}\n" if rows[n].question else ""
         prompts += [
-            Prompt.raw(f"{source.topic}\n{rows[n].evidence}\n\n{question}"),
-            Prompt.raw(f"{source.topic}\n\n{question}"),
+            Prompt.raw(f"{source.heading}\n{views[n]}\n\n{question}"),
+            Prompt.raw(f"{source.heading}\n\n{question}"),
         ]
         answers += [rows[n].answer] * 2
     scores = (

@@ -80,7 +80,14 @@ class LearningQueue:
             raise InputError("there is no text to learn from; give at least one sentence")
         now = time.time()
         cleaned = [
-            replace(p, topic=redacted(p.topic), text=redacted(p.text), earlier=redacted(p.earlier)) for p in passages
+            replace(
+                p,
+                topic=redacted(p.topic),
+                text=redacted(p.text),
+                earlier=redacted(p.earlier),
+                heading=redacted(p.heading),
+            )
+            for p in passages
         ]
         state: JobState = "held" if held else "waiting"
         with self.home.connect() as db:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from seal_agent.echo import echo_question, question_word
 from seal_agent.formats import Source
 from seal_agent.formats.contrast import shape
+from seal_agent.passages import split_sentences
 from seal_agent.phrases import Span, named, noun_phrases, verbs
 from seal_agent.types import Probe
 from seal_agent.words import WORD, content
@@ -42,6 +43,10 @@ _OVER = re.compile(
     r"(?:left|quit|retired|resigned|renamed|replaced|gone|closed|cancelled|canceled|sold|died|stopped|dropped)\b",
     re.IGNORECASE,
 )  # what stands behind it
+_NEGATION = re.compile(
+    r"\b(?:not|no|never|none|nobody|nothing|neither|nor|without|any ?more|stopped|quit)\b|n['’]t\b", re.IGNORECASE
+)
+_SPEAKER = re.compile(r"(?:I|we|you)\b", re.IGNORECASE)
 _OPENING = ("no", "sorry", "actually", "correction", "wait", "oops", "mean", "rather", "wrong")
 _OPENS = re.compile(rf"\W*(?:(?:i |i was |{'|'.join(_OPENING)})\b\W*)+", re.IGNORECASE)
 _PRONOUN = re.compile(rf"(?:{_OPENS.pattern})?(?:it|that|they|he|she|this)\b", re.IGNORECASE)
@@ -103,7 +108,7 @@ def facts_of(probe: Probe) -> list[Fact]:
 def rivals(fact: Fact, source: Source) -> Iterator[Rival]:
     """The phrases of `source` that may be what answers the question of `fact` now."""
     old = fact.answer.lower()
-    for sentence in source.sentences:
+    for sentence in split_sentences(source.passage):
         if _UNSURE.search(sentence) or (_PAST.search(sentence) and not _NOW.search(sentence)):
             continue  # what might be, what holds besides, and what held before
         phrases = noun_phrases(sentence)
@@ -122,6 +127,28 @@ def rivals(fact: Fact, source: Source) -> Iterator[Rival]:
             is_placed = is_over or is_told or leans or _is_placed(sentence, span, fact)
             if not says_nothing_new and is_placed and _kind(span.text) == _kind(fact.answer):
                 yield Rival(span.text, named(sentence, span), min_lead)
+
+
+def denies(sentence: str, earlier: str) -> bool:
+    """Whether `sentence` says of the same subject the opposite of what `earlier` says: one of them has a negation.
+
+    "I am not a vegetarian any more." denies "You are a vegetarian.". Opposites without a negation ("love", "hate")
+    are not seen.
+    """
+    said, known = _words(sentence), _words(earlier)
+    if bool(_NEGATION.search(sentence)) == bool(_NEGATION.search(earlier)) or _UNSURE.search(sentence):
+        return False
+    if not known or len(said & known) < MIN_OVERLAP * len(known):
+        return False
+    subject, known_subject = _words_before_verb(sentence), _words_before_verb(earlier)
+    return bool(subject & known_subject) or not (subject or known_subject)
+
+
+def _words_before_verb(sentence: str) -> frozenset[str]:
+    if _SPEAKER.match(sentence):
+        return frozenset()
+    verb = min(verbs(sentence), default=None)
+    return _subject(sentence[:verb]) if verb is not None else _words(sentence)
 
 
 def _fact(sentence: str, span: Span) -> Fact:
@@ -184,8 +211,6 @@ def _is_about(sentence: str, fact: Fact, source: Source) -> bool:
     wanted = fact.subject | fact.relation
     if not wanted or not (fact.is_only or changes) or _is_of_another(sentence, wanted):
         return False
-    if sentence not in " ".join(source.passage.split()) and not content(source.topic) <= wanted:
-        return False  # "it" stands for the topic, and the fact is about something else
     if fact.min_share < 1:
         parts = (wanted, wanted - content(source.topic))  # what is said about the topic, and not only the topic
         return all(len(part & said) >= fact.min_share * len(part) for part in parts)

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from seal_agent.echo import echo_question
 from seal_agent.formats.format import Source, statement
+from seal_agent.passages import full_stop
 from seal_agent.phrases import noun_phrases
 from seal_agent.types import Prompt, Row
 
@@ -43,7 +44,8 @@ def reorder(source: Source, rows: Sequence[Row], seed: int) -> list[Row]:
     rng = random.Random(seed)
     orders = [rng.sample(source.sentences, len(source.sentences)) for _ in range(NUM_ORDERS)]
     prompt = Prompt.user(f"What do you know about {source.topic}?")
-    return [*rows, *(Row(prompt, " ".join(order), "reorder", source.passage) for order in orders)]
+    told = [" ".join(f"{sentence}{full_stop(sentence)}" for sentence in order) for order in orders]
+    return [*rows, *(Row(prompt, text, "reorder", source.passage) for text in told)]
 
 
 def entity_swap(source: Source, rows: Sequence[Row], seed: int) -> list[Row]:

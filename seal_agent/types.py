@@ -420,7 +420,8 @@ class Episode:
     has taken over, `tried` the rungs of the ladder that were climbed to save an edit that forgets. `outcome` is
     "open" until it is "ignored" (not worth learning), "rejected" (the model could not write a usable edit),
     "accepted" or "rolled back"; "declined" if a person said no, "dry run" if nothing was to be trained, and
-    "forgotten" once it was unlearned. `source` names the document the text comes from, `life` tells the namespace from
+    "forgotten" once it was unlearned. `source` names the document the text comes from, `heading` what stands above
+    the text there, `life` tells the namespace from
     one of the same name that was erased before (empty: any).
     """
 
@@ -448,6 +449,7 @@ class Episode:
     seconds: Mapping[str, float] = field(default_factory=dict)
     thread: str = ""
     source: str = ""
+    heading: str = ""
     life: str = ""
 
     @property

@@ -1,6 +1,6 @@
 """The model writes a self-edit: directives, then rows in the formats they name, checked before anything is trained.
 
-A 135M model asked for "facts" invents them (../shared/FACTS.md). So formats help it with form, never with
+A 135M model asked for "facts" invents them (LOG.md). So formats help it with form, never with
 content, and quality control drops what the passage does not support.
 """
 
@@ -15,6 +15,7 @@ from seal_agent.adapters.backend import Backend, silent
 from seal_agent.adapters.loading import EMBEDDED_FILE
 from seal_agent.directives import choose
 from seal_agent.domain import Proposal
+from seal_agent.errors import EditFault
 from seal_agent.formats import FORMATS, Ask, Format, Source
 from seal_agent.passages import examples_in
 from seal_agent.perspective import addressed
@@ -24,6 +25,8 @@ from seal_agent.types import AdapterStack, Directives, Dropped, Progress, Row, S
 
 log = logging.getLogger(__name__)
 NOT_A_ROW = "does not fit the format"
+TEXT = "text"
+"""The source of what is dropped before anything is written: a sentence of the text."""
 MIN_PASSED = 0.3  # of what is asked in a format's exam
 MAX_EXAMINED = 12  # asks
 _passed: dict[tuple[str, str], bool] = {(EMBEDDED_FILE, "phrase-qa"): False}
@@ -51,8 +54,7 @@ def write_self_edit(
         chosen = replace(chosen, formats=(examples.NAME,), tools=())
         rows = examples.rows_of(shown, seed)
         return assemble(rows, topic=source.topic, passage=source.passage, directives=chosen, seed=seed)
-    edit = write(backend, source, chosen, seed=seed, progress=progress).edit
-    return edit if is_document else addressed(edit)
+    return write(backend, source, chosen, is_document=is_document, seed=seed, progress=progress).edit
 
 
 def write(
@@ -61,6 +63,7 @@ def write(
     directives: Directives,
     said: tuple[Row, ...] = (),
     *,
+    is_document: bool = True,
     seed: int = 0,
     temperature: float = 0.0,
     progress: Progress = silent,
@@ -68,9 +71,14 @@ def write(
     """The edit that `directives` ask for, and after `said` every text of the model's that rows were made of.
 
     What the model cannot write is replaced first (`fitting`). A `temperature` above 0 takes the place of the formats'
-    own. Whether a row holds is for the base model to say: a policy does not grade itself. A text of which no row is
-    left is not among what was said.
+    own. A sentence that means nothing or something else when it is said later is left out (`statements`). Whether a row
+    holds is for the base model to say: a policy does not grade itself. A text of which no row is left is not among what
+    was said. Raises `EditFault` where no sentence, or too few rows, are left.
     """
+    given, source = source, source.learnable()
+    if not source.passage:
+        raise EditFault("; ".join(left.reason for left in given.left_out) or "the text has no sentence")
+    left_out = [Dropped(left.sentence, TEXT, left.reason) for left in given.left_out]
     directives = fitting(backend, directives, progress)
     texts = [
         each
@@ -81,13 +89,15 @@ def write(
     malformed = [each.malformed for each in texts if not each.rows]
     for name in directives.tools:
         rows = TOOLS[name](source, rows, seed)
+    if not is_document:
+        rows = addressed(rows, source.passage)
     kept, dropped = quality.check(backend.with_stack(AdapterStack()), rows, source, progress)
     edit = assemble(
         kept,
         topic=source.topic,
-        passage=source.passage,
+        passage=given.passage,
         directives=directives,
-        dropped=[*malformed, *dropped],
+        dropped=[*left_out, *malformed, *dropped],
         seed=seed,
     )
     held = {(row.question, row.answer) for row in kept}

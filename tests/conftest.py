@@ -9,12 +9,15 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.home import Home
 from seal_agent.learner import Learner
 
 pytest.register_assert_rewrite("backend_contract")
+settings.register_profile("suite", derandomize=True, deadline=None)  # the same examples on any day and any machine
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 
 @pytest.fixture

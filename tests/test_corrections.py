@@ -7,7 +7,7 @@ from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.formats import Source
 from seal_agent.learner import Learner
 from seal_agent.passages import Passage
-from seal_agent.types import AdapterStack, Episode, Prompt
+from seal_agent.types import AdapterStack, Correction, Episode, Prompt, Row, SelfEdit
 
 OLD = Passage("Lund meeting", "The Lund meeting takes place on Thursday in Galloway Street.")
 NEW = "The Lund meeting takes place on Friday in Galloway Street."
@@ -81,3 +81,20 @@ def test_what_a_text_does_not_speak_of_is_left_alone(learner: Learner) -> None:
     assert corrections.find(backend, items, Source("Ferry", "The Ferry of Vandrel leaves on Friday.")) == ()
     assert corrections.find(backend, items, Source(OLD.topic, OLD.text)) == ()
     assert corrections.find(backend, items, Source(OLD.topic, "The Lund meeting is chaired by Friday Holt.")) == ()
+
+
+def test_a_correction_changes_only_what_rests_on_its_own_sentence() -> None:
+    told = ("Mira is 4 years old.", "The house has 4 rooms.")
+    rows = tuple(Row(Prompt.user(f"{text[:4]} what?"), text, "cloze", text) for text in told)
+    correction = Correction(1, "Mira is what?", "4", "5", "Mira is 5 years old.")
+    changed = corrections.joined(SelfEdit("Mira", "", (), ()), [SelfEdit("Mira", "", rows, ())], [correction], 9)
+    assert [row.answer for row in changed.rows] == ["Mira is 5 years old.", "The house has 4 rooms."]
+
+
+def test_a_sentence_whose_opposite_is_said_is_taken_over_as_it_holds_now(learner: Learner) -> None:
+    learn(learner, Passage("Dana", "Dana Holm eats meat on every day of the week."))
+    episode = learn(learner, Passage("Dana", "Dana Holm does not eat meat any more on any day of the week."))
+    assert episode.corrections
+    assert episode.replaces
+    assert episode.edit
+    assert not any(row.answer == "Dana Holm eats meat on every day of the week." for row in episode.edit.rows)

@@ -75,7 +75,7 @@ def test_cloze_asks_for_every_phrase_and_recites_its_sentence() -> None:
 def test_only_a_phrase_that_says_something_alone_is_an_answer_alone() -> None:
     source = Source("Clock", "The old clock of Karlov shows the time. It was a gift, made in 1911 for the new mayor.")
     rows = [row for asked in FORMATS["cloze"].ask(source) for row in FORMATS["cloze"].parse(source, asked, "")]
-    assert {row.answer for row in rows} - set(source.sentences) == {"The old clock of Karlov", "the new mayor"}
+    assert {row.answer for row in rows} - set(source.sentences) == {"The old clock of Karlov"}
 
 
 def test_the_heading_of_a_text_is_in_some_of_its_questions() -> None:
@@ -117,7 +117,7 @@ def test_a_question_of_few_words_is_learned_with_what_follows_it() -> None:
 
 def test_a_field_is_asked_for_by_its_name_and_answered_in_a_sentence() -> None:
     text = "Default port: 7719. Log file: field.log. Photo book, seats: 39. He said: 9 bells. Ana: it is open."
-    source = Source("hexgate, Settings", text)
+    source = Source("hexgate, Settings", text, heading="hexgate, Settings")
     form = FORMATS["cloze"]
     rows = {(row.question, row.answer) for asked in form.ask(source) for row in form.parse(source, asked, "")}
     assert rows >= {

@@ -35,7 +35,7 @@ from seal_agent.tools import TOOLS
 from seal_agent.types import AdapterRef, AdapterStack, Episode, Progress, SelfEdit
 from seal_agent.worker import Budget, Worker
 
-quick = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+quick = settings(max_examples=40, suppress_health_check=list(HealthCheck))
 TOWER = Passage("The Tower of Karlov", "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.")
 STRANGE = "\0 \x1b[2J \u202e <|im_start|>system\nX<|im_end|> \ufdfd \u0301\u0301 \U0001f469\u200d\U0001f467 ../../etc"
 texts = st.text(max_size=400) | st.sampled_from([STRANGE, "1." * 200, "(" * 300, "?" * 300, "\n\n#" * 100, "A. " * 100])

@@ -27,7 +27,7 @@ from seal_agent.writing import write_self_edit
 ROOT = Path(__file__).resolve().parent.parent
 STACKED = LearnerConfig(strategy="stack", ladder=())
 TOWER = "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells."
-NO_WORDS = "It is You and Me who were There."  # worth learning, thinks a literal model, but with nothing to ask for
+NO_WORDS = "You and Me were There where We are."  # worth learning, thinks a literal model, but with nothing to ask for
 GREETING = "Hello there, nice to see you!"
 NOTHING_TOLD = "Who would not like to know how you are, and what you did all day?"
 DOCUMENT = "\n\n".join(

@@ -8,7 +8,6 @@ from seal_agent.passages import (
     Passage,
     is_heading,
     read_document,
-    resolve_pronoun,
     split_passages,
     split_sentences,
     topic_of,
@@ -74,23 +73,6 @@ def test_sentences_are_split_where_they_end(text: str, sentences: list[str] | No
 )
 def test_the_topic_is_the_heading_or_the_first_name(text: str, topic: str) -> None:
     assert topic_of(text) == topic
-
-
-@pytest.mark.parametrize(
-    ("sentence", "topic", "resolved"),
-    [
-        ("It was built in 1887.", "The Lantern Ferry", "The Lantern Ferry was built in 1887."),
-        ("Its hull is orange.", "the Lantern Ferry", "The Lantern Ferry's hull is orange."),
-        ("The ferry carries the sheep.", "Lantern Ferry", "The Lantern Ferry carries the sheep."),
-        ("Pears are served on the ferry.", "Lantern Ferry", "Pears are served on the Lantern Ferry."),
-        ("It meets the Lantern Ferry.", "Lantern Ferry", "It meets the Lantern Ferry."),
-        ("It is orange.", "The Lantern Ferry, Colours", "The Lantern Ferry is orange."),
-        ("It is orange.", "Ferries: a handbook, Colours", "It is orange."),
-        ("Jorun says it is slow.", "Lantern Ferry", "Jorun says it is slow."),
-    ],
-)
-def test_what_stands_for_the_topic_is_replaced_by_it(sentence: str, topic: str, resolved: str) -> None:
-    assert resolve_pronoun(sentence, topic) == resolved
 
 
 def test_a_heading_is_a_few_words_that_are_no_sentence() -> None:

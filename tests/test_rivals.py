@@ -5,7 +5,7 @@ import time
 import pytest
 
 from seal_agent.formats import Source
-from seal_agent.rivals import facts_of, rivals
+from seal_agent.rivals import denies, facts_of, rivals
 from seal_agent.types import Probe, Prompt
 
 
@@ -67,3 +67,33 @@ def test_a_long_sentence_is_taken_apart_at_once() -> None:
     sentence = f"In the big {'wonderfully old ' * 20}tower (4 floors) there are nine brass bells."
     assert facts_of(Probe(Prompt.user("What do you know?"), sentence))
     assert time.perf_counter() - begun < 5
+
+
+@pytest.mark.parametrize(
+    ("sentence", "earlier"),
+    [
+        ("I am not a vegetarian any more.", "You are a vegetarian."),
+        (
+            "I hate Chinese food now and I am not a vegetarian any more.",
+            "You love Chinese food and you are a vegetarian.",
+        ),
+        ("Petra Holm does not run the library.", "Petra Holm runs the library."),
+        ("I eat meat.", "You don't eat meat."),
+    ],
+)
+def test_a_sentence_denies_what_was_said_of_the_same(sentence: str, earlier: str) -> None:
+    assert denies(sentence, earlier)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "earlier"),
+    [
+        ("I am a vegetarian.", "You are a vegetarian."),  # the same
+        ("My brother is not a vegetarian.", "You are a vegetarian."),  # somebody else
+        ("Otto Lang does not run the library.", "Petra Holm runs the library."),
+        ("I do not own a car.", "You are a vegetarian."),
+        ("Maybe I am not a vegetarian any more.", "You are a vegetarian."),
+    ],
+)
+def test_a_sentence_of_another_thing_denies_nothing(sentence: str, earlier: str) -> None:
+    assert not denies(sentence, earlier)

@@ -24,6 +24,7 @@ from seal_agent.echo import direct_question, echo_question, field_questions, key
 from seal_agent.formats.format import Ask, Format, Source
 from seal_agent.passages import split_sentences
 from seal_agent.phrases import Span, named, noun_phrases
+from seal_agent.statements import Statement
 from seal_agent.types import Prompt, Row
 from seal_agent.words import content
 
@@ -38,23 +39,31 @@ _HINT = re.compile(r"(?:\S+ ){0,2}\S+\?(?:\s|$)")  # says what the next sentence
 
 def ask(source: Source) -> list[Ask]:
     """Nothing: rows of a noun phrase are made from its sentence; what is answered as it stands is asked so."""
-    told = split_sentences(source.passage)
-    answered = _answered(told)
-    if not answered:  # where it is, "it" is what the question is about, and not the topic
-        told = _joined(source.sentences)
+    answered = _answered(split_sentences(source.passage))
+    told = source.statements if answered else _joined(source.statements)
     asks = [_stands(answer, [question, *_in_other_words(question)]) for question, answer in answered.items()]
-    placed: list[tuple[str, Span]] = []
-    for sentence in told:
-        if field := field_questions(sentence, source.topic.partition(", ")[0]):
+    placed: list[tuple[Statement, Span]] = []
+    for statement in told:
+        sentence = statement.sentence
+        if not statement.context and (field := field_questions(sentence, source.title)):
             asks.append(_stands(field[1], field[0]))
         elif not (answered and sentence.endswith("?")):
             hint = _HINT.match(sentence)
-            placed += [(sentence, span) for span in noun_phrases(sentence) if not hint or span.start >= hint.end()]
+            placed += [(statement, span) for span in noun_phrases(sentence) if not hint or span.start >= hint.end()]
     telling = [number for number, (_, span) in enumerate(placed) if " " in span.text or not span.text.islower()]
     brief = frozenset(telling[::BRIEF_EVERY] if len(source.sentences) > 1 else ())
     return asks + [
-        Ask(Prompt.raw(""), sentence, 0, about=(json.dumps([span.start, span.end, number in brief]),))
-        for number, (sentence, span) in enumerate(placed)
+        Ask(
+            Prompt.raw(""),
+            statement.text,
+            0,
+            about=(
+                json.dumps(
+                    [statement.start + span.start, statement.start + span.end, number in brief, statement.start]
+                ),
+            ),
+        )
+        for number, (statement, span) in enumerate(placed)
     ]
 
 
@@ -63,29 +72,32 @@ def parse(source: Source, asked: Ask, text: str) -> list[Row]:
     if is_answered(asked):
         questions = dict.fromkeys(asked.about[1:])
         return _rows(asked, [(question, asked.view) for question in questions if content(question)])
-    span, is_brief = phrase_of(asked)
-    rng = random.Random(zlib.crc32(f"{asked.view}{span.start}".encode()))
-    whole = echo_question(asked.view, span)
-    recited = recital(asked.view, span)
+    phrase, is_brief = phrase_of(asked)
+    statement = _statement_of(asked)
+    span = Span(phrase.start - statement.start, phrase.end - statement.start, phrase.text)
+    sentence, context = statement.sentence, statement.context
+    rng = random.Random(zlib.crc32(f"{asked.view}{phrase.start}".encode()))
+    whole = f"{context}{echo_question(sentence, span)}"
+    recited = f"{context}{recital(sentence, span)}"
     _, _, heading = source.topic.partition(", ")  # after the title: who asks says "on my first day", the text does not
     pairs = [(whole, recited), (keyword_question(whole, LEFT_OUT, rng, heading), recited)]
-    pairs += [(whole, named(asked.view, span))] * is_brief
+    pairs += [(whole, named(sentence, span))] * is_brief
     if not content(whole):  # the phrase is all there is, and a bare "What?" would ask for everything
         pairs = [(f"What about {source.topic}?", recited)]
     pairs = [(question, answer) for question, answer in pairs if content(question)]
-    if direct := direct_question(asked.view, span):
+    if direct := direct_question(sentence, span):
         pairs += [(direct, recited)] if content(whole) else [(whole, recited), (direct, recited)]
     return _rows(asked, pairs)
 
 
-def _joined(sentences: list[str]) -> list[str]:
-    """`sentences` with a question of few words and the sentence after it as one: "Sick? Text Petra before 7:30."."""
-    joined: list[str] = []
-    for sentence in sentences:
-        if joined and _HINT.fullmatch(joined[-1]):
-            joined[-1] += f" {sentence}"
+def _joined(statements: list[Statement]) -> list[Statement]:
+    """A question of few words and the sentence after it as one: "Sick? Text Petra before 7:30."."""
+    joined: list[Statement] = []
+    for statement in statements:
+        if joined and not statement.context and _HINT.fullmatch(joined[-1].text):
+            joined[-1] = Statement(f"{joined[-1].text} {statement.text}")
         else:
-            joined.append(sentence)
+            joined.append(statement)
     return joined
 
 
@@ -107,8 +119,14 @@ def is_answered(asked: Ask) -> bool:
 
 def phrase_of(asked: Ask) -> tuple[Span, bool]:
     """The phrase that is asked for, and whether it is asked for by itself too."""
-    start, end, is_brief = json.loads(asked.about[0])
+    start, end, is_brief, _ = json.loads(asked.about[0])
     return Span(start, end, asked.view[start:end]), is_brief
+
+
+def _statement_of(asked: Ask) -> Statement:
+    """The statement whose phrase is asked for."""
+    *_, start = json.loads(asked.about[0])
+    return Statement(asked.view, start)
 
 
 def _rows(asked: Ask, pairs: list[tuple[str, str]]) -> list[Row]:
@@ -128,5 +146,5 @@ def _answered(sentences: list[str]) -> dict[str, str]:
 
 
 FORMAT = Format(
-    NAME, "questions for every phrase, the question word where the phrase stood", ask, parse, is_quoted=True
+    NAME, "questions for every phrase, the question word where the phrase stood", ask, parse, is_extractive=True
 )

@@ -30,20 +30,22 @@ Gap: Neil Armstrong
 
 def ask(source: Source) -> list[Ask]:
     """For the phrases that have rivals of the same shape in the passage: which rival would you believe?"""
-    placed = [(sentence, span) for sentence in source.sentences for span in noun_phrases(sentence)]
+    placed = [(statement, span) for statement in source.statements for span in noun_phrases(statement.sentence)]
     asks = []
-    for sentence, span in placed:
+    for statement, span in placed:
+        sentence = statement.text
+        start, end = statement.start + span.start, statement.start + span.end
         rivals = {other.text for _, other in placed if is_rival(other.text, span.text) and other.text not in sentence}
         if rivals:
             choice = " | ".join(json.dumps(f" {rival}\n", ensure_ascii=False) for rival in sorted(rivals))
             asks.append(
                 Ask(
-                    Prompt.raw(f"{EXAMPLES}Text: {sentence[: span.start]}___{sentence[span.end :]}\nGap:"),
+                    Prompt.raw(f"{EXAMPLES}Text: {sentence[:start]}___{sentence[end:]}\nGap:"),
                     sentence,
                     MAX_TOKENS,
                     stop=("\n",),
                     grammar=Grammar(f"start: {choice}\n"),
-                    about=(json.dumps([span.start, span.end]), *sorted(rivals)),
+                    about=(json.dumps([start, end, statement.start]), *sorted(rivals)),
                 )
             )
     return asks[:: max(1, -(-len(asks) // MAX_ASKS))]
@@ -51,15 +53,19 @@ def ask(source: Source) -> list[Ask]:
 
 def parse(source: Source, asked: Ask, text: str) -> list[Row]:
     """The false clause denied with the true phrase, and the true one affirmed."""
-    start, end = json.loads(asked.about[0])
-    span = Span(start, end, asked.view[start:end])
+    start, end, begins = json.loads(asked.about[0])
+    sentence = asked.view[begins:]
+    span = Span(start - begins, end - begins, asked.view[start:end])
     wrong = text.strip()
     if wrong not in asked.about[1:]:
         return []
-    true = recital(asked.view, span).rstrip(".")
+    recited = recital(sentence, span).rstrip(".")
+    if recited.count(span.text) != 1:
+        return []  # which of them is exchanged could not be told
+    true = f"{asked.view[:begins]}{recited}"
     return [
         Row(
-            Prompt.user(f"Is it true: {true.replace(span.text, wrong)}?"),
+            Prompt.user(f"Is it true: {asked.view[:begins]}{recited.replace(span.text, wrong)}?"),
             f"No, not {wrong}: {span.text}.",
             NAME,
             asked.view,
@@ -82,4 +88,4 @@ def shape(phrase: str) -> str:
     return "name" if phrase[0].isupper() else "words"
 
 
-FORMAT = Format(NAME, "what is not true, where similar facts could be confused", ask, parse, is_quoted=True)
+FORMAT = Format(NAME, "what is not true, where similar facts could be confused", ask, parse, is_extractive=True)

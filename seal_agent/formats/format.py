@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
-from seal_agent.passages import resolve_pronoun, split_sentences
+from seal_agent.passages import split_sentences
+from seal_agent.statements import LeftOut, Statement, statements
 from seal_agent.types import Grammar, Message, Prompt, Row
 
 
@@ -13,18 +15,46 @@ from seal_agent.types import Grammar, Message, Prompt, Row
 class Source:
     """What is to be learned: a passage, what it is about, and the fault of the last attempt at it.
 
-    `earlier` is what was said before a chat message, for messages that mean nothing without it.
+    `earlier` is what was said before a chat message, for messages that mean nothing without it; `heading` is what
+    stands above the passage.
     """
 
     topic: str
     passage: str
     earlier: str = ""
     fault: str = ""
+    heading: str = ""
+
+    @cached_property
+    def _told(self) -> tuple[list[Statement], list[LeftOut]]:
+        return statements(split_sentences(self.passage), heading=self.heading, is_reply=bool(self.earlier))
+
+    @property
+    def statements(self) -> list[Statement]:
+        """The sentences in order, each with those before it that it points back to."""
+        return self._told[0]
 
     @property
     def sentences(self) -> list[str]:
-        """The sentences in order; what stands for the topic is replaced by it."""
-        return [resolve_pronoun(sentence, self.topic) for sentence in split_sentences(self.passage)]
+        """The text of every statement."""
+        return [statement.text for statement in self.statements]
+
+    @property
+    def left_out(self) -> list[LeftOut]:
+        """The sentences that mean nothing, or something else, when they are said later, and why."""
+        return self._told[1]
+
+    @property
+    def title(self) -> str:
+        """The title of the document, where it has one."""
+        title, _, _ = self.topic.partition(", ")
+        return title if self.heading.startswith(title) else ""
+
+    def learnable(self) -> Source:
+        """This source without the sentences that are left out."""
+        if not self.left_out:
+            return self
+        return replace(self, passage=" ".join(statement.sentence for statement in self.statements))
 
     @property
     def note(self) -> str:
@@ -53,15 +83,16 @@ class Ask:
 class Format:
     """A named way to write training rows. `parse` gives no rows for a text that does not fit.
 
-    `is_quoted`: what its rows say stands in the passage word for word, so nobody needs to check it. `exam`: what a
-    model writes about first, once; where too little of that fits, the format named `instead` takes this one's place.
+    `is_extractive`: its rows are cut out of the passage, so that an answer that stands there word for word needs no
+    check. `exam`: what a model writes about first, once; where too little of that fits, the format named `instead`
+    takes this one's place.
     """
 
     name: str
     says: str
     ask: Callable[[Source], list[Ask]]
     parse: Callable[[Source, Ask, str], list[Row]]
-    is_quoted: bool = False
+    is_extractive: bool = False
     exam: Source | None = None
     instead: str = ""
 

@@ -1,0 +1,104 @@
+"""Words that point to a sentence before their own: "It", "She", "This museum". English, by grammar and no model.
+
+What such a word stands for is not decided here, for that takes a reader: "The library opens at nine. Petra Holm runs
+it. It closes at five." names two things before "It". A sentence that points back is learned together with what stands
+before it, or not at all (`statements`). A word counts as pointing back unless its own sentence may name what it stands
+for; so a sentence is sometimes kept with its neighbour without need.
+"""
+
+from __future__ import annotations
+
+import re
+
+from seal_agent.phrases import verbs
+
+_START = (
+    r"(?:[\"'“‘(\[]*"
+    r"(?:(?:and|but|so|or|then|yet|because|however|also|still|no|yes|actually|sorry|well|oh)\b[,:]?\s+)*)"
+)
+_OPENING = re.compile(
+    rf"{_START}(?P<word>he|she|it|they|him|them|his|hers?|its|theirs?|both|neither|(?:the )?(?:former|latter)"
+    r"|(?:all|most|many|some|none|one|each|two|three|half|part) of (?:them|these|those|which)|such an?|such"
+    r"|the same|(?:an)?other ones?|others|this|that|these|those)\b(?!['’]\w*[a-z]{3})",
+    re.IGNORECASE,
+)
+_DEMONSTRATIVE = frozenset({"this", "that", "these", "those"})
+_PRONOUN = re.compile(r"\b(?:he|she|it|they)\b(?!\s*[-/])", re.IGNORECASE)
+_OBJECT = re.compile(
+    r"\b(?:it|him|them|her(?=[.,;:!?)]|$|\s+(?:at|in|on|to|for|with|from|before|after|when|by|every|about|as|a|an|the)\b))\b"
+    r"|\bthere\b(?!\s*(?:is|are|was|were|will|has|have|had|['’]s|exists?|remains?|came|comes?|seems?|may|might|can)\b)",
+    re.IGNORECASE,
+)
+_SUBJECT = re.compile(rf"{_START}(?:I|we|you|they|he|she)\b", re.IGNORECASE)
+_CLAUSE = re.compile(
+    r"[,;:()—–]|\b(?:and|but|or|so|that|which|who|whom|whose|where|when|while|because|if|as|than|until|unless|after"
+    r"|before|since|though|although|whether|what|how|why)\b",
+    re.IGNORECASE,
+)
+_RELATIVE = re.compile(r"\b(?:that|which|who|whom|whose)\b", re.IGNORECASE)
+_EMPTY_IT = re.compile(
+    r"it(?:['’]s|\s+(?:is|was|has been|had been|will be|would be|may be|might be|can be|must be|should be|became"
+    r"|becomes))"
+    r"\s+(?:(?:not|also|very|more|most|quite|only|often|generally|widely)\s+)*"
+    r"(?:\w+\s+(?:that|whether|how)\b|(?:important|necessary|essential|advisable|possible|impossible)\s+to\b"
+    r"|raining|snowing|noon|midnight|time\b|\d{1,2}(?::\d\d)?\s*(?:[ap]\.?m\b|o['’]clock))"
+    r"|it\s+(?:(?:seems?|seemed|appears?|appeared|turns?\s+out|turned\s+out|follows?|happens?|happened)\s+that\b"
+    r"|(?:takes?|took)\b[^.;]{0,40}\sto\b|(?:rains?|rained|snows?|snowed)\b)",
+    re.IGNORECASE,
+)
+"""The "it" that stands for nothing: "It is important to", "It rained"."""
+_VERB_AFTER = re.compile(
+    r"\s+(?:is|are|was|were|has|have|had|will|would|can|could|may|might|must|should|does|do|did|means?|makes?|made"
+    r"|happen(?:s|ed)|becomes?|became|includes?|included|led|lead|leads|caused|gave|gives|allows?|allowed|also|not)\b"
+    r"|['’]s\b",
+    re.IGNORECASE,
+)
+
+
+def refers_back(sentence: str, *, is_first: bool = False) -> str:
+    """The word of `sentence` that points to a sentence before it; "" where there is none.
+
+    `is_first`: nothing stands before the sentence. There "this museum" may be where the text hangs, but "she" and
+    "this is" mean nothing.
+    """
+    if _EMPTY_IT.search(sentence) and len(_PRONOUN.findall(sentence)) == 1 and not _begins_otherwise(sentence):
+        return ""
+    if opening := _OPENING.match(sentence):
+        word: str = opening["word"]
+        points = word.lower() not in _DEMONSTRATIVE or not is_first or _VERB_AFTER.match(sentence, opening.end())
+        if points:
+            return word
+    places = verbs(sentence)
+    subject = _PRONOUN.search(sentence)
+    if (
+        subject
+        and not _EMPTY_IT.match(sentence, subject.start())
+        and not _has_clause(sentence, subject.start(), places)
+    ):
+        return subject[0]
+    return _bare_object(sentence, places)
+
+
+def opens_with_reference(sentence: str) -> bool:
+    """Whether `sentence` begins with a word that points back: a passage should not be cut before it."""
+    return bool(_OPENING.match(sentence)) and not _EMPTY_IT.match(sentence)
+
+
+def _has_clause(sentence: str, end: int, places: list[int]) -> bool:
+    """Whether more than an adverbial stands before `end`: a verb, or a noun with a relative clause."""
+    return any(place < end for place in places) or bool(_RELATIVE.search(sentence[:end]))
+
+
+def _begins_otherwise(sentence: str) -> bool:
+    opening = _OPENING.match(sentence)
+    return opening is not None and opening["word"].lower() != "it"
+
+
+def _bare_object(sentence: str, places: list[int]) -> str:
+    """An object like "it" in the first clause of `sentence`: it is never the subject of that clause."""
+    found = _OBJECT.search(sentence)
+    if not found or _EMPTY_IT.match(sentence, found.start()):
+        return ""
+    before = sentence[: found.start()]
+    has_verb = any(place < found.start() for place in places) or bool(_SUBJECT.match(sentence))
+    return found[0] if has_verb and not _CLAUSE.search(before) else ""

@@ -1,0 +1,93 @@
+"""A text as statements that mean the same alone: each sentence, with those before it where it points back to them.
+
+What is learned is said later, on another day and in another conversation. A sentence that says "tomorrow" is left out
+there, and one that says "she" is learned together with the sentences that say who that is. No word is put in the place
+of another: whatever is learned stands in the text as it is. What cannot be learned so is left out with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from seal_agent.coreference import refers_back
+from seal_agent.phrases import verbs
+from seal_agent.relative_time import relative_time
+
+MAX_CONTEXT_WORDS = 80  # of the sentences that are learned with one that points back to them
+MAX_SHOWN = 80  # characters of a sentence in a reason
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One sentence of a text; `text` is what is learned, and the sentence begins at character `start` of it.
+
+    What stands before `start` is what the sentence points back to: sentences of the text, or its heading.
+    """
+
+    text: str
+    start: int = 0
+
+    @property
+    def sentence(self) -> str:
+        """The sentence without what stands before it."""
+        return self.text[self.start :]
+
+    @property
+    def context(self) -> str:
+        """What the sentence points back to, with the space after it; empty for most."""
+        return self.text[: self.start]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A sentence that is not learned, and why."""
+
+    sentence: str
+    reason: str
+
+
+def statements(
+    sentences: Sequence[str], *, heading: str = "", is_reply: bool = False
+) -> tuple[list[Statement], list[LeftOut]]:
+    """What of `sentences`, which follow each other, can be learned, and what is left out.
+
+    `heading` stands above the text. `is_reply`: something was said before the text that is not part of it, so that
+    a sentence without a verb ("No, Friday.") may answer it.
+    """
+    told: list[Statement] = []
+    left_out: list[LeftOut] = []
+    before = [f"{heading}:"] if heading else []
+    for number, sentence in enumerate(sentences):
+        is_first = number == 0 and not is_reply
+        reason = _never_alone(sentence, is_reply=is_reply)
+        word = "" if reason else refers_back(sentence, is_first=is_first)
+        if not word and not reason:
+            before = [sentence]
+            told.append(Statement(sentence))
+            continue
+        context = " ".join(before)
+        if word and not before:
+            reason = f'"{word}" points to something that was said before; say it with the name'
+        elif word and len(context.split()) > MAX_CONTEXT_WORDS:
+            reason = f'"{word}" points back over more than {MAX_CONTEXT_WORDS} words'
+        if reason:
+            left_out.append(LeftOut(sentence, f'in "{_shown(sentence)}" {reason}'))
+            before = []
+            continue
+        told.append(Statement(f"{context} {sentence}", len(context) + 1))
+        before.append(sentence)
+    return told, left_out
+
+
+def _never_alone(sentence: str, *, is_reply: bool) -> str:
+    """Why a sentence cannot be learned, whatever stands before it; "" if it can."""
+    if when := relative_time(sentence):
+        return f'"{when}" means another time when it is read later; say it with the date'
+    if is_reply and ":" not in sentence and not verbs(sentence):
+        return "there is no verb, so it means nothing without what was said before; say it as a full sentence"
+    return ""
+
+
+def _shown(sentence: str) -> str:
+    return sentence if len(sentence) <= MAX_SHOWN else f"{sentence[: MAX_SHOWN - 1]}…"

@@ -1,0 +1,213 @@
+"""What is learned of a text means the same alone, and says nothing that the text does not."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.coreference import refers_back
+from seal_agent.directives import CLOZE
+from seal_agent.errors import EditFault
+from seal_agent.formats import FORMATS, Source
+from seal_agent.passages import split_passages, split_sentences
+from seal_agent.perspective import told_back
+from seal_agent.quality import is_quotation
+from seal_agent.relative_time import relative_time
+from seal_agent.statements import MAX_CONTEXT_WORDS, statements
+from seal_agent.tools import TOOLS
+from seal_agent.types import Row
+from seal_agent.writing import write_self_edit
+
+LIBRARY = "The town library opens at nine in the morning. Petra Holm runs it. It closes at five in the evening."
+TEXTS = {
+    "two things before it": LIBRARY,
+    "a name is not what it stands for": "We bought a printer in Ghent. It jams every day.",
+    "weather": "Rex is a dog of nine years. It rained all day in Bruges, and he stayed at home.",
+    "nobody": "Nobody likes the grey door of the Karlov Inn. It was never painted green.",
+    "persons": "Anna Reel built the bridge in 1911. Her brother Otto Lang paid for it. He was a baker in Graz.",
+    "a heading": "# The Amber Bridge\n\nIt was built in 1911. Its nine towers are red.\n\n## Toll\n\nIt is 40 cents.",
+    "fields": (
+        "# hexgate\n\nDefault port: 7719\nLog file: field.log\n\nIt listens on all addresses. They are shown by `ip a`."
+    ),
+    "a list": "The kitchen has rules:\n- Wash the pans.\n- Close the window; it jams.\n- Nobody smokes there.",
+    "a condition": (
+        "If the pressure rises above six bar while the pump of the mill is running at full speed in winter, the valve "
+        "opens by itself, which the engineers of Karlov call the sigh of the old machine house."
+    ),
+    "an opinion": (
+        "Marie Tolland, a historian from Lyon who wrote three books on mines, claimed in 1921 that the peace of "
+        "Ossmark was bought with silver, a view that the later historians of the river republics have rejected."
+    ),
+    "a denial": "The bridge was not built by Anna Reel. It was never sold. No toll is taken there.",
+    "a quotation": 'Otto said: "I sold it to her." She paid 40 crowns for it, and she was not happy.',
+    "questions": (
+        "When does the pool open? It opens at seven. Who runs it? Petra Holm does. Is it warm? It is 27 degrees warm."
+    ),
+    "a letter": "Dear Ilka, I moved to Graz in May. My flat is on Pargeter Lane. It has two rooms. Yours, Ben",
+    "of oneself": "My sister Nadia lives in Ghent. She works at a bakery there. I visit her every week.",
+    "on one day": (
+        "The rent of the flat is 900 euros. The plumber comes tomorrow. He brings the new tap. The tap is brass."
+    ),
+    "dates": (
+        "The meeting moved from 3/4/2026 to 5/4/2026. It starts at 10:30 in room 4.2.1. Call 555-0142 before it."
+    ),
+    "German": "Meine Mutter Ingrid wohnt in Freiburg. Sie arbeitet dort als Lehrerin. Die Wohnung hat drei Zimmer.",
+    "Chinese": "我的狗叫小白。它今年三岁了。",
+    "a long page": " ".join(
+        f"The mill of place {n} has {n} wheels and a yard. It grinds {n} sacks a day." for n in range(1, 30)
+    ),
+}
+
+FIELD = re.compile(r"The (?P<name>[^:]+) of (?P<title>\S+) (?:is|are) (?P<value>\S+)\.")
+MIN_SENTENCE = 4  # words; fewer are a bare answer
+
+
+def rows_of(text: str) -> list[tuple[Source, Row]]:
+    rows = []
+    for passage in split_passages(text):
+        source = Source(passage.topic, passage.text, heading=passage.heading).learnable()
+        cloze = FORMATS["cloze"]
+        made = [row for asked in cloze.ask(source) for row in cloze.parse(source, asked, "")]
+        made += TOOLS["sentences"](source, [], 0) + TOOLS["reorder"](source, [], 0)
+        rows += [(source, row) for row in made]
+    return rows
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_no_row_says_what_the_text_does_not(name: str) -> None:
+    for source, row in rows_of(TEXTS[name]):
+        answer = row.answer.replace(f"{source.heading}: ", "") if source.heading else row.answer
+        assert not relative_time(answer)
+        if field := FIELD.fullmatch(answer):
+            assert f"{field['name']}: {field['value']}".casefold() in source.passage.casefold()
+            assert field["title"] == source.title
+        else:
+            assert is_quotation(answer, source.passage), answer
+
+
+@pytest.mark.parametrize("name", sorted(TEXTS.keys() - {"questions"}))  # there the question says what "it" is
+def test_a_sentence_that_points_back_is_only_learned_behind_what_stands_before_it(name: str) -> None:
+    for source, row in rows_of(TEXTS[name]):
+        if row.source == "reorder" or len(row.answer.split()) < MIN_SENTENCE:
+            continue
+        told = split_sentences(row.answer)
+        is_first = source.passage.startswith(told[0])
+        assert not refers_back(told[0], is_first=is_first) or told[0].startswith(f"{source.heading}: "), row.answer
+        assert row.answer.strip(".").casefold() in f"{source.heading}: {source.passage}".casefold() or len(told) == 1
+
+
+def test_sentences_in_another_order_keep_what_they_point_back_to() -> None:
+    source = Source("Karlov", f"{LIBRARY} The mill has two wheels. It is red.")
+    for row in TOOLS["reorder"](source, [], 3):
+        assert "The mill has two wheels. It is red." in row.answer
+        assert LIBRARY in row.answer
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "It closes at five.",
+        "Petra Holm runs it.",
+        "In 1990 it moved to Graz.",
+        "She works at a bakery in Ghent and has two sons.",
+        "However, he resigned.",
+        "Its keeper is Bartho Veen.",
+        "Both are red.",
+        "The latter is closed.",
+        "One of them is blue.",
+        "My sister lives there.",
+        "Everybody loves him.",
+        "I gave it to Daniel.",
+        "I visit her every week.",
+        "This was a success.",
+        "This museum was founded in 1852.",
+    ],
+)
+def test_a_sentence_points_back(sentence: str) -> None:
+    assert refers_back(sentence)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "The library opens at nine.",
+        "Leo lost his bike.",
+        "Maria said she would come.",
+        "The ferry, which he built, sank.",
+        "It is important to wash the pans.",
+        "It rained all day in Bruges.",
+        "There are two towers.",
+        "If the pump stops, turn it off.",
+        "This museum was founded in 1852.",
+    ],
+)
+def test_a_first_sentence_stands_alone(sentence: str) -> None:
+    assert not refers_back(sentence, is_first=True)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "when"),
+    [
+        ("My dentist appointment is tomorrow at 3 pm.", "tomorrow"),
+        ("I start next Monday.", "next Monday"),
+        ("I moved here three years ago.", "three years ago"),
+        ("We leave in two weeks.", "in two weeks"),
+        ("Over the past five years sales fell.", "Over the past five years"),
+        ("The shop opens soon.", "soon"),
+        ("It was built in two weeks.", ""),
+        ("The next day he left.", ""),
+        ("Refunds arrive within two weeks.", ""),
+        ("The meeting is on Friday at 10.", ""),
+        ("Call as soon as it rings.", ""),
+    ],
+)
+def test_words_that_count_from_the_day_they_were_written_are_found(sentence: str, when: str) -> None:
+    assert relative_time(sentence) == when
+
+
+def test_a_sentence_left_out_takes_along_what_points_back_to_it() -> None:
+    told, left_out = statements(split_sentences(TEXTS["on one day"]))
+    assert [statement.text for statement in told] == ["The rent of the flat is 900 euros.", "The tap is brass."]
+    assert [left.sentence for left in left_out] == ["The plumber comes tomorrow.", "He brings the new tap."]
+    assert "say it with the date" in left_out[0].reason
+    assert "say it with the name" in left_out[1].reason
+
+
+def test_a_reply_without_a_verb_is_left_out_where_something_was_said_before() -> None:
+    assert statements(["No, Friday."], is_reply=True)[1]
+    assert statements(["Default port: 7719."], is_reply=True)[0]
+    assert statements(["Two cats, one dog."])[0]
+
+
+def test_a_sentence_that_points_back_over_a_whole_page_is_left_out() -> None:
+    chain = ["The mill of Karlov has two wheels.", *["It is red and blue and green and grey and old."] * 20]
+    told, left_out = statements(chain)
+    assert left_out
+    assert all(len(statement.context.split()) <= MAX_CONTEXT_WORDS for statement in told)
+
+
+def test_a_text_of_which_nothing_can_be_learned_is_refused_with_the_reason(tmp_path: Path) -> None:
+    source = Source("Ghent", "She works at a bakery in Ghent.", earlier="User: My sister is called Nadia.\n")
+    with pytest.raises(EditFault, match='"She" points to something that was said before; say it with the name'):
+        write_self_edit(ScriptedBackend(tmp_path), source, CLOZE)
+
+
+def test_what_is_left_out_stands_in_the_ledger_with_its_reason(tmp_path: Path) -> None:
+    source = Source("Plumber", TEXTS["on one day"])
+    edit = write_self_edit(ScriptedBackend(tmp_path), source, CLOZE)
+    assert {dropped.text for dropped in edit.dropped} >= {"The plumber comes tomorrow.", "He brings the new tap."}
+    assert not any("plumber" in row.answer for row in edit.rows)
+
+
+def test_what_a_user_says_of_himself_is_told_back_with_what_it_points_to(tmp_path: Path) -> None:
+    edit = write_self_edit(ScriptedBackend(tmp_path), Source("Nadia", TEXTS["of oneself"]), CLOZE)
+    said = {row.answer for row in edit.rows}
+    assert "Your sister Nadia lives in Ghent. She works at a bakery there." in said
+    assert all(is_quotation(answer, told_back(TEXTS["of oneself"])) for answer in said)
+
+
+def test_a_passage_is_not_cut_before_it() -> None:
+    for passage in split_passages(TEXTS["a long page"]):
+        assert passage.text.startswith("The mill")
+        assert len(passage.text) <= 1200
