@@ -334,14 +334,12 @@ def test_an_address_and_a_folder_are_refused_with_what_to_do(run: Run, tmp_path:
 
 
 def test_passages_are_counted_over_all_files(run: Run, tmp_path: Path) -> None:
-    first, second = tmp_path / "a.md", tmp_path / "b.md"
-    first.write_text(f"# The Tower\n\n{TEXT}\n")
-    second.write_text(
-        f"{first.read_text()}\n# The Brenna Bridge\n\nThe bridge was opened in 1801 by Tom Weber. It is red.\n"
-    )
-    ran = run("ingest", str(first), str(second))
-    assert "a.md: [1/2] accept" in ran.err
-    assert "b.md: [2/2] accept" in ran.err
+    texts = {"a.txt": TEXT, "the same.txt": TEXT, "c.txt": "The Brenna Bridge was opened in 1801 by Tom Weber."}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    ran = run("ingest", *(str(tmp_path / name) for name in texts))
+    assert "a.txt: [1/2] accept" in ran.err
+    assert "c.txt: [2/2] accept" in ran.err
     assert ran.out.splitlines()[-1] == "learned 2 of 3 passages; 1 were known"
 
 
