@@ -111,6 +111,7 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path, data: bytes, message:
         read_document(path)
 
 
+@pytest.mark.slow
 @quick
 @given(st.text(max_size=250))
 @example("../../etc/passwd")

@@ -191,6 +191,7 @@ def test_a_killed_process_resumes_without_learning_twice(homes: dict[str, Path],
         assert db.execute("SELECT COUNT(*) - COUNT(DISTINCT question || answer) FROM replay").fetchone() == (0,)
 
 
+@pytest.mark.slow
 def test_what_was_closed_before_the_kill_is_not_written_down_twice(homes: dict[str, Path]) -> None:
     with resumed(homes["ignore"]) as (learner, state):
         assert [report["outcome"] for report in state["outcomes"]] == ["ignored"]
