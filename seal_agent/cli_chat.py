@@ -16,6 +16,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TextIO
 
 from seal_agent import stopping
+from seal_agent.cli_loading import announce_waiting
 from seal_agent.cli_options import write_json
 from seal_agent.cli_progress import Display, follow
 from seal_agent.errors import InputError
@@ -96,6 +97,7 @@ def converse_at_once(learner: Learner, messages: Iterable[str], display: Display
                     history.append({"role": "assistant", "content": str(update["messages"][-1].text)})
             display.clear()
             print(history[-1]["content"], flush=True)
+        announce_waiting(display, learner.backend, learner.home)
         display.busy("learning what was said; Ctrl-C leaves it for the next time")
         worker.budget = Budget(quiet_seconds=0)  # nobody will say more
         worker.wait(float("inf"))

@@ -72,6 +72,16 @@ def announce_head(display: Display, backend: Backend, home: Home) -> None:
         display.line(forecast.head(num_turns, num_read, sample.seconds))
 
 
+def announce_waiting(display: Display, backend: Backend, home: Home) -> None:
+    """Say what learning the texts that wait will take, where that is more than a moment."""
+    from seal_agent.queue import LearningQueue
+
+    num_texts = len(LearningQueue(home).jobs(states=("waiting", "running")))
+    cost = forecast.cost_of_an_edit(home, backend) if num_texts else None
+    if cost and num_texts * cost.seconds > forecast.WORTH_SAYING:
+        display.line(forecast.waiting(num_texts, cost))
+
+
 def server_named() -> str:
     """The vLLM server that answers in the place of this process, if $SEAL_SERVER names one."""
     return os.environ.get("SEAL_SERVER", "")

@@ -10,7 +10,7 @@ import typer
 
 from seal_agent import stopping
 from seal_agent.adapters.loading import EMBEDDED
-from seal_agent.cli_loading import announce_head, load_learner
+from seal_agent.cli_loading import announce_head, announce_waiting, load_learner
 from seal_agent.cli_options import (
     AsJson,
     ChatTemplate,
@@ -121,6 +121,7 @@ def work(
         config = LearnerConfig(seed=seed, strategy=strategy)
         learner = load_learner(display, model, home, "default", device, chat_template, config)
         announce_head(display, learner.backend, learner.home)
+        announce_waiting(display, learner.backend, learner.home)
         ended: list[dict[str, Any]] = []
 
         def on_event(event: WorkEvent) -> None:

@@ -80,9 +80,17 @@ def documents(num_passages: int, num_files: int, num_known: int, cost: EditCost)
     left = num_passages - num_known
     files = f" in {num_files} files" if num_files > 1 else ""
     known = f", {num_known} known already, {left} to go" if num_known else ""
-    each = f"{duration(cost.seconds)} and {size(cost.megabytes)} each, " if left > 1 else ""
-    total = f"{duration(left * cost.seconds)} and {size(left * cost.megabytes)}" + (" in all" if left > 1 else "")
-    return f"{num_passages} {'passages' if num_passages > 1 else 'passage'}{files}{known}: {each}{total}"
+    return f"{num_passages} {'passages' if num_passages > 1 else 'passage'}{files}{known}: {_in_all(left, cost)}"
+
+
+def waiting(num_texts: int, cost: EditCost) -> str:
+    """What learning the texts that wait will take."""
+    return f"{num_texts} {'texts wait' if num_texts > 1 else 'text waits'} to be learned: {_in_all(num_texts, cost)}"
+
+
+def _in_all(num: int, cost: EditCost) -> str:
+    total = f"{duration(num * cost.seconds)} and {size(num * cost.megabytes)}"
+    return f"{duration(cost.seconds)} and {size(cost.megabytes)} each, {total} in all" if num > 1 else total
 
 
 def conversion(name: str, megabytes: float) -> str:

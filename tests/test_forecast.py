@@ -41,6 +41,10 @@ def test_documents_are_announced_for_each_passage_and_in_all() -> None:
     assert forecast.documents(169, 1, 4, cost) == (
         "169 passages, 4 known already, 165 to go: about 25 s and 10 MB each, about 69 minutes and 1.6 GB in all"
     )
+    assert (
+        forecast.waiting(2, cost)
+        == "2 texts wait to be learned: about 25 s and 10 MB each, about 50 s and 20 MB in all"
+    )
     assert forecast.documents(1, 1, 0, cost) == "1 passage: about 25 s and 10 MB"
 
 

@@ -120,6 +120,50 @@ def test_a_process_that_does_not_come_back_to_python_is_killed(signals: list[sig
     assert not alive([worker])
 
 
+SLEEPER = """
+import time
+from seal_agent.adapters.scripted import ScriptedBackend
+class Sleeper(ScriptedBackend):
+    def with_stack(self, stack):
+        return self
+    def embed(self, texts):
+        print("ready", flush=True)
+        time.sleep(60)
+"""
+TRAINS_APART = """
+import sys, types
+from functools import partial
+from pathlib import Path
+from seal_agent import stopping
+from seal_agent.adapters.process import ProcessBackend
+from sleeper import Sleeper
+def work():
+    with stopping.obeying():
+        ProcessBackend(partial(Sleeper, Path(sys.argv[1]))).embed(["a text"])
+sys.modules["seal_agent.cli"] = types.ModuleType("seal_agent.cli")
+sys.modules["seal_agent.cli"].main = work
+from seal_agent.entry import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_process_that_works_for_a_command_ends_with_it(tmp_path: Path, number: signal.Signals) -> None:
+    (tmp_path / "sleeper.py").write_text(SLEEPER)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+    with subprocess.Popen(  # noqa: S603
+        [sys.executable, "-c", TRAINS_APART, str(tmp_path)], stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        started = descendants(process.pid)
+        assert len(started) == 2
+        process.send_signal(number)
+        assert process.wait(PROMISED) == (130 if number == signal.SIGINT else -number)
+    assert not alive(started, PROMISED)
+
+
 @pytest.mark.slow
 def test_the_work_ends_when_the_process_that_watches_it_is_killed() -> None:
     with subprocess.Popen(  # noqa: S603
