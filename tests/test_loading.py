@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from seal_agent.adapters.loading import load_model
+from seal_agent.adapters.loading import _quiet_reader, load_model
 from seal_agent.errors import ModelError
 
 
@@ -44,3 +44,13 @@ def test_a_name_the_hub_does_not_know_is_refused_at_once(tmp_path: Path, name: s
     with pytest.raises(ModelError, match=words):
         load_model(name, tmp_path / "cache")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_reading_a_gguf_file_draws_no_progress_bar(capfd: pytest.CaptureFixture[str]) -> None:
+    from transformers import modeling_gguf_pytorch_utils as reader
+
+    drawn = reader.tqdm
+    with _quiet_reader():
+        assert list(reader.tqdm(range(3), desc="Converting")) == [0, 1, 2]
+    assert reader.tqdm is drawn
+    assert "Converting" not in capfd.readouterr().err
