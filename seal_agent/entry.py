@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from seal_agent import stopping
 
-PATIENCE = 1.4  # seconds from the first signal to the kill; two are promised
+PATIENCE = 1.2  # seconds from the first signal to the kill; two are promised
 PR_SET_PDEATHSIG = 1  # of Linux's prctl
 
 

@@ -17,11 +17,13 @@ from test_serve import port
 
 from seal_agent import stopping
 from seal_agent.cli import main
+from seal_agent.entry import PATIENCE
 from seal_agent.home import DATABASE, Home
 from seal_agent.queue import LearningQueue
 
 __all__ = ["port"]
-PROMISED = 2.0  # seconds
+PROMISED = 2.0  # seconds, on a machine that has nothing else to do
+BUSY = 2 * PROMISED  # on one that runs other tests beside this one
 SCRIPTED = ("--model", "scripted")
 TEXT = "The Tower of Karlov was built in 1742 by Anna Petersen. It holds 19 brass bells."
 
@@ -116,7 +118,7 @@ def test_a_process_that_does_not_come_back_to_python_is_killed(signals: list[sig
             time.sleep(0.1)
         code = process.wait(5)
         assert (code, process.stderr.read()) == (128 + signals[0], "seal-agent: stopped; 4 of 9 are kept\n")
-        assert time.monotonic() - began < (PROMISED if len(signals) == 1 else 1)
+        assert time.monotonic() - began < (BUSY if len(signals) == 1 else PATIENCE)
     assert not alive([worker])
 
 
@@ -160,8 +162,8 @@ def test_a_process_that_works_for_a_command_ends_with_it(tmp_path: Path, number:
         started = descendants(process.pid)
         assert len(started) == 2
         process.send_signal(number)
-        assert process.wait(PROMISED) == (130 if number == signal.SIGINT else -number)
-    assert not alive(started, PROMISED)
+        assert process.wait(BUSY) == (130 if number == signal.SIGINT else -number)
+    assert not alive(started, BUSY)
 
 
 @pytest.mark.slow
@@ -204,7 +206,7 @@ def test_a_document_goes_on_where_it_was_stopped(
     with running("ingest", str(path), *SCRIPTED, home=home, on_terminal=on_terminal) as process:
         process.until("passage 3 of 20" if on_terminal else "[3/20]")
         process.interrupt()
-        assert process.ended(PROMISED) == 130
+        assert process.ended(BUSY) == 130
     line = process.said.strip().splitlines()[-1]
     num_done = int(line.split("stopped; ")[1].split(" of 20 passages are done and kept; run the same command")[0])
     assert 2 <= num_done < 20
@@ -225,7 +227,7 @@ def test_a_chat_is_left_at_its_prompt_and_what_was_said_waits(tmp_path: Path) ->
         process.type(TEXT)
         process.until("I do not know.")
         process.interrupt()
-        assert process.ended(PROMISED) == 130
+        assert process.ended(BUSY) == 130
     assert process.said.strip().endswith("the next `chat` or `queue work` learns it")
     assert "Traceback" not in process.said
     [job] = LearningQueue(Home(home)).jobs(states=())
@@ -245,7 +247,7 @@ def test_a_command_that_waits_in_a_pipe_ends(tmp_path: Path, arguments: list[str
             time.sleep(0.02)
         time.sleep(0.5)
         os.kill(process.pid, number)
-        assert process.ended(PROMISED) == 128 + number
+        assert process.ended(BUSY) == 128 + number
     assert process.said.count("stopped; ") == 1
     assert "Traceback" not in process.said
 
@@ -260,7 +262,7 @@ def test_a_command_that_waits_for_the_database_ends(tmp_path: Path) -> None:
             process.until("bridges.md")
             time.sleep(0.5)
             process.interrupt()
-            assert process.ended(PROMISED) == 130
+            assert process.ended(BUSY) == 130
         holder.execute("ROLLBACK")
     whole(home.root)
 
@@ -272,7 +274,7 @@ def test_the_lives_of_a_soak_end_with_it(tmp_path: Path) -> None:
         started = descendants(process.pid)
         assert len(started) >= 2  # the command and the process that starts lives
         process.interrupt()
-        assert process.ended(PROMISED) == 130
+        assert process.ended(BUSY) == 130
     assert not alive(started)
     assert "run the same command to go on" in process.said
 
@@ -286,5 +288,5 @@ def test_a_gateway_ends_while_a_request_is_open(tmp_path: Path, port: int) -> No
             client.sendall(b"POST /v1/documents HTTP/1.1\r\nhost: here\r\ncontent-length: 100\r\n\r\n{")
             time.sleep(0.3)
             process.interrupt()
-            assert process.ended(PROMISED) == 130
+            assert process.ended(BUSY) == 130
     assert "texts that wait are learned when it starts again" in process.said
