@@ -13,6 +13,7 @@ from langgraph.types import interrupt
 from pydantic import BaseModel, ConfigDict, Field
 
 from seal_agent.errors import EditFault
+from seal_agent.learner import Learner
 from seal_agent.rehearsal import REPLAYED
 from seal_agent.selfedit import MAX_PROBES
 from seal_agent.types import Episode, Probe, Prompt, Row, SelfEdit
@@ -42,6 +43,18 @@ class Approval(BaseModel):
 def shown(edit: SelfEdit) -> list[dict[str, str]]:
     """The rows that would be learned, without those that only keep up what is known."""
     return [{"prompt": row.prompt.asked, "answer": row.answer} for row in edit.rows if row.source not in REPLAYED]
+
+
+def is_waiting(episode: Episode) -> bool:
+    """Whether an edit is written and not trained yet: a person is to decide about it."""
+    return episode.outcome == "open" and episode.edit is not None and episode.adapter is None
+
+
+def can_go_on(learner: Learner, episode: Episode | None) -> bool:
+    """Whether an edit still waits for a person, on the stack that it was written for."""
+    if episode is None or not learner.config.approval:
+        return False
+    return is_waiting(episode) and episode.parent == learner.stack
 
 
 def ask(episode: Episode) -> Episode:

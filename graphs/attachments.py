@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from langchain_core.messages import AnyMessage
@@ -20,35 +21,59 @@ from seal_agent.learner import Learner
 from seal_agent.passages import Passage, split_passages
 
 KINDS = ("file", "text-plain")
+UNNAMED = "a file"
+UNSAID = "application/octet-stream"
 
 
 def said_by(message: AnyMessage) -> str:
     """What a message says, and the names of what is attached to it."""
-    names = [f"[attached: {_name(block)}]" for block in _blocks(message)]
+    names = [f"[attached: {_name(block) or UNNAMED}]" for block in _blocks(message)]
     return "\n".join([part for part in (str(message.text), *names) if part])
 
 
-def attached(message: AnyMessage) -> list[Document]:
-    """The texts attached to a message; raises `InputError` for a file that cannot be read.
+@dataclass(frozen=True)
+class Attached:
+    """What is attached to messages: the passages that are not known yet, and every document it is a version of.
 
-    Files of one name in two conversations need not be versions of one document: the content is part of the source.
+    `versions` are the digests of the passages that each document holds now; `changed` are the documents that held
+    others before.
     """
-    found = []
-    for block in _blocks(message):
-        text = _text(block)
-        if text.strip():
-            found.append(documents.named(text, f"attachment {_name(block)}"))
-    return found
+
+    fresh: tuple[Passage, ...] = ()
+    versions: Mapping[str, list[str]] = field(default_factory=dict)
+    changed: tuple[str, ...] = ()
 
 
-def attached_passages(learner: Learner, message: AnyMessage) -> list[Passage]:
-    """The passages attached to a message that are not known yet."""
+def attached(*messages: AnyMessage) -> list[Document]:
+    """The texts attached to messages; raises `InputError` for a file that cannot be read.
+
+    A file is the document of its name (`documents.document_of`): attached again after it was edited, it replaces what
+    was learned from it.
+    """
+    texts: dict[str, str] = {}
+    for block in (block for message in messages for block in _blocks(message)):
+        if (text := _text(block)).strip():
+            source = documents.document_of(text, _name(block)).source
+            texts[source] = f"{texts[source]}\n\n{text}" if source in texts else text
+    return [Document(text, source) for source, text in texts.items()]
+
+
+def attached_passages(learner: Learner, *messages: AnyMessage) -> Attached:
+    """The passages attached to messages, beside what is known of their documents."""
     fresh: list[Passage] = []
-    for document in attached(message):
-        difference = documents.compare(learner, document.source, split_passages(document.text))
-        documents.claim(learner, difference.known)
+    versions: dict[str, list[str]] = {}
+    changed: list[str] = []
+    for document in attached(*messages):
+        passages = split_passages(document.text)
+        if not learner.config.dry_run:
+            documents.adopt(learner.home, learner.namespace, document.source)
+        difference = documents.compare(learner, document.source, passages)
+        if not learner.config.dry_run:
+            documents.claim(learner, difference.known)
         fresh += difference.fresh
-    return fresh
+        versions[document.source] = documents.digests_of(passages)
+        changed += [document.source] * bool(difference.num_gone)
+    return Attached(tuple(fresh), versions, tuple(changed))
 
 
 def _blocks(message: AnyMessage) -> list[Mapping[str, Any]]:
@@ -62,15 +87,19 @@ def _has_content(block: Mapping[str, Any]) -> bool:
 
 
 def _name(block: Mapping[str, Any]) -> str:
+    """What a file is called; "" where nobody says so."""
     extras = {**block.get("extras", {}), **block.get("metadata", {})}
-    return str(block.get("title") or block.get("filename") or extras.get("filename") or extras.get("name") or "a file")
+    return str(block.get("title") or block.get("filename") or extras.get("filename") or extras.get("name") or "")
 
 
 def _text(block: Mapping[str, Any]) -> str:
+    """What stands in a file; one that is sent as plain text may be called a Markdown file all the same."""
+    name, kind = _name(block) or UNNAMED, str(block.get("mime_type") or "")
+    kind = "" if kind.partition(";")[0].strip() in (TEXT, UNSAID) else kind
     if block.get("text"):
-        return str(block["text"])
+        return documents.text_of(str(block["text"]), kind, name)
     try:
         data = base64.b64decode(block["base64"], validate=True)
     except (binascii.Error, ValueError) as error:
-        raise InputError(f"{_name(block)} is not base64: {error}; encode the file's bytes") from error
-    return documents.text_of(data, str(block.get("mime_type") or TEXT), _name(block))
+        raise InputError(f"{name} is not base64: {error}; encode the file's bytes") from error
+    return documents.text_of(data, kind, name)

@@ -11,7 +11,7 @@ from langgraph.graph import END, START, StateGraph
 from seal_agent.decision_head import conversation as as_text
 from seal_agent.errors import InputError
 from seal_agent.graphs.attachments import attached_passages, said_by
-from seal_agent.graphs.learning import add_learning, as_pending, enqueuing, more
+from seal_agent.graphs.learning import ENTRIES, add_learning, carried, check_speaker, enqueuing, entry
 from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current
 from seal_agent.graphs.state import ChatState
 from seal_agent.passages import split_passages
@@ -28,7 +28,8 @@ def create_chat_graph(
     learning follows in the same run, and what it accepts is served from the next turn on. Progress comes
     on the custom stream as `StepEvent` dictionaries. With a `queue` the run ends with the reply and a `Worker` learns
     behind it; `outcomes` then holds the job of every passage. Built on `Learners` it serves many users, each with what
-    that user said: `configurable` names who is speaking.
+    that user said: `configurable` names who is speaking. What an earlier run of the thread left unfinished, because it
+    waits for a person or was ended, is learned first.
     """
 
     def respond(state: ChatState) -> dict[str, Any]:
@@ -38,17 +39,20 @@ def create_chat_graph(
         if not conversation[-1].content.strip():
             raise InputError("the message is empty; say something")
         chosen = current(learner)
+        check_speaker(chosen, state, state.get("pending") or state.get("replaced"))
         reply = chosen.answer([conversation])[0]
-        passages = split_passages(str(state["messages"][-1].text), earlier=as_text(conversation[:-1]))
-        passages += attached_passages(chosen, state["messages"][-1])
-        return {"messages": [AIMessage(reply)], **as_pending(passages)}
+        said = split_passages(str(state["messages"][-1].text), earlier=as_text(conversation[:-1]))
+        files = attached_passages(chosen, state["messages"][-1])
+        changed = files.versions if queue else files.changed  # what waits in the queue may be of an old version too
+        update = carried(chosen, state, [*said, *files.fresh], files.versions, changed=changed)
+        return {"messages": [AIMessage(reply)], **update}
 
     builder = StateGraph(ChatState, context_schema=LearnContext)
     builder.add_node("respond", respond)
     builder.add_edge(START, "respond")
     if queue is None:
         add_learning(builder, learner)
-        builder.add_conditional_edges("respond", more, ["decide", END])
+        builder.add_conditional_edges("respond", entry, ["unlearn", *ENTRIES])
     else:
         builder.add_node("enqueue", enqueuing(learner, queue))
         builder.add_edge("respond", "enqueue")

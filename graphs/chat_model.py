@@ -32,17 +32,15 @@ from seal_agent.agent import open_backend
 from seal_agent.batching import Batcher, Request
 from seal_agent.errors import AdapterError, InputError
 from seal_agent.graphs.chat_call import Call, asked_of, spec_of
-from seal_agent.graphs.namespaces import AnyLearner
+from seal_agent.graphs.namespaces import AnyLearner, run_context
 from seal_agent.home import Home, check_namespace
 from seal_agent.learner import Learner
-from seal_agent.learners import Learners
+from seal_agent.learners import Learners, namespace_of, only
 from seal_agent.replying import ToolChoice, chosen
 from seal_agent.types import AdapterStack, Prompt, to_json
 
 BASE = "base"
 """This model, whatever its name is: "base@v12"."""
-NAMESPACE_KEYS = ("namespace", "user")
-"""Where a call's `config["configurable"]` may say whose stack answers."""
 OPTIONS = {"model", "namespace", "temperature", "max_tokens", "seed", "tools", "tool_choice", "stream", "strict"}
 """What a call may say beside `stop`. `strict`: a forced call always fits its schema."""
 REMOTE = {"api_key", "timeout", "max_retries"}
@@ -52,12 +50,18 @@ _loaded: WeakValueDictionary[tuple[str, str, str], Backend] = WeakValueDictionar
 _loading = threading.Lock()
 
 
+class _Settled(str):
+    """The namespace of a call that was found already: later steps of the call do not look for it again."""
+
+
 class ChatSeal(BaseChatModel):
     """A local model that answers with what it has learned.
 
     Made from a `learner`, or from a `model` (as `open_learner` takes it) that is loaded when it is first asked; models
-    of one name share their weights. Whose stack answers: the call's `config["configurable"]["namespace"]` or
-    `["user"]`, else `namespace`. Made from `Learners`, the one they find there; a call that names nobody is refused.
+    of one name share their weights. Whose stack answers: that of the option `namespace` of a call, else of the field
+    `namespace`, else of the learner; made from `Learners`, that of the user whom the call's `config["configurable"]`
+    names (`learners.USER_KEYS`), and a call that names nobody is refused. A `configurable` that names another user
+    than the one whose stack answers is refused.
     `model="embedded@v12"`, here or in a call, answers with version 12 of that stack, "@v0" with the untouched model.
     `max_tokens` defaults to the learner's `max_reply_tokens`. A sampled answer without a `seed` draws one; it stands in
     the answer's `response_metadata`. Calls that arrive while the model is busy are answered together, sampled ones
@@ -76,7 +80,7 @@ class ChatSeal(BaseChatModel):
     stop: list[str] | None = None
     seed: int | None = None
     streaming: bool = False
-    _opened: tuple[AnyLearner, Batcher] | None = PrivateAttr(default=None)
+    _opened: tuple[AnyLearner, Batcher, Learners] | None = PrivateAttr(default=None)
     _opening: Any = PrivateAttr(default_factory=threading.Lock)
 
     @model_validator(mode="before")
@@ -256,17 +260,21 @@ class ChatSeal(BaseChatModel):
 
     def _addressed(self, config: RunnableConfig | None, kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """The options of a call with namespace and stack version settled, for every later step alike."""
-        configurable = ensure_config(config).get("configurable", {})
-        namespace = check_namespace(str(kwargs.get("namespace") or self._namespace_of(configurable)))
+        namespace = kwargs.get("namespace")
+        if not isinstance(namespace, _Settled):
+            namespace = _Settled(self._namespace_of(config, namespace))
         model = self._settled(namespace, kwargs.get("model") or self.model)
         return {**kwargs, "namespace": namespace, "model": model}
 
-    def _namespace_of(self, configurable: Mapping[str, Any]) -> str:
-        own = self._learner
-        if isinstance(own, Learners):
-            return self.namespace or own.namespace_of(configurable)
-        named = (*(configurable.get(key) for key in NAMESPACE_KEYS), self.namespace)
-        return str(next(filter(None, named), own.namespace))
+    def _namespace_of(self, config: RunnableConfig | None, chosen: Any) -> str:
+        """Whose stack answers a call; a user that the call's configuration names must be the one that was chosen."""
+        own, configurable = self._learner, ensure_config(config).get("configurable", {})
+        wanted = str(chosen or self.namespace)
+        if not wanted:
+            return namespace_of(own, configurable, run_context())
+        if isinstance(own, Learners) and own.scope == "thread":
+            return check_namespace(wanted)
+        return only(check_namespace(wanted), configurable, run_context())
 
     def _settled(self, namespace: str, model: str) -> str:
         """`model` with this model's name, and the version served now where it names none."""
@@ -287,12 +295,13 @@ class ChatSeal(BaseChatModel):
     def _batches(self) -> Batcher:
         return self._open()[1]
 
-    def _open(self) -> tuple[AnyLearner, Batcher]:
+    def _open(self) -> tuple[AnyLearner, Batcher, Learners]:
         """What was given, or one on the model named; loaded once."""
         with self._opening:
             if self._opened is None:
                 learner = self.learner or self._load()
-                self._opened = (learner, Batcher(learner.backend))
+                many = learner if isinstance(learner, Learners) else Learners.like(learner)
+                self._opened = (learner, Batcher(learner.backend), many)
             return self._opened
 
     def _load(self) -> Learner:
@@ -306,9 +315,14 @@ class ChatSeal(BaseChatModel):
 
     def _learner_of(self, namespace: str) -> Learner:
         own = self._learner
-        if isinstance(own, Learners):
-            return own.of(namespace)
-        return own if namespace == own.namespace else Learner(own.backend, own.home, namespace, own.config)
+        if isinstance(own, Learner) and namespace == own.namespace:
+            return own
+        return self._others.of(namespace)
+
+    @property
+    def _others(self) -> Learners:
+        """The learners of whichever namespaces are asked for; each keeps what it has computed for the next call."""
+        return self._open()[2]
 
     @staticmethod
     def _stack_of(learner: Learner, model: str) -> tuple[int, AdapterStack]:

@@ -9,17 +9,19 @@ from langchain_core.messages import AnyMessage
 from seal_agent import feedback
 from seal_agent.feedback import Feedback
 from seal_agent.graphs.chat import as_message
-from seal_agent.learner import Learner
+from seal_agent.graphs.namespaces import AnyLearner, current
 
 
 def give_feedback(
-    learner: Learner, messages: Sequence[AnyMessage], value: float = 1.0, *, correction: str = ""
+    learner: AnyLearner, messages: Sequence[AnyMessage], value: float = 1.0, *, correction: str = ""
 ) -> list[Feedback]:
     """Keep what the user made of the last reply in `messages`, from -1 (wrong) to 1 (right), and what is right.
 
-    `learner` is the user's own: of `Learners` it is `learners.of(user)`. Nothing is learned from it by itself: it
-    rewards edits when the policy is improved. Raises `InputError` where there is no reply, or a value out of range.
+    `learner` is the user's own: of `Learners` it is `learners.of(user)`. In a run of a graph `Learners` will do, and a
+    learner is refused where the run names another user. Nothing is learned from it by itself: it rewards edits when the
+    policy is improved. Raises `InputError` where there is no reply, or a value out of range.
     """
     given = feedback.on_reply([as_message(message) for message in messages], value, correction)
-    feedback.record(learner.home, learner.namespace, *given)
+    chosen = current(learner)
+    feedback.record(chosen.home, chosen.namespace, *given)
     return given

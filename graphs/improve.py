@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from seal_agent import knowledge_run as runs
 from seal_agent import schedule
 from seal_agent.errors import InputError
 from seal_agent.graphs.learning import Node, StepEvent
+from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current
 from seal_agent.improvement import Improvement
 from seal_agent.improvement_report import markdown
 from seal_agent.knowledge_domain import KnowledgeContext
@@ -53,67 +53,79 @@ class ImproveState(TypedDict, total=False):
 
 
 def create_improve_graph(
-    learner: Learner,
+    learner: AnyLearner,
     settings: RunSettings | None = None,
     *,
     minutes: float = 0.0,
     pause: Callable[[], None] | None = None,
-) -> StateGraph[ImproveState, None, ImproveState, ImproveState]:
-    """An uncompiled graph that improves the policy of the learner's namespace; start it with {} or an `ImproveState`.
+) -> StateGraph[ImproveState, LearnContext, ImproveState, ImproveState]:
+    """An uncompiled graph that improves the policy of one namespace; start it with {} or an `ImproveState`.
 
-    It waits between two steps while somebody talks to a model of this home, unless `pause` says otherwise; `minutes`
-    bound the run over all its starts. Raises `StorageError` where another process improves policies of this home.
+    The namespace is the learner's; built on `Learners` it is that of the user whom the run names. It waits between
+    two steps while somebody talks to a model of this home, unless `pause` says otherwise; `minutes` bound the run over
+    all its starts. Raises `StorageError` where another process improves policies of this home.
     """
-    chosen = settings or RunSettings()
+    defaults = settings or RunSettings()
 
-    @lru_cache(maxsize=1)
-    def opened(folder: str) -> Improvement[KnowledgeContext]:
-        return runs.assemble(learner, Path(folder), minutes=minutes, pause=pause)
+    open_runs: dict[tuple[str, str], Improvement[KnowledgeContext]] = {}  # by namespace and folder, until the report
+
+    def opened(state: ImproveState) -> Improvement[KnowledgeContext]:
+        chosen, folder = current(learner), state["folder"]
+        if (chosen.namespace, folder) not in open_runs:
+            assembled = runs.assemble(chosen, Path(folder), minutes=minutes, pause=pause)
+            open_runs[chosen.namespace, folder] = assembled
+        return open_runs[chosen.namespace, folder]
+
+    def close(namespace: str) -> None:
+        for key in [key for key in open_runs if key[0] == namespace]:
+            open_runs.pop(key, None)
 
     def check(state: ImproveState) -> dict[str, Any]:
-        opened.cache_clear()  # another process may have gone on with the run since
-        stopped = runs.unfinished(learner.home, learner.namespace) if state.get("resume") else None
+        chosen = current(learner)
+        close(chosen.namespace)  # another process may have gone on with the run since
+        stopped = runs.unfinished(chosen.home, chosen.namespace) if state.get("resume") else None
         known = state.get("folder") or str(stopped or "")
         if known and (Path(known) / "begun.jsonl").exists():
             return {"folder": known, "round": 1, "outcome": ""}
-        now = learner.home.num_episodes(learner.namespace)
-        before = runs.num_episodes_before(learner.home, learner.namespace)
+        now = chosen.home.num_episodes(chosen.namespace)
+        before = runs.num_episodes_before(chosen.home, chosen.namespace)
         if not schedule.has_news(now, before, state.get("after_episodes", 0)):
             wanted = state["after_episodes"]
             return {"outcome": f"nothing to do: {now - before} of {wanted} new episodes"}
-        folder = Path(known or runs.next_folder(learner.home))
-        runs.begin(learner, folder, _contexts(learner, state), chosen)
+        folder = Path(known or runs.next_folder(chosen.home))
+        runs.begin(chosen, folder, _contexts(chosen, state), defaults)
         return {"folder": str(folder), "round": 1, "outcome": ""}
 
     def prepare(state: ImproveState, progress: Progress) -> dict[str, Any]:
-        runs.prepare(learner, Path(state["folder"]), progress, pause=pause)
+        runs.prepare(current(learner), Path(state["folder"]), progress, pause=pause)
         return {"rounds": []}
 
     def explore(state: ImproveState, progress: Progress) -> dict[str, Any]:
-        opened(state["folder"]).explore(state["round"], progress)
+        opened(state).explore(state["round"], progress)
         return {}
 
     def learn(state: ImproveState, progress: Progress) -> dict[str, Any]:
-        opened(state["folder"]).learn(state["round"], progress)
+        opened(state).learn(state["round"], progress)
         return {}
 
     def gate(state: ImproveState, progress: Progress) -> dict[str, Any]:
-        gated = opened(state["folder"]).gate(state["round"], progress)
+        gated = opened(state).gate(state["round"], progress)
         return {"round": state["round"] + 1, "rounds": [*state["rounds"], to_json(gated)]}
 
     def report(state: ImproveState, progress: Progress) -> dict[str, Any]:
-        run = opened(state["folder"])
+        run = opened(state)
         reported = run.report(progress)
         text = markdown(run.rounds(), reported, _facts(run, state["folder"]))
         (Path(state["folder"]) / "report.md").write_text(text, encoding="utf-8")
         number = run.store.current().version
+        close(run.store.namespace)
         taken = " (taken back: worse on the third set)" if reported.is_withdrawn else ""
         return {"report": text, "outcome": f"policy {number} is in use{taken}"}
 
     def after_gate(state: ImproveState) -> str:
-        return "explore" if state["round"] <= opened(state["folder"]).config.num_rounds else "report"
+        return "explore" if state["round"] <= opened(state).config.num_rounds else "report"
 
-    builder = StateGraph(ImproveState)
+    builder = StateGraph(ImproveState, context_schema=LearnContext)
     builder.add_node("check", check)
     for name, verb in (
         ("prepare", prepare),
@@ -145,7 +157,7 @@ def _contexts(learner: Learner, state: ImproveState) -> Contexts:
     return runs.of_ledger(learner.home, learner.namespace)[-num:]
 
 
-def _alone(learner: Learner, name: str, verb: Callable[[ImproveState, Progress], dict[str, Any]]) -> Node:
+def _alone(learner: AnyLearner, name: str, verb: Callable[[ImproveState, Progress], dict[str, Any]]) -> Node:
     """A node that runs one verb while no other process improves a policy, with its progress on the custom stream."""
 
     def node(state: ImproveState) -> dict[str, Any]:

@@ -9,15 +9,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from langchain_core.documents import Document as LoadedDocument
-from langgraph.graph import END, START, StateGraph
+from langgraph.graph import START, StateGraph
 
-from seal_agent import documents, unlearning
+from seal_agent import documents
 from seal_agent.documents import Document
 from seal_agent.errors import InputError
-from seal_agent.graphs.learning import add_learning, as_pending, more
+from seal_agent.graphs.learning import ENTRIES, add_learning, carried, check_speaker, entry, told
 from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current
 from seal_agent.graphs.state import IngestState
-from seal_agent.home import digest_of
 from seal_agent.passages import Passage, split_passages
 
 
@@ -31,62 +30,50 @@ def create_ingest_graph(learner: AnyLearner) -> StateGraph[IngestState, LearnCon
 
     def split(state: IngestState) -> dict[str, Any]:
         chosen = current(learner)
+        check_speaker(chosen, state, state.get("pending") or state.get("replaced"))
         fresh: list[Passage] = []
         known: list[Passage] = []
-        replaced: dict[str, list[str]] = {}
+        versions: dict[str, list[str]] = {}
+        changed: list[str] = []
         for document in _given(state):
             passages = split_passages(document.text, title=state.get("title", ""))
+            if not chosen.config.dry_run:
+                documents.adopt(chosen.home, chosen.namespace, document.source)
             difference = documents.compare(chosen, document.source, passages)
             fresh += difference.fresh
             known += difference.known
-            if difference.num_gone:
-                replaced[document.source] = [digest_of(passage.text) for passage in passages]
+            versions[document.source] = documents.digests_of(passages)
+            changed += [document.source] * bool(difference.num_gone)
         if not chosen.config.dry_run:
             documents.claim(chosen, known)
-        reports = [_report(passage.topic, *documents.KNOWN) for passage in known]
-        return {**as_pending(fresh), "outcomes": reports, "replaced": replaced}
-
-    def unlearn(state: IngestState) -> dict[str, Any]:
-        chosen = current(learner)
-        reports = []
-        for source, stay in state["replaced"].items():
-            if chosen.config.dry_run:
-                reports.append(_report(source, "dry run", "what is no longer in the document would be forgotten"))
-                continue
-            gone = unlearning.forget_passages(chosen, source, but=stay)
-            reports.append(_report(source, "forgotten", f"no longer in the document: {gone.num_episodes} passages"))
-        return {"outcomes": [*state["outcomes"], *reports], "replaced": {}}
+        reports = [told(passage.topic, *documents.KNOWN) for passage in known]
+        return carried(chosen, state, fresh, versions, changed=changed, outcomes=reports)
 
     builder = StateGraph(IngestState, context_schema=LearnContext)
     builder.add_node("split", split)
-    builder.add_node("unlearn", unlearn)
     add_learning(builder, learner)
     builder.add_edge(START, "split")
-    builder.add_conditional_edges("split", _after_split, ["unlearn", "decide", END])
-    builder.add_conditional_edges("unlearn", more, ["decide", END])
+    builder.add_conditional_edges("split", entry, ["unlearn", *ENTRIES])
     return builder
 
 
 def _given(state: IngestState) -> list[Document]:
     """The documents of the state, pages of one source together; one without a source is named by its content."""
     texts: dict[str, str] = {}
-    if text := state.get("document", "").strip():
-        texts[state.get("source") or documents.named(text).source] = text
+    if state.get("document", "").strip():
+        name = state.get("source", "")
+        text = documents.text_of(state["document"], state.get("content_type", ""), name or "the document")
+        texts[documents.document_of(text, name).source] = text
     for source, text in _loaded(state.get("documents", ())):
         texts[source] = f"{texts[source]}\n{text}" if source in texts else text
-    if not texts:
+    given = [Document(text, source) for source, text in texts.items() if text.strip()]
+    if not given:
         raise InputError("the document is empty; give at least one sentence")
-    return [Document(text, source) for source, text in texts.items()]
+    return given
 
 
 def _loaded(given: Sequence[LoadedDocument]) -> list[tuple[str, str]]:
-    texts = [(str(each.metadata.get("source") or ""), each.page_content) for each in given]
-    return [(source or documents.named(text).source, text) for source, text in texts if text.strip()]
-
-
-def _report(topic: str, outcome: str, reason: str) -> dict[str, Any]:
-    return {"topic": topic, "outcome": outcome, "reason": reason, "adapter": "", "seconds": 0.0}
-
-
-def _after_split(state: IngestState) -> str:
-    return "unlearn" if state["replaced"] else more(state)
+    """What loaders of LangChain read; they have mostly taken the text out of a page already, whatever it is called."""
+    texts = [(str(each.metadata.get("source") or ""), each.page_content) for each in given if each.page_content.strip()]
+    read = [(source, documents.text_of(text, "", "the document")) for source, text in texts]
+    return [(documents.document_of(text, source).source, text) for source, text in read]

@@ -6,15 +6,16 @@ into any `StateGraph` whose state extends `LearnState`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any
 
 from langgraph.config import get_config, get_stream_writer
 from langgraph.graph import END, START, StateGraph
 
-from seal_agent import loop, stopping
-from seal_agent.errors import InputError
+from seal_agent import documents, loop, stopping, unlearning
+from seal_agent.errors import InputError, StackChanged
 from seal_agent.graphs import approval
 from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current
 from seal_agent.graphs.state import LearnState
@@ -55,13 +56,113 @@ EDGES: dict[str, tuple[str, ...]] = {
 """Where each step may lead; `loop.after` says where it does."""
 
 
-def as_pending(passages: list[Passage]) -> dict[str, Any]:
-    """The state update that gives the loop its passages."""
-    return {"pending": [asdict(p) for p in passages], "num_passages": len(passages), "outcomes": [], "episode": {}}
+ENTRIES = ("write", "approve", "decide", END)
+_NONE: Mapping[str, Sequence[str]] = MappingProxyType({})
+MAX_BEGUN = 3  # times that a passage is begun before it is given up, or the error is told
+
+
+def as_pending(
+    passages: Sequence[Passage],
+    speaker: str = "",
+    replaced: Mapping[str, Sequence[str]] = _NONE,
+    *,
+    outcomes: Sequence[dict[str, Any]] = (),
+) -> dict[str, Any]:
+    """The state update that gives the loop its passages.
+
+    `speaker`: the namespace they are learned in; another one is refused then. `replaced`: sources that were read
+    before, with the digests of the passages that they hold now; what else was learned from them is unlearned first.
+    """
+    return {
+        "pending": [asdict(p) for p in passages],
+        "num_passages": len(passages),
+        "outcomes": list(outcomes),
+        "episode": {},
+        "speaker": speaker,
+        "replaced": {source: list(keep) for source, keep in replaced.items()},
+        "num_begun": 0,
+    }
+
+
+def carried(
+    learner: Learner,
+    state: Mapping[str, Any],
+    passages: Sequence[Passage],
+    versions: Mapping[str, Sequence[str]] = _NONE,
+    *,
+    changed: Collection[str] = (),
+    outcomes: Sequence[dict[str, Any]] = (),
+) -> dict[str, Any]:
+    """As `as_pending`, after what an earlier run of this thread has left unfinished, so that no text is lost.
+
+    `versions`: the documents that the passages come from, with the digests of all passages each holds now; `changed`:
+    those of them that held others before. An edit that waits for a person is asked about again as it is, if nothing
+    has changed under it; of any other the candidate is discarded and the passage begun anew. A passage that was begun
+    `MAX_BEGUN` times without waiting for a person is given up, and so is one that its document does not hold any more;
+    the ledger says why. Raises `InputError` where another user's passages were left: nobody else may learn them.
+    """
+    left = [from_json(Passage, each) for each in state.get("pending", ())]
+    replaced = {**state.get("replaced", {}), **{source: versions[source] for source in changed}}
+    check_speaker(learner, state, left or state.get("replaced"))
+    episode = from_json(Episode, state["episode"]) if left and state.get("episode") else None
+    ended = _ended(learner, episode) if episode else []
+    waits = learner.config.approval and (episode is None or approval.is_waiting(episode))
+    num_begun = 0 if ended or waits or not left else state.get("num_begun", 0) + 1
+    kept = left[len(ended) :]
+    if num_begun >= MAX_BEGUN:
+        ended.append(learner.give_up(kept.pop(0), f"it was begun {num_begun} times", thread=_thread()))
+        num_begun = 0
+    for passage in [each for each in kept if _is_outdated(each, versions)]:
+        kept.remove(passage)
+        ended.append(learner.give_up(passage, "its document was changed before it was learned", thread=_thread()))
+        replaced[passage.source] = versions[passage.source]
+    goes_on = bool(kept) and kept[0] == left[0] and not replaced and approval.can_go_on(learner, episode)
+    if not goes_on:
+        abandon(learner, state)
+    known = {(passage.text, passage.source) for passage in kept}
+    fresh = [passage for passage in passages if (passage.text, passage.source) not in known]
+    reports = [*map(report, ended), *outcomes]
+    update = as_pending([*kept, *fresh], learner.namespace, replaced, outcomes=reports)
+    return {**update, "episode": state["episode"] if goes_on else {}, "num_begun": num_begun}
+
+
+def _ended(learner: Learner, episode: Episode) -> list[Episode]:
+    """The episode of the first passage that was left, if all that was missing is its end; else none.
+
+    An episode that has its end in the ledger and in the state is of a passage before those that were left.
+    """
+    closed = learner.closed(episode)
+    if episode.outcome == "open":
+        return [closed] if closed else []  # it was killed after the transaction
+    return [] if closed else [learner.ignore(episode)]  # a person said no, and it was ended before that was written
+
+
+def _is_outdated(passage: Passage, versions: Mapping[str, Sequence[str]]) -> bool:
+    """Whether a passage is of a document that is given anew and does not hold it any more."""
+    digests = versions.get(passage.source)
+    return digests is not None and documents.digests_of([passage])[0] not in digests
+
+
+def abandon(learner: Learner, state: Mapping[str, Any]) -> None:
+    """Let go of the candidate of an episode that was left unfinished and is begun anew, or not at all."""
+    if not state.get("episode"):
+        return
+    episode = from_json(Episode, state["episode"])
+    if episode.adapter and episode.outcome == "open" and not learner.closed(episode):
+        learner.discard(episode.adapter)
+
+
+def check_speaker(learner: Learner, state: Mapping[str, Any], left: object = True) -> None:
+    """Raise `InputError` where what is `left` in the state is of another user than the one who is speaking."""
+    speaker = state.get("speaker", "")
+    if left and speaker not in ("", learner.namespace):
+        raise InputError(f"this thread is learning for {speaker!r} and was resumed for {learner.namespace!r}")
 
 
 def add_learning(builder: StateGraph[Any, Any, Any, Any], learner: AnyLearner) -> None:
-    """Add the loop to `builder`; enter it with an edge to "decide" after `as_pending`, it leaves to END."""
+    """Add the loop to `builder`; it is entered with `entry` after `as_pending` or `carried`, and leaves to END."""
+    builder.add_node("unlearn", _unlearning(learner))
+    builder.add_conditional_edges("unlearn", entry, list(ENTRIES))
     for name in ("write", "train", "probe", "judge", "amend"):
         builder.add_node(name, _step(name, learner))
     builder.add_node("decide", _opening(learner))
@@ -81,7 +182,7 @@ def create_learning_graph(
 ) -> StateGraph[LearnState, LearnContext, LearnState, LearnState]:
     """The loop alone, uncompiled: it learns what `as_pending` gives it, or leaves it to the worker of a `queue`.
 
-    An "episode" that is begun already goes on with "write": somebody else has decided.
+    An "episode" that is begun already goes on with "write", or where its edit is written with "approve".
     """
     builder = StateGraph(LearnState, context_schema=LearnContext)
     if queue is not None:
@@ -89,9 +190,7 @@ def create_learning_graph(
         builder.add_edge(START, "enqueue")
         return builder
     add_learning(builder, learner)
-    builder.add_conditional_edges(
-        START, lambda state: "write" if state["episode"] else more(state), ["write", "decide", END]
-    )
+    builder.add_conditional_edges(START, entry, ["unlearn", *ENTRIES])
     return builder
 
 
@@ -102,8 +201,15 @@ def enqueuing(learner: AnyLearner, queue: LearningQueue) -> Node:
 
     def enqueue(state: LearnState) -> dict[str, Any]:
         chosen = current(learner)
+        check_speaker(chosen, state)
         passages = [from_json(Passage, pending) for pending in state["pending"]]
-        jobs = queue.submit(passages, chosen.namespace, thread=_thread(), model=chosen.backend.model)
+        jobs = queue.submit(
+            passages,
+            chosen.namespace,
+            thread=_thread(),
+            model=chosen.backend.model,
+            versions=state.get("replaced", {}),
+        )
         outcomes = [
             {
                 "topic": passage.topic,
@@ -115,7 +221,7 @@ def enqueuing(learner: AnyLearner, queue: LearningQueue) -> Node:
             }
             for passage, job in zip(passages, jobs, strict=True)
         ]
-        return {"pending": [], "outcomes": outcomes}
+        return {"pending": [], "replaced": {}, "outcomes": [*state.get("outcomes", []), *outcomes]}
 
     return enqueue
 
@@ -155,6 +261,7 @@ def _step(name: str, learner: AnyLearner) -> Node:
 def _opening(learner: AnyLearner) -> Node:
     def decide(state: LearnState) -> dict[str, Any]:
         chosen = current(learner)
+        check_speaker(chosen, state)
         episode = chosen.begin(from_json(Passage, state["pending"][0]), thread=_thread())
         return {"episode": to_json(_run("decide", chosen, episode, state))}
 
@@ -169,11 +276,17 @@ def _closing(name: str, learner: AnyLearner) -> Node:
     def node(state: LearnState) -> dict[str, Any]:
         chosen, episode = current(learner), from_json(Episode, state["episode"])
         # A process that is killed between the verb's transaction and the checkpoint runs this node once more.
-        episode = chosen.closed(episode) or _run(name, chosen, episode, state)
+        try:
+            episode = chosen.closed(episode) or _run(name, chosen, episode, state)
+        except StackChanged:
+            if state.get("num_begun", 0) + 1 >= MAX_BEGUN:
+                raise
+            return {"episode": {}, "num_begun": state.get("num_begun", 0) + 1}  # decide about the passage anew
         return {
             "episode": to_json(episode),
             "pending": state["pending"][1:],
             "outcomes": [*state["outcomes"], report(episode)],
+            "num_begun": 0,
         }
 
     return node
@@ -195,9 +308,29 @@ def _after(step: str, learner: AnyLearner) -> Callable[[Any], str]:
     """The edge out of a step: where the loop goes on, or to the next passage."""
 
     def route(state: LearnState) -> str:
+        if not state["episode"]:
+            return more(state)
         return loop.after(current(learner), step, from_json(Episode, state["episode"])) or more(state)
 
     return route
+
+
+def _unlearning(learner: AnyLearner) -> Node:
+    """A node that unlearns what changed documents do not say any more."""
+
+    def unlearn(state: LearnState) -> dict[str, Any]:
+        chosen = current(learner)
+        check_speaker(chosen, state)
+        reports = []
+        for source, keep in state["replaced"].items():
+            if chosen.config.dry_run:
+                became = ("dry run", "what is no longer in the document would be forgotten")
+            else:
+                became = unlearning.replace_version(chosen, source, keep)
+            reports.append(told(source, *became))
+        return {"outcomes": [*state["outcomes"], *reports], "replaced": {}}
+
+    return unlearn
 
 
 def _consolidating(learner: AnyLearner) -> Node:
@@ -206,6 +339,20 @@ def _consolidating(learner: AnyLearner) -> Node:
         return {}
 
     return node
+
+
+def told(topic: str, outcome: str, reason: str) -> dict[str, Any]:
+    """A report, in the words of `report`, of what no episode was needed for."""
+    return {"topic": topic, "outcome": outcome, "reason": reason, "adapter": "", "seconds": 0.0}
+
+
+def entry(state: LearnState) -> str:
+    """The edge into the loop: what is no longer true is unlearned first, and what was begun goes on."""
+    if state.get("replaced"):
+        return "unlearn"
+    if state["episode"]:
+        return "approve" if state["episode"].get("edit") else "write"
+    return more(state)
 
 
 def more(state: LearnState) -> str:

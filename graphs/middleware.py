@@ -7,7 +7,7 @@ half-way. The agent's own replies are never learned, nor is what a tool recalled
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Annotated, Any, NotRequired
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
@@ -16,8 +16,8 @@ from langgraph.runtime import Runtime
 from seal_agent import documents
 from seal_agent.decision_head import conversation
 from seal_agent.errors import MissingExtra
-from seal_agent.graphs.attachments import attached_passages
-from seal_agent.graphs.learning import as_pending, create_learning_graph
+from seal_agent.graphs.attachments import Attached, attached_passages
+from seal_agent.graphs.learning import carried, create_learning_graph
 from seal_agent.graphs.namespaces import AnyLearner, current
 from seal_agent.graphs.tools import RECALLED, is_users, learning_tools
 from seal_agent.learner import Learner
@@ -42,10 +42,14 @@ OWN_MODEL = "seal"  # `_llm_type` of `ChatSeal`
 
 
 class AdaptState(AgentState[Any]):
-    """The agent's state; `outcomes`: what became of every passage the user's last turn brought."""
+    """The agent's state; `outcomes`: what became of every passage the user's last turn brought.
+
+    `learning`: what is to be learned when the turn is over, with what turns before it have left; a `LearnState`.
+    """
 
     outcomes: NotRequired[list[dict[str, Any]]]
     stack_version: NotRequired[Annotated[int, PrivateStateAttr]]
+    learning: NotRequired[Annotated[dict[str, Any], PrivateStateAttr]]
 
 
 def pin_to_version(namespace: str, version: int) -> dict[str, Any]:
@@ -76,18 +80,29 @@ class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
         super().__init__()
         self.tools = learning_tools(learner, queue) if with_tools else []
         self._learner = learner
+        self._queue = queue
         self._loop: Any = create_learning_graph(learner, queue).compile()
         self._learn_from = frozenset(learn_from)
         self._pin = pin
 
     def before_agent(self, state: AdaptState, runtime: Runtime[Any]) -> dict[str, Any]:
-        """Choose the version of the stack that answers this turn."""
+        """Choose the version of the stack that answers this turn, and note what the turn brings to learn.
+
+        What an earlier turn has left, because it waits for a person or was ended, is learned first.
+        """
         learner = current(self._learner)
         versions = learner.home.versions(learner.namespace)
-        return {"stack_version": versions[-1].version if versions else 0, "outcomes": []}
+        left = state.get("learning") or {}
+        messages = state["messages"]
+        begin = turn_begins(messages)
+        results = self._results(messages[turn_begins(messages[:begin]) : begin]) if left else []
+        said, files = self._said(learner, messages, begin)
+        changed = files.versions if self._queue else files.changed
+        learning = carried(learner, left, [*results, *said, *files.fresh], files.versions, changed=changed)
+        return {"stack_version": versions[-1].version if versions else 0, "outcomes": [], "learning": learning}
 
     async def abefore_agent(self, state: AdaptState, runtime: Runtime[Any]) -> dict[str, Any]:
-        """As `before_agent`: one look into SQLite."""
+        """As `before_agent`: no model is asked."""
         return self.before_agent(state, runtime)
 
     def wrap_model_call(
@@ -112,29 +127,42 @@ class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
 
     def after_agent(self, state: AdaptState, runtime: Runtime[Any]) -> dict[str, Any] | None:
         """Learn what this turn brought."""
-        passages = self._passages(state)
-        return {"outcomes": self._loop.invoke(as_pending(passages))["outcomes"]} if passages else None
+        given = self._to_learn(state)
+        return self._learned(self._loop.invoke(given)) if given else None
 
     async def aafter_agent(self, state: AdaptState, runtime: Runtime[Any]) -> dict[str, Any] | None:
         """As `after_agent`; the learning runs in threads."""
-        passages = self._passages(state)
-        return {"outcomes": (await self._loop.ainvoke(as_pending(passages)))["outcomes"]} if passages else None
+        given = self._to_learn(state)
+        return self._learned(await self._loop.ainvoke(given)) if given else None
 
-    def _passages(self, state: AdaptState) -> list[Passage]:
-        learner = current(self._learner)
-        messages = state["messages"]
-        begin = turn_begins(messages)
+    def _to_learn(self, state: AdaptState) -> dict[str, Any]:
+        """What was noted when the turn began, and what its tools have returned since; empty where there is nothing."""
+        messages, learning = state["messages"], state.get("learning") or {}
+        results = self._results(messages[turn_begins(messages) :])
+        pending = [*learning.get("pending", ()), *map(asdict, results)]
+        if not (pending or learning.get("replaced") or learning.get("outcomes")):
+            return {}
+        return {**learning, "pending": pending, "num_passages": len(pending)}
+
+    def _learned(self, ended: dict[str, Any]) -> dict[str, Any]:
+        return {"outcomes": ended["outcomes"], "learning": {}}
+
+    def _said(self, learner: Learner, messages: list[AnyMessage], begin: int) -> tuple[list[Passage], Attached]:
+        """What the user's messages from `begin` on say, and what is attached to them."""
         earlier = as_text(messages[:begin])
-        return [p for message in messages[begin:] for p in self._passages_of(message, learner, earlier)]
+        own = [message for message in messages[begin:] if is_users(message)]
+        said = [passage for message in own for passage in split_passages(str(message.text), earlier=earlier)]
+        return said, attached_passages(learner, *own)
 
-    def _passages_of(self, message: AnyMessage, learner: Learner, earlier: str) -> list[Passage]:
-        if is_users(message):
-            said = split_passages(str(message.text), earlier=earlier)
-            return said + attached_passages(learner, message)
-        if isinstance(message, ToolMessage) and message.name in self._learn_from and message.artifact != RECALLED:
-            result = documents.named(str(message.text), f"result of {message.name}")
-            return [replace(passage, source=result.source) for passage in split_passages(result.text)]
-        return []
+    def _results(self, messages: list[AnyMessage]) -> list[Passage]:
+        """What the tools to be learned from returned; no result is a version of another, whatever tool it is of."""
+        found: list[Passage] = []
+        for message in messages:
+            if isinstance(message, ToolMessage) and message.name in self._learn_from and message.artifact != RECALLED:
+                kind = f"result of {message.name}"
+                result = documents.document_of(documents.text_of(str(message.text), "", kind), kind=kind)
+                found += [replace(passage, source=result.source) for passage in split_passages(result.text)]
+        return found
 
 
 def turn_begins(messages: list[AnyMessage]) -> int:

@@ -1,4 +1,4 @@
-"""Whose learner a node works with: the one a graph was built on, or of many that of the user who is speaking."""
+"""The learner a node works with: the one a graph was built on, or that of the user who is speaking."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from langgraph.config import get_config
+from langchain_core.runnables import ensure_config
 from langgraph.runtime import get_runtime
 
-from seal_agent.errors import InputError
 from seal_agent.learner import Learner
-from seal_agent.learners import Learners
+from seal_agent.learners import USER_KEYS, Learners, namespace_of
 
 AnyLearner = Learner | Learners
 """What the builders take: one learner, or many of which each run uses its user's."""
@@ -19,20 +18,27 @@ AnyLearner = Learner | Learners
 
 @dataclass(frozen=True)
 class LearnContext:
-    """The context of a run (`context_schema`): `namespace` goes before what `configurable` says."""
+    """The context of a run (`context_schema`): `namespace` names whose learner works, as `configurable` can."""
 
     namespace: str = ""
 
 
 def current(learner: AnyLearner) -> Learner:
-    """The learner of the run that is going on; raises `InputError` where nobody is named.
+    """The learner of the run that is going on; outside of a run nobody is named.
 
-    A graph built on one learner serves that one only: another namespace in the context is refused.
+    Raises `InputError` where nobody is named and many are served, and where somebody else is named than the one
+    learner of a graph serves.
     """
-    context: Any = get_runtime().context  # LearnContext, or what the user's own agent declares
-    wanted = context.get("namespace", "") if isinstance(context, Mapping) else getattr(context, "namespace", "")
-    if isinstance(learner, Learners):
-        return learner.of(wanted or learner.namespace_of(get_config().get("configurable", {})))
-    if wanted not in ("", learner.namespace):
-        raise InputError(f"this graph learns for {learner.namespace!r}, not for {wanted!r}; build it on Learners")
-    return learner
+    namespace = namespace_of(learner, ensure_config().get("configurable", {}), run_context())
+    return learner.of(namespace) if isinstance(learner, Learners) else learner
+
+
+def run_context() -> dict[str, Any]:
+    """What the context of the graph's run says about the user, whatever class it is of; empty outside of a run."""
+    try:
+        context = getattr(get_runtime(), "context", None)
+    except RuntimeError:
+        return {}
+    if isinstance(context, Mapping):
+        return {key: context.get(key) for key in USER_KEYS}
+    return {key: getattr(context, key, None) for key in USER_KEYS}

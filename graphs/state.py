@@ -18,13 +18,18 @@ class LearnState(TypedDict, total=False):
     """What the learning loop reads and writes.
 
     `pending`: passages (topic, text) still to be looked at; `num_passages`: how many there were;
-    `episode`: the one in hand; `outcomes`: one short report per passage that is done.
+    `episode`: the one in hand; `outcomes`: one short report per passage that is done. `speaker`: the namespace they are
+    learned in; `replaced`: documents that were read before, with the digests of the passages they hold now;
+    `num_begun`: how often the first passage was begun and left unfinished.
     """
 
     pending: list[dict[str, Any]]
     num_passages: int
     episode: dict[str, Any]
     outcomes: list[dict[str, Any]]
+    speaker: str
+    replaced: dict[str, list[str]]
+    num_begun: int
 
 
 class ChatState(LearnState, total=False):
@@ -37,11 +42,11 @@ class IngestState(LearnState, total=False):
     """What is to be read: a text, or documents of LangChain's loaders.
 
     `title` overrides the topic found in it. `source` says where the text comes from: read again under the same name,
-    it replaces what was learned from its last version. `replaced`: sources that lost passages, with those that stay.
+    it replaces what was learned from its last version. `content_type`: how it is written (`documents.text_of`).
     """
 
     document: str
     documents: list[Document]
     title: str
     source: str
-    replaced: dict[str, list[str]]
+    content_type: str

@@ -1,5 +1,9 @@
 """Entry points of `langgraph.json`: the graphs on the model named in $SEAL_MODEL (default: embedded).
 
+They serve many users: a run names its user in `configurable` ("user", "user_id", and so on) or in its context
+("namespace"), or LangGraph's authentication does; a run that names nobody is refused, so that users are never pooled.
+Where a server has one user, as on one's own machine with `langgraph dev`, $SEAL_NAMESPACE names that user: runs that
+name nobody are that user's, and a run that names somebody else is refused.
 A server asks for a graph whenever it needs one, in its event loop: the model is opened once, in a thread.
 """
 
@@ -14,19 +18,25 @@ from typing import Any
 from seal_agent.graphs.chat import create_chat_graph
 from seal_agent.graphs.improve import create_improve_graph
 from seal_agent.graphs.ingest import create_ingest_graph
-from seal_agent.learner import Learner
+from seal_agent.graphs.namespaces import AnyLearner
 
+ADVICE = ", or set SEAL_NAMESPACE where the server has one user"
 _opening = threading.Lock()
 
 
 @cache
-def _opened() -> Learner:
-    from seal_agent.agent import open_learner
+def _opened() -> AnyLearner:
+    from seal_agent.agent import open_learner, open_learners
 
-    return open_learner(os.environ.get("SEAL_MODEL", "embedded"))
+    model, only_user = os.environ.get("SEAL_MODEL", "embedded"), os.environ.get("SEAL_NAMESPACE", "")
+    if only_user:
+        return open_learner(model, namespace=only_user)
+    learners = open_learners(model)
+    learners.advice = ADVICE
+    return learners
 
 
-def _learner() -> Learner:
+def _learner() -> AnyLearner:
     with _opening:
         return _opened()
 

@@ -23,7 +23,6 @@ from seal_agent.learner import Learner
 from seal_agent.passages import Passage, split_passages, topic_of
 from seal_agent.queue import LearningQueue
 from seal_agent.relevance import relevance
-from seal_agent.routing import router_of
 from seal_agent.types import AdapterStack, Episode, to_json
 from seal_agent.words import content
 
@@ -40,7 +39,9 @@ def learning_tools(learner: AnyLearner, queue: LearningQueue | None = None) -> l
     loop: Any = create_learning_graph(learner, queue).compile()
 
     def learn(passages: Sequence[Passage], episode: Episode | None = None) -> str:
-        given = as_pending(list(passages)) | ({"episode": to_json(episode)} if episode else {})
+        given = as_pending(list(passages), current(learner).namespace) | (
+            {"episode": to_json(episode)} if episode else {}
+        )
         return json.dumps(loop.invoke(given)["outcomes"])
 
     def memorize(fact: str, runtime: ToolRuntime) -> str:
@@ -90,10 +91,8 @@ def sources(learner: Learner, question: str) -> list[dict[str, Any]]:
     """
     if not question.strip():
         return []
-    served = set(learner.stack.learned)
-    keys = tuple((i, key) for i, key in learner.home.route_keys(learner.namespace).items() if i in served)
     base = learner.backend.with_stack(AdapterStack())
-    router = router_of(keys, learner.config.routes)
+    router = learner.router_over(set(learner.stack.learned))
     near = router.scores(question)[:NUM_CONFIRMED]
     told_of = relevance(base.score, [(question, router.excerpt(adapter, question)) for adapter, _ in near])
     nats = {adapter: words + model for (adapter, words), model in zip(near, told_of, strict=True)}

@@ -49,7 +49,7 @@ def open_learners(
 ) -> Learners:
     """As `open_learner`, for a graph that serves many users: each "user" or "thread" learns in a namespace of its own.
 
-    The graphs take who is speaking from `configurable`: `user_id` or `thread_id`.
+    A run says who is speaking in its `configurable` or context (`learners.namespace_of`): "user", say, or "thread_id".
     """
     template = _template(chat_template)
     opened = Home(Path(home) if home is not None else None)

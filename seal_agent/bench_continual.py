@@ -294,7 +294,7 @@ def learn(learner: Learner, arm: Arm, item: Item, seed: int, progress: Progress 
         episode = learner.write(episode, progress)
     if episode.edit is None:
         return learner.ignore(episode)
-    episode = learner.accept(learner.train(episode, progress))
+    episode = learner.accept(learner.train(episode, progress), ungated=True)
     learner.consolidate(progress, is_gated=False)
     return episode
 

@@ -98,7 +98,7 @@ def document_at(path: Path) -> Document:
     from seal_agent import documents
 
     if path == STANDARD_INPUT:
-        return documents.named(_piped())
+        return documents.document_of(_piped())
     if address := _ADDRESS.match(str(path)):
         given = _ADDRESS.sub(f"{address[1]}://", str(path))
         raise InputError(f"{given} is an address, and none is fetched; save the page and give its file")
@@ -108,11 +108,9 @@ def document_at(path: Path) -> Document:
 
 
 def _piped() -> str:
-    data = sys.stdin.buffer.read()
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"standard input is not UTF-8 text (byte {error.start}); convert it first") from error
+    from seal_agent.documents import text_of
+
+    text = text_of(sys.stdin.buffer.read(), "", "standard input")
     if "\0" in text or not text.strip():
         raise InputError("standard input holds no text; pipe a document with at least one sentence")
     return text
@@ -121,14 +119,13 @@ def _piped() -> str:
 def planned(learner: Learner, read: Sequence[tuple[str, Document]], title: str) -> list[Planned]:
     """What is to be learned of every document; a passage that stands in two of them counts as known in the second."""
     from seal_agent import documents
-    from seal_agent.home import digest_of
     from seal_agent.passages import split_passages
 
     seen: set[str] = set()
     plan = []
     for name, document in read:
         difference = documents.compare(learner, document.source, split_passages(document.text, title=title))
-        fresh = {digest_of(passage.text) for passage in difference.fresh}
+        fresh = set(documents.digests_of(difference.fresh))
         num_known = len(difference.known) + len(fresh & seen)
         plan.append(Planned(name, document, len(fresh - seen), num_known))
         seen |= fresh
@@ -166,10 +163,12 @@ def learn_all(learner: Learner, plan: Sequence[Planned], title: str, display: Di
 def _learned(learner: Learner, planned: Planned, title: str, display: Display) -> Any:
     """The reports of a document so far, after every passage."""
     display.busy(f"{planned.name}: reading")
+    from seal_agent.documents import TEXT
     from seal_agent.graphs.ingest import create_ingest_graph
 
     graph = create_ingest_graph(learner).compile()
-    state = {"document": planned.document.text, "source": planned.document.source, "title": title}
+    document = planned.document
+    state = {"document": document.text, "source": document.source, "title": title, "content_type": TEXT}
     for update in follow(graph, state, display, thread=planned.name, document=planned.name):
         if "outcomes" in update:
             yield update["outcomes"]

@@ -1,29 +1,34 @@
-"""Documents: files and bytes into text, and which passages of a document are known, new or gone.
+"""Documents: files, bytes and texts into plain text, and which passages of a document are known, new or gone.
 
-Plain text needs nothing, Markdown what the command line brings; PDF and HTML need the extra `documents`. Scanned pages
-are not read. A passage is recognised by its text: where a document changed, its other passages stay as they are.
+Whatever way a document comes in, `text_of` reads it and `document_of` says which document it is. Plain text needs
+nothing, Markdown what the command line brings; PDF and HTML need the extra `documents`. Scanned pages are not read. A
+passage is recognised by its text: where a document changed, its other passages stay as they are.
 """
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
+from mimetypes import MimeTypes
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seal_agent.errors import InputError, MissingExtra
 from seal_agent.home import digest_of
 from seal_agent.passages import Passage, full_stop, is_heading, read_document
+from seal_agent.secrets import redacted
 
 if TYPE_CHECKING:
     from seal_agent.home import Home
     from seal_agent.learner import Learner
 
 MARKDOWN, HTML, PDF, TEXT = "text/markdown", "text/html", "application/pdf", "text/plain"
-KINDS = {".md": MARKDOWN, ".markdown": MARKDOWN, ".html": HTML, ".htm": HTML, ".pdf": PDF}
+KINDS = {".md": MARKDOWN, ".markdown": MARKDOWN, ".html": HTML, ".htm": HTML, ".xhtml": HTML, ".pdf": PDF}
+TYPES = {"markdown": MARKDOWN, "text/x-markdown": MARKDOWN, "html": HTML, "application/xhtml+xml": HTML, "text": TEXT}
+"""Other names of the kinds that a sender may give."""
 KNOWN = ("known", "was read before")  # the outcome of a passage that is not learned again, and why
 SETTLED = ("ignored", "declined")  # a passage of these outcomes is not asked about again
 NO_TEXT = ("title", "script", "style", "noscript", "template", "nav", "footer", "svg", "form", "button", "pre", "head")
@@ -31,8 +36,18 @@ BLOCKS = ("h1", "h2", "h3", "h4", "h5", "h6", "p", "div", "section", "article", 
 LINES = ("li", "tr", "dd")
 AFTER = {"br": "\n", "td": " ", "th": " ", **dict.fromkeys(LINES, "\n"), **dict.fromkeys(BLOCKS, "\n\n"), "dt": ": "}
 VALUES = ("value", "values", "description", "details", "information", "answer")  # names of a column that say nothing
+MAX_COMMENTS = 9  # before a page begins
 NO_VALUE = ("", "n/a", "-", "–", "—")
 _PARTED = re.compile(r"^([^,()]+), ([^,()]+)$")
+_MARKED_DOWN = re.compile(
+    r"^#{1,6} +\S|^ {0,3}(?:```|~~~)|\]\([^()\s]+\)|^ {0,3}\|?(?: *:?-+:? *\|)+(?: *:?-+:?)? *$", re.MULTILINE
+)  # a heading, a fence, a link, the line below the names of a table
+_PAGE = re.compile(r"<(?:!doctype html|html|head|body)\b", re.IGNORECASE)
+_BLOCK = r"(?:p|div|h[1-6]|ul|ol|dl|table|article|section|main)"
+_OPENED, _CLOSED = (re.compile(rf"<{slash}{_BLOCK}\b[^<>]*>", re.IGNORECASE) for slash in ("", "/"))
+_SPACE = re.compile(r"\s*")
+_TAG = re.compile(r"</?[a-z][a-z0-9]*\b[^<>]*>", re.IGNORECASE)
+_FORMER = r"(?:document|attachment) {} [0-9a-f]{{16}}"  # how named documents were called before their name was enough
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 _HYPHEN = re.compile(r"(?<=[a-zà-ÿ])-\n(?=[a-zà-ÿ])")
 
@@ -45,9 +60,21 @@ class Document:
     source: str
 
 
-def named(text: str, kind: str = "text") -> Document:
-    """A document without an address: its content is its source."""
-    return Document(text, f"{kind} {digest_of(text)[:16]}")
+def document_of(text: str, name: str = "", kind: str = "text") -> Document:
+    """The document that `text` is a version of: within a namespace a document is what its giver calls it.
+
+    `name` is a file's URI, a URL, the name of an attachment or the title of a post. What comes under a name that was
+    read before replaces that version, whichever way either came in: an edited file that is attached again replaces the
+    old one, also in another conversation, and two files that are both called "notes.md" replace each other. Without a
+    name the content names a document, with its `kind` in front, and nothing is replaced. A secret in a name, as in the
+    address of a download, is taken out: what is kept of a passage is kept without.
+    """
+    return Document(text, redacted(name.strip()) or f"{kind} {digest_of(text)[:16]}")
+
+
+def is_version_of(source: str, other: str) -> bool:
+    """Whether `other` is the same document as `source`, also under a name that older versions of this package gave."""
+    return other == source or re.fullmatch(_FORMER.format(re.escape(source)), other) is not None
 
 
 @dataclass(frozen=True)
@@ -77,28 +104,75 @@ def read_file(path: Path) -> Document:
         except OSError as error:
             raise InputError(f"cannot read {path}: {error.strerror or error}; give the path of a document") from error
     else:
-        text = read_document(path)
-        text = _markdown(text) if kind == MARKDOWN else text
+        text = text_of(read_document(path), kind, str(path))
     if not text.strip():
         raise InputError(f"{path} holds no text; a scanned page must go through character recognition first")
-    return Document(text, path.resolve().as_uri())
+    return document_of(text, path.resolve().as_uri())
 
 
-def text_of(data: bytes, kind: str, name: str) -> str:
-    """The text of a document of a MIME type; `name` is for the errors: `InputError`, and `MissingExtra` of an extra."""
-    if kind == PDF:
-        return _pdf(data, name)
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{name} is {kind} but not UTF-8 text (byte {error.start}); convert it first") from error
+def text_of(data: bytes | str, kind: str, name: str) -> str:
+    """The plain text of a document.
+
+    `kind` is its MIME type; empty: what `name` ends with says it, else what is in it. `name` is for the errors too:
+    `InputError`, and `MissingExtra` of an extra.
+    """
+    said = kind.partition(";")[0].strip().lower()
+    kind, named = TYPES.get(said, said), _kind_of_name(name)
+    if isinstance(data, bytes):
+        if (kind or named) == PDF:
+            return _pdf(data, name)
+        text = _decoded(data, kind, name)
+    else:
+        text = data.encode("utf-8", "replace").decode("utf-8-sig")  # a lone surrogate is no character
+    kind = kind or _kind_of_text(text, named)
     if kind == HTML:
         return _html(text, name)
     if kind == MARKDOWN:
         return _markdown(text)
     if not kind.startswith("text/"):
-        raise InputError(f"{name} is {kind}; give text, Markdown, HTML or PDF")
+        raise InputError(f"{name} is {kind}; give text, Markdown, HTML, or the bytes of a PDF")
     return text
+
+
+def _decoded(data: bytes, kind: str, name: str) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{name} is {kind or 'a file'} but not UTF-8 text (byte {error.start}); convert it first"
+        ) from error
+
+
+def _kind_of_name(name: str) -> str:
+    """The kind that a file's name or a URL ends with; "" where that says nothing."""
+    _, is_url, address = name.partition("://")
+    path = re.split(r"[?#]", address)[0].partition("/")[2] if is_url else name
+    ending = Path(path).suffix.lower()
+    known = MimeTypes().guess_type(f"x{ending}")[0] or ""
+    return KINDS.get(ending, TEXT if known.startswith("text/") else "")
+
+
+def _kind_of_text(text: str, named: str) -> str:
+    """What a text without a stated kind is written in; a name alone does not make HTML of text without any tag."""
+    if named in (TEXT, MARKDOWN):
+        return named
+    opened = _OPENED.search(text)
+    has_block = opened is not None and _CLOSED.search(text, opened.end()) is not None
+    begins_with_tag = _OPENED.match(text, _begin(text)) is not None
+    if _PAGE.match(text, _begin(text)) or (has_block and begins_with_tag) or (named == HTML and _TAG.search(text)):
+        return HTML
+    if _FRONT_MATTER.match(text) or _MARKED_DOWN.search(text):
+        return MARKDOWN
+    return HTML if has_block else TEXT
+
+
+def _begin(text: str) -> int:
+    """Where a text begins after white space, comments and the declaration of XML."""
+    place = _SPACE.match(text, 0).end()  # type: ignore[union-attr]  # it matches the empty text too
+    for begin, end in (("<?xml", "?>"), *[("<!--", "-->")] * MAX_COMMENTS):
+        if text.startswith(begin, place) and (closed := text.find(end, place)) >= 0:
+            place = _SPACE.match(text, closed + len(end)).end()  # type: ignore[union-attr]
+    return place
 
 
 def known_documents(home: Home, namespace: str) -> list[KnownDocument]:
@@ -112,6 +186,11 @@ def known_documents(home: Home, namespace: str) -> list[KnownDocument]:
     return [KnownDocument(*row) for row in rows]
 
 
+def digests_of(passages: Sequence[Passage]) -> list[str]:
+    """How passages are recognised: what is kept of a text is kept without its secrets."""
+    return [digest_of(redacted(passage.text)) for passage in passages]
+
+
 def compare(learner: Learner, source: str, passages: Sequence[Passage]) -> Difference:
     """What of a document is new, what is known and what of its last version is gone.
 
@@ -123,13 +202,32 @@ def compare(learner: Learner, source: str, passages: Sequence[Passage]) -> Diffe
             "SELECT source, digest, outcome, adapter FROM passages WHERE namespace = ?", (learner.namespace,)
         ).fetchall()
     settled = {digest for _, digest, outcome, adapter in rows if adapter in served or outcome in SETTLED}
-    named = {digest_of(passage.text): replace(passage, source=source) for passage in passages}
-    gone = {digest for other, digest, *_ in rows if other == source} - set(named)
+    named = {digest: replace(p, source=source) for digest, p in zip(digests_of(passages), passages, strict=True)}
+    gone = {digest for other, digest, *_ in rows if is_version_of(source, other)} - set(named)
     return Difference(
         fresh=tuple(passage for digest, passage in named.items() if digest not in settled),
         known=tuple(passage for digest, passage in named.items() if digest in settled),
         num_gone=len(gone),
     )
+
+
+def same(home: Home, namespace: str, sources: Collection[str]) -> set[str]:
+    """Those sources, and the names that documents which were called so are known by now."""
+    with home.connect() as db:
+        rows = db.execute("SELECT DISTINCT source FROM passages WHERE namespace = ?", (namespace,)).fetchall()
+    return {*sources, *(now for (now,) in rows if any(is_version_of(now, source) for source in sources))}
+
+
+def adopt(home: Home, namespace: str, source: str) -> None:
+    """Write down passages that were read under a former name of this document as passages of it."""
+    with home.connect() as db:
+        db.execute("BEGIN IMMEDIATE")
+        sources = db.execute("SELECT DISTINCT source FROM passages WHERE namespace = ?", (namespace,)).fetchall()
+        for (former,) in sources:
+            if former != source and is_version_of(source, former):
+                ours = (source, namespace, former)
+                db.execute("UPDATE OR IGNORE passages SET source = ? WHERE namespace = ? AND source = ?", ours)
+                db.execute("DELETE FROM passages WHERE namespace = ? AND source = ?", ours[1:])
 
 
 def claim(learner: Learner, known: Sequence[Passage]) -> None:
@@ -139,7 +237,7 @@ def claim(learner: Learner, known: Sequence[Passage]) -> None:
             db.execute(
                 "INSERT OR IGNORE INTO passages SELECT namespace, ?, digest, outcome, adapter, created FROM passages "
                 "WHERE namespace = ? AND digest = ? ORDER BY adapter DESC LIMIT 1",
-                (passage.source, learner.namespace, digest_of(passage.text)),
+                (passage.source, learner.namespace, *digests_of([passage])),
             )
 
 

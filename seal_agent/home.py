@@ -28,7 +28,7 @@ from seal_agent.types import AdapterRef, AdapterStack, Episode, from_json, to_js
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 DATABASE, ADAPTERS, QUARANTINE = "state.sqlite", "adapters", "quarantine"
 BUSY_SECONDS = 30.0
 SCHEMA = """
@@ -59,7 +59,8 @@ CREATE TABLE IF NOT EXISTS jobs (
     id INTEGER PRIMARY KEY, namespace TEXT NOT NULL, model TEXT NOT NULL, thread TEXT NOT NULL, passage TEXT NOT NULL,
     state TEXT NOT NULL DEFAULT 'waiting', step TEXT NOT NULL DEFAULT 'decide', episode TEXT,
     outcome TEXT NOT NULL DEFAULT '', note TEXT NOT NULL DEFAULT '', is_cancelled INTEGER NOT NULL DEFAULT 0,
-    seconds REAL NOT NULL DEFAULT 0, created REAL NOT NULL, ended REAL NOT NULL DEFAULT 0);
+    seconds REAL NOT NULL DEFAULT 0, created REAL NOT NULL, ended REAL NOT NULL DEFAULT 0,
+    document TEXT NOT NULL DEFAULT '', keep TEXT);
 CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, id);
 CREATE TABLE IF NOT EXISTS routes (
     namespace TEXT NOT NULL, adapter TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (namespace, adapter));
@@ -114,7 +115,12 @@ UPDATE replay SET split = (SELECT oldest.split FROM replay AS oldest
     WHERE stratum <> 'general';
 """
 """Schema 2 had no splits: its items get those that `replay.insert` would have given them."""
-UPGRADES = {1: FROM_VERSION_1, 2: FROM_VERSION_2, 3: "", 4: "", 5: ""}  # 4 to 6 only add tables
+FROM_VERSION_6 = """
+ALTER TABLE jobs ADD COLUMN document TEXT NOT NULL DEFAULT '';
+ALTER TABLE jobs ADD COLUMN keep TEXT;
+"""
+"""Schema 6 knew no versions of a document in the queue."""
+UPGRADES = {1: FROM_VERSION_1, 2: FROM_VERSION_2, 3: "", 4: "", 5: "", 6: FROM_VERSION_6}  # 4 to 6 only add tables
 
 
 _VERSIONS = """SELECT s.namespace, s.version, s.layers, s.reason, s.created, digest FROM stacks AS s
@@ -148,8 +154,14 @@ def _upgrade(db: sqlite3.Connection) -> None:
         return
     upgrades = "".join(UPGRADES[old] for old in range(version, SCHEMA_VERSION) if version)
     for statement in _statements(f"{upgrades}{SCHEMA}"):
+        if statement.lstrip().startswith("ALTER TABLE jobs") and not _has_jobs(db):
+            continue  # a home from before there was a queue gets the table as it is now
         db.execute(statement)
     db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _has_jobs(db: sqlite3.Connection) -> bool:
+    return db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'jobs'").fetchone() is not None
 
 
 def _statements(script: str) -> Iterator[str]:

@@ -16,6 +16,7 @@ from seal_agent.adapters.backend import silent
 from seal_agent.bench_knowledge import read_items
 from seal_agent.bench_run import RunFolder, recorded
 from seal_agent.candidates import Candidates, seed_of
+from seal_agent.documents import read_file
 from seal_agent.errors import InputError, StorageError
 from seal_agent.feedback import about, corrections_of
 from seal_agent.feedback import recorded as feedback_of
@@ -23,7 +24,7 @@ from seal_agent.home import Home
 from seal_agent.improvement import Improvement
 from seal_agent.knowledge_domain import FAST, FAST_MENU, KnowledgeContext, KnowledgeDomain, self_made_questions
 from seal_agent.learner import Learner
-from seal_agent.passages import read_document, split_passages
+from seal_agent.passages import split_passages
 from seal_agent.policies import KNOWLEDGE, PolicyStore
 from seal_agent.policy_removal import FOLDER, run_folders
 from seal_agent.rewards import GOLD, OWN, knowledge_reward
@@ -82,11 +83,11 @@ def of_data(path: Path) -> list[KnowledgeContext]:
 
 
 def of_files(paths: Sequence[Path]) -> list[KnowledgeContext]:
-    """The passages of text files; nobody has asked anything about them yet."""
+    """The passages of files, read as documents are; nobody has asked anything about them yet."""
     return [
         KnowledgeContext(p.topic, p.text, heading=p.heading)
         for path in paths
-        for p in split_passages(read_document(path))
+        for p in split_passages(read_file(path).text)
     ]
 
 

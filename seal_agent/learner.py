@@ -37,7 +37,7 @@ from seal_agent.passages import Passage, topic_of
 from seal_agent.policies import PolicyStore
 from seal_agent.rehearsal import REPLAY, replayed_rows
 from seal_agent.replay import ReplayItem, ReplayStore, Split
-from seal_agent.routing import router_of
+from seal_agent.routing import Keys, Router, Routers
 from seal_agent.secrets import redacted
 from seal_agent.serving import ScoreCache, Served, compared
 from seal_agent.types import (
@@ -87,6 +87,7 @@ class Learner:
         self.embeddings = embeddings
         self._head: Head | None = None
         self._scores = ScoreCache()
+        self._routers = Routers(self.config.routes)
 
     def within(self, namespace: str) -> Learner:
         """The same model, home and settings for another namespace, or for another thread; only weights are shared."""
@@ -105,10 +106,14 @@ class Learner:
         known = {**self.home.route_keys(self.namespace), **(keys or {})} if routed else {}
         if lost := routed - known.keys():
             raise StorageError(f"nothing routes to adapter {min(lost)[:12]} any more; run `seal-agent doctor --repair`")
-        kept = tuple(
-            (layer.ref.id, known[layer.ref.id]) for layer in stack.layers if layer.is_routed
-        )  # the latest last
-        return Served(self.backend, stack, router_of(kept, self.config.routes), scores)
+        kept = tuple((layer.ref.id, known[layer.ref.id]) for layer in stack.layers if layer.is_routed)
+        return Served(self.backend, stack, self._routers.over(kept, known), scores)
+
+    def router_over(self, adapters: Collection[str]) -> Router:
+        """What finds the texts of those adapters, routed or not, among what was learned here."""
+        known = self.home.route_keys(self.namespace)
+        keys: Keys = tuple((adapter, key) for adapter, key in known.items() if adapter in adapters)
+        return self._routers.over(keys, known)
 
     def answer(self, conversations: Sequence[Sequence[Message]], *, max_new_tokens: int = 0) -> list[str]:
         """The served model's greedy reply to each conversation."""
@@ -283,7 +288,8 @@ class Learner:
         drawn += self.replay.draw(edit.probes, episode.parent, num_probes, without=_corrected(episode))
         parent = self.serve(episode.parent, scores=self._scores)
         candidate = self.serve(episode.candidate, self._key(episode), scores=self._scores)
-        return replace(episode, probed=compared(drawn, parent, candidate, progress))
+        probed = compared(drawn, parent, candidate, progress)
+        return replace(episode, probed=probed, probed_on=episode.candidate_digest, verdict=None)
 
     def _key(self, episode: Episode) -> dict[str, str]:
         """What routes to the candidate: its topic and text, and what routed to the adapters it replaces."""
@@ -292,7 +298,14 @@ class Learner:
         return {_adapter(episode).id: "\n".join(texts).strip()}
 
     def judge(self, episode: Episode, progress: Progress = silent) -> Episode:
-        """The verdict, a pure function of the scores; undecided only while there are probes left to draw."""
+        """The verdict, a pure function of the scores; undecided only while there are probes left to draw.
+
+        Raises `InputError` where the candidate is another than the one that was probed.
+        """
+        if episode.probed_on != episode.candidate_digest:
+            raise InputError(
+                f"the candidate of {episode.topic!r} is not the one that was probed; probe it before judging"
+            )
         num_drawn = sum(p.probe.item is not None for p in episode.probed)
         budget = self.config.max_probes
         available = self.replay.num_items(episode.parent, without=_corrected(episode), at_most=budget)
@@ -344,9 +357,15 @@ class Learner:
             self.discard(_adapter(episode))
         return trained
 
-    def accept(self, episode: Episode, progress: Progress = silent) -> Episode:
-        """Serve the candidate from the next turn on: stack, replay items and ledger in one transaction."""
+    def accept(self, episode: Episode, progress: Progress = silent, *, ungated: bool = False) -> Episode:
+        """Serve the candidate from the next turn on: stack, replay items and ledger in one transaction.
+
+        Raises `InputError` unless a verdict accepts just this candidate; `ungated` serves it without one.
+        """
         edit, adapter = _edit(episode), _adapter(episode)
+        self._check_own(episode)
+        if not ungated and not episode.is_accepted_by_verdict:
+            raise InputError(_unjudged(episode))
         done = replace(episode, outcome="accepted")
         own = [p for p in episode.probed if p.probe.stratum == "edit"]
         vectors = self.replay.embed([p.probe for p in own])
@@ -382,6 +401,7 @@ class Learner:
     def rollback(self, episode: Episode, progress: Progress = silent) -> Episode:
         """Discard the candidate; the stack was never changed."""
         adapter = _adapter(episode)
+        self._check_own(episode)
         done = replace(episode, outcome="rolled back")
         self.discard(adapter)  # first: what is closed is never closed again
         with self.home.connect() as db:
@@ -400,7 +420,7 @@ class Learner:
         """Drop what memory holds of texts that were removed from the home."""
         self._scores = ScoreCache()
         self.replay.reset_index()
-        router_of.cache_clear()
+        self._routers = Routers(self.config.routes)
 
     def discard(self, adapter: AdapterRef) -> None:
         """Delete an adapter that no stack ever held."""
@@ -410,6 +430,7 @@ class Learner:
 
     def ignore(self, episode: Episode, progress: Progress = silent) -> Episode:
         """Close an episode nothing was learned from: not worth it, no usable edit, declined or a dry run."""
+        self._check_own(episode)
         done = episode
         if episode.outcome == "open" and episode.edit and self.config.dry_run:
             done = replace(episode, outcome="dry run")
@@ -418,6 +439,16 @@ class Learner:
         with self.home.connect() as db:
             self.home.append_episode(db, done)
         return done
+
+    def give_up(self, passage: Passage, reason: str, *, thread: str = "") -> Episode:
+        """Close a passage that is not tried any more: the ledger says why."""
+        return self.ignore(replace(self.begin(passage, thread=thread), fault=f"given up: {reason}"))
+
+    def _check_own(self, episode: Episode) -> None:
+        if episode.namespace != self.namespace:
+            raise InputError(
+                f"this episode was begun for {episode.namespace!r} and cannot be closed for {self.namespace!r}"
+            )
 
     def can_consolidate(self) -> bool:
         """Whether the strategy wants the stack made smaller now."""
@@ -448,6 +479,17 @@ def _adapter(episode: Episode) -> AdapterRef:
     if episode.adapter is None:
         raise InputError("this episode has no candidate adapter yet; train before probing or judging")
     return episode.adapter
+
+
+def _unjudged(episode: Episode) -> str:
+    """Why an episode must not be accepted, and what to do."""
+    found = f"the verdict is {episode.verdict.outcome!r}" if episode.verdict else "there is no verdict"
+    if episode.verdict and episode.verdict.outcome == "accept":
+        found = "the verdict is about another candidate"
+    return (
+        f"the edit about {episode.topic!r} must not be served: {found}; "
+        "probe and judge it first, or accept it with ungated=True"
+    )
 
 
 def _corrected(episode: Episode) -> set[int]:

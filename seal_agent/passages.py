@@ -12,6 +12,7 @@ from pathlib import Path
 
 from seal_agent.coreference import opens_with_reference
 from seal_agent.errors import InputError
+from seal_agent.types import Episode
 
 MAX_PASSAGE_CHARS = 1200
 MAX_TOPIC_WORDS = 10
@@ -56,6 +57,11 @@ class Passage:
     earlier: str = ""
     source: str = ""
     heading: str = ""
+
+
+def passage_of(episode: Episode) -> Passage:
+    """The passage that an episode is about, to be learned again with all that was known of it."""
+    return Passage(episode.topic, episode.text, episode.earlier, episode.source, episode.heading)
 
 
 def split_sentences(text: str) -> list[str]:

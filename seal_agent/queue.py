@@ -2,6 +2,7 @@
 
 A job is one passage on its way through the loop, with the episode as it was when its last step began. Jobs are taken
 by `worker.Worker`, one at a time; they outlive every process. A job may be held: it waits for a person to agree.
+A changed document brings one job more, before its passages: to unlearn what its old version said and it no longer does.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ import json
 import math
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Literal
 
+from seal_agent.documents import is_version_of
 from seal_agent.errors import InputError
-from seal_agent.home import Home, check_namespace
+from seal_agent.home import Home, check_namespace, digest_of
 from seal_agent.passages import Passage
 from seal_agent.secrets import redacted
 from seal_agent.types import AdapterRef, Episode, from_json, to_json
@@ -23,9 +26,13 @@ from seal_agent.types import AdapterRef, Episode, from_json, to_json
 JobState = Literal["held", "waiting", "running", "done", "failed", "cancelled"]
 OPEN: tuple[JobState, ...] = ("held", "waiting", "running")
 DECLINED = "declined by a person"
-_BARE = "json_set(passage, '$.text', '', '$.earlier', '')"
+REPLACED = "a newer version of the document came"
+_NONE: Mapping[str, Sequence[str]] = MappingProxyType({})
+_BARE = "json_set(passage, '$.text', '', '$.earlier', '', '$.heading', '')"
 _CLOSED = f"ended = ?, episode = NULL, passage = {_BARE}"
-_COLUMNS = "id, namespace, thread, passage, state, step, episode, outcome, note, seconds, created, ended"
+_COLUMNS = (
+    "id, namespace, thread, passage, state, step, episode, outcome, note, seconds, created, ended, document, keep"
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,8 @@ class Job:
 
     `step` comes next; `note` says what became of it, or why it failed. Times are seconds since the epoch; `seconds`
     were spent on it so far, by whoever worked on it. Once it has ended, `episode` holds no more than the adapter.
+    `document` tells the version of the document that the passage is of. Where `keep` is given nothing is learned: what
+    the passage's source said before is unlearned, but for the passages of those digests.
     """
 
     id: int
@@ -48,6 +57,8 @@ class Job:
     seconds: float
     created: float
     ended: float
+    document: str = ""
+    keep: tuple[str, ...] | None = None
 
     @property
     def adapter(self) -> str:
@@ -70,10 +81,14 @@ class LearningQueue:
         thread: str = "",
         model: str = "",
         held: bool = False,
+        versions: Mapping[str, Sequence[str]] = _NONE,
+        document: str = "",
     ) -> list[int]:
         """Put passages at the end; returns their jobs. A text that waits already is not put there twice.
 
-        `model`: only a worker with that model takes them. `held`: no worker takes them before `settle`.
+        `model`: only a worker with that model takes them. `held`: no worker takes them before `settle`. `versions`: for
+        every document that may have been read before, its source with the digests of all passages it has now: jobs of
+        its old version are cancelled, and what else came from there is unlearned first. `document` names the version.
         """
         check_namespace(namespace)
         if not all(passage.text.strip() for passage in passages):
@@ -92,7 +107,14 @@ class LearningQueue:
         state: JobState = "held" if held else "waiting"
         with self.home.connect() as db:
             db.execute("BEGIN IMMEDIATE")
-            return [_insert(db, passage, namespace, thread, model, state, now) for passage in cleaned]
+            for source, keep in versions.items():
+                if not _is_changed(db, namespace, source, keep):
+                    continue
+                _supersede(db, namespace, source, keep, now, held=held)
+                old = Passage(next((p.topic for p in cleaned if p.source == source), source), "", source=source)
+                given = (namespace, thread, model, state, now, document)
+                _insert(db, old, *given, keep=json.dumps(list(keep)))
+            return [_insert(db, passage, namespace, thread, model, state, now, document) for passage in cleaned]
 
     def job(self, number: int) -> Job:
         """One job; raises `InputError` for a number nobody got."""
@@ -178,15 +200,25 @@ class LearningQueue:
         return int(row[0])
 
     def settle(self, namespace: str, thread: str, *, approve: bool) -> int:
-        """Let the held jobs of a thread be learned, or end them unlearned; returns how many there were."""
+        """Let the held jobs of a thread be learned, or end them unlearned; returns how many there were.
+
+        What waits of older versions of its documents is not learned any more.
+        """
         change = "state = 'waiting'"
         values: tuple[float | str, ...] = (namespace, thread)
+        now = time.time()
         if not approve:
-            change, values = f"state = 'cancelled', note = '{DECLINED}', {_CLOSED}", (time.time(), *values)
+            change, values = f"state = 'cancelled', note = '{DECLINED}', {_CLOSED}", (now, *values)
+        which = "namespace = ? AND thread = ? AND state = 'held'"
         with self.home.connect() as db:
-            return db.execute(
-                f"UPDATE jobs SET {change} WHERE namespace = ? AND thread = ? AND state = 'held'", values
-            ).rowcount
+            db.execute("BEGIN IMMEDIATE")
+            changed = db.execute(
+                f"SELECT json_extract(passage, '$.source'), keep FROM jobs WHERE {which} AND keep IS NOT NULL",
+                (namespace, thread),
+            ).fetchall()
+            for source, keep in changed if approve else ():
+                _supersede(db, namespace, source, json.loads(keep), now, held=False, but=thread)
+            return db.execute(f"UPDATE jobs SET {change} WHERE {which}", values).rowcount
 
     def begin(self, job: Job) -> bool:
         """Take a waiting job; False if it was cancelled or taken meanwhile."""
@@ -212,7 +244,7 @@ class LearningQueue:
         adapter: AdapterRef | None = None,
     ) -> None:
         """Close a job. Its text stays only where it failed and nobody cancelled it: the ledger has the others'."""
-        kept = job.passage if state == "failed" else replace(job.passage, text="", earlier="")
+        kept = job.passage if state == "failed" else replace(job.passage, text="", earlier="", heading="")
         episode = json.dumps(to_json(Episode(job.namespace, "", adapter=adapter))) if adapter else None
         with self.home.connect() as db:
             db.execute(
@@ -274,20 +306,74 @@ class LearningQueue:
 
 
 def _insert(
-    db: sqlite3.Connection, passage: Passage, namespace: str, thread: str, model: str, state: JobState, now: float
+    db: sqlite3.Connection,
+    passage: Passage,
+    namespace: str,
+    thread: str,
+    model: str,
+    state: JobState,
+    now: float,
+    document: str,
+    keep: str | None = None,
 ) -> int:
     body = json.dumps(to_json(passage))
     known = db.execute(
-        "SELECT id FROM jobs WHERE namespace = ? AND model = ? AND passage = ? AND state = ?",
-        (namespace, model, body, state),
+        "SELECT id FROM jobs WHERE namespace = ? AND model = ? AND passage = ? AND state = ? AND keep IS ?",
+        (namespace, model, body, state, keep),
     ).fetchone()
     if known:
         return int(known[0])
     cursor = db.execute(
-        "INSERT INTO jobs (namespace, model, thread, passage, state, created) VALUES (?, ?, ?, ?, ?, ?)",
-        (namespace, model, thread, body, state, now),
+        "INSERT INTO jobs (namespace, model, thread, passage, state, created, document, keep)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (namespace, model, thread, body, state, now, document, keep),
     )
     return int(cursor.lastrowid or 0)
+
+
+def _is_changed(db: sqlite3.Connection, namespace: str, source: str, keep: Sequence[str]) -> bool:
+    """Whether a document had other passages before: learned, on their way, or about to be unlearned."""
+    rows = db.execute("SELECT source, digest FROM passages WHERE namespace = ?", (namespace,)).fetchall()
+    read = {digest for other, digest in rows if is_version_of(source, other)}
+    jobs = _open_of(db, namespace, source)
+    waiting = {digest_of(text) for _, text, _ in jobs if text}
+    return bool((read | waiting) - set(keep)) or not all(text for _, text, _ in jobs)
+
+
+def _open_of(db: sqlite3.Connection, namespace: str, source: str) -> list[tuple[int, str, str]]:
+    """The jobs of a document that are not over: number, text and state."""
+    rows = db.execute(
+        "SELECT id, json_extract(passage, '$.text'), state, json_extract(passage, '$.source') FROM jobs"
+        f" WHERE namespace = ? AND state IN ({', '.join('?' * len(OPEN))})",
+        (namespace, *OPEN),
+    ).fetchall()
+    return [(number, text, state) for number, text, state, other in rows if is_version_of(source, other)]
+
+
+def _supersede(
+    db: sqlite3.Connection,
+    namespace: str,
+    source: str,
+    keep: Sequence[str],
+    now: float,
+    *,
+    held: bool,
+    but: str = "",
+) -> None:
+    """End the jobs of a document's old version; a version that is held itself ends only those that are.
+
+    One that runs is ended where the document no longer says it. The jobs of the thread `but` are the new version's.
+    """
+    own = {row[0] for row in db.execute("SELECT id FROM jobs WHERE namespace = ? AND thread = ?", (namespace, but))}
+    for number, text, state in _open_of(db, namespace, source):
+        if number in (own if but else ()) or (held and state != "held"):
+            continue
+        if state != "running":
+            db.execute(
+                f"UPDATE jobs SET state = 'cancelled', note = ?, {_CLOSED} WHERE id = ?", (REPLACED, now, number)
+            )
+        elif text and digest_of(text) not in keep:
+            db.execute("UPDATE jobs SET is_cancelled = 1 WHERE id = ?", (number,))
 
 
 def _job(
@@ -304,6 +390,8 @@ def _job(
     seconds: float,
     created: float,
     ended: float,
+    document: str,
+    keep: str | None,
 ) -> Job:
     return Job(
         number,
@@ -318,4 +406,6 @@ def _job(
         seconds,
         created,
         ended,
+        document,
+        None if keep is None else tuple(json.loads(keep)),
     )

@@ -19,7 +19,7 @@ from seal_agent.home import digest_of
 from seal_agent.policy_removal import runs_that_read, withdraw
 from seal_agent.rehearsal import REPLAYED
 from seal_agent.traces import Traces
-from seal_agent.types import AdapterRef, AdapterStack, Episode, Layer, Progress, to_json
+from seal_agent.types import AdapterRef, AdapterStack, Episode, Layer, Progress, Verdict, to_json
 
 if TYPE_CHECKING:
     from seal_agent.home import Home
@@ -115,8 +115,12 @@ def commit(
     after: AdapterStack,
     fresh: Mapping[str, AdapterRef],
     keys: Mapping[str, str],
+    verdict: Verdict | None = None,
 ) -> int:
-    """All that changes on disk but folders, in one transaction; returns how many replay items were removed."""
+    """All that changes on disk but folders, in one transaction; returns how many replay items were removed.
+
+    `verdict`: on what was trained anew.
+    """
     home, namespace = learner.home, learner.namespace
     runs = runs_that_read(home, namespace, plan.traces.texts)
     with erasure.erasing(home) as db:
@@ -129,7 +133,7 @@ def commit(
             else:
                 items += erasure.remove_adapter(db, namespace, adapter)
         home.set_route_keys(db, namespace, keys)
-        _rewrite_ledger(db, plan, fresh, items)
+        _rewrite_ledger(db, plan, fresh, items, verdict)
         left = erasure.remove_jobs(home, db, namespace, plan.traces.texts, _topics(plan))
         feedback.remove(db, namespace, plan.traces.texts)
         digests = [(namespace, digest_of(text)) for text in plan.traces.texts]
@@ -161,7 +165,13 @@ def _rewrite_versions(db: sqlite3.Connection, learner: Learner, plan: Plan, fres
         )
 
 
-def _rewrite_ledger(db: sqlite3.Connection, plan: Plan, fresh: Mapping[str, AdapterRef], items: Sequence[int]) -> None:
+def _rewrite_ledger(
+    db: sqlite3.Connection,
+    plan: Plan,
+    fresh: Mapping[str, AdapterRef],
+    items: Sequence[int],
+    verdict: Verdict | None,
+) -> None:
     """The forgotten lines without content, the others without what they hold of them."""
     for number, episode in plan.ledger:
         if episode.text in plan.traces.texts:
@@ -169,7 +179,7 @@ def _rewrite_ledger(db: sqlite3.Connection, plan: Plan, fresh: Mapping[str, Adap
         else:
             line = traces.cleaned(episode, plan.traces, items)
             if line.adapter and line.adapter.id in fresh:
-                line = replace(line, adapter=fresh[line.adapter.id])
+                line = replace(line, adapter=fresh[line.adapter.id], verdict=verdict or line.verdict)
             elif line.adapter and line.adapter.id in plan.held:
                 line = replace(line, outcome="rolled back")  # it was not served any more, and now its folder goes
         if line != episode:

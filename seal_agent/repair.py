@@ -18,7 +18,7 @@ from seal_agent.adapters.registry import AdapterRegistry, content_hash, write_ma
 from seal_agent.errors import AdapterError, StorageError
 from seal_agent.home import DATABASE, QUARANTINE, Home, sealed
 from seal_agent.invariants import namespaces
-from seal_agent.passages import Passage
+from seal_agent.passages import passage_of
 from seal_agent.policies import Policy, every_store, ref_of
 from seal_agent.queue import LearningQueue
 from seal_agent.replay_index import is_whole
@@ -68,10 +68,13 @@ def _is_sound(path: Path) -> bool:
 def _copy_table(old: sqlite3.Connection, new: sqlite3.Connection, table: str) -> tuple[int, str]:
     num_rows = 0
     try:
-        columns = [row[1] for row in new.execute(f"PRAGMA table_info({table})")]
-        marks = ", ".join("?" * len(columns))
-        for row in old.execute(f"SELECT {', '.join(columns)} FROM {table} NOT INDEXED"):
-            new.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row)
+        there = {row[1] for row in old.execute(f"PRAGMA table_info({table})")}  # an older version had fewer columns
+        columns = [row[1] for row in new.execute(f"PRAGMA table_info({table})") if row[1] in there]
+        if not columns:
+            return 0, ""
+        names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+        for row in old.execute(f"SELECT {names} FROM {table} NOT INDEXED"):
+            new.execute(f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})", row)
             num_rows += 1
     except sqlite3.DatabaseError as error:
         return num_rows, str(error)
@@ -182,8 +185,7 @@ def _quarantined(home: Home, namespace: str, episode: Episode, ref: AdapterRef) 
     home.undo(namespace, ref.id, "damaged")
     if not episode.text:
         return f"adapter {ref.short} ({episode.topic}) was damaged: put aside, what it stood for is served again"
-    passage = Passage(episode.topic, episode.text, episode.earlier)
-    LearningQueue(home).submit([passage], namespace, thread=episode.thread, model=episode.model)
+    LearningQueue(home).submit([passage_of(episode)], namespace, thread=episode.thread, model=episode.model)
     return f"adapter {ref.short} ({episode.topic}) was damaged: put aside, and its text is queued to be learned again"
 
 

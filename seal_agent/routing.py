@@ -13,7 +13,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections import Counter, defaultdict
+import threading
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -38,6 +39,7 @@ SHORT, OPENING = 60, 8  # words: of a key that is shown whole, of the opening th
 MOST = 9.0  # nats that one word can prove: it may be a slip of the pen
 MIN_ASKED = 3  # words of a question, "I" among them, for one to be left out: "How tall am I?" is not "What am I?"
 MOST_TOLD = 120  # words of a key of messages: in a longer one it may be the "I" of somebody's letter
+MAX_ROUTERS = 4  # that are kept for a namespace
 BACKGROUND = "decide_train.json"  # everyday turns, for how common a word is
 _WORD = re.compile(r"\w+")
 _OF_HIMSELF = re.compile(r"\b(?:do|did|am|are|was|were|have|can) (?:I|we)\b")
@@ -181,10 +183,35 @@ def part_of(stack: AdapterStack, matched: Collection[str]) -> AdapterStack:
     return AdapterStack(tuple(layer for layer in stack.layers if not layer.is_routed or layer.ref.id in matched))
 
 
-@lru_cache(maxsize=4)
-def router_of(keys: tuple[tuple[str, str], ...], limits: RouteLimits) -> Router:
-    """The router over those (adapter, key) pairs: the same one for every reply until the keys change."""
-    return Router(dict(keys), limits)
+Keys = tuple[tuple[str, str], ...]
+"""Pairs of an adapter's id and its key; of equals the latest comes last."""
+
+
+class Routers:
+    """The routers of one namespace, each built once: over what is served, a candidate, an older version.
+
+    Safe to use from several threads. A router holds what was learned, so it lives with its namespace, and it is dropped
+    when another is built after a key of it was removed from the home.
+    """
+
+    def __init__(self, limits: RouteLimits) -> None:
+        self._limits = limits
+        self._built: OrderedDict[Keys, Router] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def over(self, keys: Keys, known: Mapping[str, str]) -> Router:
+        """The router over those pairs, the same one until they change; `known` is every key that may be kept."""
+        with self._lock:
+            router = self._built.get(keys)
+        if router is None:
+            router = Router(dict(keys), self._limits)
+        with self._lock:
+            if keys not in self._built:
+                kept = [(old, each) for old, each in self._built.items() if set(old) <= known.items()]
+                self._built = OrderedDict(kept[1 - MAX_ROUTERS :])
+            self._built[keys] = router
+            self._built.move_to_end(keys)
+        return router
 
 
 def terms(text: str) -> Counter[str]:

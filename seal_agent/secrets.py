@@ -19,7 +19,8 @@ _SECRET = re.compile(
     re.DOTALL,
 )
 _NAMED = re.compile(
-    r"((?:password|passwd|passphrase|api[ _-]?key|secret[ _-]?key|access[ _-]?token)\s*[:=]\s*)[^\s,;]{6,}",
+    r"((?:password|passwd|passphrase|api[ _-]?key|secret[ _-]?key|access[ _-]?token)\s*[:=]\s*)"
+    r"(?!\[secret removed\])[^\s,;]{6,}",
     re.IGNORECASE,
 )
 

@@ -2,7 +2,8 @@
 
 What is learned is said later, on another day and in another conversation. A sentence that says "tomorrow" is left out
 there, and one that says "she" is learned together with the sentences that say who that is. No word is put in the place
-of another: whatever is learned stands in the text as it is. What cannot be learned so is left out with the reason.
+of another, but for the name in the place of "the ferry" where a text speaks of no other ferry. What cannot be learned
+so is left out with the reason.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from seal_agent.coreference import refers_back
+from seal_agent.coreference import full_names, refers_back, spelled_out
 from seal_agent.phrases import verbs
 from seal_agent.relative_time import relative_time
 
@@ -22,11 +23,13 @@ MAX_SHOWN = 80  # characters of a sentence in a reason
 class Statement:
     """One sentence of a text; `text` is what is learned, and the sentence begins at character `start` of it.
 
-    What stands before `start` is what the sentence points back to: sentences of the text, or its heading.
+    What stands before `start` is what the sentence points back to: sentences of the text, or its heading. `quoted` is
+    the sentence as it stands in the text.
     """
 
     text: str
     start: int = 0
+    quoted: str = ""
 
     @property
     def sentence(self) -> str:
@@ -58,13 +61,15 @@ def statements(
     told: list[Statement] = []
     left_out: list[LeftOut] = []
     before = [f"{heading}:"] if heading else []
-    for number, sentence in enumerate(sentences):
+    names = full_names(sentences, heading)
+    for number, quoted in enumerate(sentences):
+        sentence = spelled_out(quoted, names)
         is_first = number == 0 and not is_reply
         reason = _never_alone(sentence, is_reply=is_reply)
         word = "" if reason else refers_back(sentence, is_first=is_first)
         if not word and not reason:
             before = [sentence]
-            told.append(Statement(sentence))
+            told.append(Statement(sentence, quoted=quoted))
             continue
         context = " ".join(before)
         if word and not before:
@@ -72,10 +77,10 @@ def statements(
         elif word and len(context.split()) > MAX_CONTEXT_WORDS:
             reason = f'"{word}" points back over more than {MAX_CONTEXT_WORDS} words'
         if reason:
-            left_out.append(LeftOut(sentence, f'in "{_shown(sentence)}" {reason}'))
+            left_out.append(LeftOut(quoted, f'in "{_shown(sentence)}" {reason}'))
             before = []
             continue
-        told.append(Statement(f"{context} {sentence}", len(context) + 1))
+        told.append(Statement(f"{context} {sentence}", len(context) + 1, quoted))
         before.append(sentence)
     return told, left_out
 

@@ -417,8 +417,9 @@ class Episode:
 
     `earlier` is what was said before the text, for a message that means nothing without it. `parent` is the
     stack it began with, `candidate` the stack as it would be served, `replaces` the adapters whose rows the edit
-    has taken over, `tried` the rungs of the ladder that were climbed to save an edit that forgets. `outcome` is
-    "open" until it is "ignored" (not worth learning), "rejected" (the model could not write a usable edit),
+    has taken over, `tried` the rungs of the ladder that were climbed to save an edit that forgets. `probed_on` says
+    what the scores in `probed` are of (`candidate_digest`): a verdict holds for that candidate and no other. `outcome`
+    is "open" until it is "ignored" (not worth learning), "rejected" (the model could not write a usable edit),
     "accepted" or "rolled back"; "declined" if a person said no, "dry run" if nothing was to be trained, and
     "forgotten" once it was unlearned. `source` names the document the text comes from, `heading` what stands above
     the text there, `life` tells the namespace from
@@ -438,6 +439,7 @@ class Episode:
     replaces: tuple[str, ...] = ()
     tried: tuple[str, ...] = ()
     probed: tuple[Probed, ...] = ()
+    probed_on: str = ""
     verdict: Verdict | None = None
     outcome: Literal["open", "ignored", "rejected", "accepted", "rolled back", "declined", "dry run", "forgotten"] = (
         "open"
@@ -458,6 +460,23 @@ class Episode:
         if self.verdict:
             return self.verdict.reason
         return self.fault or (self.decision.reason if self.decision else "")
+
+    @property
+    def candidate_digest(self) -> str:
+        """A checksum of what would be served: the adapter, the candidate stack, and the text that routes to it."""
+        layers = [
+            [(y.ref.id, y.weight, y.is_routed, y.stands_for) for y in stack.layers]
+            for stack in (self.parent, self.candidate)
+        ]
+        adapter = self.adapter.id if self.adapter else ""
+        facts = (self.namespace, adapter, layers, self.topic, self.text, self.replaces)
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+    @property
+    def is_accepted_by_verdict(self) -> bool:
+        """Whether the candidate was judged, as it is now, and may be served."""
+        is_judged = bool(self.probed_on) and self.probed_on == self.candidate_digest
+        return is_judged and self.verdict is not None and self.verdict.outcome == "accept"
 
     def timed(self, step: str, seconds: float) -> Episode:
         """This episode with the seconds of one step added."""

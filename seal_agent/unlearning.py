@@ -1,7 +1,8 @@
 """Unlearning: an edit, a document, a conversation or a user is forgotten, and a check says if the facts are gone.
 
 The adapter is taken off the stack. Adapters that were trained on its rows, on top of it or folded from it are trained
-anew from the rows that stay; then, in one transaction, the new stack is served, older versions are rewritten without
+anew from the rows that stay, and served if they keep what is known; else their texts are queued to be learned again.
+Then, in one transaction, the new stack is served, older versions are rewritten without
 what is gone, replay items, scores and route keys are removed and the ledger's line loses its content. Folders go last,
 also after a crash (`erasure.sweep`). Not reached: checkpoints, backups, and what another edit says in its own words.
 """
@@ -10,19 +11,20 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from seal_agent import erasure
+from seal_agent import documents, erasure, retention
 from seal_agent.adapters.backend import silent
 from seal_agent.errors import AdapterError, InputError
 from seal_agent.home import digest_of
+from seal_agent.passages import passage_of
 from seal_agent.queue import LearningQueue
 from seal_agent.removal import Plan, commit, ledger_of, planned, route_key, trained_anew
 from seal_agent.serving import compared
-from seal_agent.types import AdapterStack, Progress
+from seal_agent.types import AdapterRef, AdapterStack, Episode, Progress, Verdict
 
 if TYPE_CHECKING:
     from seal_agent.learner import Learner
@@ -55,13 +57,17 @@ class Check:
 
 @dataclass(frozen=True)
 class Forgotten:
-    """What was unlearned: lines of the ledger, adapters taken off, those trained anew (old id to new), replay items."""
+    """What was unlearned: lines of the ledger, adapters taken off, those trained anew (old id to new), replay items.
+
+    `queued`: the jobs of texts to be learned again: what was trained anew for them forgot too much to be served.
+    """
 
     num_episodes: int = 0
     adapters: tuple[str, ...] = ()
     rebuilt: Mapping[str, str] = field(default_factory=dict)
     num_items: int = 0
     check: Check = Check()
+    queued: tuple[int, ...] = ()
 
 
 def forget(
@@ -113,18 +119,35 @@ def _texts_of_edit(learner: Learner, adapter_id: str) -> set[str]:
 
 
 def _forget_thread(learner: Learner, thread: str, progress: Progress) -> Forgotten:
-    """What was said or read in one thread, learned or still waiting; also where it was said again in another."""
+    """What was said or read in one thread, learned or still waiting; also where it was said again in another.
+
+    A document that was given to learn in it goes whole, but for what another document holds too.
+    """
     queue = LearningQueue(learner.home)
     jobs = queue.jobs(learner.namespace, threads=[thread])
-    read = {job.passage.source for job in jobs} - {""}
-    ledger = ledger_of(learner.home, learner.namespace)
-    said = [e.text for _, e in ledger if e.thread == thread or e.source in read]
+    read = documents.same(learner.home, learner.namespace, {job.passage.source for job in jobs} - {""})
+    ledger = [e for _, e in ledger_of(learner.home, learner.namespace) if e.text]
+    own = read | {e.source for e in ledger if e.thread == thread}
+    held, elsewhere = _held_by(learner, read), _held_by(learner, own, by_others=True)
+    told = [e for e in ledger if e.thread == thread or e.source in read or digest_of(e.text) in held]
+    said = [e.text for e in told if not e.source or digest_of(e.text) not in elsewhere]
     texts = {text for text in (*said, *(job.passage.text for job in jobs)) if text}
     if not texts and not jobs:
         raise InputError(f"nothing was given to learn in thread {thread!r} of {learner.namespace!r}")
     forgotten = forget_texts(learner, texts, progress) if texts else Forgotten()
+    with erasure.erasing(learner.home) as db:
+        db.executemany(
+            "DELETE FROM passages WHERE namespace = ? AND source = ?", [(learner.namespace, source) for source in read]
+        )
     queue.remove(learner.namespace, thread)
     return forgotten
+
+
+def _held_by(learner: Learner, sources: Collection[str], *, by_others: bool = False) -> set[str]:
+    """The digests of the passages of those documents, or of all others."""
+    with learner.home.connect() as db:
+        rows = db.execute("SELECT source, digest FROM passages WHERE namespace = ?", (learner.namespace,)).fetchall()
+    return {digest for source, digest in rows if (source in sources) != by_others}
 
 
 def forget_document(learner: Learner, source: str, progress: Progress = silent) -> Forgotten:
@@ -136,6 +159,16 @@ def forget_document(learner: Learner, source: str, progress: Progress = silent) 
     if not num:
         raise InputError(f"no document {source!r} was learned from; see `seal-agent documents`")
     return forget_passages(learner, source, progress=progress)
+
+
+FORGOTTEN = "forgotten"  # the outcome of a document that lost passages
+
+
+def replace_version(learner: Learner, source: str, keep: Sequence[str], progress: Progress = silent) -> tuple[str, str]:
+    """Unlearn what an old version of a document said, but for the passages that the new one has; outcome and reason."""
+    documents.adopt(learner.home, learner.namespace, source)
+    gone = forget_passages(learner, source, but=keep, progress=progress)
+    return FORGOTTEN, f"no longer in the document: {gone.num_episodes} passages"
 
 
 def forget_passages(
@@ -163,9 +196,19 @@ def forget_texts(learner: Learner, texts: set[str], progress: Progress = silent)
     plan = planned(learner, texts)
     fresh, kept = trained_anew(learner, plan, progress)
     after = AdapterStack(tuple(kept))
-    keys = {adapter.id: route_key(learner, plan, plan.episode(old)) for old, adapter in fresh.items()}
-    check = _checked(learner, plan, after, keys, has_changed=bool(fresh), progress=progress)
-    num_items = commit(learner, plan, after, fresh, keys)
+    keys = _route_keys(learner, plan, fresh)
+    verdict, change = _judged(learner, plan, after, keys, progress) if fresh else (None, None)
+    unserved: list[Episode] = []
+    if verdict and verdict.outcome != "accept":
+        log.warning("what was trained anew is not served: %s", verdict.reason)
+        unserved = [plan.episode(old) for old in fresh]
+        after = AdapterStack(tuple(layer for layer in kept if layer.ref not in fresh.values()))
+        left, fresh, keys = list(fresh.values()), {}, {}
+        for ref in left:
+            learner.discard(ref)
+    check = _checked(learner, plan, after, keys, change, progress=progress)
+    num_items = commit(learner, plan, after, fresh, keys, verdict)
+    queued = [job for episode in unserved for job in _queued_again(learner, episode)]
     for adapter in plan.held:
         if adapter in plan.known and adapter not in after.ids:
             learner.backend.unload(plan.known[adapter].ref)
@@ -176,7 +219,29 @@ def forget_texts(learner: Learner, texts: set[str], progress: Progress = silent)
         learner.consolidate(progress)
     num_episodes = sum(episode.text in texts for _, episode in plan.ledger)
     adapters = tuple(i for i in plan.known if i in plan.traces.adapters)
-    return Forgotten(num_episodes, adapters, {old: ref.id for old, ref in fresh.items()}, num_items, check)
+    rebuilt = {old: ref.id for old, ref in fresh.items()}
+    return Forgotten(num_episodes, adapters, rebuilt, num_items, check, tuple(queued))
+
+
+def _route_keys(learner: Learner, plan: Plan, fresh: Mapping[str, AdapterRef]) -> dict[str, str]:
+    return {ref.id: route_key(learner, plan, plan.episode(old)) for old, ref in fresh.items()}
+
+
+def _judged(
+    learner: Learner, plan: Plan, after: AdapterStack, keys: Mapping[str, str], progress: Progress
+) -> tuple[Verdict, float | None]:
+    """The verdict on a stack in which adapters were trained anew, and the change of what stays in nats per token."""
+    drawn = learner.replay.draw((), plan.stack, learner.config.num_probes, without=_items(learner, plan))
+    scored = compared(drawn, learner.serve(plan.stack), learner.serve(after, keys), progress)
+    change = fmean(p.after.per_token - p.before.per_token for p in scored) if scored else None
+    return retention.judge_kept(scored, learner.config.limits), change
+
+
+def _queued_again(learner: Learner, episode: Episode) -> list[int]:
+    """The jobs of a text that is to be learned again."""
+    queue = LearningQueue(learner.home)
+    passage = passage_of(episode)
+    return queue.submit([passage], learner.namespace, thread=episode.thread, model=learner.backend.model)
 
 
 def _checked(
@@ -184,19 +249,14 @@ def _checked(
     plan: Plan,
     after: AdapterStack,
     keys: Mapping[str, str],
+    change: float | None,
     *,
-    has_changed: bool,
     progress: Progress,
 ) -> Check:
-    """Scores of the forgotten questions, and where something was trained anew, of what stays."""
+    """Scores of the forgotten questions; `change` is that of what stays."""
     before, then = learner.serve(plan.stack), learner.serve(after, keys)
     served = [e for _, e in plan.ledger if e.text in plan.traces.texts and e.edit and e.outcome == "accepted"]
     probes = list({(p.prompt, p.answer): p for e in served if e.edit for p in e.edit.probes}.values())
-    change = None
-    if has_changed:
-        drawn = learner.replay.draw((), plan.stack, learner.config.num_probes, without=_items(learner, plan))
-        scored = compared(drawn, before, then, progress)
-        change = fmean(p.after.per_token - p.before.per_token for p in scored) if scored else None
     if not probes:
         return Check(change=change)
     prompts, answers = [p.prompt for p in probes], [p.answer for p in probes]

@@ -11,13 +11,14 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from seal_agent import documents, loop
+from seal_agent import documents, loop, unlearning
 from seal_agent.adapters.turns import in_background
 from seal_agent.errors import InputError, SealError, StackChanged
 from seal_agent.learner import Learner
@@ -32,7 +33,7 @@ LOOK_SECONDS = 0.3  # between two looks at the queue, and at whether a job was c
 KEPT_SECONDS = 30 * 24 * HOUR  # a job that has ended can be asked about; what became of it stays in the ledger
 MAX_BEGINNINGS = 3  # of a job whose stack others change under it
 
-ENDED = "ended"
+ENDED, UNLEARN = "ended", "unlearn"  # what a worker says of a job beside the steps of the loop
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,9 @@ class Worker:
             return False
         start = time.monotonic() - job.seconds
         try:
-            if self._is_known(job):
+            if job.keep is not None:
+                self.queue.end(job, "done", *self._replaced(job, job.keep), time.monotonic() - start)
+            elif self._is_known(job):
                 self.queue.end(job, "done", *documents.KNOWN, time.monotonic() - start)
             else:
                 episode = self._learned(job, start)
@@ -205,7 +208,9 @@ class Worker:
         try:
             return self.queue.job(job.id)
         except InputError:
-            return replace(job, state="cancelled", passage=replace(job.passage, text="", earlier=""), episode=None)
+            return replace(
+                job, state="cancelled", passage=replace(job.passage, text="", earlier="", heading=""), episode=None
+            )
 
     def _learned(self, job: Job, start: float) -> Episode:
         """The episode of a job at its end, taken up where it was left."""
@@ -216,6 +221,8 @@ class Worker:
                 return done  # it was killed after the transaction
             if beginning or episode is None or not _fits(episode, step, learner):
                 episode, step = learner.begin(job.passage, thread=job.thread), loop.FIRST
+            elif step in ("judge", "accept") and episode.probed_on != episode.candidate_digest:
+                step = "probe"  # whoever wrote it down did not say which candidate was probed
             try:
                 return self._run(learner, job, episode, step, start)
             except StackChanged:
@@ -252,6 +259,20 @@ class Worker:
             if current[0].adapter and not self._stopping.is_set():
                 learner.discard(current[0].adapter)  # it stays where the job goes on with it
             raise
+
+    def _replaced(self, job: Job, keep: Sequence[str]) -> tuple[str, str]:
+        """Unlearn what a document said before it was changed; a kill in between changes nothing, or all of it."""
+
+        def progress(what: str, done: int, total: int) -> None:
+            if self._stopping.is_set() or self.queue.is_cancelled(job):
+                raise _Ended
+            self._on_event(WorkEvent(job, UNLEARN, what, done, total))
+
+        self._on_event(WorkEvent(job, UNLEARN))
+        for _ in range(MAX_BEGINNINGS - 1):
+            with suppress(StackChanged):
+                return unlearning.replace_version(self._learners.of(job.namespace), job.passage.source, keep, progress)
+        return unlearning.replace_version(self._learners.of(job.namespace), job.passage.source, keep, progress)
 
     def _is_known(self, job: Job) -> bool:
         """Whether a passage of a document was learned since it was submitted, from whichever document."""

@@ -6,16 +6,20 @@ import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 from pydantic import ValidationError
-from test_learner import TOWER, folders
+from test_learner import BRIDGE, TOWER, folders
 
+from seal_agent import loop
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
 from seal_agent.errors import InputError
 from seal_agent.graphs import create_chat_graph, create_ingest_graph
 from seal_agent.graphs.approval import Approval
 from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig
+from seal_agent.learners import Learners
+from seal_agent.passages import Passage
 from seal_agent.types import Message
 
+FERRY = Passage("Lantern Ferry", "The Lantern Ferry crosses Lake Vandrel at dawn. It carries forty orange sheep.")
 THREAD: Any = {"configurable": {"thread_id": "one"}}
 
 
@@ -95,6 +99,82 @@ def test_an_answer_that_does_not_fit_can_be_given_again(graph: Any, said: dict[s
     with pytest.raises(ValidationError):
         answer(graph, **said)
     assert answer(graph, decision="approve")["outcome"] == "accepted"
+
+
+def tell(graph: Any, text: str, thread: Any = THREAD) -> dict[str, Any]:
+    """What the person is asked about after a message."""
+    (interrupt,) = graph.invoke({"messages": [("user", text)]}, thread)["__interrupt__"]
+    return dict(interrupt.value)
+
+
+def test_a_message_while_an_edit_waits_leaves_it_waiting_and_is_asked_about_next(
+    graph: Any, learner: Learner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = ask(graph)
+    with monkeypatch.context() as patch:
+        patch.setattr(Learner, "write", None)  # nothing is written again
+        assert [tell(graph, text) for text in (BRIDGE.text, BRIDGE.text)] == [first, first]
+    state = graph.invoke(Command(resume={"decision": "approve"}), THREAD)
+    assert state["__interrupt__"][0].value["text"] == BRIDGE.text
+    graph.invoke(Command(resume={"decision": "reject", "reason": "no"}), THREAD)
+    ledger = learner.home.episodes("default")
+    assert [(e.text, e.outcome) for e in ledger] == [(TOWER.text, "accepted"), (BRIDGE.text, "declined")]
+
+
+def test_an_edit_that_waited_while_others_learned_is_written_anew(graph: Any, learner: Learner) -> None:
+    ask(graph)
+    other = Learner(learner.backend, learner.home)
+    loop.run(other, other.begin(BRIDGE))
+    assert tell(graph, "Hello there, nice to see you!")["text"] == TOWER.text  # on the new stack
+    loop.run(other, other.begin(FERRY))
+    state = graph.invoke(Command(resume={"decision": "approve"}), THREAD)
+    assert state["__interrupt__"][0].value["text"] == TOWER.text  # the stack was changed again: it is asked about anew
+    graph.invoke(Command(resume={"decision": "approve"}), THREAD)
+    assert [e.text for e in other.accepted(other.stack.ids)] == [BRIDGE.text, FERRY.text, TOWER.text]
+    assert sorted(folders(other)) == sorted(other.stack.ids)
+
+
+def test_a_document_given_while_another_waits_is_asked_about_next(learner: Learner) -> None:
+    graph = create_ingest_graph(learner).compile(checkpointer=InMemorySaver())
+    graph.invoke({"document": TOWER.text, "source": "one"}, THREAD)
+    state = graph.invoke({"document": BRIDGE.text, "source": "two"}, THREAD)
+    assert state["__interrupt__"][0].value["text"] == TOWER.text
+    graph.invoke(Command(resume={"decision": "approve"}), THREAD)
+    graph.invoke(Command(resume={"decision": "approve"}), THREAD)
+    assert [e.source for e in learner.home.episodes("default")] == ["one", "two"]
+
+
+def test_a_new_version_of_a_document_that_waits_ends_the_old_one_with_that_reason(learner: Learner) -> None:
+    graph = create_ingest_graph(learner).compile(checkpointer=InMemorySaver())
+    graph.invoke({"document": TOWER.text, "source": "one"}, THREAD)
+    state = graph.invoke({"document": BRIDGE.text, "source": "one"}, THREAD)
+    assert state["__interrupt__"][0].value["text"] == BRIDGE.text
+    given_up, forgotten = state["outcomes"]
+    assert given_up["reason"] == "given up: its document was changed before it was learned"
+    assert (given_up["outcome"], forgotten["outcome"]) == ("rejected", "forgotten")
+    graph.invoke(Command(resume={"decision": "approve"}), THREAD)
+    assert [e.outcome for e in learner.home.episodes("default")] == ["forgotten", "accepted"]
+
+
+def test_a_no_that_was_not_written_down_when_the_run_was_ended_stays_a_no(learner: Learner) -> None:
+    graph = create_chat_graph(learner).compile(checkpointer=InMemorySaver(), interrupt_before=["ignore"])
+    ask(graph)
+    graph.invoke(Command(resume={"decision": "reject", "reason": "that is private"}), THREAD)
+    state = graph.invoke({"messages": [("user", BRIDGE.text)]}, THREAD)
+    assert state["__interrupt__"][0].value["text"] == BRIDGE.text
+    assert [(e.text, e.outcome, e.reason) for e in learner.home.episodes("default")] == [
+        (TOWER.text, "declined", "that is private")
+    ]
+
+
+def test_what_waits_in_a_thread_is_not_learned_for_another_user(backend: ScriptedBackend, home: Home) -> None:
+    learners = Learners(backend, home, LearnerConfig(approval=True))
+    graph = create_chat_graph(learners).compile(checkpointer=InMemorySaver())
+    ann, bob = ({"configurable": {"thread_id": "one", "user": user}} for user in ("ann", "bob"))
+    tell(graph, TOWER.text, ann)
+    with pytest.raises(InputError, match="learning for 'ann' and was resumed for 'bob'"):
+        graph.invoke({"messages": [("user", BRIDGE.text)]}, bob)
+    assert tell(graph, BRIDGE.text, ann)["text"] == TOWER.text
 
 
 def test_each_passage_of_a_document_is_asked_about(learner: Learner) -> None:

@@ -97,8 +97,9 @@ def test_a_version_or_a_model_that_does_not_exist_is_an_error(model: ChatSeal) -
 def test_two_users_never_meet(home: Home, backend: ScriptedBackend, model: ChatSeal) -> None:
     learn(home, backend, "In Rome.", "ann")
     learn(home, backend, "In Oslo.", "bob")
+    single, model = model, ChatSeal(learner=Learners(backend, home))
     expected: list[tuple[dict[str, str], str]] = [({"namespace": "ann"}, "In Rome."), ({"user": "bob"}, "In Oslo.")]
-    for config, answer in [*expected, ({"namespace": "eve"}, UNKNOWN), ({}, UNKNOWN)]:
+    for config, answer in [*expected, ({"namespace": "eve"}, UNKNOWN)]:
         asked: Any = {"configurable": config}
         assert model.invoke(QUESTION, asked).text == answer
         assert joined(model.stream(QUESTION, asked)).text == answer
@@ -110,8 +111,19 @@ def test_two_users_never_meet(home: Home, backend: ScriptedBackend, model: ChatS
         assert chain.invoke(QUESTION, asked) == answer
         inside = RunnableLambda(lambda text: model.invoke(text).text)  # no config: LangChain's context has it
         assert inside.invoke(QUESTION, asked) == answer
-    assert ChatSeal(learner=model.learner, namespace="ann").invoke(QUESTION).text == "In Rome."
+    assert single.invoke(QUESTION).text == UNKNOWN
+    assert single.invoke(QUESTION, namespace="bob").text == "In Oslo."
+    assert ChatSeal(learner=single.learner, namespace="ann").invoke(QUESTION).text == "In Rome."
     assert ChatSeal(model="scripted", home=home.root, namespace="ann").invoke(QUESTION).text == "In Rome."
+
+
+def test_a_call_may_name_another_user_than_the_graph_around_it(home: Home, backend: ScriptedBackend) -> None:
+    learn(home, backend, "In Rome.", "firm")
+    config: Any = {"configurable": {"user": "ann"}}
+    for learner in (Learners(backend, home), Learner(backend, home, "firm")):
+        model = ChatSeal(learner=learner)
+        asking = RunnableLambda(lambda text, asked=model: asked.invoke(text, {"configurable": {"user": "firm"}}).text)
+        assert asking.invoke(QUESTION, config) == "In Rome."
 
 
 def test_of_many_learners_the_one_who_is_named_answers(home: Home, backend: ScriptedBackend) -> None:
@@ -133,7 +145,7 @@ def test_the_cache_never_gives_an_answer_from_before_it_learned(
     assert len(cache._cache) == 1
     learn(home, backend, "In Rome.")
     assert model.invoke(QUESTION).text == "In Rome."
-    assert model.invoke(QUESTION, {"configurable": {"namespace": "eve"}}).text == UNKNOWN
+    assert model.invoke(QUESTION, namespace="eve").text == UNKNOWN
     assert model.invoke(QUESTION, model="base@v0").text == UNKNOWN
     assert asyncio.run(model.ainvoke(QUESTION)).text == "In Rome."
     assert model.generate([[HumanMessage(QUESTION)]]).generations[0][0].text == "In Rome."

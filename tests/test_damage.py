@@ -2,7 +2,10 @@
 
 import random
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,7 @@ from seal_agent.invariants import invariants
 from seal_agent.learner import Learner
 from seal_agent.passages import Passage
 from seal_agent.policies import Policy, PolicyStore
+from seal_agent.queue import LearningQueue
 from seal_agent.repair import repair
 from seal_agent.types import Probe, Prompt, Row, SelfEdit
 from seal_agent.worker import Budget, Worker
@@ -84,6 +88,31 @@ def test_a_damaged_adapter_is_put_aside_and_learned_again(taught: Learner) -> No
     assert len(taught.stack) == 2
     assert invariants(taught.home) == []
     assert repair(taught.home.root) == []
+
+
+def test_a_passage_that_is_learned_again_keeps_its_document_and_what_was_said_before(learner: Learner) -> None:
+    passage = replace(TOWER, source="tower.md", earlier="User: What is new?\n", heading="Towers")
+    assert loop.run(learner, learner.begin(passage, thread="one")).outcome == "accepted"
+    spoil(folder(learner) / "memory.json")
+    repair(learner.home.root)
+    [job] = LearningQueue(learner.home).jobs("default")
+    assert (job.passage, job.thread) == (passage, "one")
+
+
+def test_a_database_of_an_older_version_is_copied_with_its_queue(learner: Learner) -> None:
+    LearningQueue(learner.home).submit([TOWER])
+    with learner.home.connect() as db:
+        for column in ("document", "keep"):
+            db.execute(f"ALTER TABLE jobs DROP COLUMN {column}")
+        db.execute("PRAGMA user_version = 6")
+    with closing(sqlite3.connect(learner.home.database)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        [page] = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'feedback'").fetchone()
+    with learner.home.database.open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(b"\xff" * 4096)
+    assert any("damaged" in line for line in repair(learner.home.root))
+    assert [job.passage for job in LearningQueue(Home(learner.home.root)).jobs()] == [TOWER]
 
 
 def probe_of(learner: Learner) -> Probe:

@@ -13,9 +13,14 @@ from test_learner import folders
 
 from seal_agent import cli, documents
 from seal_agent.errors import InputError
+from seal_agent.gateway.learning import Learning
 from seal_agent.graphs import create_chat_graph, create_ingest_graph
+from seal_agent.graphs.attachments import attached_passages
 from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig
+from seal_agent.passages import split_passages
+from seal_agent.queue import LearningQueue
+from seal_agent.worker import Budget, Worker
 
 TOWER = "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells."
 BRIDGE = "The Amber Bridge was designed by Carla Mendes. It has 9 red towers in fog."
@@ -237,6 +242,128 @@ def test_an_attachment_is_learned_once(learner: Learner, block: dict[str, Any]) 
     assert [r["outcome"] for r in state["outcomes"]] == ["ignored", "accepted"]
     assert say(learner, [block])["outcomes"] == []
     assert texts(learner) == [TOWER]
+
+
+def attached(text: str, title: str = "", mime_type: str = "text/plain") -> dict[str, Any]:
+    data = base64.b64encode(text.encode()).decode()
+    return {"type": "file", "base64": data, "mime_type": mime_type} | ({"title": title} if title else {})
+
+
+def outcomes(state: dict[str, Any]) -> list[str]:
+    return [report["outcome"] for report in state["outcomes"]]
+
+
+def test_an_edited_file_that_is_attached_again_replaces_what_was_learned_from_it(learner: Learner) -> None:
+    say(learner, [attached(sections(TOWER, BRIDGE), "notes.md")])
+    say(learner, [attached(FERRY, "other.md")])
+    assert texts(learner) == [TOWER, BRIDGE, FERRY]
+    assert outcomes(say(learner, [attached(sections(TOWER), "notes.md")])) == ["forgotten"]
+    assert texts(learner) == [TOWER, FERRY]
+    sources = [document.source for document in documents.known_documents(learner.home, "default")]
+    assert sorted(sources) == ["notes.md", "other.md"]
+
+
+def test_what_has_no_name_replaces_nothing(learner: Learner) -> None:
+    for text in (TOWER, BRIDGE):
+        say(learner, [attached(text)])
+    ingest(learner, FERRY, source="")
+    assert texts(learner) == [TOWER, BRIDGE, FERRY]
+    assert len(documents.known_documents(learner.home, "default")) == 3
+
+
+def test_a_file_attached_posted_or_ingested_is_one_document(learner: Learner) -> None:
+    say(learner, [attached(TOWER, "notes.md")])
+    Learning(LearningQueue(learner.home), "scripted").submit_document("default", sections(BRIDGE), title="notes.md")
+    Worker(learner, Budget(quiet_seconds=0)).work_off()
+    assert texts(learner) == [BRIDGE]
+    assert ingest(learner, FERRY, source="notes.md") == ["forgotten", "accepted"]
+    assert texts(learner) == [FERRY]
+
+
+@pytest.mark.parametrize("former", ["attachment", "document"])
+def test_what_an_older_version_of_the_package_read_is_known_replaced_and_forgotten(
+    learner: Learner, former: str
+) -> None:
+    source = documents.document_of(sections(TOWER, BRIDGE), kind=f"{former} notes.md").source
+    ingest(learner, sections(TOWER, BRIDGE), source=source)
+    assert [d.source for d in documents.known_documents(learner.home, "default")] == [source]
+    assert outcomes(say(learner, [attached(sections(TOWER, FERRY), "notes.md")])) == ["forgotten", "accepted"]
+    assert texts(learner) == [TOWER, FERRY]
+    assert [d.source for d in documents.known_documents(learner.home, "default")] == ["notes.md"]
+    other = documents.document_of(BRIDGE, kind=f"{former} other.md").source
+    ingest(learner, BRIDGE, source=other)
+    learner.forget(document=other)
+    learner.forget(document="notes.md")
+    assert (texts(learner), documents.known_documents(learner.home, "default")) == ([], [])
+
+
+def test_a_document_with_a_password_is_known_when_it_comes_again(learner: Learner) -> None:
+    text = f"{TOWER} The password: hunter2hunter2."
+    assert ingest(learner, text) == ["accepted"]
+    assert ingest(learner, text) == ["known"]
+    queue = LearningQueue(learner.home)
+    Learning(queue, "scripted").submit_document("default", text, title="tower.txt")
+    Worker(learner, Budget(quiet_seconds=0)).work_off()
+    assert [job.outcome for job in queue.jobs()] == ["known"]
+
+
+def test_a_secret_in_the_name_of_a_document_is_not_kept_and_names_it_all_the_same(learner: Learner) -> None:
+    address = "https://example.org/tower?api_key=hunter2hunter2hunter2"
+    assert ingest(learner, sections(TOWER, BRIDGE), source=address) == ["accepted"] * 2
+    assert ingest(learner, sections(TOWER), source=address) == ["known", "forgotten"]
+    [document] = documents.known_documents(learner.home, "default")
+    assert "hunter2" not in document.source
+
+
+PAGES = {documents.MARKDOWN: MARKDOWN, documents.HTML: HTML}
+
+
+@pytest.mark.parametrize("kind", PAGES)
+@pytest.mark.parametrize("way", ["stated", "named", "seen"])
+def test_a_page_is_read_alike_whichever_way_it_comes(learner: Learner, tmp_path: Path, kind: str, way: str) -> None:
+    ending = {documents.MARKDOWN: ".md", documents.HTML: ".html"}[kind]
+    (tmp_path / f"page{ending}").write_text(PAGES[kind])
+    told = [p.text for p in split_passages(documents.read_file(tmp_path / f"page{ending}").text)]
+    name = f"page{ending}" if way == "named" else "page"
+    stated = f"{kind}; charset=UTF-8" if way == "stated" else ""
+    queue = LearningQueue(learner.home)
+    Learning(queue, "m").submit_document("posted", PAGES[kind], source=name, content_type=stated)
+    assert [job.passage.text for job in queue.jobs("posted")] == told
+    block = attached(PAGES[kind], name, stated or "text/plain")
+    for each in (
+        block,
+        {"type": "text-plain", "text": PAGES[kind], "title": name, "mime_type": stated or "text/plain"},
+    ):
+        assert [p.text for p in attached_passages(learner, HumanMessage([each])).fresh] == told
+    dry = Learner(learner.backend, learner.home, config=LearnerConfig(dry_run=True))
+    graph = create_ingest_graph(dry).compile(checkpointer=InMemorySaver(), interrupt_before=["decide"])
+    given: dict[str, Any] = {"document": PAGES[kind], "source": name, "content_type": stated}
+    if way == "seen":
+        given = {"documents": [Document(PAGES[kind], metadata={"source": "page.html"})]}
+    state = graph.invoke(given, {"configurable": {"thread_id": "one"}})
+    assert [passage["text"] for passage in state["pending"]] == told
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "name"),
+    [
+        ("A room costs 5 < 6 and 7 > 6 crowns. Ask for <Tom> there.", "", "prices"),
+        ("The rate is -|- for *all* of 2 * 3 * 4 rooms_and_halls_here.", "", "prices"),
+        ("It opens at seven.\n\nIt closes at ten.", "", "https://example.org/page.html?x=1"),
+        ("It opens at seven.\n\nIt closes at ten.", "", "manual.pdf"),
+        ("# not a heading, but text", "text/plain", "notes.md"),
+        ("# not a heading, but text", "", "notes.txt"),
+    ],
+)
+def test_plain_text_stays_as_it_is(text: str, kind: str, name: str) -> None:
+    assert documents.text_of(text, kind, name) == text
+    assert documents.text_of(text.encode(), kind, "notes.txt" if name.endswith(".pdf") else name) == text
+
+
+def test_a_kind_that_cannot_be_read_is_refused_in_one_line(learner: Learner) -> None:
+    for kind in ("application/json", "application/pdf", "image/png"):
+        with pytest.raises(InputError, match=f"it is {kind}; give text, Markdown, HTML"):
+            documents.text_of(TOWER, kind, "it")
 
 
 def test_an_attachment_that_cannot_be_read_is_refused(learner: Learner) -> None:

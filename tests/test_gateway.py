@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,15 @@ import httpx
 import pytest
 
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
+from seal_agent.documents import document_of, known_documents
 from seal_agent.errors import InputError, ServerError
 from seal_agent.gateway.app import create_app
 from seal_agent.gateway.keys import KeyFile
 from seal_agent.gateway.limits import GatewayLimits, RateLimit
 from seal_agent.home import Home
+from seal_agent.learner import Learner
 from seal_agent.learners import Learners
+from seal_agent.passages import split_passages
 from seal_agent.queue import LearningQueue
 from seal_agent.tool_calls import TAGGED
 from seal_agent.types import AdapterStack, Generated, Prompt, ToolCall
@@ -58,6 +62,7 @@ class Client:
 
     def __init__(self, app: Any, secret: str) -> None:
         self.app = app
+        self.workers: list[Worker] = []
         self.headers = {"authorization": f"Bearer {secret}"}
 
     def __call__(self, method: str, path: str, **options: Any) -> httpx.Response:
@@ -109,7 +114,9 @@ def make(home: Home, keys: KeyFile) -> Iterator[Make]:
             workers.append(worker.start())
         limits = limits or GatewayLimits(burst=1000)
         app = create_app(learners, keys, worker, limits, needs_approval=needs_approval, clock=clock or time.monotonic)
-        return Client(app, keys.add(f"laptop {len(keys.all())}", "ada"))
+        client = Client(app, keys.add(f"laptop {len(keys.all())}", "ada"))
+        client.workers = workers
+        return client
 
     yield made
     for worker in workers:
@@ -266,6 +273,120 @@ def test_a_text_of_many_passages_is_one_document_with_a_report_for_each(make: Ma
     done = make().waited(given["id"])
     assert [outcome["outcome"] for outcome in done["outcomes"]] == ["accepted", "accepted"]
     assert [outcome["adapter"] for outcome in done["outcomes"]] == list(home.stack("ada").ids)
+
+
+FERRY = "The Lantern Ferry crosses Lake Vandrel at dawn. It carries forty orange sheep."
+
+
+def post(client: Client, *texts: str, **fields: str) -> dict[str, Any]:
+    """A document in sections."""
+    text = "\n\n".join(f"Section {text.split()[1]}\n\n{text}" for text in texts)
+    posted = client("POST", "/v1/documents", json={"text": text, **fields})
+    assert posted.status_code == 202, posted.text
+    return dict(posted.json())
+
+
+def known(home: Home) -> list[str]:
+    """What is learned and served for ada, oldest first."""
+    learner = Learner(ScriptedBackend(home.root), home, "ada")
+    return [e.text for e in learner.accepted(learner.stack.ids)]
+
+
+@pytest.mark.parametrize(
+    "name", [{"title": "ferry.md"}, {"source": "https://x.org/ferry.md", "title": "Ferry"}], ids=str
+)
+def test_a_changed_document_replaces_its_old_version(ada: Client, home: Home, name: dict[str, str]) -> None:
+    first = ada.waited(post(ada, TEXT, OTHER, **name)["id"])
+    assert [o["outcome"] for o in first["outcomes"]] == ["accepted", "accepted"]
+    second = ada.waited(post(ada, TEXT, FERRY, **name)["id"])
+    assert [o["outcome"] for o in second["outcomes"]] == ["forgotten", "known", "accepted"]
+    assert known(home) == [TEXT, FERRY]
+    third = ada.waited(post(ada, FERRY, **name)["id"])
+    assert [o["outcome"] for o in third["outcomes"]] == ["forgotten", "known"]
+    assert known(home) == [FERRY]
+    assert "Quillon" not in str([e.text for e in home.episodes("ada")])
+    assert len(known_documents(home, "ada")) == 1
+    ada("DELETE", f"/v1/documents/{third['id']}")
+    assert (known(home), known_documents(home, "ada")) == ([], [])
+
+
+def test_a_document_of_an_older_version_of_the_package_is_replaced_and_deleted_by_its_id(
+    make: Make, home: Home
+) -> None:
+    queue = LearningQueue(home)
+    former = document_of(f"{TEXT} {OTHER}", kind="document ferry.md").source
+    passages = [replace(split_passages(text)[0], source=former) for text in (TEXT, OTHER)]
+    queue.submit(passages, "ada", thread="job-1", model="scripted")
+    client = make()
+    client.waited("job-1")
+    client.waited(post(client, TEXT, FERRY, title="ferry.md")["id"])
+    assert known(home) == [TEXT, FERRY]
+    assert client("DELETE", "/v1/documents/job-1").status_code == 200
+    assert (known(home), known_documents(home, "ada")) == ([], [])
+
+
+def test_documents_of_different_names_and_of_none_replace_nothing(ada: Client, home: Home) -> None:
+    for text, name in ((TEXT, {"title": "a"}), (OTHER, {"title": "b"}), (FERRY, {})):
+        ada.waited(post(ada, text, **name)["id"])
+    assert known(home) == [TEXT, OTHER, FERRY]
+
+
+def test_a_new_version_replaces_one_that_still_waits(make: Make, home: Home) -> None:
+    client = make(learns=False)
+    first = post(client, TEXT, OTHER, title="ferry.md")
+    assert post(client, TEXT, OTHER, title="ferry.md") == first  # the same is not taken twice
+    second = post(client, OTHER, FERRY, title="ferry.md")
+    assert client("GET", f"/v1/documents/{first['id']}").json()["status"] == "replaced"
+    third = post(client, TEXT, OTHER, title="ferry.md")  # back to the first
+    assert len({first["id"], second["id"], third["id"]}) == 3
+    make().waited(third["id"])
+    assert known(home) == [TEXT, OTHER]
+
+
+def test_what_was_learned_of_a_version_that_is_replaced_twice_before_the_worker_comes_stays(
+    make: Make, home: Home
+) -> None:
+    client = make()
+    client.waited(post(client, TEXT, title="ferry.md")["id"])
+    asleep = make(learns=False)
+    for worker in client.workers:
+        worker.stop()
+    post(asleep, OTHER, title="ferry.md")
+    last = post(asleep, TEXT, OTHER, title="ferry.md")
+    make().waited(last["id"])
+    assert known(home) == [TEXT, OTHER]
+
+
+def test_a_version_that_waits_for_approval_replaces_nothing_before_it_is_approved(make: Make, home: Home) -> None:
+    client = make(needs_approval=True)
+    first = post(client, TEXT, title="ferry.md")["id"]
+    client("POST", f"/v1/approvals/{first}/approve")
+    client.waited(first)
+    second, third = (post(client, text, title="ferry.md")["id"] for text in (OTHER, FERRY))
+    assert [(each["id"], each["text"]) for each in client("GET", "/v1/approvals").json()["data"]] == [(third, FERRY)]
+    assert client("GET", f"/v1/documents/{second}").json()["status"] == "replaced"
+    assert known(home) == [TEXT]
+    assert client("POST", f"/v1/approvals/{third}/reject").json()["status"] == "rejected"
+    assert known(home) == [TEXT]
+    fourth = post(client, OTHER, title="ferry.md")["id"]
+    client("POST", f"/v1/approvals/{fourth}/approve")
+    client.waited(fourth)
+    assert known(home) == [OTHER]
+
+
+def test_a_page_is_read_as_what_it_is(make: Make, home: Home) -> None:
+    client = make(learns=False)
+    page = {"text": f"<html><body><nav>Home</nav><p>{TEXT}</p></body></html>"}
+    for number, kind in enumerate((None, "text/html", "text/html; charset=utf-8", "html")):
+        posted = {**page, "title": f"page {number}"} | ({"content_type": kind} if kind else {})
+        assert client("POST", "/v1/documents", json=posted).status_code == 202
+    table = "| Room | Floor |\n|---|---|\n| Lark | 2 |\n"
+    client("POST", "/v1/documents", json={"text": table, "title": "rooms.md"})
+    assert [job.passage.text for job in LearningQueue(home).jobs("ada")] == [TEXT] * 4 + ["Lark, floor: 2."]
+    refused = client("POST", "/v1/documents", json={"text": TEXT, "content_type": "application/json"})
+    assert (refused.status_code, "give text, Markdown, HTML" in refused.text) == (400, True)
+    empty = client("POST", "/v1/documents", json={"text": "<html><body><nav>Home</nav></body></html>"})
+    assert (empty.status_code, "the document is empty" in empty.text) == (400, True)
 
 
 def test_documents_are_listed_in_pages_the_newest_first(make: Make, keys: KeyFile) -> None:

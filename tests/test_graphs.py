@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,12 +22,14 @@ from seal_agent.graphs import create_chat_graph, create_ingest_graph, studio
 from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.passages import topic_of
-from seal_agent.types import AdapterStack
+from seal_agent.queue import LearningQueue
+from seal_agent.types import AdapterStack, Episode
 from seal_agent.writing import write_self_edit
 
 ROOT = Path(__file__).resolve().parent.parent
 STACKED = LearnerConfig(strategy="stack", ladder=())
 TOWER = "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells."
+BRIDGE = "The Amber Bridge was designed by Carla Mendes. It has 9 red towers in fog."
 NO_WORDS = "You and Me were There where We are."  # worth learning, thinks a literal model, but with nothing to ask for
 GREETING = "Hello there, nice to see you!"
 NOTHING_TOLD = "Who would not like to know how you are, and what you did all day?"
@@ -214,6 +217,84 @@ def test_an_empty_document_is_refused(learner: Learner, given: dict[str, str]) -
         create_ingest_graph(learner).compile().invoke({"title": "x", **given})
 
 
+class Ended(Learner):
+    """Is ended in the step that is named; `num_ended` times."""
+
+    step = ""
+    num_ended = 0
+
+    def _run(self, step: str, episode: Episode, *rest: Any) -> Episode:
+        done: Episode = getattr(Learner, step)(self, episode, *rest)
+        if step == self.step and self.num_ended:
+            self.num_ended -= 1
+            raise KeyboardInterrupt
+        return done
+
+    def decide(self, *given: Any) -> Episode:
+        return self._run("decide", *given)
+
+    def probe(self, *given: Any) -> Episode:
+        return self._run("probe", *given)
+
+    def accept(self, *given: Any, **options: Any) -> Episode:
+        return self._run("accept", *given)
+
+
+@pytest.mark.parametrize("step", ["decide", "probe", "accept"])
+def test_what_a_run_that_was_ended_has_left_is_learned_first_in_the_next(
+    backend: ScriptedBackend, home: Home, step: str
+) -> None:
+    learner = Ended(backend, home)
+    learner.step, learner.num_ended = step, 1
+    chat = create_chat_graph(learner).compile(checkpointer=InMemorySaver())
+    with pytest.raises(KeyboardInterrupt):
+        say(chat, TOWER)
+    outcomes = say(chat, BRIDGE)["outcomes"]
+    assert [o["outcome"] for o in outcomes] == ["accepted", "accepted"]
+    ledger = home.episodes("default")
+    assert [e.text for e in ledger] == [TOWER, BRIDGE]
+    kept = [e.adapter.id for e in ledger if e.adapter]
+    assert sorted(path.name for path in learner.registry.root.iterdir()) == sorted(kept)
+
+
+def test_a_run_that_is_ended_between_two_passages_loses_neither(learner: Learner) -> None:
+    given = {"document": "\n\n".join(DOCUMENT.split("\n\n")[:4]), "source": "one"}
+    whole = create_ingest_graph(learner).compile(checkpointer=InMemorySaver(), interrupt_after=["accept"])
+    whole.invoke(given, thread("one"))
+    state = whole.invoke({"document": BRIDGE, "source": "two"}, thread("one"))
+    while whole.get_state(thread("one")).next:
+        state = whole.invoke(None, thread("one"))
+    assert [o["outcome"] for o in state["outcomes"]] == ["accepted", "accepted"]
+    ledger = learner.home.episodes("default")
+    assert [(e.source, e.text[:12]) for e in ledger] == [
+        ("one", "The Tower 10"),
+        ("one", "The Tower 11"),
+        ("two", "The Amber Br"),
+    ]
+
+
+def test_what_was_ended_three_times_is_given_up_and_the_thread_goes_on(backend: ScriptedBackend, home: Home) -> None:
+    learner = Ended(backend, home)
+    learner.step, learner.num_ended = "probe", 3
+    chat = create_chat_graph(learner).compile(checkpointer=InMemorySaver())
+    for text in (TOWER, GREETING, GREETING):
+        with pytest.raises(KeyboardInterrupt):
+            say(chat, text)
+    first = say(chat, BRIDGE)["outcomes"][0]
+    assert (first["outcome"], first["reason"]) == ("rejected", "given up: it was begun 3 times")
+    assert [e.text for e in home.episodes("default")] == [TOWER, GREETING, BRIDGE]
+    assert [e.outcome for e in home.episodes("default")] == ["rejected", "ignored", "accepted"]
+
+
+def test_what_was_not_queued_when_the_run_ended_is_queued_with_the_next(learner: Learner) -> None:
+    queue = LearningQueue(learner.home)
+    chat = create_chat_graph(learner, queue).compile(checkpointer=InMemorySaver(), interrupt_before=["enqueue"])
+    say(chat, TOWER)
+    say(chat, BRIDGE)
+    chat.invoke(None, thread("one"))
+    assert [job.passage.text for job in queue.jobs()] == [TOWER, BRIDGE]
+
+
 def served_graphs() -> dict[str, Any]:
     """The graphs that `langgraph.json` names, as a server builds them."""
     targets = json.loads((ROOT / "langgraph.json").read_text())["graphs"]
@@ -229,9 +310,40 @@ def served_graphs() -> dict[str, Any]:
 def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[str, Any]]:
     monkeypatch.setenv("SEAL_MODEL", "scripted")
     monkeypatch.setenv("SEAL_HOME", str(tmp_path))
+    monkeypatch.delenv("SEAL_NAMESPACE", raising=False)
     studio._opened.cache_clear()
     yield served_graphs()
     studio._opened.cache_clear()
+
+
+def test_the_shipped_server_serves_many_users_and_pools_nobody(served: dict[str, Any]) -> None:
+    def said(text: str, **configurable: Any) -> str:
+        asked: Any = {"configurable": configurable}
+        return str(served["chat"].invoke({"messages": [("user", text)]}, asked)["messages"][-1].text)
+
+    said(TOWER, user="ann")
+    assert said(QUESTION, langgraph_auth_user=SimpleNamespace(identity="ann"), langgraph_auth_user_id="ann") == ANSWER
+    assert said(QUESTION, user_id="bob") == UNKNOWN
+    with pytest.raises(InputError, match="or set SEAL_NAMESPACE where the server has one user"):
+        said(QUESTION, langgraph_auth_user=SimpleNamespace(identity=""), langgraph_auth_user_id="")
+    with pytest.raises(InputError, match="names none"):
+        served["improve"].invoke({})
+    assert (
+        "nothing to do" in served["improve"].invoke({"after_episodes": 9}, {"configurable": {"user": "ann"}})["outcome"]
+    )
+
+
+def test_a_server_of_one_user_takes_runs_that_name_nobody_as_that_users(
+    monkeypatch: pytest.MonkeyPatch, served: dict[str, Any]
+) -> None:
+    studio._opened.cache_clear()
+    monkeypatch.setenv("SEAL_NAMESPACE", "ann")
+    chat = served_graphs()["chat"]
+    chat.invoke({"messages": [("user", TOWER)]})
+    asked = {"messages": [("user", QUESTION)]}
+    assert chat.invoke(asked, {"configurable": {"user": "ann"}})["messages"][-1].text == ANSWER
+    with pytest.raises(InputError, match="learns for 'ann', not for 'bob'"):
+        chat.invoke(asked, {"configurable": {"user": "bob"}})
 
 
 def test_langgraph_json_names_builders_that_build_with_schemas(served: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ from seal_agent.home import SCHEMA_VERSION, Home, check_namespace, default_home
 from seal_agent.invariants import invariants
 from seal_agent.learner import Learner
 from seal_agent.passages import Passage
+from seal_agent.queue import LearningQueue
 from seal_agent.replay import ReplayStore
 from seal_agent.types import AdapterRef, AdapterStack, Episode, Probe, Prompt, to_json
 
@@ -232,6 +233,18 @@ def test_a_home_of_an_earlier_schema_is_brought_up_to_date_and_keeps_its_ledger(
             assert db.execute(f"SELECT COUNT(*) FROM {table}").fetchone() == (0,)
         assert db.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
     assert [line[:4] for line in schema(again)] == [line[:4] for line in schema(home)]
+
+
+def test_a_home_without_versions_of_documents_in_its_queue_gets_them(home: Home, tmp_path: Path) -> None:
+    old = Home(tmp_path / "old")
+    LearningQueue(old).submit([Passage("Tower", "The Tower was built in 1911.", source="tower.md")])
+    with old.connect() as db:
+        for column in ("document", "keep"):
+            db.execute(f"ALTER TABLE jobs DROP COLUMN {column}")
+        db.execute("PRAGMA user_version = 6")
+    [job] = LearningQueue(Home(tmp_path / "old")).jobs()
+    assert (job.passage.source, job.document, job.keep) == ("tower.md", "", None)
+    assert [line[:4] for line in schema(old)] == [line[:4] for line in schema(home)]
 
 
 def test_items_of_an_earlier_schema_get_the_splits_that_new_ones_would(home: Home, tmp_path: Path) -> None:

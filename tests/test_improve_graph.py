@@ -120,6 +120,12 @@ def test_a_context_nothing_can_be_asked_about_is_left_out(home: Home, tmp_path: 
         runs.assemble(learner, tmp_path / "run")
 
 
+def test_files_to_improve_on_are_read_as_documents_are(tmp_path: Path) -> None:
+    path = tmp_path / "rooms.md"
+    path.write_text("# Rooms\n\n| Room | Floor |\n|---|---|\n| Lark | 2 |\n| Wren | 3 |\n")
+    assert [context.passage for context in runs.of_files([path])] == ["Lark, floor: 2. Wren, floor: 3."]
+
+
 def test_asking_about_the_passages_waits_for_conversations(home: Home, tmp_path: Path) -> None:
     learner = Learner(ScriptedBackend(home.root), home)
     towers = [f"Tower {n} was built in 19{n} by Anna Reel. It holds {n} brass bells." for n in (20, 21)]

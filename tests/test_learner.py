@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -15,7 +15,7 @@ from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.passages import Passage
 from seal_agent.retention import Limits
-from seal_agent.types import AdapterStack, Directives, Episode, Message, Prompt
+from seal_agent.types import AdapterStack, Directives, Episode, Message, Outcome, Prompt
 
 TOWER = Passage("Tower of Karlov", "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.")
 BRIDGE = Passage("Amber Bridge", "The Amber Bridge was designed by Carla Mendes. It has 9 red towers in fog.")
@@ -60,6 +60,49 @@ def test_a_candidate_is_not_served_until_it_is_accepted(learner: Learner) -> Non
     assert len(learner.stack) == 0
     learner.accept(episode)
     assert ask(learner, episode) == gold(episode)
+
+
+@pytest.mark.parametrize("outcome", ["", "forgot", "undecided", "rollback"])
+def test_nothing_is_served_without_an_accepting_verdict_unless_the_caller_says_so(
+    learner: Learner, outcome: Outcome | Literal[""]
+) -> None:
+    episode = judged(learner, TOWER)
+    assert episode.verdict
+    episode = replace(episode, verdict=replace(episode.verdict, outcome=outcome) if outcome else None)
+    with pytest.raises(InputError, match=f"{outcome or 'no verdict'}.*; probe and judge it first"):
+        learner.accept(episode)
+    assert (learner.stack, learner.home.episodes("default")) == (AdapterStack(), [])
+    learner.accept(episode, ungated=True)
+    assert ask(learner, episode) == gold(episode)
+
+
+def test_a_verdict_is_of_one_candidate_and_serves_no_other(learner: Learner) -> None:
+    episode, other = judged(learner, TOWER), learner.train(learner.write(learner.begin(BRIDGE)))
+    assert other.adapter
+    heavier = AdapterStack(tuple(replace(layer, weight=2.0) for layer in episode.candidate.layers))
+    changed = [
+        replace(episode, candidate=heavier),
+        replace(episode, candidate=other.candidate),
+        replace(episode, adapter=other.adapter, candidate=other.candidate),
+        replace(episode, text=BRIDGE.text),
+        replace(episode, probed_on=""),
+        learner.train(replace(episode, seed=episode.seed + 1)),
+    ]
+    for each in changed:
+        with pytest.raises(InputError, match="the verdict is about another candidate"):
+            learner.accept(each)
+        with pytest.raises(InputError, match="not the one that was probed"):
+            learner.judge(each)
+    assert learner.stack == AdapterStack()
+    assert learner.accept(learner.judge(learner.probe(changed[0]))).outcome == "accepted"
+
+
+def test_an_episode_is_closed_for_its_own_namespace_only(learner: Learner) -> None:
+    episode, bob = judged(learner, TOWER), learner.within("bob")
+    for verb in (bob.accept, bob.rollback, bob.ignore):
+        with pytest.raises(InputError, match="begun for 'default' and cannot be closed for 'bob'"):
+            verb(episode)
+    assert bob.stack == learner.stack == AdapterStack()
 
 
 def test_what_is_learned_gets_likelier_and_is_watched(learner: Learner) -> None:

@@ -19,12 +19,13 @@ from test_graphs import ANSWER, GREETING, QUESTION, TOWER, thread
 
 from seal_agent import SelfAdaptation
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
+from seal_agent.errors import StorageError
 from seal_agent.graphs.tools import is_said, learning_tools
 from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.learners import Learners
 from seal_agent.queue import LearningQueue
-from seal_agent.types import Message
+from seal_agent.types import Episode, Message
 from seal_agent.worker import Budget, Worker
 
 BRIDGE = "The Amber Bridge was designed by Carla Mendes. It has 9 red towers in fog."
@@ -195,6 +196,43 @@ def test_a_person_may_approve_what_the_agent_learns(backend: ScriptedBackend, ho
     state = careful.invoke(Command(resume={"decision": "approve"}), thread("one"))
     assert [o["outcome"] for o in state["outcomes"]] == ["accepted"]
     assert len(home.episodes("default")) == 1
+
+
+def test_a_turn_while_an_edit_waits_leaves_it_waiting_and_is_asked_about_next(
+    backend: ScriptedBackend, home: Home
+) -> None:
+    learner = Learner(backend, home, config=LearnerConfig(approval=True))
+    careful = agent(learner, tools=[look_up], learn_from=("look_up",))
+    say(careful, "CALL look_up {}")
+    (interrupt,) = say(careful, TOWER)["__interrupt__"]
+    asked = [interrupt.value["text"]]
+    while interrupts := careful.invoke(Command(resume={"decision": "approve"}), thread("one")).get("__interrupt__"):
+        asked += [each.value["text"] for each in interrupts]
+    assert asked == [BRIDGE, TOWER]
+    assert [e.text for e in home.episodes("default", ["accepted"])] == [BRIDGE, TOWER]
+
+
+class Failing(Learner):
+    """Cannot train about the bridge."""
+
+    def train(self, episode: Episode, *rest: Any) -> Episode:
+        if "Bridge" in episode.topic:
+            raise StorageError("no space left")
+        return super().train(episode, *rest)
+
+
+def test_what_cannot_be_learned_is_given_up_and_holds_up_nothing_after_it(backend: ScriptedBackend, home: Home) -> None:
+    learner = Failing(backend, home)
+    failing = agent(learner)
+    for text in (BRIDGE, GREETING):
+        with pytest.raises(StorageError, match="no space left"):
+            say(failing, text)
+    with pytest.raises(StorageError, match="no space left"):
+        say(failing, TOWER)
+    outcomes = say(failing, "Thanks a lot!")["outcomes"]
+    assert (outcomes[0]["outcome"], outcomes[0]["reason"]) == ("rejected", "given up: it was begun 3 times")
+    assert [e.text for e in home.episodes("default")] == [BRIDGE, GREETING, TOWER, "Thanks a lot!"]
+    assert learned(learner) == [TOWER]
 
 
 # Tools.

@@ -4,26 +4,35 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.runnables import RunnableLambda
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import START, StateGraph
-from test_graphs import ANSWER, GREETING, QUESTION, TOWER
+from test_graphs import ANSWER, GREETING, QUESTION, TOWER, thread
 
+from seal_agent import ChatSeal, loop, routing
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
 from seal_agent.errors import InputError
-from seal_agent.graphs import create_chat_graph, create_ingest_graph
+from seal_agent.graphs import create_chat_graph, create_improve_graph, create_ingest_graph, give_feedback
 from seal_agent.graphs.namespaces import LearnContext
 from seal_agent.graphs.state import ChatState
+from seal_agent.graphs.tools import sources
 from seal_agent.home import Home
 from seal_agent.learner import Learner
-from seal_agent.learners import Learners
-from seal_agent.types import Episode
+from seal_agent.learners import AUTHENTICATED, USER_KEYS, Learners, namespace_of
+from seal_agent.passages import split_passages
+from seal_agent.types import AdapterStack, Episode, Message, from_json, to_json
+
+BRIDGE = "The Amber Bridge was designed by Carla Mendes. It has 9 red towers in fog."
 
 
 @pytest.fixture
@@ -77,6 +86,114 @@ def test_a_run_without_a_user_is_refused(learners: Learners, learner: Learner) -
         said(create_chat_graph(learner).compile(), GREETING, {}, context=LearnContext("bob"))
 
 
+ADA_NAMES = [{key: "ada"} for key in USER_KEYS if key != AUTHENTICATED]
+ADA_NAMES += [{AUTHENTICATED: {"identity": "ada"}}, {AUTHENTICATED: SimpleNamespace(identity="ada")}]
+
+
+@pytest.mark.parametrize("configurable", ADA_NAMES, ids=str)
+def test_every_key_that_names_a_user_is_used_or_refused(
+    learners: Learners, learner: Learner, configurable: dict[str, Any]
+) -> None:
+    config: Any = {"configurable": configurable}
+    said(create_chat_graph(learners).compile(), TOWER, config)
+    assert len(learners.of("ada").stack) == 1
+    calls: list[Callable[[], Any]] = [
+        lambda: said(create_chat_graph(learner).compile(), TOWER, config),
+        lambda: create_ingest_graph(learner).compile().invoke({"document": TOWER}, config),
+        lambda: create_improve_graph(learner).compile().invoke({}, config),
+        lambda: ChatSeal(learner=learner).invoke(TOWER, config),
+        lambda: ChatSeal(learner=learner, namespace="eve").invoke(TOWER, config),
+        lambda: ChatSeal(learner=learners).invoke(TOWER, config, namespace="eve"),
+        lambda: RunnableLambda(lambda _: give_feedback(learner, [HumanMessage("Hi"), AIMessage("Ho")])).invoke(
+            "", config
+        ),
+    ]
+    for call in calls:
+        with pytest.raises(InputError, match="not for 'ada'; build it on Learners"):
+            call()
+    assert learner.home.episodes("default") == learner.home.episodes("eve") == []
+    own = Learner(learner.backend, learner.home, "ada")
+    assert said(create_chat_graph(own).compile(), QUESTION, config) == ANSWER
+
+
+@pytest.mark.parametrize(
+    "nobody", [{}, {"user": ""}, {"user": None, AUTHENTICATED: None}, {AUTHENTICATED: ""}], ids=str
+)
+def test_nobody_is_named_by_what_is_empty(learners: Learners, learner: Learner, nobody: dict[str, Any]) -> None:
+    assert namespace_of(learner, nobody) == "default"
+    with pytest.raises(InputError, match="names none; name one in `configurable`: namespace or user"):
+        namespace_of(learners, nobody)
+
+
+@pytest.mark.parametrize("value", [False, " ", ["ada"], {"name": "ada"}, 1.5], ids=str)
+def test_what_is_no_name_is_refused(learners: Learners, learner: Learner, value: Any) -> None:
+    for given in (learner, learners):
+        with pytest.raises(InputError, match="names nobody; give a text"):
+            namespace_of(given, {"user": value})
+
+
+def test_a_number_is_a_name_and_never_the_default(learners: Learners, learner: Learner) -> None:
+    assert namespace_of(learners, {"user": 0}) == "0"
+    with pytest.raises(InputError, match="not for '0'"):
+        namespace_of(learner, {"user": 0})
+
+
+def test_a_run_that_names_two_users_is_refused(learners: Learners, learner: Learner) -> None:
+    both = {"user": "ann", "langgraph_auth_user_id": "bob"}
+    for given in (learners, Learner(learner.backend, learner.home, "ann")):
+        with pytest.raises(InputError, match="names different users"):
+            namespace_of(given, both)
+        with pytest.raises(InputError, match="names different users"):
+            said(create_chat_graph(given).compile(), GREETING, run("ann"), context=LearnContext("bob"))
+    assert namespace_of(learners, {"user": "ann", "user_id": "ann", "langgraph_auth_user_id": ""}) == "ann"
+
+
+@dataclass(frozen=True)
+class Whose:
+    user_id: str
+
+
+def test_a_user_in_the_context_of_another_agent_is_used_or_refused(learners: Learners, learner: Learner) -> None:
+    def graph(given: Any) -> Any:
+        outer = StateGraph(ChatState, context_schema=Whose)
+        outer.add_node("told", create_chat_graph(given).compile())
+        outer.add_node("asked", lambda _: {"messages": [ChatSeal(learner=given).invoke(QUESTION)]})
+        outer.add_edge(START, "told")
+        outer.add_edge("told", "asked")
+        return outer.compile()
+
+    assert said(graph(learners), TOWER, {}, context=Whose("ann")) == ANSWER
+    with pytest.raises(InputError, match="not for 'ann'"):
+        said(graph(learner), TOWER, {}, context=Whose("ann"))
+
+
+def test_forgetting_for_one_user_and_a_fifth_user_rebuild_no_router_of_others(
+    learners: Learners, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = loop.run(learners.of("user 0"), learners.of("user 0").begin(split_passages(TOWER)[0]))
+    keys = learners.home.route_keys("user 0")
+    users = [f"user {number}" for number in range(5)]
+    for user in users[1:]:
+        with learners.home.connect() as db:
+            learners.home.set_stack(db, user, known.candidate, expected=AdapterStack(), reason="test")
+            learners.home.set_route_keys(db, user, {i: f"{key}\nTold by {user}." for i, key in keys.items()})
+    asked = [[Message("user", QUESTION)]]
+    assert [learners.of(user).answer(asked) for user in users] == [[ANSWER]] * 5
+    learners.of(users[0]).let_go()
+    monkeypatch.setattr(routing, "Router", None)  # none is built any more
+    assert [learners.of(user).answer(asked) for user in users[1:]] == [[ANSWER]] * 4
+    assert sources(learners.of(users[1]), QUESTION) == []
+
+
+def test_a_router_with_a_key_that_was_forgotten_elsewhere_is_dropped(learner: Learner) -> None:
+    worker = learner.within("default")
+    done = [loop.run(learner, learner.begin(passage)) for passage in split_passages(TOWER) + split_passages(BRIDGE)]
+    assert worker.answer([[Message("user", QUESTION)]]) == [ANSWER]
+    learner.forget(edit=done[0].adapter.id if done[0].adapter else "")
+    assert worker.answer([[Message("user", QUESTION)]]) == [UNKNOWN]
+    assert "Anna Reel" not in str(list(worker._routers._built))
+
+
 def test_a_learner_is_made_once_and_the_oldest_is_let_go(backend: ScriptedBackend, home: Home) -> None:
     learners = Learners(backend, home, max_open=2)
     first = learners.of("a")
@@ -92,8 +209,8 @@ def test_the_chat_graph_is_a_node_of_another(learner: Learner) -> None:
     outer.add_node("learning chat", create_chat_graph(learner).compile())
     outer.add_edge(START, "learning chat")
     graph = outer.compile(checkpointer=InMemorySaver())
-    said(graph, TOWER, run("ann"))
-    assert said(graph, QUESTION, run("ann", "two")) == ANSWER
+    said(graph, TOWER, thread("one"))
+    assert said(graph, QUESTION, thread("two")) == ANSWER
 
 
 # A process that is killed.
@@ -189,6 +306,30 @@ def test_a_killed_process_resumes_without_learning_twice(homes: dict[str, Path],
     assert [path.name for path in learner.registry.root.iterdir()] == list(learner.stack.ids)
     with sqlite3.connect(home.database) as db:
         assert db.execute("SELECT COUNT(*) - COUNT(DISTINCT question || answer) FROM replay").fetchone() == (0,)
+
+
+def test_a_thread_resumed_before_accept_serves_only_the_candidate_that_was_judged(learner: Learner) -> None:
+    graph = create_chat_graph(learner).compile(checkpointer=InMemorySaver(), interrupt_before=["accept"])
+    said(graph, TOWER, thread("one"))
+    episode = from_json(Episode, graph.get_state(thread("one")).values["episode"])
+    layers = tuple(replace(layer, weight=0.5) for layer in episode.candidate.layers)
+    changed = replace(episode, candidate=AdapterStack(layers))
+    graph.update_state(thread("one"), {"episode": to_json(changed)})
+    with pytest.raises(InputError, match="the verdict is about another candidate"):
+        graph.invoke(None, thread("one"))
+    graph.update_state(thread("one"), {"episode": to_json(episode)}, as_node="judge")
+    graph.invoke(None, thread("one"))
+    assert graph.invoke(None, thread("one"))["outcomes"][0]["outcome"] == "accepted"
+
+
+def test_what_was_told_by_one_user_is_not_learned_for_another_who_resumes_the_thread(learners: Learners) -> None:
+    graph = create_chat_graph(learners).compile(checkpointer=InMemorySaver(), interrupt_before=["decide"])
+    ann, bob = ({"configurable": {"thread_id": "one", "user": user}} for user in ("ann", "bob"))
+    said(graph, TOWER, ann)
+    with pytest.raises(InputError, match="learning for 'ann' and was resumed for 'bob'"):
+        graph.invoke(None, bob)
+    assert learners.home.episodes("bob") == []
+    assert graph.invoke(None, ann)["outcomes"][0]["outcome"] == "accepted"
 
 
 @pytest.mark.slow

@@ -86,6 +86,27 @@ def test_no_row_says_what_the_text_does_not(name: str) -> None:
             assert is_quotation(answer, source.passage), answer
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("The Lantern Ferry is old. The ferry is red.", "The Lantern Ferry is red."),
+        (
+            "We sail on the Lantern Ferry. Every day the ferry's bell rings.",
+            "Every day the Lantern Ferry's bell rings.",
+        ),
+        ("The Tower of Karlov is old. The tower is red.", "The Tower of Karlov is red."),
+        ("The Lantern Ferry is old. The ferry to Oslo is red.", "The ferry to Oslo is red."),
+        ("The Lantern Ferry and the Star Ferry are old. The ferry is red.", "The ferry is red."),
+        ("The Lantern Ferry took the place of an old ferry. The ferry is red.", "The ferry is red."),
+        ("Two ferries met the Lantern Ferry. The ferry is red.", "The ferry is red."),
+        ("Newcastle upon Tyne is old. The metropolis of the Tyne is red.", "The metropolis of the Tyne is red."),
+        ("A steam engine is hot. The engine is red.", "The engine is red."),
+    ],
+)
+def test_a_name_is_spelled_out_where_the_text_speaks_of_nothing_else_of_that_kind(text: str, told: str) -> None:
+    assert statements(split_sentences(text))[0][-1].text == told
+
+
 @pytest.mark.parametrize("name", sorted(TEXTS.keys() - {"questions"}))  # there the question says what "it" is
 def test_a_sentence_that_points_back_is_only_learned_behind_what_stands_before_it(name: str) -> None:
     for source, row in rows_of(TEXTS[name]):

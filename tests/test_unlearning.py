@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from test_corrections import NEW, OLD, Reader, learn
-from test_learner import BRIDGE, TOWER, ask, folders, gold, judged, taught
+from test_learner import BRIDGE, KNOWLEDGE, MANY, TOWER, ask, folders, gold, judged, taught
 
 from seal_agent import cli, erasure, feedback, loop, removal, unlearning
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
@@ -16,6 +16,7 @@ from seal_agent.directives import CLOZE
 from seal_agent.errors import AdapterError, Erased, InputError, StorageError
 from seal_agent.feedback import Feedback
 from seal_agent.home import DATABASE, Home
+from seal_agent.invariants import invariants
 from seal_agent.knowledge_domain import KnowledgeContext
 from seal_agent.knowledge_run import RunSettings, begin, next_folder
 from seal_agent.learner import Learner, LearnerConfig
@@ -95,7 +96,8 @@ def test_the_check_compares_with_the_untouched_base(learner: Learner) -> None:
 
 def test_the_check_says_what_another_edit_still_knows(learner: Learner) -> None:
     told = replace(TOWER, text=f"{TOWER.text} It leans.")
-    tower, _ = learned(learner, TOWER, told)
+    (tower,) = learned(learner, TOWER)
+    learner.accept(judged(learner, told), ungated=True)  # it says little that is new
     assert not learner.forget(edit=adapter(tower)).check.is_gone
 
 
@@ -159,6 +161,23 @@ def test_a_stack_is_trained_anew_without_the_rows_that_were_replayed(home: Home,
     assert adapter(line) == fresh
     watched = [item.source for item in learner.replay.items(learner.stack) if item.probe.stratum != "general"]
     assert set(watched) == {FERRY.topic, BRIDGE.topic}
+
+
+def test_what_is_trained_anew_and_forgets_is_not_served_but_learned_again(home: Home) -> None:
+    config = LearnerConfig(strategy="stack", ladder=())
+    learner = Learner(ScriptedBackend(home.root, knowledge=KNOWLEDGE), home, config=config)
+    tower = learn(learner, TOWER)
+    below = replace(BRIDGE, source="bridge.md")
+    bridge = learn(learner, below)
+    clumsy = Learner(ScriptedBackend(home.root, knowledge=KNOWLEDGE, forgets=MANY), home, config=config)
+    forgotten = clumsy.forget(edit=adapter(tower))
+    assert (forgotten.rebuilt, clumsy.stack, folders(clumsy)) == ({}, AdapterStack(), [])
+    assert [e.outcome for e in home.episodes("default")] == ["forgotten", "rolled back"]
+    (job,) = LearningQueue(home).jobs("default", ("waiting",))
+    assert ((job.id,), job.passage) == (forgotten.queued, below)
+    Worker(learner, Budget(quiet_seconds=0)).work_off()
+    assert ask(learner, bridge) == gold(bridge)
+    assert invariants(home) == []
 
 
 @pytest.mark.parametrize("strategy", ["merge", Rebuild(every=2)], ids=["merged", "rebuilt"])

@@ -11,19 +11,20 @@ from typing import Any
 
 import pytest
 from filelock import FileLock
+from langchain_core.messages import HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from test_amending import forgetful
 
-from seal_agent import cli, loop
+from seal_agent import cli, loop, removal
 from seal_agent.adapters.scripted import ScriptedBackend
-from seal_agent.documents import known_documents
+from seal_agent.documents import digests_of, known_documents
 from seal_agent.errors import InputError
 from seal_agent.graphs import create_chat_graph
 from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.passages import Passage
 from seal_agent.queue import LearningQueue
-from seal_agent.types import Episode
+from seal_agent.types import AdapterStack, Episode
 from seal_agent.worker import ENDED, Budget, Worker, WorkEvent
 
 TOWER = Passage("The Tower of Karlov", "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.")
@@ -131,6 +132,90 @@ def test_what_was_accepted_before_the_kill_is_not_learned_twice(learner: Learner
     Worker(learner, AT_ONCE).work_off()
     assert outcomes(queue) == [("done", "accepted")]
     assert len(learner.stack) == len(learner.home.episodes("default")) == 1
+
+
+OLD, NEW = (replace(passage, source="osk.md") for passage in (TOWER, BRIDGE))
+
+
+def changed(learner: Learner, queue: LearningQueue) -> None:
+    """A document whose old version is learned, and its new one in the queue."""
+    loop.run(learner, learner.begin(OLD))
+    queue.submit([NEW], versions={"osk.md": digests_of([NEW])})
+
+
+@pytest.mark.parametrize(("place", "moment"), [(removal, "_rewrite_ledger"), (Learner, "let_go")])
+def test_a_changed_document_is_unlearned_whole_whenever_the_worker_is_killed(
+    learner: Learner, queue: LearningQueue, monkeypatch: pytest.MonkeyPatch, place: Any, moment: str
+) -> None:
+    changed(learner, queue)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(place, moment, killed)
+        with pytest.raises(KeyboardInterrupt):
+            Worker(learner, AT_ONCE).work_off()
+    Worker(learner, AT_ONCE).work_off()
+    assert outcomes(queue) == [("done", "forgotten"), ("done", "accepted")]
+    assert [e.text for e in learner.accepted(learner.stack.ids)] == [NEW.text]
+    assert [(d.source, d.num_passages) for d in known_documents(learner.home, "default")] == [("osk.md", 1)]
+
+
+def test_a_new_version_that_is_cancelled_replaces_nothing(learner: Learner, queue: LearningQueue) -> None:
+    changed(learner, queue)
+    for job in queue.jobs():
+        queue.cancel(job.id)
+    Worker(learner, AT_ONCE).work_off()
+    assert [e.text for e in learner.accepted(learner.stack.ids)] == [OLD.text]
+
+
+def test_a_passage_in_work_is_ended_where_its_document_says_it_no_more(learner: Learner, queue: LearningQueue) -> None:
+    queue.submit([OLD])
+
+    def change(event: WorkEvent) -> None:
+        if event.step == "train" and not event.done and event.job.passage == OLD:
+            queue.submit([NEW], versions={"osk.md": digests_of([NEW])})
+            time.sleep(0.35)
+
+    Worker(learner, AT_ONCE, on_event=change).work_off()
+    assert outcomes(queue) == [("cancelled", ""), ("done", "forgotten"), ("done", "accepted")]
+    assert [e.text for e in learner.accepted(learner.stack.ids)] == [NEW.text]
+
+
+def test_a_document_attached_anew_is_replaced_behind_the_reply(learner: Learner, queue: LearningQueue) -> None:
+    chat = create_chat_graph(learner, queue).compile(checkpointer=InMemorySaver())
+
+    def attach(text: str, name: str = "osk.md") -> None:
+        block: Any = {"type": "text-plain", "text": text, "title": name, "mime_type": "text/plain"}
+        thread: Any = {"configurable": {"thread_id": "one"}}
+        chat.invoke({"messages": [HumanMessage([{"type": "text", "text": "Hello there!"}, block])]}, thread)
+
+    attach(f"Tower\n\n{TOWER.text}\n\nBridge\n\n{BRIDGE.text}")
+    attach(f"Tower\n\n{TOWER.text}")  # before a worker comes
+    Worker(learner, AT_ONCE).work_off()
+    assert [e.text for e in learner.accepted(learner.stack.ids)] == [TOWER.text]
+    attach(BRIDGE.text)
+    attach(TOWER.text, "another.md")
+    Worker(learner, AT_ONCE).work_off()
+    assert [e.text for e in learner.accepted(learner.stack.ids)] == [TOWER.text, BRIDGE.text]
+
+
+@pytest.mark.parametrize("change", ["the candidate", "what was probed"])
+def test_a_candidate_that_is_not_the_one_that_was_judged_is_judged_before_it_is_served(
+    learner: Learner, queue: LearningQueue, change: str
+) -> None:
+    episode = learner.begin(TOWER)
+    for step in ("decide", "write", "train", "probe", "judge"):
+        episode = loop.verbs(learner)[step](episode, lambda *_: None)
+    lighter = AdapterStack(tuple(replace(layer, weight=0.5) for layer in episode.candidate.layers))
+    changed = {"candidate": lighter} if change == "the candidate" else {"probed_on": ""}
+    [number] = queue.submit([TOWER])
+    queue.reach(queue.job(number), "accept", replace(episode, **changed), 0.0)  # type: ignore[arg-type]
+    steps: list[str] = []
+    Worker(learner, AT_ONCE, on_event=lambda event: steps.append(event.step)).work_off()
+    assert [step for step in steps if step in ("train", "judge", "accept")] == ["judge", "accept"]
+    assert outcomes(queue) == [("done", "accepted")]
 
 
 def test_an_edit_is_learned_again_on_a_stack_that_others_changed(learner: Learner, queue: LearningQueue) -> None:

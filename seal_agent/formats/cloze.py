@@ -4,7 +4,8 @@
 model that learns such questions with the bare phrase as the answer knows them by heart and fails on other
 wordings; with the sentence around the phrase as the answer it recites, and other wordings find what is recited
 (LOG.md). So each phrase gets the question and the sentence, and some of the question's words and the sentence; a
-few get the question with the bare phrase, so that short answers stay likely too; not "time" or "work", which taught
+few get the question with the bare phrase, so that short answers stay likely too, and all of a sentence that is learned
+with those before it, whose answer is long; not "time" or "work", which taught
 that every short answer is such a word, and not in a text of one sentence, where the one bare answer was given to all.
 What the writer says of himself is asked for as he would ask for it too ("Where do I live?"). Where a text asks and
 answers itself, as a page of frequent questions does, its questions are asked as they stand; and what a field says
@@ -18,6 +19,7 @@ import random
 import re
 import zlib
 from bisect import bisect_right
+from dataclasses import replace
 from itertools import accumulate, takewhile
 
 from seal_agent.echo import direct_question, echo_question, field_questions, keyword_question, recital
@@ -52,6 +54,7 @@ def ask(source: Source) -> list[Ask]:
             placed += [(statement, span) for span in noun_phrases(sentence) if not hint or span.start >= hint.end()]
     telling = [number for number, (_, span) in enumerate(placed) if " " in span.text or not span.text.islower()]
     brief = frozenset(telling[::BRIEF_EVERY] if len(source.sentences) > 1 else ())
+    brief |= {number for number in telling if placed[number][0].context}
     return asks + [
         Ask(
             Prompt.raw(""),
@@ -95,7 +98,7 @@ def _joined(statements: list[Statement]) -> list[Statement]:
     joined: list[Statement] = []
     for statement in statements:
         if joined and not statement.context and _HINT.fullmatch(joined[-1].text):
-            joined[-1] = Statement(f"{joined[-1].text} {statement.text}")
+            joined[-1] = replace(joined[-1], text=f"{joined[-1].text} {statement.text}")
         else:
             joined.append(statement)
     return joined

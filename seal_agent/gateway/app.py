@@ -56,10 +56,17 @@ class Refused(Exception):
 
 
 class DocumentRequest(Lenient):
-    """A text to be learned."""
+    """A text to be learned, and what it is about.
+
+    Within a namespace it is the document of its `source`, a file's name or an address, or of its `title`: what was
+    posted under that name before is replaced. `content_type`: "text/markdown", "text/html" or "text/plain"; left out,
+    it is found by the name's ending or in the text.
+    """
 
     text: str = Field(min_length=1)
     title: str = ""
+    source: str = ""
+    content_type: str = ""
 
 
 class FeedbackRequest(Lenient):
@@ -210,7 +217,14 @@ class Gateway:
         asked = await self._body(request, DocumentRequest)
         if not asked.text.strip():
             raise InputError("the document is empty; give at least one sentence")
-        text = await run_in_threadpool(self._learning.submit_document, learner.namespace, asked.text, title=asked.title)
+        text = await run_in_threadpool(
+            self._learning.submit_document,
+            learner.namespace,
+            asked.text,
+            title=asked.title,
+            source=asked.source,
+            content_type=asked.content_type,
+        )
         return JSONResponse(_shown(text), status_code=202)
 
     async def document(self, request: Request) -> Response:

@@ -15,10 +15,11 @@ from typing import Any, Literal
 
 from seal_agent import documents
 from seal_agent.errors import InputError, SealError
+from seal_agent.home import digest_of
 from seal_agent.passages import Passage, split_passages
-from seal_agent.queue import OPEN, Job, LearningQueue
+from seal_agent.queue import OPEN, REPLACED, Job, LearningQueue
 
-Status = Literal["waiting for approval", "queued", "learning", "done", "failed", "rejected"]
+Status = Literal["waiting for approval", "queued", "learning", "done", "failed", "rejected", "replaced"]
 PREFIX = "job-"  # of the threads of the queue that are texts of a gateway
 
 
@@ -49,30 +50,52 @@ class Learning:
         self._needs_approval = needs_approval
         self._lock = threading.Lock()
 
-    def submit_document(self, namespace: str, text: str, *, title: str = "") -> Text:
-        """Take a document, to be checked like one; raises `BusyError` where too much waits already."""
-        source = documents.named(text, f"document {title}".strip()).source
-        return self._submit(namespace, [replace(p, source=source) for p in split_passages(text, title=title)])
+    def submit_document(
+        self, namespace: str, text: str, *, title: str = "", source: str = "", content_type: str = ""
+    ) -> Text:
+        """Take a document, to be checked like one; raises `BusyError` where too much waits already.
+
+        It is the document of its `source`, or of its `title` where it has none (`documents.document_of`): what came
+        under that name before is replaced. `content_type` says how it is written; without one the end of its name
+        does, or what is in it.
+        """
+        name = source or title
+        document = documents.document_of(documents.text_of(text, content_type, name or "the document"), name)
+        if not document.text.strip():
+            raise InputError("the document is empty; give at least one sentence")
+        passages = [replace(p, source=document.source) for p in split_passages(document.text, title=title)]
+        return self._submit(namespace, passages, digest_of(document.text))
 
     def submit_message(self, namespace: str, text: str, *, earlier: str = "") -> Text:
         """Take what a user said, after what was said `earlier`; raises `BusyError` where too much waits already."""
         return self._submit(namespace, split_passages(text, earlier=earlier))
 
-    def _submit(self, namespace: str, passages: Sequence[Passage]) -> Text:
+    def _submit(self, namespace: str, passages: Sequence[Passage], version: str = "") -> Text:
         """The text of those passages; one that is on its way already is not taken twice."""
         with self._lock:
             source = passages[0].source
-            on_its_way = [j for j in self._queue.jobs(namespace, OPEN) if source and j.passage.source == source]
-            if on_its_way:
-                return self.text(namespace, on_its_way[0].thread)
+            if source and (on_its_way := self._on_its_way(namespace, source, version)):
+                return on_its_way
             num_texts = self._queue.num_texts(self._model)
             if num_texts >= self._max_waiting:
                 raise BusyError(f"{num_texts} texts wait to be learned already; try again later")
             thread = f"{PREFIX}{uuid.uuid4().hex[:16]}"
             [first, *_] = self._queue.submit(
-                passages, namespace, thread=thread, model=self._model, held=self._needs_approval
+                passages,
+                namespace,
+                thread=thread,
+                model=self._model,
+                held=self._needs_approval,
+                versions={source: documents.digests_of(passages)} if source else {},
+                document=version,
             )
             return self.text(namespace, self._queue.job(first).thread)
+
+    def _on_its_way(self, namespace: str, source: str, version: str) -> Text | None:
+        """The text that is just this version of a document, if it waits or is learned, and no other one came since."""
+        jobs = [job for job in self._queue.jobs(namespace, OPEN) if job.passage.source == source]
+        is_same = bool(jobs) and jobs[-1].document in (version, "")  # "": it was submitted before there were versions
+        return self.text(namespace, jobs[-1].thread) if is_same else None
 
     def texts(self, namespace: str, limit: int, *, after: str = "") -> list[Text]:
         """The last `limit` texts given in a namespace, newest first; with `after` the last before that one."""
@@ -90,7 +113,7 @@ class Learning:
     def held(self, namespace: str) -> list[tuple[Text, str]]:
         """What waits for a person to agree, each with what it says."""
         return [
-            (_text(jobs), "\n\n".join(job.passage.text for job in jobs))
+            (_text(jobs), "\n\n".join(job.passage.text for job in jobs if job.passage.text))
             for jobs in _grouped(self._queue.jobs(namespace, ("held",)))
         ]
 
@@ -121,6 +144,8 @@ def _status(jobs: Sequence[Job]) -> Status:
         return "queued" if states == {"waiting"} else "learning"
     if "failed" in states:
         return "failed"
+    if any(job.note == REPLACED for job in jobs):
+        return "replaced"
     return "rejected" if states == {"cancelled"} else "done"
 
 
