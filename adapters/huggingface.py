@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from seal_agent.adapters import states
 from seal_agent.adapters.backend import Reading, check_foldable, check_grammars, check_rows, seeds_of, silent
+from seal_agent.adapters.context import check_texts, check_trainable, room_for_reply
 from seal_agent.adapters.engine import Engine
 from seal_agent.adapters.folding import store_folded, write_adapter
 from seal_agent.adapters.generating import Asked, continue_rows
@@ -27,6 +29,7 @@ from seal_agent.types import AdapterRef, AdapterStack, Generated, Grammar, Progr
 
 MAX_PACK_TOKENS = 768  # the mask is T×T; beyond this attention costs more than the padding it saves
 MAX_GENERATE_BATCH = 64
+MAX_GENERATE_TOKENS = 32768  # of the prompts of one batch: what attends to all of them takes that much memory
 
 
 class TransformersBackend:
@@ -47,13 +50,15 @@ class TransformersBackend:
         device: str = "auto",
         chat_template: str = "",
         cache: Path | None = None,
+        max_context: int = 0,
     ) -> TransformersBackend:
         """Load `model` (a Hugging Face name, folder, GGUF file or "embedded").
 
-        Adapters lie in `home`, converted models in `cache` (default: in `home` too).
+        Adapters lie in `home`, converted models in `cache` (default: in `home` too). `max_context`: the tokens that a
+        prompt and its reply may have at most; 0: as many as the model reads.
         """
         loaded = load_model(model, cache or home / "models", device=device, chat_template=chat_template)
-        return cls(Engine(loaded), AdapterRegistry(home / "adapters"))
+        return cls(Engine(replace(loaded, max_context=max_context)), AdapterRegistry(home / "adapters"))
 
     @property
     def model(self) -> str:
@@ -74,6 +79,11 @@ class TransformersBackend:
     def learning_rate(self) -> float:
         """What fits this model, measured on its weights."""
         return self._engine.learning_rate
+
+    @property
+    def context_length(self) -> int:
+        """How many tokens this model reads at once, a prompt and its reply together."""
+        return self._engine.context_length
 
     @property
     def registry(self) -> AdapterRegistry:
@@ -101,6 +111,9 @@ class TransformersBackend:
     def _answer_tokens(self, answer: str) -> list[int]:
         return self._engine.encoder.answer(answer)
 
+    def _room(self, row: list[int], max_new_tokens: int) -> int:
+        return room_for_reply(len(row), max_new_tokens, self.context_length, self.model)
+
     def generate(
         self,
         prompts: Sequence[Prompt],
@@ -117,13 +130,12 @@ class TransformersBackend:
         check_grammars(prompts, grammars)
         rows = [row for row in self.encode(prompts) for _ in range(num_samples)]
         held = [grammar for grammar in grammars for _ in range(num_samples)]
-        asked = Asked(max_new_tokens, temperature, tuple(stop))
-        order = sorted(range(len(rows)), key=lambda i: len(rows[i]))  # long prompts do not pad short ones
+        rooms = [self._room(row, max_new_tokens) for row in rows]
         texts: dict[int, Generated] = {}
         with self._sampling(seed):
-            for start in range(0, len(rows), MAX_GENERATE_BATCH):
-                group = order[start : start + MAX_GENERATE_BATCH]
+            for group in _batches([len(row) for row in rows], rooms):
                 grammars_of = [held[i] for i in group] if held else []
+                asked = Asked(rooms[group[0]], temperature, tuple(stop))
                 written = continue_rows(self._engine, self._stack, [rows[i] for i in group], grammars_of, asked)
                 texts |= dict(zip(group, written, strict=True))
                 progress("generating", len(texts), len(rows))
@@ -142,7 +154,7 @@ class TransformersBackend:
     ) -> Iterator[Generated]:
         """What `generate` would give for `prompt` alone, piece by piece."""
         row, held = self._tokens(prompt), [grammar] if grammar else []
-        asked = Asked(max_new_tokens, temperature, tuple(stop))
+        asked = Asked(self._room(row, max_new_tokens), temperature, tuple(stop))
 
         def generate(pieces: Pieces) -> Generated:
             with self._sampling(seed):
@@ -165,6 +177,7 @@ class TransformersBackend:
         rows: list[TokenRow] = [
             (self._tokens(prompt), self._answer_tokens(answer)) for prompt, answer in zip(prompts, answers, strict=True)
         ]
+        check_texts(map(_length, rows), self.context_length, self.model)
         sums = [0.0] * len(rows)
         done = 0
         loaded = self._engine.loaded
@@ -188,8 +201,14 @@ class TransformersBackend:
     def read(self, texts: Sequence[str], earlier: Sequence[str] = ()) -> list[Reading]:
         """This view's reading of every text, after what `earlier` says came before it."""
         before = list(earlier) or [""] * len(texts)
+        rows = [states.row_of(self._engine, text, said) for text, said in zip(texts, before, strict=True)]
+        check_texts(map(_length, rows), self.context_length, self.model)
+        readings: list[Reading] = []
         with self._active(), torch.inference_mode():
-            return [states.read(self._engine, text, said) for text, said in zip(texts, before, strict=True)]
+            for row in rows:
+                readings.append(states.read(self._engine, row))
+                self._engine.give_way(self._stack)
+        return readings
 
     def train(self, edit: SelfEdit, *, seed: int = 0, progress: Progress = silent) -> AdapterRef:
         """Train a new adapter on top of this view's frozen stack and store it."""
@@ -222,6 +241,7 @@ class TransformersBackend:
         if edit.directives.distill:
             shown = {n: row.in_view(edit.topic) for n, row in enumerate(edit.rows) if n not in anchored}
             taught = {n: (self._tokens(prompt), rows[n][1]) for n, prompt in shown.items() if prompt}
+        check_trainable(map(_length, [*rows, *taught.values()]), self.context_length, self.model)
         return Job(rows, edit.directives, seed, anchored, taught)
 
     def _store(self, edit: SelfEdit, job: Job, run: TrainingRun) -> AdapterRef:
@@ -253,3 +273,21 @@ class TransformersBackend:
         """Free the memory an adapter takes; a stack that names it loads it again."""
         with self._engine.lock:
             self._engine.unload(ref)
+
+
+def _length(row: TokenRow) -> int:
+    prompt, answer = row
+    return len(prompt) + len(answer)
+
+
+def _batches(lengths: Sequence[int], rooms: Sequence[int]) -> Iterator[list[int]]:
+    """Which prompts, by number, are continued together: long ones do not pad short ones, all have the same room."""
+    group: list[int] = []
+    for number in sorted(range(len(lengths)), key=lambda i: lengths[i]):
+        is_full = len(group) == MAX_GENERATE_BATCH or (len(group) + 1) * lengths[number] > MAX_GENERATE_TOKENS
+        if group and (is_full or rooms[number] != rooms[group[0]]):
+            yield group
+            group = []
+        group.append(number)
+    if group:
+        yield group

@@ -10,6 +10,7 @@ import hashlib
 import importlib.util
 import inspect
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 EMBEDDED = "embedded"
 EMBEDDED_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 HUB_TIMEOUT = 20.0  # seconds
+PRECISIONS = ("auto", "bfloat16", "float32")  # values of $SEAL_DTYPE
 GGUF_EXPANSION = 4  # a 4-bit file grows by this much as bfloat16, at most
 
 log = logging.getLogger(__name__)
@@ -34,13 +36,17 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class LoadedModel:
-    """A base model in memory; `name` is its identity, recorded in every adapter trained on it."""
+    """A base model in memory; `name` is its identity, recorded in every adapter trained on it.
+
+    `max_context`: the tokens a prompt and its reply may have at most; 0: as many as the model reads.
+    """
 
     name: str
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     device: torch.device
     dtype: torch.dtype
+    max_context: int = 0
 
 
 def embedded_gguf() -> Path:
@@ -57,9 +63,15 @@ def embedded_gguf() -> Path:
 
 
 def pick_device(name: str = "auto") -> tuple[torch.device, torch.dtype]:
-    """The device, and bfloat16 where its arithmetic is native (CUDA, AMX, AVX512-BF16), else float32."""
+    """The device, and what a model computes in on it.
+
+    That is bfloat16 where its arithmetic is native (CUDA, AMX, AVX512-BF16), else float32; $SEAL_DTYPE overrides it.
+    """
     import torch
 
+    asked = os.environ.get("SEAL_DTYPE") or "auto"
+    if asked not in PRECISIONS:
+        raise ModelError(f"SEAL_DTYPE is {asked!r}; choose {', '.join(PRECISIONS)}, or unset it")
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -68,6 +80,8 @@ def pick_device(name: str = "auto") -> tuple[torch.device, torch.dtype]:
             raise ModelError(f"device {name} was asked for, but torch sees {torch.cuda.device_count()} GPUs; use cpu")
     except RuntimeError as error:
         raise ModelError(f"{name!r} is no device; choose auto, cpu, cuda or cuda:N") from error
+    if asked != "auto":
+        return device, getattr(torch, asked)
     if device.type == "cuda":
         return device, torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
     native = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()

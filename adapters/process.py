@@ -157,6 +157,11 @@ class ProcessBackend:
         """As `Backend.learning_rate`."""
         return float(self._call("learning_rate"))
 
+    @property
+    def context_length(self) -> int:
+        """As `Backend.context_length`."""
+        return int(self._call("context_length"))
+
     def with_stack(self, stack: AdapterStack) -> ProcessBackend:
         """A view on the same process that answers with `stack`."""
         self._process.call(stack, "model", {}, None)  # raises where an adapter does not fit

@@ -26,6 +26,7 @@ from seal_agent.adapters.backend import (
     seeds_of,
     silent,
 )
+from seal_agent.adapters.context import DEFAULT_CONTEXT, check_texts, check_trainable, room_for_reply
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.errors import InputError
 from seal_agent.passages import split_sentences
@@ -53,7 +54,8 @@ class ScriptedBackend:
 
     `replies` maps the beginning of a user message to the reply; `knowledge` maps questions to answers the
     base model knows; `forgets` lists questions (by a part of their text) that every trained adapter makes
-    it forget, so that a test can see an edit being refused.
+    it forget, so that a test can see an edit being refused. `context_length`: the words that a prompt and its reply
+    may have together.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class ScriptedBackend:
         forgets: Sequence[str] = (),
         stack: AdapterStack | None = None,
         model: str = "scripted",
+        context_length: int = DEFAULT_CONTEXT,
     ) -> None:
         self._registry = AdapterRegistry(home / "adapters")
         self._home = home
@@ -73,6 +76,7 @@ class ScriptedBackend:
         self._forgets = tuple(forgets)
         self._stack = stack or AdapterStack()
         self._model = model
+        self._context_length = context_length
 
     @property
     def model(self) -> str:
@@ -94,6 +98,11 @@ class ScriptedBackend:
         """That of the embedded model, in whose place it stands."""
         return LEARNING_RATE
 
+    @property
+    def context_length(self) -> int:
+        """How many words a prompt and its reply may have together."""
+        return self._context_length
+
     def with_stack(self, stack: AdapterStack) -> ScriptedBackend:
         """A view that also knows what the adapters of `stack` were trained on."""
         for layer in stack.layers:
@@ -106,6 +115,7 @@ class ScriptedBackend:
             forgets=self._forgets,
             stack=stack,
             model=self._model,
+            context_length=self._context_length,
         )
 
     def generate(
@@ -125,7 +135,13 @@ class ScriptedBackend:
         Grammars are not enforced: a literal mind is held to what the script says.
         """
         check_grammars(prompts, grammars)
-        return [[_limited(self._reply(prompt), stop, max_new_tokens)] * num_samples for prompt in prompts]
+        rooms = [
+            room_for_reply(len(row), max_new_tokens, self.context_length, self.model) for row in self.encode(prompts)
+        ]
+        return [
+            [_limited(self._reply(prompt), stop, room)] * num_samples
+            for prompt, room in zip(prompts, rooms, strict=True)
+        ]
 
     def stream(
         self,
@@ -144,12 +160,13 @@ class ScriptedBackend:
         yield Generated(last, whole.num_tokens - len(pieces), whole.ending)
 
     def encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
-        """A token is a word of the messages and of what the reply begins with."""
-        texts = [" ".join([*(message.content for message in prompt.messages), prompt.text]) for prompt in prompts]
-        return [[zlib.crc32(word.encode()) for word in text.split()] for text in texts]
+        """A token is a word of the messages, of the tools, and of what the reply begins with."""
+        return [[zlib.crc32(word.encode()) for word in _text_of(prompt).split()] for prompt in prompts]
 
     def score(self, prompts: Sequence[Prompt], answers: Sequence[str], *, progress: Progress = silent) -> list[Score]:
         """Likely where the context, the knowledge or the stack holds the answer; tokens are words."""
+        lengths = [len(row) + len(_words(answer)) for row, answer in zip(self.encode(prompts), answers, strict=True)]
+        check_texts(lengths, self.context_length, self.model)
         memory, forgotten = self._memory()
         scores = []
         for prompt, answer in zip(prompts, answers, strict=True):
@@ -172,6 +189,9 @@ class ScriptedBackend:
 
     def read(self, texts: Sequence[str], earlier: Sequence[str] = ()) -> list[Reading]:
         """The state is one-hot over `KINDS`; a sentence that stands in something it knows does not surprise it."""
+        said = earlier or [""] * len(texts)
+        lengths = [len(f"{e} {text}".split()) for e, text in zip(said, texts, strict=True)]
+        check_texts(lengths, self.context_length, self.model)
         memory, _ = self._memory()
         readings = []
         for text in texts:
@@ -189,6 +209,9 @@ class ScriptedBackend:
     def train(self, edit: SelfEdit, *, seed: int = 0, progress: Progress = silent) -> AdapterRef:
         """Remember the rows of `edit` in an adapter folder."""
         check_rows(edit)
+        rows = self.encode([row.prompt for row in edit.rows])
+        lengths = [len(given) + len(_words(row.answer)) for given, row in zip(rows, edit.rows, strict=True)]
+        check_trainable(lengths, self.context_length, self.model)
         known = {row.prompt.asked: row.answer for row in edit.rows}
         # A real model answers questions in other words too; a literal one is told which they are.
         known |= {probe.prompt.asked: probe.answer for probe in edit.probes}
@@ -269,6 +292,11 @@ def _limited(text: str, stop: Sequence[str], max_new_tokens: int) -> Generated:
     if len(words) > max_new_tokens:
         return Generated(" ".join(words[:max_new_tokens]), max_new_tokens, "length")
     return Generated(text, len(words), "stop")
+
+
+def _text_of(prompt: Prompt) -> str:
+    tools = (f"{tool.name} {tool.description} {tool.parameters}" for tool in prompt.tools)
+    return " ".join([*(message.content for message in prompt.messages), *tools, prompt.text])
 
 
 def _words(text: str) -> list[str]:

@@ -155,18 +155,24 @@ class Server:
                 self.options.command(), stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
             )
         stopping.owns(self._process.pid)
+        try:
+            self._wait_until_healthy(waiting, seconds)
+        except BaseException:  # Ctrl-C too: whoever stops waiting leaves no process behind
+            self.stop()
+            raise
+        state = {"url": self.options.url, "pid": self._process.pid, **asdict(self.options)}
+        (self.folder / STATE).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
+
+    def _wait_until_healthy(self, waiting: Callable[[float], None], seconds: float) -> None:
         began = time.monotonic()
         while not self.client.is_healthy():
             passed = time.monotonic() - began
-            if self._process.poll() is not None:
+            if self._process and self._process.poll() is not None:
                 raise ServerError(f"vLLM ended with code {self._process.returncode}: {self.fault()}")
             if passed > seconds:
-                self.stop()
                 raise ServerError(f"vLLM was not up after {seconds:.0f} s; see {self.log}: {self.fault()}")
             waiting(passed)
             time.sleep(POLL_SECONDS)
-        state = {"url": self.options.url, "pid": self._process.pid, **asdict(self.options)}
-        (self.folder / STATE).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
 
     def fault(self) -> str:
         """What its log says is wrong, in plain words."""
@@ -187,11 +193,10 @@ class Server:
             return
         (self.folder / STATE).unlink(missing_ok=True)
         _signal(self._process.pid, signal.SIGTERM)
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            _signal(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+        _signal(self._process.pid, signal.SIGKILL)  # its group: what it started may not have listened
+        self._process.wait()
         stopping.lets_go(self._process.pid)
         self._process = None
 

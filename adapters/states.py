@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 
 from seal_agent.adapters.backend import Reading
 from seal_agent.adapters.engine import Engine
+from seal_agent.adapters.packing import TokenRow
+from seal_agent.types import AdapterStack
 
 EMBED_TOKENS = 256
 EMBED_BATCH = 32
+BASE = AdapterStack()  # what embeds
 
 
 def embed(engine: Engine, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -36,6 +39,7 @@ def embed(engine: Engine, texts: Sequence[str]) -> NDArray[np.float32]:
         weight = (batch["attention_mask"].bool() & ~first)[..., None].float()
         means = (middle * weight).sum(1) / weight.sum(1).clamp(min=1)
         vectors |= dict(zip(group, means.cpu().numpy(), strict=True))
+        engine.give_way(BASE)
     matrix = np.asarray([vectors[i] for i in range(len(texts))], dtype=np.float32)
     norms = np.linalg.norm(matrix, axis=1, keepdims=True)
     unit: NDArray[np.float32] = (matrix / np.maximum(norms, 1e-12)).astype(np.float32)
@@ -58,14 +62,20 @@ def _padded(engine: Engine, texts: Sequence[str]) -> dict[str, torch.Tensor]:
     return {"input_ids": ids.to(device), "attention_mask": mask.to(device)}
 
 
-def read(engine: Engine, text: str, earlier: str) -> Reading:
-    """The model's reading of `text` after what `earlier` says came before it; see `Backend.read`."""
+def row_of(engine: Engine, text: str, earlier: str) -> TokenRow:
+    """The tokens of `text`, after those of what `earlier` says came before it."""
     encoder, tokenizer = engine.encoder, engine.tokenizer
     answer = encoder.answer(text)
     begin = tokenizer.bos_token_id
     opened: list[int] = tokenizer("").input_ids
     prompt = [*opened, *([begin] if begin is not None else encoder.answer("\n"))]
     prompt += encoder.answer(earlier) if earlier else []
+    return prompt, answer
+
+
+def read(engine: Engine, row: TokenRow) -> Reading:
+    """The model's reading of a text after what came before it; see `Backend.read`."""
+    prompt, answer = row
     ids = torch.tensor([prompt + answer], device=engine.loaded.device)
     out = engine.model(input_ids=ids, output_hidden_states=True, use_cache=False)
     middle, last = out.hidden_states[len(out.hidden_states) // 2 + 1], out.hidden_states[-1]

@@ -6,13 +6,17 @@ into the name of every special token in it. (The tokenizer's own switch for this
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from seal_agent.adapters.chat_template import ChatTemplate
 from seal_agent.errors import InputError
-from seal_agent.types import Message, Prompt
+from seal_agent.types import HOLDS_JSON, Prompt
+
+T = TypeVar("T")
 
 
 class Encoder:
@@ -23,22 +27,16 @@ class Encoder:
         self.template = ChatTemplate(tokenizer)
 
     @cached_property
-    def _special_names(self) -> tuple[str, ...]:
+    def _special_names(self) -> dict[str, str]:
+        """The name of every special token, and what stands for it in a text. A single character cannot be divided."""
         added = self._tokenizer.added_tokens_decoder.values()
-        return tuple(token.content for token in added if token.special and len(token.content) > 1)
+        names = [token.content for token in added if token.special and len(token.content.strip()) > 1]
+        return {name: _divided(name) for name in names}
 
     def prompt(self, prompt: Prompt) -> list[int]:
         """The ids of `prompt`, in the chat template where it has messages; raises `InputError` for an empty one."""
-        if prompt.is_chat:
-            opening = self.template.tool_format.before.strip()  # how a call begins may be a special token
-            plain = replace(
-                prompt,
-                messages=tuple(self._plain_message(message) for message in prompt.messages),
-                text=self.plain(prompt.text, allowed=opening),
-            )
-            text = self.template.text(plain)
-        else:
-            text = self.plain(prompt.text)
+        plain = self._cleaned(prompt)
+        text = self.template.text(plain) if prompt.is_chat else plain.text
         ids: list[int] = self._tokenizer(text, add_special_tokens=not prompt.is_chat).input_ids
         if not ids and self._tokenizer.bos_token_id is not None:
             ids = [self._tokenizer.bos_token_id]
@@ -53,16 +51,54 @@ class Encoder:
             raise InputError("an empty answer cannot be scored; give at least one character")
         return ids
 
-    def plain(self, text: str, *, allowed: str = "") -> str:
-        """`text` in which no special token's name stands but `allowed`."""
-        names = [name for name in self._special_names if name != allowed]
+    def plain(self, text: str) -> str:
+        """`text` in which no special token's name stands."""
+        names = self._special_names
         while found := next((name for name in names if name in text), ""):
-            text = text.replace(found, f"{found[0]} {found[1:]}")
+            text = text.replace(found, names[found])
         return text
 
-    def _plain_message(self, message: Message) -> Message:
-        calls = tuple(
-            replace(call, name=self.plain(call.name), arguments=self.plain(call.arguments))
-            for call in message.tool_calls
-        )
-        return replace(message, content=self.plain(message.content), tool_calls=calls)
+    def _cleaned(self, prompt: Prompt) -> Prompt:
+        """`prompt` without special tokens' names in any of its strings.
+
+        One is left: where tools are offered, the assistant's turn may begin with the token that opens a call.
+        """
+        opening = self.template.tool_format.before.strip() if prompt.tools else ""
+        if not opening or not prompt.text.startswith(opening):
+            return _mapped(prompt, self.plain)
+        rest = _mapped(replace(prompt, text=prompt.text.removeprefix(opening)), self.plain)
+        return replace(rest, text=opening + rest.text)
+
+
+def _divided(name: str) -> str:
+    """`name` with a space after its first visible character."""
+    place = len(name) - len(name.lstrip()) + 1
+    return f"{name[:place]} {name[place:]}"
+
+
+def _mapped(value: T, change: Callable[[str], str]) -> T:
+    """`value` with `change` made to every string in it: in dataclasses, tuples, lists and dictionaries, keys included.
+
+    A field that holds JSON as text is read first, so that an escaped character is no way round.
+    """
+    changed: Any = value
+    if isinstance(value, str):
+        changed = change(value)
+    elif isinstance(value, (tuple, list)):
+        changed = type(value)(_mapped(each, change) for each in value)
+    elif isinstance(value, dict):
+        changed = {_mapped(key, change): _mapped(each, change) for key, each in value.items()}
+    elif is_dataclass(value) and not isinstance(value, type):
+        new = {}
+        for field in fields(value):
+            own = getattr(value, field.name)
+            new[field.name] = _mapped_json(own, change) if HOLDS_JSON in field.metadata else _mapped(own, change)
+        changed = replace(value, **new)
+    result: T = changed
+    return result
+
+
+def _mapped_json(text: str, change: Callable[[str], str]) -> str:
+    data = json.loads(text)
+    changed = _mapped(data, change)
+    return text if changed == data else json.dumps(changed, ensure_ascii=False)

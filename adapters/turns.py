@@ -1,18 +1,22 @@
 """Turns at a model: one user at a time, and whoever learns behind a conversation lets whoever replies go first.
 
 Learning gives way between two steps of training, two tokens of writing, two packs of scoring. So a reply waits for one
-step at most, and while it runs it has every core to itself. It knows nothing of models: the engine restores what it
-needs, and says what a thread does when its turn is over.
+step at most, and while it runs it has every core to itself. A reply too gives way once it has held the model for
+`LONGEST_TURN` seconds while others wait. It knows nothing of models: the engine restores what it needs, and says what
+a thread does when its turn is over.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
+LONGEST_TURN = 5.0
+"""Seconds after which a reply lets those go first who wait: a long prompt must not keep all others from the model."""
 _here = threading.local()
 
 
@@ -35,11 +39,14 @@ def is_in_background() -> bool:
 class Turns:
     """A lock that its holder may enter again, and that everybody else gets in the order of asking.
 
-    `leaving` is called by a holder before anybody else gets it.
+    `leaving` is called by a holder before anybody else gets it; `longest` is how many seconds a turn in the foreground
+    may take while others wait.
     """
 
-    def __init__(self, leaving: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, leaving: Callable[[], None] = lambda: None, *, longest: float = LONGEST_TURN) -> None:
         self._leaving = leaving
+        self._longest = longest
+        self._since = 0.0  # when the turn began
         self._changed = threading.Condition()
         self._owner = 0
         self._depth = 0
@@ -58,13 +65,19 @@ class Turns:
                 self._owner = 0
                 self._changed.notify_all()
 
+    @property
+    def is_others_turn(self) -> bool:
+        """Whether the holder should let others through: somebody waits, and it is in the background or was long."""
+        is_long = time.monotonic() - self._since >= self._longest
+        return bool(self._waiting) and (is_long or is_in_background())
+
     def give_way(self) -> bool:
-        """In the background: let those through who are waiting, if anybody is; True if so.
+        """Let those through who are waiting, where it is their turn; True if so.
 
         Called by the holder where nothing of its own is half done; the model may have served others when it returns.
         Whoever asks later comes after it, so that learning goes on a step at a time however many talk.
         """
-        if not is_in_background() or not self._waiting:
+        if not self.is_others_turn:
             return False
         self._leaving()
         with self._changed:
@@ -83,4 +96,5 @@ class Turns:
                 finally:
                     self._waiting.remove(me)
                 self._owner = me
+                self._since = time.monotonic()
             self._depth += depth

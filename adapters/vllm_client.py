@@ -33,10 +33,14 @@ MAX_REQUESTS = 32  # of one batch
 
 @dataclass(frozen=True)
 class ServedModel:
-    """One line of `/v1/models`: what it is called, and the folder or Hugging Face name it comes from."""
+    """One line of `/v1/models`: what it is called, the folder or Hugging Face name it comes from, and its context.
+
+    `max_tokens`: how many tokens it reads at once; 0 where the server does not say.
+    """
 
     name: str
     root: str
+    max_tokens: int = 0
 
 
 class VLLMClient:
@@ -76,7 +80,8 @@ class VLLMClient:
 
     def models(self) -> list[ServedModel]:
         """The base model first, then the adapters that are loaded."""
-        return [ServedModel(m["id"], m.get("root") or "") for m in self._send("GET", "/v1/models").json()["data"]]
+        found = self._send("GET", "/v1/models").json()["data"]
+        return [ServedModel(m["id"], m.get("root") or "", int(m.get("max_model_len") or 0)) for m in found]
 
     def complete(self, model: str, tokens: Sequence[int], sampling: Sampling) -> list[Generated]:
         """As `VLLM.complete`."""

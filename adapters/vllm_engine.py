@@ -55,6 +55,11 @@ class VLLMEngine:
         atexit.register(self.close)
 
     @property
+    def max_tokens(self) -> int:
+        """How many tokens it reads at once."""
+        return int(self._engine.model_config.max_model_len)
+
+    @property
     def is_on_gpu(self) -> bool:
         """Whether the engine runs on a GPU."""
         from vllm.platforms import current_platform

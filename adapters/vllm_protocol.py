@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from seal_agent.adapters.backend import TOP_P
-from seal_agent.errors import InputError, ServerError
+from seal_agent.errors import ContextLengthExceeded, InputError, ServerError
 from seal_agent.types import Ending, Generated, Grammar
 
 
@@ -79,6 +79,8 @@ def refused(message: str) -> InputError:
     """What a request means that vLLM calls bad."""
     if "grammar" in message.lower() or "lark" in message.lower():
         return InputError(f"the grammar cannot be used: {message}; mend its Lark text")
+    if "context length" in message.lower() or "max_model_len" in message:
+        return ContextLengthExceeded(f"vLLM refuses the request: {message}; shorten the prompt")
     return InputError(f"vLLM refuses the request: {message}")
 
 

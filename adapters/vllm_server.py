@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seal_agent.adapters.backend import Backend, Reading, check_fits, check_grammars, silent
+from seal_agent.adapters.context import DEFAULT_CONTEXT, check_texts, check_trainable, room_for_reply
 from seal_agent.adapters.loading import EMBEDDED, find_model, load_tokenizer
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.adapters.tokens import Encoder
@@ -72,6 +73,7 @@ class Served:
     encoder: Encoder
     base: AdapterStack = field(default_factory=AdapterStack)  # asked for the base model: nothing, or zeros
     verified: set[AdapterRef] = field(default_factory=set)
+    context_length: int = DEFAULT_CONTEXT  # tokens of a prompt and its reply
 
 
 class VLLMBackend:
@@ -96,11 +98,13 @@ class VLLMBackend:
         chat_template: str = "",
         cache: Path | None = None,
         guarded: bool | None = None,
+        max_context: int = 0,
     ) -> VLLMBackend:
         """The backend on the server at `url`, which must serve `model`; `trainer` opens the same model for training.
 
         `guarded`: the base model is asked through an adapter of zeros, as a server on a CPU needs it (`vllm_neutral`);
-        None: unless the server is this machine's and has a GPU. The server's key is read from $VLLM_API_KEY. Raises
+        None: unless the server is this machine's and has a GPU. `max_context`: the tokens that a prompt and its reply
+        may have at most; 0: as many as the server takes. The server's key is read from $VLLM_API_KEY. Raises
         `ServerError` where none answers, `ModelError` where it serves something else.
         """
         cache = cache or home / "models"
@@ -116,7 +120,8 @@ class VLLMBackend:
         registry = AdapterRegistry(home / "adapters")
         is_guarded = not is_on_gpu(url) if guarded is None else guarded
         zeros = neutral(adapters.registry, path, identity) if is_guarded else AdapterStack()
-        return cls(Served(client, adapters, registry, Trainer(trainer), identity, base.name, encoder, zeros))
+        served = Served(client, adapters, registry, Trainer(trainer), identity, base.name, encoder, zeros)
+        return cls(replace(served, context_length=_context(base.max_tokens, max_context)))
 
     @classmethod
     def in_process(
@@ -127,6 +132,7 @@ class VLLMBackend:
         trainer: Callable[[], Backend],
         chat_template: str = "",
         cache: Path | None = None,
+        max_context: int = 0,
         **options: Any,
     ) -> VLLMBackend:
         """The backend on an engine of its own, with `options` of `EngineOptions`; for work nobody waits for.
@@ -143,7 +149,8 @@ class VLLMBackend:
         adapters = ServedAdapters(engine, home / "served", max_rank=wanted.max_lora_rank, max_kept=wanted.max_kept)
         registry = AdapterRegistry(home / "adapters")
         zeros = AdapterStack() if engine.is_on_gpu else neutral(adapters.registry, wanted.model, identity)
-        return cls(Served(engine, adapters, registry, Trainer(trainer), identity, engine.base_name, encoder, zeros))
+        served = Served(engine, adapters, registry, Trainer(trainer), identity, engine.base_name, encoder, zeros)
+        return cls(replace(served, context_length=_context(engine.max_tokens, max_context)))
 
     @property
     def model(self) -> str:
@@ -164,6 +171,11 @@ class VLLMBackend:
     def learning_rate(self) -> float:
         """What fits this model, from the trainer."""
         return self._base_at_the_trainer().learning_rate
+
+    @property
+    def context_length(self) -> int:
+        """How many tokens vLLM reads at once, a prompt and its reply together."""
+        return self._served.context_length
 
     def with_stack(self, stack: AdapterStack) -> VLLMBackend:
         """A view that answers with `stack`; the server loads it when it is first asked."""
@@ -194,7 +206,7 @@ class VLLMBackend:
         rows = self.encode(prompts)
         wanted = [
             Sampling(
-                max_new_tokens=max_new_tokens,
+                max_new_tokens=self._room(rows[number], max_new_tokens),
                 num_samples=num_samples if temperature > 0 else 1,
                 temperature=temperature,
                 stop=tuple(stop),
@@ -225,10 +237,13 @@ class VLLMBackend:
     ) -> Iterator[Generated]:
         """One continuation of `prompt`, piece by piece as it is written; its adapter stays loaded until it ends."""
         (row,) = self.encode([prompt])
-        sampling = Sampling(max_new_tokens, 1, temperature, tuple(stop), grammar, seed)
+        sampling = Sampling(self._room(row, max_new_tokens), 1, temperature, tuple(stop), grammar, seed)
         if not self._active.layers:
             return self._served.client.stream(self._served.base_name, row, sampling)
         return self._served.adapters.stream(self._active, row, sampling)
+
+    def _room(self, row: list[int], max_new_tokens: int) -> int:
+        return room_for_reply(len(row), max_new_tokens, self.context_length, self.model)
 
     def encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
         """The ids of every prompt's tokens as the model sees them."""
@@ -239,6 +254,7 @@ class VLLMBackend:
         given = self.encode(prompts)
         asked = [self._served.encoder.answer(answer) for answer in answers]
         rows = [prompt + answer for prompt, answer in zip(given, asked, strict=True)]
+        check_texts(map(len, rows), self.context_length - 1, self.model)  # the server writes a token after each
         groups = [rows[start : start + SCORE_BATCH] for start in range(0, len(rows), SCORE_BATCH)]
 
         def ask(number: int) -> list[list[float]]:
@@ -275,17 +291,31 @@ class VLLMBackend:
 
     def read(self, texts: Sequence[str], earlier: Sequence[str] = ()) -> list[Reading]:
         """This view's reading of every text, from the trainer."""
+        lengths = (len(self._served.encoder.answer(text)) for text in texts if text)
+        check_texts(lengths, self.context_length, self.model)
         return self._at_the_trainer().read(texts, earlier)
 
     def train(self, edit: SelfEdit, *, seed: int = 0, progress: Progress = silent) -> AdapterRef:
         """Train a new adapter on top of this view's stack, at the trainer."""
+        self._check_rows(edit)
         return self._at_the_trainer().train(edit, seed=seed, progress=progress)
 
     def train_many(
         self, edits: Sequence[SelfEdit], *, seed: int = 0, seeds: Sequence[int] = (), progress: Progress = silent
     ) -> list[AdapterRef]:
         """One independent candidate per edit, trained together at the trainer."""
+        for edit in edits:
+            self._check_rows(edit)
         return self._at_the_trainer().train_many(edits, seed=seed, seeds=seeds, progress=progress)
+
+    def _check_rows(self, edit: SelfEdit) -> None:
+        """What is longer than vLLM's context could never be asked for, whatever the trainer's is."""
+        asked = self.encode([row.prompt for row in edit.rows])
+        lengths = (
+            len(prompt) + len(self._served.encoder.answer(row.answer))
+            for prompt, row in zip(asked, edit.rows, strict=True)
+        )
+        check_trainable(lengths, self.context_length, self.model)
 
     def fold(self, *, max_rank: int) -> AdapterRef:
         """Store this view's stack as one adapter, at the trainer."""
@@ -297,3 +327,8 @@ class VLLMBackend:
         self._served.verified.discard(ref)
         if self._served.trainer.is_made:
             self._base_at_the_trainer().unload(ref)
+
+
+def _context(served: int, chosen: int) -> int:
+    """The tokens of a prompt and its reply: what vLLM takes, at most `chosen`, where that is not 0."""
+    return min(served or chosen or DEFAULT_CONTEXT, chosen or served or DEFAULT_CONTEXT)

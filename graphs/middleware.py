@@ -14,7 +14,7 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMes
 from langgraph.runtime import Runtime
 
 from seal_agent import documents
-from seal_agent.decision_head import conversation
+from seal_agent.decision_head import kept_conversation
 from seal_agent.errors import MissingExtra
 from seal_agent.graphs.attachments import Attached, attached_passages
 from seal_agent.graphs.learning import carried, create_learning_graph
@@ -180,4 +180,4 @@ def as_text(messages: list[AnyMessage]) -> str:
         for message in messages
         if (is_users(message) or isinstance(message, AIMessage)) and str(message.text).strip()
     ]
-    return conversation(said)
+    return kept_conversation(said)

@@ -23,6 +23,7 @@ from seal_agent.learner import Learner
 from seal_agent.passages import Passage, split_passages, topic_of
 from seal_agent.queue import LearningQueue
 from seal_agent.relevance import relevance
+from seal_agent.secrets import redacted
 from seal_agent.types import AdapterStack, Episode, to_json
 from seal_agent.words import content
 
@@ -50,7 +51,8 @@ def learning_tools(learner: AnyLearner, queue: LearningQueue | None = None) -> l
         if not is_said(fact, said):
             raise ToolException("the user did not say this; memorize only what the user stated")
         chosen = current(learner)
-        passage = Passage(topic_of(fact), fact)
+        said = redacted(fact)  # before a topic is cut from it
+        passage = Passage(topic_of(said), said)
         return learn([passage], None if queue else chosen.begin(passage, thread=_thread(runtime)))
 
     def adapt(runtime: ToolRuntime) -> str:

@@ -25,16 +25,18 @@ def open_learner(
     chat_template: str | Path | None = None,
     server: str = "",
     config: LearnerConfig | None = None,
+    max_context: int = 0,
 ) -> Learner:
     """Load `model` (a Hugging Face name, a folder, a GGUF file or "embedded") and open its learned state.
 
     `home` defaults to $SEAL_HOME. `chat_template` is a Jinja file for models without one. `server` is the URL of a
     vLLM server that answers in the place of this process (`seal-agent serve` starts one), or as in `open_backend`.
+    `max_context` bounds the tokens of a prompt and its reply; 0: as many as the model reads.
     Raises `ModelError` for a model that cannot be used and `StorageError` for a home that cannot be written.
     """
     template = _template(chat_template)
     opened = Home(Path(home) if home is not None else None)
-    backend = open_backend(opened, model, device=device, chat_template=template, server=server)
+    backend = open_backend(opened, model, device=device, chat_template=template, server=server, max_context=max_context)
     return Learner(backend, opened, namespace, config)
 
 
@@ -75,38 +77,57 @@ def open_backend(
     chat_template: str = "",
     adapters: Path | None = None,
     server: str = "",
+    max_context: int = 0,
 ) -> Backend:
     """The model alone, without anything learned; `chat_template` is Jinja text.
 
     Adapters are written to `adapters` instead of `home`, if it is given. With `server`, the URL of a vLLM server, that
     one answers, and the model is loaded in a process of its own when something is first learned; "in-process" in the
-    place of the URL is a vLLM engine in this process, for offline work.
+    place of the URL is a vLLM engine in this process, for offline work. `max_context` bounds the tokens of a prompt and
+    its reply; 0: as many as the model reads.
     """
+    if max_context < 0:
+        raise InputError(f"max_context={max_context} is a number of tokens; give 1 or more, or 0 for the model's own")
     root = adapters or home.root
     if model == SCRIPTED:
+        from seal_agent.adapters.context import DEFAULT_CONTEXT
         from seal_agent.adapters.scripted import ScriptedBackend
 
-        return ScriptedBackend(root)
+        return ScriptedBackend(root, context_length=max_context or DEFAULT_CONTEXT)
     cache = home.root / "models"
     if server:
-        return _served(home, root, model, server, device=device, chat_template=chat_template)
+        return _served(home, root, model, server, device=device, chat_template=chat_template, max_context=max_context)
     from seal_agent.adapters.huggingface import TransformersBackend
 
-    return TransformersBackend.load(root, model, device=device, chat_template=chat_template, cache=cache)
+    return TransformersBackend.load(
+        root, model, device=device, chat_template=chat_template, cache=cache, max_context=max_context
+    )
 
 
-def _served(home: Home, root: Path, model: str, server: str, *, device: str, chat_template: str) -> Backend:
+def _served(
+    home: Home, root: Path, model: str, server: str, *, device: str, chat_template: str, max_context: int
+) -> Backend:
     from seal_agent.adapters.process import ProcessBackend
     from seal_agent.adapters.serve import state_of
     from seal_agent.adapters.vllm_options import MAX_LORA_RANK
     from seal_agent.adapters.vllm_server import IN_PROCESS, VLLMBackend
 
     started = state_of(home.root)  # a server that was started for this home says what ranks it takes
-    trainer = partial(open_backend, Home(home.root), model, device=device, chat_template=chat_template, adapters=root)
+    trainer = partial(
+        open_backend,
+        Home(home.root),
+        model,
+        device=device,
+        chat_template=chat_template,
+        adapters=root,
+        max_context=max_context,
+    )
     apart = partial(ProcessBackend, trainer)
     if server == IN_PROCESS:
         cache = home.root / "models"
-        return VLLMBackend.in_process(root, model, trainer=apart, chat_template=chat_template, cache=cache)
+        return VLLMBackend.in_process(
+            root, model, trainer=apart, chat_template=chat_template, cache=cache, max_context=max_context
+        )
     return VLLMBackend.connect(
         root,
         model,
@@ -117,4 +138,5 @@ def _served(home: Home, root: Path, model: str, server: str, *, device: str, cha
         else MAX_LORA_RANK,
         chat_template=chat_template,
         cache=home.root / "models",
+        max_context=max_context,
     )

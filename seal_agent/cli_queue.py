@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -53,11 +54,11 @@ def list_jobs(
 
     jobs = LearningQueue(Home(home)).jobs(namespace, () if every else (*OPEN, "failed"))
     if as_json:
-        write_json({"namespace": namespace, "jobs": [as_row(job) for job in jobs]})
+        write_json({"namespace": namespace, "jobs": [as_row(job, _waits_for(job, home)) for job in jobs]})
     elif not jobs:
         print("nothing waits")
     else:
-        rows = [as_row(job) for job in jobs]
+        rows = [as_row(job, _waits_for(job, home)) for job in jobs]
         names = ["job", "topic", "state", "step", "outcome", "note", "seconds", "submitted"]
         write_table(names, [[str(row[name]) for name in names] for row in rows])
 
@@ -140,13 +141,28 @@ def work(
             worker.work_on()
         else:
             worker.work_off()
+    num_left = worker.queue.num_open(learner.backend.model)
     if as_json:
         write_json({"jobs": ended})
+    elif num_left:
+        print(f"the budget of this hour is spent, and {num_left} jobs wait; run this again later, or with a larger one")
     elif not ended:
         print("nothing to learn now")
 
 
-def as_row(job: Job) -> dict[str, Any]:
+def _waits_for(job: Job, home: Path | None) -> str:
+    """What a job waits for that nobody seems to be about to give it."""
+    from seal_agent.home import Home
+    from seal_agent.worker import has_worker
+
+    if job.state == "held":
+        return f"waits for a person: `seal-agent queue approve {job.id}`"
+    if job.state == "waiting" and job.model and not has_worker(Home(home).root, job.model):
+        return f"no worker learns for {job.model}; start one: `seal-agent queue work --model MODEL`"
+    return ""
+
+
+def as_row(job: Job, waits_for: str = "") -> dict[str, Any]:
     """A job for people and programs, without its text."""
     return {
         "job": job.id,
@@ -155,7 +171,7 @@ def as_row(job: Job) -> dict[str, Any]:
         "state": job.state,
         "step": job.step if job.state in ("held", "waiting", "running") else "",
         "outcome": job.outcome,
-        "note": job.note,
+        "note": job.note or waits_for,
         "seconds": round(job.seconds, 1),
         "submitted": datetime.fromtimestamp(job.created).astimezone().isoformat(timespec="seconds"),
     }

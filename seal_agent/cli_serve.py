@@ -35,7 +35,9 @@ def serve(
         str, typer.Option("--python", envvar="SEAL_VLLM_PYTHON", help="The Python of the environment that has vLLM.")
     ] = "",
     port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 8000,
-    dtype: Annotated[str, typer.Option("--dtype", help="auto, bfloat16, float16 or float32.")] = "auto",
+    dtype: Annotated[
+        str, typer.Option("--dtype", envvar="SEAL_DTYPE", help="auto, bfloat16, float16 or float32.")
+    ] = "auto",
     max_rank: Annotated[
         int, typer.Option("--max-rank", help="The largest rank of a folded stack; 0: what was learned needs.")
     ] = 0,
@@ -118,6 +120,9 @@ def start(
         bool, typer.Option("--approve", help="Hold every text until a person has agreed to learn it.")
     ] = False,
     per_minute: Annotated[float, typer.Option("--per-minute", help="Requests a key may send.")] = 120.0,
+    max_prompt_tokens: Annotated[
+        int, typer.Option("--max-prompt-tokens", min=1, help="The longest prompt that is read, tools included.")
+    ] = 4096,
     model: Model = EMBEDDED,
     home: HomeFolder = None,
     device: Device = "auto",
@@ -145,7 +150,8 @@ def start(
         announce_head(display, backend, opened)
     learners = Learners(backend, opened, max_open=MAX_LEARNERS)
     worker = Worker(learners, Budget(quiet_seconds=0))  # a text is a conversation of its own: nothing more comes
-    app = create_app(learners, _key_file(home), worker, GatewayLimits(per_minute=per_minute), needs_approval=approve)
+    limits = GatewayLimits(per_minute=per_minute, max_prompt_tokens=max_prompt_tokens)
+    app = create_app(learners, _key_file(home), worker, limits, needs_approval=approve)
     uvicorn.run(app, host=host, port=port, timeout_graceful_shutdown=GRACE_SECONDS)
     stopping.check()  # uvicorn keeps the interrupt to itself
 

@@ -27,6 +27,7 @@ from seal_agent.adapters.backend import Backend, Reading, silent
 from seal_agent.adapters.storage import write_whole
 from seal_agent.errors import StorageError
 from seal_agent.kept_readings import KeptReadings, num_kept
+from seal_agent.secrets import redacted
 from seal_agent.types import Message, Progress
 
 log = logging.getLogger(__name__)
@@ -90,6 +91,12 @@ def conversation(messages: Sequence[Message]) -> str:
     return "".join(
         f"{names[m.role]}: {' '.join(m.content.split())[:MAX_EARLIER_CHARS]}\n" for m in messages[-MAX_EARLIER:]
     )
+
+
+def kept_conversation(messages: Sequence[Message]) -> str:
+    """As `conversation`, of what may be kept: secrets are taken out before a message is cut."""
+    last = messages[-MAX_EARLIER:]
+    return conversation([replace(m, content=redacted(m.content[: 10 * MAX_EARLIER_CHARS])) for m in last])
 
 
 def read_turns(name: str) -> list[Turn]:

@@ -54,10 +54,13 @@ _HYPHEN = re.compile(r"(?<=[a-zà-ÿ])-\n(?=[a-zà-ÿ])")
 
 @dataclass(frozen=True)
 class Document:
-    """A text, and where it comes from: a URI or a name."""
+    """A text, and where it comes from: a URI or a name, without a secret that stands in it."""
 
     text: str
     source: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "source", redacted(self.source))
 
 
 def document_of(text: str, name: str = "", kind: str = "text") -> Document:

@@ -2,7 +2,8 @@
 
     SealError                 everything this package raises on purpose
     ├── InputError            the user's input: an empty or binary document, a bad option
-    │   └── MissingExtra      something optional is not installed (an ImportError too)
+    │   ├── MissingExtra      something optional is not installed (an ImportError too)
+    │   └── ContextLengthExceeded   a prompt or a text of more tokens than the model reads, or may be asked for
     ├── ModelError            the model: unknown name, damaged GGUF, no chat template
     │   └── ServerError       the server that runs the model is away, broken, or another than expected
     ├── StorageError          the disk: not writable, full, a damaged adapter or database
@@ -29,6 +30,10 @@ class InputError(SealError):
 
 class MissingExtra(InputError, ImportError):
     """A library of an extra is not installed; the message names the extra."""
+
+
+class ContextLengthExceeded(InputError):
+    """A prompt or a text has more tokens than the model reads, or than one request may have."""
 
 
 class ModelError(SealError):

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from seal_agent.coreference import opens_with_reference
 from seal_agent.errors import InputError
+from seal_agent.secrets import redacted
 from seal_agent.types import Episode
 
 MAX_PASSAGE_CHARS = 1200
@@ -57,6 +58,11 @@ class Passage:
     earlier: str = ""
     source: str = ""
     heading: str = ""
+
+    def __post_init__(self) -> None:
+        """Take out what looks like a secret: whatever is kept of a text was a passage once."""
+        for field in fields(self):
+            object.__setattr__(self, field.name, redacted(getattr(self, field.name)))
 
 
 def passage_of(episode: Episode) -> Passage:
@@ -192,6 +198,7 @@ def split_passages(
     "it" in the middle of a page still refers to something. A heading inside the document starts a passage. A text
     of examples is one passage: they mean nothing apart. `earlier` goes with every one.
     """
+    text = redacted(text)  # before it is cut: half a key is recognised by nobody
     title = title or title_of(text)
     topic = title or topic_of(text)
     if examples_in(text):

@@ -23,12 +23,15 @@ COPY = "says the same as another row"
 NO_FACT = "contains no fact of the text"
 LANGUAGE = "is in another language than the text"
 INSTRUCTION = "repeats an instruction from the document"
+HIDDEN = "asks for or says what was removed as a secret"
 KNOWN_OTHERWISE = "contradicts what is general knowledge"
 CONTRADICTS = "names what the text does not"
 UNFAITHFUL = "the model, with the text in view, does not find this answer likely"
 
+_REMOVED = re.compile(r"\[secret\b|\bremoved\]")  # of `secrets.REMOVED`, which a phrase may hold a half of
 MIN_CONFIDENCE = -1.0  # nats per token of a short answer, its sentence in view; below this it is guessing
 MIN_SUPPORT = 0.3  # nats per token by which the passage makes a statement likelier
+MIN_STATED_WORDS = 4  # of an answer that says something without its question
 MAX_PER_ANSWER = 4
 MAX_OVERLAP = 0.85  # of the content words of two statements
 FOREIGN_SHARE = 0.2  # of the letters
@@ -93,6 +96,8 @@ def check(
 def by_rule(row: Row, source: Source) -> str:
     """Why `row` is not worth training on, as far as its text tells; "" if nothing is wrong with it."""
     text = f"{row.question} {row.answer}"
+    if _REMOVED.search(text):
+        return HIDDEN
     evidence = row.evidence if row.question else ""
     if is_instruction(text) or is_instruction(evidence) or any(map(is_order, sentences_of(row.answer, evidence))):
         return INSTRUCTION
@@ -180,7 +185,8 @@ def _unlikely(
 ) -> list[int]:
     """Those of the rows numbered `scored` that the model does not find supported.
 
-    What was cut out of the passage and then changed is held against the passage, not against its own evidence.
+    What was cut out of the passage and then changed is held against the passage, not against its own evidence; and
+    without its question, which holds most of its words.
     """
     views = {n: source.passage if FORMATS[rows[n].source].is_extractive else rows[n].evidence for n in scored}
     short = [n for n in scored if rows[n].question and rows[n].answer in views[n]]
@@ -188,7 +194,10 @@ def _unlikely(
     prompts = [chat_qa.question_about(views[n], source.topic, rows[n].question) for n in short]
     answers = [f" {rows[n].answer}" for n in short]
     for n in stated:
-        question = f"{rows[n].question}\n" if rows[n].question else ""
+        is_asked = rows[n].question and not (
+            FORMATS[rows[n].source].is_extractive and len(rows[n].answer.split()) >= MIN_STATED_WORDS
+        )
+        question = f"{rows[n].question}\n" if is_asked else ""
         prompts += [
             Prompt.raw(f"{source.heading}\n{views[n]}\n\n{question}"),
             Prompt.raw(f"{source.heading}\n\n{question}"),

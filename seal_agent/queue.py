@@ -27,11 +27,20 @@ JobState = Literal["held", "waiting", "running", "done", "failed", "cancelled"]
 OPEN: tuple[JobState, ...] = ("held", "waiting", "running")
 DECLINED = "declined by a person"
 REPLACED = "a newer version of the document came"
+LONGEST_WAIT = 3600.0
+"""Seconds after which a job is begun although somebody is always speaking."""
+MAX_BEGINNINGS = 10
+"""Times that a job is begun in the same step, where each time its process was killed."""
+TOO_OFTEN = (
+    f"its process was killed {MAX_BEGINNINGS} times in the same step, perhaps for want of memory; "
+    "submit the text again where there is more"
+)
 _NONE: Mapping[str, Sequence[str]] = MappingProxyType({})
 _BARE = "json_set(passage, '$.text', '', '$.earlier', '', '$.heading', '')"
 _CLOSED = f"ended = ?, episode = NULL, passage = {_BARE}"
 _COLUMNS = (
-    "id, namespace, thread, passage, state, step, episode, outcome, note, seconds, created, ended, document, keep"
+    "id, namespace, thread, passage, state, step, episode, outcome, note, seconds, created, ended, model, document,"
+    " keep"
 )
 
 
@@ -39,8 +48,9 @@ _COLUMNS = (
 class Job:
     """One passage to learn, and how far it has come.
 
-    `step` comes next; `note` says what became of it, or why it failed. Times are seconds since the epoch; `seconds`
-    were spent on it so far, by whoever worked on it. Once it has ended, `episode` holds no more than the adapter.
+    `model`: whose worker takes it, "" for any. `step` comes next; `note` says what became of it, or why it failed.
+    Times are seconds since the epoch; `seconds` were spent on it so far, by whoever worked on it. Once it has ended,
+    `episode` holds no more than the adapter.
     `document` tells the version of the document that the passage is of. Where `keep` is given nothing is learned: what
     the passage's source said before is unlearned, but for the passages of those digests.
     """
@@ -57,6 +67,7 @@ class Job:
     seconds: float
     created: float
     ended: float
+    model: str = ""
     document: str = ""
     keep: tuple[str, ...] | None = None
 
@@ -166,17 +177,28 @@ class LearningQueue:
                 "DELETE FROM jobs WHERE namespace = ? AND thread = ? AND state <> 'running'", (namespace, thread)
             )
 
-    def next_due(self, model: str, quiet_since: float, idle_since: float, *, now: float = math.inf) -> Job | None:
+    def next_due(
+        self,
+        model: str,
+        quiet_since: float,
+        idle_since: float,
+        *,
+        overdue_since: float | None = None,
+        now: float = math.inf,
+    ) -> Job | None:
         """The oldest job that may be begun.
 
-        Its conversation has brought nothing new since `quiet_since`, and no conversation any since `idle_since`. What
-        seems to come after `now` was said before the clock was set back.
+        Its conversation has brought nothing new since `quiet_since`, and no conversation with the same model any since
+        `idle_since`; or it was submitted before `overdue_since` (default: `LONGEST_WAIT` seconds ago), whoever speaks.
+        What seems to come after `now` was said before the clock was set back.
         """
+        overdue = time.time() - LONGEST_WAIT if overdue_since is None else overdue_since
         found = self._select(
-            "AS j WHERE state = 'waiting' AND model IN ('', ?)"
-            " AND NOT EXISTS (SELECT 1 FROM jobs AS other WHERE other.created BETWEEN ? AND ? AND (other.created > ?"
-            " OR (other.created > ? AND other.namespace = j.namespace AND other.thread = j.thread)))",
-            (model, min(quiet_since, idle_since), now, idle_since, quiet_since),
+            "AS j WHERE state = 'waiting' AND model IN ('', ?) AND (created <= ?"
+            " OR NOT EXISTS (SELECT 1 FROM jobs AS other WHERE other.model IN ('', ?)"
+            " AND other.created BETWEEN ? AND ? AND (other.created > ?"
+            " OR (other.created > ? AND other.namespace = j.namespace AND other.thread = j.thread))))",
+            (model, overdue, model, min(quiet_since, idle_since), now, idle_since, quiet_since),
             limit=1,
         )
         return found[0] if found else None
@@ -224,6 +246,8 @@ class LearningQueue:
         """Take a waiting job; False if it was cancelled or taken meanwhile."""
         with self.home.connect() as db:
             taken = db.execute("UPDATE jobs SET state = 'running' WHERE id = ? AND state = 'waiting'", (job.id,))
+            if taken.rowcount:
+                _count_beginning(db, job.id)
             return taken.rowcount == 1
 
     def reach(self, job: Job, step: str, episode: Episode, seconds: float) -> None:
@@ -253,17 +277,26 @@ class LearningQueue:
                 (state, outcome, note, seconds, time.time(), episode, json.dumps(to_json(kept)), job.id),
             )
 
-    def put_back(self, model: str) -> int:
+    def put_back(self, model: str, *, was_stopped: bool = False) -> int:
         """Make the jobs wait again that a worker left behind when it was stopped or killed; returns how many.
 
-        Those that were cancelled meanwhile are ended. Only for whoever holds the model's lock: nobody else can be
-        running them.
+        Those that were cancelled meanwhile are ended, and so are those whose process was killed in the same step
+        `MAX_BEGINNINGS` times: a text that takes more memory than there is would keep all others from being learned.
+        Only for whoever holds the model's lock: nobody else can be running them. `was_stopped`: by its own worker,
+        which counts for nothing.
         """
         with self.home.connect() as db:
+            if was_stopped:
+                db.execute("DELETE FROM beginnings WHERE job IN (SELECT id FROM jobs WHERE state = 'running')")
             db.execute(
                 f"UPDATE jobs SET state = 'cancelled', {_CLOSED} WHERE state = 'running' AND is_cancelled"
                 " AND model IN ('', ?)",
                 (time.time(), model),
+            )
+            db.execute(
+                "UPDATE jobs SET state = 'failed', ended = ?, episode = NULL, note = ? WHERE state = 'running'"
+                " AND model IN ('', ?) AND id IN (SELECT job FROM beginnings WHERE num >= ? AND step = jobs.step)",
+                (time.time(), TOO_OFTEN, model, MAX_BEGINNINGS),
             )
             return db.execute(
                 "UPDATE jobs SET state = 'waiting' WHERE state = 'running' AND model IN ('', ?)", (model,)
@@ -303,6 +336,15 @@ class LearningQueue:
         with self.home.connect() as db:
             rows = db.execute(f"SELECT {_COLUMNS} FROM jobs {where} ORDER BY id LIMIT {limit}", values).fetchall()
         return [_job(self.home, *row) for row in rows]
+
+
+def _count_beginning(db: sqlite3.Connection, job: int) -> None:
+    """One beginning more of a job in the step it is in."""
+    db.execute(
+        "INSERT INTO beginnings SELECT id, step, 1 FROM jobs WHERE id = ? ON CONFLICT (job) DO UPDATE SET"
+        " num = CASE WHEN step = excluded.step THEN num + 1 ELSE 1 END, step = excluded.step",
+        (job,),
+    )
 
 
 def _insert(
@@ -390,6 +432,7 @@ def _job(
     seconds: float,
     created: float,
     ended: float,
+    model: str,
     document: str,
     keep: str | None,
 ) -> Job:
@@ -406,6 +449,7 @@ def _job(
         seconds,
         created,
         ended,
+        model,
         document,
         None if keep is None else tuple(json.loads(keep)),
     )

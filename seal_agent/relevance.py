@@ -15,13 +15,14 @@ Scorer = Callable[[Sequence[Prompt], Sequence[str]], Sequence[Score]]
 PLAIN = "Ask me a question."
 ABOUT = "Ask me a question about this text."
 MAX_WORDS = 60  # of a message: whoever says more tells something, and its beginning says of what
+MAX_CHARS = 600  # of those words: what has no spaces is one word, however long
 
 
 def relevance(score: Scorer, pairs: Sequence[tuple[str, str]]) -> list[float]:
     """For each (message, text) the nats by which the text makes the message likelier; messages are not empty."""
     if not pairs:
         return []
-    asked = [" ".join(message.split()[:MAX_WORDS]) for message, _ in pairs]
+    asked = [" ".join(message.split()[:MAX_WORDS])[:MAX_CHARS] for message, _ in pairs]
     with_text = [Prompt.user(f"{text}\n\n{ABOUT}") for _, text in pairs]
     plain = list(dict.fromkeys(asked))
     scores = [s.logprob for s in score([Prompt.user(PLAIN)] * len(plain) + with_text, [*plain, *asked])]

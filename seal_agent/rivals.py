@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from seal_agent.coreference import refers_back
 from seal_agent.echo import echo_question, question_word
 from seal_agent.formats import Source
 from seal_agent.formats.contrast import shape
@@ -96,10 +97,14 @@ class Rival:
 
 
 def facts_of(probe: Probe) -> list[Fact]:
-    """The probe itself where its answer is short; where it is a sentence, a question for each phrase of it."""
+    """The probe itself where its answer is short; where it is a sentence, a question for each phrase of it.
+
+    None for a sentence that points back: what it is about does not stand in it.
+    """
     asked, answer = probe.prompt.asked, probe.answer
     if answer.endswith("."):
-        return [_fact(answer, span) for span in noun_phrases(answer)]
+        sentence = split_sentences(answer)[-1]  # those before it have facts of their own
+        return [] if refers_back(sentence) else [_fact(sentence, span) for span in noun_phrases(sentence)]
     share = 1.0 if _ECHO.search(asked) else MIN_OVERLAP
     is_only = not _ASKS_WHO.match(asked)
     return [Fact(asked, answer, answer, _words(asked), min_share=share, is_only=is_only)]

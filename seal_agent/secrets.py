@@ -1,30 +1,247 @@
 """Keys and passwords are taken out of a text before anything is stored or learned of it.
 
-What looks like a secret by its form alone: keys of well-known services, private keys, web tokens, and what follows
-"password:". Names, addresses and numbers of people are for the user's own rule (`LearnerConfig.before_learn`).
+Found are: what looks like a secret by its form alone (keys of services, private keys, web tokens, payment cards, the
+password in a connection URL), what is called one (`named_secrets`), and what detect-secrets knows, whose detectors are
+asked for patterns only: nothing is verified and nothing leaves this process. Names, addresses and numbers of people
+are for the user's own rule (`LearnerConfig.before_learn`).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from typing import Any
 
-REMOVED = "[secret removed]"
-_SECRET = re.compile(
-    r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|\Z)"
-    r"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"
-    r"|\bgh[pousr]_[A-Za-z0-9]{30,}|\bgithub_pat_\w{30,}"
-    r"|\b(?:sk|pk|rk)-(?:[a-z]+-)?[A-Za-z0-9_-]{20,}|\bsk_(?:live|test)_[A-Za-z0-9]{16,}"
-    r"|\bxox[abeoprs]-[A-Za-z0-9-]{10,}|\bhf_[A-Za-z0-9]{30,}|\bAIza[\w-]{35}"
-    r"|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}",
+from seal_agent.named_secrets import PASSWORD, REMOVED, Span, is_strong, named_secrets
+
+MAX_PASSES = 5  # what is left may look like a secret only once another is gone
+MAX_LINE = 4000  # characters that a detector is given at once: some of its patterns are quadratic
+_LONG_WORD = re.compile(r"\S{16,}")
+_SIGN = re.compile(r"[\d_$-]")
+_KEY_BLOCK = re.compile(
+    r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----.{0,8000}?"
+    r"-----END [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
+    r"|-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----(?:\s|\\n|[A-Za-z0-9+/=]{6,})*",  # one that breaks off
     re.DOTALL,
 )
-_NAMED = re.compile(
-    r"((?:password|passwd|passphrase|api[ _-]?key|secret[ _-]?key|access[ _-]?token)\s*[:=]\s*)"
-    r"(?!\[secret removed\])[^\s,;]{6,}",
-    re.IGNORECASE,
+_KEY_SHAPES = re.compile(
+    r"""\b(?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{16}\b
+    |\bgh[pousr]_[A-Za-z0-9]{30,}|\bgithub_pat_\w{30,}
+    |\bgl(?:pat|dt|rt|cbt|ptt|soat|ft|imt|agent)-[\w-]{20,}
+    |\b(?:sk|pk|rk)-(?:[a-z0-9]+-)*[A-Za-z0-9_-]{20,}|\b(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{16,}|\bwhsec_[A-Za-z0-9+/=]{20,}
+    |\bxox[abeoprs]-[A-Za-z0-9-]{10,}|\bxapp-[\w-]{20,}|\bhf_[A-Za-z0-9]{30,}
+    |\bAIza[\w-]{35}|\bya29\.[\w-]{20,}|\bGOCSPX-[\w-]{20,}|\b1//0[\w-]{16,}
+    |\b(?:SK|AC)[0-9a-f]{32}\b|\bSG\.[\w-]{16,}\.[\w-]{16,}|\bkey-[0-9a-z]{32}\b
+    |\bnpm_[A-Za-z0-9]{30,}|\bpypi-[\w-]{30,}|\bdckr_pat_[\w-]{20,}|\brubygems_[0-9a-f]{40,}
+    |\bdo[opr]_v1_[0-9a-f]{40,}|\bshp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}\b|\bdapi[0-9a-f]{32}\b|\bhv[sbr]\.[\w-]{20,}
+    |\bAGE-SECRET-KEY-1[0-9A-Z]{40,}|\btskey-[\w-]{16,}|\bgl(?:sa|c)_[\w]{30,}|\bfigd_[\w-]{30,}|\bntn_\w{40,}
+    |\bsntrys_[\w=+/.-]{20,}|\bEAA[A-Za-z0-9]{40,}|\bsq0(?:atp|csp)-[\w-]{20,}|\bPMAK-[0-9a-f-]{40,}|\bNRAK-[A-Z0-9]{20,}|\bpat[A-Za-z0-9]{14}\.[0-9a-f]{60,}
+    |(?<!\w)\d{8,10}:[A-Za-z0-9_-]{33,37}(?![\w-])
+    |\b[MNO][A-Za-z\d_-]{23,27}\.[\w-]{6}\.[\w-]{27,}
+    |\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}
+    |\$(?:2[abxy]|1|5|6|y|apr1|argon2(?:id|i|d)?)\$[./A-Za-z0-9$,=+]{16,200}""",
+    re.VERBOSE,
+)
+_PREFIXED = re.compile(r"\b[a-z][a-z0-9]{1,11}(?:[_-][a-z0-9]{1,12}){0,3}[_-](?P<s>[A-Za-z0-9]{16,128})(?![\w-])")
+_NAME_IN_URL = (
+    r"[\w-]{0,40}(?:token|secret|passw(?:or)?d|pwd|api_?key|access_?key|signature|sig|jwt|auth|session_?id|sid)"
+)
+# Each with what stands in every text it can be found in, in small letters: most texts have none of it.
+_PLACES = tuple(
+    (hint, re.compile(pattern, re.IGNORECASE))
+    for hint, pattern in (
+        (
+            "://",
+            r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/@:]{0,64}:(?P<s>[^\s/]{1,128})@(?=[\w.\[-])",
+        ),  # a URL with a password
+        ("://", r"\b[a-z][a-z0-9+.-]{1,20}://(?P<s>[A-Za-z0-9_-]{20,128})@"),  # or with a token
+        ("=", rf"[?&#;](?:amp;)?{_NAME_IN_URL}=(?P<s>[^&#;\s\"'<>]{{6,}})"),
+        ("hooks.", r"hooks\.slack\.com/(?:services|workflows)/(?P<s>[\w/-]{10,})"),
+        ("signature=", r"\bsignature=(?P<s>[0-9a-f]{32,})"),
+        ("identified by", r"\bidentified\s+by\s+[\"']?(?P<s>[^\s\"';]+)"),
+        ("auth", r"auth\w{0,20}\s*=\s*\(\s*[\"'][^\"'\n]{1,64}[\"']\s*,\s*[\"'](?P<s>[^\"'\n]+)"),
+        ("jdbc:oracle", r"jdbc:oracle:\w+:\w{1,64}/(?P<s>[^\s@]{1,128})@"),
+        ("webhooks", r"/api/webhooks/\d{5,}/(?P<s>[\w-]{20,})"),
+        (
+            "authorization",
+            r"authorization[\"']?\s*[:=]\s*[\"']?(?:bearer|basic|token|digest|apikey|negotiate|key)\s+(?P<s>[^\s\"',]+)",
+        ),
+        ("-u", r"(?:^|\s)(?:-u|--user)[ =]+[\"']?[^\s:\"']{1,64}:(?P<s>[^\s\"']+)"),  # curl
+        ("sshpass", r"\bsshpass\s+-p\s*[\"']?(?P<s>[^\s\"']+)"),
+        ("mysql", r"\bmysql\w{0,10}\b[^\n]{0,80}?\s-p(?P<s>[^\s\"']{3,})"),
+        ("--", rf"--(?:[a-z]+-)?(?:{PASSWORD}|pass|token|secret|api-key|access-key)[ =][\"']?(?P<s>[^\s\"']{{3,}})"),
+        ("login", r"\blogin\s+\S{1,64}\s+password\s+(?P<s>\S+)"),  # .netrc
+        ("login", r"\blogin\b[^\n]{1,80}?\s-p\s+[\"']?(?P<s>[^\s\"']+)"),  # docker login
+        ("openssl", r"\bopenssl\b[^\n]{1,100}?\s(?:-k\s+|-pass(?:in|out)?\s+pass:)(?P<s>\S+)"),
+        ("/user:", r"\s/user:\S{1,64}\s+(?P<s>\S+)"),  # net use
+        ("private-lines", r"Private-Lines:\s*\d+\s+(?P<s>[A-Za-z0-9+/=\s]{16,8000}?)\s*(?=Private-MAC|\Z)"),  # PuTTY
+        (
+            "code",
+            (
+                r"(?<!\d)(?P<s>\d{3}[ -]?\d{3,5})\s+is\s+(?:your|the|my)\s+(?:[\w-]{1,20}\s+){0,2}?"
+                r"(?:verification|security|login|one-time)\s+(?:code|password)"
+            ),
+        ),
+        (
+            ":",
+            (
+                r"(?<!\S)(?:localhost|\*|[a-z][\w-]{0,63}(?:\.[\w-]{1,63}){1,4}):(?:\d{2,5}|\*):[\w*-]{1,64}:[\w*-]{1,64}"
+                r":(?P<s>[^\s:]{1,128})(?!\S)"
+            ),  # .pgpass
+        ),
+        (
+            "pass",
+            (
+                r"[\"“„«'](?P<s>[^\"“”«»\n]{3,64})[\"”“»']\s+(?:is|as|was|ist)\s+(?:the|my|our|your|his|her|their|das|mein|unser)"
+                rf"\s+(?:[\w-]{{1,20}}\s+){{0,3}}?(?:{PASSWORD})\b(?!\s+(?:policy|manager|hint|field|rule))"
+            ),
+        ),
+    )
+)
+_STRONG_PLACES = tuple(
+    (hint, re.compile(pattern, re.IGNORECASE))
+    for hint, pattern in (
+        ("b", r"\b(?:bearer|basic)[\s:]+(?P<s>[\w.~+/-]{12,}={0,2})"),
+        ("=", r"[?&](?:key|code)=(?P<s>[^&#\s\"'<>]{16,})"),
+        (
+            "i",
+            (
+                r"\b(?:credentials?|logins?|zugangsdaten|identifiants)\s*(?:are|is|sind|lauten|:|=)\s*"
+                r"[^\s/:,;]{1,64}\s*[:/]\s*(?P<s>[^\s,;]+)"
+            ),
+        ),
+        ("@", r"[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,4}(?:\s*[/|]\s*|:)(?P<s>\S{4,128})"),
+        (
+            "@",
+            r"(?<![\w/@])[\w.-]{1,64}[:/](?P<s>[^\s:@/]{4,128})@(?://)?[\w.-]{2,}",
+        ),
+        (
+            " in ",
+            r"\b(?:log|sign)(?:ged|ed)?[ -]?in\s+(?:as|with|using)\s+\S{1,64}\s+(?:and|with|/)\s+(?P<s>[^\s,;]{4,128})",
+        ),
+        (
+            "pass",
+            (
+                r"(?P<s>[^\s\"“”«»]{4,64})\s+(?:is|as|was|ist)\s+(?:(?:the|my|our|your|his|her|their|a|das|mein|unser)\s+)?"
+                rf"(?:[\w-]{{1,20}}\s+){{0,3}}?(?:{PASSWORD}|passcode|api key|access token)(?!\s*\w*\s*[:=(])"
+            ),
+        ),
+    )
+)
+_COOKIES = re.compile(r"\b(?:set-)?cookie[\"']?\s*[:=]\s*(?P<all>[^\n\"']+)", re.IGNORECASE)
+_COOKIE = re.compile(r"[\w.-]{1,64}=(?P<s>[^\s;,]{12,})")
+_CARD = re.compile(r"(?<![\w.+-])\d(?:[ .\u00a0\u2011–-]?\d){12,18}(?![\w]|[.,-]\d)")
+_ISSUERS = re.compile(
+    r"4(?:.{12}|.{15}|.{18})$|(?:5[1-5]|2[2-7]).{14}$|3[47].{13}$"  # Visa, Mastercard, American Express
+    r"|(?:6011|64[4-9]|65|62).{10,}$|3(?:0[0-5]|[689]).{11,}$"  # Discover and UnionPay, Diners Club
+    r"|35(?:2[89]|[3-8]).{12,}$|(?:50|5[6-8]|6[37]).{14,}$"  # JCB, Maestro
+)
+_CARD_CHECK = re.compile(
+    re.escape(REMOVED) + r"[ ,;/]{0,3}(?:exp\w*[.:]? ?|valid \w+ )?(?:\d\d ?/ ?\d{2,4})?[ ,;/]{1,3}"
+    r"(?:(?:security |check )?(?:code|number):? )?(?P<s>\d{3,4})\b"
 )
 
 
 def redacted(text: str) -> str:
-    """`text` without what looks like a secret."""
-    return _NAMED.sub(rf"\1{REMOVED}", _SECRET.sub(REMOVED, text))
+    """`text` without what looks like a secret; the rest of it stays as it was, and so does all of it a second time."""
+    for _ in range(MAX_PASSES):
+        before = text
+        for find in _FINDERS:
+            text = _without(text, find(text))
+        if text == before:
+            break
+    return text
+
+
+def _without(text: str, spans: Iterable[Span]) -> str:
+    """`text` with `REMOVED` in the place of every span."""
+    pieces, place = list[str](), 0
+    removed = [match.span() for match in re.finditer(re.escape(REMOVED), text)]
+    for start, end in sorted(spans):
+        is_known = any(start < last and first < end for first, last in removed)
+        if start < place or is_known or not text[start:end].strip():
+            continue
+        pieces += [text[place:start], REMOVED]
+        place = end
+    return "".join([*pieces, text[place:]]) if pieces else text
+
+
+def _shaped(text: str) -> Iterator[Span]:
+    """Secrets by their form alone: blocks of keys, and words that are too long and too mixed for a language."""
+    if "-----BEGIN" in text:
+        yield from (match.span() for match in _KEY_BLOCK.finditer(text))
+    for word in _long_words(text):
+        yield from (match.span() for match in _KEY_SHAPES.finditer(text, *word))
+        for match in _PREFIXED.finditer(text, *word):
+            tail = match["s"]
+            if sum(c.isdigit() for c in tail) >= 2 and tail.lower() != tail != tail.upper():
+                yield match.span()
+
+
+def _long_words(text: str) -> Iterator[Span]:
+    """Where a key or a token can stand."""
+    return (word.span() for word in _LONG_WORD.finditer(text) if _SIGN.search(word[0]))
+
+
+def _placed(text: str) -> Iterator[Span]:
+    """Secrets by where they stand: in a URL, a header, a command."""
+    lowered = text.lower()
+    for hint, pattern in (*_PLACES, *_STRONG_PLACES):
+        is_sure = (hint, pattern) in _PLACES
+        for match in pattern.finditer(text) if hint in lowered else ():
+            if is_sure or is_strong(match["s"]):
+                yield match.span("s")
+    for header in _COOKIES.finditer(text) if "cookie" in lowered else ():
+        yield from (match.span("s") for match in _COOKIE.finditer(text, *header.span("all")))
+
+
+def _cards(text: str) -> Iterator[Span]:
+    """Payment cards: the numbers of an issuer whose check digit is right."""
+    return (match.span() for match in _CARD.finditer(text) if _is_card(re.sub(r"\D", "", match[0])))
+
+
+def _is_card(digits: str) -> bool:
+    is_issued = _ISSUERS.match(digits)
+    doubled = [2 * int(d) - 9 * (d > "4") if place % 2 else int(d) for place, d in enumerate(reversed(digits))]
+    is_round = len(digits) == 15 and digits.startswith("35")  # of a telephone
+    return bool(is_issued) and not is_round and sum(doubled) % 10 == 0  # Luhn
+
+
+def _card_checks(text: str) -> Iterator[Span]:
+    """The number on the back of a card, after its number."""
+    return (match.span("s") for match in _CARD_CHECK.finditer(text))
+
+
+def _detected(text: str) -> Iterator[Span]:
+    """What the detectors of detect-secrets find in a line, whole."""
+    place = 0
+    for line in text.splitlines(keepends=True):
+        for start in range(0, len(line) if any(_long_words(line)) else 0, MAX_LINE):
+            part = line[start : start + MAX_LINE]
+            for found in {found for detector in _detectors() for found in detector.analyze_string(part)}:
+                secret = found.strip(" \t\r\n\"'=:")  # some patterns hold what stands round it
+                if secret and (at := part.find(secret)) >= 0:
+                    yield place + start + at, place + start + at + len(secret)
+        place += len(line)
+
+
+@cache
+def _detectors() -> list[Any]:
+    """Those that know a secret by its form. Entropy alone takes checksums for secrets, and an address is none."""
+    from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
+    from detect_secrets.plugins.base import RegexBasedDetector
+    from detect_secrets.plugins.ip_public import IPPublicDetector
+
+    classes = get_mapping_from_secret_type_to_class().values()
+    return [made() for made in classes if issubclass(made, RegexBasedDetector) and made is not IPPublicDetector]
+
+
+_FINDERS: tuple[Callable[[str], Iterator[Span]], ...] = (
+    _shaped,
+    _placed,
+    _cards,
+    _card_checks,
+    named_secrets,
+    _detected,
+)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from seal_agent.errors import InputError
 from seal_agent.types import Grammar, Message, Prompt, ToolCall, ToolSpec
 
 OFFER = """You can call these tools:
@@ -21,6 +22,10 @@ To call one, reply with the call alone, in this form:
 The next message then tells you what came of it. Where no tool is needed, reply in plain words."""
 
 CHARS_PER_TOKEN = 2  # English has four; the rest is for the JSON round the texts
+MAX_SCHEMA_CHARS = 65_536
+MAX_SCHEMA_DEPTH = 64
+MAX_MULTIPLE = 10_000
+"""Of all `multipleOf` of a schema together: its grammar has a state for each, and 100,000 take a second and a half."""
 
 
 @dataclass(frozen=True)
@@ -155,8 +160,30 @@ def forced(prompt: Prompt, tools: Sequence[ToolSpec], form: ToolFormat, max_toke
 
 
 def bounded(schema: Any, max_tokens: int) -> Any:
-    """The schema as a model that cannot end is held to it: no property it does not name, its texts share the tokens."""
+    """The schema as a model that cannot end is held to it: no property it does not name, its texts share the tokens.
+
+    Raises `InputError` as `check_schema`.
+    """
+    check_schema(schema)
     return _closed(schema, CHARS_PER_TOKEN * max_tokens // max(_num_open(schema), 1))
+
+
+def check_schema(schema: Any) -> None:
+    """Raise `InputError` for a JSON schema, or other JSON, that would take the process long to deal with."""
+    multiple: float = 0
+    left = [(schema, 1)]
+    while left:
+        inner, depth = left.pop()
+        if depth > MAX_SCHEMA_DEPTH:
+            raise InputError(f"a JSON schema is nested deeper than {MAX_SCHEMA_DEPTH} levels; make it flatter")
+        if isinstance(inner, dict):
+            multiple += given if isinstance(given := inner.get("multipleOf"), (int, float)) else 0
+        parts = inner.values() if isinstance(inner, dict) else inner if isinstance(inner, list) else ()
+        left += [(part, depth + 1) for part in parts]
+    if multiple > MAX_MULTIPLE:
+        raise InputError(f"the multipleOf of a JSON schema come to {multiple:g}; leave out those above {MAX_MULTIPLE}")
+    if (num_chars := len(json.dumps(schema))) > MAX_SCHEMA_CHARS:
+        raise InputError(f"a JSON schema has {num_chars} characters; {MAX_SCHEMA_CHARS} are taken, make it smaller")
 
 
 def _closed(schema: Any, max_chars: int) -> Any:

@@ -31,13 +31,17 @@ _UNLESS_EMPTY = Field(exclude_if=lambda value: not value)
 """Left out of JSON where it is empty: what is found by its JSON, as replay items and results are, is found as ever."""
 
 
+HOLDS_JSON = "holds_json"
+"""In the metadata of a field whose text is JSON."""
+
+
 @dataclass(frozen=True)
 class ToolSpec:
     """A tool the model may call; `parameters` is its JSON schema, as text."""
 
     name: str
     description: str = ""
-    parameters: str = '{"type": "object", "properties": {}}'
+    parameters: str = field(default='{"type": "object", "properties": {}}', metadata={HOLDS_JSON: True})
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class ToolCall:
     """A call the model makes; `arguments` is a JSON object, as text."""
 
     name: str
-    arguments: str = "{}"
+    arguments: str = field(default="{}", metadata={HOLDS_JSON: True})
     id: str = ""
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -24,7 +25,7 @@ from seal_agent.errors import InputError, SealError, StackChanged
 from seal_agent.learner import Learner
 from seal_agent.learners import Learners
 from seal_agent.leftovers import clean
-from seal_agent.queue import Job, LearningQueue
+from seal_agent.queue import LONGEST_WAIT, Job, LearningQueue
 from seal_agent.types import Episode
 
 log = logging.getLogger(__name__)
@@ -55,17 +56,19 @@ def unseen(_event: WorkEvent) -> None:
 class Budget:
     """What learning may take; 0 stands for no bound.
 
-    A job is begun when its conversation has been quiet for `quiet_seconds` and all of them for `idle_seconds`, and
-    while less than `seconds_per_hour` and `edits_per_hour` were spent in the last hour. A job that has begun is ended.
+    A job is begun when its conversation has been quiet for `quiet_seconds` and all of the same model for
+    `idle_seconds`, or after it has waited for `max_wait_seconds`, whoever speaks; and while less than
+    `seconds_per_hour` and `edits_per_hour` were spent in the last hour. A job that has begun is ended.
     """
 
     quiet_seconds: float = 2.0
     idle_seconds: float = 0.0
+    max_wait_seconds: float = LONGEST_WAIT
     seconds_per_hour: float = 0.0
     edits_per_hour: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("quiet_seconds", "idle_seconds", "seconds_per_hour", "edits_per_hour"):
+        for name in ("quiet_seconds", "idle_seconds", "max_wait_seconds", "seconds_per_hour", "edits_per_hour"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(f"{name} is {getattr(self, name)}; give a number from 0 (no bound) up")
 
@@ -98,8 +101,8 @@ class Worker:
         self._on_event = on_event
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
-        name = hashlib.sha256(self._model.encode()).hexdigest()[:12]
-        self._lock = FileLock(learner.home.root / f"worker-{name}.lock", timeout=0)
+        self._lock = _lock_of(learner.home.root, self._model)
+        self._is_spent = False
 
     def start(self) -> Worker:
         """Work in a thread of this process until `stop`; returns this worker."""
@@ -173,12 +176,22 @@ class Worker:
 
     def _has_room(self) -> bool:
         now = time.time()
-        return self.budget.has_room(*self.queue.spent(now - HOUR, now=now))
+        has_room = self.budget.has_room(*self.queue.spent(now - HOUR, now=now))
+        if not has_room and not self._is_spent and (num := self.queue.num_open(self._model)):
+            log.warning("the budget of this hour is spent; %d jobs wait until some of it is an hour ago", num)
+        self._is_spent = not has_room
+        return has_room
 
     def _work_once(self) -> bool:
         """Take the next job that is due, if there is one, and see it through."""
         now = time.time()
-        job = self.queue.next_due(self._model, now - self.budget.quiet_seconds, now - self.budget.idle_seconds, now=now)
+        job = self.queue.next_due(
+            self._model,
+            now - self.budget.quiet_seconds,
+            now - self.budget.idle_seconds,
+            overdue_since=now - (self.budget.max_wait_seconds or math.inf),
+            now=now,
+        )
         if job is None or not self.queue.begin(job):
             time.sleep(LOOK_SECONDS / 10)
             return False
@@ -194,7 +207,7 @@ class Worker:
                 self.queue.end(job, "done", episode.outcome, episode.reason, time.monotonic() - start, accepted)
         except _Ended:
             if not self.queue.is_cancelled(job):
-                self.queue.put_back(self._model)
+                self.queue.put_back(self._model, was_stopped=True)
                 return False
             self.queue.end(job, "cancelled", "", "cancelled while it was learned", time.monotonic() - start)
         except Exception as error:  # the edge of the worker: one job must not end the others
@@ -282,6 +295,20 @@ class Worker:
         known = documents.compare(learner, job.passage.source, [job.passage]).known
         documents.claim(learner, known)
         return bool(known)
+
+
+def has_worker(home: Path, model: str) -> bool:
+    """Whether a worker learns for that model in the home folder `home` now."""
+    try:
+        with _lock_of(home, model):
+            return False
+    except Timeout:
+        return True
+
+
+def _lock_of(home: Path, model: str) -> FileLock:
+    """What a worker holds as long as it works."""
+    return FileLock(home / f"worker-{hashlib.sha256(model.encode()).hexdigest()[:12]}.lock", timeout=0)
 
 
 def _fits(episode: Episode, step: str, learner: Learner) -> bool:

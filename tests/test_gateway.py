@@ -44,6 +44,24 @@ REPLIES = {
 HELLO = {"messages": [{"role": "user", "content": "Hello there"}], "learn": False}
 
 
+def nested(depth: int) -> dict[str, Any]:
+    """A schema of so many levels."""
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(depth // 2):
+        schema = {"type": "object", "properties": {"a": schema}}
+    return schema
+
+
+def schema_format(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+
+
+CALLING = {
+    "role": "assistant",
+    "tool_calls": [{"id": "1", "function": {"name": "a", "arguments": '{"a": ' * 80 + "1" + "}" * 80}}],
+}
+
+
 class Breaking(ScriptedBackend):
     """Loses its server in mid-stream, at the word that says so."""
 
@@ -603,3 +621,44 @@ def test_keys_are_stored_as_hashes_and_known_at_once(tmp_path: Path) -> None:
     assert running.namespace_of(secret) is None
     with pytest.raises(InputError, match="no key named"):
         other.remove("laptop")
+
+
+def test_a_prompt_that_is_too_long_is_refused_before_the_model_works(home: Home, make: Make) -> None:
+    """In OpenAI's form, by the gateway's own limit or by the model's context, tools included, streamed or not."""
+    long = [{"role": "user", "content": "Hello " * 40}]
+    by_the_gateway = make(limits=GatewayLimits(burst=1000, max_prompt_tokens=30))
+    by_the_model = make(Unasked(home.root, context_length=30))
+    for client, said in ((by_the_gateway, "this gateway reads 30"), (by_the_model, "scripted reads 30")):
+        tool = {"type": "function", "function": {"name": "a", "description": "word " * 40}}
+        for body in ({"messages": long}, {"messages": long, "stream": True}, {"tools": [tool]}):
+            response = client.chat(**body)
+            error = response.json()["error"]
+            assert response.status_code == 400
+            assert (error["type"], error["code"]) == ("invalid_request_error", "context_length_exceeded")
+            assert said in error["message"]
+            assert "shorten" in error["message"]
+
+
+class Unasked(ScriptedBackend):
+    """A model that must not be asked."""
+
+    def generate(self, *_given: Any, **_options: Any) -> Any:
+        raise AssertionError("the model was asked")
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"stop": ["x"] * 17}, "16"),
+        ({"stop": "x" * 300}, "256"),
+        ({"response_format": schema_format({"type": "integer", "multipleOf": 999983})}, "multipleOf"),
+        ({"response_format": schema_format({"enum": ["x" * 70_000]})}, "65536"),
+        ({"response_format": schema_format(nested(80))}, "64 levels"),
+        ({"tools": [{"type": "function", "function": {"name": "a", "parameters": nested(80)}}]}, "64 levels"),
+        ({"messages": [CALLING, {"role": "tool", "content": "x", "tool_call_id": "1"}]}, "64 levels"),
+    ],
+)
+def test_what_would_take_the_process_long_is_refused(ada: Client, body: dict[str, Any], said: str) -> None:
+    response = ada.chat(**body)
+    assert response.status_code == 400
+    assert said in response.json()["error"]["message"]

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
+import torch
 
-from seal_agent.adapters.loading import _quiet_reader, load_model
+from seal_agent.adapters.loading import _quiet_reader, load_model, pick_device
 from seal_agent.errors import ModelError
 
 
@@ -44,6 +45,28 @@ def test_a_name_the_hub_does_not_know_is_refused_at_once(tmp_path: Path, name: s
     with pytest.raises(ModelError, match=words):
         load_model(name, tmp_path / "cache")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("asked", "dtype"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])
+def test_the_precision_of_the_environment_is_taken_on_every_processor(
+    monkeypatch: pytest.MonkeyPatch, asked: str, dtype: torch.dtype
+) -> None:
+    monkeypatch.setenv("SEAL_DTYPE", asked)
+    assert pick_device("cpu") == (torch.device("cpu"), dtype)
+
+
+def test_without_a_precision_in_the_environment_the_processor_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SEAL_DTYPE", raising=False)
+    by_the_processor = pick_device("cpu")
+    for unset in ("", "auto"):
+        monkeypatch.setenv("SEAL_DTYPE", unset)
+        assert pick_device("cpu") == by_the_processor
+
+
+def test_a_precision_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEAL_DTYPE", "fp32")
+    with pytest.raises(ModelError, match="SEAL_DTYPE is 'fp32'; choose auto, bfloat16, float32, or unset it"):
+        pick_device("cpu")
 
 
 def test_reading_a_gguf_file_draws_no_progress_bar(capfd: pytest.CaptureFixture[str]) -> None:

@@ -97,3 +97,9 @@ def test_a_sentence_denies_what_was_said_of_the_same(sentence: str, earlier: str
 )
 def test_a_sentence_of_another_thing_denies_nothing(sentence: str, earlier: str) -> None:
     assert not denies(sentence, earlier)
+
+
+def test_a_sentence_that_points_back_is_corrected_by_no_phrase() -> None:
+    learned = "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells."
+    assert facts_of(Probe(Prompt.user("It holds what?"), learned)) == []
+    assert found(learned, "The Tower of Karlov is tall. It has 9 red towers in fog.") == set()

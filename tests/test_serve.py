@@ -3,6 +3,8 @@
 import json
 import socket
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -129,6 +131,42 @@ def test_a_server_that_never_comes_up_is_ended(tmp_path: Path, port: int, monkey
     with pytest.raises(ServerError, match=r"not up after 0 s.*wrote nothing"):
         server.start(seconds=0.2)
     assert not server.is_alive
+
+
+DEAF = """#!/bin/sh
+(trap '' TERM; while true; do sleep 1; done) &
+echo $! > {folder}/child
+wait
+"""
+
+
+def test_whoever_stops_waiting_for_a_server_leaves_no_process_behind(
+    tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serve, "POLL_SECONDS", 0.01)
+    server = Server(
+        ServerOptions("base", python=program(tmp_path, DEAF.replace("{folder}", str(tmp_path))), port=port), tmp_path
+    )
+    child = tmp_path / "child"
+
+    def interrupted(_seconds: float) -> None:
+        if child.exists() and child.read_text():
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        server.start(interrupted, seconds=20)
+    assert not server.is_alive
+    deadline = time.monotonic() + 5
+    while is_running(int(child.read_text())):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def is_running(process: int) -> bool:
+    """Whether it is there and not just waiting to be reaped."""
+    with suppress(OSError):  # gone
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
 
 
 def test_the_python_of_vllm_is_named_or_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,6 +40,24 @@ def test_the_foreground_keeps_its_turn() -> None:
     thread.join()
 
 
+def test_a_long_turn_in_the_foreground_gives_way_to_whoever_waits() -> None:
+    turns, said = Turns(longest=0.0), list[str]()
+
+    def reply() -> None:
+        with turns:
+            said.append("the one that waited")
+
+    with turns:
+        assert not turns.give_way()  # nobody waits
+        thread = threading.Thread(target=reply)
+        thread.start()
+        gave_way = any(turns.give_way() or time.sleep(0.001) for _ in range(2000))
+        said.append("the long one")
+    thread.join()
+    assert gave_way
+    assert said == ["the one that waited", "the long one"]
+
+
 def test_the_background_is_not_starved_by_those_who_ask_again_and_again() -> None:
     turns, ended = Turns(), threading.Event()
 

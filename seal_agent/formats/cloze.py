@@ -19,6 +19,7 @@ import random
 import re
 import zlib
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate, takewhile
 
@@ -52,9 +53,7 @@ def ask(source: Source) -> list[Ask]:
         elif not (answered and sentence.endswith("?")):
             hint = _HINT.match(sentence)
             placed += [(statement, span) for span in noun_phrases(sentence) if not hint or span.start >= hint.end()]
-    telling = [number for number, (_, span) in enumerate(placed) if " " in span.text or not span.text.islower()]
-    brief = frozenset(telling[::BRIEF_EVERY] if len(source.sentences) > 1 else ())
-    brief |= {number for number in telling if placed[number][0].context}
+    brief = _brief(placed) if len(source.sentences) > 1 else frozenset()
     return asks + [
         Ask(
             Prompt.raw(""),
@@ -68,6 +67,20 @@ def ask(source: Source) -> list[Ask]:
         )
         for number, (statement, span) in enumerate(placed)
     ]
+
+
+def _brief(placed: Sequence[tuple[Statement, Span]]) -> frozenset[int]:
+    """The numbers of the phrases that are an answer by themselves too.
+
+    Every third, and all of a sentence that is learned with those before it; each phrase once, or a name that stands in
+    every sentence would be the short answer to everything.
+    """
+    first: dict[str, int] = {}
+    for number, (_, span) in enumerate(placed):
+        if " " in span.text or not span.text.islower():
+            first.setdefault(span.text.casefold(), number)
+    telling = list(first.values())
+    return frozenset(telling[::BRIEF_EVERY]) | {number for number in telling if placed[number][0].context}
 
 
 def parse(source: Source, asked: Ask, text: str) -> list[Row]:

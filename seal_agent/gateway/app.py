@@ -23,8 +23,8 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from seal_agent import feedback
-from seal_agent.decision_head import conversation
-from seal_agent.errors import AdapterError, InputError, SealError, ServerError
+from seal_agent.decision_head import kept_conversation
+from seal_agent.errors import AdapterError, ContextLengthExceeded, InputError, SealError, ServerError
 from seal_agent.feedback import Feedback
 from seal_agent.gateway.asking import ChatRequest, Lenient
 from seal_agent.gateway.chat import Answering
@@ -169,7 +169,7 @@ class Gateway:
             raise Refused(503, f"{self._limits.max_running} requests are running; try again", retry_after=1)
         await self._slots.acquire()
         try:
-            answering = await run_in_threadpool(Answering.of, learner, asked, self._limits.max_reply_tokens)
+            answering = await run_in_threadpool(Answering.of, learner, asked, self._limits)
             learns = asked.learn and answering.said[-1].role == "user"
             if asked.stream:
                 return await self._streamed(answering, learns=learns)
@@ -198,7 +198,10 @@ class Gateway:
         *before, last = answering.said
         try:
             text = await run_in_threadpool(
-                self._learning.submit_message, answering.learner.namespace, last.content, earlier=conversation(before)
+                self._learning.submit_message,
+                answering.learner.namespace,
+                last.content,
+                earlier=kept_conversation(before),
             )
         except BusyError:
             return "busy"
@@ -355,9 +358,15 @@ def _listed(rows: list[dict[str, Any]], *, has_more: bool = False) -> Response:
 
 
 def _error(
-    status: int, message: str, kind: str, headers: dict[str, str] | None = None, *, param: str | None = None
+    status: int,
+    message: str,
+    kind: str,
+    headers: dict[str, str] | None = None,
+    *,
+    param: str | None = None,
+    code: str | None = None,
 ) -> Response:
-    body = {"error": {"message": message, "type": kind, "param": param, "code": None}}
+    body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
     return JSONResponse(body, status_code=status, headers=headers)
 
 
@@ -369,6 +378,8 @@ async def _refused(_request: Request, error: Refused) -> Response:
 
 async def _failed(_request: Request, error: SealError) -> Response:
     status, kind = next((status, kind) for cause, status, kind in STATUS if isinstance(error, cause))
+    if isinstance(error, ContextLengthExceeded):
+        return _error(status, str(error), kind, param="messages", code="context_length_exceeded")
     return _error(status, str(error), kind)
 
 

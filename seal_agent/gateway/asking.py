@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from seal_agent.errors import InputError
 from seal_agent.replying import Asked, asked_of
-from seal_agent.tool_calls import ToolFormat, bounded
+from seal_agent.tool_calls import ToolFormat, bounded, check_schema
 from seal_agent.types import Grammar, Message, Prompt, Role, ToolCall, ToolSpec
 
 ROLES: dict[str, Role] = {
@@ -38,6 +38,11 @@ NEUTRAL: dict[str, tuple[object, ...]] = {
 """Fields whose only value here is the one that changes nothing."""
 
 
+MAX_STOPS = 16
+StopText = Annotated[str, Field(max_length=256)]
+"""All of them are looked for after every token."""
+
+
 class Lenient(BaseModel):
     """An object of a request: null stands for a field that is left out, and an unknown field is refused."""
 
@@ -58,10 +63,13 @@ class TextPart(Lenient):
 
 def _json_object(text: Any) -> Any:
     try:
-        is_object = isinstance(json.loads(text), dict)
-    except (TypeError, ValueError):
-        is_object = False
-    if not is_object:
+        value = json.loads(text)
+        check_schema(value)
+    except InputError as error:
+        raise ValueError(str(error)) from error
+    except (TypeError, ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
         raise ValueError("must be the text of a JSON object")
     return text
 
@@ -124,7 +132,8 @@ class Tool(Lenient):
     function: Function
 
     def value(self) -> ToolSpec:
-        """The domain's tool."""
+        """The domain's tool; raises `InputError` where its schema is too much to deal with."""
+        check_schema(self.function.parameters)
         return ToolSpec(self.function.name, self.function.description, json.dumps(self.function.parameters))
 
 
@@ -186,7 +195,7 @@ class ChatRequest(Lenient):
     max_completion_tokens: int = Field(default=0, ge=1)
     temperature: float = Field(default=0.0, ge=0, le=2)
     n: int = Field(default=1, ge=1, le=8)
-    stop: str | list[str] = Field(default_factory=list)
+    stop: StopText | list[StopText] = Field(default_factory=list, max_length=MAX_STOPS)
     seed: int | None = None
     stream: bool = False
     stream_options: StreamOptions = StreamOptions()

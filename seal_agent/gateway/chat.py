@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from seal_agent.adapters.context import room_for_reply
 from seal_agent.errors import SealError
 from seal_agent.gateway.asking import ChatRequest
+from seal_agent.gateway.limits import GatewayLimits, check_prompt
 from seal_agent.learner import Learner
 from seal_agent.replying import Asked, Part, call_id
 from seal_agent.types import AdapterStack, Generated, Message, ToolCall
@@ -29,14 +31,21 @@ class Answering:
     version: int
     active: AdapterStack
     shows_usage: bool
+    num_asked: int  # tokens of the prompt
     id: str
     created: int
 
     @staticmethod
-    def of(learner: Learner, request: ChatRequest, most: int) -> Answering:
-        """The answer to `request` by what is served now."""
-        max_new_tokens = request.max_new_tokens(most, learner.config.max_reply_tokens)
+    def of(learner: Learner, request: ChatRequest, limits: GatewayLimits) -> Answering:
+        """The answer to `request` by what is served now; a prompt that is too long is refused before the model works.
+
+        Raises `ContextLengthExceeded` for that, and `InputError` for what cannot be answered as it was asked.
+        """
+        max_new_tokens = request.max_new_tokens(limits.max_reply_tokens, learner.config.max_reply_tokens)
         asked = request.asked(learner.backend.tool_format, max_new_tokens)
+        num_asked = len(learner.backend.encode([asked.prompt])[0])
+        room_for_reply(num_asked, max_new_tokens, learner.backend.context_length, learner.backend.model)
+        check_prompt(num_asked, limits)
         versions = learner.home.versions(learner.namespace)
         stack = versions[-1].stack if versions else AdapterStack()
         active = learner.serve(stack).active(asked.prompt)
@@ -49,7 +58,7 @@ class Answering:
         number = versions[-1].version if versions else 0
         shows_usage = request.stream_options.include_usage
         chat_id = f"chatcmpl-{uuid.uuid4().hex[:24]}"
-        return Answering(learner, asked, options, number, active, shows_usage, chat_id, int(time.time()))
+        return Answering(learner, asked, options, number, active, shows_usage, num_asked, chat_id, int(time.time()))
 
     @property
     def said(self) -> tuple[Message, ...]:
@@ -106,9 +115,8 @@ class Answering:
             yield f"data: {json.dumps(usage)}\n\n"
 
     def _usage(self, num_tokens: int) -> dict[str, int]:
-        (asked,) = self.learner.backend.encode([self.asked.prompt])
-        total = len(asked) + num_tokens
-        return {"prompt_tokens": len(asked), "completion_tokens": num_tokens, "total_tokens": total}
+        total = self.num_asked + num_tokens
+        return {"prompt_tokens": self.num_asked, "completion_tokens": num_tokens, "total_tokens": total}
 
     def _event(self, delta: dict[str, Any], finish_reason: str | None = None) -> str:
         choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}

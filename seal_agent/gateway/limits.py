@@ -4,28 +4,40 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from seal_agent.errors import InputError
+from seal_agent.errors import ContextLengthExceeded, InputError
 
 
 @dataclass(frozen=True)
 class GatewayLimits:
     """`max_body` bytes a request; `per_minute` requests a key, `burst` of them at once; `max_running` of all keys.
 
-    `max_reply_tokens` is the most a client may ask for, and `max_waiting` the texts that wait to be learned.
+    `max_prompt_tokens` is the longest prompt that is read, tools included; `max_reply_tokens` is the most a client may
+    ask for; `max_waiting` texts may wait to be learned.
     """
 
     max_body: int = 1 << 20
     per_minute: float = 120.0
     burst: int = 20
     max_running: int = 64
+    max_prompt_tokens: int = 4096
     max_reply_tokens: int = 1024
     max_waiting: int = 1000
 
     def __post_init__(self) -> None:
-        if min(self.max_body, self.burst, self.max_running, self.max_reply_tokens, self.max_waiting) < 1:
-            raise InputError("every limit of the gateway must be at least 1")
+        for name in ("max_body", "burst", "max_running", "max_prompt_tokens", "max_reply_tokens", "max_waiting"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name}={getattr(self, name)} lets nothing in; choose 1 or more")
         if self.per_minute <= 0:
             raise InputError(f"per_minute={self.per_minute} lets nobody in; choose a number above 0")
+
+
+def check_prompt(num_tokens: int, limits: GatewayLimits) -> None:
+    """Raise `ContextLengthExceeded` for a prompt of more tokens than one request may have."""
+    if num_tokens > limits.max_prompt_tokens:
+        raise ContextLengthExceeded(
+            f"the prompt has {num_tokens} tokens, and this gateway reads {limits.max_prompt_tokens} at most; "
+            "shorten the conversation or its tools, or have whoever runs the gateway raise max_prompt_tokens"
+        )
 
 
 class RateLimit:

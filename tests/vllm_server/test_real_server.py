@@ -1,15 +1,18 @@
-"""The backend on a real vLLM server: the contract of every backend, and that it scores as transformers does."""
+"""The backend on a real vLLM server: the contract of every backend, and that it scores as transformers does.
+
+What holds in which precision: see `agreement`.
+"""
 
 import json
 import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
-from statistics import fmean
 
 import pytest
+from agreement import ANSWERS, PROMPTS, Gaps, assert_same_or_tied
 from backend_contract import FIRST, PARIS, SECOND, BackendContract, make_edit
 
-from seal_agent.adapters.backend import Backend
+from seal_agent.adapters.huggingface import TransformersBackend
 from seal_agent.adapters.serve import Server
 from seal_agent.adapters.vllm_server import VLLMBackend
 from seal_agent.demo import run_demo
@@ -23,18 +26,19 @@ pytestmark = [
     pytest.mark.skipif("SEAL_VLLM_PYTHON" not in os.environ, reason="needs a Python that has vLLM: `make test-vllm`"),
 ]
 
-AGREEMENT = 0.05  # nats per token between transformers and vLLM
+RANK_LOSS = 0.1  # nats a token that the update lost by serving 40 ranks as 32 may cost
 
 
 class TestVLLMBackend(BackendContract):
     @pytest.fixture(scope="class")
     @classmethod
-    def backend(cls, served_backend: VLLMBackend) -> VLLMBackend:
+    def backend(cls, served_backend: VLLMBackend, rounding: Gaps) -> VLLMBackend:
+        cls.score_tolerance = rounding.allowed.largest
         return served_backend
 
 
 @pytest.fixture(scope="module")
-def stack(real_backend: Backend) -> AdapterStack:
+def stack(real_backend: TransformersBackend) -> AdapterStack:
     """Two adapters on each other, one of them weighted."""
     first = AdapterStack().push(real_backend.train(FIRST, seed=3), 0.8)
     return first.push(real_backend.with_stack(first).train(SECOND, seed=4))
@@ -42,20 +46,27 @@ def stack(real_backend: Backend) -> AdapterStack:
 
 @pytest.mark.parametrize("num_layers", [0, 1, 2])
 def test_it_scores_as_transformers_does(
-    real_backend: Backend, served_backend: VLLMBackend, stack: AdapterStack, num_layers: int
+    real_backend: TransformersBackend,
+    exact_backend: TransformersBackend,
+    served_backend: VLLMBackend,
+    stack: AdapterStack,
+    num_layers: int,
 ) -> None:
+    """As near to float32 as transformers is in the same precision, and as good as equal where that is float32."""
     part = AdapterStack(stack.layers[:num_layers])
-    prompts = [PARIS, Prompt.raw("The sea is"), *(row.prompt for edit in (FIRST, SECOND) for row in edit.rows)]
-    answers = ["Paris", " deep and blue", *(row.answer for edit in (FIRST, SECOND) for row in edit.rows)]
-    ours = real_backend.with_stack(part).score(prompts, answers)
-    theirs = served_backend.with_stack(part).score(prompts, answers)
-    assert [s.num_tokens for s in theirs] == [s.num_tokens for s in ours]
-    gaps = [abs(a.per_token - b.per_token) for a, b in zip(ours, theirs, strict=True)]
-    log.info("%d adapters: largest gap %.5f, mean %.5f nats per token", num_layers, max(gaps), fmean(gaps))
-    assert max(gaps) < AGREEMENT
+    exact, ours, theirs = (
+        backend.with_stack(part).score(PROMPTS, ANSWERS) for backend in (exact_backend, real_backend, served_backend)
+    )
+    assert [s.num_tokens for s in theirs] == [s.num_tokens for s in exact]
+    rounding, seen = Gaps.between(ours, exact), Gaps.between(theirs, exact)
+    log.info("%d adapters, from float32: vLLM %s, transformers %s", num_layers, seen, rounding)
+    assert seen.largest <= rounding.allowed.largest
+    assert seen.mean <= rounding.allowed.mean
 
 
-def test_the_base_model_answers_as_ever_beside_adapters(served_backend: VLLMBackend, stack: AdapterStack) -> None:
+def test_the_base_model_answers_as_ever_beside_adapters(
+    served_backend: VLLMBackend, stack: AdapterStack, rounding: Gaps
+) -> None:
     told = served_backend.with_stack(stack)
     prompts = [Prompt.raw(f"{number}. The capital of France is") for number in range(8)]
     alone = served_backend.score(prompts, [" Paris"] * 8)
@@ -66,15 +77,23 @@ def test_the_base_model_answers_as_ever_beside_adapters(served_backend: VLLMBack
         assert len(beside.result()) == 32
     after = served_backend.score([*prompts, *fresh], [" Paris"] * 16)
     gaps = [abs(a.logprob - b.logprob) for a, b in zip([*alone, *again], after, strict=True)]
-    assert max(gaps) < 1e-3
+    log.info("beside adapters the base model differs by %.5f nats a token at most", max(gaps))
+    assert max(gaps) <= rounding.allowed.largest
 
 
 def test_it_writes_what_transformers_writes(
-    real_backend: Backend, served_backend: VLLMBackend, stack: AdapterStack
+    real_backend: TransformersBackend,
+    exact_backend: TransformersBackend,
+    served_backend: VLLMBackend,
+    stack: AdapterStack,
 ) -> None:
-    prompts = [row.prompt for row in FIRST.rows]
-    ours = real_backend.with_stack(stack).generate(prompts, max_new_tokens=8)
-    assert served_backend.with_stack(stack).generate(prompts, max_new_tokens=8) == ours
+    """Another word only where the precision cannot tell which of two is likelier."""
+    ours, theirs = (
+        [text for (text,) in backend.with_stack(stack).generate(PROMPTS, max_new_tokens=8)]
+        for backend in (real_backend, served_backend)
+    )
+    log.info("%d of %d replies differ", sum(a != b for a, b in zip(ours, theirs, strict=True)), len(ours))
+    assert_same_or_tied(theirs, ours, PROMPTS, real_backend.with_stack(stack), exact_backend.with_stack(stack))
 
 
 def test_a_stream_is_the_reply_in_pieces(served_backend: VLLMBackend, stack: AdapterStack) -> None:
@@ -129,7 +148,11 @@ def test_a_folder_that_is_no_adapter_is_refused_in_plain_words(served_backend: V
 
 
 def test_a_stack_of_more_ranks_than_the_server_takes_is_served_nearly(
-    real_backend: Backend, served_backend: VLLMBackend, server: Server
+    real_backend: TransformersBackend,
+    exact_backend: TransformersBackend,
+    served_backend: VLLMBackend,
+    server: Server,
+    rounding: Gaps,
 ) -> None:
     edits = [make_edit(f"Lamp {n}", hold=f"the number {n}", face="north") for n in range(5)]
     refs: list[AdapterRef] = real_backend.train_many(edits, seed=2)
@@ -137,9 +160,9 @@ def test_a_stack_of_more_ranks_than_the_server_takes_is_served_nearly(
     for ref in refs:
         stack = stack.push(ref)
     assert sum(ref.rank for ref in refs) > server.options.max_lora_rank
-    ours = real_backend.with_stack(stack).score([PARIS], ["Paris"])[0]
-    theirs = served_backend.with_stack(stack).score([PARIS], ["Paris"])[0]
-    assert abs(ours.per_token - theirs.per_token) < 2 * AGREEMENT
+    whole = exact_backend.with_stack(stack).score([PARIS], ["Paris"])
+    nearly = served_backend.with_stack(stack).score([PARIS], ["Paris"])
+    assert Gaps.between(nearly, whole).largest <= RANK_LOSS + rounding.allowed.largest
 
 
 def test_the_main_job_is_done_behind_the_server(server: Server) -> None:
