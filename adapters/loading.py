@@ -144,6 +144,12 @@ def find_model(name: str, cache: Path) -> tuple[str, str]:
     return name, str(path)
 
 
+def gguf_to_convert(name: str, cache: Path) -> Path | None:
+    """The GGUF file that `name` means, unless a file of its name was converted before; nothing is read."""
+    gguf = _gguf_of(name)
+    return gguf if gguf and gguf.is_file() and not any(cache.glob(f"{gguf.stem}-*")) else None
+
+
 def _gguf_of(name: str) -> Path | None:
     """The one file that `name` means, where it means one."""
     path = embedded_gguf() if name == EMBEDDED else Path(name).expanduser()

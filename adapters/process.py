@@ -6,6 +6,8 @@ and errors raised on purpose; any other error ends the process, its traceback on
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -18,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from seal_agent import stopping
 from seal_agent.adapters.backend import Backend, Reading, silent
 from seal_agent.errors import ModelError, SealError
 from seal_agent.tool_calls import ToolFormat
@@ -54,6 +57,7 @@ class _Process:
                 ) from error
             except BaseException:  # Ctrl-C, say: what it sends from now on answers a question nobody waits for
                 process.kill()
+                stopping.lets_go(process.pid)
                 self._running = None
                 raise
         if kind == FAULT:
@@ -70,6 +74,7 @@ class _Process:
         ours, theirs = Pipe()
         child = theirs.fileno()
         process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(child)], pass_fds=[child])  # noqa: S603
+        stopping.owns(process.pid)
         theirs.close()
         ours.send(sys.path)  # before what has to be imported from it
         ours.send(self._make)
@@ -81,10 +86,13 @@ class _Process:
 def _end(process: subprocess.Popen[bytes], pipe: Connection) -> None:
     pipe.close()
     process.wait()
+    stopping.lets_go(process.pid)
 
 
 def serve(handle: int) -> None:
-    """What the other process does: calls in, results out, until the pipe is closed."""
+    """What the other process does: calls in, results out, until the pipe is closed or who called is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who called, and ends this process by the pipe
+    stopping.end_with_parent()
     pipe = Connection(handle)
     sys.path[:] = pipe.recv()
     make: Callable[[], Backend] = pipe.recv()
@@ -107,6 +115,8 @@ def serve(handle: int) -> None:
             pipe.send((RESULT, list(value) if isinstance(value, Iterator) else value))
         except SealError as error:
             pipe.send((FAULT, error))
+        except BrokenPipeError:
+            os._exit(stopping.EXIT_STOPPED)
 
 
 class ProcessBackend:

@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from seal_agent import stopping
 from seal_agent.adapters.vllm_client import VLLMClient
 from seal_agent.adapters.vllm_options import RANKS, EngineOptions
 from seal_agent.errors import InputError, ServerError
@@ -153,6 +154,7 @@ class Server:
             self._process = subprocess.Popen(  # noqa: S603 - the command is ours, without a shell
                 self.options.command(), stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
             )
+        stopping.owns(self._process.pid)
         try:
             self._wait_until_healthy(waiting, seconds)
         except BaseException:  # Ctrl-C too: whoever stops waiting leaves no process behind
@@ -183,18 +185,20 @@ class Server:
         if self._process:
             _signal(self._process.pid, signal.SIGKILL)
             self._process.wait()
+            stopping.lets_go(self._process.pid)
 
     def stop(self) -> None:
         """End the process and all it started; an adopted server is left running."""
         if self._process is None:
             return
+        (self.folder / STATE).unlink(missing_ok=True)
         _signal(self._process.pid, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(STOP_SECONDS)
         _signal(self._process.pid, signal.SIGKILL)  # its group: what it started may not have listened
         self._process.wait()
+        stopping.lets_go(self._process.pid)
         self._process = None
-        (self.folder / STATE).unlink(missing_ok=True)
 
 
 def state_of(folder: Path) -> Mapping[str, Any]:

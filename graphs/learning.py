@@ -14,7 +14,7 @@ from typing import Any
 from langgraph.config import get_config, get_stream_writer
 from langgraph.graph import END, START, StateGraph
 
-from seal_agent import documents, loop, unlearning
+from seal_agent import documents, loop, stopping, unlearning
 from seal_agent.errors import InputError, StackChanged
 from seal_agent.graphs import approval
 from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current
@@ -242,6 +242,7 @@ def _shown(name: str, learner: Learner, episode: Episode, number: int = 0, num_p
     writer = get_stream_writer()
 
     def emit(what: str = "", done: int = 0, total: int = 0, seconds: float | None = None) -> None:
+        stopping.check()
         writer(asdict(StepEvent(name, what, done, total, seconds, number, num_passages)))
 
     emit()

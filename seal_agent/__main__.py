@@ -1,7 +1,9 @@
-"""`python -m seal_agent` is `seal-agent`."""
+"""`python -m seal_agent`, the same as `seal-agent`."""
+
+from __future__ import annotations
 
 import sys
 
-from seal_agent.cli import main
+from seal_agent.entry import main
 
 sys.exit(main())

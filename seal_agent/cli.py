@@ -12,8 +12,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
@@ -25,12 +24,15 @@ from seal_agent import (
     cli_bench_parts,
     cli_forget,
     cli_improve,
+    cli_ingest,
     cli_queue,
     cli_serve,
     cli_soak,
+    stopping,
 )
 from seal_agent.adapters.loading import EMBEDDED
 from seal_agent.cli_chat import converse, converse_at_once, messages_in
+from seal_agent.cli_loading import announce_head, begin_loading, load_learner, server_named
 from seal_agent.cli_options import (
     AsJson,
     ChatTemplate,
@@ -44,16 +46,11 @@ from seal_agent.cli_options import (
     write_json,
     write_table,
 )
-from seal_agent.cli_progress import Display, follow
+from seal_agent.cli_progress import Display
 from seal_agent.errors import InputError, SealError
 
-if TYPE_CHECKING:
-    from seal_agent.documents import Document
-    from seal_agent.learner import Learner
-
 ROUTE = "route"
-LOADING = "loading the model (first time: converting, about half a minute)"
-STOPPED = "stopped; nothing half-learned is served"
+DEMO_TAKES = "about two minutes; the demo learns in a home of its own that is thrown away"
 QUIET = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "HF_HUB_VERBOSITY": "error",
@@ -61,7 +58,7 @@ QUIET = {
     "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
-EXIT_ERROR, EXIT_STOPPED = 2, 130
+EXIT_ERROR = 2
 
 app = typer.Typer(add_completion=False, help="A language model that learns from what it is told.")
 app.add_typer(cli_adapters.app, name="adapters")
@@ -70,6 +67,7 @@ cli_bench_parts.register(cli_bench.app)
 app.add_typer(cli_improve.app, name="improve")
 app.add_typer(cli_queue.app, name="queue")
 cli_forget.register(app)
+app.command("ingest")(cli_ingest.ingest)
 app.command("serve")(cli_serve.serve)
 app.add_typer(cli_serve.gateway, name="gateway")
 app.command("soak")(cli_soak.soak)
@@ -79,21 +77,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 2 after an error, 130 when stopped."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     as_json = "--json" in arguments
-    _quieten()
+    stopping.reset()
     try:
-        _check_text(arguments)
-        code = typer.main.get_command(app).main(arguments, prog_name="seal-agent", standalone_mode=False)
+        with stopping.obeying():
+            _quieten()
+            _check_text(arguments)
+            code = typer.main.get_command(app).main(arguments, prog_name="seal-agent", standalone_mode=False)
     except SealError as error:
-        return _complain(f"error: {error}", EXIT_ERROR, as_json)
+        return _complain(error, as_json)
     except TyperException as error:
-        return _complain(f"error: {error.format_message().rstrip('.')}; see --help", EXIT_ERROR, as_json)
+        return _complain(f"{error.format_message().rstrip('.')}; see --help", as_json)
     except (KeyboardInterrupt, typer.Abort):
-        code = EXIT_STOPPED
-    if code != EXIT_STOPPED:
-        return int(code or 0)
-    if sys.stderr.isatty():
-        print(file=sys.stderr)  # the prompt, or ^C, stands on this line
-    return _complain(STOPPED, EXIT_STOPPED, as_json)
+        code = stopping.EXIT_STOPPED
+    if code == stopping.EXIT_STOPPED:
+        stopping.say(as_json=as_json)
+    return int(code or 0)
 
 
 @app.callback(invoke_without_command=True)
@@ -130,7 +128,12 @@ def chat(
     if as_json and not waits:
         raise InputError("with --json every turn says what was learned; leave out --no-wait")
     with Display(lines=True) as display:
-        learner = _load(display, model, home, namespace, device, chat_template, seed, strategy, preset)
+        from seal_agent.directives import preset as directives_of
+        from seal_agent.learner_config import LearnerConfig
+
+        config = LearnerConfig(directives_of(preset), strategy=strategy, seed=seed)
+        learner = load_learner(display, model, home, namespace, device, chat_template, config, server=server_named())
+        announce_head(display, learner.backend, learner.home)
         messages = messages_in(sys.stdin, prompt_on_stderr=as_json or not sys.stdout.isatty())
         if waits:
             converse(learner, messages, display, thread=thread, as_json=as_json)
@@ -151,8 +154,9 @@ def ask(
     """Answer one question with what has been learned; nothing is learned from it."""
     if not question.strip():
         raise InputError("the question is empty; ask something")
+    stopping.keeps("a question is not kept; ask it again")
     with Display() as display:
-        learner = _load(display, model, home, namespace, device, chat_template)
+        learner = load_learner(display, model, home, namespace, device, chat_template, server=server_named())
         from seal_agent.types import Message
 
         display.busy("answering")
@@ -161,45 +165,6 @@ def ask(
         write_json({"question": question, "answer": answer, "num_adapters": len(learner.stack), "model": model})
     else:
         print(answer)
-
-
-@app.command()
-def ingest(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Text, Markdown, HTML or PDF, of any length.")],
-    title: Annotated[str, typer.Option("--title", help="What it is about, if the text does not begin with it.")] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Train nothing: say what would be learned.")] = False,
-    seed: Seed = 0,
-    strategy: Strategy = ROUTE,
-    preset: Preset = "default",
-    model: Model = EMBEDDED,
-    home: HomeFolder = None,
-    namespace: Namespace = "default",
-    device: Device = "auto",
-    chat_template: ChatTemplate = None,
-    as_json: AsJson = False,
-) -> None:
-    """Learn documents, passage by passage; what was read before is not learned again."""
-    from seal_agent.documents import read_file
-
-    read = [read_file(path) for path in files]
-    with Display(lines=True) as display:
-        learner = _load(display, model, home, namespace, device, chat_template, seed, strategy, preset, dry_run=dry_run)
-        learned = [
-            (p, _learn(learner, document, title, display, p.name)) for p, document in zip(files, read, strict=True)
-        ]
-    num_accepted = sum(outcome["outcome"] == "accepted" for _, outcomes in learned for outcome in outcomes)
-    if as_json:
-        documents = [{"file": str(path), "outcomes": outcomes} for path, outcomes in learned]
-        write_json({"documents": documents, "num_accepted": num_accepted})
-        return
-    rows = [
-        [path.name, o["topic"], o["outcome"], o["reason"], o["adapter"][:12], f"{o['seconds']:.1f}"]
-        for path, outcomes in learned
-        for o in outcomes
-    ]
-    write_table(["file", "topic", "outcome", "reason", "adapter", "s"], rows)
-    num_passages = sum(o["outcome"] != "forgotten" for _, outcomes in learned for o in outcomes)
-    print(f"learned {num_accepted} of {num_passages} passages")
 
 
 @app.command()
@@ -214,6 +179,7 @@ def doctor(
 ) -> None:
     """Check that everything an agent needs is there; exit code 2 if something is not."""
     with Display() as display:
+        stopping.keeps("what was mended stays so; run it again" if repair else "nothing was changed")
         display.busy("checking")
         from seal_agent.doctor import run_checks
         from seal_agent.home import default_home
@@ -238,67 +204,21 @@ def demo(
     seed: Seed = 0, model: Model = EMBEDDED, home: HomeFolder = None, device: Device = "auto", as_json: AsJson = False
 ) -> None:
     """Show the main job once, on the real model, in a home that is thrown away."""
+    stopping.keeps("nothing of the demo is kept; run it again")
     with Display(lines=True) as display:
-        display.busy(LOADING)
+        display.line(DEMO_TAKES)
+        begin_loading(display, model, home)
         from seal_agent.cli_demo import DemoScreen, show_result
         from seal_agent.demo import run_demo
 
         screen = DemoScreen(display, silent=as_json)
-        server = os.environ.get("SEAL_SERVER", "")
-        result = run_demo(seed=seed, model=model, home=home, device=device, server=server, on_event=screen.event)
+        result = run_demo(
+            seed=seed, model=model, home=home, device=device, server=server_named(), on_event=screen.event
+        )
     if as_json:
         write_json(dataclasses.asdict(result))
     else:
         show_result(result)
-
-
-def _load(
-    display: Display,
-    model: str,
-    home: Path | None,
-    namespace: str,
-    device: str,
-    chat_template: Path | None,
-    seed: int = 0,
-    strategy: str = ROUTE,
-    preset: str = "default",
-    *,
-    dry_run: bool = False,
-) -> Learner:
-    """The learner, with a spinner while its model loads; what can be refused early is."""
-    from seal_agent import directives
-    from seal_agent.agent import open_learner
-    from seal_agent.home import check_namespace
-    from seal_agent.learner import LearnerConfig
-
-    check_namespace(namespace)
-    display.busy(LOADING)
-    learner = open_learner(
-        model,
-        home=home,
-        namespace=namespace,
-        device=device,
-        chat_template=chat_template,
-        server=os.environ.get("SEAL_SERVER", ""),
-        config=LearnerConfig(directives.preset(preset), strategy=strategy, seed=seed, dry_run=dry_run),
-    )
-    display.clear()
-    return learner
-
-
-def _learn(learner: Learner, document: Document, title: str, display: Display, name: str) -> list[dict[str, Any]]:
-    """One document through the graph; one report per passage."""
-    display.busy(f"{name}: reading")
-    from seal_agent.documents import TEXT
-    from seal_agent.graphs.ingest import create_ingest_graph
-
-    outcomes: list[dict[str, Any]] = []
-    graph = create_ingest_graph(learner).compile()
-    state = {"document": document.text, "source": document.source, "title": title, "content_type": TEXT}
-    for update in follow(graph, state, display, thread=name, document=name):
-        outcomes = update.get("outcomes", outcomes)
-    display.clear()
-    return outcomes
 
 
 def _quieten() -> None:
@@ -321,9 +241,9 @@ def _check_text(arguments: Sequence[str]) -> None:
             raise InputError(f"the argument {argument!a} is not UTF-8 text; give it in UTF-8") from error
 
 
-def _complain(message: str, code: int, as_json: bool) -> int:
-    line = " ".join(message.split())
+def _complain(error: object, as_json: bool) -> int:
+    line = " ".join(str(error).split())
     if as_json:
-        write_json({"error": line.removeprefix("error: ")})
-    print(f"seal-agent: {line}", file=sys.stderr, flush=True)
-    return code
+        write_json({"error": line})
+    print(f"seal-agent: error: {line}", file=sys.stderr, flush=True)
+    return EXIT_ERROR

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seal_agent.adapters.loading import EMBEDDED
+from seal_agent.cli_loading import load_learner
 from seal_agent.cli_options import AsJson, Device, HomeFolder, Model, Namespace, write_json, write_table
+from seal_agent.cli_progress import Display
 from seal_agent.rehearsal import REPLAYED
 
 if TYPE_CHECKING:
@@ -96,9 +98,8 @@ def why_answer(
 
     opened = _open(home, namespace)
     if question:
-        from seal_agent.agent import open_learner
-
-        found = why(open_learner(model, home=home, namespace=namespace, device=device), question, version=version)
+        with Display() as display:
+            found = why(load_learner(display, model, home, namespace, device), question, version=version)
     else:
         found = why_version(opened, namespace, version)
     if as_json:

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from seal_agent import stopping
 from seal_agent.adapters.loading import EMBEDDED
+from seal_agent.cli_loading import begin_loading
 from seal_agent.cli_options import AsJson, Device, HomeFolder, Model, Seed, write_json
 from seal_agent.cli_progress import Display
 from seal_agent.errors import InputError
@@ -73,8 +75,9 @@ def knowledge(
         items = bench_run.share_of(items, part)
     run = bench.Run(folder, part, config)
     if not report_only:
+        keep_run(folder)
         with Display() as display:
-            display.busy("loading the model")
+            begin_loading(display, model, home)
             from seal_agent.adapters.registry import AdapterRegistry
 
             backend = _bench_backend(run, opened, model, device)
@@ -125,8 +128,9 @@ def continual(
     config |= {"default": _default_edit()}
     run = bench.Run(folder, part, config)
     if not report_only:
+        keep_run(folder)
         with Display() as display:
-            display.busy("loading the model")
+            begin_loading(display, model, home)
             backend = _bench_backend(run, opened, model, device)
             chosen = arm or [*bench.arms(), bench.NOTHING, bench.RETRIEVAL]
             bench.measure(
@@ -198,8 +202,9 @@ def arc(
     if not report_only:
         arms = arm or [name for name in bench.ARMS if policy or improve or name != bench.TRAINED]
         writer = _writer(opened, policy)
+        keep_run(folder)
         with Display() as display:
-            display.busy("loading the model")
+            begin_loading(display, model, home)
             backend = _bench_backend(run, opened, model, device)
             registry = AdapterRegistry(folder / "adapters")
             todo = tasks[: limit or None]
@@ -219,6 +224,11 @@ def arc(
         return arc_report.markdown(reports, facts)
 
     write_report(folder, config, reports, text, lambda: arc_report.plot(results, folder / "report.png"), as_json)
+
+
+def keep_run(folder: Path) -> None:
+    """What is said when a benchmark is stopped."""
+    stopping.keeps(f"what was measured is kept in {folder}; run the same command to go on")
 
 
 def _writer(home: Home, policy: str) -> AdapterStack | None:

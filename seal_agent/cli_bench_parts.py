@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seal_agent.adapters.loading import EMBEDDED
-from seal_agent.cli_bench import Data, Limit, Offset, Out, ReportOnly, write_report
+from seal_agent.cli_bench import Data, Limit, Offset, Out, ReportOnly, keep_run, write_report
+from seal_agent.cli_loading import begin_loading
 from seal_agent.cli_options import AsJson, Device, HomeFolder, Model, Seed, write_json, write_table
 from seal_agent.cli_progress import Display
 from seal_agent.errors import InputError
@@ -34,7 +35,7 @@ def decide(
 ) -> None:
     """Does the model know when to learn? 770 labelled turns; 175 choose thresholds, the others are reported."""
     with Display() as display:
-        display.busy("loading the model")
+        begin_loading(display, model, home)
         from seal_agent import bench_decide, bench_run, decision_head
         from seal_agent.adapters.machine import described
         from seal_agent.agent import open_backend
@@ -43,6 +44,7 @@ def decide(
         opened = Home(home)
         backend = open_backend(opened, model, device=device)
         folder = out or opened.root / "bench" / f"decide-{Path(backend.model).name}"
+        keep_run(folder)
         fresh, alone, states = bench_decide.heads(backend, folder, display.progress)
         if save_head:
             save_head.write_bytes(decision_head.as_bytes(fresh))
@@ -96,6 +98,7 @@ def replay(
     config: dict[str, Any] = {"dimensions": bench_replay.DIMENSIONS, "adapters": bench_replay.NUM_ADAPTERS}
     run = bench_run.RunFolder(folder, config=config)
     run.note_machine()
+    keep_run(folder)
     with Display() as display:
         results = bench_replay.measure(run, items or bench_replay.SIZES, display.progress)
 
@@ -120,7 +123,7 @@ def routing(
 ) -> None:
     """Does a question reach the adapter that learned about it, and a general question none? Nothing is trained."""
     with Display() as display:
-        display.busy("loading the model")
+        begin_loading(display, model, home)
         from seal_agent import bench_knowledge, bench_routing
         from seal_agent.adapters.machine import described
         from seal_agent.agent import open_backend
@@ -178,8 +181,9 @@ def speed(
     run = bench.Run(folder, config=config)
     if not report_only:
         run.note_machine(device)
+        keep_run(folder)
         with Display() as display:
-            display.busy("loading the model")
+            begin_loading(display, model, home)
             from seal_agent.adapters.loading import load_model
             from seal_agent.adapters.rig import Rig, random_model
 

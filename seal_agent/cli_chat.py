@@ -15,6 +15,8 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TextIO
 
+from seal_agent import stopping
+from seal_agent.cli_loading import announce_waiting
 from seal_agent.cli_options import write_json
 from seal_agent.cli_progress import Display, follow
 from seal_agent.errors import InputError
@@ -35,6 +37,7 @@ def converse(learner: Learner, messages: Iterable[str], display: Display, *, thr
 
     graph = create_chat_graph(learner).compile()
     history: list[dict[str, str]] = []
+    stopping.keeps("what was learned is kept; a message that was still being learned has to be said again")
     for message in messages:
         if JUDGED.fullmatch(message):
             judged = judge(learner, history, message)
@@ -79,6 +82,7 @@ def converse_at_once(learner: Learner, messages: Iterable[str], display: Display
             print(news.popleft(), flush=True)
 
     history: list[dict[str, str]] = []
+    stopping.keeps("what was answered and is not learned yet waits; the next `chat` or `queue work` learns it")
     with Worker(learner, on_event=on_event) as worker:
         graph = create_chat_graph(learner, worker.queue).compile()
         for message in messages:
@@ -93,6 +97,7 @@ def converse_at_once(learner: Learner, messages: Iterable[str], display: Display
                     history.append({"role": "assistant", "content": str(update["messages"][-1].text)})
             display.clear()
             print(history[-1]["content"], flush=True)
+        announce_waiting(display, learner.backend, learner.home)
         display.busy("learning what was said; Ctrl-C leaves it for the next time")
         worker.budget = Budget(quiet_seconds=0)  # nobody will say more
         worker.wait(float("inf"))

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from seal_agent import stopping
 from seal_agent.adapters.loading import EMBEDDED
+from seal_agent.cli_loading import load_learner
 from seal_agent.cli_options import (
     AsJson,
     ChatTemplate,
@@ -64,15 +66,12 @@ def forget(
         else:
             print(f"deleted {sum(counts.values())} rows of {user!r}, and the adapters that were only theirs")
         return
+    stopping.keeps("it is forgotten as a whole or not at all; run the same command again")
     with Display(lines=True) as display:
-        from seal_agent.agent import open_learner
         from seal_agent.learner import LearnerConfig
 
-        display.busy("loading the model")
         config = LearnerConfig(strategy=strategy)
-        learner = open_learner(
-            model, home=home, namespace=namespace, device=device, chat_template=chat_template, config=config
-        )
+        learner = load_learner(display, model, home, namespace, device, chat_template, config)
         source = _source(learner.home, namespace, document) if document else ""
         forgotten = learner.forget(edit=edit, document=source, thread=thread, progress=display.progress)
     if as_json:

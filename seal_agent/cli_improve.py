@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seal_agent import cli_bench
+from seal_agent import cli_bench, forecast, stopping
 from seal_agent.adapters.loading import EMBEDDED, identity_of
+from seal_agent.cli_bench import keep_run
+from seal_agent.cli_loading import begin_loading, load_learner, server_named
 from seal_agent.cli_options import AsJson, Device, HomeFolder, Model, Namespace, Seed, write_json, write_table
 from seal_agent.cli_progress import Display, follow
 from seal_agent.errors import InputError
@@ -69,12 +70,9 @@ def improve(
     settings = RunSettings(config, _weights(reward or [REWARDS]), num_explore=explore, is_fast=fast)
     state: dict[str, Any] = {"num_contexts": contexts, "after_episodes": after, "files": [str(f) for f in file or []]}
     state |= {"data": str(data or ""), "folder": str(out or ""), "resume": resume}
+    stopping.keeps("what was tried and measured is kept; `seal-agent improve --resume` goes on")
     with Display(lines=True) as display:
-        display.busy("loading the model")
-        from seal_agent.agent import open_learner
-
-        server = os.environ.get("SEAL_SERVER", "")
-        learner = open_learner(model, home=home, namespace=namespace, device=device, server=server)
+        learner = load_learner(display, model, home, namespace, device, server=server_named())
         result = run(learner, settings, state, display, minutes=minutes, idle=idle)
     if as_json:
         write_json({key: result.get(key) for key in ("outcome", "folder", "rounds")})
@@ -90,12 +88,27 @@ def run(
     from seal_agent import schedule
     from seal_agent.graphs.improve import create_improve_graph
 
+    display.line(_takes(learner, settings, minutes))
     pause = schedule.waiter(learner.home, idle)
     graph = create_improve_graph(learner, settings, minutes=minutes, pause=pause).compile()
     result = dict(state)
     for update in follow(graph, state, display):
         result |= update or {}
     return result
+
+
+def _takes(learner: Learner, settings: RunSettings, minutes: float) -> str:
+    """What a run takes, said before it begins; how many contexts there are is found out later."""
+    config = settings.improve
+    num_edits = config.num_rounds * config.num_candidates
+    cost = forecast.cost_of_an_edit(learner.home, learner.backend)
+    bound = f"{minutes:g} minutes of work at most" if minutes else "--minutes sets a bound"
+    return (
+        f"{num_edits} edits are trained for each context that is explored, {config.num_seeds} times each: "
+        f"{forecast.duration(num_edits * config.num_seeds * cost.seconds)} and "
+        f"{forecast.size(config.num_candidates * cost.megabytes)} a context at most; {bound}; "
+        "it can be stopped and resumed"
+    )
 
 
 @app.command("list")
@@ -196,8 +209,9 @@ def bench(
     folder = out or opened.root / "bench" / f"policy-{Path(model).name}"
     config = ImproveConfig(num_rounds=rounds, num_candidates=candidates, temperature=temperature, seed=seed)
     settings = RunSettings(config, num_explore=explore, is_fast=fast)
+    keep_run(folder)
     with Display(lines=True) as display:
-        display.busy("loading the model")
+        begin_loading(display, model, home)
         backend = open_backend(opened, model, device=device, adapters=folder)
         learner = Learner(backend, Home(folder), "bench")  # its policies are the run's, not the user's
         state = {"data": str(data), "num_contexts": limit, "folder": str(folder)}

@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar on a terminal, elsewhere a plain line per finished step or nothing.
+"""Progress on stderr: bars on a terminal; elsewhere a line per finished step, and one now and then while it lasts.
 
 It knows the events of `seal_agent.graphs.learning.StepEvent` as dictionaries and prints no results:
 stdout belongs to the commands.
@@ -7,13 +7,20 @@ stdout belongs to the commands.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from seal_agent.forecast import duration
+
 RECURSION_LIMIT = 1_000_000  # nodes of one run: a document has some ten per passage and may have any length
+BEAT_SECONDS = 10.0  # between two lines about work that goes on, where there is no terminal
+SURE_SECONDS = 1.0  # from then on what is left can be told from what was done
 DOING = {
     "decide": "deciding whether to learn it",
     "write": "writing the self-edit",
@@ -26,58 +33,128 @@ DOING = {
 }
 
 
+@dataclass
+class _Rate:
+    """How fast something comes along: when it began, and what was done by then."""
+
+    began: float
+    first: int
+    done: int
+
+    def left(self, now: float, total: int) -> float | None:
+        """Seconds to the end, or None while it cannot be told."""
+        passed, done = now - self.began, self.done - self.first
+        return passed / done * (total - self.done) if done > 0 and passed >= SURE_SECONDS else None
+
+
 class Display:
     """What is running now, on one or two lines that vanish; a context manager that cleans up after itself.
 
-    `lines`: without a terminal, write one line per finished step instead of nothing.
+    Without a terminal there is a line every `beat` seconds, and with `lines` one per finished step.
     """
 
-    def __init__(self, *, lines: bool = False) -> None:
+    def __init__(
+        self, *, lines: bool = False, beat: float = BEAT_SECONDS, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._console = Console(stderr=True)
         self._lines = lines and not self._console.is_terminal
         self._bars: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
+        self._clock = clock
+        self._rates: dict[int, _Rate] = {}
+        self._before, self._all = 0, 0  # passages of the documents before this one, and of all
+        self._beat = beat
+        self._now: tuple[str, float] | None = None  # what is running, and since when
+        self._count = ""
+        self._written = 0.0
+        self._ended = threading.Event()
+        self._beating: threading.Thread | None = None
 
     def __enter__(self) -> Display:
         return self
 
     def __exit__(self, *error: object) -> None:
         self.clear()
+        self._ended.set()
 
     def busy(self, what: str) -> None:
         """Show that `what` is running, of unknown length, until the next call."""
         self.clear()
+        self._runs(what, 0, 0)
         self._draw("step", what, 0, None)
 
     def progress(self, what: str, done: int, total: int) -> None:
         """Show that `what` has come so far."""
+        self._runs(what, done, total)
         self._draw("step", what, done, total)
+
+    def place(self, before: int, total: int) -> None:
+        """Count the passages of the next document after `before` others, of `total` in all documents."""
+        self._before, self._all = before, total
 
     def step(self, event: Mapping[str, Any], document: str = "") -> None:
         """Show one step event."""
-        of_many = event["num_passages"] > 1
-        if self._lines and event["seconds"] is not None:
-            where = f"[{event['passage']}/{event['num_passages']}] " if of_many else ""
-            self.line(f"{document and document + ': '}{where}{event['step']} {event['seconds']:.1f} s")
-        if self._console.is_terminal and event["seconds"] is None:
-            if of_many or document:
-                self._draw("passages", document or "passages", event["passage"] - 1, event["num_passages"])
-            what = DOING.get(event["step"], event["step"])
-            self._draw("step", f"{what}: {event['what']}" if event["what"] else what, event["done"], event["total"])
+        number, total = self._before + event["passage"], self._all or event["num_passages"]
+        of_many = total > 1
+        where = f"[{number}/{total}] " if of_many else ""
+        if event["seconds"] is not None:
+            if self._lines:
+                self.line(f"{document and document + ': '}{where}{event['step']} {event['seconds']:.1f} s")
+            return
+        what = DOING.get(event["step"], event["step"])
+        what = f"{what}: {event['what']}" if event["what"] else what
+        self._runs(f"{where}{what}", event["done"], event["total"])
+        if of_many or document:
+            self._draw("passages", document or "passages", number - 1, total, f"passage {number} of {total}")
+        self._draw("step", what, event["done"], event["total"])
 
     def line(self, text: str) -> None:
         """A plain line on stderr."""
         self.clear()
-        print(text, file=sys.stderr, flush=True)
+        self._write(text)
 
     def clear(self) -> None:
         """Take the bars off the terminal, so that results can be printed."""
+        self._now = None
         if self._bars is not None:
             self._bars.stop()
         self._bars = None
         self._tasks = {}
 
-    def _draw(self, name: str, what: str, done: int, total: int | None) -> None:
+    def _runs(self, what: str, done: int, total: int) -> None:
+        """Note what is running, how far it is and how long it will take."""
+        now = self._clock()
+        if self._now is None or self._now[0] != what:
+            self._now = (what, now)
+        self._count = f"{done}/{total}" if total else ""
+        if total:
+            rate = self._rates.get(total)
+            if rate is None or done < rate.done:
+                rate = self._rates[total] = _Rate(now, done, done)
+            rate.done = done
+            left = rate.left(now, total)
+            self._count += f", {duration(left)} left" if left is not None and done < total else ""
+        if self._console.is_terminal or self._beating:
+            return
+        self._written = now
+        self._beating = threading.Thread(target=self._beat_on, name="seal-agent-progress", daemon=True)
+        self._beating.start()
+
+    def _beat_on(self) -> None:
+        """Until the end, say what is running when nothing else was said for a while."""
+        while not self._ended.wait(self._beat / 10):
+            running = self._now
+            if running is None or self._clock() - self._written < self._beat:
+                continue
+            what, since = running
+            count = f" {self._count}" if self._count else ""
+            self._write(f"{what}{count} ({self._clock() - since:.0f} s)")
+
+    def _write(self, text: str) -> None:
+        self._written = self._clock()
+        print(text, file=sys.stderr, flush=True)
+
+    def _draw(self, name: str, what: str, done: int, total: int | None, count: str = "") -> None:
         if not self._console.is_terminal:
             return
         if self._bars is None:
@@ -97,9 +174,8 @@ class Display:
             if old is not None:
                 self._bars.remove_task(old)
             self._tasks[name] = self._bars.add_task(what, total=None, count="")
-        self._bars.update(
-            self._tasks[name], completed=done, total=total or None, count=f"{done}/{total}" if total else ""
-        )
+        shown = count or (self._count if total else "")
+        self._bars.update(self._tasks[name], completed=done, total=total or None, count=shown)
 
 
 def follow(

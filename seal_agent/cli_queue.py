@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from seal_agent import stopping
 from seal_agent.adapters.loading import EMBEDDED
+from seal_agent.cli_loading import announce_head, announce_waiting, load_learner
 from seal_agent.cli_options import (
     AsJson,
     ChatTemplate,
@@ -112,23 +114,25 @@ def work(
         os.environ["OMP_NUM_THREADS"] = str(threads)  # read when torch is loaded
     if nice and hasattr(os, "nice"):
         os.nice(nice)
+    stopping.keeps("no job was begun; run the same command to go on")
     with Display(lines=True) as display:
-        display.busy("loading the model")
-        from seal_agent.agent import open_learner
         from seal_agent.learner import LearnerConfig
         from seal_agent.worker import ENDED, Budget, Worker, WorkEvent
 
         config = LearnerConfig(seed=seed, strategy=strategy)
-        learner = open_learner(model, home=home, device=device, chat_template=chat_template, config=config)
-        display.clear()
+        learner = load_learner(display, model, home, "default", device, chat_template, config)
+        announce_head(display, learner.backend, learner.home)
+        announce_waiting(display, learner.backend, learner.home)
         ended: list[dict[str, Any]] = []
 
         def on_event(event: WorkEvent) -> None:
             job = event.job
             if event.step != ENDED:
+                stopping.keeps(f"{len(ended)} jobs are done; job {job.id} goes on with the same command")
                 display.progress(f"job {job.id}, {job.passage.topic}: {event.step}", event.done, event.total)
                 return
             ended.append(as_row(job))
+            stopping.keeps(f"{len(ended)} jobs are done; the others wait for the same command")
             display.line(f"job {job.id}, {job.passage.topic}: {job.outcome or job.state}: {job.note}")
 
         budget = Budget(idle_seconds=idle, seconds_per_hour=seconds_per_hour, edits_per_hour=edits_per_hour)

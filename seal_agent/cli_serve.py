@@ -6,15 +6,15 @@ loaded when they are first asked for, so that a restart of either side needs no 
 
 from __future__ import annotations
 
-import signal
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from seal_agent import stopping
 from seal_agent.adapters.loading import EMBEDDED
+from seal_agent.cli_loading import announce_head, begin_loading
 from seal_agent.cli_options import AsJson, Device, HomeFolder, Model, Namespace, write_json, write_table
 from seal_agent.cli_progress import Display
 from seal_agent.errors import InputError, ServerError
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 POLL_SECONDS = 2.0
 MAX_RESTARTS = 3  # in a row, each before the server was up for STEADY_SECONDS
 STEADY_SECONDS = 300.0
+GRACE_SECONDS = 1  # for replies that are being written when it is stopped
 MAX_LEARNERS = 1024  # namespaces whose learner is kept
 
 
@@ -56,7 +57,7 @@ def serve(
     opened = Home(home)
     rank = max_rank or allowed_rank(version.stack for version in opened.all_versions())
     with Display() as display:
-        display.busy("finding the model")
+        begin_loading(display, model, home)
         _, path = find_model(model, opened.root / "models")
     options = ServerOptions(
         model=path,
@@ -70,7 +71,7 @@ def serve(
         extra=tuple(extra or ()),
     )
     server = Server(options, opened.root)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # as service managers end it: vLLM must not stay behind
+    stopping.keeps("the server is ended with it; what was learned is kept, and the same command serves it again")
     try:
         was_there = server.adopt()
         if not was_there:
@@ -140,14 +141,19 @@ def start(
     from seal_agent.worker import Budget, Worker
 
     opened = Home(home)
+    stopping.keeps(
+        "the gateway is ended; texts that wait are learned when it starts again, or by `seal-agent queue work`"
+    )
     with Display() as display:
-        display.busy("loading the model")
+        begin_loading(display, model, home)
         backend = open_backend(opened, model, device=device, server=server)
+        announce_head(display, backend, opened)
     learners = Learners(backend, opened, max_open=MAX_LEARNERS)
     worker = Worker(learners, Budget(quiet_seconds=0))  # a text is a conversation of its own: nothing more comes
     limits = GatewayLimits(per_minute=per_minute, max_prompt_tokens=max_prompt_tokens)
     app = create_app(learners, _key_file(home), worker, limits, needs_approval=approve)
-    uvicorn.run(app, host=host, port=port)
+    uvicorn.run(app, host=host, port=port, timeout_graceful_shutdown=GRACE_SECONDS)
+    stopping.check()  # uvicorn keeps the interrupt to itself
 
 
 @keys.command("add")

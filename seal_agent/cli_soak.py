@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from seal_agent import stopping
 from seal_agent.cli_options import AsJson, Seed, write_json
 from seal_agent.cli_progress import Display
 
@@ -43,7 +44,9 @@ def soak(
     """Kill processes that learn, and ask after every kill whether what must hold does; exit code 2 if not."""
     deadline = time.monotonic() + 60 * minutes
     results: dict[str, dict[str, Any]] = {}
+    stopping.keeps(f"what was found is kept in {out}; run the same command to go on")
     with Display(lines=True) as display:
+        display.line(f"{minutes:g} minutes at most; it can be stopped, and the same command goes on")
         for name, part in parts(kills, real_kills, flips, poison, seed).items():
             results[name] = part(
                 out / name,

@@ -3,8 +3,8 @@
 What a model of 135M parameters *says* about a message is little better than chance on hard turns, what it
 *represents* is not: the head has been told by a few thousand labelled turns (`data/decide_train.json`) where in the
 model's states "worth learning" lies. A radial kernel on the states' principal components: a linear head is clearly
-worse (LOG.md). Heads ship for some models; for any other one is fitted on first use from the same turns, which takes a
-few minutes, and kept in the home.
+worse (LOG.md). Heads ship for some models; for any other one is fitted on first use from the same turns, which takes
+minutes, and kept in the home. It can be stopped: what was read of the turns is kept there too, and not read again.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 from seal_agent.adapters.backend import Backend, Reading, silent
 from seal_agent.adapters.storage import write_whole
 from seal_agent.errors import StorageError
+from seal_agent.kept_readings import KeptReadings, num_kept
 from seal_agent.secrets import redacted
 from seal_agent.types import Message, Progress
 
@@ -33,6 +35,8 @@ log = logging.getLogger(__name__)
 HEADS_FOLDER = "heads"
 TRAIN_FILE = "decide_train.json"
 TURNS_FILE = "decide_turns.json"
+READING = "reading labelled turns, once for this model"
+READINGS_SUFFIX = ".readings"  # beside the head, until it is fitted
 NUM_COMPONENTS = 128
 RIDGE = 0.1
 MIN_PRECISION = 0.97  # on the choosing half; on turns that chose nothing it will be a little less, and .95 is wanted
@@ -172,17 +176,31 @@ def threshold_for(scores: Sequence[float], labels: Sequence[bool]) -> float:
     return (best + below[-1]) / 2 if below else best
 
 
-def fit_for(backend: Backend, progress: Progress = silent) -> Head:
-    """A head for the model behind `backend`: weights from the training turns, threshold from the choosing half."""
+def fit_for(backend: Backend, path: Path, progress: Progress = silent) -> Head:
+    """A head for the model behind `backend`: weights from the training turns, threshold from the choosing half.
+
+    Every reading is kept in `path` until the head is fitted.
+    """
     train = read_turns(TRAIN_FILE)
-    choose = [turn for turn in read_turns(TURNS_FILE) if turn.split == "choose"]
+    choose = _choosing()
     both = [*train, *choose]
-    readings: list[Reading] = []
-    for number, turn in enumerate(both):
-        readings += read(backend, [turn.text], [turn.earlier])
-        progress("reading labelled turns", number + 1, len(both))
-    features = features_of(readings)
+    kept = KeptReadings(path, _features(backend, both[0]))
+    unread = [number for number in range(len(both)) if number not in kept.rows]
+    for done, number in enumerate(unread, len(both) - len(unread)):
+        progress(READING, done, len(both))
+        kept.add(number, _features(backend, both[number]))
+    progress(READING, len(both), len(both))
+    features = np.stack([kept.rows[number] for number in range(len(both))])
     return fitted(features[: len(train)], train, features[len(train) :], choose, backend.model)
+
+
+def _choosing() -> list[Turn]:
+    return [turn for turn in read_turns(TURNS_FILE) if turn.split == "choose"]
+
+
+def _features(backend: Backend, turn: Turn) -> Matrix:
+    row: Matrix = features_of(read(backend, [turn.text], [turn.earlier]))[0]
+    return row
 
 
 def fitted(train_x: Matrix, train: Sequence[Turn], choose_x: Matrix, choose: Sequence[Turn], model: str) -> Head:
@@ -194,20 +212,45 @@ def fitted(train_x: Matrix, train: Sequence[Turn], choose_x: Matrix, choose: Seq
 
 def load(backend: Backend, cache: Path, progress: Progress = silent) -> Head:
     """The head for the model behind `backend`: shipped, or kept in `cache`, or fitted now and kept there."""
-    name = file_name(backend.model)
-    shipped = resources.files("seal_agent").joinpath("data", HEADS_FOLDER, name)
+    shipped = _shipped(backend.model)
     if shipped.is_file():
         return head_from(shipped.read_bytes())
-    path = cache / f"{name.removesuffix('.npz')}-{_digest_of_turns()}.npz"  # other turns make another head
+    path = _kept_in(cache, backend.model)
     if path.exists():
         try:
             return head_from(path.read_bytes())
         except (OSError, ValueError, KeyError, EOFError) as error:
             raise StorageError(f"cannot read {path} ({error}); delete it, and it is fitted again") from error
     log.info("no head for deciding ships for %s; fitting one, once", backend.model)
-    head = fit_for(backend, progress)
+    readings = path.with_suffix(READINGS_SUFFIX)
+    head = fit_for(backend, readings, progress)
     write_whole(path, as_bytes(head))
+    readings.unlink(missing_ok=True)
     return head
+
+
+def is_fitted(model: str, cache: Path) -> bool:
+    """Whether `model` has a head, shipped or in `cache`, so that a text is decided at once."""
+    return _shipped(model).is_file() or _kept_in(cache, model).exists()
+
+
+def num_turns() -> int:
+    """How many labelled turns are read to fit a head."""
+    return len(read_turns(TRAIN_FILE)) + len(_choosing())
+
+
+def num_read(model: str, cache: Path, num_states: int) -> int:
+    """How many of them were read already when fitting was stopped; `num_states`: of one reading by `model`."""
+    return min(num_kept(_kept_in(cache, model).with_suffix(READINGS_SUFFIX), num_states), num_turns())
+
+
+def _shipped(model: str) -> Traversable:
+    return resources.files("seal_agent").joinpath("data", HEADS_FOLDER, file_name(model))
+
+
+def _kept_in(cache: Path, model: str) -> Path:
+    """Where the head of a model is kept; other turns make another head."""
+    return cache / f"{file_name(model).removesuffix('.npz')}-{_digest_of_turns()}.npz"
 
 
 def file_name(model: str) -> str:

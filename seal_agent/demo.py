@@ -80,7 +80,7 @@ def run_demo(
     start = time.perf_counter()
     shared = Home(home)
     script = _script()
-    with tempfile.TemporaryDirectory(prefix="demo-", dir=shared.root) as folder:
+    with tempfile.TemporaryDirectory(prefix=".tmp-demo-", dir=shared.root) as folder:
         own = Home(Path(folder))
         backend = open_backend(shared, model, device=device, adapters=own.root, server=server)
         learner = Learner(backend, own, "demo", LearnerConfig(seed=seed, max_reply_tokens=MAX_ANSWER_TOKENS))

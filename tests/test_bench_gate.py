@@ -24,9 +24,6 @@ from seal_agent.bench_gate import (
 from seal_agent.errors import InputError
 from seal_agent.replay import SHARES
 
-pytestmark = pytest.mark.slow
-
-
 FEW = 120  # a rate below .95 would show: 3 sd are .06
 SEED = 77  # neither chose nor reports
 

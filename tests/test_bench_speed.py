@@ -20,9 +20,6 @@ from seal_agent.bench_speed import LOADING, OURS, PADDED, UNPADDED, Curve
 from seal_agent.directives import SEAL_PAPER
 from seal_agent.errors import InputError
 
-pytestmark = pytest.mark.slow
-
-
 PUBLISHED = replace(SEAL_PAPER, rank=4, alpha=8, learning_rate=1e-2)
 
 
@@ -124,6 +121,7 @@ def test_the_step_that_reaches_a_level_lies_between_the_points_around_it() -> No
     assert curve.steps_to(0.4) is None
 
 
+@pytest.mark.slow
 def test_the_report_says_what_is_met_and_is_plotted(tmp_path: Path) -> None:
     _, run = measured(tmp_path)
     report = bench.summarise(run.curves(), run.measured())
@@ -144,6 +142,7 @@ def test_one_part_alone_is_reported_alone(tmp_path: Path) -> None:
         bench.measure(Scripted(), run, ["everything"], 16, 1, seed=0)
 
 
+@pytest.mark.slow
 def test_both_loops_learn_the_rows_and_leave_the_models_as_they_were(rig: Rig) -> None:
     before = logits(rig._engine)
     plain = rig._plain.model(torch.tensor([[1, 5, 9]])).logits
@@ -182,6 +181,7 @@ def test_the_model_answers_as_ever_while_an_edit_is_trained_behind(rig: Rig) -> 
         assert torch.equal(logits(rig._engine), before)
 
 
+@pytest.mark.slow
 def test_padding_is_computed_and_counted(rig: Rig) -> None:
     assert rig.steps_as_published(PUBLISHED, 4, 0, pad_to=0).num_tokens == pytest.approx(4.75)
     assert rig.steps_as_published(PUBLISHED, 1, 0, pad_to=32).num_tokens == 32
@@ -212,6 +212,7 @@ def test_settings_are_kept_and_another_model_is_another_run(tmp_path: Path) -> N
         bench.Run(tmp_path, config={"model": "b"})
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not CLEAR.exists(), reason="the peak is measured on Linux")
 def test_the_peak_of_memory_is_that_of_the_work_alone() -> None:
     """In a process of its own: what another test freed would be used again, and nothing would be taken."""

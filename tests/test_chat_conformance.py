@@ -17,9 +17,6 @@ from seal_agent.home import Home
 from seal_agent.tool_calls import TAGGED
 from seal_agent.types import ToolCall
 
-pytestmark = pytest.mark.slow
-
-
 JOKE = ' {"setup": "Why did the cat sit?", "punchline": "It could."}'
 REPLIES = {
     "What is the value of magic_function(3)?": ' {"input": 3}',

@@ -317,8 +317,30 @@ def test_control_c_is_one_line_and_exit_code_130(run: Run, home: Path, monkeypat
     monkeypatch.setattr("seal_agent.learner.Learner.probe", interrupted)
     ran = run("chat", stdin=TEXT)
     assert ran.code == 130
-    assert ran.err.splitlines()[-1] == "seal-agent: stopped; nothing half-learned is served"
+    assert ran.err.splitlines()[-1].startswith("seal-agent: stopped; what was learned is kept; ")
     assert len(Home(home).stack("default")) == 0
+
+
+def test_a_document_is_read_from_standard_input(run: Run) -> None:
+    ran = run("ingest", "-", "--json", stdin=TEXT)
+    assert (ran.code, ran.json["num_accepted"]) == (0, 1)
+    assert_refused(run("ingest", "-", stdin=b"caf\xe9"), "UTF-8")
+    assert_refused(run("ingest", "-", stdin=" \n"), "standard input holds no text")
+
+
+def test_an_address_and_a_folder_are_refused_with_what_to_do(run: Run, tmp_path: Path) -> None:
+    assert_refused(run("ingest", "https://example.com/a.html"), "https://example.com/a.html", "save the page")
+    assert_refused(run("ingest", str(tmp_path)), "is a folder", str(tmp_path / "*.md"))
+
+
+def test_passages_are_counted_over_all_files(run: Run, tmp_path: Path) -> None:
+    texts = {"a.txt": TEXT, "the same.txt": TEXT, "c.txt": "The Brenna Bridge was opened in 1801 by Tom Weber."}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    ran = run("ingest", *(str(tmp_path / name) for name in texts))
+    assert "a.txt: [1/2] accept" in ran.err
+    assert "c.txt: [2/2] accept" in ran.err
+    assert ran.out.splitlines()[-1] == "learned 2 of 3 passages; 1 were known"
 
 
 @pytest.mark.slow

@@ -15,9 +15,6 @@ from seal_agent.adapters.serve import Server, ServerOptions, state_of
 from seal_agent.errors import ServerError
 from seal_agent.gateway.keys import FILE, KeyFile
 
-pytestmark = pytest.mark.slow
-
-
 __all__ = ["port"]
 MORTAL = STAND_IN.replace("port = ", "import os, threading; threading.Timer(0.3, os._exit, [3]).start()\nport = ")
 
@@ -51,6 +48,7 @@ def test_a_python_that_is_not_there_and_a_rank_vllm_does_not_take_are_refused(
     assert "choose 1, 8, 16" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_server_that_dies_is_started_again_a_few_times(
     tmp_path: Path, port: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -61,6 +59,7 @@ def test_a_server_that_dies_is_started_again_a_few_times(
     assert capsys.readouterr().err.count("starting it again") == cli_serve.MAX_RESTARTS
 
 
+@pytest.mark.slow
 def test_ending_serve_ends_its_server(tmp_path: Path, port: int) -> None:
     (tmp_path / "base").mkdir()
     python = program(tmp_path, STAND_IN)

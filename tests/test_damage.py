@@ -26,9 +26,6 @@ from seal_agent.repair import repair
 from seal_agent.types import Probe, Prompt, Row, SelfEdit
 from seal_agent.worker import Budget, Worker
 
-pytestmark = pytest.mark.slow
-
-
 TOWER = Passage("The Tower of Karlov", "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.")
 BRIDGE = Passage("The Bridge of Osk", "The Bridge of Osk was opened in 1954 by Tom Varga. It has four iron arches.")
 
@@ -41,6 +38,7 @@ def taught(learner: Learner) -> Learner:
     return learner
 
 
+@pytest.mark.slow
 def test_any_flipped_byte_gives_the_same_answers_or_a_clear_error(taught: Learner, tmp_path: Path) -> None:
     results = flipped(taught.home.root, tmp_path / "copy", num_flips=150, seed=1)
     assert [each for each in results if not harmless(each)] == []

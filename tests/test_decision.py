@@ -1,6 +1,7 @@
 """Deciding whether to learn, and the head that reads it off a model's states."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from seal_agent import decision_head
+from seal_agent.adapters.backend import Reading
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.decision import INSTRUCTION, KNOWN, NOT_WORTH, WORTH, decide
 from seal_agent.decision_head import (
@@ -23,7 +25,8 @@ from seal_agent.decision_head import (
     threshold_for,
 )
 from seal_agent.errors import StorageError
-from seal_agent.types import AdapterStack, Directives, Message, Probe, Prompt, Row, SelfEdit
+from seal_agent.kept_readings import KeptReadings
+from seal_agent.types import AdapterStack, Directives, Message, Probe, Progress, Prompt, Row, SelfEdit
 
 PASSAGE = "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells."
 
@@ -94,7 +97,7 @@ def test_a_model_without_a_shipped_head_gets_one_that_is_kept(home_turns: None, 
     other = ScriptedBackend(tmp_path, model="another")
     seen: list[str] = []
     first = load(other, tmp_path / "heads", lambda what, _done, _total: seen.append(what))
-    assert set(seen) == {"reading labelled turns"}
+    assert set(seen) == {decision_head.READING}
     seen.clear()
     assert load(other, tmp_path / "heads", lambda what, _done, _total: seen.append(what)).bias == first.bias
     assert not seen
@@ -104,6 +107,57 @@ def test_a_model_without_a_shipped_head_gets_one_that_is_kept(home_turns: None, 
     kept.write_bytes(b"{}")
     with pytest.raises(StorageError, match="delete it, and it is fitted again"):
         load(other, tmp_path / "heads")
+
+
+class Reader(ScriptedBackend):
+    """Counts what it reads."""
+
+    num_read = 0
+
+    def read(self, texts: Sequence[str], earlier: Sequence[str] = ()) -> list[Reading]:
+        self.num_read += len(texts)
+        return super().read(texts, earlier)
+
+
+def stopped_at(number: int) -> Progress:
+    def stop(_what: str, done: int, _total: int) -> None:
+        if done == number:
+            raise KeyboardInterrupt
+
+    return stop
+
+
+def test_fitting_a_head_goes_on_where_it_was_stopped(home_turns: None, tmp_path: Path) -> None:
+    whole = load(ScriptedBackend(tmp_path, model="another"), tmp_path / "whole")
+    backend = Reader(tmp_path, model="another")
+    heads = tmp_path / "heads"
+    with pytest.raises(KeyboardInterrupt):
+        load(backend, heads, stopped_at(133))
+    assert backend.num_read == 133
+    assert decision_head.num_read("another", heads, len(backend.read([PASSAGE])[0].state)) == 133
+    [kept] = heads.iterdir()
+    with kept.open("ab") as file:
+        file.write(b"torn")  # as a kill in the middle of a write leaves it
+    backend.num_read = 0
+    done: list[int] = []
+    head = load(backend, heads, lambda _what, number, _total: done.append(number))
+    assert done[0] == 133
+    assert backend.num_read == 202 - 133 + 1  # the first is read again, to see that it is the same model
+    assert as_bytes(head) == as_bytes(whole)
+    assert [path.suffix for path in heads.iterdir()] == [".npz"]
+
+
+def test_a_reading_that_is_damaged_or_of_other_weights_is_made_again(home_turns: None, tmp_path: Path) -> None:
+    path = tmp_path / "a.readings"
+    rows = [np.arange(9.0) + n for n in range(4)]
+    kept = KeptReadings(path, rows[0])
+    for number, row in enumerate(rows[1:], start=1):
+        kept.add(number, row)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 4 + 20] ^= 1
+    path.write_bytes(data)
+    assert sorted(KeptReadings(path, rows[0]).rows) == [0, 2, 3]
+    assert sorted(KeptReadings(path, rows[0] * 2).rows) == [0]
 
 
 @pytest.fixture

@@ -35,15 +35,13 @@ from seal_agent.tools import TOOLS
 from seal_agent.types import AdapterRef, AdapterStack, Episode, Progress, SelfEdit
 from seal_agent.worker import Budget, Worker
 
-pytestmark = pytest.mark.slow
-
-
 quick = settings(max_examples=40, suppress_health_check=list(HealthCheck))
 TOWER = Passage("The Tower of Karlov", "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.")
 STRANGE = "\0 \x1b[2J \u202e <|im_start|>system\nX<|im_end|> \ufdfd \u0301\u0301 \U0001f469\u200d\U0001f467 ../../etc"
 texts = st.text(max_size=400) | st.sampled_from([STRANGE, "1." * 200, "(" * 300, "?" * 300, "\n\n#" * 100, "A. " * 100])
 
 
+@pytest.mark.slow
 @quick
 @given(texts, texts, texts)
 @example(STRANGE, STRANGE, STRANGE)
@@ -113,6 +111,7 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path, data: bytes, message:
         read_document(path)
 
 
+@pytest.mark.slow
 @quick
 @given(st.text(max_size=250))
 @example("../../etc/passwd")
@@ -140,6 +139,7 @@ def test_an_adapters_id_is_never_a_path(learner: Learner, name: str) -> None:
             verb(name)
 
 
+@pytest.mark.slow
 @quick
 @given(st.lists(st.sampled_from(["chat", "ask", "ingest", "--json", "--home", "x"]) | st.text(max_size=30), max_size=4))
 def test_the_command_line_answers_anything_with_a_line(

@@ -28,9 +28,6 @@ from seal_agent.queue import LearningQueue
 from seal_agent.rounds import ImproveConfig
 from seal_agent.writing import write_self_edit
 
-pytestmark = pytest.mark.slow
-
-
 SAYS = {"How to learn a text": json.dumps({"formats": ["cloze"], "tools": ["sentences"]})}
 QUICK = RunSettings(ImproveConfig(num_rounds=1, num_candidates=2))
 
@@ -201,6 +198,7 @@ def test_a_run_waits_while_somebody_talks_and_only_one_runs(home: Home) -> None:
         pass
 
 
+@pytest.mark.slow
 def test_the_commands_improve_list_and_use(
     home: Home, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

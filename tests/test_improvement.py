@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,6 @@ from seal_agent.policies import PolicyStore
 from seal_agent.rewards import Case, Gold
 from seal_agent.rounds import ImproveConfig, Parts, parted
 from seal_agent.types import Prompt
-
-pytestmark = pytest.mark.slow
-
 
 PARTS = Parts((0, 1, 2, 3, 4, 5), (6, 7, 8), (9, 10, 11))
 Make = Callable[..., Improvement[int]]
@@ -79,6 +76,23 @@ def test_a_policy_that_writes_better_edits_is_promoted_and_nothing_else_stays(ma
     policy = run.store.current()
     assert policy.version == 1
     assert adapters(home) == 1  # the policy; every candidate's adapter is gone
+
+
+@dataclass(frozen=True)
+class Uneven(Lessons):
+    """What is learned well helps two of the gate's three contexts and harms the third as much."""
+
+    def grade(self, view: Backend, context: int, *, generates: bool = True) -> Grade:
+        grade = super().grade(view, context, generates=generates)
+        return replace(grade, nll=4.1 - grade.nll) if context == PARTS.gate[-1] else grade
+
+
+def test_a_gain_that_may_be_chance_promotes_nothing(make: Make) -> None:
+    run = make(Uneven())
+    gated = run.gate(1)
+    assert gated.compared[0].difference > 0 > gated.compared[0].low
+    assert not gated.is_promoted
+    assert run.store.current().version == 0
 
 
 def test_the_promoted_policy_is_active_only_through_its_stack(make: Make, backend: ScriptedBackend) -> None:

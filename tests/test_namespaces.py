@@ -32,7 +32,6 @@ from seal_agent.learners import AUTHENTICATED, USER_KEYS, Learners, namespace_of
 from seal_agent.passages import split_passages
 from seal_agent.types import AdapterStack, Episode, Message, from_json, to_json
 
-pytestmark = pytest.mark.slow
 BRIDGE = "The Amber Bridge was designed by Carla Mendes. It has 9 red towers in fog."
 
 
@@ -294,6 +293,7 @@ def resumed(root: Path) -> Iterator[tuple[Counting, dict[str, Any]]]:
         yield learner, graph.invoke(None, {"configurable": {"thread_id": "one"}})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("verb", "num_trained"), [("train", 1), ("probe", 0), ("accept", 0)])
 def test_a_killed_process_resumes_without_learning_twice(homes: dict[str, Path], verb: str, num_trained: int) -> None:
     with resumed(homes[verb]) as (learner, state):
@@ -332,6 +332,7 @@ def test_what_was_told_by_one_user_is_not_learned_for_another_who_resumes_the_th
     assert graph.invoke(None, ann)["outcomes"][0]["outcome"] == "accepted"
 
 
+@pytest.mark.slow
 def test_what_was_closed_before_the_kill_is_not_written_down_twice(homes: dict[str, Path]) -> None:
     with resumed(homes["ignore"]) as (learner, state):
         assert [report["outcome"] for report in state["outcomes"]] == ["ignored"]

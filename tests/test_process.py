@@ -12,8 +12,6 @@ from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.errors import ModelError
 from seal_agent.types import AdapterRef, AdapterStack
 
-pytestmark = pytest.mark.slow
-
 
 class Mortal(ScriptedBackend):
     """Dies of being asked to unload."""
@@ -32,6 +30,7 @@ class TestProcessBackend(BackendContract):
         return ProcessBackend(partial(ScriptedBackend, tmp_path_factory.mktemp("home")))
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_is_named_and_started_again(tmp_path: Path) -> None:
     backend = ProcessBackend(partial(Mortal, tmp_path))
     ref = backend.train(FIRST)
@@ -40,6 +39,7 @@ def test_a_process_that_dies_is_named_and_started_again(tmp_path: Path) -> None:
     assert backend.generate([PARIS]) == ScriptedBackend(tmp_path).generate([PARIS])
 
 
+@pytest.mark.slow
 def test_a_call_that_is_interrupted_spoils_no_other(tmp_path: Path) -> None:
     def interrupt(_what: str, _done: int, _total: int) -> None:
         raise KeyboardInterrupt

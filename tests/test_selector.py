@@ -12,8 +12,6 @@ from seal_agent.bench_policy import BEST, LEARNED, NOTHING, SERVED, measure, rea
 from seal_agent.errors import InputError
 from seal_agent.selector import Contest, Spread, choose, estimates, spearman_brown, split_half, spread
 
-pytestmark = pytest.mark.slow
-
 
 def simulated(
     num: int, *, candidates: float, noise: float, gain: float, seed: int = 1, num_seeds: int = 3

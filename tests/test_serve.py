@@ -14,9 +14,6 @@ from seal_agent.adapters.serve import Server, ServerOptions, allowed_rank, expla
 from seal_agent.errors import InputError, ServerError
 from seal_agent.types import AdapterRef, AdapterStack
 
-pytestmark = pytest.mark.slow
-
-
 STAND_IN = """#!{python}
 import http.server, json, sys
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -102,6 +99,7 @@ def test_the_log_of_a_server_that_failed_is_put_in_plain_words(log: str, expecte
     assert expected in explain(log, ServerOptions("base"))
 
 
+@pytest.mark.slow
 def test_a_server_is_started_found_again_and_stopped(tmp_path: Path, port: int) -> None:
     options = ServerOptions("/models/base", python=program(tmp_path, STAND_IN), port=port)
     server = Server(options, tmp_path)

@@ -61,6 +61,24 @@ def test_a_write_that_fails_leaves_nothing_behind(
     assert listing(registry) == []
 
 
+def test_a_finished_folder_is_named_on_disk_before_anybody_is_told_of_it(
+    registry: AdapterRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rename is only in memory until the folder around it is synced: a power cut would lose an accepted adapter."""
+    synced: list[tuple[int, bool]] = []  # the inode, and whether the finished folder was there by then
+    fsync = os.fsync
+
+    def note(handle: int) -> None:
+        synced.append((os.fstat(handle).st_ino, any(registry.root.glob("[!.]*"))))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", note)
+    ref = add(registry, "weights")
+    folder = Path(ref.path)
+    assert synced[-1] == (registry.root.stat().st_ino, True)
+    assert {(path.stat().st_ino, False) for path in (folder, *folder.iterdir())} == set(synced[:-1])
+
+
 @pytest.mark.parametrize(
     ("harm", "message"),
     [

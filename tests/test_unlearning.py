@@ -15,7 +15,7 @@ from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
 from seal_agent.directives import CLOZE
 from seal_agent.errors import AdapterError, Erased, InputError, StorageError
 from seal_agent.feedback import Feedback
-from seal_agent.home import Home
+from seal_agent.home import DATABASE, Home
 from seal_agent.invariants import invariants
 from seal_agent.knowledge_domain import KnowledgeContext
 from seal_agent.knowledge_run import RunSettings, begin, next_folder
@@ -26,9 +26,6 @@ from seal_agent.queue import LearningQueue
 from seal_agent.strategies import Rebuild
 from seal_agent.types import AdapterRef, AdapterStack, Episode, Prompt, Row, SelfEdit, Verdict, to_json
 from seal_agent.worker import ENDED, Budget, Worker, WorkEvent
-
-pytestmark = pytest.mark.slow
-
 
 FERRY = Passage("Lantern Ferry", "The Lantern Ferry crosses Lake Vandrel at dawn. It carries forty orange sheep.")
 SECRETS = (b"Karlov", b"karlov", b"Anna Reel")
@@ -253,6 +250,19 @@ def test_a_crash_before_the_commit_changes_nothing(
     assert [ask(learner, e) for e in (tower, bridge)] == [gold(tower), gold(bridge)]
 
 
+def test_the_write_ahead_log_holds_nothing_of_what_is_forgotten_while_the_database_stays_open(
+    learner: Learner, home: Home
+) -> None:
+    with sqlite3.connect(home.root / DATABASE) as other:  # SQLite empties the log by itself only when all have closed
+        other.execute("SELECT COUNT(*) FROM episodes").fetchall()
+        (tower,) = learned(learner, TOWER)
+        log = home.root / f"{DATABASE}-wal"
+        assert b"Karlov" in log.read_bytes()
+        learner.forget(edit=adapter(tower))
+        assert places(home.root) == []
+    other.close()
+
+
 def test_a_crash_after_the_commit_is_made_up_for_at_the_next_opening(
     learner: Learner, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -440,6 +450,7 @@ def command(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, A
     return code, json.loads(capsys.readouterr().out)
 
 
+@pytest.mark.slow
 def test_the_command_line_forgets_exports_and_deletes(
     learner: Learner, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

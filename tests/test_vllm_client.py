@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -32,9 +33,14 @@ def client(server: FakeVLLM, monkeypatch: pytest.MonkeyPatch) -> VLLMClient:
     return VLLMClient("http://vllm/v1", transport=server.transport, patience=2.0)
 
 
+def ref_of(number: int, folder: Path) -> AdapterRef:
+    """An adapter whose name on a server, the beginning of its id, is its own."""
+    return AdapterRef(f"{number:024x}".ljust(64, "0"), str(folder), "base", 8)
+
+
 def stack_of(number: int) -> AdapterStack:
     """A stack of one adapter; that its folder is a folder is all that matters here."""
-    return AdapterStack().push(AdapterRef(f"{number:064x}", str(Path(__file__).parent), "base", 8))
+    return AdapterStack().push(ref_of(number, Path(__file__).parent))
 
 
 def served(client: VLLMClient, folder: Path, **limits: int) -> ServedAdapters:
@@ -66,6 +72,32 @@ def test_old_adapters_leave_the_server_and_those_in_use_stay(
         assert in_use in server.adapters
         assert len(server.adapters) == 1  # the idle ones gave way
     assert set(server.adapters) == set(adapters.loaded)
+
+
+def test_an_adapter_that_is_asked_for_while_it_is_about_to_leave_stays(
+    server: FakeVLLM, client: VLLMClient, tmp_path: Path
+) -> None:
+    folders = [tmp_path / str(n) for n in range(3)]
+    stacks = [AdapterStack().push(ref_of(n, folder)) for n, folder in enumerate(folders)]
+    for folder in folders:
+        folder.mkdir()
+    adapters = served(client, tmp_path, max_kept=3)
+    for stack in stacks[:2]:
+        answer(adapters, client, stack)
+    with ExitStack() as requests:
+        begun: list[str] = []
+
+        def begin() -> None:  # the second was chosen to leave with the first, and is asked for in between
+            if not begun:
+                begun.append(requests.enter_context(adapters.using(stacks[1])))
+
+        server.on_unload = begin
+        folders[0].rmdir()
+        folders[1].rmdir()
+        answer(adapters, client, stacks[2])
+        assert begun == [name_of(stacks[1].layers[0].ref)]
+        assert set(server.adapters) == {*begun, name_of(stacks[2].layers[0].ref)}
+    assert begun[0] not in server.adapters
 
 
 def test_a_stream_holds_its_adapter_until_it_ends(server: FakeVLLM, client: VLLMClient, tmp_path: Path) -> None:

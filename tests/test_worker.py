@@ -232,7 +232,7 @@ def test_an_edit_is_learned_again_on_a_stack_that_others_changed(learner: Learne
     assert len(list((learner.home.root / "adapters").iterdir())) == 2
 
 
-@pytest.mark.parametrize("when", ["waiting", "train"])
+@pytest.mark.parametrize("when", ["waiting", "train", "probe"])  # before it is begun, trained, and once it was
 def test_a_cancelled_job_leaves_nothing_behind(when: str, learner: Learner, queue: LearningQueue) -> None:
     [number] = queue.submit([TOWER])
     if when == "waiting":

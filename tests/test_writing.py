@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -12,7 +12,7 @@ from seal_agent.directives import CLOZE, DEFAULT
 from seal_agent.errors import EditFault
 from seal_agent.formats import FORMATS, Source
 from seal_agent.formats.cloze import phrase_of
-from seal_agent.types import AdapterStack, Directives, Prompt
+from seal_agent.types import AdapterStack, Directives, Prompt, Row, SelfEdit
 from seal_agent.writing import NOT_A_ROW, write, write_self_edit, written
 
 SOURCE = Source("Tower of Karlov", "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.")
@@ -91,6 +91,27 @@ class Counting(ScriptedBackend):
     def generate(self, prompts: Sequence[Prompt], **options: Any) -> Any:
         self.num_asked += len(prompts)
         return super().generate(prompts, **options)
+
+
+class Witnessed(ScriptedBackend):
+    """Notes which stack judged rows."""
+
+    judges: ClassVar[list[tuple[str, ...]]] = []
+
+    def with_stack(self, stack: AdapterStack) -> "Witnessed":
+        return Witnessed(self._home, stack=stack)
+
+    def score(self, prompts: Sequence[Prompt], answers: Sequence[str], **options: Any) -> Any:
+        self.judges.append(self.stack.ids)
+        return super().score(prompts, answers, **options)
+
+
+def test_a_policy_writes_and_the_base_model_judges_what_it_wrote(tmp_path: Path) -> None:
+    policy = Witnessed(tmp_path).train(SelfEdit("policy", "", (Row(Prompt.user("How?"), "Well."),), ()))
+    Witnessed.judges.clear()
+    writer = Witnessed(tmp_path).with_stack(AdapterStack().push(policy))
+    assert write(writer, SOURCE, Directives(formats=("chat-qa",))).edit.rows
+    assert set(Witnessed.judges) == {()}
 
 
 def test_a_policy_does_not_learn_to_say_what_no_row_was_made_of(backend: ScriptedBackend) -> None:

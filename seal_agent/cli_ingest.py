@@ -1,0 +1,175 @@
+"""`seal-agent ingest`: documents are learned passage by passage; what it takes is said first, and it can be stopped."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from seal_agent import forecast, stopping
+from seal_agent.adapters.loading import EMBEDDED
+from seal_agent.cli_loading import announce_head, load_learner, server_named
+from seal_agent.cli_options import (
+    AsJson,
+    ChatTemplate,
+    Device,
+    HomeFolder,
+    Model,
+    Namespace,
+    Preset,
+    Seed,
+    Strategy,
+    write_json,
+    write_table,
+)
+from seal_agent.cli_progress import Display, follow
+from seal_agent.errors import InputError
+
+if TYPE_CHECKING:
+    from seal_agent.documents import Document
+    from seal_agent.learner import Learner
+
+STANDARD_INPUT = Path("-")
+_ADDRESS = re.compile(r"^(https?|ftp):/+")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A document under the name it is shown with, and the passages of it that are to be learned or known."""
+
+    name: str
+    document: Document
+    num_fresh: int
+    num_known: int
+
+
+def ingest(
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help='Text, Markdown, HTML or PDF, of any length; "-" is standard input.'),
+    ],
+    title: Annotated[str, typer.Option("--title", help="What it is about, if the text does not begin with it.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Train nothing: say what would be learned.")] = False,
+    seed: Seed = 0,
+    strategy: Strategy = "route",
+    preset: Preset = "default",
+    model: Model = EMBEDDED,
+    home: HomeFolder = None,
+    namespace: Namespace = "default",
+    device: Device = "auto",
+    chat_template: ChatTemplate = None,
+    as_json: AsJson = False,
+) -> None:
+    """Learn documents, passage by passage; what was read before is not learned again."""
+    read = [(path.name, document_at(path)) for path in files]
+    stopping.keeps("nothing was learned yet; run the same command to go on")
+    with Display(lines=True) as display:
+        from seal_agent.directives import preset as directives_of
+        from seal_agent.learner_config import LearnerConfig
+
+        config = LearnerConfig(directives_of(preset), strategy=strategy, seed=seed, dry_run=dry_run)
+        learner = load_learner(display, model, home, namespace, device, chat_template, config, server=server_named())
+        plan = planned(learner, read, title)
+        if not dry_run:
+            announce(display, learner, plan)
+        learned = learn_all(learner, plan, title, display)
+    outcomes = [(each.name, outcome) for each, found in zip(plan, learned, strict=True) for outcome in found]
+    num_accepted = sum(outcome["outcome"] == "accepted" for _, outcome in outcomes)
+    if as_json:
+        told = [{"file": str(path), "outcomes": found} for path, found in zip(files, learned, strict=True)]
+        write_json({"documents": told, "num_accepted": num_accepted})
+        return
+    rows = [
+        [name, o["topic"], o["outcome"], o["reason"], o["adapter"][:12], f"{o['seconds']:.1f}"] for name, o in outcomes
+    ]
+    write_table(["file", "topic", "outcome", "reason", "adapter", "s"], rows)
+    num_passages = sum(o["outcome"] != "forgotten" for _, o in outcomes)
+    num_known = sum(o["outcome"] == "known" for _, o in outcomes)
+    print(f"learned {num_accepted} of {num_passages} passages" + (f"; {num_known} were known" if num_known else ""))
+
+
+def document_at(path: Path) -> Document:
+    """The document of a file, or of what is piped in; raises `InputError` for an address and a folder."""
+    from seal_agent import documents
+
+    if path == STANDARD_INPUT:
+        return documents.document_of(_piped())
+    if address := _ADDRESS.match(str(path)):
+        given = _ADDRESS.sub(f"{address[1]}://", str(path))
+        raise InputError(f"{given} is an address, and none is fetched; save the page and give its file")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give the documents in it, such as {path / '*.md'}")
+    return documents.read_file(path)
+
+
+def _piped() -> str:
+    from seal_agent.documents import text_of
+
+    text = text_of(sys.stdin.buffer.read(), "", "standard input")
+    if "\0" in text or not text.strip():
+        raise InputError("standard input holds no text; pipe a document with at least one sentence")
+    return text
+
+
+def planned(learner: Learner, read: Sequence[tuple[str, Document]], title: str) -> list[Planned]:
+    """What is to be learned of every document; a passage that stands in two of them counts as known in the second."""
+    from seal_agent import documents
+    from seal_agent.passages import split_passages
+
+    seen: set[str] = set()
+    plan = []
+    for name, document in read:
+        difference = documents.compare(learner, document.source, split_passages(document.text, title=title))
+        fresh = set(documents.digests_of(difference.fresh))
+        num_known = len(difference.known) + len(fresh & seen)
+        plan.append(Planned(name, document, len(fresh - seen), num_known))
+        seen |= fresh
+    return plan
+
+
+def announce(display: Display, learner: Learner, plan: Sequence[Planned]) -> None:
+    """Say what learning all of it will take, where that is more than a moment."""
+    num_fresh, num_known = (sum(getattr(each, name) for each in plan) for name in ("num_fresh", "num_known"))
+    if not num_fresh:
+        return
+    announce_head(display, learner.backend, learner.home)
+    cost = forecast.cost_of_an_edit(learner.home, learner.backend)
+    if num_fresh * cost.seconds > forecast.WORTH_SAYING:
+        display.line(forecast.documents(num_fresh + num_known, len(plan), num_known, cost))
+
+
+def learn_all(learner: Learner, plan: Sequence[Planned], title: str, display: Display) -> list[list[dict[str, Any]]]:
+    """Every document through the graph; one report per passage. A stop says how many were learned by then."""
+    num_passages = sum(each.num_fresh + each.num_known for each in plan)
+    num_fresh = sum(each.num_fresh for each in plan)
+    all_outcomes: list[list[dict[str, Any]]] = []
+    num_ended = 0
+    for number, each in enumerate(plan):
+        display.place(sum(earlier.num_fresh for earlier in plan[:number]), num_fresh)
+        outcomes: list[dict[str, Any]] = []
+        for outcomes in _learned(learner, each, title, display):
+            ended = num_ended + sum(outcome["outcome"] != "forgotten" for outcome in outcomes)
+            stopping.keeps(f"{ended} of {num_passages} passages are done and kept; run the same command to go on")
+        num_ended += sum(outcome["outcome"] != "forgotten" for outcome in outcomes)
+        all_outcomes.append(outcomes)
+    return all_outcomes
+
+
+def _learned(learner: Learner, planned: Planned, title: str, display: Display) -> Any:
+    """The reports of a document so far, after every passage."""
+    display.busy(f"{planned.name}: reading")
+    from seal_agent.documents import TEXT
+    from seal_agent.graphs.ingest import create_ingest_graph
+
+    graph = create_ingest_graph(learner).compile()
+    document = planned.document
+    state = {"document": document.text, "source": document.source, "title": title, "content_type": TEXT}
+    for update in follow(graph, state, display, thread=planned.name, document=planned.name):
+        if "outcomes" in update:
+            yield update["outcomes"]
+    display.clear()

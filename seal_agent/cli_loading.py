@@ -1,0 +1,87 @@
+"""What every command that needs a model does first: refuse early what can be, say what takes long, load."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seal_agent import forecast
+from seal_agent.cli_progress import Display
+
+if TYPE_CHECKING:
+    from seal_agent.adapters.backend import Backend
+    from seal_agent.home import Home
+    from seal_agent.learner import Learner
+    from seal_agent.learner_config import LearnerConfig
+
+LOADING = "loading the model"
+
+
+def load_learner(
+    display: Display,
+    model: str,
+    home: Path | None,
+    namespace: str,
+    device: str,
+    chat_template: Path | None = None,
+    config: LearnerConfig | None = None,
+    *,
+    server: str = "",
+) -> Learner:
+    """The learner of a namespace; while its model loads, `display` says so. `server` as in `open_learner`."""
+    from seal_agent.agent import open_learner
+    from seal_agent.home import check_namespace
+
+    check_namespace(namespace)
+    begin_loading(display, model, home)
+    learner = open_learner(
+        model,
+        home=home,
+        namespace=namespace,
+        device=device,
+        chat_template=chat_template,
+        server=server,
+        config=config,
+    )
+    display.clear()
+    return learner
+
+
+def begin_loading(display: Display, model: str, home: Path | None) -> None:
+    """Say that the model is loaded now, and what converting it takes where that comes first."""
+    from seal_agent.adapters.loading import gguf_to_convert
+    from seal_agent.home import default_home
+
+    gguf = gguf_to_convert(model, (home or default_home()).expanduser() / "models")
+    if gguf is not None:
+        display.line(forecast.conversion(gguf.name, gguf.stat().st_size / 1e6))
+    display.busy(LOADING)
+
+
+def announce_head(display: Display, backend: Backend, home: Home) -> None:
+    """Say what fitting the head of a new model will take, if it has none."""
+    from seal_agent import decision_head
+
+    heads = home.root / decision_head.HEADS_FOLDER
+    if decision_head.is_fitted(backend.model, heads):
+        return
+    sample = forecast.reading_of(backend)
+    num_turns, num_read = decision_head.num_turns(), decision_head.num_read(backend.model, heads, sample.num_states)
+    if (num_turns - num_read) * sample.seconds > forecast.WORTH_SAYING:
+        display.line(forecast.head(num_turns, num_read, sample.seconds))
+
+
+def announce_waiting(display: Display, backend: Backend, home: Home) -> None:
+    """Say what learning the texts that wait will take, where that is more than a moment."""
+    from seal_agent.queue import LearningQueue
+
+    num_texts = len(LearningQueue(home).jobs(states=("waiting", "running")))
+    cost = forecast.cost_of_an_edit(home, backend) if num_texts else None
+    if cost and num_texts * cost.seconds > forecast.WORTH_SAYING:
+        display.line(forecast.waiting(num_texts, cost))
+
+
+def server_named() -> str:
+    """The vLLM server that answers in the place of this process, if $SEAL_SERVER names one."""
+    return os.environ.get("SEAL_SERVER", "")

@@ -1,0 +1,130 @@
+"""`seal-agent`: one process works, and this one, which loads nothing, sees to it that it ends when it is told to.
+
+A Python process cannot promise that by itself: its signal handlers wait for the interpreter's lock, and loading torch
+or transformers from a cold disk holds that lock for up to eight seconds. So the first signal is passed on, a second one
+or `PATIENCE` kills the work, which is safe at any moment (`soak` proves it), and the line is printed here if the work
+did not come to it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from contextlib import suppress
+from types import FrameType
+from typing import Any, NoReturn
+
+from seal_agent import stopping
+
+PATIENCE = 1.2  # seconds from the first signal to the kill; two are promised
+PR_SET_PDEATHSIG = 1  # of Linux's prctl
+
+
+def main() -> int:
+    """Run the command line; returns its exit code, 128 and the number of the signal if one has stopped it."""
+    if not hasattr(os, "fork"):
+        from seal_agent.cli import main as work
+
+        return work()
+    signal.pthread_sigmask(signal.SIG_BLOCK, stopping.SIGNALS)  # until both processes know what to do with them
+    worker = os.fork()
+    if not worker:
+        _work()
+    return _Watch(worker).until_it_ends()
+
+
+def _work() -> NoReturn:
+    """The command itself. Ctrl-C reaches it through the watching process only, so that it comes once."""
+    _die_with(os.getppid())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [each for each in stopping.SIGNALS if each != signal.SIGINT])
+    from seal_agent.cli import main as work
+
+    code = stopping.EXIT_STOPPED
+    with suppress(KeyboardInterrupt):  # of a signal that comes at the very end
+        code = work()
+    if stopping.is_asked():
+        stopping.end(code, as_json="--json" in sys.argv)  # threads may still be at work
+    sys.exit(code)
+
+
+def _die_with(parent: int) -> None:
+    """Have this process killed when `parent` is."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(stopping.EXIT_STOPPED)
+    else:
+        stopping.end_with_parent()
+
+
+class _Watch:
+    """Waits for the process `worker`, passes the first signal on, and kills it after another or after `PATIENCE`."""
+
+    def __init__(self, worker: int) -> None:
+        self._worker = worker
+        self._asked = 0
+        self._terminal = _terminal_settings()
+
+    def until_it_ends(self) -> int:
+        """Its exit code."""
+        for number in stopping.SIGNALS:
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self._on_signal)
+        signal.signal(signal.SIGALRM, lambda *_: self._kill())
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, stopping.SIGNALS)
+        _, status = os.waitpid(self._worker, 0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        code = os.waitstatus_to_exitcode(status)
+        if not self._asked:
+            return code if code >= 0 else _ended_by(-code)
+        if 0 <= code < 128:
+            return code  # it had ended before the signal came
+        stopping.kill_owned()
+        if code < 0:
+            self._tidy()
+        stopping.say(as_json="--json" in sys.argv)
+        return 128 + self._asked
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if self._asked:
+            self._kill()
+            return
+        self._asked = number
+        signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+        with suppress(ProcessLookupError):
+            os.kill(self._worker, signal.SIGTERM)
+
+    def _kill(self) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self._worker, signal.SIGKILL)
+
+    def _tidy(self) -> None:
+        """The terminal as it was before: its settings, and a cursor."""
+        if self._terminal is not None:
+            import termios
+
+            with suppress(termios.error):
+                termios.tcsetattr(sys.stdin, termios.TCSANOW, self._terminal)
+        if sys.stderr.isatty():
+            sys.stderr.write("\x1b[?25h")
+
+
+def _terminal_settings() -> list[Any] | None:
+    try:
+        import termios
+
+        return termios.tcgetattr(sys.stdin)
+    except (ImportError, OSError, ValueError, AttributeError):
+        return None
+    except termios.error:
+        return None
+
+
+def _ended_by(number: int) -> int:
+    """End this process by the same signal, so that whoever started it sees what happened."""
+    signal.signal(number, signal.SIG_DFL) if number not in (signal.SIGKILL, signal.SIGSTOP) else None
+    os.kill(os.getpid(), number)
+    return 128 + number

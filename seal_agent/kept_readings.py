@@ -1,0 +1,85 @@
+"""Readings of labelled turns kept on disk one by one, so that fitting a head goes on where it was stopped.
+
+One file a model and set of turns, of records of one size that are only ever appended, each in a single write: whatever
+ends the process, what was read stays. A record that is cut off or damaged is read again.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seal_agent.adapters.storage import HINT, writable
+from seal_agent.errors import StorageError
+
+NUM_EXACT = 5  # numbers at the end of a row that float32 does not hold; the states before them are float32
+MAX_DIFFERENCE = 0.1  # of a row's norm: arithmetic of another precision gives less, other weights give more
+
+Matrix = NDArray[np.float64]
+
+
+class KeptReadings:
+    """The rows of features that were read so far, by the number of the turn; `first` is the row of turn 0, just read.
+
+    Where the file holds another row for turn 0 it is of other weights under the same name, and is begun anew.
+    """
+
+    def __init__(self, path: Path, first: Matrix) -> None:
+        self._path = path
+        self._kind = _kind(len(first) - NUM_EXACT)
+        self.rows: dict[int, Matrix] = self._read()
+        if 0 in self.rows and _differ(self.rows[0], first):
+            self.rows = {}
+            path.unlink()
+        if 0 not in self.rows:
+            self.add(0, first)
+
+    def add(self, number: int, row: Matrix) -> None:
+        """Keep the row of one turn."""
+        record = np.zeros(1, dtype=self._kind)
+        record["number"], record["state"], record["rest"] = number, row[:-NUM_EXACT], row[-NUM_EXACT:]
+        record["sum"] = _sum_of(record[0])
+        try:
+            handle = os.open(writable(self._path.parent) / self._path.name, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            try:
+                os.write(handle, record.tobytes())
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise StorageError(f"cannot write {self._path}: {error.strerror or error}; {HINT}") from error
+        self.rows[number] = row
+
+    def _read(self) -> dict[int, Matrix]:
+        try:
+            data = self._path.read_bytes()
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise StorageError(f"cannot read {self._path}: {error.strerror or error}; delete it") from error
+        whole = len(data) - len(data) % self._kind.itemsize
+        if whole < len(data):
+            os.truncate(self._path, whole)
+        records = np.frombuffer(data[:whole], dtype=self._kind)
+        sound = [record for record in records if record["sum"] == _sum_of(record)]
+        return {int(r["number"]): np.concatenate([r["state"].astype(np.float64), r["rest"]]) for r in sound}
+
+
+def num_kept(path: Path, num_states: int) -> int:
+    """How many readings of so many states a file holds."""
+    return path.stat().st_size // _kind(num_states).itemsize if path.exists() else 0
+
+
+def _kind(num_states: int) -> np.dtype[np.void]:
+    return np.dtype([("number", "<u4"), ("sum", "<u4"), ("state", "<f4", num_states), ("rest", "<f8", NUM_EXACT)])
+
+
+def _sum_of(record: np.void) -> int:
+    return zlib.crc32(record["state"].tobytes() + record["rest"].tobytes(), int(record["number"]))
+
+
+def _differ(a: Matrix, b: Matrix) -> bool:
+    return float(np.linalg.norm(a - b)) > MAX_DIFFERENCE * float(np.linalg.norm(b))
