@@ -28,7 +28,14 @@ FENCE = '"""'
 PROMPT = "> "
 GOOD = "/good"
 JUDGED = re.compile(r"/good|/bad(?: .*)?", re.DOTALL)
-BECAME = {"accepted": "learned", "ignored": "not learned"}
+NOT_LEARNED = "not learned"
+BECAME = {
+    "accepted": "learned",
+    "ignored": NOT_LEARNED,
+    "rejected": NOT_LEARNED,
+    "rolled back": NOT_LEARNED,
+    "declined": NOT_LEARNED,
+}
 
 
 def converse(learner: Learner, messages: Iterable[str], display: Display, *, thread: str, as_json: bool) -> None:

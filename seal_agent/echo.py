@@ -81,7 +81,7 @@ def field_questions(sentence: str, topic: str) -> tuple[list[str], str] | None:
     7719."; "Photo book, price: 39 euros.", of a table, is the price of Photo book.
     """
     field = _FIELD.fullmatch(sentence)
-    if not field or field["name"].count("(") > field["name"].count(")"):
+    if not field or field["name"].count("(") > field["name"].count(")") or _QUALIFIED.search(field["name"]):
         return None
     if says(field["name"], after=0) or says(field["value"]) or len(field["value"].split()) > MAX_VALUE_WORDS:
         return None

@@ -343,10 +343,11 @@ class Home:
                 row = db.execute(known, (namespace,)).fetchone()
         return str(row[0])
 
-    def append_episode(self, db: sqlite3.Connection, episode: Episode) -> int:
+    def append_episode(self, db: sqlite3.Connection, episode: Episode, *, is_trial: bool = False) -> int:
         """Add one line to the ledger inside the transaction of `db`; returns its id.
 
-        What became of a passage of a document is written down with it. Raises `Erased` for an episode of a namespace
+        What became of a passage of a document is written down with it, unless `is_trial`: a dry run reads no document.
+        Raises `Erased` for an episode of a namespace
         that was erased since it began.
         """
         if not db.in_transaction:
@@ -354,7 +355,7 @@ class Home:
         lived = db.execute("SELECT 1 FROM lives WHERE namespace = ? AND life = ?", (episode.namespace, episode.life))
         if episode.life and not lived.fetchone():
             raise Erased(f"everything of {episode.namespace!r} was erased while this was learned; nothing is kept")
-        if episode.source and episode.outcome != "dry run":
+        if episode.source and not is_trial:
             adapter = episode.adapter.id if episode.adapter and episode.outcome == "accepted" else ""
             db.execute(
                 "INSERT OR REPLACE INTO passages VALUES (?, ?, ?, ?, ?, ?)",

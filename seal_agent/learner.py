@@ -437,7 +437,7 @@ class Learner:
         elif episode.outcome == "open":
             done = replace(episode, outcome="rejected" if episode.fault else "ignored")
         with self.home.connect() as db:
-            self.home.append_episode(db, done)
+            self.home.append_episode(db, done, is_trial=self.config.dry_run)
         return done
 
     def give_up(self, passage: Passage, reason: str, *, thread: str = "") -> Episode:

@@ -10,7 +10,7 @@ import textwrap
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from seal_agent.coreference import opens_with_reference
+from seal_agent.coreference import denies_what_follows, opens_with_reference
 from seal_agent.errors import InputError
 from seal_agent.secrets import redacted
 from seal_agent.types import Episode
@@ -163,22 +163,39 @@ def _in_lines(lines: list[str]) -> bool:
     return None in items or len(items) > 1 or num_fields >= MIN_FIELDS
 
 
-def _prose(lines: list[str]) -> str:
-    """The lines of a paragraph as sentences: every item of a list and every field is one, without its bullet."""
+def _prose(lines: list[str], before: str = "") -> str:
+    """The lines of a paragraph as sentences: every item of a list and every field is one, without its bullet.
+
+    Where the line before a list, or the text `before` the paragraph, denies what follows ("Never do this:"), every item
+    says so.
+    """
     if not _in_lines(lines):
         is_told = all(line.rstrip()[-1] in _ENDS for line in lines)  # a list or table of a page was made sentences
         return "\n".join(map(_begun, lines) if is_told and len(lines) > 1 else lines)
     pieces: list[str] = []
+    stem, is_next = _denying_stem(before), True  # the first item stands right behind the stem and needs no other
     for line in lines:
         item = _ITEM.match(line)
         said = line[item.end() :].strip() if item else line.strip()
         if item and item["number"]:
             said = f"{item['number']}) {said}"
+        if not item:
+            stem, is_next = _denying_stem(line), True
+        elif stem and not is_next:
+            said = f"{stem} {said}"
+        else:
+            is_next = False
         if item or _FIELD.match(line) or not pieces:
             pieces.append(said)
         else:
             pieces[-1] += f" {said}"
     return "\n".join(f"{_begun(piece)}{full_stop(piece)}" for piece in pieces)
+
+
+def _denying_stem(text: str) -> str:
+    """The last sentence of `text`, where it ends in a colon and denies what follows."""
+    last = split_sentences(text)[-1:] if text.rstrip().endswith(":") else []
+    return last[0] if last and denies_what_follows(last[0]) else ""
 
 
 def _begun(said: str) -> str:
@@ -220,12 +237,14 @@ def _sections(text: str, topic: str) -> list[_Section]:
     """The sections of a text in order, each with what stands above it; a heading that says what `topic` does goes."""
     sections: list[_Section] = [([], [])]
     above: list[str] = []  # headings without a text so far
+    before = ""
     paragraphs = re.split(r"\n\s*\n", _DEFINED.sub(": ", text.strip()))
     for number, paragraph in enumerate(paragraphs, 1):
         lines = [line for line in paragraph.splitlines() if _has_words(line)]  # a rule is no text
         if lines and _begins_with_heading(lines) and (number == 1 or not _says_something(lines[0])):
             above.append(_bare(lines.pop(0)))
-        told = _prose(lines)
+        told = _prose(lines, before)
+        before = told
         if number < len(paragraphs) and told[-1:].isalnum():
             told += "."
         sentences = split_sentences(told)
@@ -250,7 +269,8 @@ def _with_neighbours(sections: list[_Section]) -> list[tuple[list[str], list[str
     """The sections, those of a few words together with what stands before or after them.
 
     Each with its headings, its sentences, and the headings that stand above all of these. Where sections are put
-    together, a sentence that points back to its heading gets the heading in front.
+    together, a sentence that points back to its heading, and every one under a heading like "Don'ts", gets the heading
+    in front.
     """
     joined: list[tuple[list[str], list[str], list[str]]] = []
     for headings, sentences in sections:
@@ -265,7 +285,9 @@ def _with_neighbours(sections: list[_Section]) -> list[tuple[list[str], list[str
 
 
 def _put_heading_in_front(headings: list[str], sentences: list[str]) -> None:
-    if headings and opens_with_reference(sentences[0]):
+    if headings and denies_what_follows(headings[-1]):
+        sentences[:] = [f"{headings[-1]}: {sentence}" for sentence in sentences]
+    elif headings and opens_with_reference(sentences[0]):
         sentences[0] = f"{headings[-1]}: {sentences[0]}"
 
 

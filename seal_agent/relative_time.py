@@ -20,18 +20,21 @@ _NUMBER = (
 )
 _RELATIVE = re.compile(
     rf"\b(?:today|tonight|tomorrow|yesterday|recently|lately|(?<!as )soon|the other day|later on"
-    rf"|right now|at the moment|a moment ago|just now"
+    rf"|right now|at the moment|just now|so far|the night before last|tmrw|tmw|yday"
     rf"|day (?:after tomorrow|before yesterday)"
     rf"|(?<!the )(?<!that )(?:this|next|last|past|coming|this coming|this past|upcoming) (?:{_UNIT}|{_PART}|{_NAMED})"
     rf"|(?:in|over|for|during|within|since) the (?:last|past|next|coming) (?:{_NUMBER} )?(?:{_UNIT}|{_PART})"
-    rf"|{_NUMBER} (?:more )?{_UNIT} (?:ago|from now|from today|hence)"
+    rf"|(?:{_NUMBER} (?:more )?{_UNIT}|a while|a moment) (?:ago|from now|from today|hence)"
     r"|(?:mon|tues|wednes|thurs|fri|satur|sun)day (?:week|fortnight)"
     rf"|(?:later|earlier) (?:today|this {_UNIT}))\b",
     re.IGNORECASE,
 )
 _AHEAD = re.compile(rf"\bin (?:about |around |exactly |less than )?{_NUMBER} {_UNIT}\b", re.IGNORECASE)
-_PLANNED = re.compile(
-    r"\b(?:I|we|my|our)\b|\b(?:will|shall|going to|gonna)\b|['’]ll\b|\b(?:am|is|are)\b \w+ing\b", re.IGNORECASE
+_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+_DATED = re.compile(
+    rf"\b\d{{1,2}}\.? {_MONTH},? \d{{4}}\b|\b{_MONTH} \d{{1,2}},? \d{{4}}\b"
+    r"|\b\d{4}-\d\d-\d\d\b|\b\d{1,2}[./]\d{1,2}[./]\d{4}\b",
+    re.IGNORECASE,
 )
 _OVER = re.compile(
     r"\b(?:was|were|had|did|been|could|would|can|usually|always|every|each)\b|\b\w{3,}ed\b", re.IGNORECASE
@@ -39,12 +42,13 @@ _OVER = re.compile(
 
 
 def relative_time(sentence: str) -> str:
-    """The first words of `sentence` that count from the day it was written; "" where there are none.
+    """The first words of `sentence` that count from the day it was written; "" where there are none, or a full date.
 
-    "In two weeks" counts from that day only where something is planned: "I leave in two weeks", but not "it was built
-    in two weeks".
+    "In two weeks" does not count from that day where it says how long something took: "it was built in two weeks".
     """
+    if _DATED.search(sentence):
+        return ""
     if found := _RELATIVE.search(sentence):
         return found[0]
     ahead = _AHEAD.search(sentence)
-    return ahead[0] if ahead and _PLANNED.search(sentence) and not _OVER.search(sentence) else ""
+    return ahead[0] if ahead and not _OVER.search(sentence) else ""

@@ -31,10 +31,8 @@ def assemble(
     fewest = MIN_ROWS if directives.formats and len(split_sentences(passage)) > 1 else 1
     if len(rows) < fewest:
         reasons = ", ".join(sorted({entry.reason for entry in dropped}))
-        why = f"; what was dropped {reasons}" if reasons else ""
-        raise EditFault(
-            f"{len(rows)} usable training rows{why}; write at least {fewest} whose answers stand in the text"
-        )
+        why = f"; others were dropped: {reasons}" if reasons else ""
+        raise EditFault(f"{len(rows)} usable training rows where at least {fewest} must stand in the text{why}")
     trained, held_back = _hold_back(rows)
     chosen = spread(trained, directives.num_rows, seed)
     edit = SelfEdit(topic, passage, tuple(chosen), (), directives, tuple(dropped))

@@ -190,6 +190,12 @@ def test_a_dry_run_of_a_changed_document_changes_nothing(learner: Learner, home:
     assert ingest(learner, sections(TOWER, FERRY)) == ["known", "forgotten", "accepted"]
 
 
+def test_a_dry_run_reads_no_document_also_where_nothing_can_be_learned(learner: Learner, home: Home) -> None:
+    dry = Learner(learner.backend, home, config=LearnerConfig(dry_run=True))
+    assert ingest(dry, "The plumber of Karlov comes tomorrow at 9:40.") == ["rejected"]
+    assert documents.known_documents(home, "default") == []
+
+
 def test_a_passage_that_another_document_holds_too_stays_until_both_are_gone(learner: Learner) -> None:
     ingest(learner, sections(TOWER, BRIDGE), source="one")
     ingest(learner, sections(BRIDGE), source="two")

@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate, takewhile
 
+from seal_agent.coreference import refers_back
 from seal_agent.echo import direct_question, echo_question, field_questions, keyword_question, recital
 from seal_agent.formats.format import Ask, Format, Source
 from seal_agent.passages import split_sentences
@@ -157,7 +158,7 @@ def _answered(sentences: list[str]) -> dict[str, str]:
     answered: dict[str, str] = {}
     for number, question in enumerate(sentences):
         after = list(takewhile(lambda sentence: not sentence.endswith("?"), sentences[number + 1 :]))
-        if not question.endswith("?") or not after or not content(question):
+        if not question.endswith("?") or not after or not content(question) or refers_back(question):
             continue
         words = list(accumulate(len(sentence.split()) for sentence in after))
         answered[question] = " ".join(after[: max(1, bisect_right(words, MAX_ANSWER_WORDS))])
