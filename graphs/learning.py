@@ -40,10 +40,13 @@ class StepEvent:
     num_passages: int = 0
 
 
+ASK_AGAIN = "ask again"
+"""Where an answer of somebody else leads: it is refused there, and the user whose text waits is asked anew."""
 EDGES: dict[str, tuple[str, ...]] = {
     "decide": ("write", "ignore"),
     "write": ("approve", "train", "write", "ignore"),
-    "approve": ("train", "ignore"),
+    "approve": ("train", "ignore", ASK_AGAIN),
+    ASK_AGAIN: ("approve",),
     "train": ("probe", "ignore"),
     "probe": ("judge",),
     "judge": ("accept", "amend", "rollback", "probe"),
@@ -152,11 +155,15 @@ def abandon(learner: Learner, state: Mapping[str, Any]) -> None:
         learner.discard(episode.adapter)
 
 
+def _is_speaker(learner: Learner, state: Mapping[str, Any]) -> bool:
+    """Whether what waits in the state is of the user who is speaking."""
+    return state.get("speaker", "") in ("", learner.namespace)
+
+
 def check_speaker(learner: Learner, state: Mapping[str, Any], left: object = True) -> None:
     """Raise `InputError` where what is `left` in the state is of another user than the one who is speaking."""
-    speaker = state.get("speaker", "")
-    if left and speaker not in ("", learner.namespace):
-        raise InputError(f"this thread is learning for {speaker!r} and was resumed for {learner.namespace!r}")
+    if left and not _is_speaker(learner, state):
+        raise InputError(f"this thread is learning for {state['speaker']!r} and was resumed for {learner.namespace!r}")
 
 
 def add_learning(builder: StateGraph[Any, Any, Any, Any], learner: AnyLearner) -> None:
@@ -166,7 +173,8 @@ def add_learning(builder: StateGraph[Any, Any, Any, Any], learner: AnyLearner) -
     for name in ("write", "train", "probe", "judge", "amend"):
         builder.add_node(name, _step(name, learner))
     builder.add_node("decide", _opening(learner))
-    builder.add_node("approve", _approve)
+    builder.add_node("approve", _approving(learner))
+    builder.add_node(ASK_AGAIN, _asking_again(learner))
     for name in ("accept", "rollback", "ignore"):
         builder.add_node(name, _closing(name, learner))
     builder.add_node("consolidate", _consolidating(learner))
@@ -268,8 +276,22 @@ def _opening(learner: AnyLearner) -> Node:
     return decide
 
 
-def _approve(state: LearnState) -> dict[str, Any]:
-    return {"episode": to_json(approval.ask(from_json(Episode, state["episode"])))}
+def _approving(learner: AnyLearner) -> Node:
+    def approve(state: LearnState) -> dict[str, Any]:
+        answered = approval.ask(from_json(Episode, state["episode"]))
+        if not _is_speaker(current(learner), state):
+            return {}  # the answer is used up, so that it does not count as that of whoever goes on with the thread
+        return {"episode": to_json(answered)}
+
+    return approve
+
+
+def _asking_again(learner: AnyLearner) -> Node:
+    def ask_again(state: LearnState) -> dict[str, Any]:
+        check_speaker(current(learner), state)
+        return {}
+
+    return ask_again
 
 
 def _closing(name: str, learner: AnyLearner) -> Node:
@@ -310,6 +332,8 @@ def _after(step: str, learner: AnyLearner) -> Callable[[Any], str]:
     def route(state: LearnState) -> str:
         if not state["episode"]:
             return more(state)
+        if step == "approve" and not _is_speaker(current(learner), state):
+            return ASK_AGAIN
         return loop.after(current(learner), step, from_json(Episode, state["episode"])) or more(state)
 
     return route

@@ -204,3 +204,21 @@ def test_a_thread_is_not_resumed_for_another_user(graph: Any, learner: Learner, 
     theirs = create_chat_graph(other).compile(checkpointer=graph.checkpointer)
     with pytest.raises(InputError, match="resumed for 'other'"):
         theirs.invoke(Command(resume={"decision": "approve"}), THREAD)
+
+
+@pytest.mark.parametrize("said", [{"decision": "approve"}, {"decision": "reject"}, {"decision": "edit", "rows": []}])
+def test_nobody_decides_about_what_another_user_said(
+    backend: ScriptedBackend, home: Home, said: dict[str, Any]
+) -> None:
+    many = Learners(backend, home, LearnerConfig(approval=True))
+    graph = create_chat_graph(many).compile(checkpointer=InMemorySaver())
+
+    def run(user: str, given: Any) -> Any:
+        return graph.invoke(given, {"configurable": {"thread_id": "one", "user": user}})
+
+    assert run("ada", {"messages": [("user", TOWER.text)]})["__interrupt__"]
+    with pytest.raises(InputError, match="resumed for 'bob'"):
+        run("bob", Command(resume=said))
+    assert run("ada", None)["__interrupt__"]  # she is asked as if he had not answered
+    assert not home.episodes("ada")
+    assert run("ada", Command(resume={"decision": "approve"}))["outcomes"][0]["outcome"] == "accepted"
