@@ -256,15 +256,20 @@ def _pdf(data: bytes, name: str) -> str:
     return _HYPHEN.sub("", "\n".join(pages))  # a sentence may go over the page
 
 
+HTML_NEEDS = "HTML files need beautifulsoup4 and lxml; pip install 'seal-agent[documents]'"
+
+
 def _html(text: str, name: str) -> str:
     try:
-        from bs4 import BeautifulSoup
+        from bs4 import BeautifulSoup, FeatureNotFound
         from bs4.element import NavigableString, Tag
         from bs4.exceptions import ParserRejectedMarkup
     except ImportError as error:
-        raise MissingExtra("HTML files need beautifulsoup4; pip install 'seal-agent[documents]'") from error
+        raise MissingExtra(HTML_NEEDS) from error
     try:
-        soup: Any = BeautifulSoup(text, "html.parser")
+        soup: Any = BeautifulSoup(text, "lxml")  # it closes what the page leaves open; Python's own parser does not
+    except FeatureNotFound as error:
+        raise MissingExtra(HTML_NEEDS) from error
     except ParserRejectedMarkup as error:
         raise InputError(f"{name} cannot be read as HTML: {error}; save it anew or as text") from error
     for table in soup.find_all("table"):
