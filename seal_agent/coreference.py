@@ -1,14 +1,18 @@
 """Words that point to a sentence before their own: "It", "She", "This museum". English, by grammar and no model.
 
-What such a word stands for is not decided here, for that takes a reader: "The library opens at nine. Petra Holm runs
+What a pronoun stands for is not decided here, for that takes a reader: "The library opens at nine. Petra Holm runs
 it. It closes at five." names two things before "It". A sentence that points back is learned together with what stands
 before it, or not at all (`statements`). A word counts as pointing back unless its own sentence may name what it stands
 for; so a sentence is sometimes kept with its neighbour without need.
+
+"The ferry" is another matter where a text names one ferry, "the Lantern Ferry", and speaks of no other: `full_names`
+finds the names that are spelled out there.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 
 from seal_agent.phrases import noun_phrases, verbs
 
@@ -59,6 +63,11 @@ _EMPTY_IT = re.compile(
     re.IGNORECASE,
 )
 """The "it" that stands for nothing: "It is important to", "It rained"."""
+_THE_NAME = re.compile(r"\b[Tt]he (?P<name>[A-Z][\w'’-]+(?:\s+(?:of\s+|and\s+)?[A-Z][\w'’-]+)+)")
+_RESTRICTED = (
+    r"(?!-?\w|\s+(?:of|to|in|at|over|from|that|which|who|whose|where|for|with|on|near|by|between|called|named)\b)"
+)
+"""What must not follow "the ferry": "to Oslo" would make it another ferry."""
 _VERB_AFTER = re.compile(
     r"\s+(?:is|are|was|were|has|have|had|will|would|can|could|may|might|must|should|does|do|did|means?|makes?|made"
     r"|happen(?:s|ed)|becomes?|became|includes?|included|led|lead|leads|caused|gave|gives|allows?|allowed|also|not)\b"
@@ -128,3 +137,34 @@ def _bare_object(sentence: str, places: list[int]) -> str:
     before = sentence[: found.start()]
     has_verb = any(place < found.start() for place in places) or bool(_SUBJECT.match(sentence))
     return found[0] if has_verb and not _CLAUSE.search(before) else ""
+
+
+def full_names(sentences: Sequence[str]) -> dict[str, str]:
+    """The names that "the <noun>" can only mean in a text, by that noun: {"ferry": "Lantern Ferry"}.
+
+    The text must say "the Lantern Ferry" with the article, which no person's name has. The noun is the last word of the
+    name, or the one before "of". A noun that stands anywhere in the text without "the" or in another name ("a ferry",
+    "the old ferry", "the Star Ferry") is left out: then the text may speak of several.
+    """
+    text = " ".join(sentences)
+    names: dict[str, set[str]] = {}
+    for match in _THE_NAME.finditer(text):
+        head = match["name"].partition(" of ")[0].split()[-1]
+        if head.isalpha():
+            names.setdefault(head.lower(), set()).add(match["name"])
+    found = {}
+    for noun, called in names.items():
+        if len(called) == 1:
+            (name,) = called
+            others = re.sub(rf"\b[Tt]he (?:{re.escape(name)}|{noun}\b)", "", text)
+            if not re.search(rf"\b(?:{noun}(?:e?s)?|{noun[:-1]}ies)\b", others, re.IGNORECASE):
+                found[noun] = name
+    return found
+
+
+def spelled_out(sentence: str, names: Mapping[str, str]) -> str:
+    """`sentence` with the full name for "the <noun>", where the name does not stand in it already."""
+    for noun, name in names.items():
+        if name not in sentence:
+            sentence = re.sub(rf"\b([Tt]he) {noun}\b{_RESTRICTED}", rf"\1 {name}", sentence)
+    return sentence

@@ -22,7 +22,7 @@ from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.types import Message
 
-MAX_ANSWER_TOKENS = 32
+MAX_ANSWER_TOKENS = 64  # an answer may begin with the sentence before the one that was asked for
 OnEvent = Callable[[str, Mapping[str, Any]], None]
 """Called with the kind of event ("model", "turn", "step", "learned", "asked") and its facts."""
 

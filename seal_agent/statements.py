@@ -2,8 +2,9 @@
 
 What is learned is said later, on another day and in another conversation. A sentence that says "tomorrow" is left out
 there, and one that says "she" is learned together with the sentences that say who that is. No word is put in the
-place of another: whatever is learned stands in the text as it is. What stands under a heading like "Don'ts" is learned
-with the heading. What cannot be learned so is left out with the reason, and a question goes with its answer.
+place of another, but for a name in the place of "the ferry" where a text names one ferry only. What stands under a
+heading like "Don'ts" is learned with the heading. What cannot be learned so is left out with the reason, and a question
+goes with its answer.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from seal_agent.coreference import denies_what_follows, refers_back
+from seal_agent.coreference import denies_what_follows, full_names, refers_back, spelled_out
 from seal_agent.phrases import verbs
 from seal_agent.relative_time import relative_time
 
@@ -23,11 +24,13 @@ MAX_SHOWN = 80  # characters of a sentence in a reason
 class Statement:
     """One sentence of a text; `text` is what is learned, and the sentence begins at character `start` of it.
 
-    What stands before `start` is what the sentence points back to: sentences of the text, or its heading.
+    What stands before `start` is what the sentence points back to: sentences of the text, or its heading. `quoted` is
+    the sentence as it stands in the text.
     """
 
     text: str
     start: int = 0
+    quoted: str = ""
 
     @property
     def sentence(self) -> str:
@@ -60,17 +63,19 @@ def statements(
     left_out: list[LeftOut] = []
     before = [f"{heading}:"] if heading else []
     is_denied = denies_what_follows(heading)
-    for number, sentence in enumerate(sentences):
+    names = full_names(sentences)
+    for number, quoted in enumerate(sentences):
+        sentence = spelled_out(quoted, names)
         is_first = number == 0 and not is_reply
         reason = _never_alone(sentence, is_reply=is_reply)
         word = "" if reason else refers_back(sentence, is_first=is_first)
         if is_denied and not word and not reason:
             before = [f"{heading}:", sentence]
-            told.append(Statement(f"{heading}: {sentence}", len(heading) + 2))
+            told.append(Statement(f"{heading}: {sentence}", len(heading) + 2, quoted))
             continue
         if not word and not reason:
             before = [sentence]
-            told.append(Statement(sentence))
+            told.append(Statement(sentence, quoted=quoted))
             continue
         context = " ".join(before)
         if word and not before:
@@ -78,12 +83,12 @@ def statements(
         elif word and len(context.split()) > MAX_CONTEXT_WORDS:
             reason = f'"{word}" points back over more than {MAX_CONTEXT_WORDS} words'
         if reason:
-            if number and told and sentences[number - 1] == told[-1].sentence and told[-1].sentence.endswith("?"):
-                left_out.append(LeftOut(told.pop().sentence, "its answer is left out"))
-            left_out.append(LeftOut(sentence, f'in "{_shown(sentence)}" {reason}'))
+            if number and told and sentences[number - 1] == told[-1].quoted and told[-1].quoted.endswith("?"):
+                left_out.append(LeftOut(told.pop().quoted, "its answer is left out"))
+            left_out.append(LeftOut(quoted, f'in "{_shown(sentence)}" {reason}'))
             before = []
             continue
-        told.append(Statement(f"{context} {sentence}", len(context) + 1))
+        told.append(Statement(f"{context} {sentence}", len(context) + 1, quoted))
         before.append(sentence)
     return told, left_out
 

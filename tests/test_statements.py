@@ -186,6 +186,24 @@ def test_a_sentence_left_out_takes_along_what_points_back_to_it() -> None:
     assert "say it with the name" in left_out[1].reason
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("The Lantern Ferry is old. The ferry is red.", "The Lantern Ferry is red."),
+        ("We took the Lantern Ferry. Every day the ferry's bell rings.", "Every day the Lantern Ferry's bell rings."),
+        ("The Tower of Karlov is old. The tower is red.", "The Tower of Karlov is red."),
+        ("The Lantern Ferry is old. The ferry to Oslo is red.", "The ferry to Oslo is red."),
+        ("The Lantern Ferry and the Star Ferry are old. The ferry is red.", "The ferry is red."),
+        ("The Lantern Ferry took the place of an old ferry. The ferry is red.", "The ferry is red."),
+        ("Two ferries met the Lantern Ferry. The ferry is red.", "The ferry is red."),
+        ("Stephen King wrote a play. The king dies in the last act.", "The king dies in the last act."),
+        ("A steam engine is hot. The engine is red.", "The engine is red."),
+    ],
+)
+def test_a_name_is_spelled_out_where_the_text_speaks_of_nothing_else_of_that_kind(text: str, told: str) -> None:
+    assert statements(split_sentences(text))[0][-1].text == told
+
+
 def test_a_question_is_left_out_with_its_answer() -> None:
     told, left_out = statements(["When does the sale start?", "It starts tomorrow.", "The shop is in Graz."])
     assert [statement.text for statement in told] == ["The shop is in Graz."]

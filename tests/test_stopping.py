@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,17 @@ PROMISED = 2.0  # seconds, on a machine that has nothing else to do
 BUSY = 2 * PROMISED  # on one that runs other tests beside this one
 SCRIPTED = ("--model", "scripted")
 TEXT = "The Tower of Karlov was built in 1742 by Anna Petersen. It holds 19 brass bells."
+
+
+@pytest.fixture(autouse=True)
+def _signals_are_heard() -> Iterator[None]:
+    """A suite that runs in the background, or under nohup, would hand on signals that are ignored."""
+    ignored = [number for number in stopping.SIGNALS if signal.getsignal(number) == signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @pytest.fixture(autouse=True)
@@ -135,6 +147,7 @@ class Sleeper(ScriptedBackend):
 TRAINS_APART = """
 import sys, types
 from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 from seal_agent import stopping
 from seal_agent.adapters.process import ProcessBackend

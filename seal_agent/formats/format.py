@@ -54,7 +54,7 @@ class Source:
         """This source without the sentences that are left out."""
         if not self.left_out:
             return self
-        return replace(self, passage=" ".join(statement.sentence for statement in self.statements))
+        return replace(self, passage=" ".join(statement.quoted for statement in self.statements))
 
     @property
     def note(self) -> str:

@@ -26,7 +26,7 @@ class TestTransformersBackend(BackendContract):
     @classmethod
     def backend(cls, real_backend: TransformersBackend) -> TransformersBackend:
         if real_backend._engine.loaded.dtype == torch.bfloat16:
-            cls.score_tolerance = 0.05
+            cls.score_tolerance = 0.15  # on processors with AMX a score is up to .12 nats a token from float32's
         return real_backend
 
 
