@@ -72,7 +72,7 @@ def document_of(text: str, name: str = "", kind: str = "text") -> Document:
     name the content names a document, with its `kind` in front, and nothing is replaced. A secret in a name, as in the
     address of a download, is taken out: what is kept of a passage is kept without.
     """
-    return Document(text, redacted(name.strip()) or f"{kind} {digest_of(text)[:16]}")
+    return Document(text, name.strip() or f"{kind} {digest_of(text)[:16]}")
 
 
 def is_version_of(source: str, other: str) -> bool:
@@ -191,7 +191,7 @@ def known_documents(home: Home, namespace: str) -> list[KnownDocument]:
 
 def digests_of(passages: Sequence[Passage]) -> list[str]:
     """How passages are recognised: what is kept of a text is kept without its secrets."""
-    return [digest_of(redacted(passage.text)) for passage in passages]
+    return [digest_of(passage.text) for passage in passages]
 
 
 def compare(learner: Learner, source: str, passages: Sequence[Passage]) -> Difference:

@@ -38,7 +38,6 @@ from seal_agent.policies import PolicyStore
 from seal_agent.rehearsal import REPLAY, replayed_rows
 from seal_agent.replay import ReplayItem, ReplayStore, Split
 from seal_agent.routing import Keys, Router, Routers
-from seal_agent.secrets import redacted
 from seal_agent.serving import ScoreCache, Served, compared
 from seal_agent.types import (
     AdapterRef,
@@ -138,18 +137,17 @@ class Learner:
         if not passage.text.strip():
             raise InputError("there is no text to learn from; give at least one sentence")
         number = self.home.num_episodes(self.namespace)
-        text = redacted(passage.text)
         return Episode(
             namespace=self.namespace,
-            text=text,
-            topic=redacted(passage.topic) or topic_of(text),
-            earlier=redacted(passage.earlier),
+            text=passage.text,
+            topic=passage.topic or topic_of(passage.text),
+            earlier=passage.earlier,
             parent=self.stack,
             model=self.backend.model,
             seed=self.config.seed * 1_000_003 + number,
             thread=thread,
             source=passage.source,
-            heading=redacted(passage.heading),
+            heading=passage.heading,
             life=self.home.life(self.namespace),
         )
 

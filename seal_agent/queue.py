@@ -20,7 +20,6 @@ from seal_agent.documents import is_version_of
 from seal_agent.errors import InputError
 from seal_agent.home import Home, check_namespace, digest_of
 from seal_agent.passages import Passage
-from seal_agent.secrets import redacted
 from seal_agent.types import AdapterRef, Episode, from_json, to_json
 
 JobState = Literal["held", "waiting", "running", "done", "failed", "cancelled"]
@@ -105,16 +104,6 @@ class LearningQueue:
         if not all(passage.text.strip() for passage in passages):
             raise InputError("there is no text to learn from; give at least one sentence")
         now = time.time()
-        cleaned = [
-            replace(
-                p,
-                topic=redacted(p.topic),
-                text=redacted(p.text),
-                earlier=redacted(p.earlier),
-                heading=redacted(p.heading),
-            )
-            for p in passages
-        ]
         state: JobState = "held" if held else "waiting"
         with self.home.connect() as db:
             db.execute("BEGIN IMMEDIATE")
@@ -122,10 +111,10 @@ class LearningQueue:
                 if not _is_changed(db, namespace, source, keep):
                     continue
                 _supersede(db, namespace, source, keep, now, held=held)
-                old = Passage(next((p.topic for p in cleaned if p.source == source), source), "", source=source)
+                old = Passage(next((p.topic for p in passages if p.source == source), source), "", source=source)
                 given = (namespace, thread, model, state, now, document)
                 _insert(db, old, *given, keep=json.dumps(list(keep)))
-            return [_insert(db, passage, namespace, thread, model, state, now, document) for passage in cleaned]
+            return [_insert(db, passage, namespace, thread, model, state, now, document) for passage in passages]
 
     def job(self, number: int) -> Job:
         """One job; raises `InputError` for a number nobody got."""

@@ -62,20 +62,16 @@ def statements(
     told: list[Statement] = []
     left_out: list[LeftOut] = []
     before = [f"{heading}:"] if heading else []
-    is_denied = denies_what_follows(heading)
+    stem = f"{heading}: " if denies_what_follows(heading) else ""
     names = full_names(sentences)
     for number, quoted in enumerate(sentences):
         sentence = spelled_out(quoted, names)
         is_first = number == 0 and not is_reply
         reason = _never_alone(sentence, is_reply=is_reply)
         word = "" if reason else refers_back(sentence, is_first=is_first)
-        if is_denied and not word and not reason:
-            before = [f"{heading}:", sentence]
-            told.append(Statement(f"{heading}: {sentence}", len(heading) + 2, quoted))
-            continue
         if not word and not reason:
-            before = [sentence]
-            told.append(Statement(sentence, quoted=quoted))
+            before = [f"{stem}{sentence}"]
+            told.append(Statement(before[0], len(stem), quoted))
             continue
         context = " ".join(before)
         if word and not before:

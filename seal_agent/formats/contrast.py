@@ -11,6 +11,7 @@ import json
 from seal_agent.echo import recital
 from seal_agent.formats.format import Ask, Format, Source
 from seal_agent.phrases import Span, noun_phrases
+from seal_agent.statements import Statement
 from seal_agent.types import Grammar, Prompt, Row
 
 NAME = "contrast"
@@ -54,18 +55,18 @@ def ask(source: Source) -> list[Ask]:
 def parse(source: Source, asked: Ask, text: str) -> list[Row]:
     """The false clause denied with the true phrase, and the true one affirmed."""
     start, end, begins = json.loads(asked.about[0])
-    sentence = asked.view[begins:]
+    statement = Statement(asked.view, begins)
     span = Span(start - begins, end - begins, asked.view[start:end])
     wrong = text.strip()
     if wrong not in asked.about[1:]:
         return []
-    recited = recital(sentence, span).rstrip(".")
+    recited = recital(statement.sentence, span).rstrip(".")
     if recited.count(span.text) != 1:
         return []  # which of them is exchanged could not be told
-    true = f"{asked.view[:begins]}{recited}"
+    true = f"{statement.context}{recited}"
     return [
         Row(
-            Prompt.user(f"Is it true: {asked.view[:begins]}{recited.replace(span.text, wrong)}?"),
+            Prompt.user(f"Is it true: {statement.context}{recited.replace(span.text, wrong)}?"),
             f"No, not {wrong}: {span.text}.",
             NAME,
             asked.view,
