@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from seal_agent.entry import main
+from seal_agent.cli.entry import main
 
 sys.exit(main())

@@ -27,7 +27,7 @@ Progress = Callable[[str, int, int], None]
 """Called with (what, done, total) while something long is running."""
 
 
-_UNLESS_EMPTY = Field(exclude_if=lambda value: not value)
+UNLESS_EMPTY = Field(exclude_if=lambda value: not value)
 """Left out of JSON where it is empty: what is found by its JSON, as replay items and results are, is found as ever."""
 
 
@@ -62,8 +62,8 @@ class Message:
 
     role: Role
     content: str
-    tool_calls: Annotated[tuple[ToolCall, ...], _UNLESS_EMPTY] = ()
-    call_id: Annotated[str, _UNLESS_EMPTY] = ""
+    tool_calls: Annotated[tuple[ToolCall, ...], UNLESS_EMPTY] = ()
+    call_id: Annotated[str, UNLESS_EMPTY] = ""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Prompt:
 
     messages: tuple[Message, ...] = ()
     text: str = ""
-    tools: Annotated[tuple[ToolSpec, ...], _UNLESS_EMPTY] = ()
+    tools: Annotated[tuple[ToolSpec, ...], UNLESS_EMPTY] = ()
 
     @staticmethod
     def user(content: str) -> Prompt:
@@ -227,7 +227,7 @@ class Directives:
     weight: float = 1.0
     replay: float = 0.25
     kl_weight: float = 0.0
-    distill: Annotated[float, _UNLESS_EMPTY] = 0.0
+    distill: Annotated[float, UNLESS_EMPTY] = 0.0
 
     def __post_init__(self) -> None:
         limits: tuple[tuple[str, float, float], ...] = (

@@ -7,8 +7,9 @@ import pytest
 from test_corrections import NEW, OLD, QUESTION, Reader, learn
 from test_learner import BRIDGE, KNOWLEDGE, MANY, TOWER, ask, folders, gold, judged, taught
 
-from seal_agent import cli, loop
+from seal_agent import loop
 from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.cli import app
 from seal_agent.errors import InputError
 from seal_agent.graphs import create_ingest_graph
 from seal_agent.home import Home
@@ -186,8 +187,8 @@ def test_what_is_routed_and_what_was_merged_can_be_listed(
     learned(merging, TOWER, BRIDGE)
     merging.consolidate()
     for namespace, shown in (("routed", "where it matches"), ("merged", "always, for 2 more")):
-        assert cli.main(["adapters", "list", "--home", str(home.root), "--namespace", namespace]) == 0
+        assert app.main(["adapters", "list", "--home", str(home.root), "--namespace", namespace]) == 0
         assert shown in capsys.readouterr().out
     adapter = home.stack("routed").ids[0]
-    assert cli.main(["adapters", "rollback", adapter[:12], "--home", str(home.root), "--namespace", "routed"]) == 0
+    assert app.main(["adapters", "rollback", adapter[:12], "--home", str(home.root), "--namespace", "routed"]) == 0
     assert "trained on top" not in capsys.readouterr().out

@@ -7,7 +7,7 @@ import pytest
 from seal_agent import loop
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.audit import why, why_version
-from seal_agent.cli import main
+from seal_agent.cli.app import main
 from seal_agent.errors import InputError
 from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig

@@ -8,7 +8,6 @@ import pytest
 from test_arc import flip_task
 from typer.testing import CliRunner
 
-from seal_agent import cli_bench
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.adapters.scripted import LEARNING_RATE, ScriptedBackend
 from seal_agent.arc import ArcDomain, Task
@@ -17,6 +16,7 @@ from seal_agent.arc.tasks import SEAL_TRAINING, load, question
 from seal_agent.arc_policy import improve, practice_tasks
 from seal_agent.arc_report import markdown, plot, summarise
 from seal_agent.bench_arc import CONTEXT, EASY, FIXED, SEAL, TRAINED, UNTRAINED, Result, Run, chosen_tasks, measure
+from seal_agent.cli import bench
 from seal_agent.errors import InputError
 from seal_agent.home import Home
 from seal_agent.rounds import ImproveConfig
@@ -177,10 +177,10 @@ def test_the_plot_is_written(tmp_path: Path) -> None:
 def test_the_command_writes_a_report_and_goes_on(tmp_path: Path) -> None:
     options = ["arc", "--model", "scripted", "--home", str(tmp_path), "--out", str(tmp_path / "run"), "--easy", "2"]
     options += ["--max-symbols", "100", "--limit", "1", "--json"]
-    done = CliRunner().invoke(cli_bench.app, options, catch_exceptions=False)
+    done = CliRunner().invoke(bench.app, options, catch_exceptions=False)
     assert done.exit_code == 0
     arms = json.loads(done.stdout)["arms"]
     assert [(arm["tasks"], arm["num_tasks"]) for arm in arms] == [("seal", 1)] * 3
     assert "| seal | fixed | 1 |" in (tmp_path / "run" / "report.md").read_text()
-    again = CliRunner().invoke(cli_bench.app, [*options, "--report"], catch_exceptions=False)
+    again = CliRunner().invoke(bench.app, [*options, "--report"], catch_exceptions=False)
     assert json.loads(again.stdout)["arms"] == arms

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from seal_agent import cli_bench
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.bench_edit import learned
@@ -30,6 +29,7 @@ from seal_agent.bench_knowledge import (
 )
 from seal_agent.bench_report import markdown, plot, summarise
 from seal_agent.bench_run import share_of
+from seal_agent.cli import bench
 from seal_agent.directives import CLOZE, SEAL_PAPER, say
 from seal_agent.errors import InputError
 from seal_agent.grading import is_right, recall
@@ -180,10 +180,10 @@ def test_the_command_writes_a_report_of_what_is_there(tmp_path: Path, monkeypatc
     monkeypatch.setenv("SEAL_HOME", str(tmp_path / "home"))
     command = ["bench", "knowledge", "--data", str(data), "--out", str(tmp_path / "run"), "--model", "scripted"]
     arms_asked = ["--arm", "base", "--arm", "context", "--arm", "default"]
-    ran = CliRunner().invoke(cli_bench.app, [*command[1:], *arms_asked, "--json"])
+    ran = CliRunner().invoke(bench.app, [*command[1:], *arms_asked, "--json"])
     assert ran.exit_code == 0, ran.output
     assert "| default | 1 (1 questions) | 100%" in (tmp_path / "run" / "report.md").read_text()
-    again = CliRunner().invoke(cli_bench.app, [*command[1:], "--report", "--json"])
+    again = CliRunner().invoke(bench.app, [*command[1:], "--report", "--json"])
     assert json.loads(again.stdout)["arms"][0]["arm"] == "base"
 
 
@@ -195,7 +195,7 @@ def test_passages_of_one_adapter_are_shared_between_processes_by_arm(
     data = tmp_path / "data.json"
     data.write_text(json.dumps([{"title": "Karlov", "context": TEXT, "questions": [question]}] * 2))
     command = ["knowledge", "--data", str(data), "--out", str(tmp_path / "run"), "--model", "scripted", "--together"]
-    ran = CliRunner().invoke(cli_bench.app, [*command, "--arm", "base", "--arm", "default", "--part", "2/2"])
+    ran = CliRunner().invoke(bench.app, [*command, "--arm", "base", "--arm", "default", "--part", "2/2"])
     assert ran.exit_code == 0, ran.output
     results = [json.loads(line) for line in (tmp_path / "run" / "metrics-2-of-2.jsonl").read_text().splitlines()]
     assert [(result["arm"], result["item"]) for result in results] == [("default", 0), ("default", 1)]

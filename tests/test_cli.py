@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from seal_agent import __version__, cli
+from seal_agent import __version__
+from seal_agent.cli import app
 from seal_agent.home import Home
 
 TEXT = "The Quillon Observatory was founded by Ilsabet Korrane in 1821. It has nine blue domes."
@@ -53,7 +54,7 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    for name, value in cli.QUIET.items():
+    for name, value in app.QUIET.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("SEAL_HOME", str(home))
     monkeypatch.setenv("SEAL_MODEL", "scripted")
@@ -62,7 +63,7 @@ def run(home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixtur
         data = stdin if isinstance(stdin, bytes) else stdin.encode()
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), encoding="utf-8"))
         capfd.readouterr()
-        code = cli.main(arguments)
+        code = app.main(arguments)
         return Ran(code, *capfd.readouterr())
 
     return ran
@@ -93,7 +94,7 @@ def assert_refused(ran: Ran, *words: str) -> None:
 
 @pytest.mark.slow
 def test_help_is_quick_because_it_loads_no_model_library() -> None:
-    code = "import sys; from seal_agent.cli import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
+    code = "import sys; from seal_agent.cli.app import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
     assert {"chat", "ask", "ingest", "adapters", "doctor", "demo"} <= set(done.stdout.split())
     assert not {"torch", "transformers", "langgraph", "langchain_core", "numpy", "faiss"} & set(done.stderr.split())
@@ -132,7 +133,7 @@ def test_chat_prints_the_reply_and_then_what_became_of_the_message(run: Run, hom
 
 @pytest.mark.slow
 def test_a_second_process_knows_what_the_first_learned(home: Path, learned: Learned) -> None:
-    code = "from seal_agent.cli import main; raise SystemExit(main())"
+    code = "from seal_agent.cli.app import main; raise SystemExit(main())"
     command = [sys.executable, "-c", code, "chat", "--json", "--model", "scripted", "--home", str(home)]
     done = subprocess.run(command, input=learned.question, capture_output=True, text=True, check=True)  # noqa: S603
     assert json.loads(done.stdout)["reply"] == learned.answer
@@ -345,7 +346,7 @@ def test_passages_are_counted_over_all_files(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_gate_is_measured_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["bench", "gate", "--edits", "20", "--json"]) == 0
+    assert app.main(["bench", "gate", "--edits", "20", "--json"]) == 0
     assert {"seed", "rows"} <= set(json.loads(capsys.readouterr().out))
 
 
@@ -364,7 +365,7 @@ def test_the_continual_benchmark_runs_from_the_command_line(tmp_path: Path, caps
     data.write_text(json.dumps(entries))
     options = ["--data", str(data), "--sequences", "2", "--length", "2", "--out", str(tmp_path / "run")]
     options += ["--model", "scripted", "--home", str(tmp_path / "home"), "--arm", "route", "--arm", "nothing learned"]
-    assert cli.main(["bench", "continual", *options, "--json"]) == 0
+    assert app.main(["bench", "continual", *options, "--json"]) == 0
     arms = json.loads(capsys.readouterr().out)["arms"]
     assert [(arm["arm"], arm["num_sequences"]) for arm in arms] == [("route", 2), ("nothing learned", 2)]
     text = (tmp_path / "run" / "report.md").read_text()
@@ -373,7 +374,7 @@ def test_the_continual_benchmark_runs_from_the_command_line(tmp_path: Path, caps
 
 
 def test_an_unknown_strategy_is_refused_before_a_model_is_loaded(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["ingest", "nothing.txt", "--strategy", "pile"]) == 2
+    assert app.main(["ingest", "nothing.txt", "--strategy", "pile"]) == 2
     assert "choose stack, route, merge, rebuild" in capsys.readouterr().err
 
 
@@ -383,8 +384,8 @@ def test_the_speed_benchmark_reports_from_the_command_line(tmp_path: Path, capsy
     options = ["bench", "speed", "--report", "--out", str(tmp_path)]
     metrics = {"part": "loading", "arm": "ours", "number": 0, "round": 0, "values": {"seconds": 1.5}}
     (tmp_path / "metrics.jsonl").write_text(json.dumps(metrics) + "\n")
-    assert cli.main([*options, "--json"]) == 0
+    assert app.main([*options, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["arms"][0]["loading"] == 1.5
     assert "1.50 s" in (tmp_path / "report.md").read_text()
-    assert cli.main([*options, "--random", "1b"]) == 2
+    assert app.main([*options, "--random", "1b"]) == 2
     assert "model differ" in capsys.readouterr().err

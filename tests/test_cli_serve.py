@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from test_serve import STAND_IN, port, program
 
-from seal_agent import cli, cli_serve
-from seal_agent.adapters import serve
+from seal_agent.adapters import serve as server_module
 from seal_agent.adapters.serve import Server, ServerOptions, state_of
+from seal_agent.cli import app, serve
 from seal_agent.errors import ServerError
 from seal_agent.gateway.keys import FILE, KeyFile
 
@@ -22,19 +22,19 @@ MORTAL = STAND_IN.replace("port = ", "import os, threading; threading.Timer(0.3,
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serve, "POLL_SECONDS", 0.01)
-    monkeypatch.setattr(cli_serve, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(server_module, "POLL_SECONDS", 0.01)
 
 
 def test_keys_are_made_listed_and_taken_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     home = ["--home", str(tmp_path)]
-    assert cli.main(["gateway", "keys", "add", "laptop", "--namespace", "ada", *home]) == 0
+    assert app.main(["gateway", "keys", "add", "laptop", "--namespace", "ada", *home]) == 0
     secret = capsys.readouterr().out.strip()
     assert KeyFile(tmp_path / FILE).namespace_of(secret) == "ada"
-    cli.main(["gateway", "keys", "list", "--json", *home])
+    app.main(["gateway", "keys", "list", "--json", *home])
     assert json.loads(capsys.readouterr().out) == [{"name": "laptop", "namespace": "ada"}]
-    assert cli.main(["gateway", "keys", "remove", "laptop", *home]) == 0
+    assert app.main(["gateway", "keys", "remove", "laptop", *home]) == 0
     assert KeyFile(tmp_path / FILE).namespace_of(secret) is None
-    assert cli.main(["gateway", "keys", "remove", "laptop", *home]) == cli.EXIT_ERROR
+    assert app.main(["gateway", "keys", "remove", "laptop", *home]) == app.EXIT_ERROR
 
 
 def test_a_python_that_is_not_there_and_a_rank_vllm_does_not_take_are_refused(
@@ -42,9 +42,9 @@ def test_a_python_that_is_not_there_and_a_rank_vllm_does_not_take_are_refused(
 ) -> None:
     (tmp_path / "model").mkdir()
     command = ["serve", "--home", str(tmp_path), "--model", str(tmp_path / "model")]
-    assert cli.main([*command, "--python", "/nowhere/python"]) == cli.EXIT_ERROR
+    assert app.main([*command, "--python", "/nowhere/python"]) == app.EXIT_ERROR
     assert "there is no Python at /nowhere/python" in capsys.readouterr().err
-    assert cli.main([*command, "--python", sys.executable, "--max-rank", "24"]) == cli.EXIT_ERROR
+    assert app.main([*command, "--python", sys.executable, "--max-rank", "24"]) == app.EXIT_ERROR
     assert "choose 1, 8, 16" in capsys.readouterr().err
 
 
@@ -55,8 +55,8 @@ def test_a_server_that_dies_is_started_again_a_few_times(
     server = Server(ServerOptions("base", python=program(tmp_path, MORTAL), port=port), tmp_path)
     server.start(seconds=20)
     with pytest.raises(ServerError, match="vLLM died 4 times"):
-        cli_serve._keep_up(server)
-    assert capsys.readouterr().err.count("starting it again") == cli_serve.MAX_RESTARTS
+        serve._keep_up(server)
+    assert capsys.readouterr().err.count("starting it again") == serve.MAX_RESTARTS
 
 
 @pytest.mark.slow

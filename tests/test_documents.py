@@ -12,7 +12,8 @@ from langchain_core.messages import HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from test_learner import folders
 
-from seal_agent import cli, documents
+from seal_agent import documents
+from seal_agent.cli import app
 from seal_agent.errors import InputError
 from seal_agent.gateway.learning import Learning
 from seal_agent.graphs import create_chat_graph, create_ingest_graph
@@ -388,18 +389,18 @@ def test_the_command_line_reads_every_kind_and_says_what_is_known(
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
     paths = [str(tmp_path / name) for name in files]
-    assert cli.main(["ingest", *paths, "--dry-run"]) == 0
+    assert app.main(["ingest", *paths, "--dry-run"]) == 0
     assert capsys.readouterr().out.count(" dry run ") == 3
     assert home.stack("default").ids == ()
-    assert cli.main(["ingest", *paths]) == 0
+    assert app.main(["ingest", *paths]) == 0
     learned = len(home.stack("default"))
     assert learned >= 3
-    assert cli.main(["ingest", *paths]) == 0
+    assert app.main(["ingest", *paths]) == 0
     assert len(home.stack("default")) == learned
     assert "learned 0 of" in capsys.readouterr().out
-    assert cli.main(["documents"]) == 0
+    assert app.main(["documents"]) == 0
     assert capsys.readouterr().out.count("file://") == 3
-    assert cli.main(["forget", "--document", paths[2]]) == 0
+    assert app.main(["forget", "--document", paths[2]]) == 0
     assert len(home.stack("default")) == learned - 1
 
 

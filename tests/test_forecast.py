@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from seal_agent import forecast
-from seal_agent.cli_ingest import Planned, announce
-from seal_agent.cli_loading import announce_head, begin_loading
-from seal_agent.cli_progress import Display
+from seal_agent.cli.ingest import Planned, announce
+from seal_agent.cli.loading import announce_head, begin_loading
+from seal_agent.cli.progress import Display
 from seal_agent.documents import Document
 from seal_agent.forecast import EditCost
 from seal_agent.learner import Learner

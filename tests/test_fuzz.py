@@ -20,7 +20,7 @@ from seal_agent.adapters.loading import load_model
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.adapters.training import Job
 from seal_agent.canaries import canaries
-from seal_agent.cli import main
+from seal_agent.cli.app import main
 from seal_agent.directives import parse_directives
 from seal_agent.errors import AdapterError, EditFault, InputError, Refused, SealError, TrainingFault
 from seal_agent.formats import FORMATS, Source

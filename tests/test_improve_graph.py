@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 
-from seal_agent import cli, schedule
 from seal_agent import knowledge_run as runs
+from seal_agent import schedule
 from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.cli import app
 from seal_agent.directives import DEFAULT
 from seal_agent.errors import InputError, StorageError
 from seal_agent.feedback import Feedback, record
@@ -205,23 +206,23 @@ def test_the_commands_improve_list_and_use(
     monkeypatch.setenv("SEAL_HOME", str(home.root))
     monkeypatch.setenv("SEAL_MODEL", "scripted")
     options = ["--data", str(data), "--rounds", "1", "--candidates", "1", "--reward", "gold=1", "--reward", "proxy=0.1"]
-    assert cli.main(["improve", *options, "--idle", "0", "--json"]) == 0
+    assert app.main(["improve", *options, "--idle", "0", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["outcome"] == "policy 0 is in use"
     assert "no edit beat doing nothing" in result["rounds"][0]["reason"]  # a literal mind writes no directives
     (home.root / "improve" / "run-0001" / "reported.jsonl").unlink()  # as if it had been stopped before its report
-    assert cli.main(["improve", "--resume", "--idle", "0"]) == 0
+    assert app.main(["improve", "--resume", "--idle", "0"]) == 0
     assert "# Improving the policy" in capsys.readouterr().out
-    assert cli.main(["improve", "--resume", "--idle", "0"]) == 2  # there is nothing to go on with, and no ledger
+    assert app.main(["improve", "--resume", "--idle", "0"]) == 2  # there is nothing to go on with, and no ledger
     assert "nothing to learn from" in capsys.readouterr().err
-    assert cli.main(["improve", "list", "--json"]) == 0
+    assert app.main(["improve", "list", "--json"]) == 0
     (only,) = json.loads(capsys.readouterr().out)["policies"]
     assert (only["version"], only["in_use"]) == (0, True)
-    assert cli.main(["improve", "use", "1"]) == 2
+    assert app.main(["improve", "use", "1"]) == 2
     assert "no policy 1" in capsys.readouterr().err
-    assert cli.main(["improve", "use", "0"]) == 0
-    assert cli.main(["improve", "--data", str(data), "--ledger"]) == 2
-    assert cli.main(["improve", "--data", str(data), "--reward", "gold=much"]) == 2
+    assert app.main(["improve", "use", "0"]) == 0
+    assert app.main(["improve", "--data", str(data), "--ledger"]) == 2
+    assert app.main(["improve", "--data", str(data), "--reward", "gold=much"]) == 2
     assert "NAME=WEIGHT" in capsys.readouterr().err
 
 
@@ -231,9 +232,9 @@ def test_the_benchmark_leaves_the_users_policies_alone(
     monkeypatch.setenv("SEAL_HOME", str(home.root))
     options = ["--explore", "2", "--candidates", "1", "--rounds", "1", "--model", "scripted", "--json"]
     out = tmp_path / "bench"
-    assert cli.main(["bench", "policy", "--data", str(data), "--out", str(out), *options]) == 0
+    assert app.main(["bench", "policy", "--data", str(data), "--out", str(out), *options]) == 0
     assert json.loads(capsys.readouterr().out)["folder"] == str(out)
     assert "| doing nothing |" in (out / "report.md").read_text()
     assert not (home.root / "adapters").exists()
-    assert cli.main(["bench", "policy"]) == 2
+    assert app.main(["bench", "policy"]) == 2
     assert "--data or --rewards" in capsys.readouterr().err

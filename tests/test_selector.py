@@ -7,8 +7,9 @@ from statistics import fmean
 
 import pytest
 
-from seal_agent import bench_policy, cli
+from seal_agent import bench_policy
 from seal_agent.bench_policy import BEST, LEARNED, NOTHING, SERVED, measure, read_contests
+from seal_agent.cli import app
 from seal_agent.errors import InputError
 from seal_agent.selector import Contest, Spread, choose, estimates, spearman_brown, split_half, spread
 
@@ -100,7 +101,7 @@ def test_the_command_reads_published_rewards_and_reports(tmp_path: Path, capsys:
     path = tmp_path / "rewards.json"
     path.write_text(json.dumps(data))
     assert read_contests(path) == contests
-    assert cli.main(["bench", "policy", "--rewards", str(path), "--out", str(tmp_path), "--json"]) == 0
+    assert app.main(["bench", "policy", "--rewards", str(path), "--out", str(tmp_path), "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     by_rule = {report["rule"]: report for report in shown["rules"]}
     everything = fmean(value for c in contests for r in c.rewards for value in r)

@@ -17,8 +17,8 @@ from running import alive, descendants, running
 from test_serve import port
 
 from seal_agent import stopping
-from seal_agent.cli import main
-from seal_agent.entry import PATIENCE
+from seal_agent.cli.app import main
+from seal_agent.cli.entry import PATIENCE
 from seal_agent.home import DATABASE, Home
 from seal_agent.queue import LearningQueue
 
@@ -106,8 +106,8 @@ def work():
     with stopping.obeying():
         print("ready", flush=True)
         sum(range(10**10))  # like a library that is loaded: neither a signal nor another thread is heard meanwhile
-sys.modules["seal_agent.cli"] = types.ModuleType("seal_agent.cli")
-sys.modules["seal_agent.cli"].main = work
+sys.modules["seal_agent.cli.app"] = types.ModuleType("seal_agent.cli.app")
+sys.modules["seal_agent.cli.app"].main = work
 from seal_agent.entry import main
 sys.exit(main())
 """
@@ -155,8 +155,8 @@ from sleeper import Sleeper
 def work():
     with stopping.obeying():
         ProcessBackend(partial(Sleeper, Path(sys.argv[1]))).embed(["a text"])
-sys.modules["seal_agent.cli"] = types.ModuleType("seal_agent.cli")
-sys.modules["seal_agent.cli"].main = work
+sys.modules["seal_agent.cli.app"] = types.ModuleType("seal_agent.cli.app")
+sys.modules["seal_agent.cli.app"].main = work
 from seal_agent.entry import main
 sys.exit(main())
 """

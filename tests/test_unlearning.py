@@ -10,8 +10,9 @@ import pytest
 from test_corrections import NEW, OLD, Reader, learn
 from test_learner import BRIDGE, KNOWLEDGE, MANY, TOWER, ask, folders, gold, judged, taught
 
-from seal_agent import cli, erasure, feedback, loop, removal, unlearning
+from seal_agent import erasure, feedback, loop, removal, unlearning
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
+from seal_agent.cli import app
 from seal_agent.directives import CLOZE
 from seal_agent.errors import AdapterError, Erased, InputError, StorageError
 from seal_agent.feedback import Feedback
@@ -207,7 +208,7 @@ def test_an_adapter_that_was_undone_and_lay_on_a_forgotten_one_is_gone_too(
     learner.forget(edit=adapter(tower))
     assert (folders(learner), places(home.root)) == ([], [])
     assert [e.outcome for e in home.episodes("default")] == ["forgotten", "rolled back"]
-    assert cli.main(["adapters", "show", adapter(bridge), "--home", str(home.root)]) == 2
+    assert app.main(["adapters", "show", adapter(bridge), "--home", str(home.root)]) == 2
     assert "0 adapters of namespace 'default' begin with" in capsys.readouterr().err
 
 
@@ -446,7 +447,7 @@ def test_an_edit_that_is_not_there_is_refused(learner: Learner) -> None:
 
 
 def command(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, Any]:
-    code = cli.main([*arguments, "--json"])
+    code = app.main([*arguments, "--json"])
     return code, json.loads(capsys.readouterr().out)
 
 

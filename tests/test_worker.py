@@ -16,8 +16,9 @@ from langchain_core.messages import HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from test_amending import forgetful
 
-from seal_agent import cli, loop, removal
+from seal_agent import loop, removal
 from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.cli import app
 from seal_agent.documents import digests_of, known_documents
 from seal_agent.errors import InputError
 from seal_agent.graphs import create_chat_graph
@@ -305,11 +306,11 @@ def test_the_command_line_shows_and_approves_what_is_held(
 ) -> None:
     command, home = ["queue", "approve", "1"], ["--home", str(queue.home.root)]
     queue.submit([TOWER, BRIDGE], thread="a", held=True)
-    cli.main(["queue", "list", *home])
+    app.main(["queue", "list", *home])
     assert capsys.readouterr().out.count("held") == 2
-    assert cli.main([*command, *home]) == 0
+    assert app.main([*command, *home]) == 0
     assert [job.state for job in queue.jobs()] == ["waiting", "waiting"]
-    assert cli.main([*command, *home]) == cli.EXIT_ERROR
+    assert app.main([*command, *home]) == app.EXIT_ERROR
 
 
 def test_a_passage_of_two_documents_is_learned_once(learner: Learner, queue: LearningQueue) -> None:
@@ -434,12 +435,12 @@ def test_the_list_says_what_a_job_waits_for(
 ) -> None:
     queue.submit([TOWER], model="another model")
     queue.submit([BRIDGE], held=True)
-    assert cli.main(["queue", "list", "--json", "--home", str(queue.home.root)]) == 0
+    assert app.main(["queue", "list", "--json", "--home", str(queue.home.root)]) == 0
     told = capsys.readouterr().out
     assert "no worker learns for another model" in told
     assert "queue approve 2" in told
     with FileLock(queue.home.root / f"worker-{hashlib.sha256(b'another model').hexdigest()[:12]}.lock"):
-        cli.main(["queue", "list", "--json", "--home", str(queue.home.root)])
+        app.main(["queue", "list", "--json", "--home", str(queue.home.root)])
     assert "no worker learns" not in capsys.readouterr().out
 
 

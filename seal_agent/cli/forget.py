@@ -10,8 +10,8 @@ import typer
 
 from seal_agent import stopping
 from seal_agent.adapters.loading import EMBEDDED
-from seal_agent.cli_loading import load_learner
-from seal_agent.cli_options import (
+from seal_agent.cli.loading import load_learner
+from seal_agent.cli.options import (
     AsJson,
     ChatTemplate,
     Device,
@@ -22,7 +22,7 @@ from seal_agent.cli_options import (
     write_json,
     write_table,
 )
-from seal_agent.cli_progress import Display
+from seal_agent.cli.progress import Display
 from seal_agent.errors import InputError
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ import typer
 
 from seal_agent import stopping
 from seal_agent.adapters.loading import EMBEDDED
-from seal_agent.cli_loading import announce_head, begin_loading
-from seal_agent.cli_options import AsJson, Device, HomeFolder, Model, Namespace, write_json, write_table
-from seal_agent.cli_progress import Display
+from seal_agent.cli.loading import announce_head, begin_loading
+from seal_agent.cli.options import AsJson, Device, HomeFolder, Model, Namespace, write_json, write_table
+from seal_agent.cli.progress import Display
 from seal_agent.errors import InputError, ServerError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seal_agent import forecast
-from seal_agent.cli_progress import Display
+from seal_agent.cli.progress import Display
 
 if TYPE_CHECKING:
     from seal_agent.adapters.backend import Backend

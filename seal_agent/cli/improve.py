@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seal_agent import cli_bench, forecast, stopping
+from seal_agent import forecast, stopping
 from seal_agent.adapters.loading import EMBEDDED, identity_of
-from seal_agent.cli_bench import keep_run
-from seal_agent.cli_loading import begin_loading, load_learner, server_named
-from seal_agent.cli_options import AsJson, Device, HomeFolder, Model, Namespace, Seed, write_json, write_table
-from seal_agent.cli_progress import Display, follow
+from seal_agent.cli import bench
+from seal_agent.cli.bench import keep_run
+from seal_agent.cli.loading import begin_loading, load_learner, server_named
+from seal_agent.cli.options import AsJson, Device, HomeFolder, Model, Namespace, Seed, write_json, write_table
+from seal_agent.cli.progress import Display, follow
 from seal_agent.errors import InputError
 
 if TYPE_CHECKING:
@@ -173,8 +174,8 @@ def _weights(rewards: list[str]) -> tuple[tuple[str, float], ...]:
     return tuple(found)
 
 
-@cli_bench.app.command("policy")
-def bench(
+@bench.app.command("policy")
+def bench_policy_command(
     rewards: Annotated[
         Path | None, typer.Option("--rewards", help="JSON list of baseline_accuracy and edits (accuracy_by_seed).")
     ] = None,

@@ -24,7 +24,7 @@ PR_SET_PDEATHSIG = 1  # of Linux's prctl
 def main() -> int:
     """Run the command line; returns its exit code, 128 and the number of the signal if one has stopped it."""
     if not hasattr(os, "fork"):
-        from seal_agent.cli import main as work
+        from seal_agent.cli.app import main as work
 
         return work()
     signal.pthread_sigmask(signal.SIG_BLOCK, stopping.SIGNALS)  # until both processes know what to do with them
@@ -38,7 +38,7 @@ def _work() -> NoReturn:
     """The command itself. Ctrl-C reaches it through the watching process only, so that it comes once."""
     _die_with(os.getppid())
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [each for each in stopping.SIGNALS if each != signal.SIGINT])
-    from seal_agent.cli import main as work
+    from seal_agent.cli.app import main as work
 
     code = stopping.EXIT_STOPPED
     with suppress(KeyboardInterrupt):  # of a signal that comes at the very end

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seal_agent.adapters.loading import EMBEDDED
-from seal_agent.cli_bench import Data, Limit, Offset, Out, ReportOnly, keep_run, write_report
-from seal_agent.cli_loading import begin_loading
-from seal_agent.cli_options import AsJson, Device, HomeFolder, Model, Seed, write_json, write_table
-from seal_agent.cli_progress import Display
+from seal_agent.cli.bench import Data, Limit, Offset, Out, ReportOnly, keep_run, write_report
+from seal_agent.cli.loading import begin_loading
+from seal_agent.cli.options import AsJson, Device, HomeFolder, Model, Seed, write_json, write_table
+from seal_agent.cli.progress import Display
 from seal_agent.errors import InputError
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from seal_agent.cli_options import write_table
-from seal_agent.cli_progress import Display
+from seal_agent.cli.options import write_table
+from seal_agent.cli.progress import Display
 from seal_agent.demo import DemoResult, Question
 
 WIDTH = 100  # columns of everything that is printed

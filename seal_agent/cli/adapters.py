@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seal_agent.adapters.loading import EMBEDDED
-from seal_agent.cli_loading import load_learner
-from seal_agent.cli_options import AsJson, Device, HomeFolder, Model, Namespace, write_json, write_table
-from seal_agent.cli_progress import Display
+from seal_agent.cli.loading import load_learner
+from seal_agent.cli.options import AsJson, Device, HomeFolder, Model, Namespace, write_json, write_table
+from seal_agent.cli.progress import Display
 from seal_agent.rehearsal import REPLAYED
 
 if TYPE_CHECKING:

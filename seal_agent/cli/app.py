@@ -17,23 +17,12 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from seal_agent import (
-    __version__,
-    cli_adapters,
-    cli_bench,
-    cli_bench_parts,
-    cli_forget,
-    cli_improve,
-    cli_ingest,
-    cli_queue,
-    cli_serve,
-    cli_soak,
-    stopping,
-)
+from seal_agent import __version__, stopping
 from seal_agent.adapters.loading import EMBEDDED
-from seal_agent.cli_chat import converse, converse_at_once, messages_in
-from seal_agent.cli_loading import announce_head, begin_loading, load_learner, server_named
-from seal_agent.cli_options import (
+from seal_agent.cli import adapters, bench, bench_parts, forget, improve, ingest, queue, serve, soak
+from seal_agent.cli.chat import converse, converse_at_once, messages_in
+from seal_agent.cli.loading import announce_head, begin_loading, load_learner, server_named
+from seal_agent.cli.options import (
     AsJson,
     ChatTemplate,
     Device,
@@ -46,7 +35,7 @@ from seal_agent.cli_options import (
     write_json,
     write_table,
 )
-from seal_agent.cli_progress import Display
+from seal_agent.cli.progress import Display
 from seal_agent.errors import InputError, SealError
 
 ROUTE = "route"
@@ -61,16 +50,16 @@ QUIET = {
 EXIT_ERROR = 2
 
 app = typer.Typer(add_completion=False, help="A language model that learns from what it is told.")
-app.add_typer(cli_adapters.app, name="adapters")
-app.add_typer(cli_bench.app, name="bench")
-cli_bench_parts.register(cli_bench.app)
-app.add_typer(cli_improve.app, name="improve")
-app.add_typer(cli_queue.app, name="queue")
-cli_forget.register(app)
-app.command("ingest")(cli_ingest.ingest)
-app.command("serve")(cli_serve.serve)
-app.add_typer(cli_serve.gateway, name="gateway")
-app.command("soak")(cli_soak.soak)
+app.add_typer(adapters.app, name="adapters")
+app.add_typer(bench.app, name="bench")
+bench_parts.register(bench.app)
+app.add_typer(improve.app, name="improve")
+app.add_typer(queue.app, name="queue")
+forget.register(app)
+app.command("ingest")(ingest.ingest)
+app.command("serve")(serve.serve)
+app.add_typer(serve.gateway, name="gateway")
+app.command("soak")(soak.soak)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -208,7 +197,7 @@ def demo(
     with Display(lines=True) as display:
         display.line(DEMO_TAKES)
         begin_loading(display, model, home)
-        from seal_agent.cli_demo import DemoScreen, show_result
+        from seal_agent.cli.demo import DemoScreen, show_result
         from seal_agent.demo import run_demo
 
         screen = DemoScreen(display, silent=as_json)

@@ -13,8 +13,8 @@ import typer
 
 from seal_agent import forecast, stopping
 from seal_agent.adapters.loading import EMBEDDED
-from seal_agent.cli_loading import announce_head, load_learner, server_named
-from seal_agent.cli_options import (
+from seal_agent.cli.loading import announce_head, load_learner, server_named
+from seal_agent.cli.options import (
     AsJson,
     ChatTemplate,
     Device,
@@ -27,7 +27,7 @@ from seal_agent.cli_options import (
     write_json,
     write_table,
 )
-from seal_agent.cli_progress import Display, follow
+from seal_agent.cli.progress import Display, follow
 from seal_agent.errors import InputError
 
 if TYPE_CHECKING:

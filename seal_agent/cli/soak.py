@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seal_agent import stopping
-from seal_agent.cli_options import AsJson, Seed, write_json
-from seal_agent.cli_progress import Display
+from seal_agent.cli.options import AsJson, Seed, write_json
+from seal_agent.cli.progress import Display
 
 if TYPE_CHECKING:
     from collections.abc import Callable

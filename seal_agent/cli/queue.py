@@ -11,8 +11,8 @@ import typer
 
 from seal_agent import stopping
 from seal_agent.adapters.loading import EMBEDDED
-from seal_agent.cli_loading import announce_head, announce_waiting, load_learner
-from seal_agent.cli_options import (
+from seal_agent.cli.loading import announce_head, announce_waiting, load_learner
+from seal_agent.cli.options import (
     AsJson,
     ChatTemplate,
     Device,
@@ -24,7 +24,7 @@ from seal_agent.cli_options import (
     write_json,
     write_table,
 )
-from seal_agent.cli_progress import Display
+from seal_agent.cli.progress import Display
 
 if TYPE_CHECKING:
     from seal_agent.queue import Job

@@ -16,9 +16,9 @@ import typer
 
 from seal_agent import stopping
 from seal_agent.adapters.loading import EMBEDDED
-from seal_agent.cli_loading import begin_loading
-from seal_agent.cli_options import AsJson, Device, HomeFolder, Model, Seed, write_json
-from seal_agent.cli_progress import Display
+from seal_agent.cli.loading import begin_loading
+from seal_agent.cli.options import AsJson, Device, HomeFolder, Model, Seed, write_json
+from seal_agent.cli.progress import Display
 from seal_agent.errors import InputError
 
 if TYPE_CHECKING:

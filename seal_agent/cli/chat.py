@@ -16,9 +16,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TextIO
 
 from seal_agent import stopping
-from seal_agent.cli_loading import announce_waiting
-from seal_agent.cli_options import write_json
-from seal_agent.cli_progress import Display, follow
+from seal_agent.cli.loading import announce_waiting
+from seal_agent.cli.options import write_json
+from seal_agent.cli.progress import Display, follow
 from seal_agent.errors import InputError
 
 if TYPE_CHECKING:
