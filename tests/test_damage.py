@@ -12,8 +12,8 @@ import pytest
 
 from seal_agent import loop
 from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.chaos.bit_flips import flipped, harmless
 from seal_agent.cli.app import main
-from seal_agent.damage import flipped, harmless
 from seal_agent.doctor import check_adapters, check_policies
 from seal_agent.errors import AdapterError, SealError, StorageError
 from seal_agent.home import Home

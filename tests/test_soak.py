@@ -13,6 +13,8 @@ import pytest
 
 from seal_agent import loop
 from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.chaos.soak import SoakPlan, Witness, read_kills, soak, summary
+from seal_agent.chaos.workload import SCENARIOS, Life
 from seal_agent.errors import SealError, StorageError
 from seal_agent.home import Home
 from seal_agent.invariants import invariants
@@ -21,8 +23,6 @@ from seal_agent.leftovers import LEARNING_SECONDS, WRITING_SECONDS, Ages, clean,
 from seal_agent.passages import Passage
 from seal_agent.policies import PolicyStore
 from seal_agent.queue import LearningQueue
-from seal_agent.soak import SoakPlan, Witness, read_kills, soak, summary
-from seal_agent.soak_life import SCENARIOS, Life
 from seal_agent.strategies import Rebuild
 from seal_agent.types import AdapterStack
 from seal_agent.worker import Budget, Worker

@@ -67,8 +67,8 @@ def parts(kills: int, real_kills: int, flips: int, poison: Path | None, seed: in
     """What there is to run, by name."""
     from dataclasses import replace
 
-    from seal_agent.soak import REAL, SoakPlan, read_kills, summary
-    from seal_agent.soak import soak as kill
+    from seal_agent.chaos.soak import REAL, SoakPlan, read_kills, summary
+    from seal_agent.chaos.soak import soak as kill
 
     def killing(plan: SoakPlan) -> Part:
         def part(folder: Path, deadline: float, progress: Progress) -> dict[str, Any]:
@@ -94,9 +94,9 @@ def poisoning(documents: Path, model: str) -> Part:
 
     def part(folder: Path, deadline: float, progress: Progress) -> dict[str, Any]:
         from seal_agent.agent import open_backend
+        from seal_agent.chaos.injection import measured, poison_summary, read_poison
         from seal_agent.home import Home
         from seal_agent.learner import Learner
-        from seal_agent.poison import measured, poison_summary, read_poison
 
         home = Home(folder / "home")
         backend = open_backend(Home() if model != "scripted" else home, model, adapters=home.root)
@@ -110,9 +110,9 @@ def damaging(num_flips: int, seed: int) -> Part:
     """Flip bytes of a home in which two things were learned: seconds, so it begins anew."""
 
     def part(folder: Path, _deadline: float, progress: Progress) -> dict[str, Any]:
-        from seal_agent.damage import flip_summary, flipped
+        from seal_agent.chaos.bit_flips import flip_summary, flipped
+        from seal_agent.chaos.workload import LifePlan, backend_for, live
         from seal_agent.home import Home
-        from seal_agent.soak_life import LifePlan, backend_for, live
 
         shutil.rmtree(folder, ignore_errors=True)
         home = Home(folder / "home")

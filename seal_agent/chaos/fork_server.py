@@ -11,8 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from seal_agent import stopping
+from seal_agent.chaos.workload import LifePlan
 from seal_agent.errors import InputError
-from seal_agent.soak_life import LifePlan
 
 
 class Zygote:
@@ -21,7 +21,7 @@ class Zygote:
     def __init__(self, root: Path, model: str, strategy: str) -> None:
         threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         self._process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "seal_agent.soak_life", str(root), model, strategy],
+            [sys.executable, "-m", "seal_agent.chaos.workload", str(root), model, strategy],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

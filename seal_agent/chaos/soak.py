@@ -27,6 +27,8 @@ from seal_agent import erasure
 from seal_agent.adapters.backend import silent
 from seal_agent.adapters.storage import write_whole
 from seal_agent.bench_run import RunFolder, recorded
+from seal_agent.chaos.fork_server import Zygote
+from seal_agent.chaos.workload import ACKNOWLEDGED, WHERE, Acknowledged, LifePlan, backend_for, strategy_of
 from seal_agent.errors import InputError, SealError
 from seal_agent.home import Home
 from seal_agent.invariants import invariants, namespaces
@@ -42,9 +44,7 @@ from seal_agent.leftovers import (
     named_adapters,
 )
 from seal_agent.queue import LearningQueue
-from seal_agent.soak_life import ACKNOWLEDGED, WHERE, Acknowledged, LifePlan, backend_for, strategy_of
 from seal_agent.types import AdapterStack, Progress
-from seal_agent.zygote import Zygote
 
 KILLS, SUMMARY = "kills", "kills.json"
 HOMES = ("route", "stack", "merge", "rebuild")  # the strategy of one home after the other
