@@ -15,7 +15,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-from seal_agent.adapters.machine import described
 from seal_agent.errors import InputError, StorageError
 from seal_agent.types import from_json
 
@@ -87,9 +86,9 @@ class RunFolder:
         """
         return recorded(self.folder, name, kind)
 
-    def note_machine(self, device: str = "") -> None:
-        """Record what computes here; a run that goes on elsewhere, or with other code, names both."""
-        machine = Machine(described(device), code_digest())
+    def note_machine(self, name: str) -> None:
+        """Record what computes here, in words; a run that goes on elsewhere, or with other code, names both."""
+        machine = Machine(name, code_digest())
         if machine not in self.values("machines", Machine):
             self.append("machines", asdict(machine))
 

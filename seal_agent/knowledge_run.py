@@ -13,7 +13,7 @@ from pathlib import Path
 
 from seal_agent import schedule
 from seal_agent.adapters.backend import silent
-from seal_agent.bench_knowledge import read_items
+from seal_agent.bench.knowledge import read_items
 from seal_agent.bench_run import RunFolder, recorded
 from seal_agent.candidates import Candidates, seed_of
 from seal_agent.documents import read_file

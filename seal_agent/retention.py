@@ -4,7 +4,7 @@ The quantity is the paired change of a gold answer's log-likelihood in nats per 
 need hundreds of items to see what this sees with 25 (../shared/FACTS.md, 'Statistics of "it forgot"').
 Three rules say "forgot", each significant after correction for the looks and for each other: the mean fell since
 before the edit; it drifted below the best there ever was; too many single items were lost, which a mean hides.
-`seal_agent/bench_gate.py` measures how often they err.
+`seal_agent/bench/gate.py` measures how often they err.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Limits:
     this. `noise`: standard deviation of an unchanged item's change, by `noise()`. `confidence`: one-sided, of keeping,
     and of "forgot" by all rules in all `num_looks` draws of probes together.
 
-    Chosen by `seal_agent/bench_gate.py`, here of 300 edits that lose nothing, with 50 others before them: they lie 0.42
+    Chosen by `seal_agent/bench/gate.py`, here of 300 edits that lose nothing, with 50 others before them: they lie 0.42
     below their bests on average, and with twice the expected jitter 4% lose too many items, against 11% at 0.01.
     """
 

@@ -9,20 +9,20 @@ from llguidance import LLMatcher, LLTokenizer
 
 from seal_agent.adapters.backend import Backend
 from seal_agent.adapters.scripted import LEARNING_RATE, ScriptedBackend
-from seal_agent.arc import ARC, ArcDomain, Pair, Task, edit_of
-from seal_agent.arc.augment import FORMATS, MAX_SYMBOLS, MENU, TOOLS
-from seal_agent.arc.grids import Grid, as_answer, as_text, grammar, num_symbols, parse
-from seal_agent.arc.tasks import SEAL_EVALUATION, SEAL_TRAINING, demonstrated, easy, largest_answer, load, question
-from seal_agent.arc.transforms import (
-    ISOMETRIES,
-    Transform,
-    chain,
-    enlarge,
-    recolour,
-    repeat,
-    translate,
+from seal_agent.bench.arc import ARC, ArcDomain, Pair, Task, edit_of
+from seal_agent.bench.arc.augment import FORMATS, MAX_SYMBOLS, MENU, TOOLS
+from seal_agent.bench.arc.grids import Grid, as_answer, as_text, grammar, num_symbols, parse
+from seal_agent.bench.arc.tasks import (
+    SEAL_EVALUATION,
+    SEAL_TRAINING,
+    demonstrated,
+    easy,
+    largest_answer,
+    load,
+    question,
 )
-from seal_agent.arc.voting import guesses
+from seal_agent.bench.arc.transforms import ISOMETRIES, Transform, chain, enlarge, recolour, repeat, translate
+from seal_agent.bench.arc.voting import guesses
 from seal_agent.directives import parse_directives
 from seal_agent.domain import Domain
 from seal_agent.errors import EditFault, InputError

@@ -10,12 +10,23 @@ from typer.testing import CliRunner
 
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.adapters.scripted import LEARNING_RATE, ScriptedBackend
-from seal_agent.arc import ArcDomain, Task
-from seal_agent.arc.grids import as_answer
-from seal_agent.arc.tasks import SEAL_TRAINING, load, question
-from seal_agent.arc_policy import improve, practice_tasks
-from seal_agent.arc_report import markdown, plot, summarise
-from seal_agent.bench_arc import CONTEXT, EASY, FIXED, SEAL, TRAINED, UNTRAINED, Result, Run, chosen_tasks, measure
+from seal_agent.bench.arc import ArcDomain, Task
+from seal_agent.bench.arc.bench import (
+    CONTEXT,
+    EASY,
+    FIXED,
+    SEAL,
+    TRAINED,
+    UNTRAINED,
+    Result,
+    Run,
+    chosen_tasks,
+    measure,
+)
+from seal_agent.bench.arc.grids import as_answer
+from seal_agent.bench.arc.policy import improve, practice_tasks
+from seal_agent.bench.arc.tasks import SEAL_TRAINING, load, question
+from seal_agent.bench.reports.arc import markdown, plot, summarise
 from seal_agent.cli import bench
 from seal_agent.errors import InputError
 from seal_agent.home import Home

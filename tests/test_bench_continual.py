@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from seal_agent.adapters.scripted import ScriptedBackend
-from seal_agent.bench_continual import NOTHING, RETRIEVAL, Arm, Row, Run, arms, measure, sequences
-from seal_agent.bench_knowledge import Item, Question
-from seal_agent.bench_report import Interval
-from seal_agent.continual_report import interval, markdown, plot, summarise
+from seal_agent.bench.continual import NOTHING, RETRIEVAL, Arm, Row, Run, arms, measure, sequences
+from seal_agent.bench.knowledge import Item, Question
+from seal_agent.bench.reports.arms import Interval
+from seal_agent.bench.reports.continual import interval, markdown, plot, summarise
 from seal_agent.errors import InputError
 from seal_agent.home import Home
 from seal_agent.types import Prompt, SelfEdit, Verdict

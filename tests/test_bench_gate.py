@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from seal_agent.bench_gate import (
+from seal_agent.bench.gate import (
     CHOOSING_SEED,
     CONDITIONS,
     LOOKS,

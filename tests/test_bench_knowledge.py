@@ -10,8 +10,7 @@ from typer.testing import CliRunner
 
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.adapters.scripted import ScriptedBackend
-from seal_agent.bench_edit import learned
-from seal_agent.bench_knowledge import (
+from seal_agent.bench.knowledge import (
     BASE,
     CONTEXT,
     TRAINED,
@@ -27,7 +26,8 @@ from seal_agent.bench_knowledge import (
     measure_together,
     read_items,
 )
-from seal_agent.bench_report import markdown, plot, summarise
+from seal_agent.bench.reports.arms import markdown, plot, summarise
+from seal_agent.bench.trained import learned
 from seal_agent.bench_run import share_of
 from seal_agent.cli import bench
 from seal_agent.directives import CLOZE, SEAL_PAPER, say

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from seal_agent.adapters.scripted import ScriptedBackend
-from seal_agent.bench_knowledge import Item, Question
-from seal_agent.bench_routing import CONFIRMED, RULES, WORDS, measure
+from seal_agent.bench.knowledge import Item, Question
+from seal_agent.bench.routing import CONFIRMED, RULES, WORDS, measure
 from seal_agent.errors import InputError
 
 ITEMS = [

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from seal_agent.adapters.machine import described
+from seal_agent.bench.machine import described
 from seal_agent.bench_run import Machine, RunFolder, code_digest, recorded, share_of
 from seal_agent.errors import InputError, StorageError
 
@@ -72,11 +72,10 @@ def test_a_run_names_every_code_it_was_computed_by(tmp_path: Path, monkeypatch: 
     assert re.fullmatch("[0-9a-f]{8}", code_digest())
 
 
-def test_a_run_names_every_machine_it_was_computed_on_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_names_every_machine_it_was_computed_on_once(tmp_path: Path) -> None:
     for part in ("1/2", "2/2", "1/2"):
-        RunFolder(tmp_path, part).note_machine("cpu")
-    monkeypatch.setattr("seal_agent.bench_run.described", lambda _device: "another machine")
-    RunFolder(tmp_path, "2/2").note_machine("cpu")
+        RunFolder(tmp_path, part).note_machine(described("cpu"))
+    RunFolder(tmp_path, "2/2").note_machine("another machine")
     names = [machine.name for machine in recorded(tmp_path, "machines", Machine)]
     assert len(names) == 2
     assert names[1] == "another machine"

@@ -11,12 +11,12 @@ import pytest
 import torch
 from tiny import DIRECTIVES, ROWS, logits, silent, tiny_engine, tiny_model
 
-from seal_agent import bench_speed as bench
-from seal_agent import speed_report
 from seal_agent.adapters.loading import LoadedModel
-from seal_agent.adapters.meter import CLEAR
-from seal_agent.adapters.rig import Rig, random_model
-from seal_agent.bench_speed import LOADING, OURS, PADDED, UNPADDED, Curve
+from seal_agent.bench.reports import speed
+from seal_agent.bench.speed import bench as bench
+from seal_agent.bench.speed.bench import LOADING, OURS, PADDED, UNPADDED, Curve
+from seal_agent.bench.speed.meter import CLEAR
+from seal_agent.bench.speed.rig import Rig, random_model
 from seal_agent.directives import SEAL_PAPER
 from seal_agent.errors import InputError
 
@@ -109,7 +109,7 @@ def test_a_level_that_was_never_reached_gives_a_lower_bound(tmp_path: Path) -> N
     report = bench.summarise({**curves, UNPADDED: never}, run.measured())
     cost = next(c for c in report.recipe if c.arm == UNPADDED)
     assert (cost.reached, cost.num_steps, cost.nll) == (False, 30, 0.4)
-    assert "more than" in speed_report.markdown(report, [])
+    assert "more than" in speed.markdown(report, [])
 
 
 def test_the_step_that_reaches_a_level_lies_between_the_points_around_it() -> None:
@@ -125,17 +125,17 @@ def test_the_step_that_reaches_a_level_lies_between_the_points_around_it() -> No
 def test_the_report_says_what_is_met_and_is_plotted(tmp_path: Path) -> None:
     _, run = measured(tmp_path)
     report = bench.summarise(run.curves(), run.measured())
-    text = speed_report.markdown(report, ["model: x  "])
+    text = speed.markdown(report, ["model: x  "])
     assert "| 8 candidates at once | at least 3× faster | 2.83× | no |" in text
     assert "| loading from the cache | under 3 s | 0.50 s | yes |" in text
-    speed_report.plot(report, run.curves(), tmp_path / "report.png")
+    speed.plot(report, run.curves(), tmp_path / "report.png")
     assert (tmp_path / "report.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_one_part_alone_is_reported_alone(tmp_path: Path) -> None:
     run = bench.Run(tmp_path)
     bench.measure(Scripted(), run, [LOADING], 16, 1, seed=0)
-    text = speed_report.markdown(bench.summarise(run.curves(), run.measured()), [])
+    text = speed.markdown(bench.summarise(run.curves(), run.measured()), [])
     assert "Loading the model" in text
     assert "candidates |" not in text
     with pytest.raises(InputError, match="no part everything; choose recipe, together, adapters, loading"):
@@ -172,7 +172,7 @@ def test_a_reply_beside_learning_is_compared_with_one_without(tmp_path: Path) ->
     report = bench.summarise(run.curves(), run.measured())
     assert report.replies
     assert (report.replies.times, report.replies.queued) == (pytest.approx(1.5), 0.004)
-    assert "| queueing a text to learn | less than 50 ms | 4.0 ms | yes |" in speed_report.markdown(report, [])
+    assert "| queueing a text to learn | less than 50 ms | 4.0 ms | yes |" in speed.markdown(report, [])
 
 
 def test_the_model_answers_as_ever_while_an_edit_is_trained_behind(rig: Rig) -> None:

@@ -7,8 +7,8 @@ from statistics import fmean
 
 import pytest
 
-from seal_agent import bench_policy
-from seal_agent.bench_policy import BEST, LEARNED, NOTHING, SERVED, measure, read_contests
+from seal_agent.bench import policy
+from seal_agent.bench.policy import BEST, LEARNED, NOTHING, SERVED, measure, read_contests
 from seal_agent.cli import app
 from seal_agent.errors import InputError
 from seal_agent.selector import Contest, Spread, choose, estimates, spearman_brown, split_half, spread
@@ -71,7 +71,7 @@ def test_noise_that_was_never_measured_is_an_error() -> None:
 
 @pytest.mark.slow
 def test_no_rule_sees_the_seed_it_is_judged_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench_policy, "NUM_RESAMPLES", 100)
+    monkeypatch.setattr(policy, "NUM_RESAMPLES", 100)
     reports = {r.rule: r for r in measure(simulated(300, candidates=0.0, noise=1.0, gain=0.0))}
     assert reports[BEST].promised > 0.6  # the luckiest of five
     for report in reports.values():
@@ -80,7 +80,7 @@ def test_no_rule_sees_the_seed_it_is_judged_on(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_where_most_edits_harm_the_threshold_keeps_the_good_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench_policy, "NUM_RESAMPLES", 200)
+    monkeypatch.setattr(policy, "NUM_RESAMPLES", 200)
     reports = {r.rule: r for r in measure(simulated(150, candidates=0.3, noise=0.4, gain=-0.2))}
     assert reports[SERVED].against_best.low > 0
     assert reports[LEARNED].gain_against_best.low > 0

@@ -12,9 +12,9 @@ ROWS=128 EASY=80 SYMBOLS=400 IMPROVE=40
 estimate() {
     python - "$ROWS" "$EASY" "$SYMBOLS" "$IMPROVE" <<'END'
 import sys
-from seal_agent.arc.tasks import load
-from seal_agent.arc_policy import practice_tasks
-from seal_agent.bench_arc import chosen_tasks
+from seal_agent.bench.arc.tasks import load
+from seal_agent.bench.arc.policy import practice_tasks
+from seal_agent.bench.arc.bench import chosen_tasks
 
 rows, easy, symbols, improve = map(int, sys.argv[1:])
 training, evaluation = load()

@@ -1,6 +1,8 @@
 """One life of a process that learns until it is killed, and the fork server that starts such lives in milliseconds.
 
-    python -m seal_agent.chaos.workload HOME MODEL STRATEGY  # one JSON line a life on stdin, its pid and its end on stdout
+    python -m seal_agent.chaos.workload HOME MODEL STRATEGY
+
+reads one JSON line a life from stdin, and writes its pid and its end to stdout.
 
 A life draws scenarios from its seed. It is killed from outside at any moment, or kills itself at its n-th touch of the
 disk: there is where a crash can hurt, and a clock seldom hits it. What holds afterwards is asked by `soak`, not here.

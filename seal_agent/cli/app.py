@@ -197,8 +197,8 @@ def demo(
     with Display(lines=True) as display:
         display.line(DEMO_TAKES)
         begin_loading(display, model, home)
+        from seal_agent.bench.demo import run_demo
         from seal_agent.cli.demo import DemoScreen, show_result
-        from seal_agent.demo import run_demo
 
         screen = DemoScreen(display, silent=as_json)
         result = run_demo(

@@ -16,6 +16,7 @@ import typer
 
 from seal_agent import stopping
 from seal_agent.adapters.loading import EMBEDDED
+from seal_agent.bench.machine import described
 from seal_agent.cli.loading import begin_loading
 from seal_agent.cli.options import AsJson, Device, HomeFolder, Model, Seed, write_json
 from seal_agent.cli.progress import Display
@@ -59,8 +60,9 @@ def knowledge(
     as_json: AsJson = False,
 ) -> None:
     """What does the model know of a passage after its edit? Every arm, resumable, with report and plots."""
-    from seal_agent import bench_knowledge as bench
-    from seal_agent import bench_report, bench_run
+    from seal_agent import bench_run
+    from seal_agent.bench import knowledge as bench
+    from seal_agent.bench.reports import arms as bench_report
     from seal_agent.home import Home
 
     opened = Home(home)
@@ -114,8 +116,10 @@ def continual(
     as_json: AsJson = False,
 ) -> None:
     """What is still known after many edits? Every strategy, gate and ladder, with matrices, report and plots."""
-    from seal_agent import bench_continual as bench
-    from seal_agent import bench_knowledge, bench_run, continual_report
+    from seal_agent import bench_run
+    from seal_agent.bench import continual as bench
+    from seal_agent.bench import knowledge as bench_knowledge
+    from seal_agent.bench.reports import continual as continual_report
     from seal_agent.home import Home
 
     opened = Home(home)
@@ -178,11 +182,12 @@ def arc(
     """Does training on a puzzle's demonstrations solve it, and who says how to train? Resumable, with report."""
     if policy and improve:
         raise InputError("the trained self-edits are written by one policy; give --policy or --improve")
-    from seal_agent import arc_policy, arc_report, bench_run
-    from seal_agent import bench_arc as bench
+    from seal_agent import bench_run
     from seal_agent.adapters.registry import AdapterRegistry
-    from seal_agent.arc import ARC, ArcDomain
-    from seal_agent.arc.tasks import load, size
+    from seal_agent.bench.arc import ARC, ArcDomain, bench
+    from seal_agent.bench.arc import policy as arc_policy
+    from seal_agent.bench.arc.tasks import load, size
+    from seal_agent.bench.reports import arc as arc_report
     from seal_agent.home import Home
     from seal_agent.rounds import ImproveConfig
     from seal_agent.types import to_json
@@ -278,5 +283,5 @@ def _bench_backend(run: RunFolder, opened: Home, model: str, device: str) -> Bac
     """The model of `opened`, its adapters in the folder of the run: they are the run's, not the user's."""
     from seal_agent.agent import open_backend
 
-    run.note_machine(device)
+    run.note_machine(described(device))
     return open_backend(opened, model, device=device, adapters=run.folder)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seal_agent.adapters.loading import EMBEDDED
+from seal_agent.bench.machine import described
 from seal_agent.cli.bench import Data, Limit, Offset, Out, ReportOnly, keep_run, write_report
 from seal_agent.cli.loading import begin_loading
 from seal_agent.cli.options import AsJson, Device, HomeFolder, Model, Seed, write_json, write_table
@@ -18,8 +19,8 @@ from seal_agent.cli.progress import Display
 from seal_agent.errors import InputError
 
 if TYPE_CHECKING:
-    from seal_agent.bench_decide import ArmResult
-    from seal_agent.bench_routing import Routed
+    from seal_agent.bench.decide import ArmResult
+    from seal_agent.bench.routing import Routed
     from seal_agent.formats import Source
 
 
@@ -36,9 +37,9 @@ def decide(
     """Does the model know when to learn? 770 labelled turns; 175 choose thresholds, the others are reported."""
     with Display() as display:
         begin_loading(display, model, home)
-        from seal_agent import bench_decide, bench_run, decision_head
-        from seal_agent.adapters.machine import described
+        from seal_agent import bench_run, decision_head
         from seal_agent.agent import open_backend
+        from seal_agent.bench import decide as bench_decide
         from seal_agent.home import Home
 
         opened = Home(home)
@@ -73,7 +74,7 @@ def gate(
 ) -> None:
     """How often does the judge err? False alarms and detections at true losses of 0 to 20 points, by simulation."""
     with Display() as display:
-        from seal_agent import bench_gate
+        from seal_agent.bench import gate as bench_gate
 
         report = bench_gate.run(num, seed, display.progress)
     if as_json:
@@ -91,13 +92,14 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Does drawing probes get slower as the replay store grows? Up to a million items, without a model."""
-    from seal_agent import bench_replay, bench_run
+    from seal_agent import bench_run
+    from seal_agent.bench import replay as bench_replay
     from seal_agent.home import Home
 
     folder = out or Home(home).root / "bench" / "replay"
     config: dict[str, Any] = {"dimensions": bench_replay.DIMENSIONS, "adapters": bench_replay.NUM_ADAPTERS}
     run = bench_run.RunFolder(folder, config=config)
-    run.note_machine()
+    run.note_machine(described())
     keep_run(folder)
     with Display() as display:
         results = bench_replay.measure(run, items or bench_replay.SIZES, display.progress)
@@ -124,12 +126,12 @@ def routing(
     """Does a question reach the adapter that learned about it, and a general question none? Nothing is trained."""
     with Display() as display:
         begin_loading(display, model, home)
-        from seal_agent import bench_knowledge, bench_routing
-        from seal_agent.adapters.machine import described
         from seal_agent.agent import open_backend
+        from seal_agent.bench import knowledge
+        from seal_agent.bench import routing as bench_routing
         from seal_agent.home import Home
 
-        items = bench_knowledge.read_items(data, limit=limit, offset=offset)
+        items = knowledge.read_items(data, limit=limit, offset=offset)
         backend = open_backend(Home(home), model, device=device)
         results = bench_routing.measure(
             backend, items, keys or [min(8, len(items)), len(items)], seed, display.progress
@@ -169,8 +171,8 @@ def speed(
     as_json: AsJson = False,
 ) -> None:
     """What does learning cost, against SEAL's loop? And K candidates at once, many adapters, loading."""
-    from seal_agent import bench_speed as bench
-    from seal_agent import speed_report
+    from seal_agent.bench.reports import speed as speed_report
+    from seal_agent.bench.speed import bench
     from seal_agent.home import Home
 
     opened = Home(home)
@@ -180,12 +182,12 @@ def speed(
     config |= {"device": device, "seconds": "of the processor" if shared else "of the clock"}
     run = bench.Run(folder, config=config)
     if not report_only:
-        run.note_machine(device)
+        run.note_machine(described(device))
         keep_run(folder)
         with Display() as display:
             begin_loading(display, model, home)
             from seal_agent.adapters.loading import load_model
-            from seal_agent.adapters.rig import Rig, random_model
+            from seal_agent.bench.speed.rig import Rig, random_model
 
             cache = opened.root / "models"
             load = partial(random_model, random) if random else partial(load_model, model)
@@ -211,12 +213,12 @@ def speed(
 
 def _passage(data: Path | None, number: int) -> Source:
     """Passage `number` of the data; without data the demo's document."""
-    from seal_agent import bench_knowledge, demo
+    from seal_agent.bench import demo, knowledge
     from seal_agent.formats import Source
 
     if data is None:
         return Source(*demo.document())
-    items = bench_knowledge.read_items(data, limit=1, offset=number)
+    items = knowledge.read_items(data, limit=1, offset=number)
     if not items:
         raise InputError(f"{data} has no passage {number}; choose a smaller --offset")
     return items[0].source

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from seal_agent.bench.demo import DemoResult, Question
 from seal_agent.cli.options import write_table
 from seal_agent.cli.progress import Display
-from seal_agent.demo import DemoResult, Question
 
 WIDTH = 100  # columns of everything that is printed
 MAX_CELL = 60  # characters of an answer in the table
@@ -24,7 +24,7 @@ class DemoScreen:
         self._num_asked = 0
 
     def event(self, kind: str, facts: Mapping[str, Any]) -> None:
-        """Show one event of `seal_agent.demo.run_demo`."""
+        """Show one event of `seal_agent.bench.demo.run_demo`."""
         if kind == "step":
             self._display.step(facts)
         elif kind == "model":

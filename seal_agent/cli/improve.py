@@ -225,7 +225,7 @@ def bench_policy_command(
 
 
 def _bench_selector(rewards: Path, out: Path | None, seed: int, as_json: bool) -> None:
-    from seal_agent import bench_policy
+    from seal_agent.bench import policy as bench_policy
 
     with Display() as display:
         display.busy("choosing, and resampling contexts")

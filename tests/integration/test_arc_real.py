@@ -7,10 +7,10 @@ import pytest
 
 from seal_agent.adapters.huggingface import TransformersBackend
 from seal_agent.adapters.loading import LoadedModel
-from seal_agent.arc import ARC, ArcDomain, Grid, Pair, Task, edit_of
-from seal_agent.arc.grids import as_answer, num_symbols
-from seal_agent.arc.transforms import IDENTITY, ISOMETRIES
-from seal_agent.arc.voting import answers
+from seal_agent.bench.arc import ARC, ArcDomain, Grid, Pair, Task, edit_of
+from seal_agent.bench.arc.grids import as_answer, num_symbols
+from seal_agent.bench.arc.transforms import IDENTITY, ISOMETRIES
+from seal_agent.bench.arc.voting import answers
 from seal_agent.types import AdapterStack
 
 pytestmark = pytest.mark.integration

@@ -15,7 +15,7 @@ from backend_contract import FIRST, PARIS, SECOND, BackendContract, make_edit
 from seal_agent.adapters.huggingface import TransformersBackend
 from seal_agent.adapters.serve import Server
 from seal_agent.adapters.vllm_server import VLLMBackend
-from seal_agent.demo import run_demo
+from seal_agent.bench.demo import run_demo
 from seal_agent.errors import AdapterError, InputError
 from seal_agent.formats.chat_qa import pair_grammar
 from seal_agent.types import AdapterRef, AdapterStack, Grammar, Prompt

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from seal_agent.adapters.backend import Backend
-from seal_agent.arc.augment import MENU, edit_of
-from seal_agent.arc.grids import Grid, as_answer
-from seal_agent.arc.tasks import Task, demonstrated, question
-from seal_agent.arc.transforms import Transform
-from seal_agent.arc.voting import VOTERS, answers, guesses
+from seal_agent.bench.arc.augment import MENU, edit_of
+from seal_agent.bench.arc.grids import Grid, as_answer
+from seal_agent.bench.arc.tasks import Task, demonstrated, question
+from seal_agent.bench.arc.transforms import Transform
+from seal_agent.bench.arc.voting import VOTERS, answers, guesses
 from seal_agent.directives import ask, listed, parse_directives
 from seal_agent.domain import Grade, Proposal
 from seal_agent.types import Directives, Prompt, Row

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
 
-from seal_agent.bench_arc import ARMS, CONTEXT, Result
-from seal_agent.bench_report import Interval, bootstrap, percent, plain, pyplot
+from seal_agent.bench.arc.bench import ARMS, CONTEXT, Result
+from seal_agent.bench.reports.arms import Interval, bootstrap, percent, plain, pyplot
 
 SEALS_NUMBERS = """\
 SEAL with Llama-3.2-1B-Instruct, 8 tasks filtered by hand that test-time training can solve (arXiv 2506.10943, table 1):

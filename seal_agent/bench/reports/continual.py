@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, median, stdev
 
-from seal_agent.bench_continual import Row
-from seal_agent.bench_report import Interval, bootstrap, pyplot
+from seal_agent.bench.continual import Row
+from seal_agent.bench.reports.arms import Interval, bootstrap, pyplot
 from seal_agent.retention import student_quantile
 
 LAST, JUST, FIRST = "last", "just learned", "untouched"

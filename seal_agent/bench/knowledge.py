@@ -20,7 +20,7 @@ from typing import Any
 from seal_agent import grading
 from seal_agent.adapters.backend import Backend, silent
 from seal_agent.adapters.registry import AdapterRegistry
-from seal_agent.bench_edit import learned
+from seal_agent.bench.trained import learned
 from seal_agent.bench_run import RunFolder
 from seal_agent.canaries import with_rehearsal
 from seal_agent.directives import CLOZE, DEFAULT, SEAL_PAPER, parse_directives

@@ -14,11 +14,11 @@ from dataclasses import asdict, dataclass, replace
 
 from seal_agent.adapters.backend import Backend, silent
 from seal_agent.adapters.registry import AdapterRegistry
-from seal_agent.arc.augment import edit_of
-from seal_agent.arc.domain import ArcDomain, solved
-from seal_agent.arc.grids import Grid, as_text
-from seal_agent.arc.tasks import SEAL_EVALUATION, SEAL_TRAINING, Task, easy, size
-from seal_agent.bench_edit import learned
+from seal_agent.bench.arc.augment import edit_of
+from seal_agent.bench.arc.domain import ArcDomain, solved
+from seal_agent.bench.arc.grids import Grid, as_text
+from seal_agent.bench.arc.tasks import SEAL_EVALUATION, SEAL_TRAINING, Task, easy, size
+from seal_agent.bench.trained import learned
 from seal_agent.bench_run import RunFolder
 from seal_agent.errors import EditFault, InputError
 from seal_agent.types import AdapterStack, Progress, SelfEdit

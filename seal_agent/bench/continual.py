@@ -23,7 +23,7 @@ from seal_agent import grading, loop
 from seal_agent.adapters.backend import Backend, silent
 from seal_agent.adapters.registry import read_manifest
 from seal_agent.adapters.storage import write_whole
-from seal_agent.bench_knowledge import Item, Question, edit_of_published
+from seal_agent.bench.knowledge import Item, Question, edit_of_published
 from seal_agent.bench_run import RunFolder
 from seal_agent.directives import CLOZE, DEFAULT, SEAL_PAPER
 from seal_agent.errors import InputError

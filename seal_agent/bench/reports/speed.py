@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from seal_agent.bench_report import pyplot
-from seal_agent.bench_speed import OURS, PADDED, PAPER_LENGTH, TOKENS, UNPADDED, Curve, Report
+from seal_agent.bench.reports.arms import pyplot
+from seal_agent.bench.speed.bench import OURS, PADDED, PAPER_LENGTH, TOKENS, UNPADDED, Curve, Report
 
 NAMES = {PADDED: f"SEAL as published, padded to {PAPER_LENGTH}", UNPADDED: "SEAL without padding", OURS: "ours"}
 METHOD = """\

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from seal_agent.bench_knowledge import BASE, CONTEXT, Result
+from seal_agent.bench.knowledge import BASE, CONTEXT, Result
 
 NUM_RESAMPLES = 2000
 INTERVAL = (0.025, 0.975)

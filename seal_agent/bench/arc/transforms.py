@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
-from seal_agent.arc.grids import Grid
+from seal_agent.bench.arc.grids import Grid
 
 Map = Callable[[Grid], Grid]
 

@@ -10,9 +10,9 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
-from seal_agent.arc.grids import as_answer
-from seal_agent.arc.tasks import Task, demonstrated, question
-from seal_agent.arc.transforms import IDENTITY, ISOMETRIES, Transform, chain, enlarge, recolour, repeat, translate
+from seal_agent.bench.arc.grids import as_answer
+from seal_agent.bench.arc.tasks import Task, demonstrated, question
+from seal_agent.bench.arc.transforms import IDENTITY, ISOMETRIES, Transform, chain, enlarge, recolour, repeat, translate
 from seal_agent.directives import Menu
 from seal_agent.errors import EditFault
 from seal_agent.selfedit import assemble

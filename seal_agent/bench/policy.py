@@ -16,7 +16,7 @@ from statistics import fmean
 from typing import Any
 
 from seal_agent import selector
-from seal_agent.bench_report import Interval, bootstrap
+from seal_agent.bench.reports.arms import Interval, bootstrap
 from seal_agent.errors import InputError
 from seal_agent.selector import Choice, Contest, Estimate, Spread
 

@@ -1,7 +1,7 @@
 """The test rig of `bench speed`: one model held twice, the product's engine on one copy, SEAL's loop on the other.
 
 It measures one thing once and returns numbers; what is measured how often, and what that means, is for
-`seal_agent.bench_speed`.
+`seal_agent.bench.speed.bench`.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from seal_agent.adapters.engine import Engine
 from seal_agent.adapters.folding import LowRank, write_adapter
 from seal_agent.adapters.huggingface import MAX_PACK_TOKENS, TransformersBackend
 from seal_agent.adapters.loading import EMBEDDED, LoadedModel, cache_argument, load_model, pick_device
-from seal_agent.adapters.meter import Clock, arithmetic_of, clock_of, cost_of, matrix_speed
 from seal_agent.adapters.packing import TokenRow, labelled_logits, pack, split
-from seal_agent.adapters.published import PublishedLoop
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.adapters.training import Job, TrainingRun
 from seal_agent.adapters.turns import in_background
-from seal_agent.bench_speed import OURS, PAPER_LENGTH, UNPADDED, Curve, Steps
+from seal_agent.bench.speed.bench import OURS, PAPER_LENGTH, UNPADDED, Curve, Steps
+from seal_agent.bench.speed.meter import Clock, arithmetic_of, clock_of, cost_of, matrix_speed
+from seal_agent.bench.speed.published import PublishedLoop
 from seal_agent.directives import DEFAULT
 from seal_agent.errors import InputError
 from seal_agent.formats import Source

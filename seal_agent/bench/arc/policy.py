@@ -12,8 +12,8 @@ from pathlib import Path
 from seal_agent import schedule
 from seal_agent.adapters.backend import Backend, silent
 from seal_agent.adapters.registry import AdapterRegistry
-from seal_agent.arc.domain import ArcDomain
-from seal_agent.arc.tasks import SEAL_TRAINING, Task, size
+from seal_agent.bench.arc.domain import ArcDomain
+from seal_agent.bench.arc.tasks import SEAL_TRAINING, Task, size
 from seal_agent.bench_run import RunFolder
 from seal_agent.candidates import Candidates
 from seal_agent.errors import InputError

@@ -4,9 +4,9 @@ The machinery is the one knowledge has: directives as JSON, rows, `Backend.train
 grids are written, transformed and voted on. It holds no benchmark: that is `bench_arc`.
 """
 
-from seal_agent.arc.augment import edit_of
-from seal_agent.arc.domain import ARC, ArcDomain
-from seal_agent.arc.grids import Grid
-from seal_agent.arc.tasks import Pair, Task
+from seal_agent.bench.arc.augment import edit_of
+from seal_agent.bench.arc.domain import ARC, ArcDomain
+from seal_agent.bench.arc.grids import Grid
+from seal_agent.bench.arc.tasks import Pair, Task
 
 __all__ = ["ARC", "ArcDomain", "Grid", "Pair", "Task", "edit_of"]

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from seal_agent.adapters.backend import Backend, silent
-from seal_agent.bench_knowledge import Item
+from seal_agent.bench.knowledge import Item
 from seal_agent.errors import InputError
 from seal_agent.replay import report_probes
 from seal_agent.routing import RouteLimits, Router

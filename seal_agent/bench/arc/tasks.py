@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
-from seal_agent.arc.grids import MAX_SIDE, Grid, as_answer, as_text, num_symbols
-from seal_agent.arc.transforms import Transform
+from seal_agent.bench.arc.grids import MAX_SIDE, Grid, as_answer, as_text, num_symbols
+from seal_agent.bench.arc.transforms import Transform
 from seal_agent.errors import InputError
 from seal_agent.types import Prompt
 

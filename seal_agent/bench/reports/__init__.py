@@ -1,0 +1,1 @@
+"""Tables and figures of benchmark results: they read result lines and compute nothing else."""
