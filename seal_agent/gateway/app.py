@@ -26,11 +26,11 @@ from seal_agent import feedback
 from seal_agent.decision_head import kept_conversation
 from seal_agent.errors import AdapterError, ContextLengthExceeded, InputError, SealError, ServerError
 from seal_agent.feedback import Feedback
-from seal_agent.gateway.asking import ChatRequest, Lenient
 from seal_agent.gateway.chat import Answering
 from seal_agent.gateway.keys import KeyFile
-from seal_agent.gateway.learning import BusyError, Learning, Text
 from seal_agent.gateway.limits import GatewayLimits, RateLimit
+from seal_agent.gateway.requests import ChatRequest, Lenient
+from seal_agent.gateway.submissions import BusyError, Learning, Text
 from seal_agent.learner import Learner
 from seal_agent.learners import Learners
 from seal_agent.worker import Worker

@@ -12,8 +12,8 @@ from typing import Any
 
 from seal_agent.adapters.context import room_for_reply
 from seal_agent.errors import SealError
-from seal_agent.gateway.asking import ChatRequest
 from seal_agent.gateway.limits import GatewayLimits, check_prompt
+from seal_agent.gateway.requests import ChatRequest
 from seal_agent.learner import Learner
 from seal_agent.replying import Asked, Part, call_id
 from seal_agent.types import AdapterStack, Generated, Message, ToolCall
