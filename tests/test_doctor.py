@@ -5,9 +5,16 @@ from pathlib import Path
 import pytest
 
 from seal_agent.agent import open_learner
-from seal_agent.doctor import check_adapters, check_database, check_disk, check_faiss, check_home, check_packages
 from seal_agent.graphs.ingest import create_ingest_graph
 from seal_agent.home import Home
+from seal_agent.maintenance.doctor import (
+    check_adapters,
+    check_database,
+    check_disk,
+    check_faiss,
+    check_home,
+    check_packages,
+)
 
 TEXT = "The Quillon Observatory was founded by Ilsabet Korrane in 1821. It has nine blue domes."
 
@@ -39,7 +46,7 @@ def test_a_damaged_database_is_found(tmp_path: Path) -> None:
 
 def test_old_and_missing_packages_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     required = ["numpy>=900", "pytest>=1,<99", "no-such-package>=2", "datasets>=4; extra == 'bench'"]
-    monkeypatch.setattr("seal_agent.doctor.metadata.requires", lambda _: required)
+    monkeypatch.setattr("seal_agent.maintenance.doctor.metadata.requires", lambda _: required)
     assert [check.status for check in check_packages()] == ["fail", "ok", "fail"]
 
 
@@ -47,7 +54,9 @@ def test_old_and_missing_packages_are_found(monkeypatch: pytest.MonkeyPatch) -> 
 def test_little_disk_space_is_found(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, num_bytes: int, status: str
 ) -> None:
-    monkeypatch.setattr("seal_agent.doctor.shutil.disk_usage", lambda _: type("Usage", (), {"free": num_bytes}))
+    monkeypatch.setattr(
+        "seal_agent.maintenance.doctor.shutil.disk_usage", lambda _: type("Usage", (), {"free": num_bytes})
+    )
     assert check_disk(tmp_path).status == status
 
 

@@ -15,8 +15,8 @@ from seal_agent.canaries import general_probes
 from seal_agent.erasure import erase
 from seal_agent.errors import AdapterError, InputError, StorageError
 from seal_agent.home import SCHEMA_VERSION, Home, check_namespace, default_home
-from seal_agent.invariants import invariants
 from seal_agent.learner import Learner
+from seal_agent.maintenance.invariants import invariants
 from seal_agent.passages import Passage
 from seal_agent.queue import LearningQueue
 from seal_agent.replay import ReplayStore

@@ -17,9 +17,9 @@ from seal_agent.chaos.soak import SoakPlan, Witness, read_kills, soak, summary
 from seal_agent.chaos.workload import SCENARIOS, Life
 from seal_agent.errors import SealError, StorageError
 from seal_agent.home import Home
-from seal_agent.invariants import invariants
 from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.leftovers import LEARNING_SECONDS, WRITING_SECONDS, Ages, clean, leftovers
+from seal_agent.maintenance.invariants import invariants
 from seal_agent.passages import Passage
 from seal_agent.policies import PolicyStore
 from seal_agent.queue import LearningQueue

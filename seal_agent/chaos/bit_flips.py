@@ -17,8 +17,8 @@ from seal_agent.adapters.backend import silent
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.errors import SealError
 from seal_agent.home import DATABASE, Home
-from seal_agent.invariants import namespaces
 from seal_agent.learner import Learner
+from seal_agent.maintenance.invariants import namespaces
 from seal_agent.types import Message, Progress
 
 Asked = dict[str, list[str]]

@@ -31,7 +31,6 @@ from seal_agent.chaos.fork_server import Zygote
 from seal_agent.chaos.workload import ACKNOWLEDGED, WHERE, Acknowledged, LifePlan, backend_for, strategy_of
 from seal_agent.errors import InputError, SealError
 from seal_agent.home import Home
-from seal_agent.invariants import invariants, namespaces
 from seal_agent.learner import Learner
 from seal_agent.learner_config import LearnerConfig
 from seal_agent.leftovers import (
@@ -43,6 +42,7 @@ from seal_agent.leftovers import (
     leftovers,
     named_adapters,
 )
+from seal_agent.maintenance.invariants import invariants, namespaces
 from seal_agent.queue import LearningQueue
 from seal_agent.types import AdapterStack, Progress
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from seal_agent.adapters.registry import AdapterRegistry, content_hash, write_manifest
 from seal_agent.errors import AdapterError, StorageError
 from seal_agent.home import DATABASE, QUARANTINE, Home, sealed
-from seal_agent.invariants import namespaces
+from seal_agent.maintenance.invariants import namespaces
 from seal_agent.passages import passage_of
 from seal_agent.policies import Policy, every_store, ref_of
 from seal_agent.queue import LearningQueue
