@@ -16,16 +16,16 @@ from langgraph.config import get_stream_writer
 from langgraph.graph import END, START, StateGraph
 from typing_extensions import TypedDict
 
-from seal_agent import knowledge_run as runs
-from seal_agent import schedule
 from seal_agent.errors import InputError
 from seal_agent.graphs.learning import Node, StepEvent
 from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current
-from seal_agent.improvement import Improvement
-from seal_agent.improvement_report import markdown
-from seal_agent.knowledge_domain import KnowledgeContext
-from seal_agent.knowledge_run import RunSettings
 from seal_agent.learner import Learner
+from seal_agent.policy import run as runs
+from seal_agent.policy import schedule
+from seal_agent.policy.knowledge import KnowledgeContext
+from seal_agent.policy.report import markdown
+from seal_agent.policy.rest_em import Improvement
+from seal_agent.policy.run import RunSettings
 from seal_agent.types import Progress, to_json
 
 Contexts = list[KnowledgeContext]

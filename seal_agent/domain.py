@@ -2,7 +2,7 @@
 
 A policy (a model seen through an adapter that is active only while an edit is written) is shown a context and says
 something; the domain makes a self-edit of what it said, and grades a model that was trained on it. Training, the
-choice among candidates and the improvement of the policy (`seal_agent.improvement`) are the same for every domain.
+choice among candidates and the improvement of the policy (`seal_agent.policy.rest_em`) are the same for every domain.
 """
 
 from __future__ import annotations

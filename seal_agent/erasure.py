@@ -17,7 +17,7 @@ from typing import Any
 
 from seal_agent.errors import StorageError
 from seal_agent.home import Home
-from seal_agent.policy_removal import runs_that_read, withdraw
+from seal_agent.policy.withdrawal import runs_that_read, withdraw
 from seal_agent.replay_index import index_files
 from seal_agent.types import AdapterRef
 

@@ -1,7 +1,7 @@
 """The versions of the editing policy: adapters that are active only while an edit is written.
 
 Version 0 is the base model. Every version that was ever trained is kept and can be chosen; which one is in use is an
-append-only list of choices. Nothing here trains or judges (`seal_agent.improvement`).
+append-only list of choices. Nothing here trains or judges (`seal_agent.policy.rest_em`).
 """
 
 from __future__ import annotations

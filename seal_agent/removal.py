@@ -16,7 +16,7 @@ from seal_agent import erasure, feedback, traces
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.errors import AdapterError
 from seal_agent.home import digest_of
-from seal_agent.policy_removal import runs_that_read, withdraw
+from seal_agent.policy.withdrawal import runs_that_read, withdraw
 from seal_agent.rehearsal import REPLAYED
 from seal_agent.traces import Traces
 from seal_agent.types import AdapterRef, AdapterStack, Episode, Layer, Progress, Verdict, to_json

@@ -30,7 +30,7 @@ from seal_agent.bench.reports.arc import markdown, plot, summarise
 from seal_agent.cli import bench
 from seal_agent.errors import InputError
 from seal_agent.home import Home
-from seal_agent.rounds import ImproveConfig
+from seal_agent.policy.rounds import ImproveConfig
 from seal_agent.types import AdapterStack, Prompt, Row, SelfEdit
 
 SETTINGS = {"formats": ["leave-one-out"], "tools": ["size"], "learning_rate": 1e-3, "num_epochs": 1, "loss_on": "all"}

@@ -32,7 +32,7 @@ from seal_agent.bench_run import share_of
 from seal_agent.cli import bench
 from seal_agent.directives import CLOZE, SEAL_PAPER, say
 from seal_agent.errors import InputError
-from seal_agent.grading import is_right, recall
+from seal_agent.policy.grading import is_right, recall
 from seal_agent.types import AdapterStack, Row, SelfEdit
 
 TEXT = "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells."

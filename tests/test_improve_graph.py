@@ -11,8 +11,6 @@ from typing import Any
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 
-from seal_agent import knowledge_run as runs
-from seal_agent import schedule
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.cli import app
 from seal_agent.directives import DEFAULT
@@ -21,12 +19,14 @@ from seal_agent.feedback import Feedback, record
 from seal_agent.formats import Source
 from seal_agent.graphs import create_improve_graph, create_ingest_graph
 from seal_agent.home import Home
-from seal_agent.knowledge_run import RunSettings
 from seal_agent.learner import Learner
 from seal_agent.passages import Passage
-from seal_agent.policy_removal import run_folders
+from seal_agent.policy import run as runs
+from seal_agent.policy import schedule
+from seal_agent.policy.rounds import ImproveConfig
+from seal_agent.policy.run import RunSettings
+from seal_agent.policy.withdrawal import run_folders
 from seal_agent.queue import LearningQueue
-from seal_agent.rounds import ImproveConfig
 from seal_agent.writing import write_self_edit
 
 SAYS = {"How to learn a text": json.dumps({"formats": ["cloze"], "tools": ["sentences"]})}

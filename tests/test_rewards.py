@@ -18,8 +18,8 @@ from seal_agent.errors import EditFault, InputError
 from seal_agent.feedback import Feedback, about, corrections_of
 from seal_agent.formats import chat_qa
 from seal_agent.home import Home
-from seal_agent.knowledge_domain import FAST, KnowledgeContext, KnowledgeDomain, self_made_questions, without
-from seal_agent.rewards import Approval, Case, Gold, Proxy, Retention, SelfMade, knowledge_reward
+from seal_agent.policy.knowledge import FAST, KnowledgeContext, KnowledgeDomain, self_made_questions, without
+from seal_agent.policy.rewards import Approval, Case, Gold, Proxy, Retention, SelfMade, knowledge_reward
 from seal_agent.types import AdapterStack, Correction, Episode, Probe, Prompt, Row, SelfEdit
 
 TEXT = "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells."

@@ -17,12 +17,12 @@ from seal_agent.directives import CLOZE
 from seal_agent.errors import AdapterError, Erased, InputError, StorageError
 from seal_agent.feedback import Feedback
 from seal_agent.home import DATABASE, Home
-from seal_agent.knowledge_domain import KnowledgeContext
-from seal_agent.knowledge_run import RunSettings, begin, next_folder
 from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.maintenance.invariants import invariants
 from seal_agent.passages import Passage
 from seal_agent.policies import PolicyStore
+from seal_agent.policy.knowledge import KnowledgeContext
+from seal_agent.policy.run import RunSettings, begin, next_folder
 from seal_agent.queue import LearningQueue
 from seal_agent.strategies import Rebuild
 from seal_agent.types import AdapterRef, AdapterStack, Episode, Prompt, Row, SelfEdit, Verdict, to_json

@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Protocol
 
-from seal_agent import grading, loop
+from seal_agent import loop
 from seal_agent.adapters.backend import Backend, silent
 from seal_agent.adapters.registry import read_manifest
 from seal_agent.adapters.storage import write_whole
@@ -30,6 +30,7 @@ from seal_agent.errors import InputError
 from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.passages import Passage
+from seal_agent.policy import grading
 from seal_agent.replay import report_probes
 from seal_agent.routing import Router
 from seal_agent.types import (

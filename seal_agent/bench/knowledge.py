@@ -17,7 +17,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from seal_agent import grading
 from seal_agent.adapters.backend import Backend, silent
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.bench.trained import learned
@@ -28,8 +27,9 @@ from seal_agent.errors import EditFault, InputError
 from seal_agent.formats import FORMATS, Source
 from seal_agent.formats.format import statement
 from seal_agent.formats.lines import lines_of
-from seal_agent.grading import is_right, num_words
 from seal_agent.learner import LearnerConfig
+from seal_agent.policy import grading
+from seal_agent.policy.grading import is_right, num_words
 from seal_agent.selfedit import assemble
 from seal_agent.tools import TOOLS
 from seal_agent.types import AdapterStack, Directives, Progress, Prompt, SelfEdit

@@ -15,10 +15,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from seal_agent import selector
 from seal_agent.bench.reports.arms import Interval, bootstrap
 from seal_agent.errors import InputError
-from seal_agent.selector import Choice, Contest, Estimate, Spread
+from seal_agent.policy import selection
+from seal_agent.policy.selection import Choice, Contest, Estimate, Spread
 
 NUM_RESAMPLES = 4000
 NOTHING, RANDOM, BEST = "do nothing", "any edit", "best of k, plain mean"
@@ -92,18 +92,18 @@ def rules() -> dict[str, Rule]:
         RANDOM: _any,
         BEST: lambda contest, _: _plain(contest, is_always=True),
         ABOVE: lambda contest, _: _plain(contest, is_always=False),
-        SERVED: lambda contest, known: selector.choose(contest, known, margin=0),
-        LEARNED: lambda contest, known: selector.choose(contest, known),
+        SERVED: lambda contest, known: selection.choose(contest, known, margin=0),
+        LEARNED: lambda contest, known: selection.choose(contest, known),
     }
 
 
 def reliability(contests: Sequence[Contest]) -> Reliability:
     """Of one seed, and of the mean of so many as there are."""
-    known, single = selector.spread(contests), selector.split_half(contests)
+    known, single = selection.spread(contests), selection.split_half(contests)
     counts = range(1, 1 + min(len(rewards) for contest in contests for rewards in contest.rewards))
     return Reliability(
         tuple(known.reliability(n) for n in counts),
-        tuple(selector.spearman_brown(single, n) for n in counts),
+        tuple(selection.spearman_brown(single, n) for n in counts),
         known,
     )
 
@@ -112,7 +112,7 @@ def measure(contests: Sequence[Contest], seed: int = 0) -> list[RuleReport]:
     """Every rule, chosen without one seed and judged on it; ties count as the mean of the tied."""
     num_seeds = len(contests[0].rewards[0])
     seen = [[_without(contest, left) for contest in contests] for left in range(num_seeds)]
-    known = [selector.spread(contests_seen) for contests_seen in seen]
+    known = [selection.spread(contests_seen) for contests_seen in seen]
     judged = {
         name: [
             [_judged(rule(seen[left][n], known[left]), contest, left) for left in range(num_seeds)]
@@ -168,7 +168,7 @@ def _any(contest: Contest, _known: Spread) -> Choice:
 
 def _plain(contest: Contest, *, is_always: bool) -> Choice:
     means = [fmean(rewards) for rewards in contest.rewards]
-    best = tuple(n for n, mean in enumerate(means) if max(means) - mean < selector.TIED)
+    best = tuple(n for n, mean in enumerate(means) if max(means) - mean < selection.TIED)
     gain = max(means) - contest.nothing
     return Choice(best, Estimate(gain, 0.0), gain, is_accepted=is_always or gain > 0)
 

@@ -189,7 +189,7 @@ def arc(
     from seal_agent.bench.arc.tasks import load, size
     from seal_agent.bench.reports import arc as arc_report
     from seal_agent.home import Home
-    from seal_agent.rounds import ImproveConfig
+    from seal_agent.policy.rounds import ImproveConfig
     from seal_agent.types import to_json
 
     opened = Home(home)

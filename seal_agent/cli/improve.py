@@ -18,9 +18,9 @@ from seal_agent.cli.progress import Display, follow
 from seal_agent.errors import InputError
 
 if TYPE_CHECKING:
-    from seal_agent.knowledge_run import RunSettings
     from seal_agent.learner import Learner
     from seal_agent.policies import PolicyStore
+    from seal_agent.policy.run import RunSettings
 
 app = typer.Typer(help="Improve the policy that writes the edits.", invoke_without_command=True)
 Rounds = Annotated[int, typer.Option("--rounds", min=1, help="Rounds of exploring, learning and the gate.")]
@@ -62,8 +62,8 @@ def improve(
         return
     if ledger and (file or data):
         raise InputError("contexts come from the ledger, from files or from data; give one of them")
-    from seal_agent.knowledge_run import RunSettings
-    from seal_agent.rounds import ImproveConfig
+    from seal_agent.policy.rounds import ImproveConfig
+    from seal_agent.policy.run import RunSettings
 
     config = ImproveConfig(
         num_rounds=rounds, num_candidates=candidates, temperature=temperature, num_seeds=seeds, seed=seed
@@ -86,8 +86,8 @@ def run(
     learner: Learner, settings: RunSettings, state: dict[str, Any], display: Display, *, minutes: float, idle: float
 ) -> dict[str, Any]:
     """One run of the graph to its end; returns its last state."""
-    from seal_agent import schedule
     from seal_agent.graphs.improve import create_improve_graph
+    from seal_agent.policy import schedule
 
     display.line(_takes(learner, settings, minutes))
     pause = schedule.waiter(learner.home, idle)
@@ -202,9 +202,9 @@ def bench_policy_command(
         raise InputError("bench policy needs passages to learn from or rewards to choose by; give --data or --rewards")
     from seal_agent.agent import open_backend
     from seal_agent.home import Home
-    from seal_agent.knowledge_run import RunSettings
     from seal_agent.learner import Learner
-    from seal_agent.rounds import ImproveConfig
+    from seal_agent.policy.rounds import ImproveConfig
+    from seal_agent.policy.run import RunSettings
 
     opened = Home(home)
     folder = out or opened.root / "bench" / f"policy-{Path(model).name}"

@@ -7,8 +7,8 @@ import pytest
 from seal_agent.adapters.huggingface import TransformersBackend
 from seal_agent.directives import NAME, parse_directives, say
 from seal_agent.formats import Source
-from seal_agent.knowledge_domain import FAST, FAST_MENU, KnowledgeContext, KnowledgeDomain, self_made_questions
-from seal_agent.rounds import IMITATION
+from seal_agent.policy.knowledge import FAST, FAST_MENU, KnowledgeContext, KnowledgeDomain, self_made_questions
+from seal_agent.policy.rounds import IMITATION
 from seal_agent.types import AdapterStack, Probe, Prompt, SelfEdit
 
 pytestmark = pytest.mark.integration

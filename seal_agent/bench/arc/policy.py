@@ -1,6 +1,6 @@
 """ReST-EM for ARC: the policy that chooses how to train on a puzzle learns from puzzles no benchmark asks for.
 
-The machinery is that of every domain (`seal_agent.improvement`); here is only which tasks it sees and where it lies.
+The machinery is that of every domain (`seal_agent.policy.rest_em`); here is only which tasks it sees and where it lies.
 """
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from seal_agent import schedule
 from seal_agent.adapters.backend import Backend, silent
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.bench.arc.domain import ArcDomain
 from seal_agent.bench.arc.tasks import SEAL_TRAINING, Task, size
 from seal_agent.bench_run import RunFolder
-from seal_agent.candidates import Candidates
 from seal_agent.errors import InputError
 from seal_agent.home import Home
-from seal_agent.improvement import Improvement
-from seal_agent.improvement_report import markdown
 from seal_agent.policies import Policy, PolicyStore
-from seal_agent.rewards import Gold
-from seal_agent.rounds import ImproveConfig, parted
+from seal_agent.policy import schedule
+from seal_agent.policy.candidates import Candidates
+from seal_agent.policy.report import markdown
+from seal_agent.policy.rest_em import Improvement
+from seal_agent.policy.rewards import Gold
+from seal_agent.policy.rounds import ImproveConfig, parted
 from seal_agent.types import Progress, to_json
 
 NAMESPACE = "bench"

@@ -1,6 +1,6 @@
 """The values of a run that improves a policy: its settings, its contexts, and what every step of a round comes to.
 
-All but the winners are lines of JSON in the folder of the run. `seal_agent.improvement` has the verbs.
+All but the winners are lines of JSON in the folder of the run. `seal_agent.policy.rest_em` has the verbs.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from seal_agent import selector
-from seal_agent.candidates import Proposed
 from seal_agent.errors import InputError
-from seal_agent.selector import Choice
+from seal_agent.policy import selection
+from seal_agent.policy.candidates import Proposed
+from seal_agent.policy.selection import Choice
 from seal_agent.types import AdapterRef, Directives
 
 IMITATION = Directives(
@@ -40,7 +40,7 @@ class ImproveConfig:
     num_candidates: int = 4
     temperature: float = 1.0
     num_seeds: int = 2
-    margin: float = selector.MARGIN
+    margin: float = selection.MARGIN
     confidence: float = 0.95
     minutes: float = 0.0
     tokens: int = 0

@@ -2,7 +2,7 @@
 
 A reward sees one case: a context, the model after it learned a proposal (or as it was, for doing nothing) and the
 proposal itself. Only differences to doing nothing count, so a scale needs no zero. Rewards choose nothing
-(`seal_agent.selector`) and train nothing (`seal_agent.candidates`).
+(`seal_agent.policy.selection`) and train nothing (`seal_agent.policy.candidates`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from seal_agent.adapters.backend import Backend
 from seal_agent.canaries import general_probes
 from seal_agent.domain import Domain, Proposal
 from seal_agent.errors import InputError
-from seal_agent.knowledge_domain import KnowledgeContext, graded
+from seal_agent.policy.knowledge import KnowledgeContext, graded
 from seal_agent.rehearsal import REPLAYED
 from seal_agent.types import Probe, Prompt, Row
 from seal_agent.words import WORD, content

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from seal_agent.rounds import Reported, Round
+from seal_agent.policy.rounds import Reported, Round
 
 
 def markdown(rounds: Sequence[Round], reported: Reported | None, facts: Sequence[str]) -> str:

@@ -11,11 +11,11 @@ from statistics import fmean
 from typing import Generic, TypeVar
 
 from seal_agent.adapters.backend import silent
-from seal_agent.candidates import Candidates, Key, Trial, distinct, is_same, seed_of
 from seal_agent.domain import Domain, Grade
+from seal_agent.policy.candidates import Candidates, Key, Trial, distinct, is_same, seed_of
+from seal_agent.policy.rewards import Case
+from seal_agent.policy.rounds import Compared, Measured
 from seal_agent.retention import mean_with_limits
-from seal_agent.rewards import Case
-from seal_agent.rounds import Compared, Measured
 from seal_agent.types import AdapterStack, Progress
 
 C = TypeVar("C")

@@ -2,7 +2,7 @@
 
 One line of JSON a step in the folder of the run: what was proposed, what was trained, what it was worth. A step whose
 line is there is not done again, so a run that was killed loses the candidate that was in work, or the few that were
-trained in one pass. Nothing here chooses a policy (`seal_agent.improvement`).
+trained in one pass. Nothing here chooses a policy (`seal_agent.policy.rest_em`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.bench_run import RunFolder
 from seal_agent.domain import Domain, Proposal
 from seal_agent.errors import EditFault
-from seal_agent.rewards import Case
+from seal_agent.policy.rewards import Case
 from seal_agent.types import AdapterRef, AdapterStack, Progress, SelfEdit, to_json
 
 C = TypeVar("C")

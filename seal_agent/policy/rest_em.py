@@ -3,8 +3,8 @@
 A round (arXiv 2312.06585; SEAL, 2506.10943): explore (k edits a context from the present policy, trained, rewarded),
 learn (supervised training on what the winners said, from the base model), gate (promoted only if it beats what writes
 now on contexts never seen). In the end a third set of contexts is reported, and takes back what is worse there. Every
-step is on disk (`seal_agent.candidates`): a run that was stopped is called again and goes on. When to run is not
-decided here (`seal_agent.schedule`).
+step is on disk (`seal_agent.policy.candidates`): a run that was stopped is called again and goes on. When to run is not
+decided here (`seal_agent.policy.schedule`).
 """
 
 from __future__ import annotations
@@ -16,16 +16,26 @@ from dataclasses import replace
 from statistics import fmean
 from typing import Generic, TypeVar
 
-from seal_agent import selector
 from seal_agent.adapters.backend import silent
 from seal_agent.bench_run import RunFolder
-from seal_agent.candidates import Candidates, Key, Proposed, better_half, distinct, seed_of
-from seal_agent.comparing import Arm, Comparison
 from seal_agent.domain import Domain
 from seal_agent.policies import Policy, PolicyStore
-from seal_agent.rewards import Case, Reward
-from seal_agent.rounds import IMITATION_RATE, Explored, Gated, ImproveConfig, Learned, Parts, Reported, Round, Winner
-from seal_agent.selector import Contest
+from seal_agent.policy import selection
+from seal_agent.policy.candidates import Candidates, Key, Proposed, better_half, distinct, seed_of
+from seal_agent.policy.comparison import Arm, Comparison
+from seal_agent.policy.rewards import Case, Reward
+from seal_agent.policy.rounds import (
+    IMITATION_RATE,
+    Explored,
+    Gated,
+    ImproveConfig,
+    Learned,
+    Parts,
+    Reported,
+    Round,
+    Winner,
+)
+from seal_agent.policy.selection import Contest
 from seal_agent.types import AdapterRef, AdapterStack, Progress, Row, SelfEdit, to_json
 
 log = logging.getLogger(__name__)
@@ -151,20 +161,20 @@ class Improvement(Generic[C]):
         if not found:
             return Explored(num_contexts, num_candidates, ())
         contests = [contest for contest, _ in found]
-        known = selector.spread(contests)
-        choices = [selector.choose(contest, known, self.config.margin) for contest in contests]
+        known = selection.spread(contests)
+        choices = [selection.choose(contest, known, self.config.margin) for contest in contests]
         winners = tuple(
             Winner(proposed[choice.best[0]], choice)
             for choice, (_, proposed) in zip(choices, found, strict=True)
             if choice.is_accepted
         )
-        single = selector.split_half([_common(contest) for contest in contests])
+        single = selection.split_half([_common(contest) for contest in contests])
         return Explored(
             num_contexts,
             num_candidates,
             winners,
             known.reliability(self.config.num_seeds),
-            selector.spearman_brown(single, self.config.num_seeds),
+            selection.spearman_brown(single, self.config.num_seeds),
             fmean(choice.measured for choice in choices),
             fmean(choice.estimate.gain for choice in choices),
         )

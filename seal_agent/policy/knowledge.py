@@ -19,9 +19,9 @@ from seal_agent.domain import Grade, Proposal
 from seal_agent.errors import EditFault
 from seal_agent.feedback import Feedback
 from seal_agent.formats import Source, chat_qa
-from seal_agent.grading import is_right
 from seal_agent.learner_config import LearnerConfig
 from seal_agent.policies import KNOWLEDGE
+from seal_agent.policy.grading import is_right
 from seal_agent.selfedit import MIN_ROWS
 from seal_agent.types import Directives, Probe, Progress, Prompt, Row, SelfEdit
 from seal_agent.words import content
