@@ -3,8 +3,8 @@
     python examples/own_domain.py
 
 A domain says what a context is (examples, some held back), what an edit may hold (the menu), how it becomes rows
-(`propose`) and how it is rewarded (`grade`): with these, `seal_agent.policy.rest_em` can make the policy better. The last
-lines need no domain: a user of the chat graph shows three examples, and the model has adapted in the next thread. New
+(`propose`) and how it is rewarded (`grade`): with these, `seal_agent.policy.rest_em` can make the policy better. The
+last lines need no domain: a user of the chat graph shows three examples, and the model has adapted in the next thread. New
 inputs share no words with the examples, which the default routing goes by: this agent's adapters are always active.
 """
 

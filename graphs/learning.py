@@ -14,7 +14,7 @@ from typing import Any
 from langgraph.config import get_config, get_stream_writer
 from langgraph.graph import END, START, StateGraph
 
-from seal_agent import documents, loop, stopping, unlearning
+from seal_agent import documents, loop, stopping
 from seal_agent.errors import InputError, StackChanged
 from seal_agent.graphs import approval
 from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current
@@ -23,6 +23,7 @@ from seal_agent.learner import Learner
 from seal_agent.passages import Passage
 from seal_agent.queue import LearningQueue
 from seal_agent.types import Episode, from_json, to_json
+from seal_agent.unlearning import forget
 
 Node = Any  # a function of the state; langgraph's own node type takes no state that extends another
 
@@ -350,7 +351,7 @@ def _unlearning(learner: AnyLearner) -> Node:
             if chosen.config.dry_run:
                 became = ("dry run", "what is no longer in the document would be forgotten")
             else:
-                became = unlearning.replace_version(chosen, source, keep)
+                became = forget.replace_version(chosen, source, keep)
             reports.append(told(source, *became))
         return {"outcomes": [*state["outcomes"], *reports], "replaced": {}}
 

@@ -20,7 +20,6 @@ from seal_agent import (
     ladder,
     retention,
     strategies,
-    unlearning,
     writing,
 )
 from seal_agent.adapters.backend import Backend, silent
@@ -51,10 +50,11 @@ from seal_agent.types import (
     Row,
     SelfEdit,
 )
+from seal_agent.unlearning import forget as unlearning
 
 if TYPE_CHECKING:
     from seal_agent.replay import Embeddings
-    from seal_agent.unlearning import Forgotten
+    from seal_agent.unlearning.forget import Forgotten
 
 log = logging.getLogger(__name__)
 NUM_CORRECTABLE = 64  # items of each split that a text is compared with

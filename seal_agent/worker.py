@@ -19,7 +19,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from seal_agent import documents, loop, unlearning
+from seal_agent import documents, loop
 from seal_agent.adapters.turns import in_background
 from seal_agent.errors import InputError, SealError, StackChanged
 from seal_agent.learner import Learner
@@ -27,6 +27,7 @@ from seal_agent.learners import Learners
 from seal_agent.leftovers import clean
 from seal_agent.queue import LONGEST_WAIT, Job, LearningQueue
 from seal_agent.types import Episode
+from seal_agent.unlearning import forget
 
 log = logging.getLogger(__name__)
 HOUR = 3600.0
@@ -284,8 +285,8 @@ class Worker:
         self._on_event(WorkEvent(job, UNLEARN))
         for _ in range(MAX_BEGINNINGS - 1):
             with suppress(StackChanged):
-                return unlearning.replace_version(self._learners.of(job.namespace), job.passage.source, keep, progress)
-        return unlearning.replace_version(self._learners.of(job.namespace), job.passage.source, keep, progress)
+                return forget.replace_version(self._learners.of(job.namespace), job.passage.source, keep, progress)
+        return forget.replace_version(self._learners.of(job.namespace), job.passage.source, keep, progress)
 
     def _is_known(self, job: Job) -> bool:
         """Whether a passage of a document was learned since it was submitted, from whichever document."""

@@ -10,7 +10,7 @@ import pytest
 from test_corrections import NEW, OLD, Reader, learn
 from test_learner import BRIDGE, KNOWLEDGE, MANY, TOWER, ask, folders, gold, judged, taught
 
-from seal_agent import erasure, feedback, loop, removal, unlearning
+from seal_agent import erasure, feedback, loop
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
 from seal_agent.cli import app
 from seal_agent.directives import CLOZE
@@ -26,6 +26,7 @@ from seal_agent.policy.run import RunSettings, begin, next_folder
 from seal_agent.queue import LearningQueue
 from seal_agent.strategies import Rebuild
 from seal_agent.types import AdapterRef, AdapterStack, Episode, Prompt, Row, SelfEdit, Verdict, to_json
+from seal_agent.unlearning import forget, plan
 from seal_agent.worker import ENDED, Budget, Worker, WorkEvent
 
 FERRY = Passage("Lantern Ferry", "The Lantern Ferry crosses Lake Vandrel at dawn. It carries forty orange sheep.")
@@ -244,7 +245,7 @@ def test_a_crash_before_the_commit_changes_nothing(
     def crash(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(removal, step, crash)
+    monkeypatch.setattr(plan, step, crash)
     with pytest.raises(KeyboardInterrupt):
         learner.forget(edit=adapter(tower))
     assert home.episodes("default") == [tower, bridge]
@@ -275,7 +276,7 @@ def test_a_crash_after_the_commit_is_made_up_for_at_the_next_opening(
     with monkeypatch.context() as patched:
         patched.setattr(erasure, "sweep", crash)
         with pytest.raises(KeyboardInterrupt):
-            unlearning.forget_texts(learner, {tower.text})
+            forget.forget_texts(learner, {tower.text})
     assert {Path(place).parts[1] for place in places(home.root)} == {adapter(tower)}
     Learner(ScriptedBackend(home.root), Home(home.root))
     assert places(home.root) == []
@@ -285,13 +286,13 @@ def test_a_stack_that_changed_meanwhile_is_not_overwritten(
     learner: Learner, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tower, _bridge = learned(learner, TOWER, BRIDGE)
-    commit = unlearning.commit
+    commit = forget.commit
 
     def late(*arguments: object) -> int:
         learned(learner, FERRY)
         return commit(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(unlearning, "commit", late)
+    monkeypatch.setattr(forget, "commit", late)
     with pytest.raises(StorageError, match="changed by another process"):
         learner.forget(edit=adapter(tower))
     assert len(learner.stack) == 3

@@ -16,7 +16,7 @@ from langchain_core.messages import HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from test_amending import forgetful
 
-from seal_agent import loop, removal
+from seal_agent import loop
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.cli import app
 from seal_agent.documents import digests_of, known_documents
@@ -27,6 +27,7 @@ from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.passages import Passage
 from seal_agent.queue import MAX_BEGINNINGS, LearningQueue
 from seal_agent.types import AdapterStack, Episode
+from seal_agent.unlearning import plan
 from seal_agent.worker import ENDED, Budget, Worker, WorkEvent
 
 TOWER = Passage("The Tower of Karlov", "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.")
@@ -145,7 +146,7 @@ def changed(learner: Learner, queue: LearningQueue) -> None:
     queue.submit([NEW], versions={"osk.md": digests_of([NEW])})
 
 
-@pytest.mark.parametrize(("place", "moment"), [(removal, "_rewrite_ledger"), (Learner, "let_go")])
+@pytest.mark.parametrize(("place", "moment"), [(plan, "_rewrite_ledger"), (Learner, "let_go")])
 def test_a_changed_document_is_unlearned_whole_whenever_the_worker_is_killed(
     learner: Learner, queue: LearningQueue, monkeypatch: pytest.MonkeyPatch, place: Any, moment: str
 ) -> None:

@@ -27,7 +27,7 @@ from seal_agent.errors import InputError
 
 if TYPE_CHECKING:
     from seal_agent.home import Home
-    from seal_agent.unlearning import Forgotten
+    from seal_agent.unlearning.forget import Forgotten
 
 Edit = Annotated[str, typer.Argument(metavar="[ID]", help="The beginning of the adapter's id.")]
 Document = Annotated[str, typer.Option("--document", help="A document: its file, or its source in `documents`.")]

@@ -22,9 +22,9 @@ from seal_agent.errors import AdapterError, InputError
 from seal_agent.home import digest_of
 from seal_agent.passages import passage_of
 from seal_agent.queue import LearningQueue
-from seal_agent.removal import Plan, commit, ledger_of, planned, route_key, trained_anew
 from seal_agent.serving import compared
 from seal_agent.types import AdapterRef, AdapterStack, Episode, Progress, Verdict
+from seal_agent.unlearning.plan import Plan, commit, ledger_of, planned, route_key, trained_anew
 
 if TYPE_CHECKING:
     from seal_agent.learner import Learner
