@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from seal_agent import bench_continual as bench
-from seal_agent.agent import open_backend
 from seal_agent.bench.knowledge import read_items
 from seal_agent.bench.reports.continual import markdown, summarise
+from seal_agent.factory import open_backend
 from seal_agent.home import Home
 from seal_agent.learner import LearnerConfig
 from seal_agent.retention import judge

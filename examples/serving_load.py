@@ -30,7 +30,7 @@ from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.adapters.serve import Server, ServerOptions, find_python
 from seal_agent.adapters.vllm_options import LINEAR
 from seal_agent.adapters.vllm_server import VLLMBackend
-from seal_agent.agent import open_backend
+from seal_agent.factory import open_backend
 from seal_agent.home import Home
 from seal_agent.types import AdapterRef, AdapterStack, Prompt
 

@@ -28,9 +28,9 @@ from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
 from seal_agent.adapters.backend import Backend
 from seal_agent.adapters.loading import EMBEDDED
-from seal_agent.agent import open_backend
 from seal_agent.batching import Batcher, Request
 from seal_agent.errors import AdapterError, InputError
+from seal_agent.factory import open_backend
 from seal_agent.graphs.chat_call import Call, asked_of, spec_of
 from seal_agent.graphs.namespaces import AnyLearner, run_context
 from seal_agent.home import Home, check_namespace

@@ -26,7 +26,7 @@ _opening = threading.Lock()
 
 @cache
 def _opened() -> AnyLearner:
-    from seal_agent.agent import open_learner, open_learners
+    from seal_agent.factory import open_learner, open_learners
 
     model, only_user = os.environ.get("SEAL_MODEL", "embedded"), os.environ.get("SEAL_NAMESPACE", "")
     if only_user:

@@ -13,8 +13,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from seal_agent.agent import open_learner, open_learners
     from seal_agent.errors import SealError
+    from seal_agent.factory import open_learner, open_learners
     from seal_agent.graphs.chat import create_chat_graph
     from seal_agent.graphs.chat_model import ChatSeal
     from seal_agent.graphs.feedback import give_feedback
@@ -65,8 +65,8 @@ _HOMES = {
     "create_ingest_graph": "seal_agent.graphs.ingest",
     "give_feedback": "seal_agent.graphs.feedback",
     "learning_tools": "seal_agent.graphs.tools",
-    "open_learner": "seal_agent.agent",
-    "open_learners": "seal_agent.agent",
+    "open_learner": "seal_agent.factory",
+    "open_learners": "seal_agent.factory",
 }
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from seal_agent.agent import open_learner
+from seal_agent.factory import open_learner
 from seal_agent.graphs.ingest import create_ingest_graph
 from seal_agent.home import Home
 from seal_agent.maintenance.doctor import (

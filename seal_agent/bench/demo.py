@@ -75,7 +75,7 @@ def run_demo(
 
     About two minutes on two cores with the embedded model.
     """
-    from seal_agent.agent import open_backend
+    from seal_agent.factory import open_backend
 
     start = time.perf_counter()
     shared = Home(home)

@@ -227,7 +227,7 @@ def live(backend: Backend, home: Home, plan: LifePlan, strategy: str) -> None:
 
 def backend_for(home: Home, model: str, seed: int) -> Backend:
     """The model of a life; a scripted one forgets something in one life of five."""
-    from seal_agent.agent import SCRIPTED, open_backend
+    from seal_agent.factory import SCRIPTED, open_backend
 
     if model != SCRIPTED:
         return open_backend(home, model)

@@ -281,7 +281,7 @@ def _default_edit() -> str:
 
 def _bench_backend(run: RunFolder, opened: Home, model: str, device: str) -> Backend:
     """The model of `opened`, its adapters in the folder of the run: they are the run's, not the user's."""
-    from seal_agent.agent import open_backend
+    from seal_agent.factory import open_backend
 
     run.note_machine(described(device))
     return open_backend(opened, model, device=device, adapters=run.folder)

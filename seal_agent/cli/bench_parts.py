@@ -38,8 +38,8 @@ def decide(
     with Display() as display:
         begin_loading(display, model, home)
         from seal_agent import bench_run, decision_head
-        from seal_agent.agent import open_backend
         from seal_agent.bench import decide as bench_decide
+        from seal_agent.factory import open_backend
         from seal_agent.home import Home
 
         opened = Home(home)
@@ -126,9 +126,9 @@ def routing(
     """Does a question reach the adapter that learned about it, and a general question none? Nothing is trained."""
     with Display() as display:
         begin_loading(display, model, home)
-        from seal_agent.agent import open_backend
         from seal_agent.bench import knowledge
         from seal_agent.bench import routing as bench_routing
+        from seal_agent.factory import open_backend
         from seal_agent.home import Home
 
         items = knowledge.read_items(data, limit=limit, offset=offset)

@@ -200,7 +200,7 @@ def bench_policy_command(
         return
     if not data or rewards:
         raise InputError("bench policy needs passages to learn from or rewards to choose by; give --data or --rewards")
-    from seal_agent.agent import open_backend
+    from seal_agent.factory import open_backend
     from seal_agent.home import Home
     from seal_agent.learner import Learner
     from seal_agent.policy.rounds import ImproveConfig

@@ -30,7 +30,7 @@ def load_learner(
     server: str = "",
 ) -> Learner:
     """The learner of a namespace; while its model loads, `display` says so. `server` as in `open_learner`."""
-    from seal_agent.agent import open_learner
+    from seal_agent.factory import open_learner
     from seal_agent.home import check_namespace
 
     check_namespace(namespace)

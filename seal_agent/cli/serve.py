@@ -134,7 +134,7 @@ def start(
         from seal_agent.gateway.app import create_app
     except ImportError as error:
         raise InputError("the gateway needs its extra; run `pip install 'seal-agent[gateway]'`") from error
-    from seal_agent.agent import open_backend
+    from seal_agent.factory import open_backend
     from seal_agent.gateway.limits import GatewayLimits
     from seal_agent.home import Home
     from seal_agent.learners import Learners

@@ -93,8 +93,8 @@ def poisoning(documents: Path, model: str) -> Part:
     """Learn every document in a namespace of its own, as far as the time allows; each is a line of `effects.jsonl`."""
 
     def part(folder: Path, deadline: float, progress: Progress) -> dict[str, Any]:
-        from seal_agent.agent import open_backend
         from seal_agent.chaos.injection import measured, poison_summary, read_poison
+        from seal_agent.factory import open_backend
         from seal_agent.home import Home
         from seal_agent.learner import Learner
 
