@@ -9,9 +9,9 @@ from typing import Any
 
 from jinja2 import TemplateError
 
-from seal_agent.errors import InputError
-from seal_agent.tool_calls import TAGGED, ToolFormat, format_of, in_words
-from seal_agent.types import Message, Prompt, ToolCall, ToolSpec
+from seal_agent.core.errors import InputError
+from seal_agent.core.messages import Message, Prompt, ToolCall, ToolSpec
+from seal_agent.core.tool_format import TAGGED, ToolFormat, format_of, in_words
 
 _TOOL = ToolSpec("probe_tool", "Probes.", '{"type": "object", "properties": {"word": {"type": "string"}}}')
 _CALL = ToolCall("probe_tool", '{"word": "blue"}', "abcde1234")  # Mistral wants ids of nine letters and digits

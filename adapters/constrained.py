@@ -15,8 +15,8 @@ import torch
 from llguidance import LLMatcher, LLTokenizer
 from transformers import LogitsProcessor
 
-from seal_agent.errors import InputError
-from seal_agent.types import Grammar
+from seal_agent.core.errors import InputError
+from seal_agent.core.messages import Grammar
 
 
 def grammar_tokenizer(tokenizer: Any, vocab_size: int) -> LLTokenizer:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from seal_agent.errors import ContextLengthExceeded, TrainingFault
+from seal_agent.core.errors import ContextLengthExceeded, TrainingFault
 
 DEFAULT_CONTEXT = 8192
 """Tokens, where neither the model's configuration nor its tokenizer says how many it reads."""

@@ -18,7 +18,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seal_agent.adapters.backend import check_fits
 from seal_agent.adapters.constrained import grammar_tokenizer
 from seal_agent.adapters.context import context_length
 from seal_agent.adapters.folding import LowRank, fold, read_adapter
@@ -28,9 +27,12 @@ from seal_agent.adapters.openmp import give_up_team
 from seal_agent.adapters.rates import fitting_rate
 from seal_agent.adapters.tokens import Encoder
 from seal_agent.adapters.training import Job, TrainingRun, train
-from seal_agent.adapters.turns import Turns
-from seal_agent.errors import AdapterError
-from seal_agent.types import AdapterRef, AdapterStack, Directives, Progress
+from seal_agent.core.backend import check_fits
+from seal_agent.core.edits import Directives
+from seal_agent.core.episodes import Progress
+from seal_agent.core.errors import AdapterError
+from seal_agent.core.priority import Turns
+from seal_agent.core.stacks import AdapterRef, AdapterStack
 
 MAX_FOLDED = 2  # stacks kept ready: the served one and a candidate on top of it
 MAX_BESIDE = 64  # ranks; more are added to 16-bit weights, which costs .3% of what an edit changes in its answers

@@ -19,11 +19,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from seal_agent.adapters.backend import folded_facts
 from seal_agent.adapters.linear import numbers_in
 from seal_agent.adapters.registry import AdapterRegistry
-from seal_agent.errors import AdapterError
-from seal_agent.types import AdapterRef, AdapterStack
+from seal_agent.core.backend import folded_facts
+from seal_agent.core.errors import AdapterError
+from seal_agent.core.stacks import AdapterRef, AdapterStack
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"

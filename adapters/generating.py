@@ -12,13 +12,14 @@ from typing import Any
 import torch
 from transformers import DynamicCache, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
-from seal_agent.adapters.backend import TOP_P
 from seal_agent.adapters.constrained import GrammarProcessor
 from seal_agent.adapters.engine import Engine
 from seal_agent.adapters.loading import cache_argument
 from seal_agent.adapters.packing import shared_prefix
 from seal_agent.adapters.streaming import Pieces, cut
-from seal_agent.types import AdapterStack, Generated, Grammar
+from seal_agent.core.backend import TOP_P
+from seal_agent.core.messages import Generated, Grammar
+from seal_agent.core.stacks import AdapterStack
 
 MIN_SHARED_PREFIX = 16  # a shorter prefix is not worth a pass of its own
 TOKENS_BETWEEN_LEAVING = 16  # to rearrange the batch costs about as much as a token

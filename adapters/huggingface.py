@@ -13,19 +13,24 @@ import torch
 from numpy.typing import NDArray
 
 from seal_agent.adapters import states
-from seal_agent.adapters.backend import Reading, check_foldable, check_grammars, check_rows, seeds_of, silent
 from seal_agent.adapters.context import check_texts, check_trainable, room_for_reply
 from seal_agent.adapters.engine import Engine
 from seal_agent.adapters.folding import store_folded, write_adapter
 from seal_agent.adapters.generating import Asked, continue_rows
-from seal_agent.adapters.loading import EMBEDDED, load_model
+from seal_agent.adapters.loading import load_model
 from seal_agent.adapters.packing import TokenRow, labelled_logits, pack, split
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.adapters.streaming import Pieces, stream_of
 from seal_agent.adapters.training import Job, TrainingRun
+from seal_agent.core.backend import Reading, check_foldable, check_grammars, check_rows, seeds_of, silent
+from seal_agent.core.codec import to_json
+from seal_agent.core.edits import SelfEdit
+from seal_agent.core.episodes import Progress, Score
+from seal_agent.core.messages import Generated, Grammar, Prompt
+from seal_agent.core.models import EMBEDDED
+from seal_agent.core.stacks import AdapterRef, AdapterStack
+from seal_agent.core.tool_format import ToolFormat
 from seal_agent.rehearsal import REPLAYED
-from seal_agent.tool_calls import ToolFormat
-from seal_agent.types import AdapterRef, AdapterStack, Generated, Grammar, Progress, Prompt, Score, SelfEdit, to_json
 
 MAX_PACK_TOKENS = 768  # the mask is T×T; beyond this attention costs more than the padding it saves
 MAX_GENERATE_BATCH = 64

@@ -19,14 +19,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from seal_agent.adapters.storage import publish, require_space, staging_folder
-from seal_agent.errors import ModelError
+from seal_agent.core.errors import ModelError
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from seal_agent.core.models import EMBEDDED, EMBEDDED_FILE
 
-EMBEDDED = "embedded"
-EMBEDDED_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 HUB_TIMEOUT = 20.0  # seconds
 PRECISIONS = ("auto", "bfloat16", "float32")  # values of $SEAL_DTYPE
 GGUF_EXPANSION = 4  # a 4-bit file grows by this much as bfloat16, at most

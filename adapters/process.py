@@ -20,11 +20,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seal_agent import stopping
-from seal_agent.adapters.backend import Backend, Reading, silent
-from seal_agent.errors import ModelError, SealError
-from seal_agent.tool_calls import ToolFormat
-from seal_agent.types import AdapterRef, AdapterStack, Generated, Grammar, Progress, Prompt, Score, SelfEdit
+from seal_agent.core import interruption
+from seal_agent.core.backend import Backend, Reading, silent
+from seal_agent.core.edits import SelfEdit
+from seal_agent.core.episodes import Progress, Score
+from seal_agent.core.errors import ModelError, SealError
+from seal_agent.core.messages import Generated, Grammar, Prompt
+from seal_agent.core.stacks import AdapterRef, AdapterStack
+from seal_agent.core.tool_format import ToolFormat
 
 PROGRESS, RESULT, FAULT = range(3)
 # Not `multiprocessing.Process`: that runs the user's script again, which then has to be written for it.
@@ -57,7 +60,7 @@ class _Process:
                 ) from error
             except BaseException:  # Ctrl-C, say: what it sends from now on answers a question nobody waits for
                 process.kill()
-                stopping.lets_go(process.pid)
+                interruption.lets_go(process.pid)
                 self._running = None
                 raise
         if kind == FAULT:
@@ -74,7 +77,7 @@ class _Process:
         ours, theirs = Pipe()
         child = theirs.fileno()
         process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(child)], pass_fds=[child])  # noqa: S603
-        stopping.owns(process.pid)
+        interruption.owns(process.pid)
         theirs.close()
         ours.send(sys.path)  # before what has to be imported from it
         ours.send(self._make)
@@ -86,13 +89,13 @@ class _Process:
 def _end(process: subprocess.Popen[bytes], pipe: Connection) -> None:
     pipe.close()
     process.wait()
-    stopping.lets_go(process.pid)
+    interruption.lets_go(process.pid)
 
 
 def serve(handle: int) -> None:
     """What the other process does: calls in, results out, until the pipe is closed or who called is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who called, and ends this process by the pipe
-    stopping.end_with_parent()
+    interruption.end_with_parent()
     pipe = Connection(handle)
     sys.path[:] = pipe.recv()
     make: Callable[[], Backend] = pipe.recv()
@@ -116,7 +119,7 @@ def serve(handle: int) -> None:
         except SealError as error:
             pipe.send((FAULT, error))
         except BrokenPipeError:
-            os._exit(stopping.EXIT_STOPPED)
+            os._exit(interruption.EXIT_STOPPED)
 
 
 class ProcessBackend:

@@ -16,7 +16,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from seal_agent.adapters.backend import (
+from seal_agent.adapters.context import DEFAULT_CONTEXT, check_texts, check_trainable, room_for_reply
+from seal_agent.adapters.registry import AdapterRegistry
+from seal_agent.core.backend import (
     Reading,
     check_fits,
     check_foldable,
@@ -26,13 +28,15 @@ from seal_agent.adapters.backend import (
     seeds_of,
     silent,
 )
-from seal_agent.adapters.context import DEFAULT_CONTEXT, check_texts, check_trainable, room_for_reply
-from seal_agent.adapters.registry import AdapterRegistry
-from seal_agent.errors import InputError
+from seal_agent.core.codec import to_json
+from seal_agent.core.edits import SelfEdit
+from seal_agent.core.episodes import Progress, Score
+from seal_agent.core.errors import InputError
+from seal_agent.core.messages import Generated, Grammar, Prompt
+from seal_agent.core.stacks import AdapterRef, AdapterStack
+from seal_agent.core.tool_format import TAGGED, ToolFormat
 from seal_agent.passages import split_sentences
 from seal_agent.relevance import ABOUT
-from seal_agent.tool_calls import TAGGED, ToolFormat
-from seal_agent.types import AdapterRef, AdapterStack, Generated, Grammar, Progress, Prompt, Score, SelfEdit, to_json
 from seal_agent.words import content
 
 LIKELY, UNLIKELY = -0.1, -4.0  # nats per token

@@ -20,11 +20,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from seal_agent import stopping
 from seal_agent.adapters.vllm_client import VLLMClient
 from seal_agent.adapters.vllm_options import RANKS, EngineOptions
-from seal_agent.errors import InputError, ServerError
-from seal_agent.types import AdapterStack
+from seal_agent.core import interruption
+from seal_agent.core.errors import InputError, ServerError
+from seal_agent.core.stacks import AdapterStack
 
 LEAST_RANK, MOST_RANK = 32, 128  # what a server is given unless asked: every token pays for the rank
 LOCAL = ("127.0.0.1", "localhost", "::1")
@@ -154,7 +154,7 @@ class Server:
             self._process = subprocess.Popen(  # noqa: S603 - the command is ours, without a shell
                 self.options.command(), stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
             )
-        stopping.owns(self._process.pid)
+        interruption.owns(self._process.pid)
         try:
             self._wait_until_healthy(waiting, seconds)
         except BaseException:  # Ctrl-C too: whoever stops waiting leaves no process behind
@@ -185,7 +185,7 @@ class Server:
         if self._process:
             _signal(self._process.pid, signal.SIGKILL)
             self._process.wait()
-            stopping.lets_go(self._process.pid)
+            interruption.lets_go(self._process.pid)
 
     def stop(self) -> None:
         """End the process and all it started; an adopted server is left running."""
@@ -197,7 +197,7 @@ class Server:
             self._process.wait(STOP_SECONDS)
         _signal(self._process.pid, signal.SIGKILL)  # its group: what it started may not have listened
         self._process.wait()
-        stopping.lets_go(self._process.pid)
+        interruption.lets_go(self._process.pid)
         self._process = None
 
 

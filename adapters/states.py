@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from seal_agent.adapters.backend import Reading
 from seal_agent.adapters.engine import Engine
 from seal_agent.adapters.packing import TokenRow
-from seal_agent.types import AdapterStack
+from seal_agent.core.backend import Reading
+from seal_agent.core.stacks import AdapterStack
 
 EMBED_TOKENS = 256
 EMBED_BATCH = 32

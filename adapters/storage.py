@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from seal_agent.errors import StorageError
+from seal_agent.core.errors import StorageError
 
 HINT = "free space or set SEAL_HOME to another folder"
 

@@ -15,7 +15,7 @@ import torch
 from transformers import StoppingCriteria
 from transformers.generation.streamers import BaseStreamer
 
-from seal_agent.types import Generated
+from seal_agent.core.messages import Generated
 
 UNFINISHED = "\N{REPLACEMENT CHARACTER}"  # what the bytes of half a character decode to
 

@@ -13,8 +13,9 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from seal_agent.adapters.chat_template import ChatTemplate
-from seal_agent.errors import InputError
-from seal_agent.types import HOLDS_JSON, Prompt
+from seal_agent.core.codec import HOLDS_JSON
+from seal_agent.core.errors import InputError
+from seal_agent.core.messages import Prompt
 
 T = TypeVar("T")
 

@@ -19,8 +19,9 @@ from torch.optim.adamw import adamw
 from seal_agent.adapters.folding import LowRank
 from seal_agent.adapters.linear import AdaptedLinear, numbers_in
 from seal_agent.adapters.packing import Pack, TokenRow, computed_length, labelled_logits, pack, split
-from seal_agent.errors import TrainingFault
-from seal_agent.types import Directives, Progress
+from seal_agent.core.edits import Directives
+from seal_agent.core.episodes import Progress
+from seal_agent.core.errors import TrainingFault
 
 FINAL_LEARNING_RATE = 0.1  # of the peak
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # AdamW's own defaults; no weight decay

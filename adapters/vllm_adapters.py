@@ -19,8 +19,9 @@ from typing import TypeVar
 
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.adapters.vllm_protocol import VLLM, Sampling, UnknownAdapter
-from seal_agent.errors import ServerError
-from seal_agent.types import AdapterRef, AdapterStack, Generated
+from seal_agent.core.errors import ServerError
+from seal_agent.core.messages import Generated
+from seal_agent.core.stacks import AdapterRef, AdapterStack
 
 T = TypeVar("T")
 NAME = "seal-"

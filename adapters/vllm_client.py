@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from seal_agent.adapters.vllm_protocol import Sampling, UnknownAdapter, generated, refused, why_not_loaded
-from seal_agent.errors import AdapterError, ServerError
-from seal_agent.types import Generated
+from seal_agent.core.errors import AdapterError, ServerError
+from seal_agent.core.messages import Generated
 
 try:
     import httpx

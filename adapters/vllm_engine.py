@@ -21,8 +21,8 @@ import torch
 
 from seal_agent.adapters.vllm_options import EngineOptions
 from seal_agent.adapters.vllm_protocol import Sampling, UnknownAdapter, generated, refused, why_not_loaded
-from seal_agent.errors import AdapterError, InputError, ServerError
-from seal_agent.types import Generated
+from seal_agent.core.errors import AdapterError, InputError, ServerError
+from seal_agent.core.messages import Generated
 
 T = TypeVar("T")
 MAX_REQUESTS = 256

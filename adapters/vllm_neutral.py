@@ -15,7 +15,7 @@ import torch
 from seal_agent.adapters.folding import LowRank, write_adapter
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.adapters.vllm_options import LINEAR
-from seal_agent.types import AdapterStack
+from seal_agent.core.stacks import AdapterStack
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 

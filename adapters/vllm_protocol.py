@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from seal_agent.adapters.backend import TOP_P
-from seal_agent.errors import ContextLengthExceeded, InputError, ServerError
-from seal_agent.types import Ending, Generated, Grammar
+from seal_agent.core.backend import TOP_P
+from seal_agent.core.errors import ContextLengthExceeded, InputError, ServerError
+from seal_agent.core.messages import Ending, Generated, Grammar
 
 
 class UnknownAdapter(ServerError):

@@ -19,9 +19,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from seal_agent.adapters.backend import Backend, Reading, check_fits, check_grammars, silent
 from seal_agent.adapters.context import DEFAULT_CONTEXT, check_texts, check_trainable, room_for_reply
-from seal_agent.adapters.loading import EMBEDDED, find_model, load_tokenizer
+from seal_agent.adapters.loading import find_model, load_tokenizer
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.adapters.tokens import Encoder
 from seal_agent.adapters.vllm_adapters import ServedAdapters
@@ -29,9 +28,14 @@ from seal_agent.adapters.vllm_client import VLLMClient
 from seal_agent.adapters.vllm_neutral import is_on_gpu, neutral
 from seal_agent.adapters.vllm_options import MAX_KEPT, MAX_LORA_RANK, EngineOptions
 from seal_agent.adapters.vllm_protocol import VLLM, Sampling
-from seal_agent.errors import ModelError, ServerError
-from seal_agent.tool_calls import ToolFormat
-from seal_agent.types import AdapterRef, AdapterStack, Generated, Grammar, Progress, Prompt, Score, SelfEdit
+from seal_agent.core.backend import Backend, Reading, check_fits, check_grammars, silent
+from seal_agent.core.edits import SelfEdit
+from seal_agent.core.episodes import Progress, Score
+from seal_agent.core.errors import ModelError, ServerError
+from seal_agent.core.messages import Generated, Grammar, Prompt
+from seal_agent.core.models import EMBEDDED
+from seal_agent.core.stacks import AdapterRef, AdapterStack
+from seal_agent.core.tool_format import ToolFormat
 
 T = TypeVar("T")
 IN_PROCESS = "in-process"

@@ -6,7 +6,7 @@ Run it with `python examples/document_feed.py`; it takes about three minutes on 
 from langchain_core.documents import Document
 
 from seal_agent import Learner, create_ingest_graph, open_learner
-from seal_agent.types import Message
+from seal_agent.core.messages import Message
 
 LIGHTHOUSE = "The Amber Lighthouse was built in 1873 by the engineer Odile Fransk. Its keeper is called Bartho Veen."
 FERRY = "The Vandrel Ferry leaves from Pier Nine at dawn. Its captain is called Ilse Marrow."

@@ -4,8 +4,9 @@
 
 A domain says what a context is (examples, some held back), what an edit may hold (the menu), how it becomes rows
 (`propose`) and how it is rewarded (`grade`): with these, `seal_agent.policy.rest_em` can make the policy better. The
-last lines need no domain: a user of the chat graph shows three examples, and the model has adapted in the next thread. New
-inputs share no words with the examples, which the default routing goes by: this agent's adapters are always active.
+last lines need no domain: a user of the chat graph shows three examples, and the model has adapted in the next
+thread. New inputs share no words with the examples, which the default routing goes by: this agent's adapters are
+always active.
 """
 
 from dataclasses import dataclass, replace
@@ -14,11 +15,13 @@ from statistics import fmean
 from langgraph.checkpoint.memory import InMemorySaver
 
 from seal_agent import Learner, LearnerConfig, create_chat_graph, open_learner
+from seal_agent.core.domain import Domain, Grade, Proposal
+from seal_agent.core.edits import Row
+from seal_agent.core.messages import Prompt
+from seal_agent.core.stacks import AdapterStack
 from seal_agent.directives import CLOZE, Menu, ask, listed, parse_directives
-from seal_agent.domain import Domain, Grade, Proposal
 from seal_agent.examples import after_the_others, alone
 from seal_agent.selfedit import assemble
-from seal_agent.types import AdapterStack, Prompt, Row
 
 FORMATS = {"alone": alone, "after-the-others": after_the_others}
 MENU = Menu(tuple(FORMATS), (), {"num_epochs": (2, 4, 8), "learning_rate": (0.2, 0.4, 0.6)}, max_tools=0)

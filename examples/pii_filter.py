@@ -11,11 +11,11 @@ import tempfile
 from dataclasses import replace
 
 from seal_agent import loop
-from seal_agent.errors import Refused
+from seal_agent.core.documents import Passage
+from seal_agent.core.episodes import Episode
+from seal_agent.core.errors import Refused
 from seal_agent.factory import open_learner
 from seal_agent.learner import LearnerConfig
-from seal_agent.passages import Passage
-from seal_agent.types import Episode
 
 PERSONAL = re.compile(
     r"[\w.+-]+@[\w-]+\.[\w.]+"  # mail

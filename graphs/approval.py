@@ -12,11 +12,13 @@ from typing import Literal
 from langgraph.types import interrupt
 from pydantic import BaseModel, ConfigDict, Field
 
-from seal_agent.errors import EditFault
+from seal_agent.core.edits import Probe, Row, SelfEdit
+from seal_agent.core.episodes import Episode
+from seal_agent.core.errors import EditFault
+from seal_agent.core.messages import Prompt
 from seal_agent.learner import Learner
 from seal_agent.rehearsal import REPLAYED
 from seal_agent.selfedit import MAX_PROBES
-from seal_agent.types import Episode, Probe, Prompt, Row, SelfEdit
 
 BY_HAND = "by hand"
 

@@ -15,10 +15,11 @@ from typing import Any
 from langchain_core.messages import AnyMessage
 
 from seal_agent import documents
+from seal_agent.core.documents import Passage
+from seal_agent.core.errors import InputError
 from seal_agent.documents import TEXT, Document
-from seal_agent.errors import InputError
 from seal_agent.learner import Learner
-from seal_agent.passages import Passage, split_passages
+from seal_agent.passages import split_passages
 
 KINDS = ("file", "text-plain")
 UNNAMED = "a file"

@@ -8,15 +8,15 @@ from typing import Any
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage, ToolMessage
 from langgraph.graph import END, START, StateGraph
 
+from seal_agent.core.errors import InputError
+from seal_agent.core.messages import Message, ToolCall
 from seal_agent.decision_head import conversation as as_text
-from seal_agent.errors import InputError
 from seal_agent.graphs.attachments import attached_passages, said_by
 from seal_agent.graphs.learning import ENTRIES, add_learning, carried, check_speaker, enqueuing, entry
 from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current
 from seal_agent.graphs.state import ChatState
 from seal_agent.passages import split_passages
 from seal_agent.queue import LearningQueue
-from seal_agent.types import Message, ToolCall
 
 
 def create_chat_graph(

@@ -14,12 +14,12 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from seal_agent import replying
 from seal_agent.batching import Request
-from seal_agent.errors import InputError
+from seal_agent.core.errors import InputError
+from seal_agent.core.messages import Generated, Message, Prompt, ToolSpec
+from seal_agent.core.tool_format import ToolFormat
 from seal_agent.graphs.chat import as_message
 from seal_agent.replying import Asked, Part, ToolChoice, call_id
 from seal_agent.serving import Served
-from seal_agent.tool_calls import ToolFormat
-from seal_agent.types import Generated, Message, Prompt, ToolSpec
 
 UNREADABLE = {"image", "audio", "video", "file"}
 

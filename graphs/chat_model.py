@@ -26,10 +26,13 @@ from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
-from seal_agent.adapters.backend import Backend
-from seal_agent.adapters.loading import EMBEDDED
 from seal_agent.batching import Batcher, Request
-from seal_agent.errors import AdapterError, InputError
+from seal_agent.core.backend import Backend
+from seal_agent.core.codec import to_json
+from seal_agent.core.errors import AdapterError, InputError
+from seal_agent.core.messages import Prompt
+from seal_agent.core.models import EMBEDDED
+from seal_agent.core.stacks import AdapterStack
 from seal_agent.factory import open_backend
 from seal_agent.graphs.chat_call import Call, asked_of, spec_of
 from seal_agent.graphs.namespaces import AnyLearner, run_context
@@ -37,7 +40,6 @@ from seal_agent.home import Home, check_namespace
 from seal_agent.learner import Learner
 from seal_agent.learners import Learners, namespace_of, only
 from seal_agent.replying import ToolChoice, chosen
-from seal_agent.types import AdapterStack, Prompt, to_json
 
 BASE = "base"
 """This model, whatever its name is: "base@v12"."""

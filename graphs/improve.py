@@ -16,7 +16,9 @@ from langgraph.config import get_stream_writer
 from langgraph.graph import END, START, StateGraph
 from typing_extensions import TypedDict
 
-from seal_agent.errors import InputError
+from seal_agent.core.codec import to_json
+from seal_agent.core.episodes import Progress
+from seal_agent.core.errors import InputError
 from seal_agent.graphs.learning import Node, StepEvent
 from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current
 from seal_agent.learner import Learner
@@ -26,7 +28,6 @@ from seal_agent.policy.knowledge import KnowledgeContext
 from seal_agent.policy.report import markdown
 from seal_agent.policy.rest_em import Improvement
 from seal_agent.policy.run import RunSettings
-from seal_agent.types import Progress, to_json
 
 Contexts = list[KnowledgeContext]
 

@@ -12,12 +12,13 @@ from langchain_core.documents import Document as LoadedDocument
 from langgraph.graph import START, StateGraph
 
 from seal_agent import documents
+from seal_agent.core.documents import Passage
+from seal_agent.core.errors import InputError
 from seal_agent.documents import Document
-from seal_agent.errors import InputError
 from seal_agent.graphs.learning import ENTRIES, add_learning, carried, check_speaker, entry, told
 from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current
 from seal_agent.graphs.state import IngestState
-from seal_agent.passages import Passage, split_passages
+from seal_agent.passages import split_passages
 
 
 def create_ingest_graph(learner: AnyLearner) -> StateGraph[IngestState, LearnContext, IngestState, IngestState]:

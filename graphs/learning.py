@@ -14,15 +14,17 @@ from typing import Any
 from langgraph.config import get_config, get_stream_writer
 from langgraph.graph import END, START, StateGraph
 
-from seal_agent import documents, loop, stopping
-from seal_agent.errors import InputError, StackChanged
+from seal_agent import documents, loop
+from seal_agent.core import interruption
+from seal_agent.core.codec import from_json, to_json
+from seal_agent.core.documents import Passage
+from seal_agent.core.episodes import Episode
+from seal_agent.core.errors import InputError, StackChanged
 from seal_agent.graphs import approval
 from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current
 from seal_agent.graphs.state import LearnState
 from seal_agent.learner import Learner
-from seal_agent.passages import Passage
 from seal_agent.queue import LearningQueue
-from seal_agent.types import Episode, from_json, to_json
 from seal_agent.unlearning import forget
 
 Node = Any  # a function of the state; langgraph's own node type takes no state that extends another
@@ -251,7 +253,7 @@ def _shown(name: str, learner: Learner, episode: Episode, number: int = 0, num_p
     writer = get_stream_writer()
 
     def emit(what: str = "", done: int = 0, total: int = 0, seconds: float | None = None) -> None:
-        stopping.check()
+        interruption.check()
         writer(asdict(StepEvent(name, what, done, total, seconds, number, num_passages)))
 
     emit()

@@ -1,6 +1,6 @@
 """The state of the graphs: JSON-like data only, so that any checkpointer can keep it.
 
-Episodes and passages travel as dictionaries made by `seal_agent.types.to_json`; models, tensors and
+Episodes and passages travel as dictionaries made by `seal_agent.core.codec.to_json`; models, tensors and
 adapters never do.
 """
 

@@ -16,15 +16,18 @@ from langchain_core.messages import AnyMessage, BaseMessage, HumanMessage
 from langchain_core.tools import BaseTool, StructuredTool, ToolException
 from langgraph.prebuilt import ToolRuntime
 
-from seal_agent.errors import SealError
+from seal_agent.core.codec import to_json
+from seal_agent.core.documents import Passage
+from seal_agent.core.episodes import Episode
+from seal_agent.core.errors import SealError
+from seal_agent.core.redaction import redacted
+from seal_agent.core.stacks import AdapterStack
 from seal_agent.graphs.learning import as_pending, create_learning_graph
 from seal_agent.graphs.namespaces import AnyLearner, current
 from seal_agent.learner import Learner
-from seal_agent.passages import Passage, split_passages, topic_of
+from seal_agent.passages import split_passages, topic_of
 from seal_agent.queue import LearningQueue
 from seal_agent.relevance import relevance
-from seal_agent.secrets import redacted
-from seal_agent.types import AdapterStack, Episode, to_json
 from seal_agent.words import content
 
 RECALLED = {"recalled": True}

@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from seal_agent.errors import SealError
+    from seal_agent.core.errors import SealError
     from seal_agent.factory import open_learner, open_learners
     from seal_agent.graphs.chat import create_chat_graph
     from seal_agent.graphs.chat_model import ChatSeal
@@ -57,7 +57,7 @@ _HOMES = {
     "LearnerConfig": "seal_agent.learner",
     "Learners": "seal_agent.learners",
     "Limits": "seal_agent.retention",
-    "SealError": "seal_agent.errors",
+    "SealError": "seal_agent.core.errors",
     "SelfAdaptation": "seal_agent.graphs.middleware",
     "Worker": "seal_agent.worker",
     "create_chat_graph": "seal_agent.graphs.chat",

@@ -10,10 +10,13 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from seal_agent.errors import InputError
+from seal_agent.core.edits import Row
+from seal_agent.core.episodes import Correction, Episode, Verdict
+from seal_agent.core.errors import InputError
+from seal_agent.core.messages import Prompt
+from seal_agent.core.stacks import AdapterStack, Layer
 from seal_agent.home import Home, StackVersion
 from seal_agent.learner import Learner
-from seal_agent.types import AdapterStack, Correction, Episode, Layer, Prompt, Row, Verdict
 
 
 @dataclass(frozen=True)

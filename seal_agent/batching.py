@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from seal_agent.adapters.backend import Backend
-from seal_agent.types import AdapterStack, Generated, Grammar, Prompt
+from seal_agent.core.backend import Backend
+from seal_agent.core.messages import Generated, Grammar, Prompt
+from seal_agent.core.stacks import AdapterStack
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-from seal_agent.errors import InputError, StorageError
-from seal_agent.types import from_json
+from seal_agent.core.codec import from_json
+from seal_agent.core.errors import InputError, StorageError
 
 T = TypeVar("T")
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import resources
 
+from seal_agent.core.edits import Probe, Row, SelfEdit
+from seal_agent.core.messages import Message, Prompt
 from seal_agent.rehearsal import GENERAL
-from seal_agent.types import Message, Probe, Prompt, Row, SelfEdit
 
 FILE = "general_knowledge.json"
 MIN_OPENING_WORDS = 3

@@ -7,11 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from seal_agent import retention
-from seal_agent.adapters.backend import silent
 from seal_agent.canaries import with_rehearsal
+from seal_agent.core.backend import silent
+from seal_agent.core.edits import SelfEdit
+from seal_agent.core.episodes import Episode, Progress
+from seal_agent.core.stacks import AdapterRef, AdapterStack, Layer
 from seal_agent.rehearsal import REPLAYED
 from seal_agent.serving import compared
-from seal_agent.types import AdapterRef, AdapterStack, Episode, Layer, Progress, SelfEdit
 
 if TYPE_CHECKING:
     from seal_agent.learner import Learner

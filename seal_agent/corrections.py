@@ -11,7 +11,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from seal_agent.adapters.backend import Backend
+from seal_agent.core.backend import Backend
+from seal_agent.core.edits import Probe, Row, SelfEdit
+from seal_agent.core.episodes import Correction
+from seal_agent.core.messages import Prompt
 from seal_agent.formats import Source
 from seal_agent.formats.chat_qa import question_about
 from seal_agent.perspective import speaks_of_writer, told_back
@@ -19,7 +22,6 @@ from seal_agent.rehearsal import REPLAYED
 from seal_agent.replay import ReplayItem
 from seal_agent.rivals import Fact, denies, facts_of, rivals
 from seal_agent.selfedit import spread
-from seal_agent.types import Correction, Probe, Prompt, Row, SelfEdit
 
 MIN_CONFIDENCE = -2.0  # nats per token of the new answer
 SOURCE = "correction"

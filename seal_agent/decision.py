@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 
-from seal_agent.adapters.backend import Backend, Reading
+from seal_agent.core.backend import Backend, Reading
+from seal_agent.core.episodes import Decision, Novelty
+from seal_agent.core.stacks import AdapterStack
 from seal_agent.decision_head import Head, features_of, read
 from seal_agent.passages import examples_in, topic_of
 from seal_agent.quality import is_instruction
-from seal_agent.types import AdapterStack, Decision, Novelty
 from seal_agent.words import content
 
 WORTH, NOT_WORTH = "worth learning", "nothing lasting or new"

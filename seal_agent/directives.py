@@ -13,11 +13,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from seal_agent.adapters.backend import Backend
-from seal_agent.errors import EditFault, InputError
+from seal_agent.core.backend import Backend
+from seal_agent.core.edits import Directives, Row
+from seal_agent.core.errors import EditFault, InputError
+from seal_agent.core.messages import Grammar, Prompt
 from seal_agent.formats import FORMATS, Source
 from seal_agent.tools import TOOLS
-from seal_agent.types import Directives, Grammar, Prompt, Row
 
 NAME = "directives"
 CLOZE = Directives()

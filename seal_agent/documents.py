@@ -16,10 +16,11 @@ from mimetypes import MimeTypes
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seal_agent.errors import InputError, MissingExtra
+from seal_agent.core.documents import Passage
+from seal_agent.core.errors import InputError, MissingExtra
+from seal_agent.core.redaction import redacted
 from seal_agent.home import digest_of
-from seal_agent.passages import Passage, full_stop, is_heading, read_document
-from seal_agent.secrets import redacted
+from seal_agent.passages import full_stop, is_heading, read_document
 
 if TYPE_CHECKING:
     from seal_agent.home import Home

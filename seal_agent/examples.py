@@ -10,8 +10,9 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+from seal_agent.core.edits import Row
+from seal_agent.core.messages import Message, Prompt
 from seal_agent.quality import is_instruction
-from seal_agent.types import Message, Prompt, Row
 
 NAME = "examples"
 NUM_ORDERS = 3

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from seal_agent.adapters.backend import Backend
-from seal_agent.adapters.loading import EMBEDDED
-from seal_agent.errors import InputError
+from seal_agent.core.backend import Backend
+from seal_agent.core.errors import InputError
+from seal_agent.core.models import EMBEDDED
 from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.learners import Learners, Scope

@@ -10,10 +10,11 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from seal_agent.errors import InputError
+from seal_agent.core.episodes import Episode
+from seal_agent.core.errors import InputError
+from seal_agent.core.messages import Message
+from seal_agent.core.redaction import redacted
 from seal_agent.home import Home, check_namespace
-from seal_agent.secrets import redacted
-from seal_agent.types import Episode, Message
 from seal_agent.words import content
 
 MIN_SHARED = 0.6  # of the content words of a question and its answer that a text must hold to be what they are about

@@ -13,7 +13,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from seal_agent.adapters.backend import Backend
+    from seal_agent.core.backend import Backend
     from seal_agent.home import Home
 
 WORTH_SAYING = 10.0  # seconds: what is shorter needs no announcement
@@ -44,7 +44,7 @@ class SampleReading:
 
 def reading_of(backend: Backend) -> SampleReading:
     """A short text read a few times; the quickest counts: the first time loads things, and others may be at work."""
-    from seal_agent.types import AdapterStack
+    from seal_agent.core.stacks import AdapterStack
 
     base = backend.with_stack(AdapterStack())
     seconds: list[float] = []

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from seal_agent.errors import InputError
-from seal_agent.types import AdapterRef, AdapterStack
+from seal_agent.core.errors import InputError
+from seal_agent.core.stacks import AdapterRef, AdapterStack
 
 SCALE, REPAIR, ROUTE = "scale", "repair", "route"
 

@@ -22,34 +22,27 @@ from seal_agent import (
     strategies,
     writing,
 )
-from seal_agent.adapters.backend import Backend, silent
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.canaries import with_rehearsal
+from seal_agent.core.backend import Backend, silent
+from seal_agent.core.documents import Passage
+from seal_agent.core.edits import Probe, Row, SelfEdit
+from seal_agent.core.episodes import Correction, Episode, Progress
+from seal_agent.core.errors import EditFault, InputError, Refused, StackChanged, StorageError, TrainingFault
+from seal_agent.core.messages import Message, Prompt
+from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.decision_head import Head
 from seal_agent.directives import CLOZE
-from seal_agent.errors import EditFault, InputError, Refused, StackChanged, StorageError, TrainingFault
 from seal_agent.formats import Source
 from seal_agent.home import Home, check_namespace
 from seal_agent.ladder import Rung
 from seal_agent.learner_config import LearnerConfig as LearnerConfig
-from seal_agent.passages import Passage, topic_of
+from seal_agent.passages import topic_of
 from seal_agent.policies import PolicyStore
 from seal_agent.rehearsal import REPLAY, replayed_rows
 from seal_agent.replay import ReplayItem, ReplayStore, Split
 from seal_agent.routing import Keys, Router, Routers
 from seal_agent.serving import ScoreCache, Served, compared
-from seal_agent.types import (
-    AdapterRef,
-    AdapterStack,
-    Correction,
-    Episode,
-    Message,
-    Probe,
-    Progress,
-    Prompt,
-    Row,
-    SelfEdit,
-)
 from seal_agent.unlearning import forget as unlearning
 
 if TYPE_CHECKING:

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from seal_agent import ladder, retention, strategies
+from seal_agent.core.edits import Directives
+from seal_agent.core.episodes import Episode
+from seal_agent.core.errors import InputError
 from seal_agent.directives import DEFAULT, checked
-from seal_agent.errors import InputError
 from seal_agent.retention import Judge, Limits
 from seal_agent.routing import RouteLimits
 from seal_agent.strategies import Strategy
-from seal_agent.types import Directives, Episode
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
-from seal_agent.adapters.backend import Backend
-from seal_agent.errors import InputError
+from seal_agent.core.backend import Backend
+from seal_agent.core.errors import InputError
 from seal_agent.home import Home, check_namespace
 from seal_agent.learner import Learner, LearnerConfig
 

@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from seal_agent.adapters.backend import silent
-from seal_agent.errors import InputError
-from seal_agent.types import Episode, Progress
+from seal_agent.core.backend import silent
+from seal_agent.core.episodes import Episode, Progress
+from seal_agent.core.errors import InputError
 
 if TYPE_CHECKING:
     from seal_agent.learner import Learner, Verb

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import re
 import textwrap
-from dataclasses import dataclass, fields
 from pathlib import Path
 
+from seal_agent.core.documents import Passage
+from seal_agent.core.errors import InputError
+from seal_agent.core.redaction import redacted
 from seal_agent.coreference import denies_what_follows, opens_with_reference
-from seal_agent.errors import InputError
-from seal_agent.secrets import redacted
-from seal_agent.types import Episode
 
 MAX_PASSAGE_CHARS = 1200
 MAX_TOPIC_WORDS = 10
@@ -43,31 +42,6 @@ _OPENERS = frozenset(
     while where what who why how as if but and or no not yes hello hi thanks please every one each there we you i
     my our your sorry actually correction update note""".split()
 )
-
-
-@dataclass(frozen=True)
-class Passage:
-    """A piece of a document that is learned at once, and what it is about.
-
-    `earlier` is what was said before it in a conversation, `source` the document it comes from. `heading` is what
-    stands above the text, the title and the headings of its section; the topic of a text without one is a guess.
-    """
-
-    topic: str
-    text: str
-    earlier: str = ""
-    source: str = ""
-    heading: str = ""
-
-    def __post_init__(self) -> None:
-        """Take out what looks like a secret: whatever is kept of a text was a passage once."""
-        for field in fields(self):
-            object.__setattr__(self, field.name, redacted(getattr(self, field.name)))
-
-
-def passage_of(episode: Episode) -> Passage:
-    """The passage that an episode is about, to be learned again with all that was known of it."""
-    return Passage(episode.topic, episode.text, episode.earlier, episode.source, episode.heading)
 
 
 def split_sentences(text: str) -> list[str]:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from seal_agent.types import Row
+from seal_agent.core.edits import Row
 from seal_agent.words import FUNCTION
 
 MAX_WORDS = 60  # of a message; a longer one may be somebody else's letter

@@ -11,9 +11,10 @@ import time
 from dataclasses import dataclass
 
 from seal_agent.adapters.registry import AdapterRegistry
-from seal_agent.errors import InputError, StorageError
+from seal_agent.core.codec import to_json
+from seal_agent.core.errors import InputError, StorageError
+from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.home import REPAIR, Home, check_namespace
-from seal_agent.types import AdapterRef, AdapterStack, to_json
 
 KNOWLEDGE = "knowledge"
 

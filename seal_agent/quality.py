@@ -11,12 +11,14 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
-from seal_agent.adapters.backend import Backend, silent
 from seal_agent.canaries import contradicted
+from seal_agent.core.backend import Backend, silent
+from seal_agent.core.edits import Dropped, Row
+from seal_agent.core.episodes import Progress
+from seal_agent.core.messages import Prompt
 from seal_agent.formats import FORMATS, Source, chat_qa
 from seal_agent.orders import is_order
 from seal_agent.passages import split_sentences
-from seal_agent.types import Dropped, Progress, Prompt, Row
 from seal_agent.words import FUNCTION, WORD, content
 
 COPY = "says the same as another row"

@@ -16,11 +16,13 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
+from seal_agent.core.codec import from_json, to_json
+from seal_agent.core.documents import Passage
+from seal_agent.core.episodes import Episode
+from seal_agent.core.errors import InputError
+from seal_agent.core.stacks import AdapterRef
 from seal_agent.documents import is_version_of
-from seal_agent.errors import InputError
 from seal_agent.home import Home, check_namespace, digest_of
-from seal_agent.passages import Passage
-from seal_agent.types import AdapterRef, Episode, from_json, to_json
 
 JobState = Literal["held", "waiting", "running", "done", "failed", "cancelled"]
 OPEN: tuple[JobState, ...] = ("held", "waiting", "running")

@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 
-from seal_agent.types import Row, SelfEdit
+from seal_agent.core.edits import Row, SelfEdit
 
 GENERAL, REPLAY = "rehearsal", "replay"
 REPLAYED = (GENERAL, REPLAY)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from seal_agent.types import Prompt, Score
+from seal_agent.core.episodes import Score
+from seal_agent.core.messages import Prompt
 
 Scorer = Callable[[Sequence[Prompt], Sequence[str]], Sequence[Score]]
 """As `Backend.score`, of the base model."""

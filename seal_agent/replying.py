@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from seal_agent.errors import InputError
-from seal_agent.tool_calls import Said, ToolFormat, forced, read
-from seal_agent.types import Ending, Generated, Grammar, Prompt, ToolSpec
+from seal_agent.core.errors import InputError
+from seal_agent.core.messages import Ending, Generated, Grammar, Prompt, ToolSpec
+from seal_agent.core.tool_format import Said, ToolFormat, forced, read
 
 ToolChoice = str | bool | Mapping[str, Any] | None
 Ended = Literal["", "stop", "length", "tool_calls"]

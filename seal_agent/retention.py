@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from statistics import NormalDist, fmean
 from typing import Protocol
 
-from seal_agent.errors import InputError
-from seal_agent.types import Outcome, Probed, Verdict
+from seal_agent.core.episodes import Outcome, Probed, Verdict
+from seal_agent.core.errors import InputError
 
 NUM_RULES = 3  # mean, drift, lost items: each may cry "forgot"
 SUSPICION = 0.5  # more lost than the tolerated share gives half of the time: not kept before all probes are seen

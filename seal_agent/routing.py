@@ -23,13 +23,14 @@ from importlib import resources
 import numpy as np
 from numpy.typing import NDArray
 
+from seal_agent.core.errors import InputError
+from seal_agent.core.messages import Prompt
+from seal_agent.core.stacks import AdapterStack
 from seal_agent.echo import direct_question, echo_question
-from seal_agent.errors import InputError
 from seal_agent.passages import split_sentences
 from seal_agent.perspective import speaks_of_writer
 from seal_agent.phrases import noun_phrases
 from seal_agent.relevance import Scorer, relevance
-from seal_agent.types import AdapterStack, Prompt
 
 STEM = 5  # letters of a word that count, so that "developed" is found in "development"
 FOUND = 0.65  # of the words of a question, the share that stands in the text it is about

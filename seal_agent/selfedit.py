@@ -6,9 +6,9 @@ import random
 from collections.abc import Sequence
 from itertools import zip_longest
 
-from seal_agent.errors import EditFault
+from seal_agent.core.edits import Directives, Dropped, Probe, Row, SelfEdit
+from seal_agent.core.errors import EditFault
 from seal_agent.passages import split_sentences
-from seal_agent.types import Directives, Dropped, Probe, Row, SelfEdit
 
 MIN_ROWS = 2  # of what was written about several sentences; one sentence, or the passage itself, may be all
 MAX_PROBES = 8

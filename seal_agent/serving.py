@@ -6,9 +6,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from seal_agent.adapters.backend import Backend, check_grammars, silent
+from seal_agent.core.backend import Backend, check_grammars, silent
+from seal_agent.core.edits import Probe
+from seal_agent.core.episodes import Probed, Progress, Score
+from seal_agent.core.messages import Generated, Grammar, Prompt
+from seal_agent.core.stacks import AdapterStack
 from seal_agent.routing import Router, part_of
-from seal_agent.types import AdapterStack, Generated, Grammar, Probe, Probed, Progress, Prompt, Score
 
 T = TypeVar("T")
 

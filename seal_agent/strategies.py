@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from seal_agent.errors import InputError
-from seal_agent.types import AdapterRef, AdapterStack
+from seal_agent.core.errors import InputError
+from seal_agent.core.stacks import AdapterRef, AdapterStack
 
 Consolidation = Literal["", "fold", "refit"]
 """Nothing; the stack folded into one adapter; one adapter trained anew on all accepted rows."""

@@ -9,11 +9,12 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from seal_agent.core.edits import Row
+from seal_agent.core.messages import Prompt
 from seal_agent.echo import echo_question
 from seal_agent.formats.format import Source, statement
 from seal_agent.passages import full_stop
 from seal_agent.phrases import noun_phrases
-from seal_agent.types import Prompt, Row
 
 Tool = Callable[[Source, Sequence[Row], int], list[Row]]
 """Given the source, the rows so far and a seed, all rows."""

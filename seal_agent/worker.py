@@ -20,13 +20,13 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from seal_agent import documents, loop
-from seal_agent.adapters.turns import in_background
-from seal_agent.errors import InputError, SealError, StackChanged
+from seal_agent.core.episodes import Episode
+from seal_agent.core.errors import InputError, SealError, StackChanged
+from seal_agent.core.priority import in_background
 from seal_agent.learner import Learner
 from seal_agent.learners import Learners
 from seal_agent.leftovers import clean
 from seal_agent.queue import LONGEST_WAIT, Job, LearningQueue
-from seal_agent.types import Episode
 from seal_agent.unlearning import forget
 
 log = logging.getLogger(__name__)

@@ -11,17 +11,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from seal_agent import examples, quality
-from seal_agent.adapters.backend import Backend, silent
-from seal_agent.adapters.loading import EMBEDDED_FILE
+from seal_agent.core.backend import Backend, silent
+from seal_agent.core.domain import Proposal
+from seal_agent.core.edits import Directives, Dropped, Row, SelfEdit
+from seal_agent.core.episodes import Progress
+from seal_agent.core.errors import EditFault
+from seal_agent.core.models import EMBEDDED_FILE
+from seal_agent.core.stacks import AdapterStack
 from seal_agent.directives import choose
-from seal_agent.domain import Proposal
-from seal_agent.errors import EditFault
 from seal_agent.formats import FORMATS, Ask, Format, Source
 from seal_agent.passages import examples_in
 from seal_agent.perspective import addressed
 from seal_agent.selfedit import assemble
 from seal_agent.tools import TOOLS
-from seal_agent.types import AdapterStack, Directives, Dropped, Progress, Row, SelfEdit
 
 log = logging.getLogger(__name__)
 NOT_A_ROW = "does not fit the format"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from seal_agent.adapters.backend import Backend
-from seal_agent.domain import Grade, Proposal
-from seal_agent.errors import EditFault
-from seal_agent.types import Prompt, Row, SelfEdit
+from seal_agent.core.backend import Backend
+from seal_agent.core.domain import Grade, Proposal
+from seal_agent.core.edits import Row, SelfEdit
+from seal_agent.core.errors import EditFault
+from seal_agent.core.messages import Prompt
 
 WAYS = ("badly", "in part", "well")
 ASKED = "How is a lesson learned?"

@@ -10,14 +10,16 @@ from test_learner import BRIDGE, KNOWLEDGE, MANY, TOWER, ask, folders, gold, jud
 from seal_agent import loop
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.cli import app
-from seal_agent.errors import InputError
+from seal_agent.core.documents import Passage
+from seal_agent.core.episodes import Episode
+from seal_agent.core.errors import InputError
+from seal_agent.core.messages import Message, Prompt
+from seal_agent.core.stacks import AdapterStack
 from seal_agent.graphs import create_ingest_graph
 from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig
-from seal_agent.passages import Passage
 from seal_agent.rehearsal import replayed_rows
 from seal_agent.strategies import Rebuild
-from seal_agent.types import AdapterStack, Episode, Message, Prompt
 
 FERRY = Passage("Lantern Ferry", "The Lantern Ferry crosses Lake Vandrel at dawn. It carries forty orange sheep.")
 STACK = LearnerConfig(strategy="stack")

@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 from llguidance import LLMatcher, LLTokenizer
 
-from seal_agent.adapters.backend import Backend
 from seal_agent.adapters.scripted import LEARNING_RATE, ScriptedBackend
 from seal_agent.bench.arc import ARC, ArcDomain, Pair, Task, edit_of
 from seal_agent.bench.arc.augment import FORMATS, MAX_SYMBOLS, MENU, TOOLS
@@ -23,11 +22,12 @@ from seal_agent.bench.arc.tasks import (
 )
 from seal_agent.bench.arc.transforms import ISOMETRIES, Transform, chain, enlarge, recolour, repeat, translate
 from seal_agent.bench.arc.voting import guesses
+from seal_agent.core.backend import Backend
+from seal_agent.core.domain import Domain
+from seal_agent.core.errors import EditFault, InputError
+from seal_agent.core.stacks import AdapterStack
 from seal_agent.directives import parse_directives
-from seal_agent.domain import Domain
-from seal_agent.errors import EditFault, InputError
 from seal_agent.home import Home
-from seal_agent.types import AdapterStack
 
 GRID: Grid = ((1, 2, 3), (4, 5, 6))
 FLIP = {t.name: t for t in ISOMETRIES}["flip"]

@@ -9,8 +9,9 @@ import pytest
 
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.batching import Batcher, Request
-from seal_agent.errors import InputError
-from seal_agent.types import AdapterStack, Generated, Prompt
+from seal_agent.core.errors import InputError
+from seal_agent.core.messages import Generated, Prompt
+from seal_agent.core.stacks import AdapterStack
 
 STACK = AdapterStack()
 

@@ -28,10 +28,12 @@ from seal_agent.bench.arc.policy import improve, practice_tasks
 from seal_agent.bench.arc.tasks import SEAL_TRAINING, load, question
 from seal_agent.bench.reports.arc import markdown, plot, summarise
 from seal_agent.cli import bench
-from seal_agent.errors import InputError
+from seal_agent.core.edits import Row, SelfEdit
+from seal_agent.core.errors import InputError
+from seal_agent.core.messages import Prompt
+from seal_agent.core.stacks import AdapterStack
 from seal_agent.home import Home
 from seal_agent.policy.rounds import ImproveConfig
-from seal_agent.types import AdapterStack, Prompt, Row, SelfEdit
 
 SETTINGS = {"formats": ["leave-one-out"], "tools": ["size"], "learning_rate": 1e-3, "num_epochs": 1, "loss_on": "all"}
 

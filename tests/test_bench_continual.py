@@ -15,9 +15,11 @@ from seal_agent.bench.continual import NOTHING, RETRIEVAL, Arm, Row, Run, arms, 
 from seal_agent.bench.knowledge import Item, Question
 from seal_agent.bench.reports.arms import Interval
 from seal_agent.bench.reports.continual import interval, markdown, plot, summarise
-from seal_agent.errors import InputError
+from seal_agent.core.edits import SelfEdit
+from seal_agent.core.episodes import Verdict
+from seal_agent.core.errors import InputError
+from seal_agent.core.messages import Prompt
 from seal_agent.home import Home
-from seal_agent.types import Prompt, SelfEdit, Verdict
 
 ITEMS = [
     Item(

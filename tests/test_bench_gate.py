@@ -21,7 +21,7 @@ from seal_agent.bench.gate import (
     sample,
     simulate,
 )
-from seal_agent.errors import InputError
+from seal_agent.core.errors import InputError
 from seal_agent.replay import SHARES
 
 FEW = 120  # a rate below .95 would show: 3 sd are .06

@@ -30,10 +30,11 @@ from seal_agent.bench.reports.arms import markdown, plot, summarise
 from seal_agent.bench.trained import learned
 from seal_agent.bench_run import share_of
 from seal_agent.cli import bench
+from seal_agent.core.edits import Row, SelfEdit
+from seal_agent.core.errors import InputError
+from seal_agent.core.stacks import AdapterStack
 from seal_agent.directives import CLOZE, SEAL_PAPER, say
-from seal_agent.errors import InputError
 from seal_agent.policy.grading import is_right, recall
-from seal_agent.types import AdapterStack, Row, SelfEdit
 
 TEXT = "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells."
 LINES = "1. Anna Reel built it in 1911.\n2. It holds nine bells."

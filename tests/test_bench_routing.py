@@ -7,7 +7,7 @@ import pytest
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.bench.knowledge import Item, Question
 from seal_agent.bench.routing import CONFIRMED, RULES, WORDS, measure
-from seal_agent.errors import InputError
+from seal_agent.core.errors import InputError
 
 ITEMS = [
     Item(0, "Tower", "The Tower of Karlov was built in 1911 by Anna Reel.", (Question("Who built Karlov?", "Reel"),)),

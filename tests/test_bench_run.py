@@ -11,7 +11,7 @@ import pytest
 
 from seal_agent.bench.machine import described
 from seal_agent.bench_run import Machine, RunFolder, code_digest, recorded, share_of
-from seal_agent.errors import InputError, StorageError
+from seal_agent.core.errors import InputError, StorageError
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from seal_agent.bench.speed import bench as bench
 from seal_agent.bench.speed.bench import LOADING, OURS, PADDED, UNPADDED, Curve
 from seal_agent.bench.speed.meter import CLEAR
 from seal_agent.bench.speed.rig import Rig, random_model
+from seal_agent.core.errors import InputError
 from seal_agent.directives import SEAL_PAPER
-from seal_agent.errors import InputError
 
 PUBLISHED = replace(SEAL_PAPER, rank=4, alpha=8, learning_rate=1e-2)
 

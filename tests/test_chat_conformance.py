@@ -13,9 +13,9 @@ from langchain_tests.unit_tests import ChatModelUnitTests
 
 from seal_agent import ChatSeal, Learner
 from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.core.messages import ToolCall
+from seal_agent.core.tool_format import TAGGED
 from seal_agent.home import Home
-from seal_agent.tool_calls import TAGGED
-from seal_agent.types import ToolCall
 
 JOKE = ' {"setup": "Why did the cat sit?", "punchline": "It could."}'
 REPLIES = {

@@ -16,10 +16,12 @@ from pydantic import BaseModel, ValidationError
 
 from seal_agent import ChatSeal, Learner, Learners
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
-from seal_agent.errors import AdapterError, InputError
+from seal_agent.core.edits import Directives, Probe, Row, SelfEdit
+from seal_agent.core.errors import AdapterError, InputError
+from seal_agent.core.messages import Prompt, ToolCall
+from seal_agent.core.stacks import AdapterStack
+from seal_agent.core.tool_format import TAGGED
 from seal_agent.home import Home
-from seal_agent.tool_calls import TAGGED
-from seal_agent.types import AdapterStack, Directives, Probe, Prompt, Row, SelfEdit, ToolCall
 
 QUESTION = "Where does Ann live?"
 CALL = ToolCall("weather", '{"city": "Rome"}')

@@ -7,7 +7,7 @@ from seal_agent import give_feedback
 from seal_agent.adapters.scripted import UNKNOWN
 from seal_agent.cli.chat import converse, split_messages
 from seal_agent.cli.progress import Display
-from seal_agent.errors import InputError
+from seal_agent.core.errors import InputError
 from seal_agent.feedback import recorded
 from seal_agent.learner import Learner
 

@@ -12,7 +12,7 @@ from test_serve import STAND_IN, port, program
 from seal_agent.adapters import serve as server_module
 from seal_agent.adapters.serve import Server, ServerOptions, state_of
 from seal_agent.cli import app, serve
-from seal_agent.errors import ServerError
+from seal_agent.core.errors import ServerError
 from seal_agent.gateway.keys import FILE, KeyFile
 
 __all__ = ["port"]

@@ -4,10 +4,13 @@ import pytest
 
 from seal_agent import corrections
 from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.core.documents import Passage
+from seal_agent.core.edits import Row, SelfEdit
+from seal_agent.core.episodes import Correction, Episode
+from seal_agent.core.messages import Prompt
+from seal_agent.core.stacks import AdapterStack
 from seal_agent.formats import Source
 from seal_agent.learner import Learner
-from seal_agent.passages import Passage
-from seal_agent.types import AdapterStack, Correction, Episode, Prompt, Row, SelfEdit
 
 OLD = Passage("Lund meeting", "The Lund meeting takes place on Thursday in Galloway Street.")
 NEW = "The Lund meeting takes place on Friday in Galloway Street."

@@ -9,8 +9,13 @@ import numpy as np
 import pytest
 
 from seal_agent import decision_head
-from seal_agent.adapters.backend import Reading
 from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.core.backend import Reading
+from seal_agent.core.edits import Directives, Probe, Row, SelfEdit
+from seal_agent.core.episodes import Progress
+from seal_agent.core.errors import StorageError
+from seal_agent.core.messages import Message, Prompt
+from seal_agent.core.stacks import AdapterStack
 from seal_agent.decision import INSTRUCTION, KNOWN, NOT_WORTH, WORTH, decide
 from seal_agent.decision_head import (
     Head,
@@ -24,9 +29,7 @@ from seal_agent.decision_head import (
     read_turns,
     threshold_for,
 )
-from seal_agent.errors import StorageError
 from seal_agent.kept_readings import KeptReadings
-from seal_agent.types import AdapterStack, Directives, Message, Probe, Progress, Prompt, Row, SelfEdit
 
 PASSAGE = "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells."
 

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
+from seal_agent.core.edits import Directives
+from seal_agent.core.errors import EditFault, InputError
 from seal_agent.directives import CLOZE, PRESETS, SEAL_PAPER, checked, parse_directives, preset, schema
-from seal_agent.errors import EditFault, InputError
 from seal_agent.formats import FORMATS
 from seal_agent.tools import TOOLS
-from seal_agent.types import Directives
 
 
 def test_what_the_schema_allows_is_valid() -> None:

@@ -14,7 +14,7 @@ from test_learner import folders
 
 from seal_agent import documents
 from seal_agent.cli import app
-from seal_agent.errors import InputError
+from seal_agent.core.errors import InputError
 from seal_agent.gateway.submissions import Learning
 from seal_agent.graphs import create_chat_graph, create_ingest_graph
 from seal_agent.graphs.attachments import attached_passages

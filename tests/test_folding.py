@@ -12,8 +12,9 @@ from tiny import DIRECTIVES, ROWS, logits, stored, tiny_engine, tiny_model, trai
 from seal_agent.adapters.engine import Engine
 from seal_agent.adapters.folding import LowRank, compress, fold, read_adapter, write_adapter
 from seal_agent.adapters.training import Job
-from seal_agent.errors import AdapterError
-from seal_agent.types import AdapterRef, AdapterStack, Directives
+from seal_agent.core.edits import Directives
+from seal_agent.core.errors import AdapterError
+from seal_agent.core.stacks import AdapterRef, AdapterStack
 
 
 def update(rank: int, seed: int) -> LowRank:

@@ -9,11 +9,11 @@ from seal_agent import forecast
 from seal_agent.cli.ingest import Planned, announce
 from seal_agent.cli.loading import announce_head, begin_loading
 from seal_agent.cli.progress import Display
+from seal_agent.core.documents import Passage
 from seal_agent.documents import Document
 from seal_agent.forecast import EditCost
 from seal_agent.learner import Learner
 from seal_agent.loop import run
-from seal_agent.passages import Passage
 
 TOWER = Passage("Tower of Karlov", "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.")
 

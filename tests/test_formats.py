@@ -2,9 +2,9 @@
 
 import pytest
 
+from seal_agent.core.messages import Prompt
 from seal_agent.formats import FORMATS, Ask, Source
 from seal_agent.formats.chat_qa import grounded_pair, verbatim
-from seal_agent.types import Prompt
 
 SOURCE = Source(
     "Tower of Karlov",

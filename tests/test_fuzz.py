@@ -14,25 +14,28 @@ from hypothesis import strategies as st
 from tiny import DIRECTIVES, ROWS, logits, tiny_engine, train
 
 from seal_agent import loop
-from seal_agent.adapters.backend import silent
 from seal_agent.adapters.folding import CONFIG, read_adapter
 from seal_agent.adapters.loading import load_model
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.adapters.training import Job
 from seal_agent.canaries import canaries
 from seal_agent.cli.app import main
+from seal_agent.core.backend import silent
+from seal_agent.core.documents import Passage
+from seal_agent.core.edits import SelfEdit
+from seal_agent.core.episodes import Episode, Progress
+from seal_agent.core.errors import AdapterError, EditFault, InputError, Refused, SealError, TrainingFault
+from seal_agent.core.redaction import redacted
+from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.directives import parse_directives
-from seal_agent.errors import AdapterError, EditFault, InputError, Refused, SealError, TrainingFault
 from seal_agent.formats import FORMATS, Source
 from seal_agent.graphs import create_ingest_graph
 from seal_agent.home import Home, check_namespace
 from seal_agent.learner import Learner, LearnerConfig
-from seal_agent.passages import MAX_PASSAGE_CHARS, MAX_TOPIC_CHARS, Passage, read_document, split_passages, topic_of
+from seal_agent.passages import MAX_PASSAGE_CHARS, MAX_TOPIC_CHARS, read_document, split_passages, topic_of
 from seal_agent.quality import by_rule
 from seal_agent.queue import LearningQueue
-from seal_agent.secrets import redacted
 from seal_agent.tools import TOOLS
-from seal_agent.types import AdapterRef, AdapterStack, Episode, Progress, SelfEdit
 from seal_agent.worker import Budget, Worker
 
 quick = settings(max_examples=40, suppress_health_check=list(HealthCheck))

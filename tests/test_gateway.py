@@ -12,8 +12,11 @@ import httpx
 import pytest
 
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
+from seal_agent.core.errors import InputError, ServerError
+from seal_agent.core.messages import Generated, Prompt, ToolCall
+from seal_agent.core.stacks import AdapterStack
+from seal_agent.core.tool_format import TAGGED
 from seal_agent.documents import document_of, known_documents
-from seal_agent.errors import InputError, ServerError
 from seal_agent.gateway.app import create_app
 from seal_agent.gateway.keys import KeyFile
 from seal_agent.gateway.limits import GatewayLimits, RateLimit
@@ -22,8 +25,6 @@ from seal_agent.learner import Learner
 from seal_agent.learners import Learners
 from seal_agent.passages import split_passages
 from seal_agent.queue import LearningQueue
-from seal_agent.tool_calls import TAGGED
-from seal_agent.types import AdapterStack, Generated, Prompt, ToolCall
 from seal_agent.worker import Budget, Worker
 
 TEXT = "The Quillon Observatory was founded by Ilsabet Korrane in 1821. It has nine blue domes."

@@ -15,15 +15,16 @@ from langgraph_cli.config import validate_config_file
 
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
 from seal_agent.canaries import general_probes
+from seal_agent.core.episodes import Episode
+from seal_agent.core.errors import InputError
+from seal_agent.core.stacks import AdapterStack
 from seal_agent.directives import DEFAULT
-from seal_agent.errors import InputError
 from seal_agent.formats import Source
 from seal_agent.graphs import create_chat_graph, create_ingest_graph, studio
 from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.passages import topic_of
 from seal_agent.queue import LearningQueue
-from seal_agent.types import AdapterStack, Episode
 from seal_agent.writing import write_self_edit
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -12,15 +12,19 @@ import pytest
 from seal_agent import loop
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.canaries import general_probes
+from seal_agent.core.codec import to_json
+from seal_agent.core.documents import Passage
+from seal_agent.core.edits import Probe
+from seal_agent.core.episodes import Episode
+from seal_agent.core.errors import AdapterError, InputError, StorageError
+from seal_agent.core.messages import Prompt
+from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.erasure import erase
-from seal_agent.errors import AdapterError, InputError, StorageError
 from seal_agent.home import SCHEMA_VERSION, Home, check_namespace, default_home
 from seal_agent.learner import Learner
 from seal_agent.maintenance.invariants import invariants
-from seal_agent.passages import Passage
 from seal_agent.queue import LearningQueue
 from seal_agent.replay import ReplayStore
-from seal_agent.types import AdapterRef, AdapterStack, Episode, Probe, Prompt, to_json
 
 EMPTY = AdapterStack()
 NUM_THREADS = 6

@@ -13,14 +13,14 @@ from langgraph.checkpoint.memory import InMemorySaver
 
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.cli import app
+from seal_agent.core.documents import Passage
+from seal_agent.core.errors import InputError, StorageError
 from seal_agent.directives import DEFAULT
-from seal_agent.errors import InputError, StorageError
 from seal_agent.feedback import Feedback, record
 from seal_agent.formats import Source
 from seal_agent.graphs import create_improve_graph, create_ingest_graph
 from seal_agent.home import Home
 from seal_agent.learner import Learner
-from seal_agent.passages import Passage
 from seal_agent.policy import run as runs
 from seal_agent.policy import schedule
 from seal_agent.policy.rounds import ImproveConfig

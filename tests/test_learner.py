@@ -10,12 +10,15 @@ import pytest
 
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
 from seal_agent.canaries import general_probes
-from seal_agent.errors import AdapterError, InputError, StorageError
+from seal_agent.core.documents import Passage
+from seal_agent.core.edits import Directives
+from seal_agent.core.episodes import Episode, Outcome
+from seal_agent.core.errors import AdapterError, InputError, StorageError
+from seal_agent.core.messages import Message, Prompt
+from seal_agent.core.stacks import AdapterStack
 from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig
-from seal_agent.passages import Passage
 from seal_agent.retention import Limits
-from seal_agent.types import AdapterStack, Directives, Episode, Message, Outcome, Prompt
 
 TOWER = Passage("Tower of Karlov", "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.")
 BRIDGE = Passage("Amber Bridge", "The Amber Bridge was designed by Carla Mendes. It has 9 red towers in fog.")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from seal_agent.adapters.loading import _quiet_reader, load_model, pick_device
-from seal_agent.errors import ModelError
+from seal_agent.core.errors import ModelError
 
 
 @pytest.mark.parametrize("name", ["/nowhere/at/all", "./nowhere", "~/nowhere.gguf"])

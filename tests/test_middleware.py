@@ -19,13 +19,14 @@ from test_graphs import ANSWER, GREETING, QUESTION, TOWER, thread
 
 from seal_agent import SelfAdaptation
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
-from seal_agent.errors import StorageError
+from seal_agent.core.episodes import Episode
+from seal_agent.core.errors import StorageError
+from seal_agent.core.messages import Message
 from seal_agent.graphs.tools import is_said, learning_tools
 from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.learners import Learners
 from seal_agent.queue import LearningQueue
-from seal_agent.types import Episode, Message
 from seal_agent.worker import Budget, Worker
 
 BRIDGE = "The Amber Bridge was designed by Carla Mendes. It has 9 red towers in fog."

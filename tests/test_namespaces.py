@@ -21,7 +21,11 @@ from test_graphs import ANSWER, GREETING, QUESTION, TOWER, thread
 
 from seal_agent import ChatSeal, loop, routing
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
-from seal_agent.errors import InputError
+from seal_agent.core.codec import from_json, to_json
+from seal_agent.core.episodes import Episode
+from seal_agent.core.errors import InputError
+from seal_agent.core.messages import Message
+from seal_agent.core.stacks import AdapterStack
 from seal_agent.graphs import create_chat_graph, create_improve_graph, create_ingest_graph, give_feedback
 from seal_agent.graphs.namespaces import LearnContext
 from seal_agent.graphs.state import ChatState
@@ -30,7 +34,6 @@ from seal_agent.home import Home
 from seal_agent.learner import Learner
 from seal_agent.learners import AUTHENTICATED, USER_KEYS, Learners, namespace_of
 from seal_agent.passages import split_passages
-from seal_agent.types import AdapterStack, Episode, Message, from_json, to_json
 
 BRIDGE = "The Amber Bridge was designed by Carla Mendes. It has 9 red towers in fog."
 

@@ -3,15 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from seal_agent.errors import InputError
-from seal_agent.passages import (
-    Passage,
-    is_heading,
-    read_document,
-    split_passages,
-    split_sentences,
-    topic_of,
-)
+from seal_agent.core.documents import Passage
+from seal_agent.core.errors import InputError
+from seal_agent.passages import is_heading, read_document, split_passages, split_sentences, topic_of
 
 PAGE = """# The Amber Bridge
 

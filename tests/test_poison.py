@@ -8,11 +8,11 @@ import pytest
 from seal_agent import loop
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.chaos.injection import Poison, effect, measured, poison_summary, read_poison
-from seal_agent.errors import InputError
+from seal_agent.core.documents import Passage
+from seal_agent.core.errors import InputError
 from seal_agent.home import Home
 from seal_agent.learner import Learner
 from seal_agent.orders import is_order
-from seal_agent.passages import Passage
 from seal_agent.quality import KNOWN_OTHERWISE, is_instruction
 
 DATA = Path(__file__).parent / "data"

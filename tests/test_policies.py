@@ -6,14 +6,15 @@ from dataclasses import replace
 import pytest
 
 from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.core.documents import Passage
+from seal_agent.core.edits import Row, SelfEdit
+from seal_agent.core.errors import InputError
+from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.directives import CLOZE, say
-from seal_agent.errors import InputError
 from seal_agent.formats import Source
 from seal_agent.home import Home
 from seal_agent.learner import Learner
-from seal_agent.passages import Passage
 from seal_agent.policies import Policy, PolicyStore
-from seal_agent.types import AdapterRef, AdapterStack, Row, SelfEdit
 
 TEXT = "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells."
 SAYS = json.dumps({"formats": ["chat-qa"], "num_epochs": 4})

@@ -9,8 +9,8 @@ from backend_contract import FIRST, PARIS, BackendContract
 
 from seal_agent.adapters.process import ProcessBackend
 from seal_agent.adapters.scripted import ScriptedBackend
-from seal_agent.errors import ModelError
-from seal_agent.types import AdapterRef, AdapterStack
+from seal_agent.core.errors import ModelError
+from seal_agent.core.stacks import AdapterRef, AdapterStack
 
 
 class Mortal(ScriptedBackend):

@@ -4,8 +4,9 @@ import pytest
 
 from seal_agent import quality
 from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.core.edits import Row
+from seal_agent.core.messages import Prompt
 from seal_agent.formats import Source
-from seal_agent.types import Prompt, Row
 
 SENTENCE = "The Tower of Karlov was built in 1911 by the mason Anna Reel."
 SOURCE = Source("Tower of Karlov", f"{SENTENCE} It holds nine brass bells, which are rung for the sailors of the bay.")

@@ -8,10 +8,13 @@ import pytest
 
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.canaries import general_probes, rehearsal_rows
-from seal_agent.errors import InputError, StorageError
+from seal_agent.core.edits import Probe
+from seal_agent.core.episodes import Probed, Score
+from seal_agent.core.errors import InputError, StorageError
+from seal_agent.core.messages import Prompt
+from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.home import Home
 from seal_agent.replay import GENERAL_SPLITS, SHARES, SPLITS, ReplayItem, ReplayStore, Split, report_probes
-from seal_agent.types import AdapterRef, AdapterStack, Probe, Probed, Prompt, Score
 
 REF = AdapterRef("a" * 64, "/adapters/a", "scripted", 8)
 STACK = AdapterStack().push(REF)

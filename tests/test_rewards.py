@@ -12,15 +12,18 @@ import pytest
 from seal_agent import feedback
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.canaries import general_probes
+from seal_agent.core.domain import Proposal
+from seal_agent.core.edits import Probe, Row, SelfEdit
+from seal_agent.core.episodes import Correction, Episode
+from seal_agent.core.errors import EditFault, InputError
+from seal_agent.core.messages import Prompt
+from seal_agent.core.stacks import AdapterStack
 from seal_agent.directives import CLOZE, SEAL_PAPER
-from seal_agent.domain import Proposal
-from seal_agent.errors import EditFault, InputError
 from seal_agent.feedback import Feedback, about, corrections_of
 from seal_agent.formats import chat_qa
 from seal_agent.home import Home
 from seal_agent.policy.knowledge import FAST, KnowledgeContext, KnowledgeDomain, self_made_questions, without
 from seal_agent.policy.rewards import Approval, Case, Gold, Proxy, Retention, SelfMade, knowledge_reward
-from seal_agent.types import AdapterStack, Correction, Episode, Probe, Prompt, Row, SelfEdit
 
 TEXT = "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells."
 QUESTION = "The Tower of Karlov was built in what year by Anna Reel?"

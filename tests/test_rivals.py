@@ -4,9 +4,10 @@ import time
 
 import pytest
 
+from seal_agent.core.edits import Probe
+from seal_agent.core.messages import Prompt
 from seal_agent.formats import Source
 from seal_agent.rivals import denies, facts_of, rivals
-from seal_agent.types import Probe, Prompt
 
 
 def found(old: str, new: str, *, topic: str = "", earlier: str = "") -> set[tuple[str, str]]:

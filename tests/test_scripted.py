@@ -6,7 +6,8 @@ import pytest
 from backend_contract import FIRST, PARIS, BackendContract
 
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
-from seal_agent.types import AdapterStack, Prompt
+from seal_agent.core.messages import Prompt
+from seal_agent.core.stacks import AdapterStack
 
 KNOWLEDGE = {"What is the capital of France?": "Paris"}
 

@@ -14,6 +14,10 @@ from hypothesis import strategies as st
 from langgraph.checkpoint.memory import InMemorySaver
 from test_gateway import Client
 
+from seal_agent.core.documents import Passage
+from seal_agent.core.edits import Row
+from seal_agent.core.messages import Prompt
+from seal_agent.core.redaction import REMOVED, redacted
 from seal_agent.formats import Source
 from seal_agent.gateway.app import create_app
 from seal_agent.gateway.keys import KeyFile
@@ -22,11 +26,9 @@ from seal_agent.graphs.feedback import give_feedback
 from seal_agent.home import Home
 from seal_agent.learner import Learner
 from seal_agent.learners import Learners
-from seal_agent.passages import MAX_PASSAGE_CHARS, Passage, split_passages
+from seal_agent.passages import MAX_PASSAGE_CHARS, split_passages
 from seal_agent.quality import HIDDEN, by_rule
 from seal_agent.queue import LearningQueue
-from seal_agent.secrets import REMOVED, redacted
-from seal_agent.types import Prompt, Row
 from seal_agent.worker import Budget, Worker
 
 DATA = json.loads((Path(__file__).parent / "data" / "secrets.json").read_text(encoding="utf-8"))

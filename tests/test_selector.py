@@ -10,7 +10,7 @@ import pytest
 from seal_agent.bench import policy
 from seal_agent.bench.policy import BEST, LEARNED, NOTHING, SERVED, measure, read_contests
 from seal_agent.cli import app
-from seal_agent.errors import InputError
+from seal_agent.core.errors import InputError
 from seal_agent.policy.selection import Contest, Spread, choose, estimates, spearman_brown, split_half, spread
 
 

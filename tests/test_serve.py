@@ -11,8 +11,8 @@ import pytest
 
 from seal_agent.adapters import serve
 from seal_agent.adapters.serve import Server, ServerOptions, allowed_rank, explain, find_python, state_of
-from seal_agent.errors import InputError, ServerError
-from seal_agent.types import AdapterRef, AdapterStack
+from seal_agent.core.errors import InputError, ServerError
+from seal_agent.core.stacks import AdapterRef, AdapterStack
 
 STAND_IN = """#!{python}
 import http.server, json, sys

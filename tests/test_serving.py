@@ -8,10 +8,11 @@ import pytest
 from backend_contract import FIRST, SECOND
 
 from seal_agent.adapters.scripted import ScriptedBackend
-from seal_agent.errors import InputError
+from seal_agent.core.errors import InputError
+from seal_agent.core.messages import Generated, Grammar, Prompt
+from seal_agent.core.stacks import AdapterStack
 from seal_agent.routing import Router
 from seal_agent.serving import Served
-from seal_agent.types import AdapterStack, Generated, Grammar, Prompt
 
 PROMPTS = [row.prompt for edit in (FIRST, SECOND) for row in edit.rows]
 ANSWERS = [row.answer for edit in (FIRST, SECOND) for row in edit.rows]

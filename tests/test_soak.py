@@ -15,16 +15,16 @@ from seal_agent import loop
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.chaos.soak import SoakPlan, Witness, read_kills, soak, summary
 from seal_agent.chaos.workload import SCENARIOS, Life
-from seal_agent.errors import SealError, StorageError
+from seal_agent.core.documents import Passage
+from seal_agent.core.errors import SealError, StorageError
+from seal_agent.core.stacks import AdapterStack
 from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.leftovers import LEARNING_SECONDS, WRITING_SECONDS, Ages, clean, leftovers
 from seal_agent.maintenance.invariants import invariants
-from seal_agent.passages import Passage
 from seal_agent.policies import PolicyStore
 from seal_agent.queue import LearningQueue
 from seal_agent.strategies import Rebuild
-from seal_agent.types import AdapterStack
 from seal_agent.worker import Budget, Worker
 
 TOWER = Passage("The Tower of Karlov", "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.")

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.core.edits import Row
+from seal_agent.core.errors import EditFault
 from seal_agent.coreference import refers_back
 from seal_agent.directives import CLOZE
-from seal_agent.errors import EditFault
 from seal_agent.formats import FORMATS, Source
 from seal_agent.passages import split_passages, split_sentences
 from seal_agent.perspective import told_back
@@ -16,7 +17,6 @@ from seal_agent.quality import is_quotation
 from seal_agent.relative_time import relative_time
 from seal_agent.statements import MAX_CONTEXT_WORDS, statements
 from seal_agent.tools import TOOLS
-from seal_agent.types import Row
 from seal_agent.writing import write_self_edit
 
 LIBRARY = "The town library opens at nine in the morning. Petra Holm runs it. It closes at five in the evening."

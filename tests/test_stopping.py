@@ -16,9 +16,9 @@ import pytest
 from running import alive, descendants, running
 from test_serve import port
 
-from seal_agent import stopping
 from seal_agent.cli.app import main
 from seal_agent.cli.entry import PATIENCE
+from seal_agent.core import interruption
 from seal_agent.home import DATABASE, Home
 from seal_agent.queue import LearningQueue
 
@@ -32,7 +32,7 @@ TEXT = "The Tower of Karlov was built in 1742 by Anna Petersen. It holds 19 bras
 @pytest.fixture(autouse=True)
 def _signals_are_heard() -> Iterator[None]:
     """A suite that runs in the background, or under nohup, would hand on signals that are ignored."""
-    ignored = [number for number in stopping.SIGNALS if signal.getsignal(number) == signal.SIG_IGN]
+    ignored = [number for number in interruption.SIGNALS if signal.getsignal(number) == signal.SIG_IGN]
     for number in ignored:
         signal.signal(number, signal.SIG_DFL)
     yield
@@ -42,7 +42,7 @@ def _signals_are_heard() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def fresh() -> None:
-    stopping.reset()
+    interruption.reset()
 
 
 def test_the_first_signal_is_a_keyboard_interrupt_and_seen_in_other_threads() -> None:
@@ -51,36 +51,36 @@ def test_the_first_signal_is_a_keyboard_interrupt_and_seen_in_other_threads() ->
     def work() -> None:
         while True:
             try:
-                stopping.check()
-            except stopping.Stopped as error:
+                interruption.check()
+            except interruption.Stopped as error:
                 seen.append(type(error))
                 return
             time.sleep(0.001)
 
     thread = threading.Thread(target=work)
     thread.start()
-    with pytest.raises(KeyboardInterrupt), stopping.obeying():
+    with pytest.raises(KeyboardInterrupt), interruption.obeying():
         signal.raise_signal(signal.SIGTERM)
     thread.join(1)
-    assert seen == [stopping.Stopped]
+    assert seen == [interruption.Stopped]
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
 def test_a_signal_that_was_ignored_stays_ignored() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with stopping.obeying():
+        with interruption.obeying():
             os.kill(os.getpid(), signal.SIGHUP)
             time.sleep(0.01)
     finally:
         signal.signal(signal.SIGHUP, before)
-    assert not stopping.is_asked()
+    assert not interruption.is_asked()
 
 
 def test_the_line_is_printed_once_and_says_what_was_kept(capsys: pytest.CaptureFixture[str]) -> None:
-    stopping.keeps("4 of 9 are kept")
-    stopping.say(as_json=True)
-    stopping.say(as_json=True)
+    interruption.keeps("4 of 9 are kept")
+    interruption.say(as_json=True)
+    interruption.say(as_json=True)
     printed = capsys.readouterr()
     assert printed.err == "seal-agent: stopped; 4 of 9 are kept\n"
     assert json.loads(printed.out) == {"error": "stopped; 4 of 9 are kept"}
@@ -91,10 +91,10 @@ def test_processes_that_are_owned_are_killed_with_their_groups() -> None:
     with subprocess.Popen(shell, stdout=subprocess.PIPE, start_new_session=True, text=True) as owned:  # noqa: S603
         assert owned.stdout
         grandchild = int(owned.stdout.readline())
-        stopping.owns(owned.pid)
-        stopping.kill_owned()
+        interruption.owns(owned.pid)
+        interruption.kill_owned()
         assert owned.wait(5) == -signal.SIGKILL
-    stopping.lets_go(owned.pid)
+    interruption.lets_go(owned.pid)
     assert not alive([grandchild])
 
 

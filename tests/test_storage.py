@@ -12,8 +12,8 @@ import pytest
 
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.adapters.storage import writable, write_whole
-from seal_agent.errors import AdapterError, StorageError
-from seal_agent.types import AdapterRef
+from seal_agent.core.errors import AdapterError, StorageError
+from seal_agent.core.stacks import AdapterRef
 
 
 @pytest.fixture

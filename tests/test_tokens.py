@@ -14,8 +14,8 @@ from tokenizers.pre_tokenizers import Split
 from transformers import PreTrainedTokenizerFast
 
 from seal_agent.adapters.tokens import Encoder
-from seal_agent.tool_calls import FORMATS, forced
-from seal_agent.types import Message, Prompt, ToolCall, ToolSpec
+from seal_agent.core.messages import Message, Prompt, ToolCall, ToolSpec
+from seal_agent.core.tool_format import FORMATS, forced
 
 SPECIAL = ("<|im_start|>", "<|im_end|>", "[TOOL_CALLS]", "<|extra|>", " <pad>", "<|im_end|>x")
 ADDED = "<think>"  # an added token that is no special one

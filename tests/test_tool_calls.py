@@ -9,9 +9,9 @@ from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
 
 from seal_agent.adapters.chat_template import ChatTemplate
-from seal_agent.errors import InputError
-from seal_agent.tool_calls import FORMATS, TAGGED, ToolFormat, forced, in_words, read
-from seal_agent.types import Message, Prompt, ToolCall, ToolSpec
+from seal_agent.core.errors import InputError
+from seal_agent.core.messages import Message, Prompt, ToolCall, ToolSpec
+from seal_agent.core.tool_format import FORMATS, TAGGED, ToolFormat, forced, in_words, read
 
 CALL = ToolCall("weather", '{"city": "Zürich", "days": 3}', "abcde1234")
 WEATHER = ToolSpec("weather", "Forecasts.", '{"type": "object", "properties": {"city": {"type": "string"}}}')

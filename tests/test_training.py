@@ -13,8 +13,8 @@ from seal_agent.adapters.folding import LowRank
 from seal_agent.adapters.loading import LoadedModel
 from seal_agent.adapters.packing import TokenRow
 from seal_agent.adapters.training import Anchor, Job, trained_layers
-from seal_agent.errors import TrainingFault
-from seal_agent.types import AdapterStack
+from seal_agent.core.errors import TrainingFault
+from seal_agent.core.stacks import AdapterStack
 
 JOBS = [
     Job(ROWS, DIRECTIVES, 1),

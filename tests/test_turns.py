@@ -8,7 +8,7 @@ import torch
 from tiny import BASE, DIRECTIVES, ROWS, logits, tiny_engine
 
 from seal_agent.adapters.training import Job
-from seal_agent.adapters.turns import Turns, in_background
+from seal_agent.core.priority import Turns, in_background
 
 
 def test_the_background_gives_way_to_whoever_waits_and_goes_on_afterwards() -> None:

@@ -4,29 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from seal_agent.errors import InputError
-from seal_agent.types import (
-    AdapterRef,
-    AdapterStack,
-    Decision,
-    Directives,
-    Dropped,
-    Episode,
-    Generated,
-    Message,
-    Novelty,
-    Probe,
-    Probed,
-    Prompt,
-    Row,
-    Score,
-    SelfEdit,
-    ToolCall,
-    ToolSpec,
-    Verdict,
-    from_json,
-    to_json,
-)
+from seal_agent.core.codec import from_json, to_json
+from seal_agent.core.edits import Directives, Dropped, Probe, Row, SelfEdit
+from seal_agent.core.episodes import Decision, Episode, Novelty, Probed, Score, Verdict
+from seal_agent.core.errors import InputError
+from seal_agent.core.messages import Generated, Message, Prompt, ToolCall, ToolSpec
+from seal_agent.core.stacks import AdapterRef, AdapterStack
 
 REF = AdapterRef("ab" * 32, "/home/adapters/abab", "scripted", 8)
 PROBE = Probe(Prompt((Message("system", "Be brief."), Message("user", "Who?")), "It was"), "Ánna", "near", "doc", 7)

@@ -13,19 +13,23 @@ from test_learner import BRIDGE, KNOWLEDGE, MANY, TOWER, ask, folders, gold, jud
 from seal_agent import erasure, feedback, loop
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
 from seal_agent.cli import app
+from seal_agent.core.codec import to_json
+from seal_agent.core.documents import Passage
+from seal_agent.core.edits import Row, SelfEdit
+from seal_agent.core.episodes import Episode, Verdict
+from seal_agent.core.errors import AdapterError, Erased, InputError, StorageError
+from seal_agent.core.messages import Prompt
+from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.directives import CLOZE
-from seal_agent.errors import AdapterError, Erased, InputError, StorageError
 from seal_agent.feedback import Feedback
 from seal_agent.home import DATABASE, Home
 from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.maintenance.invariants import invariants
-from seal_agent.passages import Passage
 from seal_agent.policies import PolicyStore
 from seal_agent.policy.knowledge import KnowledgeContext
 from seal_agent.policy.run import RunSettings, begin, next_folder
 from seal_agent.queue import LearningQueue
 from seal_agent.strategies import Rebuild
-from seal_agent.types import AdapterRef, AdapterStack, Episode, Prompt, Row, SelfEdit, Verdict, to_json
 from seal_agent.unlearning import forget, plan
 from seal_agent.worker import ENDED, Budget, Worker, WorkEvent
 

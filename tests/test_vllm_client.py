@@ -10,14 +10,15 @@ from fake_vllm import FakeVLLM, refused
 from tiny import DIRECTIVES, ROWS, stored, tiny_engine, train
 
 from seal_agent.adapters import vllm_client
-from seal_agent.adapters.backend import TOP_P
 from seal_agent.adapters.folding import read_adapter
 from seal_agent.adapters.training import Job
 from seal_agent.adapters.vllm_adapters import ServedAdapters, name_of
 from seal_agent.adapters.vllm_client import VLLMClient
 from seal_agent.adapters.vllm_protocol import Sampling
-from seal_agent.errors import AdapterError, InputError, ServerError
-from seal_agent.types import AdapterRef, AdapterStack, Grammar
+from seal_agent.core.backend import TOP_P
+from seal_agent.core.errors import AdapterError, InputError, ServerError
+from seal_agent.core.messages import Grammar
+from seal_agent.core.stacks import AdapterRef, AdapterStack
 
 GREEDY = Sampling(max_new_tokens=4)
 

@@ -25,9 +25,10 @@ from seal_agent.adapters.vllm_engine import VLLMEngine, number_of
 from seal_agent.adapters.vllm_neutral import neutral
 from seal_agent.adapters.vllm_options import EngineOptions
 from seal_agent.adapters.vllm_server import Served, Trainer, VLLMBackend
-from seal_agent.errors import AdapterError, InputError, ModelError, ServerError
+from seal_agent.core.errors import AdapterError, InputError, ModelError, ServerError
+from seal_agent.core.messages import Prompt
+from seal_agent.core.stacks import AdapterStack
 from seal_agent.home import Home
-from seal_agent.types import AdapterStack, Prompt
 
 
 @dataclass

@@ -19,14 +19,15 @@ from test_amending import forgetful
 from seal_agent import loop
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.cli import app
+from seal_agent.core.documents import Passage
+from seal_agent.core.episodes import Episode
+from seal_agent.core.errors import InputError
+from seal_agent.core.stacks import AdapterStack
 from seal_agent.documents import digests_of, known_documents
-from seal_agent.errors import InputError
 from seal_agent.graphs import create_chat_graph
 from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig
-from seal_agent.passages import Passage
 from seal_agent.queue import MAX_BEGINNINGS, LearningQueue
-from seal_agent.types import AdapterStack, Episode
 from seal_agent.unlearning import plan
 from seal_agent.worker import ENDED, Budget, Worker, WorkEvent
 

@@ -8,11 +8,13 @@ import pytest
 
 from seal_agent import writing
 from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.core.edits import Directives, Row, SelfEdit
+from seal_agent.core.errors import EditFault
+from seal_agent.core.messages import Prompt
+from seal_agent.core.stacks import AdapterStack
 from seal_agent.directives import CLOZE, DEFAULT
-from seal_agent.errors import EditFault
 from seal_agent.formats import FORMATS, Source
 from seal_agent.formats.cloze import phrase_of
-from seal_agent.types import AdapterStack, Directives, Prompt, Row, SelfEdit
 from seal_agent.writing import NOT_A_ROW, write, write_self_edit, written
 
 SOURCE = Source("Tower of Karlov", "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.")

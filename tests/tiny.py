@@ -10,7 +10,8 @@ from seal_agent.adapters.folding import write_adapter
 from seal_agent.adapters.loading import LoadedModel
 from seal_agent.adapters.packing import TokenRow
 from seal_agent.adapters.training import Job, TrainingRun
-from seal_agent.types import AdapterRef, AdapterStack, Directives
+from seal_agent.core.edits import Directives
+from seal_agent.core.stacks import AdapterRef, AdapterStack
 
 BASE = AdapterStack()
 ROWS: list[TokenRow] = [([1, 5, 9], [20, 21]), ([1, 5, 7, 8], [30]), ([1, 6], [40, 41, 42]), ([1, 5, 11], [50])]

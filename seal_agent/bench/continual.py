@@ -20,31 +20,24 @@ from statistics import fmean
 from typing import Any, Protocol
 
 from seal_agent import loop
-from seal_agent.adapters.backend import Backend, silent
 from seal_agent.adapters.registry import read_manifest
 from seal_agent.adapters.storage import write_whole
 from seal_agent.bench.knowledge import Item, Question, edit_of_published
 from seal_agent.bench_run import RunFolder
+from seal_agent.core.backend import Backend, silent
+from seal_agent.core.codec import to_json
+from seal_agent.core.documents import Passage
+from seal_agent.core.edits import Directives, SelfEdit
+from seal_agent.core.episodes import Episode, Progress
+from seal_agent.core.errors import InputError
+from seal_agent.core.messages import Generated, Grammar, Prompt
+from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.directives import CLOZE, DEFAULT, SEAL_PAPER
-from seal_agent.errors import InputError
 from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig
-from seal_agent.passages import Passage
 from seal_agent.policy import grading
 from seal_agent.replay import report_probes
 from seal_agent.routing import Router
-from seal_agent.types import (
-    AdapterRef,
-    AdapterStack,
-    Directives,
-    Episode,
-    Generated,
-    Grammar,
-    Progress,
-    Prompt,
-    SelfEdit,
-    to_json,
-)
 
 MAX_ANSWER_TOKENS = 48
 NOTHING, RETRIEVAL = "nothing learned", "passage by retrieval"

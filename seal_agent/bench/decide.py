@@ -17,9 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from seal_agent.adapters.backend import Backend, silent
 from seal_agent.adapters.storage import write_whole
 from seal_agent.bench_run import RunFolder
+from seal_agent.core.backend import Backend, silent
+from seal_agent.core.episodes import Progress
+from seal_agent.core.errors import StorageError
 from seal_agent.decision import decide
 from seal_agent.decision_head import (
     NUM_SURPRISES,
@@ -34,9 +36,7 @@ from seal_agent.decision_head import (
     read_turns,
     threshold_for,
 )
-from seal_agent.errors import StorageError
 from seal_agent.retention import share_at_least
-from seal_agent.types import Progress
 
 CONFIDENCE = 0.95
 CHUNK = 200  # readings a file

@@ -17,11 +17,13 @@ from statistics import fmean
 import numpy as np
 from numpy.typing import NDArray
 
-from seal_agent.adapters.backend import silent
-from seal_agent.errors import InputError
+from seal_agent.core.backend import silent
+from seal_agent.core.edits import Probe, Stratum
+from seal_agent.core.episodes import Probed, Progress, Score
+from seal_agent.core.errors import InputError
+from seal_agent.core.messages import Prompt
 from seal_agent.replay import SHARES
 from seal_agent.retention import Limits, binomial_tail, judge, share_at_least
-from seal_agent.types import Probe, Probed, Progress, Prompt, Score, Stratum
 
 CHOOSING_SEED, REPORT_SEED = 0, 1
 LOOKS = (32, 64, 128)  # probes, as in LearnerConfig

@@ -17,13 +17,17 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from seal_agent.adapters.backend import Backend, silent
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.bench.trained import learned
 from seal_agent.bench_run import RunFolder
 from seal_agent.canaries import with_rehearsal
+from seal_agent.core.backend import Backend, silent
+from seal_agent.core.edits import Directives, SelfEdit
+from seal_agent.core.episodes import Progress
+from seal_agent.core.errors import EditFault, InputError
+from seal_agent.core.messages import Prompt
+from seal_agent.core.stacks import AdapterStack
 from seal_agent.directives import CLOZE, DEFAULT, SEAL_PAPER, parse_directives
-from seal_agent.errors import EditFault, InputError
 from seal_agent.formats import FORMATS, Source
 from seal_agent.formats.format import statement
 from seal_agent.formats.lines import lines_of
@@ -32,7 +36,6 @@ from seal_agent.policy import grading
 from seal_agent.policy.grading import is_right, num_words
 from seal_agent.selfedit import assemble
 from seal_agent.tools import TOOLS
-from seal_agent.types import AdapterStack, Directives, Progress, Prompt, SelfEdit
 from seal_agent.writing import write_self_edit
 
 BASE, CONTEXT, FORM, TRAINED = "base", "context", "form only", "trained policy"

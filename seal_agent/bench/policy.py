@@ -16,7 +16,7 @@ from statistics import fmean
 from typing import Any
 
 from seal_agent.bench.reports.arms import Interval, bootstrap
-from seal_agent.errors import InputError
+from seal_agent.core.errors import InputError
 from seal_agent.policy import selection
 from seal_agent.policy.selection import Choice, Contest, Estimate, Spread
 

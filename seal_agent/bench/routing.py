@@ -11,12 +11,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from seal_agent.adapters.backend import Backend, silent
 from seal_agent.bench.knowledge import Item
-from seal_agent.errors import InputError
+from seal_agent.core.backend import Backend, silent
+from seal_agent.core.episodes import Progress
+from seal_agent.core.errors import InputError
+from seal_agent.core.messages import Prompt
 from seal_agent.replay import report_probes
 from seal_agent.routing import RouteLimits, Router
-from seal_agent.types import Progress, Prompt
 
 WORDS, CONFIRMED = "words alone", "words, confirmed by the model"
 RULES = {WORDS: RouteLimits(min_relevance=0.0), CONFIRMED: RouteLimits()}

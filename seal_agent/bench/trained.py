@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from seal_agent.adapters.backend import Backend
 from seal_agent.adapters.registry import AdapterRegistry
-from seal_agent.types import AdapterStack, SelfEdit
+from seal_agent.core.backend import Backend
+from seal_agent.core.edits import SelfEdit
+from seal_agent.core.stacks import AdapterStack
 
 
 @dataclass(frozen=True)

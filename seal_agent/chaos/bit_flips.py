@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seal_agent.adapters.backend import silent
 from seal_agent.adapters.scripted import ScriptedBackend
-from seal_agent.errors import SealError
+from seal_agent.core.backend import silent
+from seal_agent.core.episodes import Progress
+from seal_agent.core.errors import SealError
+from seal_agent.core.messages import Message
 from seal_agent.home import DATABASE, Home
 from seal_agent.learner import Learner
 from seal_agent.maintenance.invariants import namespaces
-from seal_agent.types import Message, Progress
 
 Asked = dict[str, list[str]]
 """Questions by namespace."""

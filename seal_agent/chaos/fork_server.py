@@ -10,9 +10,9 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from seal_agent import stopping
 from seal_agent.chaos.workload import LifePlan
-from seal_agent.errors import InputError
+from seal_agent.core import interruption
+from seal_agent.core.errors import InputError
 
 
 class Zygote:
@@ -28,7 +28,7 @@ class Zygote:
             env={**os.environ, **threads},
             start_new_session=True,  # Ctrl-C is for the soak, which ends this process and the life it has started
         )
-        stopping.owns(self._process.pid)
+        interruption.owns(self._process.pid)
         self._is_alive = False  # the life that was started last
 
     def start(self, plan: LifePlan) -> int:
@@ -61,4 +61,4 @@ class Zygote:
         if self._process.stdout:
             self._process.stdout.close()
         self._process.wait()
-        stopping.lets_go(self._process.pid)
+        interruption.lets_go(self._process.pid)

@@ -24,12 +24,14 @@ from pathlib import Path
 from typing import Any
 
 from seal_agent import erasure
-from seal_agent.adapters.backend import silent
 from seal_agent.adapters.storage import write_whole
 from seal_agent.bench_run import RunFolder, recorded
 from seal_agent.chaos.fork_server import Zygote
 from seal_agent.chaos.workload import ACKNOWLEDGED, WHERE, Acknowledged, LifePlan, backend_for, strategy_of
-from seal_agent.errors import InputError, SealError
+from seal_agent.core.backend import silent
+from seal_agent.core.episodes import Progress
+from seal_agent.core.errors import InputError, SealError
+from seal_agent.core.stacks import AdapterStack
 from seal_agent.home import Home
 from seal_agent.learner import Learner
 from seal_agent.learner_config import LearnerConfig
@@ -44,7 +46,6 @@ from seal_agent.leftovers import (
 )
 from seal_agent.maintenance.invariants import invariants, namespaces
 from seal_agent.queue import LearningQueue
-from seal_agent.types import AdapterStack, Progress
 
 KILLS, SUMMARY = "kills", "kills.json"
 HOMES = ("route", "stack", "merge", "rebuild")  # the strategy of one home after the other

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seal_agent.adapters.loading import EMBEDDED
 from seal_agent.cli.loading import load_learner
 from seal_agent.cli.options import AsJson, Device, HomeFolder, Model, Namespace, write_json, write_table
 from seal_agent.cli.progress import Display
+from seal_agent.core.models import EMBEDDED
 from seal_agent.rehearsal import REPLAYED
 
 if TYPE_CHECKING:
+    from seal_agent.core.episodes import Episode
     from seal_agent.home import Home, StackVersion
-    from seal_agent.types import Episode
 
 app = typer.Typer(help="The adapters that are served: list, show, say why, roll back.")
 AdapterId = Annotated[str, typer.Argument(metavar="ID", help="The beginning of the adapter's id.")]
@@ -94,7 +94,7 @@ def why_answer(
     The model is loaded for a question: it has its say in which adapter answers.
     """
     from seal_agent.audit import why, why_version
-    from seal_agent.types import to_json
+    from seal_agent.core.codec import to_json
 
     opened = _open(home, namespace)
     if question:
@@ -174,8 +174,8 @@ def served_adapters(home: Home, namespace: str) -> list[dict[str, Any]]:
 def adapter_facts(home: Home, namespace: str, adapter_id: str) -> dict[str, Any]:
     """All that is known of one adapter that was ever accepted in `namespace`."""
     from seal_agent.adapters.registry import AdapterRegistry
-    from seal_agent.errors import AdapterError
-    from seal_agent.types import to_json
+    from seal_agent.core.codec import to_json
+    from seal_agent.core.errors import AdapterError
 
     episodes = _accepted(home, namespace)
     matches = [i for i in episodes if i.startswith(adapter_id)] if adapter_id else []

@@ -17,8 +17,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from seal_agent import __version__, stopping
-from seal_agent.adapters.loading import EMBEDDED
+from seal_agent import __version__
 from seal_agent.cli import adapters, bench, bench_parts, forget, improve, ingest, queue, serve, soak
 from seal_agent.cli.chat import converse, converse_at_once, messages_in
 from seal_agent.cli.loading import announce_head, begin_loading, load_learner, server_named
@@ -36,7 +35,9 @@ from seal_agent.cli.options import (
     write_table,
 )
 from seal_agent.cli.progress import Display
-from seal_agent.errors import InputError, SealError
+from seal_agent.core import interruption
+from seal_agent.core.errors import InputError, SealError
+from seal_agent.core.models import EMBEDDED
 
 ROUTE = "route"
 DEMO_TAKES = "about two minutes; the demo learns in a home of its own that is thrown away"
@@ -66,9 +67,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 2 after an error, 130 when stopped."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     as_json = "--json" in arguments
-    stopping.reset()
+    interruption.reset()
     try:
-        with stopping.obeying():
+        with interruption.obeying():
             _quieten()
             _check_text(arguments)
             code = typer.main.get_command(app).main(arguments, prog_name="seal-agent", standalone_mode=False)
@@ -77,9 +78,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except TyperException as error:
         return _complain(f"{error.format_message().rstrip('.')}; see --help", as_json)
     except (KeyboardInterrupt, typer.Abort):
-        code = stopping.EXIT_STOPPED
-    if code == stopping.EXIT_STOPPED:
-        stopping.say(as_json=as_json)
+        code = interruption.EXIT_STOPPED
+    if code == interruption.EXIT_STOPPED:
+        interruption.say(as_json=as_json)
     return int(code or 0)
 
 
@@ -143,10 +144,10 @@ def ask(
     """Answer one question with what has been learned; nothing is learned from it."""
     if not question.strip():
         raise InputError("the question is empty; ask something")
-    stopping.keeps("a question is not kept; ask it again")
+    interruption.keeps("a question is not kept; ask it again")
     with Display() as display:
         learner = load_learner(display, model, home, namespace, device, chat_template, server=server_named())
-        from seal_agent.types import Message
+        from seal_agent.core.messages import Message
 
         display.busy("answering")
         answer = learner.answer([[Message("user", question)]])[0]
@@ -168,7 +169,7 @@ def doctor(
 ) -> None:
     """Check that everything an agent needs is there; exit code 2 if something is not."""
     with Display() as display:
-        stopping.keeps("what was mended stays so; run it again" if repair else "nothing was changed")
+        interruption.keeps("what was mended stays so; run it again" if repair else "nothing was changed")
         display.busy("checking")
         from seal_agent.home import default_home
         from seal_agent.maintenance.doctor import run_checks
@@ -193,7 +194,7 @@ def demo(
     seed: Seed = 0, model: Model = EMBEDDED, home: HomeFolder = None, device: Device = "auto", as_json: AsJson = False
 ) -> None:
     """Show the main job once, on the real model, in a home that is thrown away."""
-    stopping.keeps("nothing of the demo is kept; run it again")
+    interruption.keeps("nothing of the demo is kept; run it again")
     with Display(lines=True) as display:
         display.line(DEMO_TAKES)
         begin_loading(display, model, home)

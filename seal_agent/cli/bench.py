@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seal_agent import stopping
-from seal_agent.adapters.loading import EMBEDDED
 from seal_agent.bench.machine import described
 from seal_agent.cli.loading import begin_loading
 from seal_agent.cli.options import AsJson, Device, HomeFolder, Model, Seed, write_json
 from seal_agent.cli.progress import Display
-from seal_agent.errors import InputError
+from seal_agent.core import interruption
+from seal_agent.core.errors import InputError
+from seal_agent.core.models import EMBEDDED
 
 if TYPE_CHECKING:
-    from seal_agent.adapters.backend import Backend
     from seal_agent.bench_run import RunFolder
+    from seal_agent.core.backend import Backend
+    from seal_agent.core.stacks import AdapterStack
     from seal_agent.home import Home
-    from seal_agent.types import AdapterStack
 
 app = typer.Typer(help="Benchmarks.")
 Data = Annotated[Path, typer.Option("--data", help="JSON list of title, context, questions [, self_edits].")]
@@ -188,9 +188,9 @@ def arc(
     from seal_agent.bench.arc import policy as arc_policy
     from seal_agent.bench.arc.tasks import load, size
     from seal_agent.bench.reports import arc as arc_report
+    from seal_agent.core.codec import to_json
     from seal_agent.home import Home
     from seal_agent.policy.rounds import ImproveConfig
-    from seal_agent.types import to_json
 
     opened = Home(home)
     folder = out or opened.root / "bench" / f"{data}-{Path(model).name}"
@@ -233,7 +233,7 @@ def arc(
 
 def keep_run(folder: Path) -> None:
     """What is said when a benchmark is stopped."""
-    stopping.keeps(f"what was measured is kept in {folder}; run the same command to go on")
+    interruption.keeps(f"what was measured is kept in {folder}; run the same command to go on")
 
 
 def _writer(home: Home, policy: str) -> AdapterStack | None:
@@ -241,7 +241,7 @@ def _writer(home: Home, policy: str) -> AdapterStack | None:
     if not policy:
         return None
     from seal_agent.adapters.registry import AdapterRegistry
-    from seal_agent.types import AdapterStack
+    from seal_agent.core.stacks import AdapterStack
 
     return AdapterStack().push(AdapterRegistry(home.root / "adapters").get(policy))
 
@@ -273,8 +273,8 @@ def write_report(
 
 def _default_edit() -> str:
     """The default directives: results of different ones do not belong into one table."""
+    from seal_agent.core.codec import to_json
     from seal_agent.directives import DEFAULT
-    from seal_agent.types import to_json
 
     return json.dumps(to_json(DEFAULT))
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seal_agent.adapters.loading import EMBEDDED
 from seal_agent.bench.machine import described
 from seal_agent.cli.bench import Data, Limit, Offset, Out, ReportOnly, keep_run, write_report
 from seal_agent.cli.loading import begin_loading
 from seal_agent.cli.options import AsJson, Device, HomeFolder, Model, Seed, write_json, write_table
 from seal_agent.cli.progress import Display
-from seal_agent.errors import InputError
+from seal_agent.core.errors import InputError
+from seal_agent.core.models import EMBEDDED
 
 if TYPE_CHECKING:
     from seal_agent.bench.decide import ArmResult

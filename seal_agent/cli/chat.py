@@ -15,11 +15,11 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TextIO
 
-from seal_agent import stopping
 from seal_agent.cli.loading import announce_waiting
 from seal_agent.cli.options import write_json
 from seal_agent.cli.progress import Display, follow
-from seal_agent.errors import InputError
+from seal_agent.core import interruption
+from seal_agent.core.errors import InputError
 
 if TYPE_CHECKING:
     from seal_agent.learner import Learner
@@ -44,7 +44,7 @@ def converse(learner: Learner, messages: Iterable[str], display: Display, *, thr
 
     graph = create_chat_graph(learner).compile()
     history: list[dict[str, str]] = []
-    stopping.keeps("what was learned is kept; a message that was still being learned has to be said again")
+    interruption.keeps("what was learned is kept; a message that was still being learned has to be said again")
     for message in messages:
         if JUDGED.fullmatch(message):
             judged = judge(learner, history, message)
@@ -89,7 +89,7 @@ def converse_at_once(learner: Learner, messages: Iterable[str], display: Display
             print(news.popleft(), flush=True)
 
     history: list[dict[str, str]] = []
-    stopping.keeps("what was answered and is not learned yet waits; the next `chat` or `queue work` learns it")
+    interruption.keeps("what was answered and is not learned yet waits; the next `chat` or `queue work` learns it")
     with Worker(learner, on_event=on_event) as worker:
         graph = create_chat_graph(learner, worker.queue).compile()
         for message in messages:
@@ -115,7 +115,7 @@ def converse_at_once(learner: Learner, messages: Iterable[str], display: Display
 def judge(learner: Learner, history: Sequence[Mapping[str, str]], message: str) -> list[dict[str, Any]]:
     """Keep what the user thinks of the last reply, and say so; where there is none yet, say that."""
     from seal_agent import feedback
-    from seal_agent.types import Message
+    from seal_agent.core.messages import Message
 
     word, _, correction = message.partition(" ")
     said = [Message("user" if each["role"] == "user" else "assistant", each["content"]) for each in history]

@@ -15,7 +15,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any, NoReturn
 
-from seal_agent import stopping
+from seal_agent.core import interruption
 
 PATIENCE = 1.2  # seconds from the first signal to the kill; two are promised
 PR_SET_PDEATHSIG = 1  # of Linux's prctl
@@ -27,7 +27,7 @@ def main() -> int:
         from seal_agent.cli.app import main as work
 
         return work()
-    signal.pthread_sigmask(signal.SIG_BLOCK, stopping.SIGNALS)  # until both processes know what to do with them
+    signal.pthread_sigmask(signal.SIG_BLOCK, interruption.SIGNALS)  # until both processes know what to do with them
     worker = os.fork()
     if not worker:
         _work()
@@ -37,14 +37,14 @@ def main() -> int:
 def _work() -> NoReturn:
     """The command itself. Ctrl-C reaches it through the watching process only, so that it comes once."""
     _die_with(os.getppid())
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, [each for each in stopping.SIGNALS if each != signal.SIGINT])
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [each for each in interruption.SIGNALS if each != signal.SIGINT])
     from seal_agent.cli.app import main as work
 
-    code = stopping.EXIT_STOPPED
+    code = interruption.EXIT_STOPPED
     with suppress(KeyboardInterrupt):  # of a signal that comes at the very end
         code = work()
-    if stopping.is_asked():
-        stopping.end(code, as_json="--json" in sys.argv)  # threads may still be at work
+    if interruption.is_asked():
+        interruption.end(code, as_json="--json" in sys.argv)  # threads may still be at work
     sys.exit(code)
 
 
@@ -55,9 +55,9 @@ def _die_with(parent: int) -> None:
 
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
-            os._exit(stopping.EXIT_STOPPED)
+            os._exit(interruption.EXIT_STOPPED)
     else:
-        stopping.end_with_parent()
+        interruption.end_with_parent()
 
 
 class _Watch:
@@ -70,11 +70,11 @@ class _Watch:
 
     def until_it_ends(self) -> int:
         """Its exit code."""
-        for number in stopping.SIGNALS:
+        for number in interruption.SIGNALS:
             if signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self._on_signal)
         signal.signal(signal.SIGALRM, lambda *_: self._kill())
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, stopping.SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, interruption.SIGNALS)
         _, status = os.waitpid(self._worker, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
         code = os.waitstatus_to_exitcode(status)
@@ -82,10 +82,10 @@ class _Watch:
             return code if code >= 0 else _ended_by(-code)
         if 0 <= code < 128:
             return code  # it had ended before the signal came
-        stopping.kill_owned()
+        interruption.kill_owned()
         if code < 0:
             self._tidy()
-        stopping.say(as_json="--json" in sys.argv)
+        interruption.say(as_json="--json" in sys.argv)
         return 128 + self._asked
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seal_agent import stopping
-from seal_agent.adapters.loading import EMBEDDED
 from seal_agent.cli.loading import load_learner
 from seal_agent.cli.options import (
     AsJson,
@@ -23,7 +21,9 @@ from seal_agent.cli.options import (
     write_table,
 )
 from seal_agent.cli.progress import Display
-from seal_agent.errors import InputError
+from seal_agent.core import interruption
+from seal_agent.core.errors import InputError
+from seal_agent.core.models import EMBEDDED
 
 if TYPE_CHECKING:
     from seal_agent.home import Home
@@ -66,7 +66,7 @@ def forget(
         else:
             print(f"deleted {sum(counts.values())} rows of {user!r}, and the adapters that were only theirs")
         return
-    stopping.keeps("it is forgotten as a whole or not at all; run the same command again")
+    interruption.keeps("it is forgotten as a whole or not at all; run the same command again")
     with Display(lines=True) as display:
         from seal_agent.learner import LearnerConfig
 

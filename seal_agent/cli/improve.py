@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seal_agent import forecast, stopping
-from seal_agent.adapters.loading import EMBEDDED, identity_of
+from seal_agent import forecast
+from seal_agent.adapters.loading import identity_of
 from seal_agent.cli import bench
 from seal_agent.cli.bench import keep_run
 from seal_agent.cli.loading import begin_loading, load_learner, server_named
 from seal_agent.cli.options import AsJson, Device, HomeFolder, Model, Namespace, Seed, write_json, write_table
 from seal_agent.cli.progress import Display, follow
-from seal_agent.errors import InputError
+from seal_agent.core import interruption
+from seal_agent.core.errors import InputError
+from seal_agent.core.models import EMBEDDED
 
 if TYPE_CHECKING:
     from seal_agent.learner import Learner
@@ -71,7 +73,7 @@ def improve(
     settings = RunSettings(config, _weights(reward or [REWARDS]), num_explore=explore, is_fast=fast)
     state: dict[str, Any] = {"num_contexts": contexts, "after_episodes": after, "files": [str(f) for f in file or []]}
     state |= {"data": str(data or ""), "folder": str(out or ""), "resume": resume}
-    stopping.keeps("what was tried and measured is kept; `seal-agent improve --resume` goes on")
+    interruption.keeps("what was tried and measured is kept; `seal-agent improve --resume` goes on")
     with Display(lines=True) as display:
         learner = load_learner(display, model, home, namespace, device, server=server_named())
         result = run(learner, settings, state, display, minutes=minutes, idle=idle)

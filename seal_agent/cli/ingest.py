@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seal_agent import forecast, stopping
-from seal_agent.adapters.loading import EMBEDDED
+from seal_agent import forecast
 from seal_agent.cli.loading import announce_head, load_learner, server_named
 from seal_agent.cli.options import (
     AsJson,
@@ -28,7 +27,9 @@ from seal_agent.cli.options import (
     write_table,
 )
 from seal_agent.cli.progress import Display, follow
-from seal_agent.errors import InputError
+from seal_agent.core import interruption
+from seal_agent.core.errors import InputError
+from seal_agent.core.models import EMBEDDED
 
 if TYPE_CHECKING:
     from seal_agent.documents import Document
@@ -67,7 +68,7 @@ def ingest(
 ) -> None:
     """Learn documents, passage by passage; what was read before is not learned again."""
     read = [(path.name, document_at(path)) for path in files]
-    stopping.keeps("nothing was learned yet; run the same command to go on")
+    interruption.keeps("nothing was learned yet; run the same command to go on")
     with Display(lines=True) as display:
         from seal_agent.directives import preset as directives_of
         from seal_agent.learner_config import LearnerConfig
@@ -154,7 +155,7 @@ def learn_all(learner: Learner, plan: Sequence[Planned], title: str, display: Di
         outcomes: list[dict[str, Any]] = []
         for outcomes in _learned(learner, each, title, display):
             ended = num_ended + sum(outcome["outcome"] != "forgotten" for outcome in outcomes)
-            stopping.keeps(f"{ended} of {num_passages} passages are done and kept; run the same command to go on")
+            interruption.keeps(f"{ended} of {num_passages} passages are done and kept; run the same command to go on")
         num_ended += sum(outcome["outcome"] != "forgotten" for outcome in outcomes)
         all_outcomes.append(outcomes)
     return all_outcomes

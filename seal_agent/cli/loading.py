@@ -10,7 +10,7 @@ from seal_agent import forecast
 from seal_agent.cli.progress import Display
 
 if TYPE_CHECKING:
-    from seal_agent.adapters.backend import Backend
+    from seal_agent.core.backend import Backend
     from seal_agent.home import Home
     from seal_agent.learner import Learner
     from seal_agent.learner_config import LearnerConfig

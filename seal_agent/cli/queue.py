@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seal_agent import stopping
-from seal_agent.adapters.loading import EMBEDDED
 from seal_agent.cli.loading import announce_head, announce_waiting, load_learner
 from seal_agent.cli.options import (
     AsJson,
@@ -25,6 +23,8 @@ from seal_agent.cli.options import (
     write_table,
 )
 from seal_agent.cli.progress import Display
+from seal_agent.core import interruption
+from seal_agent.core.models import EMBEDDED
 
 if TYPE_CHECKING:
     from seal_agent.queue import Job
@@ -66,7 +66,7 @@ def list_jobs(
 @app.command()
 def approve(job: Number, home: HomeFolder = None, as_json: AsJson = False) -> None:
     """Let a held job be learned, with the others of its text; to decline one, cancel it."""
-    from seal_agent.errors import InputError
+    from seal_agent.core.errors import InputError
     from seal_agent.home import Home
     from seal_agent.queue import LearningQueue
 
@@ -114,7 +114,7 @@ def work(
         os.environ["OMP_NUM_THREADS"] = str(threads)  # read when torch is loaded
     if nice and hasattr(os, "nice"):
         os.nice(nice)
-    stopping.keeps("no job was begun; run the same command to go on")
+    interruption.keeps("no job was begun; run the same command to go on")
     with Display(lines=True) as display:
         from seal_agent.learner import LearnerConfig
         from seal_agent.worker import ENDED, Budget, Worker, WorkEvent
@@ -128,11 +128,11 @@ def work(
         def on_event(event: WorkEvent) -> None:
             job = event.job
             if event.step != ENDED:
-                stopping.keeps(f"{len(ended)} jobs are done; job {job.id} goes on with the same command")
+                interruption.keeps(f"{len(ended)} jobs are done; job {job.id} goes on with the same command")
                 display.progress(f"job {job.id}, {job.passage.topic}: {event.step}", event.done, event.total)
                 return
             ended.append(as_row(job))
-            stopping.keeps(f"{len(ended)} jobs are done; the others wait for the same command")
+            interruption.keeps(f"{len(ended)} jobs are done; the others wait for the same command")
             display.line(f"job {job.id}, {job.passage.topic}: {job.outcome or job.state}: {job.note}")
 
         budget = Budget(idle_seconds=idle, seconds_per_hour=seconds_per_hour, edits_per_hour=edits_per_hour)

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seal_agent import stopping
-from seal_agent.adapters.loading import EMBEDDED
 from seal_agent.cli.loading import announce_head, begin_loading
 from seal_agent.cli.options import AsJson, Device, HomeFolder, Model, Namespace, write_json, write_table
 from seal_agent.cli.progress import Display
-from seal_agent.errors import InputError, ServerError
+from seal_agent.core import interruption
+from seal_agent.core.errors import InputError, ServerError
+from seal_agent.core.models import EMBEDDED
 
 if TYPE_CHECKING:
     from seal_agent.adapters.serve import Server
@@ -71,7 +71,7 @@ def serve(
         extra=tuple(extra or ()),
     )
     server = Server(options, opened.root)
-    stopping.keeps("the server is ended with it; what was learned is kept, and the same command serves it again")
+    interruption.keeps("the server is ended with it; what was learned is kept, and the same command serves it again")
     try:
         was_there = server.adopt()
         if not was_there:
@@ -141,7 +141,7 @@ def start(
     from seal_agent.worker import Budget, Worker
 
     opened = Home(home)
-    stopping.keeps(
+    interruption.keeps(
         "the gateway is ended; texts that wait are learned when it starts again, or by `seal-agent queue work`"
     )
     with Display() as display:
@@ -153,7 +153,7 @@ def start(
     limits = GatewayLimits(per_minute=per_minute, max_prompt_tokens=max_prompt_tokens)
     app = create_app(learners, _key_file(home), worker, limits, needs_approval=approve)
     uvicorn.run(app, host=host, port=port, timeout_graceful_shutdown=GRACE_SECONDS)
-    stopping.check()  # uvicorn keeps the interrupt to itself
+    interruption.check()  # uvicorn keeps the interrupt to itself
 
 
 @keys.command("add")

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seal_agent import stopping
 from seal_agent.cli.options import AsJson, Seed, write_json
 from seal_agent.cli.progress import Display
+from seal_agent.core import interruption
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from seal_agent.types import Progress
+    from seal_agent.core.episodes import Progress
 
     Part = Callable[[Path, float, Progress], dict[str, Any]]
 
@@ -44,7 +44,7 @@ def soak(
     """Kill processes that learn, and ask after every kill whether what must hold does; exit code 2 if not."""
     deadline = time.monotonic() + 60 * minutes
     results: dict[str, dict[str, Any]] = {}
-    stopping.keeps(f"what was found is kept in {out}; run the same command to go on")
+    interruption.keeps(f"what was found is kept in {out}; run the same command to go on")
     with Display(lines=True) as display:
         display.line(f"{minutes:g} minutes at most; it can be stopped, and the same command goes on")
         for name, part in parts(kills, real_kills, flips, poison, seed).items():

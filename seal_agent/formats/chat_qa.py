@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import re
 
+from seal_agent.core.edits import Row
+from seal_agent.core.messages import Grammar, Prompt
 from seal_agent.formats.format import Ask, Format, Source
-from seal_agent.types import Grammar, Prompt, Row
 from seal_agent.words import WORD, content
 
 NAME = "chat-qa"

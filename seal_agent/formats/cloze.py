@@ -23,13 +23,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate, takewhile
 
+from seal_agent.core.edits import Row
+from seal_agent.core.messages import Prompt
 from seal_agent.coreference import refers_back
 from seal_agent.echo import direct_question, echo_question, field_questions, keyword_question, recital
 from seal_agent.formats.format import Ask, Format, Source
 from seal_agent.passages import split_sentences
 from seal_agent.phrases import Span, named, noun_phrases
 from seal_agent.statements import Statement
-from seal_agent.types import Prompt, Row
 from seal_agent.words import content
 
 NAME = "cloze"

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 
+from seal_agent.core.edits import Row
+from seal_agent.core.messages import Grammar, Prompt
 from seal_agent.echo import recital
 from seal_agent.formats.format import Ask, Format, Source
 from seal_agent.phrases import Span, noun_phrases
 from seal_agent.statements import Statement
-from seal_agent.types import Grammar, Prompt, Row
 
 NAME = "contrast"
 MAX_TOKENS = 16

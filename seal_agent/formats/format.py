@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from seal_agent.core.edits import Row
+from seal_agent.core.messages import Grammar, Message, Prompt
 from seal_agent.passages import split_sentences
 from seal_agent.statements import LeftOut, Statement, statements
-from seal_agent.types import Grammar, Message, Prompt, Row
 
 
 @dataclass(frozen=True)

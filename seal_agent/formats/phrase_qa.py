@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import re
 
+from seal_agent.core.edits import Row
+from seal_agent.core.messages import Message, Prompt
 from seal_agent.formats import cloze
 from seal_agent.formats.format import EXAMPLE, Ask, Format, Source
 from seal_agent.phrases import named
-from seal_agent.types import Message, Prompt, Row
 from seal_agent.words import content
 
 NAME = "phrase-qa"

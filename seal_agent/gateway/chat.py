@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from seal_agent.adapters.context import room_for_reply
-from seal_agent.errors import SealError
+from seal_agent.core.errors import SealError
+from seal_agent.core.messages import Generated, Message, ToolCall
+from seal_agent.core.stacks import AdapterStack
 from seal_agent.gateway.limits import GatewayLimits, check_prompt
 from seal_agent.gateway.requests import ChatRequest
 from seal_agent.learner import Learner
 from seal_agent.replying import Asked, Part, call_id
-from seal_agent.types import AdapterStack, Generated, Message, ToolCall
 
 END = "data: [DONE]\n\n"
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from seal_agent.adapters.storage import write_whole
-from seal_agent.errors import InputError, StorageError
+from seal_agent.core.codec import from_json
+from seal_agent.core.errors import InputError, StorageError
 from seal_agent.home import check_namespace
-from seal_agent.types import from_json
 
 PREFIX = "sk-seal-"
 FILE = "gateway-keys.json"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from seal_agent.errors import ContextLengthExceeded, InputError
+from seal_agent.core.errors import ContextLengthExceeded, InputError
 
 
 @dataclass(frozen=True)

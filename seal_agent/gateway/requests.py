@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from seal_agent.errors import InputError
+from seal_agent.core.errors import InputError
+from seal_agent.core.messages import Grammar, Message, Prompt, Role, ToolCall, ToolSpec
+from seal_agent.core.tool_format import ToolFormat, bounded, check_schema
 from seal_agent.replying import Asked, asked_of
-from seal_agent.tool_calls import ToolFormat, bounded, check_schema
-from seal_agent.types import Grammar, Message, Prompt, Role, ToolCall, ToolSpec
 
 ROLES: dict[str, Role] = {
     "system": "system",

@@ -14,9 +14,10 @@ from itertools import groupby
 from typing import Any, Literal
 
 from seal_agent import documents
-from seal_agent.errors import InputError, SealError
+from seal_agent.core.documents import Passage
+from seal_agent.core.errors import InputError, SealError
 from seal_agent.home import digest_of
-from seal_agent.passages import Passage, split_passages
+from seal_agent.passages import split_passages
 from seal_agent.queue import OPEN, REPLACED, Job, LearningQueue
 
 Status = Literal["waiting for approval", "queued", "learning", "done", "failed", "rejected", "replaced"]

@@ -17,10 +17,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from seal_agent.adapters.loading import EMBEDDED
 from seal_agent.adapters.registry import MIN_FREE_BYTES, AdapterRegistry
 from seal_agent.adapters.storage import HINT, writable
-from seal_agent.errors import AdapterError, ModelError, SealError, StorageError
+from seal_agent.core.errors import AdapterError, ModelError, SealError, StorageError
+from seal_agent.core.models import EMBEDDED
 from seal_agent.home import SCHEMA_VERSION, Home
 from seal_agent.policies import every_store
 
@@ -88,8 +88,8 @@ def check_faiss() -> Check:
     def look() -> str:
         from seal_agent.adapters.scripted import ScriptedBackend
         from seal_agent.canaries import general_probes
+        from seal_agent.core.stacks import AdapterStack
         from seal_agent.replay import ReplayStore
-        from seal_agent.types import AdapterStack
 
         with tempfile.TemporaryDirectory() as folder:
             home = Home(Path(folder))

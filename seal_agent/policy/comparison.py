@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Generic, TypeVar
 
-from seal_agent.adapters.backend import silent
-from seal_agent.domain import Domain, Grade
+from seal_agent.core.backend import silent
+from seal_agent.core.domain import Domain, Grade
+from seal_agent.core.episodes import Progress
+from seal_agent.core.stacks import AdapterStack
 from seal_agent.policy.candidates import Candidates, Key, Trial, distinct, is_same, seed_of
 from seal_agent.policy.rewards import Case
 from seal_agent.policy.rounds import Compared, Measured
 from seal_agent.retention import mean_with_limits
-from seal_agent.types import AdapterStack, Progress
 
 C = TypeVar("C")
 

@@ -12,18 +12,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from seal_agent.adapters.backend import Backend, silent
 from seal_agent.canaries import with_rehearsal
+from seal_agent.core.backend import Backend, silent
+from seal_agent.core.domain import Grade, Proposal
+from seal_agent.core.edits import Directives, Probe, Row, SelfEdit
+from seal_agent.core.episodes import Progress
+from seal_agent.core.errors import EditFault
+from seal_agent.core.messages import Prompt
 from seal_agent.directives import CLOZE, MENU, Menu, parse_directives, say
-from seal_agent.domain import Grade, Proposal
-from seal_agent.errors import EditFault
 from seal_agent.feedback import Feedback
 from seal_agent.formats import Source, chat_qa
 from seal_agent.learner_config import LearnerConfig
 from seal_agent.policies import KNOWLEDGE
 from seal_agent.policy.grading import is_right
 from seal_agent.selfedit import MIN_ROWS
-from seal_agent.types import Directives, Probe, Progress, Prompt, Row, SelfEdit
 from seal_agent.words import content
 from seal_agent.writing import write
 

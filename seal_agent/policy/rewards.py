@@ -15,13 +15,14 @@ from itertools import pairwise
 from statistics import fmean
 from typing import Generic, Protocol, TypeVar
 
-from seal_agent.adapters.backend import Backend
 from seal_agent.canaries import general_probes
-from seal_agent.domain import Domain, Proposal
-from seal_agent.errors import InputError
+from seal_agent.core.backend import Backend
+from seal_agent.core.domain import Domain, Proposal
+from seal_agent.core.edits import Probe, Row
+from seal_agent.core.errors import InputError
+from seal_agent.core.messages import Prompt
 from seal_agent.policy.knowledge import KnowledgeContext, graded
 from seal_agent.rehearsal import REPLAYED
-from seal_agent.types import Probe, Prompt, Row
 from seal_agent.words import WORD, content
 
 C = TypeVar("C")

@@ -8,11 +8,12 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from seal_agent.errors import InputError
+from seal_agent.core.edits import Directives
+from seal_agent.core.errors import InputError
+from seal_agent.core.stacks import AdapterRef
 from seal_agent.policy import selection
 from seal_agent.policy.candidates import Proposed
 from seal_agent.policy.selection import Choice
-from seal_agent.types import AdapterRef, Directives
 
 IMITATION = Directives(
     num_epochs=3,

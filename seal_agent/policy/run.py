@@ -11,11 +11,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from seal_agent.adapters.backend import silent
 from seal_agent.bench.knowledge import read_items
 from seal_agent.bench_run import RunFolder, recorded
+from seal_agent.core.backend import silent
+from seal_agent.core.codec import to_json
+from seal_agent.core.edits import Probe
+from seal_agent.core.episodes import Progress
+from seal_agent.core.errors import InputError, StorageError
+from seal_agent.core.messages import Prompt
 from seal_agent.documents import read_file
-from seal_agent.errors import InputError, StorageError
 from seal_agent.feedback import about, corrections_of
 from seal_agent.feedback import recorded as feedback_of
 from seal_agent.home import Home
@@ -29,7 +33,6 @@ from seal_agent.policy.rest_em import Improvement
 from seal_agent.policy.rewards import GOLD, OWN, knowledge_reward
 from seal_agent.policy.rounds import ImproveConfig, Parts, parted
 from seal_agent.policy.withdrawal import FOLDER, run_folders
-from seal_agent.types import Probe, Progress, Prompt, to_json
 
 log = logging.getLogger(__name__)
 

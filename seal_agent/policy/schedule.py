@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from seal_agent.errors import StorageError
+from seal_agent.core.errors import StorageError
 from seal_agent.home import Home
 
 IDLE_SECONDS = 60.0

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, variance
 
-from seal_agent.errors import InputError
+from seal_agent.core.errors import InputError
 
 MARGIN = 1.0  # standard errors by which a winner must beat doing nothing
 TIED = 1e-12

@@ -17,13 +17,14 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from seal_agent import documents, erasure, retention
-from seal_agent.adapters.backend import silent
-from seal_agent.errors import AdapterError, InputError
+from seal_agent.core.backend import silent
+from seal_agent.core.documents import passage_of
+from seal_agent.core.episodes import Episode, Progress, Verdict
+from seal_agent.core.errors import AdapterError, InputError
+from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.home import digest_of
-from seal_agent.passages import passage_of
 from seal_agent.queue import LearningQueue
 from seal_agent.serving import compared
-from seal_agent.types import AdapterRef, AdapterStack, Episode, Progress, Verdict
 from seal_agent.unlearning.plan import Plan, commit, ledger_of, planned, route_key, trained_anew
 
 if TYPE_CHECKING:

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 
 from seal_agent import erasure, feedback
 from seal_agent.adapters.registry import AdapterRegistry
-from seal_agent.errors import AdapterError
+from seal_agent.core.codec import to_json
+from seal_agent.core.episodes import Episode, Progress, Verdict
+from seal_agent.core.errors import AdapterError
+from seal_agent.core.stacks import AdapterRef, AdapterStack, Layer
 from seal_agent.home import digest_of
 from seal_agent.policy.withdrawal import runs_that_read, withdraw
 from seal_agent.rehearsal import REPLAYED
-from seal_agent.types import AdapterRef, AdapterStack, Episode, Layer, Progress, Verdict, to_json
 from seal_agent.unlearning import traces
 from seal_agent.unlearning.traces import Traces
 

@@ -10,8 +10,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from seal_agent import corrections
+from seal_agent.core.edits import Row, SelfEdit
+from seal_agent.core.episodes import Episode
+from seal_agent.core.messages import Prompt
+from seal_agent.core.stacks import AdapterRef, AdapterStack, Layer
 from seal_agent.rehearsal import REPLAYED
-from seal_agent.types import AdapterRef, AdapterStack, Episode, Layer, Prompt, Row, SelfEdit
 
 Fact = tuple[Prompt, str]
 

@@ -15,8 +15,8 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from test_loop import FACTS, QUESTIONS
 
 from seal_agent import ChatSeal, Learner, Learners, SelfAdaptation, open_learners
+from seal_agent.core.messages import Message
 from seal_agent.graphs.tools import sources
-from seal_agent.types import Message
 
 pytestmark = pytest.mark.integration
 QUESTION, GOLD = next(iter(QUESTIONS.items()))

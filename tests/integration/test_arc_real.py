@@ -11,7 +11,7 @@ from seal_agent.bench.arc import ARC, ArcDomain, Grid, Pair, Task, edit_of
 from seal_agent.bench.arc.grids import as_answer, num_symbols
 from seal_agent.bench.arc.transforms import IDENTITY, ISOMETRIES
 from seal_agent.bench.arc.voting import answers
-from seal_agent.types import AdapterStack
+from seal_agent.core.stacks import AdapterStack
 
 pytestmark = pytest.mark.integration
 

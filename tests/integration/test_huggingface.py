@@ -10,11 +10,14 @@ from backend_contract import FIRST, BackendContract, make_edit
 
 from seal_agent.adapters.engine import Engine
 from seal_agent.adapters.huggingface import TransformersBackend
-from seal_agent.adapters.loading import EMBEDDED, load_model
+from seal_agent.adapters.loading import load_model
 from seal_agent.adapters.packing import labelled_logits, pack
-from seal_agent.errors import InputError
+from seal_agent.core.edits import Directives, Row, SelfEdit
+from seal_agent.core.errors import InputError
+from seal_agent.core.messages import Grammar, Prompt
+from seal_agent.core.models import EMBEDDED
+from seal_agent.core.stacks import AdapterStack
 from seal_agent.formats.chat_qa import pair_grammar
-from seal_agent.types import AdapterStack, Directives, Grammar, Prompt, Row, SelfEdit
 
 pytestmark = pytest.mark.integration
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from seal_agent.adapters.loading import EMBEDDED, LoadedModel, embedded_gguf, load_model
-from seal_agent.errors import ModelError
+from seal_agent.adapters.loading import LoadedModel, embedded_gguf, load_model
+from seal_agent.core.errors import ModelError
+from seal_agent.core.models import EMBEDDED
 
 pytestmark = pytest.mark.integration
 

@@ -3,8 +3,8 @@
 import pytest
 
 from seal_agent.adapters.huggingface import TransformersBackend
+from seal_agent.core.messages import Prompt
 from seal_agent.routing import RouteLimits, Router
-from seal_agent.types import Prompt
 
 pytestmark = pytest.mark.integration
 KEYS = {

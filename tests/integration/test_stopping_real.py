@@ -10,8 +10,9 @@ import pytest
 from running import running
 from test_serve import port
 
-from seal_agent.adapters.loading import EMBEDDED, find_model
+from seal_agent.adapters.loading import find_model
 from seal_agent.cli.app import main
+from seal_agent.core.models import EMBEDDED
 from seal_agent.decision_head import HEADS_FOLDER, num_read
 from seal_agent.home import Home
 from seal_agent.queue import Job, LearningQueue

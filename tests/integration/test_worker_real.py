@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from seal_agent.adapters.huggingface import TransformersBackend
+from seal_agent.core.documents import Passage
+from seal_agent.core.messages import Message
 from seal_agent.directives import CLOZE
 from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig
-from seal_agent.passages import Passage
-from seal_agent.types import Message
 from seal_agent.worker import Budget, Worker, WorkEvent
 
 pytestmark = pytest.mark.integration

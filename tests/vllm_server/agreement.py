@@ -17,7 +17,8 @@ from backend_contract import FIRST, PARIS, SECOND
 
 from seal_agent.adapters.huggingface import TransformersBackend
 from seal_agent.adapters.packing import TokenRow, labelled_logits, pack, shared_prefix
-from seal_agent.types import Generated, Prompt, Score
+from seal_agent.core.episodes import Score
+from seal_agent.core.messages import Generated, Prompt
 
 SUMMING = 1e-3  # nats a token between two orders of summing in float32; the largest seen is 2e-5
 FACTOR = 2.0  # the largest of some twenty rounding errors varies by about half from one kernel to another

@@ -17,11 +17,12 @@ from backend_contract import FIRST, PARIS, SECOND, BackendContract
 from seal_agent.adapters.huggingface import TransformersBackend
 from seal_agent.adapters.process import ProcessBackend
 from seal_agent.adapters.vllm_server import VLLMBackend
-from seal_agent.errors import AdapterError, InputError, ServerError
+from seal_agent.core.errors import AdapterError, InputError, ServerError
+from seal_agent.core.messages import Grammar, Prompt
+from seal_agent.core.stacks import AdapterStack
 from seal_agent.factory import open_backend
 from seal_agent.formats.chat_qa import pair_grammar
 from seal_agent.home import Home
-from seal_agent.types import AdapterStack, Grammar, Prompt
 
 pytestmark = [
     pytest.mark.vllm,

@@ -16,9 +16,10 @@ from seal_agent.adapters.huggingface import TransformersBackend
 from seal_agent.adapters.serve import Server
 from seal_agent.adapters.vllm_server import VLLMBackend
 from seal_agent.bench.demo import run_demo
-from seal_agent.errors import AdapterError, InputError
+from seal_agent.core.errors import AdapterError, InputError
+from seal_agent.core.messages import Grammar, Prompt
+from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.formats.chat_qa import pair_grammar
-from seal_agent.types import AdapterRef, AdapterStack, Grammar, Prompt
 
 log = logging.getLogger(__name__)
 pytestmark = [

@@ -13,10 +13,10 @@ from itertools import islice
 from seal_agent.bench.arc.grids import as_answer
 from seal_agent.bench.arc.tasks import Task, demonstrated, question
 from seal_agent.bench.arc.transforms import IDENTITY, ISOMETRIES, Transform, chain, enlarge, recolour, repeat, translate
+from seal_agent.core.edits import Directives, Row, SelfEdit
+from seal_agent.core.errors import EditFault
 from seal_agent.directives import Menu
-from seal_agent.errors import EditFault
 from seal_agent.selfedit import assemble
-from seal_agent.types import Directives, Row, SelfEdit
 
 FORMATS: Mapping[str, int] = {"leave-one-out": 1, "leave-two-out": 2}
 """How many demonstrations are asked for instead of shown."""

@@ -12,7 +12,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from seal_agent.adapters.backend import Backend, silent
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.bench.arc.augment import edit_of
 from seal_agent.bench.arc.domain import ArcDomain, solved
@@ -20,8 +19,11 @@ from seal_agent.bench.arc.grids import Grid, as_text
 from seal_agent.bench.arc.tasks import SEAL_EVALUATION, SEAL_TRAINING, Task, easy, size
 from seal_agent.bench.trained import learned
 from seal_agent.bench_run import RunFolder
-from seal_agent.errors import EditFault, InputError
-from seal_agent.types import AdapterStack, Progress, SelfEdit
+from seal_agent.core.backend import Backend, silent
+from seal_agent.core.edits import SelfEdit
+from seal_agent.core.episodes import Progress
+from seal_agent.core.errors import EditFault, InputError
+from seal_agent.core.stacks import AdapterStack
 
 CONTEXT, FIXED, UNTRAINED, TRAINED = "in-context", "fixed", "untrained self-edit", "trained self-edit"
 ARMS = (CONTEXT, FIXED, UNTRAINED, TRAINED)

@@ -9,15 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import fmean
 
-from seal_agent.adapters.backend import Backend
 from seal_agent.bench.arc.augment import MENU, edit_of
 from seal_agent.bench.arc.grids import Grid, as_answer
 from seal_agent.bench.arc.tasks import Task, demonstrated, question
 from seal_agent.bench.arc.transforms import Transform
 from seal_agent.bench.arc.voting import VOTERS, answers, guesses
+from seal_agent.core.backend import Backend
+from seal_agent.core.domain import Grade, Proposal
+from seal_agent.core.edits import Directives, Row
+from seal_agent.core.messages import Prompt
 from seal_agent.directives import ask, listed, parse_directives
-from seal_agent.domain import Grade, Proposal
-from seal_agent.types import Directives, Prompt, Row
 
 ARC = Directives(
     formats=("leave-one-out",),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from seal_agent.types import Grammar
+from seal_agent.core.messages import Grammar
 
 Grid = tuple[tuple[int, ...], ...]
 """Rows of colours 0 to 9, at most 30 by 30, all rows as long."""

@@ -14,8 +14,8 @@ from typing import Any
 
 from seal_agent.bench.arc.grids import MAX_SIDE, Grid, as_answer, as_text, num_symbols
 from seal_agent.bench.arc.transforms import Transform
-from seal_agent.errors import InputError
-from seal_agent.types import Prompt
+from seal_agent.core.errors import InputError
+from seal_agent.core.messages import Prompt
 
 ARROW = "->\n"
 _VERSIONS: Mapping[str, str] = {"arc1": "arcagi", "arc2": "arcagi2"}

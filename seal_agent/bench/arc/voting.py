@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from seal_agent.adapters.backend import Backend
 from seal_agent.bench.arc.grids import END, Grid, grammar, parse
 from seal_agent.bench.arc.tasks import Task, largest_answer, question
 from seal_agent.bench.arc.transforms import ISOMETRIES, Transform
+from seal_agent.core.backend import Backend
 
 VOTERS = ISOMETRIES[:4]
 NUM_GUESSES = 2

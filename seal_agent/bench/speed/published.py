@@ -16,7 +16,7 @@ from peft import LoraConfig, get_peft_model
 
 from seal_agent.adapters.loading import LoadedModel
 from seal_agent.adapters.packing import TokenRow
-from seal_agent.types import Directives
+from seal_agent.core.edits import Directives
 
 CLIPPED_AT = 1.0
 

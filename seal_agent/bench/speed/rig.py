@@ -22,21 +22,25 @@ from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 from seal_agent.adapters.engine import Engine
 from seal_agent.adapters.folding import LowRank, write_adapter
 from seal_agent.adapters.huggingface import MAX_PACK_TOKENS, TransformersBackend
-from seal_agent.adapters.loading import EMBEDDED, LoadedModel, cache_argument, load_model, pick_device
+from seal_agent.adapters.loading import LoadedModel, cache_argument, load_model, pick_device
 from seal_agent.adapters.packing import TokenRow, labelled_logits, pack, split
 from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.adapters.training import Job, TrainingRun
-from seal_agent.adapters.turns import in_background
 from seal_agent.bench.speed.bench import OURS, PAPER_LENGTH, UNPADDED, Curve, Steps
 from seal_agent.bench.speed.meter import Clock, arithmetic_of, clock_of, cost_of, matrix_speed
 from seal_agent.bench.speed.published import PublishedLoop
+from seal_agent.core.documents import Passage
+from seal_agent.core.edits import Directives
+from seal_agent.core.episodes import Progress
+from seal_agent.core.errors import InputError
+from seal_agent.core.messages import Prompt
+from seal_agent.core.models import EMBEDDED
+from seal_agent.core.priority import in_background
+from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.directives import DEFAULT
-from seal_agent.errors import InputError
 from seal_agent.formats import Source
 from seal_agent.home import Home
-from seal_agent.passages import Passage
 from seal_agent.queue import LearningQueue
-from seal_agent.types import AdapterRef, AdapterStack, Directives, Progress, Prompt
 from seal_agent.writing import write_self_edit
 
 NUM_PROMPT_TOKENS = 16

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from seal_agent.adapters.backend import Backend
-from seal_agent.types import Row, SelfEdit
+from seal_agent.core.backend import Backend
+from seal_agent.core.edits import Row, SelfEdit
 
 C = TypeVar("C", contravariant=True)
 

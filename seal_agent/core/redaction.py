@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any
 
-from seal_agent.named_secrets import PASSWORD, REMOVED, Span, is_strong, named_secrets
+from seal_agent.core.named_secrets import PASSWORD, REMOVED, Span, is_strong, named_secrets
 
 MAX_PASSES = 5  # what is left may look like a secret only once another is gone
 MAX_LINE = 4000  # characters that a detector is given at once: some of its patterns are quadratic

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from seal_agent.errors import InputError
-from seal_agent.types import Grammar, Message, Prompt, ToolCall, ToolSpec
+from seal_agent.core.errors import InputError
+from seal_agent.core.messages import Grammar, Message, Prompt, ToolCall, ToolSpec
 
 OFFER = """You can call these tools:
 {tools}

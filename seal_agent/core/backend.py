@@ -14,9 +14,12 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from seal_agent.errors import AdapterError, EditFault, InputError
-from seal_agent.tool_calls import ToolFormat
-from seal_agent.types import AdapterRef, AdapterStack, Generated, Grammar, Progress, Prompt, Score, SelfEdit
+from seal_agent.core.edits import SelfEdit
+from seal_agent.core.episodes import Progress, Score
+from seal_agent.core.errors import AdapterError, EditFault, InputError
+from seal_agent.core.messages import Generated, Grammar, Prompt
+from seal_agent.core.stacks import AdapterRef, AdapterStack
+from seal_agent.core.tool_format import ToolFormat
 
 TOP_P = 0.95  # of sampling, whoever samples
 

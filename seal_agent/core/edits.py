@@ -1,0 +1,149 @@
+"""Self-edits: training rows, probes and directives."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from seal_agent.core.codec import UNLESS_EMPTY
+from seal_agent.core.errors import InputError
+from seal_agent.core.messages import Prompt
+
+Stratum = Literal["edit", "near", "fragile", "coverage", "general"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One training example: the loss falls on `answer` (and on the prompt, if the directives say so).
+
+    `source` is the format or tool that made it, `evidence` the text of the document it rests on.
+    """
+
+    prompt: Prompt
+    answer: str
+    source: str = "chat-qa"
+    evidence: str = ""
+
+    @property
+    def question(self) -> str:
+        """The last message of the prompt; empty for a row of plain text."""
+        return self.prompt.messages[-1].content if self.prompt.messages else ""
+
+    def in_view(self, topic: str) -> Prompt | None:
+        """The prompt with `topic` and the evidence before its last message; None without a message or evidence."""
+        if not self.prompt.messages or not self.evidence:
+            return None
+        return self.prompt.after(f"{topic}\n{self.evidence}")
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """Something the model wrote that is not trained on, and why."""
+
+    text: str
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A question with a gold answer whose log-probability is watched.
+
+    `item` is the id of the replay item it comes from; None for the probes an edit brings with it.
+    `document` clusters probes that are not independent of each other.
+    """
+
+    prompt: Prompt
+    answer: str
+    stratum: Stratum = "edit"
+    document: str = ""
+    item: int | None = None
+
+
+@dataclass(frozen=True)
+class Directives:
+    """How an edit is written and trained; a value outside its range raises `InputError`.
+
+    `formats` and `tools` name what makes the rows, at most `num_rows` of them. Training ends after `num_epochs`, but
+    not before `min_steps` and not after `max_steps`; and once the rows are learned: their mean loss, each as it was
+    seen last, is at most `stop_loss` (nats per token; 0: never). `weight` is the λ with which the adapter is served.
+    `learning_rate`: of Adam, at its peak; 0: what fits the model (`Backend.learning_rate`). `top_layers`: the share of
+    the model's layers, from the top, that gets an update.
+    `replay`: rows of earlier edits and general questions trained beside the edit, as a share of its rows; on those
+    `kl_weight` times the divergence from what the model said before (nats) is added to the loss. `distill`: the share
+    of the loss on questions about the text that is not the answer's likelihood but the divergence (nats) from what the
+    model says with a row's evidence in view: context distillation (Snell et al., arXiv 2209.15189), for models that
+    read well.
+    """
+
+    formats: tuple[str, ...] = ("cloze",)
+    tools: tuple[str, ...] = ()
+    num_rows: int = 128
+    num_epochs: int = 2
+    min_steps: int = 48
+    max_steps: int = 96
+    batch_size: int = 2
+    learning_rate: float = 0.0
+    num_warmup_steps: int = 3
+    max_grad_norm: float = 1.0
+    stop_loss: float = 0.03
+    rank: int = 16
+    alpha: int = 32
+    layers: Literal["all-linear", "q_proj,v_proj"] = "all-linear"
+    top_layers: float = 0.5
+    loss_on: Literal["answers", "all"] = "answers"
+    weight: float = 1.0
+    replay: float = 0.25
+    kl_weight: float = 0.0
+    distill: Annotated[float, UNLESS_EMPTY] = 0.0
+
+    def __post_init__(self) -> None:
+        limits: tuple[tuple[str, float, float], ...] = (
+            ("num_rows", 2, 10_000),
+            ("num_epochs", 1, 1_000),
+            ("min_steps", 1, 100_000),
+            ("max_steps", 1, 100_000),
+            ("batch_size", 1, 256),
+            ("num_warmup_steps", 0, 1_000),
+            ("max_grad_norm", 1e-3, 1e3),
+            ("stop_loss", 0.0, 10.0),
+            ("rank", 1, 512),
+            ("alpha", 1, 1024),
+            ("top_layers", 0.01, 1.0),
+            ("weight", 0.05, 2.0),
+            ("replay", 0.0, 2.0),
+            ("kl_weight", 0.0, 100.0),
+            ("distill", 0.0, 1.0),
+        )
+        if self.learning_rate:  # 0: what fits the model
+            limits += (("learning_rate", 1e-6, 1e-1),)
+        for name, low, high in limits:
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise InputError(f"directive {name}={value} is out of range; choose {low:g} to {high:g}")
+        if not self.formats and not self.tools:
+            raise InputError("directives name no format and no tool; nothing would make a training row")
+
+    def num_steps(self, num_rows: int) -> int:
+        """The optimiser steps that training on so many rows takes."""
+        wanted = math.ceil(self.num_epochs * num_rows / self.batch_size)
+        return min(max(wanted, self.min_steps), self.max_steps)
+
+
+@dataclass(frozen=True)
+class SelfEdit:
+    """What the model wrote to learn from: training rows, directives, and probes held back from training."""
+
+    topic: str
+    passage: str
+    rows: tuple[Row, ...]
+    probes: tuple[Probe, ...]
+    directives: Directives = Directives()
+    dropped: tuple[Dropped, ...] = ()
+
+    @property
+    def document(self) -> str:
+        """A stable id of the passage, the cluster its probes belong to."""
+        return hashlib.sha256(self.passage.encode()).hexdigest()[:16]

@@ -1,0 +1,169 @@
+"""Episodes: what happened to one text, from the decision to the verdict."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from seal_agent.core.edits import Probe, SelfEdit
+from seal_agent.core.stacks import AdapterRef, AdapterStack
+
+Outcome = Literal["accept", "forgot", "undecided", "rollback"]
+Progress = Callable[[str, int, int], None]
+"""Called with (what, done, total) while something long is running."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """The teacher-forced log-probability of one answer: sum in nats, over `num_tokens` tokens."""
+
+    logprob: float
+    num_tokens: int
+
+    @property
+    def per_token(self) -> float:
+        """Nats per token; higher is more likely."""
+        return self.logprob / max(self.num_tokens, 1)
+
+
+@dataclass(frozen=True)
+class Novelty:
+    """How surprised the model is by a text: total nats and nats per token."""
+
+    nats: float
+    num_tokens: int
+
+    @property
+    def per_token(self) -> float:
+        """Mean surprise in nats per token."""
+        return self.nats / max(self.num_tokens, 1)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether a text is to be learned: the model's own choice with its log-odds, and the novelty beside it."""
+
+    learn: bool
+    reason: str
+    margin: float
+    novelty: Novelty
+    topic: str = ""
+
+
+@dataclass(frozen=True)
+class Correction:
+    """A watched question whose answer is no longer true: it leaves the replay set with the edit that says so.
+
+    `said`: the sentence that was the watched answer, with `new` in it; "" where the answer was a phrase.
+    """
+
+    item: int
+    question: str
+    old: str
+    new: str
+    said: str = ""
+
+
+@dataclass(frozen=True)
+class Probed:
+    """One probe with its score before and after; `best` is the item's best score ever, nats per token."""
+
+    probe: Probe
+    before: Score
+    after: Score
+    best: float | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of an edit, and the figures it rests on.
+
+    `gain` is the mean change on the edit's own probes, `change` the mean change on the replay probes with
+    its one-sided 95% limits `low` and `high`: all in nats per token, positive is better.
+    """
+
+    outcome: Outcome
+    reason: str
+    gain: float
+    change: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+    num_probes: int = 0
+    num_lost: int = 0
+    by_stratum: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One line of the ledger: everything that happened to one text, so far.
+
+    `earlier` is what was said before the text, for a message that means nothing without it. `parent` is the
+    stack it began with, `candidate` the stack as it would be served, `replaces` the adapters whose rows the edit
+    has taken over, `tried` the rungs of the ladder that were climbed to save an edit that forgets. `probed_on` says
+    what the scores in `probed` are of (`candidate_digest`): a verdict holds for that candidate and no other. `outcome`
+    is "open" until it is "ignored" (not worth learning), "rejected" (the model could not write a usable edit),
+    "accepted" or "rolled back"; "declined" if a person said no, "dry run" if nothing was to be trained, and
+    "forgotten" once it was unlearned. `source` names the document the text comes from, `heading` what stands above
+    the text there, `life` tells the namespace from
+    one of the same name that was erased before (empty: any).
+    """
+
+    namespace: str
+    text: str
+    topic: str = ""
+    earlier: str = ""
+    decision: Decision | None = None
+    edit: SelfEdit | None = None
+    corrections: tuple[Correction, ...] = ()
+    adapter: AdapterRef | None = None
+    parent: AdapterStack = AdapterStack()
+    candidate: AdapterStack = AdapterStack()
+    replaces: tuple[str, ...] = ()
+    tried: tuple[str, ...] = ()
+    probed: tuple[Probed, ...] = ()
+    probed_on: str = ""
+    verdict: Verdict | None = None
+    outcome: Literal["open", "ignored", "rejected", "accepted", "rolled back", "declined", "dry run", "forgotten"] = (
+        "open"
+    )
+    fault: str = ""
+    num_attempts: int = 0
+    model: str = ""
+    seed: int = 0
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    thread: str = ""
+    source: str = ""
+    heading: str = ""
+    life: str = ""
+
+    @property
+    def reason(self) -> str:
+        """Why it went as it did, in a line: of the verdict, else the fault, else the decision."""
+        if self.verdict:
+            return self.verdict.reason
+        return self.fault or (self.decision.reason if self.decision else "")
+
+    @property
+    def candidate_digest(self) -> str:
+        """A checksum of what would be served: the adapter, the candidate stack, and the text that routes to it."""
+        layers = [
+            [(y.ref.id, y.weight, y.is_routed, y.stands_for) for y in stack.layers]
+            for stack in (self.parent, self.candidate)
+        ]
+        adapter = self.adapter.id if self.adapter else ""
+        facts = (self.namespace, adapter, layers, self.topic, self.text, self.replaces)
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+    @property
+    def is_accepted_by_verdict(self) -> bool:
+        """Whether the candidate was judged, as it is now, and may be served."""
+        is_judged = bool(self.probed_on) and self.probed_on == self.candidate_digest
+        return is_judged and self.verdict is not None and self.verdict.outcome == "accept"
+
+    def timed(self, step: str, seconds: float) -> Episode:
+        """This episode with the seconds of one step added."""
+        total = round(self.seconds.get(step, 0.0) + seconds, 3)
+        return replace(self, seconds={**self.seconds, step: total})

@@ -1,0 +1,61 @@
+"""Adapters and the stack of them that is served."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class AdapterRef:
+    """An immutable adapter on disk; `id` is the SHA-256 of its content (64 hex digits)."""
+
+    id: str
+    path: str
+    model: str
+    rank: int
+
+    @property
+    def short(self) -> str:
+        """The first 12 digits, for people."""
+        return self.id[:12]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One adapter of a stack with its weight λ.
+
+    A routed one is active only for what its key matches. A consolidated one `stands_for` the adapters it was made of.
+    """
+
+    ref: AdapterRef
+    weight: float = 1.0
+    is_routed: bool = False
+    stands_for: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class AdapterStack:
+    """The ordered adapters of a model: a value, not a service. Those not routed are active together."""
+
+    layers: tuple[Layer, ...] = ()
+
+    def push(self, ref: AdapterRef, weight: float = 1.0, *, is_routed: bool = False) -> AdapterStack:
+        """This stack with one more adapter on top."""
+        return AdapterStack((*self.layers, Layer(ref, weight, is_routed)))
+
+    def without(self, adapter_id: str) -> AdapterStack:
+        """This stack without the adapter of that id."""
+        return AdapterStack(tuple(layer for layer in self.layers if layer.ref.id != adapter_id))
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The adapters' ids from the bottom up."""
+        return tuple(layer.ref.id for layer in self.layers)
+
+    @property
+    def learned(self) -> tuple[str, ...]:
+        """The ids of the adapters whose edits it holds: its own, and those its layers stand for."""
+        return tuple(i for layer in self.layers for i in (layer.ref.id, *layer.stands_for))
+
+    def __len__(self) -> int:
+        return len(self.layers)
