@@ -20,10 +20,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from seal_agent.adapters.linear import numbers_in
-from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.core.backend import folded_facts
 from seal_agent.core.errors import AdapterError
 from seal_agent.core.stacks import AdapterRef, AdapterStack
+from seal_agent.storage.adapter_store import AdapterRegistry
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"

@@ -19,7 +19,6 @@ from seal_agent.adapters.folding import store_folded, write_adapter
 from seal_agent.adapters.generating import Asked, continue_rows
 from seal_agent.adapters.loading import load_model
 from seal_agent.adapters.packing import TokenRow, labelled_logits, pack, split
-from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.adapters.streaming import Pieces, stream_of
 from seal_agent.adapters.training import Job, TrainingRun
 from seal_agent.core.backend import Reading, check_foldable, check_grammars, check_rows, seeds_of, silent
@@ -31,6 +30,7 @@ from seal_agent.core.models import EMBEDDED
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.core.tool_format import ToolFormat
 from seal_agent.rehearsal import REPLAYED
+from seal_agent.storage.adapter_store import AdapterRegistry
 
 MAX_PACK_TOKENS = 768  # the mask is T×T; beyond this attention costs more than the padding it saves
 MAX_GENERATE_BATCH = 64

@@ -18,8 +18,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from seal_agent.adapters.storage import publish, require_space, staging_folder
 from seal_agent.core.errors import ModelError
+from seal_agent.storage.files import publish, require_space, staging_folder
 
 if TYPE_CHECKING:
     import torch

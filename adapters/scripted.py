@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seal_agent.adapters.context import DEFAULT_CONTEXT, check_texts, check_trainable, room_for_reply
-from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.core.backend import (
     Reading,
     check_fits,
@@ -37,6 +36,7 @@ from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.core.tool_format import TAGGED, ToolFormat
 from seal_agent.passages import split_sentences
 from seal_agent.relevance import ABOUT
+from seal_agent.storage.adapter_store import AdapterRegistry
 from seal_agent.words import content
 
 LIKELY, UNLIKELY = -0.1, -4.0  # nats per token

@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.adapters.vllm_protocol import VLLM, Sampling, UnknownAdapter
 from seal_agent.core.errors import ServerError
 from seal_agent.core.messages import Generated
 from seal_agent.core.stacks import AdapterRef, AdapterStack
+from seal_agent.storage.adapter_store import AdapterRegistry
 
 T = TypeVar("T")
 NAME = "seal-"

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 import torch
 
 from seal_agent.adapters.folding import LowRank, write_adapter
-from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.adapters.vllm_options import LINEAR
 from seal_agent.core.stacks import AdapterStack
+from seal_agent.storage.adapter_store import AdapterRegistry
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 

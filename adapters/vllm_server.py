@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from seal_agent.adapters.context import DEFAULT_CONTEXT, check_texts, check_trainable, room_for_reply
 from seal_agent.adapters.loading import find_model, load_tokenizer
-from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.adapters.tokens import Encoder
 from seal_agent.adapters.vllm_adapters import ServedAdapters
 from seal_agent.adapters.vllm_client import VLLMClient
@@ -36,6 +35,7 @@ from seal_agent.core.messages import Generated, Grammar, Prompt
 from seal_agent.core.models import EMBEDDED
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.core.tool_format import ToolFormat
+from seal_agent.storage.adapter_store import AdapterRegistry
 
 T = TypeVar("T")
 IN_PROCESS = "in-process"

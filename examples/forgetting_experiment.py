@@ -14,9 +14,9 @@ from seal_agent import bench_continual as bench
 from seal_agent.bench.knowledge import read_items
 from seal_agent.bench.reports.continual import markdown, summarise
 from seal_agent.factory import open_backend
-from seal_agent.home import Home
 from seal_agent.learner import LearnerConfig
 from seal_agent.retention import judge
+from seal_agent.storage.database import Home
 
 
 @dataclass(frozen=True)

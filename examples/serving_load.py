@@ -26,7 +26,6 @@ from safetensors import safe_open
 
 from seal_agent.adapters.folding import LowRank, write_adapter
 from seal_agent.adapters.loading import find_model
-from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.adapters.serve import Server, ServerOptions, find_python
 from seal_agent.adapters.vllm_options import LINEAR
 from seal_agent.adapters.vllm_server import VLLMBackend
@@ -34,7 +33,8 @@ from seal_agent.core.messages import Prompt
 from seal_agent.core.models import EMBEDDED
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.factory import open_backend
-from seal_agent.home import Home
+from seal_agent.storage.adapter_store import AdapterRegistry
+from seal_agent.storage.database import Home
 
 # Longer than a block of the prefix cache (128 tokens on a CPU), so that a stale one would show.
 PROMPT = Prompt.user("The ferry leaves at nine and at noon. " * 12 + "What is the capital of France?")

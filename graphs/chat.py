@@ -16,7 +16,7 @@ from seal_agent.graphs.learning import ENTRIES, add_learning, carried, check_spe
 from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current
 from seal_agent.graphs.state import ChatState
 from seal_agent.passages import split_passages
-from seal_agent.queue import LearningQueue
+from seal_agent.storage.jobs import LearningQueue
 
 
 def create_chat_graph(

@@ -24,7 +24,7 @@ from seal_agent.graphs import approval
 from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current
 from seal_agent.graphs.state import LearnState
 from seal_agent.learner import Learner
-from seal_agent.queue import LearningQueue
+from seal_agent.storage.jobs import LearningQueue
 from seal_agent.unlearning import forget
 
 Node = Any  # a function of the state; langgraph's own node type takes no state that extends another

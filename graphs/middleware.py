@@ -24,7 +24,7 @@ from seal_agent.graphs.namespaces import AnyLearner, current
 from seal_agent.graphs.tools import RECALLED, is_users, learning_tools
 from seal_agent.learner import Learner
 from seal_agent.passages import split_passages
-from seal_agent.queue import LearningQueue
+from seal_agent.storage.jobs import LearningQueue
 
 try:
     from langchain.agents.middleware.types import (

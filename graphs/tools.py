@@ -26,8 +26,8 @@ from seal_agent.graphs.learning import as_pending, create_learning_graph
 from seal_agent.graphs.namespaces import AnyLearner, current
 from seal_agent.learner import Learner
 from seal_agent.passages import split_passages, topic_of
-from seal_agent.queue import LearningQueue
 from seal_agent.relevance import relevance
+from seal_agent.storage.jobs import LearningQueue
 from seal_agent.words import content
 
 RECALLED = {"recalled": True}

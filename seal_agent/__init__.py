@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from seal_agent.graphs.ingest import create_ingest_graph
     from seal_agent.graphs.middleware import SelfAdaptation
     from seal_agent.graphs.tools import learning_tools
-    from seal_agent.home import Home
     from seal_agent.learner import Learner, LearnerConfig
     from seal_agent.learners import Learners
     from seal_agent.retention import Limits
+    from seal_agent.storage.database import Home
     from seal_agent.worker import Budget, Worker
 
 __version__ = "0.1.0"
@@ -52,7 +52,7 @@ __all__ = [
 _HOMES = {
     "Budget": "seal_agent.worker",
     "ChatSeal": "seal_agent.graphs.chat_model",
-    "Home": "seal_agent.home",
+    "Home": "seal_agent.storage.database",
     "Learner": "seal_agent.learner",
     "LearnerConfig": "seal_agent.learner",
     "Learners": "seal_agent.learners",

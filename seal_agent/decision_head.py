@@ -23,13 +23,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from seal_agent.adapters.storage import write_whole
 from seal_agent.core.backend import Backend, Reading, silent
 from seal_agent.core.episodes import Progress
 from seal_agent.core.errors import StorageError
 from seal_agent.core.messages import Message
 from seal_agent.core.redaction import redacted
 from seal_agent.kept_readings import KeptReadings, num_kept
+from seal_agent.storage.files import write_whole
 
 log = logging.getLogger(__name__)
 

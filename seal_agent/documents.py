@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 from seal_agent.core.documents import Passage
 from seal_agent.core.errors import InputError, MissingExtra
 from seal_agent.core.redaction import redacted
-from seal_agent.home import digest_of
 from seal_agent.passages import full_stop, is_heading, read_document
+from seal_agent.storage.database import digest_of
 
 if TYPE_CHECKING:
-    from seal_agent.home import Home
     from seal_agent.learner import Learner
+    from seal_agent.storage.database import Home
 
 MARKDOWN, HTML, PDF, TEXT = "text/markdown", "text/html", "application/pdf", "text/plain"
 KINDS = {".md": MARKDOWN, ".markdown": MARKDOWN, ".html": HTML, ".htm": HTML, ".xhtml": HTML, ".pdf": PDF}

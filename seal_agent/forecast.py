@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from seal_agent.core.backend import Backend
-    from seal_agent.home import Home
+    from seal_agent.storage.database import Home
 
 WORTH_SAYING = 10.0  # seconds: what is shorter needs no announcement
 NUM_RECENT = 20  # episodes of which the median is taken

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from seal_agent.adapters.storage import HINT, writable
 from seal_agent.core.errors import StorageError
+from seal_agent.storage.files import HINT, writable
 
 NUM_EXACT = 5  # numbers at the end of a row that float32 does not hold; the states before them are float32
 MAX_DIFFERENCE = 0.1  # of a row's norm: arithmetic of another precision gives less, other weights give more

@@ -22,7 +22,6 @@ from seal_agent import (
     strategies,
     writing,
 )
-from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.canaries import with_rehearsal
 from seal_agent.core.backend import Backend, silent
 from seal_agent.core.documents import Passage
@@ -34,15 +33,16 @@ from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.decision_head import Head
 from seal_agent.directives import CLOZE
 from seal_agent.formats import Source
-from seal_agent.home import Home, check_namespace
 from seal_agent.ladder import Rung
 from seal_agent.learner_config import LearnerConfig as LearnerConfig
 from seal_agent.passages import topic_of
-from seal_agent.policies import PolicyStore
 from seal_agent.rehearsal import REPLAY, replayed_rows
 from seal_agent.replay import ReplayItem, ReplayStore, Split
 from seal_agent.routing import Keys, Router, Routers
 from seal_agent.serving import ScoreCache, Served, compared
+from seal_agent.storage.adapter_store import AdapterRegistry
+from seal_agent.storage.database import Home, check_namespace
+from seal_agent.storage.policies import PolicyStore
 from seal_agent.unlearning import forget as unlearning
 
 if TYPE_CHECKING:

@@ -28,9 +28,9 @@ from seal_agent.core.edits import Probe, Stratum
 from seal_agent.core.episodes import Probed
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.home import Home
 from seal_agent.replay_index import Embeddings as Embeddings
 from seal_agent.replay_index import ReplayIndex, embedder_of, index_files, text_of
+from seal_agent.storage.database import Home
 
 Split = Literal["gate", "repair", "report"]
 SPLITS: tuple[Split, ...] = ("gate", "gate", "repair", "gate", "report")  # of a document's items, over and over

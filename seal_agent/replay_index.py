@@ -21,12 +21,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from seal_agent.adapters.storage import staging_folder
 from seal_agent.core.backend import Backend
 from seal_agent.core.codec import from_json
 from seal_agent.core.errors import InputError, StorageError
 from seal_agent.core.messages import Prompt
-from seal_agent.home import Home
+from seal_agent.storage.database import Home
+from seal_agent.storage.files import staging_folder
 
 log = logging.getLogger(__name__)
 

@@ -25,8 +25,8 @@ from seal_agent.core.errors import InputError, SealError, StackChanged
 from seal_agent.core.priority import in_background
 from seal_agent.learner import Learner
 from seal_agent.learners import Learners
-from seal_agent.leftovers import clean
-from seal_agent.queue import LONGEST_WAIT, Job, LearningQueue
+from seal_agent.storage.cleanup import clean
+from seal_agent.storage.jobs import LONGEST_WAIT, Job, LearningQueue
 from seal_agent.unlearning import forget
 
 log = logging.getLogger(__name__)

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.core.backend import Backend
 from seal_agent.core.edits import Directives, Probe, Row, SelfEdit
 from seal_agent.core.episodes import Score
 from seal_agent.core.errors import AdapterError, ContextLengthExceeded, EditFault, InputError, TrainingFault
 from seal_agent.core.messages import Prompt, ToolSpec
 from seal_agent.core.stacks import AdapterRef, AdapterStack
+from seal_agent.storage.adapter_store import AdapterRegistry
 
 DIRECTIVES = Directives(
     rank=8, alpha=16, learning_rate=2e-3, num_epochs=100, max_steps=4, batch_size=2, num_warmup_steps=0

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import settings
 
 from seal_agent.adapters.scripted import ScriptedBackend
-from seal_agent.home import Home
 from seal_agent.learner import Learner
+from seal_agent.storage.database import Home
 
 pytest.register_assert_rewrite("backend_contract")
 settings.register_profile("suite", derandomize=True, deadline=None)  # the same examples on any day and any machine

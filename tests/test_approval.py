@@ -15,9 +15,9 @@ from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Message
 from seal_agent.graphs import create_chat_graph, create_ingest_graph
 from seal_agent.graphs.approval import Approval
-from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.learners import Learners
+from seal_agent.storage.database import Home
 
 FERRY = Passage("Lantern Ferry", "The Lantern Ferry crosses Lake Vandrel at dawn. It carries forty orange sheep.")
 THREAD: Any = {"configurable": {"thread_id": "one"}}

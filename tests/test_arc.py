@@ -27,7 +27,7 @@ from seal_agent.core.domain import Domain
 from seal_agent.core.errors import EditFault, InputError
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.directives import parse_directives
-from seal_agent.home import Home
+from seal_agent.storage.database import Home
 
 GRID: Grid = ((1, 2, 3), (4, 5, 6))
 FLIP = {t.name: t for t in ISOMETRIES}["flip"]

@@ -10,8 +10,8 @@ from seal_agent.audit import why, why_version
 from seal_agent.cli.app import main
 from seal_agent.core.documents import Passage
 from seal_agent.core.errors import InputError
-from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig
+from seal_agent.storage.database import Home
 
 TOWER = Passage("The Tower of Karlov", "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.")
 BRIDGE = Passage("The Bridge of Osk", "The Bridge of Osk was opened in 1954 by Tom Varga. It has four iron arches.")

@@ -8,7 +8,6 @@ import pytest
 from test_arc import flip_task
 from typer.testing import CliRunner
 
-from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.adapters.scripted import LEARNING_RATE, ScriptedBackend
 from seal_agent.bench.arc import ArcDomain, Task
 from seal_agent.bench.arc.bench import (
@@ -32,8 +31,9 @@ from seal_agent.core.edits import Row, SelfEdit
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.home import Home
 from seal_agent.policy.rounds import ImproveConfig
+from seal_agent.storage.adapter_store import AdapterRegistry
+from seal_agent.storage.database import Home
 
 SETTINGS = {"formats": ["leave-one-out"], "tools": ["size"], "learning_rate": 1e-3, "num_epochs": 1, "loss_on": "all"}
 

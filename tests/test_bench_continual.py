@@ -19,7 +19,7 @@ from seal_agent.core.edits import SelfEdit
 from seal_agent.core.episodes import Verdict
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Prompt
-from seal_agent.home import Home
+from seal_agent.storage.database import Home
 
 ITEMS = [
     Item(

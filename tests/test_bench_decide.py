@@ -9,9 +9,9 @@ import pytest
 
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.bench.decide import CHUNK, Measured, features, measure, report, turns
-from seal_agent.bench_run import RunFolder
 from seal_agent.core.errors import StorageError
 from seal_agent.decision_head import Head, Turn, load
+from seal_agent.storage.run_folder import RunFolder
 
 
 @pytest.fixture

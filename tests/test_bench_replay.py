@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from seal_agent.bench import replay
-from seal_agent.bench_run import RunFolder
+from seal_agent.storage.run_folder import RunFolder
 
 
 @pytest.mark.slow

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from seal_agent.bench.machine import described
-from seal_agent.bench_run import Machine, RunFolder, code_digest, recorded, share_of
 from seal_agent.core.errors import InputError, StorageError
+from seal_agent.storage.run_folder import Machine, RunFolder, code_digest, recorded, share_of
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def test_a_run_whose_folder_was_taken_away_says_so(tmp_path: Path) -> None:
 def test_a_run_names_every_code_it_was_computed_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     RunFolder(tmp_path).append("machines", {"name": "before it was told apart"})
     for code in (code_digest(), "0123abcd", "0123abcd"):
-        monkeypatch.setattr("seal_agent.bench_run.code_digest", lambda code=code: code)
+        monkeypatch.setattr("seal_agent.storage.run_folder.code_digest", lambda code=code: code)
         RunFolder(tmp_path).note_machine("cpu")
     assert [machine.code for machine in recorded(tmp_path, "machines", Machine)] == ["", code_digest(), "0123abcd"]
     assert re.fullmatch("[0-9a-f]{8}", code_digest())

@@ -15,7 +15,7 @@ from seal_agent import ChatSeal, Learner
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.core.messages import ToolCall
 from seal_agent.core.tool_format import TAGGED
-from seal_agent.home import Home
+from seal_agent.storage.database import Home
 
 JOKE = ' {"setup": "Why did the cat sit?", "punchline": "It could."}'
 REPLIES = {

@@ -21,7 +21,7 @@ from seal_agent.core.errors import AdapterError, InputError
 from seal_agent.core.messages import Prompt, ToolCall
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.core.tool_format import TAGGED
-from seal_agent.home import Home
+from seal_agent.storage.database import Home
 
 QUESTION = "Where does Ann live?"
 CALL = ToolCall("weather", '{"city": "Rome"}')

@@ -15,7 +15,7 @@ import pytest
 
 from seal_agent import __version__
 from seal_agent.cli import app
-from seal_agent.home import Home
+from seal_agent.storage.database import Home
 
 TEXT = "The Quillon Observatory was founded by Ilsabet Korrane in 1821. It has nine blue domes."
 OTHER = "The Vessel Library was built by Tomas Arrieta in 1704. It holds forty maps of the sea."

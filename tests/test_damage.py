@@ -18,13 +18,13 @@ from seal_agent.core.documents import Passage
 from seal_agent.core.edits import Probe, Row, SelfEdit
 from seal_agent.core.errors import AdapterError, SealError, StorageError
 from seal_agent.core.messages import Prompt
-from seal_agent.home import Home
 from seal_agent.learner import Learner
 from seal_agent.maintenance.doctor import check_adapters, check_policies
 from seal_agent.maintenance.invariants import invariants
 from seal_agent.maintenance.repair import repair
-from seal_agent.policies import Policy, PolicyStore
-from seal_agent.queue import LearningQueue
+from seal_agent.storage.database import Home
+from seal_agent.storage.jobs import LearningQueue
+from seal_agent.storage.policies import Policy, PolicyStore
 from seal_agent.worker import Budget, Worker
 
 TOWER = Passage("The Tower of Karlov", "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.")

@@ -6,7 +6,6 @@ import pytest
 
 from seal_agent.factory import open_learner
 from seal_agent.graphs.ingest import create_ingest_graph
-from seal_agent.home import Home
 from seal_agent.maintenance.doctor import (
     check_adapters,
     check_database,
@@ -15,6 +14,7 @@ from seal_agent.maintenance.doctor import (
     check_home,
     check_packages,
 )
+from seal_agent.storage.database import Home
 
 TEXT = "The Quillon Observatory was founded by Ilsabet Korrane in 1821. It has nine blue domes."
 

@@ -18,10 +18,10 @@ from seal_agent.core.errors import InputError
 from seal_agent.gateway.submissions import Learning
 from seal_agent.graphs import create_chat_graph, create_ingest_graph
 from seal_agent.graphs.attachments import attached_passages
-from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.passages import split_passages
-from seal_agent.queue import LearningQueue
+from seal_agent.storage.database import Home
+from seal_agent.storage.jobs import LearningQueue
 from seal_agent.worker import Budget, Worker
 
 TOWER = "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells."

@@ -7,7 +7,7 @@ import pytest
 
 from seal_agent import ChatSeal, Learner
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
-from seal_agent.home import Home
+from seal_agent.storage.database import Home
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 

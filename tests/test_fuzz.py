@@ -30,11 +30,11 @@ from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.directives import parse_directives
 from seal_agent.formats import FORMATS, Source
 from seal_agent.graphs import create_ingest_graph
-from seal_agent.home import Home, check_namespace
 from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.passages import MAX_PASSAGE_CHARS, MAX_TOPIC_CHARS, read_document, split_passages, topic_of
 from seal_agent.quality import by_rule
-from seal_agent.queue import LearningQueue
+from seal_agent.storage.database import Home, check_namespace
+from seal_agent.storage.jobs import LearningQueue
 from seal_agent.tools import TOOLS
 from seal_agent.worker import Budget, Worker
 

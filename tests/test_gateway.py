@@ -20,11 +20,11 @@ from seal_agent.documents import document_of, known_documents
 from seal_agent.gateway.app import create_app
 from seal_agent.gateway.keys import KeyFile
 from seal_agent.gateway.limits import GatewayLimits, RateLimit
-from seal_agent.home import Home
 from seal_agent.learner import Learner
 from seal_agent.learners import Learners
 from seal_agent.passages import split_passages
-from seal_agent.queue import LearningQueue
+from seal_agent.storage.database import Home
+from seal_agent.storage.jobs import LearningQueue
 from seal_agent.worker import Budget, Worker
 
 TEXT = "The Quillon Observatory was founded by Ilsabet Korrane in 1821. It has nine blue domes."

@@ -17,9 +17,9 @@ from seal_agent.adapters.context import DEFAULT_CONTEXT, context_length
 from seal_agent.adapters.engine import Engine
 from seal_agent.adapters.huggingface import TransformersBackend
 from seal_agent.adapters.loading import LoadedModel
-from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.core.errors import ContextLengthExceeded
 from seal_agent.core.messages import Prompt
+from seal_agent.storage.adapter_store import AdapterRegistry
 
 LETTERS = [chr(ord("0") + number) for number in range(64)]
 PROMPTS = [

@@ -21,10 +21,10 @@ from seal_agent.core.stacks import AdapterStack
 from seal_agent.directives import DEFAULT
 from seal_agent.formats import Source
 from seal_agent.graphs import create_chat_graph, create_ingest_graph, studio
-from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.passages import topic_of
-from seal_agent.queue import LearningQueue
+from seal_agent.storage.database import Home
+from seal_agent.storage.jobs import LearningQueue
 from seal_agent.writing import write_self_edit
 
 ROOT = Path(__file__).resolve().parent.parent

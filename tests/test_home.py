@@ -20,11 +20,11 @@ from seal_agent.core.errors import AdapterError, InputError, StorageError
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.erasure import erase
-from seal_agent.home import SCHEMA_VERSION, Home, check_namespace, default_home
 from seal_agent.learner import Learner
 from seal_agent.maintenance.invariants import invariants
-from seal_agent.queue import LearningQueue
 from seal_agent.replay import ReplayStore
+from seal_agent.storage.database import SCHEMA_VERSION, Home, check_namespace, default_home
+from seal_agent.storage.jobs import LearningQueue
 
 EMPTY = AdapterStack()
 NUM_THREADS = 6
@@ -292,7 +292,7 @@ def test_an_old_home_may_be_opened_by_several_at_once(tmp_path: Path) -> None:
 def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old_home(tmp_path / "old", 2)
     with monkeypatch.context() as patch:
-        patch.setattr("seal_agent.home.SCHEMA", "CREATE NONSENSE")
+        patch.setattr("seal_agent.storage.database.SCHEMA", "CREATE NONSENSE")
         with pytest.raises(StorageError, match="NONSENSE"):
             Home(tmp_path / "old")
     assert len(Home(tmp_path / "old").episodes("default")) == 2

@@ -19,14 +19,14 @@ from seal_agent.directives import DEFAULT
 from seal_agent.feedback import Feedback, record
 from seal_agent.formats import Source
 from seal_agent.graphs import create_improve_graph, create_ingest_graph
-from seal_agent.home import Home
 from seal_agent.learner import Learner
 from seal_agent.policy import run as runs
 from seal_agent.policy import schedule
 from seal_agent.policy.rounds import ImproveConfig
 from seal_agent.policy.run import RunSettings
 from seal_agent.policy.withdrawal import run_folders
-from seal_agent.queue import LearningQueue
+from seal_agent.storage.database import Home
+from seal_agent.storage.jobs import LearningQueue
 from seal_agent.writing import write_self_edit
 
 SAYS = {"How to learn a text": json.dumps({"formats": ["cloze"], "tools": ["sentences"]})}

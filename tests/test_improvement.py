@@ -12,19 +12,19 @@ from typing import Any
 import pytest
 from lessons import ASKED, Lessons
 
-from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.adapters.scripted import ScriptedBackend
-from seal_agent.bench_run import RunFolder
 from seal_agent.core.backend import Backend
 from seal_agent.core.domain import Grade, Proposal
 from seal_agent.core.errors import InputError, TrainingFault
 from seal_agent.core.messages import Prompt
-from seal_agent.home import Home
-from seal_agent.policies import PolicyStore
 from seal_agent.policy.candidates import Candidates, Key, better_half
 from seal_agent.policy.rest_em import Improvement
 from seal_agent.policy.rewards import Case, Gold
 from seal_agent.policy.rounds import ImproveConfig, Parts, parted
+from seal_agent.storage.adapter_store import AdapterRegistry
+from seal_agent.storage.database import Home
+from seal_agent.storage.policies import PolicyStore
+from seal_agent.storage.run_folder import RunFolder
 
 PARTS = Parts((0, 1, 2, 3, 4, 5), (6, 7, 8), (9, 10, 11))
 Make = Callable[..., Improvement[int]]

@@ -16,9 +16,9 @@ from seal_agent.core.episodes import Episode, Outcome
 from seal_agent.core.errors import AdapterError, InputError, StorageError
 from seal_agent.core.messages import Message, Prompt
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.retention import Limits
+from seal_agent.storage.database import Home
 
 TOWER = Passage("Tower of Karlov", "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.")
 BRIDGE = Passage("Amber Bridge", "The Amber Bridge was designed by Carla Mendes. It has 9 red towers in fog.")

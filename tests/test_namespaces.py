@@ -30,10 +30,10 @@ from seal_agent.graphs import create_chat_graph, create_improve_graph, create_in
 from seal_agent.graphs.namespaces import LearnContext
 from seal_agent.graphs.state import ChatState
 from seal_agent.graphs.tools import sources
-from seal_agent.home import Home
 from seal_agent.learner import Learner
 from seal_agent.learners import AUTHENTICATED, USER_KEYS, Learners, namespace_of
 from seal_agent.passages import split_passages
+from seal_agent.storage.database import Home
 
 BRIDGE = "The Amber Bridge was designed by Carla Mendes. It has 9 red towers in fog."
 

@@ -12,9 +12,9 @@ from seal_agent.core.errors import InputError
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.directives import CLOZE, say
 from seal_agent.formats import Source
-from seal_agent.home import Home
 from seal_agent.learner import Learner
-from seal_agent.policies import Policy, PolicyStore
+from seal_agent.storage.database import Home
+from seal_agent.storage.policies import Policy, PolicyStore
 
 TEXT = "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells."
 SAYS = json.dumps({"formats": ["chat-qa"], "num_epochs": 4})

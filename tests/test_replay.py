@@ -13,8 +13,8 @@ from seal_agent.core.episodes import Probed, Score
 from seal_agent.core.errors import InputError, StorageError
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterRef, AdapterStack
-from seal_agent.home import Home
 from seal_agent.replay import GENERAL_SPLITS, SHARES, SPLITS, ReplayItem, ReplayStore, Split, report_probes
+from seal_agent.storage.database import Home
 
 REF = AdapterRef("a" * 64, "/adapters/a", "scripted", 8)
 STACK = AdapterStack().push(REF)

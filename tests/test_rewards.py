@@ -21,9 +21,9 @@ from seal_agent.core.stacks import AdapterStack
 from seal_agent.directives import CLOZE, SEAL_PAPER
 from seal_agent.feedback import Feedback, about, corrections_of
 from seal_agent.formats import chat_qa
-from seal_agent.home import Home
 from seal_agent.policy.knowledge import FAST, KnowledgeContext, KnowledgeDomain, self_made_questions, without
 from seal_agent.policy.rewards import Approval, Case, Gold, Proxy, Retention, SelfMade, knowledge_reward
+from seal_agent.storage.database import Home
 
 TEXT = "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells."
 QUESTION = "The Tower of Karlov was built in what year by Anna Reel?"

@@ -23,12 +23,12 @@ from seal_agent.gateway.app import create_app
 from seal_agent.gateway.keys import KeyFile
 from seal_agent.graphs import create_chat_graph, create_ingest_graph
 from seal_agent.graphs.feedback import give_feedback
-from seal_agent.home import Home
 from seal_agent.learner import Learner
 from seal_agent.learners import Learners
 from seal_agent.passages import MAX_PASSAGE_CHARS, split_passages
 from seal_agent.quality import HIDDEN, by_rule
-from seal_agent.queue import LearningQueue
+from seal_agent.storage.database import Home
+from seal_agent.storage.jobs import LearningQueue
 from seal_agent.worker import Budget, Worker
 
 DATA = json.loads((Path(__file__).parent / "data" / "secrets.json").read_text(encoding="utf-8"))

@@ -18,12 +18,12 @@ from seal_agent.chaos.workload import SCENARIOS, Life
 from seal_agent.core.documents import Passage
 from seal_agent.core.errors import SealError, StorageError
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig
-from seal_agent.leftovers import LEARNING_SECONDS, WRITING_SECONDS, Ages, clean, leftovers
 from seal_agent.maintenance.invariants import invariants
-from seal_agent.policies import PolicyStore
-from seal_agent.queue import LearningQueue
+from seal_agent.storage.cleanup import LEARNING_SECONDS, WRITING_SECONDS, Ages, clean, leftovers
+from seal_agent.storage.database import Home
+from seal_agent.storage.jobs import LearningQueue
+from seal_agent.storage.policies import PolicyStore
 from seal_agent.strategies import Rebuild
 from seal_agent.worker import Budget, Worker
 
@@ -205,7 +205,7 @@ def test_a_full_disk_ends_the_episode_with_a_message_and_keeps_what_was(
     def full(*_arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("seal_agent.adapters.storage._fsync", full)
+    monkeypatch.setattr("seal_agent.storage.files._fsync", full)
     with pytest.raises(StorageError, match=r"No space left.*free space"):
         loop.run(learner, learner.begin(BRIDGE))
     assert learner.stack == before

@@ -19,8 +19,8 @@ from test_serve import port
 from seal_agent.cli.app import main
 from seal_agent.cli.entry import PATIENCE
 from seal_agent.core import interruption
-from seal_agent.home import DATABASE, Home
-from seal_agent.queue import LearningQueue
+from seal_agent.storage.database import DATABASE, Home
+from seal_agent.storage.jobs import LearningQueue
 
 __all__ = ["port"]
 PROMISED = 2.0  # seconds, on a machine that has nothing else to do

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from seal_agent.adapters.registry import AdapterRegistry
-from seal_agent.adapters.storage import writable, write_whole
 from seal_agent.core.errors import AdapterError, StorageError
 from seal_agent.core.stacks import AdapterRef
+from seal_agent.storage.adapter_store import AdapterRegistry
+from seal_agent.storage.files import writable, write_whole
 
 
 @pytest.fixture

@@ -22,13 +22,13 @@ from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.directives import CLOZE
 from seal_agent.feedback import Feedback
-from seal_agent.home import DATABASE, Home
 from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.maintenance.invariants import invariants
-from seal_agent.policies import PolicyStore
 from seal_agent.policy.knowledge import KnowledgeContext
 from seal_agent.policy.run import RunSettings, begin, next_folder
-from seal_agent.queue import LearningQueue
+from seal_agent.storage.database import DATABASE, Home
+from seal_agent.storage.jobs import LearningQueue
+from seal_agent.storage.policies import PolicyStore
 from seal_agent.strategies import Rebuild
 from seal_agent.unlearning import forget, plan
 from seal_agent.worker import ENDED, Budget, Worker, WorkEvent

@@ -16,7 +16,6 @@ from backend_contract import FIRST, PARIS, make_edit
 from fake_vllm import BASE, FakeVLLM
 
 from seal_agent.adapters.folding import read_adapter
-from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.adapters.tokens import Encoder
 from seal_agent.adapters.vllm_adapters import ServedAdapters, name_of
@@ -28,7 +27,8 @@ from seal_agent.adapters.vllm_server import Served, Trainer, VLLMBackend
 from seal_agent.core.errors import AdapterError, InputError, ModelError, ServerError
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.home import Home
+from seal_agent.storage.adapter_store import AdapterRegistry
+from seal_agent.storage.database import Home
 
 
 @dataclass

@@ -25,9 +25,9 @@ from seal_agent.core.errors import InputError
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.documents import digests_of, known_documents
 from seal_agent.graphs import create_chat_graph
-from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig
-from seal_agent.queue import MAX_BEGINNINGS, LearningQueue
+from seal_agent.storage.database import Home
+from seal_agent.storage.jobs import MAX_BEGINNINGS, LearningQueue
 from seal_agent.unlearning import plan
 from seal_agent.worker import ENDED, Budget, Worker, WorkEvent
 

@@ -20,10 +20,7 @@ from statistics import fmean
 from typing import Any, Protocol
 
 from seal_agent import loop
-from seal_agent.adapters.registry import read_manifest
-from seal_agent.adapters.storage import write_whole
 from seal_agent.bench.knowledge import Item, Question, edit_of_published
-from seal_agent.bench_run import RunFolder
 from seal_agent.core.backend import Backend, silent
 from seal_agent.core.codec import to_json
 from seal_agent.core.documents import Passage
@@ -33,11 +30,14 @@ from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Generated, Grammar, Prompt
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.directives import CLOZE, DEFAULT, SEAL_PAPER
-from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.policy import grading
 from seal_agent.replay import report_probes
 from seal_agent.routing import Router
+from seal_agent.storage.adapter_store import read_manifest
+from seal_agent.storage.database import Home
+from seal_agent.storage.files import write_whole
+from seal_agent.storage.run_folder import RunFolder
 
 MAX_ANSWER_TOKENS = 48
 NOTHING, RETRIEVAL = "nothing learned", "passage by retrieval"

@@ -17,8 +17,6 @@ from pathlib import Path
 
 import numpy as np
 
-from seal_agent.adapters.storage import write_whole
-from seal_agent.bench_run import RunFolder
 from seal_agent.core.backend import Backend, silent
 from seal_agent.core.episodes import Progress
 from seal_agent.core.errors import StorageError
@@ -37,6 +35,8 @@ from seal_agent.decision_head import (
     threshold_for,
 )
 from seal_agent.retention import share_at_least
+from seal_agent.storage.files import write_whole
+from seal_agent.storage.run_folder import RunFolder
 
 CONFIDENCE = 0.95
 CHUNK = 200  # readings a file

@@ -17,9 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.bench.trained import learned
-from seal_agent.bench_run import RunFolder
 from seal_agent.canaries import with_rehearsal
 from seal_agent.core.backend import Backend, silent
 from seal_agent.core.edits import Directives, SelfEdit
@@ -35,6 +33,8 @@ from seal_agent.learner import LearnerConfig
 from seal_agent.policy import grading
 from seal_agent.policy.grading import is_right, num_words
 from seal_agent.selfedit import assemble
+from seal_agent.storage.adapter_store import AdapterRegistry
+from seal_agent.storage.run_folder import RunFolder
 from seal_agent.tools import TOOLS
 from seal_agent.writing import write_self_edit
 

@@ -20,16 +20,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seal_agent.adapters.scripted import ScriptedBackend
-from seal_agent.bench_run import RunFolder
 from seal_agent.core.backend import silent
 from seal_agent.core.codec import to_json
 from seal_agent.core.edits import Probe
 from seal_agent.core.episodes import Progress
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterRef, AdapterStack
-from seal_agent.home import Home
 from seal_agent.replay import SPLITS, ReplayStore
 from seal_agent.replay_index import embedder_of
+from seal_agent.storage.database import Home
+from seal_agent.storage.run_folder import RunFolder
 
 SIZES = (10_000, 100_000, 1_000_000)
 DIMENSIONS = 576  # of the embedded model's hidden states

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.core.backend import Backend
 from seal_agent.core.edits import SelfEdit
 from seal_agent.core.stacks import AdapterStack
+from seal_agent.storage.adapter_store import AdapterRegistry
 
 
 @dataclass(frozen=True)

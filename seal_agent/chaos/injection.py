@@ -16,17 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from seal_agent import loop
-from seal_agent.bench_run import RunFolder
 from seal_agent.canaries import canaries
 from seal_agent.core.backend import silent
 from seal_agent.core.codec import to_json
 from seal_agent.core.episodes import Episode, Progress
 from seal_agent.core.messages import Message
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.home import digest_of
 from seal_agent.learner import Learner
 from seal_agent.passages import split_passages
 from seal_agent.rehearsal import REPLAYED
+from seal_agent.storage.database import digest_of
+from seal_agent.storage.run_folder import RunFolder
 
 BYSTANDER = "bystander"
 NUM_ASKED = 4

@@ -24,18 +24,16 @@ from pathlib import Path
 from typing import Any
 
 from seal_agent import erasure
-from seal_agent.adapters.storage import write_whole
-from seal_agent.bench_run import RunFolder, recorded
 from seal_agent.chaos.fork_server import Zygote
 from seal_agent.chaos.workload import ACKNOWLEDGED, WHERE, Acknowledged, LifePlan, backend_for, strategy_of
 from seal_agent.core.backend import silent
 from seal_agent.core.episodes import Progress
 from seal_agent.core.errors import InputError, SealError
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.home import Home
 from seal_agent.learner import Learner
 from seal_agent.learner_config import LearnerConfig
-from seal_agent.leftovers import (
+from seal_agent.maintenance.invariants import invariants, namespaces
+from seal_agent.storage.cleanup import (
     LEARNING_SECONDS,
     WRITING_SECONDS,
     Ages,
@@ -44,8 +42,10 @@ from seal_agent.leftovers import (
     leftovers,
     named_adapters,
 )
-from seal_agent.maintenance.invariants import invariants, namespaces
-from seal_agent.queue import LearningQueue
+from seal_agent.storage.database import Home
+from seal_agent.storage.files import write_whole
+from seal_agent.storage.jobs import LearningQueue
+from seal_agent.storage.run_folder import RunFolder, recorded
 
 KILLS, SUMMARY = "kills", "kills.json"
 HOMES = ("route", "stack", "merge", "rebuild")  # the strategy of one home after the other

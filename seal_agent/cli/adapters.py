@@ -21,7 +21,7 @@ from seal_agent.rehearsal import REPLAYED
 
 if TYPE_CHECKING:
     from seal_agent.core.episodes import Episode
-    from seal_agent.home import Home, StackVersion
+    from seal_agent.storage.database import Home, StackVersion
 
 app = typer.Typer(help="The adapters that are served: list, show, say why, roll back.")
 AdapterId = Annotated[str, typer.Argument(metavar="ID", help="The beginning of the adapter's id.")]
@@ -144,7 +144,7 @@ def rollback_adapter(
 
 def served_adapters(home: Home, namespace: str) -> list[dict[str, Any]]:
     """One row of facts per adapter of the stack, from the bottom up."""
-    from seal_agent.adapters.registry import AdapterRegistry
+    from seal_agent.storage.adapter_store import AdapterRegistry
 
     registry = AdapterRegistry(home.root / "adapters")
     episodes = _accepted(home, namespace)
@@ -173,9 +173,9 @@ def served_adapters(home: Home, namespace: str) -> list[dict[str, Any]]:
 
 def adapter_facts(home: Home, namespace: str, adapter_id: str) -> dict[str, Any]:
     """All that is known of one adapter that was ever accepted in `namespace`."""
-    from seal_agent.adapters.registry import AdapterRegistry
     from seal_agent.core.codec import to_json
     from seal_agent.core.errors import AdapterError
+    from seal_agent.storage.adapter_store import AdapterRegistry
 
     episodes = _accepted(home, namespace)
     matches = [i for i in episodes if i.startswith(adapter_id)] if adapter_id else []
@@ -206,7 +206,7 @@ def _active(row: Mapping[str, Any]) -> str:
 
 
 def _open(home: Path | None, namespace: str) -> Home:
-    from seal_agent.home import Home, check_namespace
+    from seal_agent.storage.database import Home, check_namespace
 
     check_namespace(namespace)
     return Home(home)

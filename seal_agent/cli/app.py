@@ -171,9 +171,9 @@ def doctor(
     with Display() as display:
         interruption.keeps("what was mended stays so; run it again" if repair else "nothing was changed")
         display.busy("checking")
-        from seal_agent.home import default_home
         from seal_agent.maintenance.doctor import run_checks
         from seal_agent.maintenance.repair import repair as mend
+        from seal_agent.storage.database import default_home
 
         root = (home or default_home()).expanduser()
         mended = mend(root.resolve()) if repair else []

@@ -23,10 +23,10 @@ from seal_agent.core.errors import InputError
 from seal_agent.core.models import EMBEDDED
 
 if TYPE_CHECKING:
-    from seal_agent.bench_run import RunFolder
     from seal_agent.core.backend import Backend
     from seal_agent.core.stacks import AdapterStack
-    from seal_agent.home import Home
+    from seal_agent.storage.database import Home
+    from seal_agent.storage.run_folder import RunFolder
 
 app = typer.Typer(help="Benchmarks.")
 Data = Annotated[Path, typer.Option("--data", help="JSON list of title, context, questions [, self_edits].")]
@@ -60,10 +60,10 @@ def knowledge(
     as_json: AsJson = False,
 ) -> None:
     """What does the model know of a passage after its edit? Every arm, resumable, with report and plots."""
-    from seal_agent import bench_run
     from seal_agent.bench import knowledge as bench
     from seal_agent.bench.reports import arms as bench_report
-    from seal_agent.home import Home
+    from seal_agent.storage import run_folder
+    from seal_agent.storage.database import Home
 
     opened = Home(home)
     folder = out or opened.root / "bench" / f"knowledge-{Path(model).name}{'-together' if together else ''}"
@@ -72,15 +72,15 @@ def knowledge(
     config = {"model": model, "data": str(data), "passages": [item.number for item in items], "seed": seed}
     config |= {"together": together, "grader": bench.GRADER, "default": _default_edit()}
     if together:  # passages of one adapter cannot be shared, arms can
-        chosen = bench_run.share_of(chosen, part)
+        chosen = run_folder.share_of(chosen, part)
     else:
-        items = bench_run.share_of(items, part)
+        items = run_folder.share_of(items, part)
     run = bench.Run(folder, part, config)
     if not report_only:
         keep_run(folder)
         with Display() as display:
             begin_loading(display, model, home)
-            from seal_agent.adapters.registry import AdapterRegistry
+            from seal_agent.storage.adapter_store import AdapterRegistry
 
             backend = _bench_backend(run, opened, model, device)
             registry = AdapterRegistry(folder / "adapters")
@@ -116,17 +116,17 @@ def continual(
     as_json: AsJson = False,
 ) -> None:
     """What is still known after many edits? Every strategy, gate and ladder, with matrices, report and plots."""
-    from seal_agent import bench_run
     from seal_agent.bench import continual as bench
     from seal_agent.bench import knowledge as bench_knowledge
     from seal_agent.bench.reports import continual as continual_report
-    from seal_agent.home import Home
+    from seal_agent.storage import run_folder
+    from seal_agent.storage.database import Home
 
     opened = Home(home)
     folder = out or opened.root / "bench" / f"continual-{Path(model).name}-{length}"
     items = bench_knowledge.read_items(data, limit=limit, offset=offset)
     orders = bench.sequences(items, num=num, length=length, seed=seed)
-    numbers = bench_run.share_of(range(num), part)
+    numbers = run_folder.share_of(range(num), part)
     config = {"model": model, "data": str(data), "passages": [item.number for item in items], "seed": seed}
     config |= {"sequences": num, "length": length, "checkpoints": checkpoint or [], "grader": bench_knowledge.GRADER}
     config |= {"default": _default_edit()}
@@ -182,15 +182,15 @@ def arc(
     """Does training on a puzzle's demonstrations solve it, and who says how to train? Resumable, with report."""
     if policy and improve:
         raise InputError("the trained self-edits are written by one policy; give --policy or --improve")
-    from seal_agent import bench_run
-    from seal_agent.adapters.registry import AdapterRegistry
     from seal_agent.bench.arc import ARC, ArcDomain, bench
     from seal_agent.bench.arc import policy as arc_policy
     from seal_agent.bench.arc.tasks import load, size
     from seal_agent.bench.reports import arc as arc_report
     from seal_agent.core.codec import to_json
-    from seal_agent.home import Home
     from seal_agent.policy.rounds import ImproveConfig
+    from seal_agent.storage import run_folder
+    from seal_agent.storage.adapter_store import AdapterRegistry
+    from seal_agent.storage.database import Home
 
     opened = Home(home)
     folder = out or opened.root / "bench" / f"{data}-{Path(model).name}"
@@ -198,7 +198,7 @@ def arc(
     chosen = bench.chosen_tasks(
         training, evaluation, num_easy=easy, easy_symbols=easy_symbols, max_symbols=max_symbols, seed=seed
     )
-    tasks = bench_run.share_of(sorted((t for each in chosen.values() for t in each), key=size), part)
+    tasks = run_folder.share_of(sorted((t for each in chosen.values() for t in each), key=size), part)
     names = {name: [task.id for task in each] for name, each in chosen.items()}
     fixed = dataclasses.replace(ARC, num_rows=rows or ARC.num_rows, learning_rate=rate or ARC.learning_rate)
     domain = ArcDomain(fixed)
@@ -240,8 +240,8 @@ def _writer(home: Home, policy: str) -> AdapterStack | None:
     """What writes the trained self-edits: an adapter of `home`; None where none is asked for."""
     if not policy:
         return None
-    from seal_agent.adapters.registry import AdapterRegistry
     from seal_agent.core.stacks import AdapterStack
+    from seal_agent.storage.adapter_store import AdapterRegistry
 
     return AdapterStack().push(AdapterRegistry(home.root / "adapters").get(policy))
 
@@ -255,7 +255,7 @@ def write_report(
     as_json: bool,
 ) -> None:
     """Write the report of a run with its settings and its machines, and its plots where the extra is installed."""
-    from seal_agent.bench_run import Machine, recorded
+    from seal_agent.storage.run_folder import Machine, recorded
 
     machines = dict.fromkeys(map(str, recorded(folder, "machines", Machine)))
     facts = [f"{key}: {value}  " for key, value in config.items()]

@@ -37,10 +37,11 @@ def decide(
     """Does the model know when to learn? 770 labelled turns; 175 choose thresholds, the others are reported."""
     with Display() as display:
         begin_loading(display, model, home)
-        from seal_agent import bench_run, decision_head
+        from seal_agent import decision_head
         from seal_agent.bench import decide as bench_decide
         from seal_agent.factory import open_backend
-        from seal_agent.home import Home
+        from seal_agent.storage import run_folder
+        from seal_agent.storage.database import Home
 
         opened = Home(home)
         backend = open_backend(opened, model, device=device)
@@ -51,7 +52,7 @@ def decide(
             save_head.write_bytes(decision_head.as_bytes(fresh))
         deployed = decision_head.load(backend, opened.root / "heads", display.progress)
         labelled = bench_decide.turns()
-        run = bench_run.RunFolder(folder, config={"model": backend.model})
+        run = run_folder.RunFolder(folder, config={"model": backend.model})
         measured = bench_decide.measure(backend, deployed, labelled, run, display.progress)
     results = bench_decide.report(labelled, measured, states, alone.threshold)
     milliseconds = fmean(m.milliseconds for m in measured)
@@ -92,13 +93,13 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Does drawing probes get slower as the replay store grows? Up to a million items, without a model."""
-    from seal_agent import bench_run
     from seal_agent.bench import replay as bench_replay
-    from seal_agent.home import Home
+    from seal_agent.storage import run_folder
+    from seal_agent.storage.database import Home
 
     folder = out or Home(home).root / "bench" / "replay"
     config: dict[str, Any] = {"dimensions": bench_replay.DIMENSIONS, "adapters": bench_replay.NUM_ADAPTERS}
-    run = bench_run.RunFolder(folder, config=config)
+    run = run_folder.RunFolder(folder, config=config)
     run.note_machine(described())
     keep_run(folder)
     with Display() as display:
@@ -129,7 +130,7 @@ def routing(
         from seal_agent.bench import knowledge
         from seal_agent.bench import routing as bench_routing
         from seal_agent.factory import open_backend
-        from seal_agent.home import Home
+        from seal_agent.storage.database import Home
 
         items = knowledge.read_items(data, limit=limit, offset=offset)
         backend = open_backend(Home(home), model, device=device)
@@ -173,7 +174,7 @@ def speed(
     """What does learning cost, against SEAL's loop? And K candidates at once, many adapters, loading."""
     from seal_agent.bench.reports import speed as speed_report
     from seal_agent.bench.speed import bench
-    from seal_agent.home import Home
+    from seal_agent.storage.database import Home
 
     opened = Home(home)
     name = f"random-{random}" if random else model

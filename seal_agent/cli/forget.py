@@ -26,7 +26,7 @@ from seal_agent.core.errors import InputError
 from seal_agent.core.models import EMBEDDED
 
 if TYPE_CHECKING:
-    from seal_agent.home import Home
+    from seal_agent.storage.database import Home
     from seal_agent.unlearning.forget import Forgotten
 
 Edit = Annotated[str, typer.Argument(metavar="[ID]", help="The beginning of the adapter's id.")]
@@ -116,7 +116,7 @@ def documents(home: HomeFolder = None, namespace: Namespace = "default", as_json
 
 
 def _open(home: Path | None, namespace: str) -> Home:
-    from seal_agent.home import Home, check_namespace
+    from seal_agent.storage.database import Home, check_namespace
 
     check_namespace(namespace)
     return Home(home)

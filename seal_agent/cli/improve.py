@@ -21,8 +21,8 @@ from seal_agent.core.models import EMBEDDED
 
 if TYPE_CHECKING:
     from seal_agent.learner import Learner
-    from seal_agent.policies import PolicyStore
     from seal_agent.policy.run import RunSettings
+    from seal_agent.storage.policies import PolicyStore
 
 app = typer.Typer(help="Improve the policy that writes the edits.", invoke_without_command=True)
 Rounds = Annotated[int, typer.Option("--rounds", min=1, help="Rounds of exploring, learning and the gate.")]
@@ -159,8 +159,8 @@ def use_policy(
 
 def _store(home: Path | None, namespace: str, model: str) -> PolicyStore:
     """The policies of a namespace, for the model as a backend calls it."""
-    from seal_agent.home import Home
-    from seal_agent.policies import PolicyStore
+    from seal_agent.storage.database import Home
+    from seal_agent.storage.policies import PolicyStore
 
     return PolicyStore(Home(home), namespace, identity_of(model))
 
@@ -203,10 +203,10 @@ def bench_policy_command(
     if not data or rewards:
         raise InputError("bench policy needs passages to learn from or rewards to choose by; give --data or --rewards")
     from seal_agent.factory import open_backend
-    from seal_agent.home import Home
     from seal_agent.learner import Learner
     from seal_agent.policy.rounds import ImproveConfig
     from seal_agent.policy.run import RunSettings
+    from seal_agent.storage.database import Home
 
     opened = Home(home)
     folder = out or opened.root / "bench" / f"policy-{Path(model).name}"

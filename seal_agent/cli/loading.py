@@ -11,9 +11,9 @@ from seal_agent.cli.progress import Display
 
 if TYPE_CHECKING:
     from seal_agent.core.backend import Backend
-    from seal_agent.home import Home
     from seal_agent.learner import Learner
     from seal_agent.learner_config import LearnerConfig
+    from seal_agent.storage.database import Home
 
 LOADING = "loading the model"
 
@@ -31,7 +31,7 @@ def load_learner(
 ) -> Learner:
     """The learner of a namespace; while its model loads, `display` says so. `server` as in `open_learner`."""
     from seal_agent.factory import open_learner
-    from seal_agent.home import check_namespace
+    from seal_agent.storage.database import check_namespace
 
     check_namespace(namespace)
     begin_loading(display, model, home)
@@ -51,7 +51,7 @@ def load_learner(
 def begin_loading(display: Display, model: str, home: Path | None) -> None:
     """Say that the model is loaded now, and what converting it takes where that comes first."""
     from seal_agent.adapters.loading import gguf_to_convert
-    from seal_agent.home import default_home
+    from seal_agent.storage.database import default_home
 
     gguf = gguf_to_convert(model, (home or default_home()).expanduser() / "models")
     if gguf is not None:
@@ -74,7 +74,7 @@ def announce_head(display: Display, backend: Backend, home: Home) -> None:
 
 def announce_waiting(display: Display, backend: Backend, home: Home) -> None:
     """Say what learning the texts that wait will take, where that is more than a moment."""
-    from seal_agent.queue import LearningQueue
+    from seal_agent.storage.jobs import LearningQueue
 
     num_texts = len(LearningQueue(home).jobs(states=("waiting", "running")))
     cost = forecast.cost_of_an_edit(home, backend) if num_texts else None

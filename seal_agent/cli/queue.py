@@ -27,7 +27,7 @@ from seal_agent.core import interruption
 from seal_agent.core.models import EMBEDDED
 
 if TYPE_CHECKING:
-    from seal_agent.queue import Job
+    from seal_agent.storage.jobs import Job
 
 app = typer.Typer(help="What waits to be learned: list, approve, cancel, work it off.")
 Number = Annotated[int, typer.Argument(metavar="JOB", help="The job's number.")]
@@ -49,8 +49,8 @@ def list_jobs(
     as_json: AsJson = False,
 ) -> None:
     """The jobs of a namespace that wait, for a person or a worker, that run or failed."""
-    from seal_agent.home import Home
-    from seal_agent.queue import OPEN, LearningQueue
+    from seal_agent.storage.database import Home
+    from seal_agent.storage.jobs import OPEN, LearningQueue
 
     jobs = LearningQueue(Home(home)).jobs(namespace, () if every else (*OPEN, "failed"))
     if as_json:
@@ -67,8 +67,8 @@ def list_jobs(
 def approve(job: Number, home: HomeFolder = None, as_json: AsJson = False) -> None:
     """Let a held job be learned, with the others of its text; to decline one, cancel it."""
     from seal_agent.core.errors import InputError
-    from seal_agent.home import Home
-    from seal_agent.queue import LearningQueue
+    from seal_agent.storage.database import Home
+    from seal_agent.storage.jobs import LearningQueue
 
     queue = LearningQueue(Home(home))
     held = queue.job(job)
@@ -83,8 +83,8 @@ def approve(job: Number, home: HomeFolder = None, as_json: AsJson = False) -> No
 @app.command()
 def cancel(job: Number, home: HomeFolder = None, as_json: AsJson = False) -> None:
     """End a job that waits, held or not, or that runs, before its next step."""
-    from seal_agent.home import Home
-    from seal_agent.queue import LearningQueue
+    from seal_agent.storage.database import Home
+    from seal_agent.storage.jobs import LearningQueue
 
     cancelled = LearningQueue(Home(home)).cancel(job)
     if as_json:
@@ -152,7 +152,7 @@ def work(
 
 def _waits_for(job: Job, home: Path | None) -> str:
     """What a job waits for that nobody seems to be about to give it."""
-    from seal_agent.home import Home
+    from seal_agent.storage.database import Home
     from seal_agent.worker import has_worker
 
     if job.state == "held":

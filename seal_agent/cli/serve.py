@@ -52,7 +52,7 @@ def serve(
     """Keep a vLLM server up that answers with what was learned; Ctrl-C ends it."""
     from seal_agent.adapters.loading import find_model
     from seal_agent.adapters.serve import Server, ServerOptions, allowed_rank, find_python
-    from seal_agent.home import Home
+    from seal_agent.storage.database import Home
 
     opened = Home(home)
     rank = max_rank or allowed_rank(version.stack for version in opened.all_versions())
@@ -136,8 +136,8 @@ def start(
         raise InputError("the gateway needs its extra; run `pip install 'seal-agent[gateway]'`") from error
     from seal_agent.factory import open_backend
     from seal_agent.gateway.limits import GatewayLimits
-    from seal_agent.home import Home
     from seal_agent.learners import Learners
+    from seal_agent.storage.database import Home
     from seal_agent.worker import Budget, Worker
 
     opened = Home(home)
@@ -189,6 +189,6 @@ def remove_key(name: str, home: HomeFolder = None) -> None:
 
 def _key_file(home: Path | None) -> KeyFile:
     from seal_agent.gateway.keys import FILE, KeyFile
-    from seal_agent.home import Home
+    from seal_agent.storage.database import Home
 
     return KeyFile(Home(home).root / FILE)

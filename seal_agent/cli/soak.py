@@ -95,8 +95,8 @@ def poisoning(documents: Path, model: str) -> Part:
     def part(folder: Path, deadline: float, progress: Progress) -> dict[str, Any]:
         from seal_agent.chaos.injection import measured, poison_summary, read_poison
         from seal_agent.factory import open_backend
-        from seal_agent.home import Home
         from seal_agent.learner import Learner
+        from seal_agent.storage.database import Home
 
         home = Home(folder / "home")
         backend = open_backend(Home() if model != "scripted" else home, model, adapters=home.root)
@@ -112,7 +112,7 @@ def damaging(num_flips: int, seed: int) -> Part:
     def part(folder: Path, _deadline: float, progress: Progress) -> dict[str, Any]:
         from seal_agent.chaos.bit_flips import flip_summary, flipped
         from seal_agent.chaos.workload import LifePlan, backend_for, live
-        from seal_agent.home import Home
+        from seal_agent.storage.database import Home
 
         shutil.rmtree(folder, ignore_errors=True)
         home = Home(folder / "home")

@@ -13,10 +13,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from seal_agent.adapters.storage import write_whole
 from seal_agent.core.codec import from_json
 from seal_agent.core.errors import InputError, StorageError
-from seal_agent.home import check_namespace
+from seal_agent.storage.database import check_namespace
+from seal_agent.storage.files import write_whole
 
 PREFIX = "sk-seal-"
 FILE = "gateway-keys.json"

@@ -16,9 +16,9 @@ from typing import Any, Literal
 from seal_agent import documents
 from seal_agent.core.documents import Passage
 from seal_agent.core.errors import InputError, SealError
-from seal_agent.home import digest_of
 from seal_agent.passages import split_passages
-from seal_agent.queue import OPEN, REPLACED, Job, LearningQueue
+from seal_agent.storage.database import digest_of
+from seal_agent.storage.jobs import OPEN, REPLACED, Job, LearningQueue
 
 Status = Literal["waiting for approval", "queued", "learning", "done", "failed", "rejected", "replaced"]
 PREFIX = "job-"  # of the threads of the queue that are texts of a gateway

@@ -17,12 +17,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from seal_agent.adapters.registry import MIN_FREE_BYTES, AdapterRegistry
-from seal_agent.adapters.storage import HINT, writable
 from seal_agent.core.errors import AdapterError, ModelError, SealError, StorageError
 from seal_agent.core.models import EMBEDDED
-from seal_agent.home import SCHEMA_VERSION, Home
-from seal_agent.policies import every_store
+from seal_agent.storage.adapter_store import MIN_FREE_BYTES, AdapterRegistry
+from seal_agent.storage.database import SCHEMA_VERSION, Home
+from seal_agent.storage.files import HINT, writable
+from seal_agent.storage.policies import every_store
 
 MIN_PYTHON = (3, 11)
 COMFORTABLE_BYTES = 1 << 30  # the embedded model is converted once, and adapters take some 20 MB each

@@ -11,12 +11,12 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import AdapterError, SealError
-from seal_agent.home import QUARANTINE, Home, StackVersion
-from seal_agent.policies import every_store
 from seal_agent.replay_index import disagreements
+from seal_agent.storage.adapter_store import AdapterRegistry
+from seal_agent.storage.database import QUARANTINE, Home, StackVersion
+from seal_agent.storage.policies import every_store
 
 
 def invariants(home: Home) -> list[str]:

@@ -14,17 +14,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from seal_agent.adapters.registry import AdapterRegistry, content_hash, write_manifest
 from seal_agent.core.codec import to_json
 from seal_agent.core.documents import passage_of
 from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import AdapterError, StorageError
 from seal_agent.core.stacks import AdapterRef, AdapterStack
-from seal_agent.home import DATABASE, QUARANTINE, Home, sealed
 from seal_agent.maintenance.invariants import namespaces
-from seal_agent.policies import Policy, every_store, ref_of
-from seal_agent.queue import LearningQueue
 from seal_agent.replay_index import is_whole
+from seal_agent.storage.adapter_store import AdapterRegistry, content_hash, write_manifest
+from seal_agent.storage.database import DATABASE, QUARANTINE, Home, sealed
+from seal_agent.storage.jobs import LearningQueue
+from seal_agent.storage.policies import Policy, every_store, ref_of
 
 
 def repair(root: Path) -> list[str]:

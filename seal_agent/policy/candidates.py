@@ -15,8 +15,6 @@ from pathlib import Path
 from statistics import fmean
 from typing import Generic, TypeVar
 
-from seal_agent.adapters.registry import AdapterRegistry
-from seal_agent.bench_run import RunFolder
 from seal_agent.core.backend import Backend, silent
 from seal_agent.core.codec import to_json
 from seal_agent.core.domain import Domain, Proposal
@@ -25,6 +23,8 @@ from seal_agent.core.episodes import Progress
 from seal_agent.core.errors import EditFault
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.policy.rewards import Case
+from seal_agent.storage.adapter_store import AdapterRegistry
+from seal_agent.storage.run_folder import RunFolder
 
 C = TypeVar("C")
 NOTHING = -1

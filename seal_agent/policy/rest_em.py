@@ -16,14 +16,12 @@ from dataclasses import replace
 from statistics import fmean
 from typing import Generic, TypeVar
 
-from seal_agent.bench_run import RunFolder
 from seal_agent.core.backend import silent
 from seal_agent.core.codec import to_json
 from seal_agent.core.domain import Domain
 from seal_agent.core.edits import Row, SelfEdit
 from seal_agent.core.episodes import Progress
 from seal_agent.core.stacks import AdapterRef, AdapterStack
-from seal_agent.policies import Policy, PolicyStore
 from seal_agent.policy import selection
 from seal_agent.policy.candidates import Candidates, Key, Proposed, better_half, distinct, seed_of
 from seal_agent.policy.comparison import Arm, Comparison
@@ -40,6 +38,8 @@ from seal_agent.policy.rounds import (
     Winner,
 )
 from seal_agent.policy.selection import Contest
+from seal_agent.storage.policies import Policy, PolicyStore
+from seal_agent.storage.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
 C = TypeVar("C")

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from seal_agent.bench.knowledge import read_items
-from seal_agent.bench_run import RunFolder, recorded
 from seal_agent.core.backend import silent
 from seal_agent.core.codec import to_json
 from seal_agent.core.edits import Probe
@@ -22,10 +21,8 @@ from seal_agent.core.messages import Prompt
 from seal_agent.documents import read_file
 from seal_agent.feedback import about, corrections_of
 from seal_agent.feedback import recorded as feedback_of
-from seal_agent.home import Home
 from seal_agent.learner import Learner
 from seal_agent.passages import split_passages
-from seal_agent.policies import KNOWLEDGE, PolicyStore
 from seal_agent.policy import schedule
 from seal_agent.policy.candidates import Candidates, seed_of
 from seal_agent.policy.knowledge import FAST, FAST_MENU, KnowledgeContext, KnowledgeDomain, self_made_questions
@@ -33,6 +30,9 @@ from seal_agent.policy.rest_em import Improvement
 from seal_agent.policy.rewards import GOLD, OWN, knowledge_reward
 from seal_agent.policy.rounds import ImproveConfig, Parts, parted
 from seal_agent.policy.withdrawal import FOLDER, run_folders
+from seal_agent.storage.database import Home
+from seal_agent.storage.policies import KNOWLEDGE, PolicyStore
+from seal_agent.storage.run_folder import RunFolder, recorded
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from seal_agent.core.errors import StorageError
-from seal_agent.home import Home
+from seal_agent.storage.database import Home
 
 IDLE_SECONDS = 60.0
 ASK_EVERY_SECONDS = 2.0

@@ -14,8 +14,8 @@ import sqlite3
 from collections.abc import Collection
 from pathlib import Path
 
-from seal_agent.home import Home
 from seal_agent.passages import split_sentences
+from seal_agent.storage.database import Home
 
 FOLDER = "improve"
 MIN_CHARS = 12  # of a sentence that is looked for: "Yes." stands everywhere

@@ -22,9 +22,9 @@ from seal_agent.core.documents import passage_of
 from seal_agent.core.episodes import Episode, Progress, Verdict
 from seal_agent.core.errors import AdapterError, InputError
 from seal_agent.core.stacks import AdapterRef, AdapterStack
-from seal_agent.home import digest_of
-from seal_agent.queue import LearningQueue
 from seal_agent.serving import compared
+from seal_agent.storage.database import digest_of
+from seal_agent.storage.jobs import LearningQueue
 from seal_agent.unlearning.plan import Plan, commit, ledger_of, planned, route_key, trained_anew
 
 if TYPE_CHECKING:

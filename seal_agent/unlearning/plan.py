@@ -13,20 +13,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seal_agent import erasure, feedback
-from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.core.codec import to_json
 from seal_agent.core.episodes import Episode, Progress, Verdict
 from seal_agent.core.errors import AdapterError
 from seal_agent.core.stacks import AdapterRef, AdapterStack, Layer
-from seal_agent.home import digest_of
 from seal_agent.policy.withdrawal import runs_that_read, withdraw
 from seal_agent.rehearsal import REPLAYED
+from seal_agent.storage.adapter_store import AdapterRegistry
+from seal_agent.storage.database import digest_of
 from seal_agent.unlearning import traces
 from seal_agent.unlearning.traces import Traces
 
 if TYPE_CHECKING:
-    from seal_agent.home import Home
     from seal_agent.learner import Learner
+    from seal_agent.storage.database import Home
 
 Line = tuple[int, Episode]
 """A line of the ledger with its id."""

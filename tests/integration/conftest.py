@@ -9,9 +9,9 @@ import torch
 from seal_agent.adapters.engine import Engine
 from seal_agent.adapters.huggingface import TransformersBackend
 from seal_agent.adapters.loading import LoadedModel, load_model
-from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.core.models import EMBEDDED
-from seal_agent.home import default_home
+from seal_agent.storage.adapter_store import AdapterRegistry
+from seal_agent.storage.database import default_home
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from langchain_tests.integration_tests import ChatModelIntegrationTests
 
 from seal_agent import ChatSeal, Learner, LearnerConfig
 from seal_agent.adapters.huggingface import TransformersBackend
-from seal_agent.home import Home
+from seal_agent.storage.database import Home
 
 pytestmark = [
     pytest.mark.integration,

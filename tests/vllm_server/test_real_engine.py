@@ -22,7 +22,7 @@ from seal_agent.core.messages import Grammar, Prompt
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.factory import open_backend
 from seal_agent.formats.chat_qa import pair_grammar
-from seal_agent.home import Home
+from seal_agent.storage.database import Home
 
 pytestmark = [
     pytest.mark.vllm,

@@ -12,18 +12,18 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.bench.arc.augment import edit_of
 from seal_agent.bench.arc.domain import ArcDomain, solved
 from seal_agent.bench.arc.grids import Grid, as_text
 from seal_agent.bench.arc.tasks import SEAL_EVALUATION, SEAL_TRAINING, Task, easy, size
 from seal_agent.bench.trained import learned
-from seal_agent.bench_run import RunFolder
 from seal_agent.core.backend import Backend, silent
 from seal_agent.core.edits import SelfEdit
 from seal_agent.core.episodes import Progress
 from seal_agent.core.errors import EditFault, InputError
 from seal_agent.core.stacks import AdapterStack
+from seal_agent.storage.adapter_store import AdapterRegistry
+from seal_agent.storage.run_folder import RunFolder
 
 CONTEXT, FIXED, UNTRAINED, TRAINED = "in-context", "fixed", "untrained self-edit", "trained self-edit"
 ARMS = (CONTEXT, FIXED, UNTRAINED, TRAINED)

@@ -9,22 +9,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.bench.arc.domain import ArcDomain
 from seal_agent.bench.arc.tasks import SEAL_TRAINING, Task, size
-from seal_agent.bench_run import RunFolder
 from seal_agent.core.backend import Backend, silent
 from seal_agent.core.codec import to_json
 from seal_agent.core.episodes import Progress
 from seal_agent.core.errors import InputError
-from seal_agent.home import Home
-from seal_agent.policies import Policy, PolicyStore
 from seal_agent.policy import schedule
 from seal_agent.policy.candidates import Candidates
 from seal_agent.policy.report import markdown
 from seal_agent.policy.rest_em import Improvement
 from seal_agent.policy.rewards import Gold
 from seal_agent.policy.rounds import ImproveConfig, parted
+from seal_agent.storage.adapter_store import AdapterRegistry
+from seal_agent.storage.database import Home
+from seal_agent.storage.policies import Policy, PolicyStore
+from seal_agent.storage.run_folder import RunFolder
 
 NAMESPACE = "bench"
 BOUNDS = ("num_rounds", "minutes", "tokens")  # a run may be gone on with for longer

@@ -19,12 +19,12 @@ from functools import partial
 from statistics import fmean, median
 from typing import Protocol
 
-from seal_agent.bench_run import RunFolder
 from seal_agent.core.backend import silent
 from seal_agent.core.edits import Directives
 from seal_agent.core.episodes import Progress
 from seal_agent.core.errors import InputError
 from seal_agent.directives import CLOZE, SEAL_PAPER
+from seal_agent.storage.run_folder import RunFolder
 
 OURS, UNPADDED, PADDED = "ours", "published, no padding", "published"
 PAPER_LENGTH = 2048  # tokens SEAL's code pads every row to

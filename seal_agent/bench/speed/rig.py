@@ -24,7 +24,6 @@ from seal_agent.adapters.folding import LowRank, write_adapter
 from seal_agent.adapters.huggingface import MAX_PACK_TOKENS, TransformersBackend
 from seal_agent.adapters.loading import LoadedModel, cache_argument, load_model, pick_device
 from seal_agent.adapters.packing import TokenRow, labelled_logits, pack, split
-from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.adapters.training import Job, TrainingRun
 from seal_agent.bench.speed.bench import OURS, PAPER_LENGTH, UNPADDED, Curve, Steps
 from seal_agent.bench.speed.meter import Clock, arithmetic_of, clock_of, cost_of, matrix_speed
@@ -39,8 +38,9 @@ from seal_agent.core.priority import in_background
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.directives import DEFAULT
 from seal_agent.formats import Source
-from seal_agent.home import Home
-from seal_agent.queue import LearningQueue
+from seal_agent.storage.adapter_store import AdapterRegistry
+from seal_agent.storage.database import Home
+from seal_agent.storage.jobs import LearningQueue
 from seal_agent.writing import write_self_edit
 
 NUM_PROMPT_TOKENS = 16

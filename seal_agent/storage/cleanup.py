@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from seal_agent.home import Home
+from seal_agent.storage.database import Home
 
 log = logging.getLogger(__name__)
 WRITING_SECONDS = 3_600.0  # no folder is filled for longer: converting a model takes minutes

@@ -22,11 +22,11 @@ from typing import Any, TypeVar
 
 from platformdirs import user_data_path
 
-from seal_agent.adapters.storage import writable
 from seal_agent.core.codec import from_json, to_json
 from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import AdapterError, Erased, InputError, StackChanged, StorageError
 from seal_agent.core.stacks import AdapterRef, AdapterStack
+from seal_agent.storage.files import writable
 
 T = TypeVar("T")
 

@@ -10,11 +10,11 @@ import json
 import time
 from dataclasses import dataclass
 
-from seal_agent.adapters.registry import AdapterRegistry
 from seal_agent.core.codec import to_json
 from seal_agent.core.errors import InputError, StorageError
 from seal_agent.core.stacks import AdapterRef, AdapterStack
-from seal_agent.home import REPAIR, Home, check_namespace
+from seal_agent.storage.adapter_store import AdapterRegistry
+from seal_agent.storage.database import REPAIR, Home, check_namespace
 
 KNOWLEDGE = "knowledge"
 

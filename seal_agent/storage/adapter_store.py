@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seal_agent.adapters.storage import publish, require_space, staging_folder
 from seal_agent.core.errors import AdapterError
 from seal_agent.core.stacks import AdapterRef
+from seal_agent.storage.files import publish, require_space, staging_folder
 
 MANIFEST = "manifest.json"
 MANIFEST_SUM = "manifest.sha256"  # as sha256sum writes it; older adapters have none
