@@ -34,10 +34,10 @@ from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Generated, Grammar, Prompt
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.core.tool_format import TAGGED, ToolFormat
-from seal_agent.passages import split_sentences
+from seal_agent.language.english.words import content
+from seal_agent.language.sentences import split_sentences
 from seal_agent.relevance import ABOUT
 from seal_agent.storage.adapter_store import AdapterRegistry
-from seal_agent.words import content
 
 LIKELY, UNLIKELY = -0.1, -4.0  # nats per token
 DIMENSIONS = 64

@@ -13,9 +13,9 @@ from seal_agent.core.backend import Backend, Reading
 from seal_agent.core.episodes import Decision, Novelty
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.decision_head import Head, features_of, read
-from seal_agent.passages import examples_in, topic_of
+from seal_agent.language.english.words import content
+from seal_agent.language.few_shot import examples_in
 from seal_agent.quality import is_instruction
-from seal_agent.words import content
 
 WORTH, NOT_WORTH = "worth learning", "nothing lasting or new"
 INSTRUCTION = "an instruction to the model, not knowledge"
@@ -39,8 +39,7 @@ def decide(backend: Backend, head: Head, text: str, earlier: str = "", *, is_doc
     margin = float(head.scores(features_of([base]))[0]) - head.threshold
     is_wanted = _tells(text) if is_document else bool(examples_in(text))
     reason = _reason(text, margin, base, served, is_wanted=is_wanted)
-    learn = reason == WORTH
-    return Decision(learn, reason, round(margin, 4), novelty(served), topic_of(text) if learn else "")
+    return Decision(reason == WORTH, reason, round(margin, 4), novelty(served))
 
 
 def _tells(text: str) -> bool:

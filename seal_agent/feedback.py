@@ -14,8 +14,8 @@ from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Message
 from seal_agent.core.redaction import redacted
+from seal_agent.language.english.words import content
 from seal_agent.storage.database import Home, check_namespace
-from seal_agent.words import content
 
 MIN_SHARED = 0.6  # of the content words of a question and its answer that a text must hold to be what they are about
 

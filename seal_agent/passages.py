@@ -9,64 +9,32 @@ import re
 import textwrap
 from pathlib import Path
 
-from seal_agent.core.documents import Passage
+from seal_agent.core.documents import MAX_PASSAGE_CHARS, Passage
 from seal_agent.core.errors import InputError
 from seal_agent.core.redaction import redacted
-from seal_agent.coreference import denies_what_follows, opens_with_reference
+from seal_agent.language.english.coreference import denies_what_follows, opens_with_reference
+from seal_agent.language.few_shot import examples_in
+from seal_agent.language.sentences import ENDS, full_stop, split_sentences
 
-MAX_PASSAGE_CHARS = 1200
 MAX_TOPIC_WORDS = 10
 MAX_TOPIC_CHARS = 200
-_SENTENCE_END = re.compile(r"(?<=[.!?。！？])([\"'”’)]*)\s+(?=[\"'“‘(]?[A-Z0-9À-ÞΑ-ΩА-Я\u3040-\u9fff])|(?<=[。！？])")
-_EXAMPLE = re.compile(
-    r"\bInput:\s*(?P<input>.+?)\s*\bOutput:\s*(?P<output>.+?)\s*(?=\bInput:|\n\s*\n|\Z)", re.IGNORECASE | re.DOTALL
-)
 _ITEM = re.compile(r"\s*(?:[-*•‣▪]|(?P<unsure>[–—]|(?P<number>\d{1,2})[.)]))\s+(?=\S)")  # of a list
 _FIELD = re.compile(r"\s*[^\W\d_][^:.!?]{0,40}:\s+\S")  # "Port: 8080"
 _TITLE = re.compile(r"^(?:subject|title):\s*(\S.*)$", re.IGNORECASE | re.MULTILINE)
 _DEFINED = re.compile(r"\n:\s+")  # "Amber" on a line and ": The card is full." on the next
 _WELCOME = re.compile(r"^welcome to (?:the )?(?=\S)", re.IGNORECASE)
 _ORNAMENT = re.compile("[\u2600-\u27bf\u2b00-\u2bff\ufe0f\u200d\U0001f000-\U0001faff]")
-_ENDS = ".!?:;。！？"
 MIN_FIELDS = 2  # lines like that in a paragraph, for they may stand in wrapped prose by chance
 MAX_HEADING_VALUE = 4  # words after the colon of a heading that looks like a field
 MIN_PASSAGE_CHARS = 60  # a shorter one is learned with its neighbour: each costs an edit of its own
 MIN_TOLD_WORDS = 3  # of an item that is more than a name or a command
 MAX_OPEN_HEADINGS = 2  # one below the other, before a text; more of them are a list
-MIN_EXAMPLES, MIN_EXAMPLE_SHARE = 2, 0.5  # of the text: a page that has examples in it is not a text of examples
-_UNIT = r"(?<=[\d°])[A-Z]|(?<=\d )[CFJKLNVW]"  # "It takes 16 V." ends there, "In 1850 A. Smith came." does not
-_ABBREVIATION = re.compile(rf"\b(?:Dr|Mr|Mrs|Ms|Prof|St|vs|etc|e\.g|i\.e|No|(?!{_UNIT})[A-Z])\.$")
 _NAME = re.compile(r"\b[A-ZÀ-Þ][\w'’-]+(?:\s+(?:of\s+|the\s+|de\s+)?[A-ZÀ-Þ][\w'’-]+)+|\b[A-ZÀ-Þ][\w'’-]{2,}")
 _OPENERS = frozenset(
     """a an the it its he she his her they their this that these those in on at by for from since after before when
     while where what who why how as if but and or no not yes hello hi thanks please every one each there we you i
     my our your sorry actually correction update note""".split()
 )
-
-
-def split_sentences(text: str) -> list[str]:
-    """The sentences of `text` in order, white space collapsed."""
-    sentences: list[str] = []
-    for part in _SENTENCE_END.sub(r"\1\n", " ".join(text.split())).split("\n"):
-        piece = part.strip()
-        if not piece:
-            continue
-        if sentences and len(sentences[-1]) < MAX_PASSAGE_CHARS and _ABBREVIATION.search(sentences[-1][-8:]):
-            sentences[-1] += " " + piece
-        else:
-            sentences.append(piece)
-    return sentences
-
-
-def examples_in(text: str) -> list[tuple[str, str]]:
-    """The examples a short text consists of, as (input, output): "Input: ... Output: ..." twice or more.
-
-    None for a text longer than a passage, or one that is mostly something else.
-    """
-    found = list(_EXAMPLE.finditer(text)) if len(text) <= MAX_PASSAGE_CHARS else []
-    if len(found) < MIN_EXAMPLES or sum(len(match[0]) for match in found) < MIN_EXAMPLE_SHARE * len(text):
-        return []
-    return [(match["input"], match["output"]) for match in found]
 
 
 def title_of(text: str) -> str:
@@ -125,11 +93,6 @@ def _has_words(line: str) -> bool:
     return any(character.isalnum() for character in line)
 
 
-def full_stop(said: str) -> str:
-    """The full stop that a line of a list or a table lacks: it is a sentence, and no heading."""
-    return "" if not said.strip() or said.rstrip()[-1] in _ENDS else "."
-
-
 def _in_lines(lines: list[str]) -> bool:
     """Whether a paragraph is a list or consists of fields, so that its lines are not those of wrapped prose."""
     items = [match["unsure"] for match in map(_ITEM.match, lines) if match]
@@ -144,7 +107,7 @@ def _prose(lines: list[str], before: str = "") -> str:
     says so.
     """
     if not _in_lines(lines):
-        is_told = all(line.rstrip()[-1] in _ENDS for line in lines)  # a list or table of a page was made sentences
+        is_told = all(line.rstrip()[-1] in ENDS for line in lines)  # a list or table of a page was made sentences
         return "\n".join(map(_begun, lines) if is_told and len(lines) > 1 else lines)
     pieces: list[str] = []
     stem, is_next = _denying_stem(before), True  # the first item stands right behind the stem and needs no other

@@ -17,9 +17,9 @@ from seal_agent.core.edits import Dropped, Row
 from seal_agent.core.episodes import Progress
 from seal_agent.core.messages import Prompt
 from seal_agent.formats import FORMATS, Source, chat_qa
-from seal_agent.orders import is_order
-from seal_agent.passages import split_sentences
-from seal_agent.words import FUNCTION, WORD, content
+from seal_agent.language.english.instructions import is_order
+from seal_agent.language.english.words import FUNCTION, WORD, content
+from seal_agent.language.sentences import split_sentences
 
 COPY = "says the same as another row"
 NO_FACT = "contains no fact of the text"

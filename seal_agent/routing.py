@@ -26,10 +26,10 @@ from numpy.typing import NDArray
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.echo import direct_question, echo_question
-from seal_agent.passages import split_sentences
-from seal_agent.perspective import speaks_of_writer
-from seal_agent.phrases import noun_phrases
+from seal_agent.language.english.phrases import noun_phrases
+from seal_agent.language.english.questions import direct_question, echo_question
+from seal_agent.language.english.second_person import speaks_of_writer
+from seal_agent.language.sentences import split_sentences
 from seal_agent.relevance import Scorer, relevance
 
 STEM = 5  # letters of a word that count, so that "developed" is found in "development"

@@ -8,7 +8,7 @@ from itertools import zip_longest
 
 from seal_agent.core.edits import Directives, Dropped, Probe, Row, SelfEdit
 from seal_agent.core.errors import EditFault
-from seal_agent.passages import split_sentences
+from seal_agent.language.sentences import split_sentences
 
 MIN_ROWS = 2  # of what was written about several sentences; one sentence, or the passage itself, may be all
 MAX_PROBES = 8

@@ -11,10 +11,11 @@ from dataclasses import replace
 
 from seal_agent.core.edits import Row
 from seal_agent.core.messages import Prompt
-from seal_agent.echo import echo_question
-from seal_agent.formats.format import Source, statement
-from seal_agent.passages import full_stop
-from seal_agent.phrases import noun_phrases
+from seal_agent.formats.format import statement
+from seal_agent.language.english.phrases import noun_phrases
+from seal_agent.language.english.questions import echo_question
+from seal_agent.language.sentences import full_stop
+from seal_agent.language.source import Source
 
 Tool = Callable[[Source, Sequence[Row], int], list[Row]]
 """Given the source, the rows so far and a seed, all rows."""

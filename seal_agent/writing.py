@@ -20,8 +20,8 @@ from seal_agent.core.models import EMBEDDED_FILE
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.directives import choose
 from seal_agent.formats import FORMATS, Ask, Format, Source
-from seal_agent.passages import examples_in
-from seal_agent.perspective import addressed
+from seal_agent.language.english.second_person import addressed
+from seal_agent.language.few_shot import examples_in
 from seal_agent.selfedit import assemble
 from seal_agent.tools import TOOLS
 

@@ -6,8 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seal_agent.echo import MAX_RECITAL_WORDS, direct_question, echo_question, keyword_question, question_word, recital
-from seal_agent.phrases import noun_phrases
+from seal_agent.language.english.phrases import noun_phrases
+from seal_agent.language.english.questions import (
+    MAX_RECITAL_WORDS,
+    direct_question,
+    echo_question,
+    keyword_question,
+    question_word,
+    recital,
+)
 
 SENTENCE = "Maududi founded the Jamaat-e-Islami party in 1941, and after a long illness he died in the city of Buffalo."
 

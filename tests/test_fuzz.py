@@ -21,7 +21,7 @@ from seal_agent.adapters.training import Job
 from seal_agent.canaries import canaries
 from seal_agent.cli.app import main
 from seal_agent.core.backend import silent
-from seal_agent.core.documents import Passage
+from seal_agent.core.documents import MAX_PASSAGE_CHARS, Passage
 from seal_agent.core.edits import SelfEdit
 from seal_agent.core.episodes import Episode, Progress
 from seal_agent.core.errors import AdapterError, EditFault, InputError, Refused, SealError, TrainingFault
@@ -31,7 +31,7 @@ from seal_agent.directives import parse_directives
 from seal_agent.formats import FORMATS, Source
 from seal_agent.graphs import create_ingest_graph
 from seal_agent.learner import Learner, LearnerConfig
-from seal_agent.passages import MAX_PASSAGE_CHARS, MAX_TOPIC_CHARS, read_document, split_passages, topic_of
+from seal_agent.passages import MAX_TOPIC_CHARS, read_document, split_passages, topic_of
 from seal_agent.quality import by_rule
 from seal_agent.storage.database import Home, check_namespace
 from seal_agent.storage.jobs import LearningQueue

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from langgraph.checkpoint.memory import InMemorySaver
 from test_gateway import Client
 
-from seal_agent.core.documents import Passage
+from seal_agent.core.documents import MAX_PASSAGE_CHARS, Passage
 from seal_agent.core.edits import Row
 from seal_agent.core.messages import Prompt
 from seal_agent.core.redaction import REMOVED, redacted
@@ -25,7 +25,7 @@ from seal_agent.graphs import create_chat_graph, create_ingest_graph
 from seal_agent.graphs.feedback import give_feedback
 from seal_agent.learner import Learner
 from seal_agent.learners import Learners
-from seal_agent.passages import MAX_PASSAGE_CHARS, split_passages
+from seal_agent.passages import split_passages
 from seal_agent.quality import HIDDEN, by_rule
 from seal_agent.storage.database import Home
 from seal_agent.storage.jobs import LearningQueue

@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields
 from seal_agent.core.episodes import Episode
 from seal_agent.core.redaction import redacted
 
+MAX_PASSAGE_CHARS = 1200
+
 
 @dataclass(frozen=True)
 class Passage:

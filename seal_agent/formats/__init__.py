@@ -13,7 +13,8 @@ from seal_agent.formats import (
     self_qa,
     summary,
 )
-from seal_agent.formats.format import Ask, Format, Source
+from seal_agent.formats.format import Ask, Format
+from seal_agent.language.source import Source
 
 FORMATS: dict[str, Format] = {
     each.FORMAT.name: each.FORMAT

@@ -25,13 +25,20 @@ from itertools import accumulate, takewhile
 
 from seal_agent.core.edits import Row
 from seal_agent.core.messages import Prompt
-from seal_agent.coreference import refers_back
-from seal_agent.echo import direct_question, echo_question, field_questions, keyword_question, recital
-from seal_agent.formats.format import Ask, Format, Source
-from seal_agent.passages import split_sentences
-from seal_agent.phrases import Span, named, noun_phrases
-from seal_agent.statements import Statement
-from seal_agent.words import content
+from seal_agent.formats.format import Ask, Format
+from seal_agent.language.english.coreference import refers_back
+from seal_agent.language.english.phrases import Span, named, noun_phrases
+from seal_agent.language.english.questions import (
+    direct_question,
+    echo_question,
+    field_questions,
+    keyword_question,
+    recital,
+)
+from seal_agent.language.english.statements import Statement
+from seal_agent.language.english.words import content
+from seal_agent.language.sentences import split_sentences
+from seal_agent.language.source import Source
 
 NAME = "cloze"
 ANSWERED = "answered"  # where no phrase is asked for: then come the questions

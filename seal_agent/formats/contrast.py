@@ -10,10 +10,11 @@ import json
 
 from seal_agent.core.edits import Row
 from seal_agent.core.messages import Grammar, Prompt
-from seal_agent.echo import recital
-from seal_agent.formats.format import Ask, Format, Source
-from seal_agent.phrases import Span, noun_phrases
-from seal_agent.statements import Statement
+from seal_agent.formats.format import Ask, Format
+from seal_agent.language.english.phrases import Span, noun_phrases, shape
+from seal_agent.language.english.questions import recital
+from seal_agent.language.english.statements import Statement
+from seal_agent.language.source import Source
 
 NAME = "contrast"
 MAX_TOKENS = 16
@@ -81,13 +82,6 @@ def is_rival(other: str, phrase: str) -> bool:
     same_shape = shape(phrase) == shape(other) != "words"
     alike = same_shape and abs(len(other.split()) - len(phrase.split())) <= 1
     return alike and other not in phrase and phrase not in other
-
-
-def shape(phrase: str) -> str:
-    """Phrases of one shape can be confused: numbers, names, and the rest."""
-    if phrase[0].isdigit():
-        return "number"
-    return "name" if phrase[0].isupper() else "words"
 
 
 FORMAT = Format(NAME, "what is not true, where similar facts could be confused", ask, parse, is_extractive=True)

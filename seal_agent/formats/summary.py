@@ -10,8 +10,9 @@ import re
 
 from seal_agent.core.edits import Row
 from seal_agent.core.messages import Prompt
-from seal_agent.formats.format import Ask, Format, Source, statement, study
+from seal_agent.formats.format import Ask, Format, statement, study
 from seal_agent.formats.lines import whole_lines_of
+from seal_agent.language.source import Source
 
 NAME = "summary"
 INSTRUCTION = (

@@ -22,11 +22,11 @@ from seal_agent.core.messages import Prompt
 from seal_agent.directives import CLOZE, MENU, Menu, parse_directives, say
 from seal_agent.feedback import Feedback
 from seal_agent.formats import Source, chat_qa
+from seal_agent.language.english.words import content
 from seal_agent.learner_config import LearnerConfig
 from seal_agent.policy.grading import is_right
 from seal_agent.selfedit import MIN_ROWS
 from seal_agent.storage.policies import KNOWLEDGE
-from seal_agent.words import content
 from seal_agent.writing import write
 
 MAX_ANSWER_TOKENS = 32

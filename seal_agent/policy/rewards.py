@@ -21,9 +21,9 @@ from seal_agent.core.domain import Domain, Proposal
 from seal_agent.core.edits import Probe, Row
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Prompt
+from seal_agent.language.english.words import WORD, content
 from seal_agent.policy.knowledge import KnowledgeContext, graded
 from seal_agent.rehearsal import REPLAYED
-from seal_agent.words import WORD, content
 
 C = TypeVar("C")
 Seen = TypeVar("Seen", covariant=True)

@@ -14,7 +14,7 @@ import sqlite3
 from collections.abc import Collection
 from pathlib import Path
 
-from seal_agent.passages import split_sentences
+from seal_agent.language.sentences import split_sentences
 from seal_agent.storage.database import Home
 
 FOLDER = "improve"

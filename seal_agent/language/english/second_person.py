@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from seal_agent.core.edits import Row
-from seal_agent.words import FUNCTION
+from seal_agent.language.english.words import FUNCTION
 
 MAX_WORDS = 60  # of a message; a longer one may be somebody else's letter
 _WRITER = re.compile(r"\b(?:I|[Mm]y|[Ww]e|[Oo]urs?)\b")

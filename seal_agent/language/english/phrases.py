@@ -13,7 +13,7 @@ from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
-from seal_agent.words import DETERMINERS, FUNCTION, PREPOSITIONS
+from seal_agent.language.english.words import DETERMINERS, FUNCTION, PREPOSITIONS
 
 MAX_PHRASE_WORDS = 7
 _TOKEN = re.compile(
@@ -213,3 +213,10 @@ def _tagger() -> Any:
         warnings.simplefilter("ignore", ResourceWarning)  # it leaves its lexicon's files to the garbage collector
         tagger.tag("It is read at the first word.")
     return tagger
+
+
+def shape(phrase: str) -> str:
+    """Phrases of one shape can be confused: numbers, names, and the rest."""
+    if phrase[0].isdigit():
+        return "number"
+    return "name" if phrase[0].isupper() else "words"

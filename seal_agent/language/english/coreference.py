@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from seal_agent.phrases import noun_phrases, verbs
+from seal_agent.language.english.phrases import noun_phrases, verbs
 
 _START = (
     r"(?:[\"'“‘(\[]*"

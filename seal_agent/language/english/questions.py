@@ -10,9 +10,9 @@ from __future__ import annotations
 import random
 import re
 
-from seal_agent.passages import full_stop
-from seal_agent.phrases import Span, is_plural, is_present, says, verbs
-from seal_agent.words import content
+from seal_agent.language.english.phrases import Span, is_plural, is_present, says, verbs
+from seal_agent.language.english.words import content
+from seal_agent.language.sentences import full_stop
 
 MAX_RECITAL_WORDS = 28
 MIN_PART_WORDS = 14  # shorter pieces of a sentence lose what they are about

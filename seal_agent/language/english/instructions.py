@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from seal_agent.words import DETERMINERS, FUNCTION, WORD
+from seal_agent.language.english.words import DETERMINERS, FUNCTION, WORD
 
 _QUOTED = re.compile(r"[\"“”][^\"“”]*[\"“”]")
 _PIECE = re.compile(r"[;:—–]\s*")

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from seal_agent.coreference import denies_what_follows, full_names, refers_back, spelled_out
-from seal_agent.phrases import verbs
-from seal_agent.relative_time import relative_time
+from seal_agent.language.english.coreference import denies_what_follows, full_names, refers_back, spelled_out
+from seal_agent.language.english.phrases import verbs
+from seal_agent.language.english.relative_time import relative_time
 
 MAX_CONTEXT_WORDS = 80  # of the sentences that are learned with one that points back to them
 MAX_SHOWN = 80  # characters of a sentence in a reason

@@ -1,0 +1,1 @@
+"""The rules for English: parts of speech, questions, pronouns, relative time, contradictions."""
