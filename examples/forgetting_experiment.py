@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from seal_agent import bench_continual as bench
-from seal_agent.bench.knowledge import read_items
 from seal_agent.bench.reports.continual import markdown, summarise
+from seal_agent.documents.datasets import read_items
 from seal_agent.factory import open_backend
 from seal_agent.learner import LearnerConfig
 from seal_agent.retention import judge

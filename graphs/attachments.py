@@ -14,12 +14,12 @@ from typing import Any
 
 from langchain_core.messages import AnyMessage
 
-from seal_agent import documents
 from seal_agent.core.documents import Passage
 from seal_agent.core.errors import InputError
-from seal_agent.documents import TEXT, Document
+from seal_agent.documents import files
+from seal_agent.documents.files import TEXT, Document
+from seal_agent.documents.passages import split_passages
 from seal_agent.learner import Learner
-from seal_agent.passages import split_passages
 
 KINDS = ("file", "text-plain")
 UNNAMED = "a file"
@@ -54,7 +54,7 @@ def attached(*messages: AnyMessage) -> list[Document]:
     texts: dict[str, str] = {}
     for block in (block for message in messages for block in _blocks(message)):
         if (text := _text(block)).strip():
-            source = documents.document_of(text, _name(block)).source
+            source = files.document_of(text, _name(block)).source
             texts[source] = f"{texts[source]}\n\n{text}" if source in texts else text
     return [Document(text, source) for source, text in texts.items()]
 
@@ -67,12 +67,12 @@ def attached_passages(learner: Learner, *messages: AnyMessage) -> Attached:
     for document in attached(*messages):
         passages = split_passages(document.text)
         if not learner.config.dry_run:
-            documents.adopt(learner.home, learner.namespace, document.source)
-        difference = documents.compare(learner, document.source, passages)
+            files.adopt(learner.home, learner.namespace, document.source)
+        difference = files.compare(learner, document.source, passages)
         if not learner.config.dry_run:
-            documents.claim(learner, difference.known)
+            files.claim(learner, difference.known)
         fresh += difference.fresh
-        versions[document.source] = documents.digests_of(passages)
+        versions[document.source] = files.digests_of(passages)
         changed += [document.source] * bool(difference.num_gone)
     return Attached(tuple(fresh), versions, tuple(changed))
 
@@ -98,9 +98,9 @@ def _text(block: Mapping[str, Any]) -> str:
     name, kind = _name(block) or UNNAMED, str(block.get("mime_type") or "")
     kind = "" if kind.partition(";")[0].strip() in (TEXT, UNSAID) else kind
     if block.get("text"):
-        return documents.text_of(str(block["text"]), kind, name)
+        return files.text_of(str(block["text"]), kind, name)
     try:
         data = base64.b64decode(block["base64"], validate=True)
     except (binascii.Error, ValueError) as error:
         raise InputError(f"{name} is not base64: {error}; encode the file's bytes") from error
-    return documents.text_of(data, kind, name)
+    return files.text_of(data, kind, name)

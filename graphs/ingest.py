@@ -11,14 +11,14 @@ from typing import Any
 from langchain_core.documents import Document as LoadedDocument
 from langgraph.graph import START, StateGraph
 
-from seal_agent import documents
 from seal_agent.core.documents import Passage
 from seal_agent.core.errors import InputError
-from seal_agent.documents import Document
+from seal_agent.documents import files
+from seal_agent.documents.files import Document
+from seal_agent.documents.passages import split_passages
 from seal_agent.graphs.learning import ENTRIES, add_learning, carried, check_speaker, entry, told
 from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current
 from seal_agent.graphs.state import IngestState
-from seal_agent.passages import split_passages
 
 
 def create_ingest_graph(learner: AnyLearner) -> StateGraph[IngestState, LearnContext, IngestState, IngestState]:
@@ -39,15 +39,15 @@ def create_ingest_graph(learner: AnyLearner) -> StateGraph[IngestState, LearnCon
         for document in _given(state):
             passages = split_passages(document.text, title=state.get("title", ""))
             if not chosen.config.dry_run:
-                documents.adopt(chosen.home, chosen.namespace, document.source)
-            difference = documents.compare(chosen, document.source, passages)
+                files.adopt(chosen.home, chosen.namespace, document.source)
+            difference = files.compare(chosen, document.source, passages)
             fresh += difference.fresh
             known += difference.known
-            versions[document.source] = documents.digests_of(passages)
+            versions[document.source] = files.digests_of(passages)
             changed += [document.source] * bool(difference.num_gone)
         if not chosen.config.dry_run:
-            documents.claim(chosen, known)
-        reports = [told(passage.topic, *documents.KNOWN) for passage in known]
+            files.claim(chosen, known)
+        reports = [told(passage.topic, *files.KNOWN) for passage in known]
         return carried(chosen, state, fresh, versions, changed=changed, outcomes=reports)
 
     builder = StateGraph(IngestState, context_schema=LearnContext)
@@ -63,8 +63,8 @@ def _given(state: IngestState) -> list[Document]:
     texts: dict[str, str] = {}
     if state.get("document", "").strip():
         name = state.get("source", "")
-        text = documents.text_of(state["document"], state.get("content_type", ""), name or "the document")
-        texts[documents.document_of(text, name).source] = text
+        text = files.text_of(state["document"], state.get("content_type", ""), name or "the document")
+        texts[files.document_of(text, name).source] = text
     for source, text in _loaded(state.get("documents", ())):
         texts[source] = f"{texts[source]}\n{text}" if source in texts else text
     given = [Document(text, source) for source, text in texts.items() if text.strip()]
@@ -76,5 +76,5 @@ def _given(state: IngestState) -> list[Document]:
 def _loaded(given: Sequence[LoadedDocument]) -> list[tuple[str, str]]:
     """What loaders of LangChain read; they have mostly taken the text out of a page already, whatever it is called."""
     texts = [(str(each.metadata.get("source") or ""), each.page_content) for each in given if each.page_content.strip()]
-    read = [(source, documents.text_of(text, "", "the document")) for source, text in texts]
-    return [(documents.document_of(text, source).source, text) for source, text in read]
+    read = [(source, files.text_of(text, "", "the document")) for source, text in texts]
+    return [(files.document_of(text, source).source, text) for source, text in read]

@@ -14,12 +14,13 @@ from typing import Any
 from langgraph.config import get_config, get_stream_writer
 from langgraph.graph import END, START, StateGraph
 
-from seal_agent import documents, loop
+from seal_agent import loop
 from seal_agent.core import interruption
 from seal_agent.core.codec import from_json, to_json
 from seal_agent.core.documents import Passage
 from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import InputError, StackChanged
+from seal_agent.documents import files
 from seal_agent.graphs import approval
 from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current
 from seal_agent.graphs.state import LearnState
@@ -146,7 +147,7 @@ def _ended(learner: Learner, episode: Episode) -> list[Episode]:
 def _is_outdated(passage: Passage, versions: Mapping[str, Sequence[str]]) -> bool:
     """Whether a passage is of a document that is given anew and does not hold it any more."""
     digests = versions.get(passage.source)
-    return digests is not None and documents.digests_of([passage])[0] not in digests
+    return digests is not None and files.digests_of([passage])[0] not in digests
 
 
 def abandon(learner: Learner, state: Mapping[str, Any]) -> None:

@@ -13,17 +13,17 @@ from typing import Annotated, Any, NotRequired
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 from langgraph.runtime import Runtime
 
-from seal_agent import documents
 from seal_agent.core.documents import Passage
 from seal_agent.core.errors import MissingExtra
 from seal_agent.core.messages import Message
 from seal_agent.decision_head import kept_conversation
+from seal_agent.documents import files as documents
+from seal_agent.documents.passages import split_passages
 from seal_agent.graphs.attachments import Attached, attached_passages
 from seal_agent.graphs.learning import carried, create_learning_graph
 from seal_agent.graphs.namespaces import AnyLearner, current
 from seal_agent.graphs.tools import RECALLED, is_users, learning_tools
 from seal_agent.learner import Learner
-from seal_agent.passages import split_passages
 from seal_agent.storage.jobs import LearningQueue
 
 try:

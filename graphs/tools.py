@@ -22,11 +22,11 @@ from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import SealError
 from seal_agent.core.redaction import redacted
 from seal_agent.core.stacks import AdapterStack
+from seal_agent.documents.passages import split_passages, topic_of
 from seal_agent.graphs.learning import as_pending, create_learning_graph
 from seal_agent.graphs.namespaces import AnyLearner, current
 from seal_agent.language.english.words import content
 from seal_agent.learner import Learner
-from seal_agent.passages import split_passages, topic_of
 from seal_agent.relevance import relevance
 from seal_agent.storage.jobs import LearningQueue
 

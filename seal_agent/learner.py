@@ -32,10 +32,10 @@ from seal_agent.core.messages import Message, Prompt
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.decision_head import Head
 from seal_agent.directives import CLOZE
+from seal_agent.documents.passages import topic_of
 from seal_agent.formats import Source
 from seal_agent.ladder import Rung
 from seal_agent.learner_config import LearnerConfig as LearnerConfig
-from seal_agent.passages import topic_of
 from seal_agent.rehearsal import REPLAY, replayed_rows
 from seal_agent.replay import ReplayItem, ReplayStore, Split
 from seal_agent.routing import Keys, Router, Routers

@@ -19,10 +19,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from seal_agent import documents, loop
+from seal_agent import loop
 from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import InputError, SealError, StackChanged
 from seal_agent.core.priority import in_background
+from seal_agent.documents import files
 from seal_agent.learner import Learner
 from seal_agent.learners import Learners
 from seal_agent.storage.cleanup import clean
@@ -201,7 +202,7 @@ class Worker:
             if job.keep is not None:
                 self.queue.end(job, "done", *self._replaced(job, job.keep), time.monotonic() - start)
             elif self._is_known(job):
-                self.queue.end(job, "done", *documents.KNOWN, time.monotonic() - start)
+                self.queue.end(job, "done", *files.KNOWN, time.monotonic() - start)
             else:
                 episode = self._learned(job, start)
                 accepted = episode.adapter if episode.outcome == "accepted" else None
@@ -293,8 +294,8 @@ class Worker:
         if job.episode is not None or not job.passage.source:
             return False
         learner = self._learners.of(job.namespace)
-        known = documents.compare(learner, job.passage.source, [job.passage]).known
-        documents.claim(learner, known)
+        known = files.compare(learner, job.passage.source, [job.passage]).known
+        files.claim(learner, known)
         return bool(known)
 
 

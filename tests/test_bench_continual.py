@@ -12,13 +12,13 @@ import pytest
 
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.bench.continual import NOTHING, RETRIEVAL, Arm, Row, Run, arms, measure, sequences
-from seal_agent.bench.knowledge import Item, Question
 from seal_agent.bench.reports.arms import Interval
 from seal_agent.bench.reports.continual import interval, markdown, plot, summarise
 from seal_agent.core.edits import SelfEdit
 from seal_agent.core.episodes import Verdict
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Prompt
+from seal_agent.documents.datasets import Item, Question
 from seal_agent.storage.database import Home
 
 ITEMS = [

@@ -14,8 +14,6 @@ from seal_agent.bench.knowledge import (
     CONTEXT,
     TRAINED,
     Answered,
-    Item,
-    Question,
     Result,
     Run,
     arm_called,
@@ -23,7 +21,6 @@ from seal_agent.bench.knowledge import (
     edit_of,
     measure,
     measure_together,
-    read_items,
 )
 from seal_agent.bench.reports.arms import markdown, plot, summarise
 from seal_agent.bench.trained import learned
@@ -32,6 +29,7 @@ from seal_agent.core.edits import Row, SelfEdit
 from seal_agent.core.errors import InputError
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.directives import CLOZE, SEAL_PAPER, say
+from seal_agent.documents.datasets import Item, Question, read_items
 from seal_agent.policy.grading import is_right, recall
 from seal_agent.storage.adapter_store import AdapterRegistry
 from seal_agent.storage.run_folder import share_of

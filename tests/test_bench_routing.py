@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from seal_agent.adapters.scripted import ScriptedBackend
-from seal_agent.bench.knowledge import Item, Question
 from seal_agent.bench.routing import CONFIRMED, RULES, WORDS, measure
 from seal_agent.core.errors import InputError
+from seal_agent.documents.datasets import Item, Question
 
 ITEMS = [
     Item(0, "Tower", "The Tower of Karlov was built in 1911 by Anna Reel.", (Question("Who built Karlov?", "Reel"),)),

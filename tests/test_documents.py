@@ -12,14 +12,14 @@ from langchain_core.messages import HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from test_learner import folders
 
-from seal_agent import documents
 from seal_agent.cli import app
 from seal_agent.core.errors import InputError
+from seal_agent.documents import files as documents
+from seal_agent.documents.passages import split_passages
 from seal_agent.gateway.submissions import Learning
 from seal_agent.graphs import create_chat_graph, create_ingest_graph
 from seal_agent.graphs.attachments import attached_passages
 from seal_agent.learner import Learner, LearnerConfig
-from seal_agent.passages import split_passages
 from seal_agent.storage.database import Home
 from seal_agent.storage.jobs import LearningQueue
 from seal_agent.worker import Budget, Worker

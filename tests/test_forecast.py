@@ -10,7 +10,7 @@ from seal_agent.cli.ingest import Planned, announce
 from seal_agent.cli.loading import announce_head, begin_loading
 from seal_agent.cli.progress import Display
 from seal_agent.core.documents import Passage
-from seal_agent.documents import Document
+from seal_agent.documents.files import Document
 from seal_agent.forecast import EditCost
 from seal_agent.learner import Learner
 from seal_agent.loop import run

@@ -28,10 +28,10 @@ from seal_agent.core.errors import AdapterError, EditFault, InputError, Refused,
 from seal_agent.core.redaction import redacted
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.directives import parse_directives
+from seal_agent.documents.passages import MAX_TOPIC_CHARS, read_document, split_passages, topic_of
 from seal_agent.formats import FORMATS, Source
 from seal_agent.graphs import create_ingest_graph
 from seal_agent.learner import Learner, LearnerConfig
-from seal_agent.passages import MAX_TOPIC_CHARS, read_document, split_passages, topic_of
 from seal_agent.quality import by_rule
 from seal_agent.storage.database import Home, check_namespace
 from seal_agent.storage.jobs import LearningQueue

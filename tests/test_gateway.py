@@ -16,13 +16,13 @@ from seal_agent.core.errors import InputError, ServerError
 from seal_agent.core.messages import Generated, Prompt, ToolCall
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.core.tool_format import TAGGED
-from seal_agent.documents import document_of, known_documents
+from seal_agent.documents.files import document_of, known_documents
+from seal_agent.documents.passages import split_passages
 from seal_agent.gateway.app import create_app
 from seal_agent.gateway.keys import KeyFile
 from seal_agent.gateway.limits import GatewayLimits, RateLimit
 from seal_agent.learner import Learner
 from seal_agent.learners import Learners
-from seal_agent.passages import split_passages
 from seal_agent.storage.database import Home
 from seal_agent.storage.jobs import LearningQueue
 from seal_agent.worker import Budget, Worker

@@ -19,10 +19,10 @@ from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import InputError
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.directives import DEFAULT
+from seal_agent.documents.passages import topic_of
 from seal_agent.formats import Source
 from seal_agent.graphs import create_chat_graph, create_ingest_graph, studio
 from seal_agent.learner import Learner, LearnerConfig
-from seal_agent.passages import topic_of
 from seal_agent.storage.database import Home
 from seal_agent.storage.jobs import LearningQueue
 from seal_agent.writing import write_self_edit

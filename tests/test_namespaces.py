@@ -26,13 +26,13 @@ from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Message
 from seal_agent.core.stacks import AdapterStack
+from seal_agent.documents.passages import split_passages
 from seal_agent.graphs import create_chat_graph, create_improve_graph, create_ingest_graph, give_feedback
 from seal_agent.graphs.namespaces import LearnContext
 from seal_agent.graphs.state import ChatState
 from seal_agent.graphs.tools import sources
 from seal_agent.learner import Learner
 from seal_agent.learners import AUTHENTICATED, USER_KEYS, Learners, namespace_of
-from seal_agent.passages import split_passages
 from seal_agent.storage.database import Home
 
 BRIDGE = "The Amber Bridge was designed by Carla Mendes. It has 9 red towers in fog."

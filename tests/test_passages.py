@@ -5,8 +5,8 @@ import pytest
 
 from seal_agent.core.documents import Passage
 from seal_agent.core.errors import InputError
+from seal_agent.documents.passages import is_heading, read_document, split_passages, topic_of
 from seal_agent.language.sentences import split_sentences
-from seal_agent.passages import is_heading, read_document, split_passages, topic_of
 
 PAGE = """# The Amber Bridge
 

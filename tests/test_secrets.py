@@ -18,6 +18,7 @@ from seal_agent.core.documents import MAX_PASSAGE_CHARS, Passage
 from seal_agent.core.edits import Row
 from seal_agent.core.messages import Prompt
 from seal_agent.core.redaction import REMOVED, redacted
+from seal_agent.documents.passages import split_passages
 from seal_agent.formats import Source
 from seal_agent.gateway.app import create_app
 from seal_agent.gateway.keys import KeyFile
@@ -25,7 +26,6 @@ from seal_agent.graphs import create_chat_graph, create_ingest_graph
 from seal_agent.graphs.feedback import give_feedback
 from seal_agent.learner import Learner
 from seal_agent.learners import Learners
-from seal_agent.passages import split_passages
 from seal_agent.quality import HIDDEN, by_rule
 from seal_agent.storage.database import Home
 from seal_agent.storage.jobs import LearningQueue

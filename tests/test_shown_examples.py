@@ -13,12 +13,12 @@ from seal_agent import decision_head
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.core.edits import Directives
 from seal_agent.decision import decide
+from seal_agent.documents.passages import split_passages
 from seal_agent.examples import after_the_others, alone, rows_of
 from seal_agent.formats import Source
 from seal_agent.graphs import create_chat_graph, create_ingest_graph
 from seal_agent.language.few_shot import examples_in
 from seal_agent.learner import Learner
-from seal_agent.passages import split_passages
 from seal_agent.storage.database import Home
 from seal_agent.writing import write_self_edit
 

@@ -23,7 +23,7 @@ from seal_agent.core.documents import Passage
 from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import InputError
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.documents import digests_of, known_documents
+from seal_agent.documents.files import digests_of, known_documents
 from seal_agent.graphs import create_chat_graph
 from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.storage.database import Home

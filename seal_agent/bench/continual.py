@@ -20,7 +20,7 @@ from statistics import fmean
 from typing import Any, Protocol
 
 from seal_agent import loop
-from seal_agent.bench.knowledge import Item, Question, edit_of_published
+from seal_agent.bench.knowledge import edit_of_published
 from seal_agent.core.backend import Backend, silent
 from seal_agent.core.codec import to_json
 from seal_agent.core.documents import Passage
@@ -30,6 +30,7 @@ from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Generated, Grammar, Prompt
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.directives import CLOZE, DEFAULT, SEAL_PAPER
+from seal_agent.documents.datasets import Item, Question
 from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.policy import grading
 from seal_agent.replay import report_probes

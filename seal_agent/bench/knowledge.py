@@ -9,12 +9,10 @@ where it was.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from seal_agent.bench.trained import learned
@@ -26,7 +24,8 @@ from seal_agent.core.errors import EditFault, InputError
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.directives import CLOZE, DEFAULT, SEAL_PAPER, parse_directives
-from seal_agent.formats import FORMATS, Source
+from seal_agent.documents.datasets import Item
+from seal_agent.formats import FORMATS
 from seal_agent.formats.format import statement
 from seal_agent.formats.lines import lines_of
 from seal_agent.learner import LearnerConfig
@@ -47,30 +46,6 @@ AS_SEAL = ("passage", "title")  # the passage appended, the title in front
 
 Grade = Callable[[str, str], bool]
 """(gold answer, answer) -> right?"""
-
-
-@dataclass(frozen=True)
-class Question:
-    """One question with its gold answer."""
-
-    question: str
-    answer: str
-
-
-@dataclass(frozen=True)
-class Item:
-    """One passage with its questions, and self-edits that others published for it."""
-
-    number: int
-    title: str
-    passage: str
-    questions: tuple[Question, ...]
-    self_edits: dict[str, list[str]] = field(default_factory=dict)
-
-    @property
-    def source(self) -> Source:
-        """What an edit is written from."""
-        return Source(self.title, self.passage, heading=self.title)
 
 
 @dataclass(frozen=True)
@@ -161,27 +136,6 @@ def arm_called(name: str) -> Arm:
         listed = ", ".join([BASE, CONTEXT, *known])
         raise InputError(f"there is no arm called {name!r}; choose {listed}, or give directives as JSON")
     return known[name]
-
-
-def read_items(path: Path, *, limit: int = 0, offset: int = 0) -> list[Item]:
-    """The passages of a JSON file in SEAL's form: title, context, questions, and perhaps self_edits."""
-    try:
-        data: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
-        items = [
-            Item(
-                number,
-                entry["title"],
-                entry["context"],
-                tuple(Question(q["question"], q["answer"]) for q in entry["questions"]),
-                entry.get("self_edits", {}),
-            )
-            for number, entry in enumerate(data)
-        ]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"cannot use {path} ({error!r}); give a JSON list of title, context and questions (question, answer)"
-        ) from error
-    return items[offset : offset + limit if limit else None]
 
 
 class Run(RunFolder):

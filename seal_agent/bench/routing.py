@@ -11,11 +11,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from seal_agent.bench.knowledge import Item
 from seal_agent.core.backend import Backend, silent
 from seal_agent.core.episodes import Progress
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Prompt
+from seal_agent.documents.datasets import Item
 from seal_agent.replay import report_probes
 from seal_agent.routing import RouteLimits, Router
 

@@ -22,8 +22,8 @@ from seal_agent.core.codec import to_json
 from seal_agent.core.episodes import Episode, Progress
 from seal_agent.core.messages import Message
 from seal_agent.core.stacks import AdapterStack
+from seal_agent.documents.passages import split_passages
 from seal_agent.learner import Learner
-from seal_agent.passages import split_passages
 from seal_agent.rehearsal import REPLAYED
 from seal_agent.storage.database import digest_of
 from seal_agent.storage.run_folder import RunFolder

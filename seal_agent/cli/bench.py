@@ -62,12 +62,13 @@ def knowledge(
     """What does the model know of a passage after its edit? Every arm, resumable, with report and plots."""
     from seal_agent.bench import knowledge as bench
     from seal_agent.bench.reports import arms as bench_report
+    from seal_agent.documents.datasets import read_items
     from seal_agent.storage import run_folder
     from seal_agent.storage.database import Home
 
     opened = Home(home)
     folder = out or opened.root / "bench" / f"knowledge-{Path(model).name}{'-together' if together else ''}"
-    items = bench.read_items(data, limit=limit, offset=offset)
+    items = read_items(data, limit=limit, offset=offset)
     chosen = arm or [name for name in (bench.BASE, bench.CONTEXT, *bench.arms()) if policy or name != bench.TRAINED]
     config = {"model": model, "data": str(data), "passages": [item.number for item in items], "seed": seed}
     config |= {"together": together, "grader": bench.GRADER, "default": _default_edit()}
@@ -119,12 +120,13 @@ def continual(
     from seal_agent.bench import continual as bench
     from seal_agent.bench import knowledge as bench_knowledge
     from seal_agent.bench.reports import continual as continual_report
+    from seal_agent.documents.datasets import read_items
     from seal_agent.storage import run_folder
     from seal_agent.storage.database import Home
 
     opened = Home(home)
     folder = out or opened.root / "bench" / f"continual-{Path(model).name}-{length}"
-    items = bench_knowledge.read_items(data, limit=limit, offset=offset)
+    items = read_items(data, limit=limit, offset=offset)
     orders = bench.sequences(items, num=num, length=length, seed=seed)
     numbers = run_folder.share_of(range(num), part)
     config = {"model": model, "data": str(data), "passages": [item.number for item in items], "seed": seed}

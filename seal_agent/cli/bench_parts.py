@@ -127,12 +127,12 @@ def routing(
     """Does a question reach the adapter that learned about it, and a general question none? Nothing is trained."""
     with Display() as display:
         begin_loading(display, model, home)
-        from seal_agent.bench import knowledge
         from seal_agent.bench import routing as bench_routing
+        from seal_agent.documents import datasets
         from seal_agent.factory import open_backend
         from seal_agent.storage.database import Home
 
-        items = knowledge.read_items(data, limit=limit, offset=offset)
+        items = datasets.read_items(data, limit=limit, offset=offset)
         backend = open_backend(Home(home), model, device=device)
         results = bench_routing.measure(
             backend, items, keys or [min(8, len(items)), len(items)], seed, display.progress
@@ -214,12 +214,13 @@ def speed(
 
 def _passage(data: Path | None, number: int) -> Source:
     """Passage `number` of the data; without data the demo's document."""
-    from seal_agent.bench import demo, knowledge
+    from seal_agent.bench import demo
+    from seal_agent.documents import datasets
     from seal_agent.formats import Source
 
     if data is None:
         return Source(*demo.document())
-    items = knowledge.read_items(data, limit=1, offset=number)
+    items = datasets.read_items(data, limit=1, offset=number)
     if not items:
         raise InputError(f"{data} has no passage {number}; choose a smaller --offset")
     return items[0].source

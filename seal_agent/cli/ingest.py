@@ -32,7 +32,7 @@ from seal_agent.core.errors import InputError
 from seal_agent.core.models import EMBEDDED
 
 if TYPE_CHECKING:
-    from seal_agent.documents import Document
+    from seal_agent.documents.files import Document
     from seal_agent.learner import Learner
 
 STANDARD_INPUT = Path("-")
@@ -96,7 +96,7 @@ def ingest(
 
 def document_at(path: Path) -> Document:
     """The document of a file, or of what is piped in; raises `InputError` for an address and a folder."""
-    from seal_agent import documents
+    from seal_agent.documents import files as documents
 
     if path == STANDARD_INPUT:
         return documents.document_of(_piped())
@@ -109,7 +109,7 @@ def document_at(path: Path) -> Document:
 
 
 def _piped() -> str:
-    from seal_agent.documents import text_of
+    from seal_agent.documents.files import text_of
 
     text = text_of(sys.stdin.buffer.read(), "", "standard input")
     if "\0" in text or not text.strip():
@@ -119,8 +119,8 @@ def _piped() -> str:
 
 def planned(learner: Learner, read: Sequence[tuple[str, Document]], title: str) -> list[Planned]:
     """What is to be learned of every document; a passage that stands in two of them counts as known in the second."""
-    from seal_agent import documents
-    from seal_agent.passages import split_passages
+    from seal_agent.documents import files as documents
+    from seal_agent.documents.passages import split_passages
 
     seen: set[str] = set()
     plan = []
@@ -164,7 +164,7 @@ def learn_all(learner: Learner, plan: Sequence[Planned], title: str, display: Di
 def _learned(learner: Learner, planned: Planned, title: str, display: Display) -> Any:
     """The reports of a document so far, after every passage."""
     display.busy(f"{planned.name}: reading")
-    from seal_agent.documents import TEXT
+    from seal_agent.documents.files import TEXT
     from seal_agent.graphs.ingest import create_ingest_graph
 
     graph = create_ingest_graph(learner).compile()

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, Literal
 
-from seal_agent import documents
 from seal_agent.core.documents import Passage
 from seal_agent.core.errors import InputError, SealError
-from seal_agent.passages import split_passages
+from seal_agent.documents import files
+from seal_agent.documents.passages import split_passages
 from seal_agent.storage.database import digest_of
 from seal_agent.storage.jobs import OPEN, REPLACED, Job, LearningQueue
 
@@ -61,7 +61,7 @@ class Learning:
         does, or what is in it.
         """
         name = source or title
-        document = documents.document_of(documents.text_of(text, content_type, name or "the document"), name)
+        document = files.document_of(files.text_of(text, content_type, name or "the document"), name)
         if not document.text.strip():
             raise InputError("the document is empty; give at least one sentence")
         passages = [replace(p, source=document.source) for p in split_passages(document.text, title=title)]
@@ -87,7 +87,7 @@ class Learning:
                 thread=thread,
                 model=self._model,
                 held=self._needs_approval,
-                versions={source: documents.digests_of(passages)} if source else {},
+                versions={source: files.digests_of(passages)} if source else {},
                 document=version,
             )
             return self.text(namespace, self._queue.job(first).thread)

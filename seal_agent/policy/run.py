@@ -11,18 +11,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from seal_agent.bench.knowledge import read_items
 from seal_agent.core.backend import silent
 from seal_agent.core.codec import to_json
 from seal_agent.core.edits import Probe
 from seal_agent.core.episodes import Progress
 from seal_agent.core.errors import InputError, StorageError
 from seal_agent.core.messages import Prompt
-from seal_agent.documents import read_file
+from seal_agent.documents.datasets import read_items
+from seal_agent.documents.files import read_file
+from seal_agent.documents.passages import split_passages
 from seal_agent.feedback import about, corrections_of
 from seal_agent.feedback import recorded as feedback_of
 from seal_agent.learner import Learner
-from seal_agent.passages import split_passages
 from seal_agent.policy import schedule
 from seal_agent.policy.candidates import Candidates, seed_of
 from seal_agent.policy.knowledge import FAST, FAST_MENU, KnowledgeContext, KnowledgeDomain, self_made_questions

@@ -21,7 +21,7 @@ from seal_agent.core.documents import Passage
 from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import InputError
 from seal_agent.core.stacks import AdapterRef
-from seal_agent.documents import is_version_of
+from seal_agent.documents.files import is_version_of
 from seal_agent.storage.database import Home, check_namespace, digest_of
 
 JobState = Literal["held", "waiting", "running", "done", "failed", "cancelled"]

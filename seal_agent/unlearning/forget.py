@@ -16,12 +16,13 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from seal_agent import documents, erasure, retention
+from seal_agent import erasure, retention
 from seal_agent.core.backend import silent
 from seal_agent.core.documents import passage_of
 from seal_agent.core.episodes import Episode, Progress, Verdict
 from seal_agent.core.errors import AdapterError, InputError
 from seal_agent.core.stacks import AdapterRef, AdapterStack
+from seal_agent.documents import files
 from seal_agent.serving import compared
 from seal_agent.storage.database import digest_of
 from seal_agent.storage.jobs import LearningQueue
@@ -126,7 +127,7 @@ def _forget_thread(learner: Learner, thread: str, progress: Progress) -> Forgott
     """
     queue = LearningQueue(learner.home)
     jobs = queue.jobs(learner.namespace, threads=[thread])
-    read = documents.same(learner.home, learner.namespace, {job.passage.source for job in jobs} - {""})
+    read = files.same(learner.home, learner.namespace, {job.passage.source for job in jobs} - {""})
     ledger = [e for _, e in ledger_of(learner.home, learner.namespace) if e.text]
     own = read | {e.source for e in ledger if e.thread == thread}
     held, elsewhere = _held_by(learner, read), _held_by(learner, own, by_others=True)
@@ -167,7 +168,7 @@ FORGOTTEN = "forgotten"  # the outcome of a document that lost passages
 
 def replace_version(learner: Learner, source: str, keep: Sequence[str], progress: Progress = silent) -> tuple[str, str]:
     """Unlearn what an old version of a document said, but for the passages that the new one has; outcome and reason."""
-    documents.adopt(learner.home, learner.namespace, source)
+    files.adopt(learner.home, learner.namespace, source)
     gone = forget_passages(learner, source, but=keep, progress=progress)
     return FORGOTTEN, f"no longer in the document: {gone.num_episodes} passages"
 

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 from seal_agent.core.documents import Passage
 from seal_agent.core.errors import InputError, MissingExtra
 from seal_agent.core.redaction import redacted
+from seal_agent.documents.passages import is_heading, read_document
 from seal_agent.language.sentences import full_stop
-from seal_agent.passages import is_heading, read_document
 from seal_agent.storage.database import digest_of
 
 if TYPE_CHECKING:
