@@ -11,17 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from seal_agent import (
-    consolidation,
-    corrections,
-    decision,
-    decision_head,
-    erasure,
-    ladder,
-    retention,
-    strategies,
-    writing,
-)
+from seal_agent import consolidation, corrections, erasure, ladder, retention, strategies, writing
 from seal_agent.canaries import with_rehearsal
 from seal_agent.core.backend import Backend, silent
 from seal_agent.core.documents import Passage
@@ -30,7 +20,9 @@ from seal_agent.core.episodes import Correction, Episode, Progress
 from seal_agent.core.errors import EditFault, InputError, Refused, StackChanged, StorageError, TrainingFault
 from seal_agent.core.messages import Message, Prompt
 from seal_agent.core.stacks import AdapterRef, AdapterStack
-from seal_agent.decision_head import Head
+from seal_agent.deciding import classifier
+from seal_agent.deciding import decide as decision
+from seal_agent.deciding.classifier import Head
 from seal_agent.directives import CLOZE
 from seal_agent.documents.passages import topic_of
 from seal_agent.formats import Source
@@ -156,7 +148,7 @@ class Learner:
         view = self.backend.with_stack(self.serve(episode.parent).active(Prompt.raw(episode.text)))
         if self._head is None:
             base = self.backend.with_stack(AdapterStack())
-            self._head = decision_head.load(base, self.home.root / "heads", progress)
+            self._head = classifier.load(base, self.home.root / "heads", progress)
         return replace(
             episode,
             decision=decision.decide(view, self._head, episode.text, episode.earlier, is_document=bool(episode.source)),

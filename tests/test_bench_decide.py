@@ -10,7 +10,7 @@ import pytest
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.bench.decide import CHUNK, Measured, features, measure, report, turns
 from seal_agent.core.errors import StorageError
-from seal_agent.decision_head import Head, Turn, load
+from seal_agent.deciding.classifier import Head, Turn, load
 from seal_agent.storage.run_folder import RunFolder
 
 

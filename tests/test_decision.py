@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seal_agent import decision_head
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.core.backend import Reading
 from seal_agent.core.edits import Directives, Probe, Row, SelfEdit
@@ -16,8 +15,8 @@ from seal_agent.core.episodes import Progress
 from seal_agent.core.errors import StorageError
 from seal_agent.core.messages import Message, Prompt
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.decision import INSTRUCTION, KNOWN, NOT_WORTH, WORTH, decide
-from seal_agent.decision_head import (
+from seal_agent.deciding import classifier
+from seal_agent.deciding.classifier import (
     Head,
     Turn,
     as_bytes,
@@ -29,7 +28,8 @@ from seal_agent.decision_head import (
     read_turns,
     threshold_for,
 )
-from seal_agent.kept_readings import KeptReadings
+from seal_agent.deciding.decide import INSTRUCTION, KNOWN, NOT_WORTH, WORTH, decide
+from seal_agent.deciding.kept_readings import KeptReadings
 
 PASSAGE = "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells."
 
@@ -79,8 +79,8 @@ def test_what_the_served_stack_has_learned_is_known(backend: ScriptedBackend, he
 
 def test_what_was_said_before_is_read_too() -> None:
     messages = [Message("user", "one"), Message("user", "When is the\nmeeting?"), Message("assistant", "On Monday.")]
-    assert decision_head.conversation(messages) == "User: When is the meeting?\nAssistant: On Monday.\n"
-    assert any(turn.earlier for turn in read_turns(decision_head.TRAIN_FILE) if turn.kind == "correction")
+    assert classifier.conversation(messages) == "User: When is the meeting?\nAssistant: On Monday.\n"
+    assert any(turn.earlier for turn in read_turns(classifier.TRAIN_FILE) if turn.kind == "correction")
 
 
 def test_a_head_finds_what_tells_the_labels_apart_where_no_line_does() -> None:
@@ -100,7 +100,7 @@ def test_a_model_without_a_shipped_head_gets_one_that_is_kept(home_turns: None, 
     other = ScriptedBackend(tmp_path, model="another")
     seen: list[str] = []
     first = load(other, tmp_path / "heads", lambda what, _done, _total: seen.append(what))
-    assert set(seen) == {decision_head.READING}
+    assert set(seen) == {classifier.READING}
     seen.clear()
     assert load(other, tmp_path / "heads", lambda what, _done, _total: seen.append(what)).bias == first.bias
     assert not seen
@@ -137,7 +137,7 @@ def test_fitting_a_head_goes_on_where_it_was_stopped(home_turns: None, tmp_path:
     with pytest.raises(KeyboardInterrupt):
         load(backend, heads, stopped_at(133))
     assert backend.num_read == 133
-    assert decision_head.num_read("another", heads, len(backend.read([PASSAGE])[0].state)) == 133
+    assert classifier.num_read("another", heads, len(backend.read([PASSAGE])[0].state)) == 133
     [kept] = heads.iterdir()
     with kept.open("ab") as file:
         file.write(b"torn")  # as a kill in the middle of a write leaves it
@@ -171,11 +171,11 @@ def home_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     turns = [Turn(n, "fact", True, "choose", text) for n, text in enumerate(facts)]
     turns += [Turn(n, "talk", False, "choose", text) for n, text in enumerate(talk, start=50)]
     random.Random(0).shuffle(turns)
-    monkeypatch.setattr(decision_head, "read_turns", lambda _name: turns)
+    monkeypatch.setattr(classifier, "read_turns", lambda _name: turns)
 
 
 def test_the_training_turns_are_labelled_alike_and_none_of_them_is_reported() -> None:
-    train, shown = read_turns(decision_head.TRAIN_FILE), read_turns(decision_head.TURNS_FILE)
+    train, shown = read_turns(classifier.TRAIN_FILE), read_turns(classifier.TURNS_FILE)
     assert {(t.kind, t.learn) for t in train} == {(t.kind, t.learn) for t in shown}
     assert len({t.text for t in train}) == len(train) > 3000
     assert not {t.text for t in train} & {t.text for t in shown}

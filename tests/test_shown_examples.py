@@ -9,10 +9,10 @@ import pytest
 from langchain_core.messages import HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
 
-from seal_agent import decision_head
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.core.edits import Directives
-from seal_agent.decision import decide
+from seal_agent.deciding import classifier
+from seal_agent.deciding.decide import decide
 from seal_agent.documents.passages import split_passages
 from seal_agent.examples import after_the_others, alone, rows_of
 from seal_agent.formats import Source
@@ -100,7 +100,7 @@ def test_examples_in_a_document_are_no_users_word_and_checked_like_any_document(
 
 
 def test_examples_are_worth_learning_of_a_user_and_not_of_a_document(backend: ScriptedBackend, home: Home) -> None:
-    never = replace(decision_head.load(backend, home.root), threshold=1e9)
+    never = replace(classifier.load(backend, home.root), threshold=1e9)
     shown = "answer like this.\ninput: blue lamps\noutput: lamp\ninput: red chairs\noutput: chair"
     assert decide(backend, never, shown).learn
     assert not decide(backend, never, shown, is_document=True).learn

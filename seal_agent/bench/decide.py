@@ -20,8 +20,7 @@ import numpy as np
 from seal_agent.core.backend import Backend, silent
 from seal_agent.core.episodes import Progress
 from seal_agent.core.errors import StorageError
-from seal_agent.decision import decide
-from seal_agent.decision_head import (
+from seal_agent.deciding.classifier import (
     NUM_SURPRISES,
     TRAIN_FILE,
     TURNS_FILE,
@@ -34,6 +33,7 @@ from seal_agent.decision_head import (
     read_turns,
     threshold_for,
 )
+from seal_agent.deciding.decide import decide
 from seal_agent.retention import share_at_least
 from seal_agent.storage.files import write_whole
 from seal_agent.storage.run_folder import RunFolder

@@ -37,8 +37,8 @@ def decide(
     """Does the model know when to learn? 770 labelled turns; 175 choose thresholds, the others are reported."""
     with Display() as display:
         begin_loading(display, model, home)
-        from seal_agent import decision_head
         from seal_agent.bench import decide as bench_decide
+        from seal_agent.deciding import classifier
         from seal_agent.factory import open_backend
         from seal_agent.storage import run_folder
         from seal_agent.storage.database import Home
@@ -49,8 +49,8 @@ def decide(
         keep_run(folder)
         fresh, alone, states = bench_decide.heads(backend, folder, display.progress)
         if save_head:
-            save_head.write_bytes(decision_head.as_bytes(fresh))
-        deployed = decision_head.load(backend, opened.root / "heads", display.progress)
+            save_head.write_bytes(classifier.as_bytes(fresh))
+        deployed = classifier.load(backend, opened.root / "heads", display.progress)
         labelled = bench_decide.turns()
         run = run_folder.RunFolder(folder, config={"model": backend.model})
         measured = bench_decide.measure(backend, deployed, labelled, run, display.progress)

@@ -61,13 +61,13 @@ def begin_loading(display: Display, model: str, home: Path | None) -> None:
 
 def announce_head(display: Display, backend: Backend, home: Home) -> None:
     """Say what fitting the head of a new model will take, if it has none."""
-    from seal_agent import decision_head
+    from seal_agent.deciding import classifier
 
-    heads = home.root / decision_head.HEADS_FOLDER
-    if decision_head.is_fitted(backend.model, heads):
+    heads = home.root / classifier.HEADS_FOLDER
+    if classifier.is_fitted(backend.model, heads):
         return
     sample = forecast.reading_of(backend)
-    num_turns, num_read = decision_head.num_turns(), decision_head.num_read(backend.model, heads, sample.num_states)
+    num_turns, num_read = classifier.num_turns(), classifier.num_read(backend.model, heads, sample.num_states)
     if (num_turns - num_read) * sample.seconds > forecast.WORTH_SAYING:
         display.line(forecast.head(num_turns, num_read, sample.seconds))
 

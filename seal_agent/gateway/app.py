@@ -24,7 +24,7 @@ from starlette.types import Receive, Scope, Send
 
 from seal_agent import feedback
 from seal_agent.core.errors import AdapterError, ContextLengthExceeded, InputError, SealError, ServerError
-from seal_agent.decision_head import kept_conversation
+from seal_agent.deciding.classifier import kept_conversation
 from seal_agent.feedback import Feedback
 from seal_agent.gateway.chat import Answering
 from seal_agent.gateway.keys import KeyFile

@@ -13,7 +13,7 @@ from test_serve import port
 from seal_agent.adapters.loading import find_model
 from seal_agent.cli.app import main
 from seal_agent.core.models import EMBEDDED
-from seal_agent.decision_head import HEADS_FOLDER, num_read
+from seal_agent.deciding.classifier import HEADS_FOLDER, num_read
 from seal_agent.storage.database import Home
 from seal_agent.storage.jobs import Job, LearningQueue
 

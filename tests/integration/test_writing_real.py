@@ -8,8 +8,8 @@ from seal_agent.adapters.huggingface import TransformersBackend
 from seal_agent.core.edits import Probe, Row
 from seal_agent.core.episodes import Correction
 from seal_agent.core.messages import Prompt
-from seal_agent.decision import INSTRUCTION, NOT_WORTH, WORTH, decide
-from seal_agent.decision_head import Head, load
+from seal_agent.deciding.classifier import Head, load
+from seal_agent.deciding.decide import INSTRUCTION, NOT_WORTH, WORTH, decide
 from seal_agent.directives import CHOICES, choose
 from seal_agent.formats import FORMATS, Source
 from seal_agent.replay import ReplayItem

@@ -12,7 +12,7 @@ import re
 from seal_agent.core.backend import Backend, Reading
 from seal_agent.core.episodes import Decision, Novelty
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.decision_head import Head, features_of, read
+from seal_agent.deciding.classifier import Head, features_of, read
 from seal_agent.language.english.words import content
 from seal_agent.language.few_shot import examples_in
 from seal_agent.quality import is_instruction

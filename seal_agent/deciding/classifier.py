@@ -28,7 +28,7 @@ from seal_agent.core.episodes import Progress
 from seal_agent.core.errors import StorageError
 from seal_agent.core.messages import Message
 from seal_agent.core.redaction import redacted
-from seal_agent.kept_readings import KeptReadings, num_kept
+from seal_agent.deciding.kept_readings import KeptReadings, num_kept
 from seal_agent.storage.files import write_whole
 
 log = logging.getLogger(__name__)
