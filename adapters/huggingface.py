@@ -29,7 +29,7 @@ from seal_agent.core.messages import Generated, Grammar, Prompt
 from seal_agent.core.models import EMBEDDED
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.core.tool_format import ToolFormat
-from seal_agent.rehearsal import REPLAYED
+from seal_agent.retention.rehearsal import REPLAYED
 from seal_agent.storage.adapter_store import AdapterRegistry
 
 MAX_PACK_TOKENS = 768  # the mask is T×T; beyond this attention costs more than the padding it saves

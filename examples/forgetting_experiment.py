@@ -15,7 +15,7 @@ from seal_agent.bench.reports.continual import markdown, summarise
 from seal_agent.documents.datasets import read_items
 from seal_agent.factory import open_backend
 from seal_agent.learner import LearnerConfig
-from seal_agent.retention import judge
+from seal_agent.retention.judge import judge
 from seal_agent.storage.database import Home
 
 

@@ -17,7 +17,7 @@ from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import EditFault
 from seal_agent.core.messages import Prompt
 from seal_agent.learner import Learner
-from seal_agent.rehearsal import REPLAYED
+from seal_agent.retention.rehearsal import REPLAYED
 from seal_agent.selfedit import MAX_PROBES
 
 BY_HAND = "by hand"

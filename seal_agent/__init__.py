@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from seal_agent.graphs.tools import learning_tools
     from seal_agent.learner import Learner, LearnerConfig
     from seal_agent.learners import Learners
-    from seal_agent.retention import Limits
+    from seal_agent.retention.judge import Limits
     from seal_agent.storage.database import Home
     from seal_agent.worker import Budget, Worker
 
@@ -56,7 +56,7 @@ _HOMES = {
     "Learner": "seal_agent.learner",
     "LearnerConfig": "seal_agent.learner",
     "Learners": "seal_agent.learners",
-    "Limits": "seal_agent.retention",
+    "Limits": "seal_agent.retention.judge",
     "SealError": "seal_agent.core.errors",
     "SelfAdaptation": "seal_agent.graphs.middleware",
     "Worker": "seal_agent.worker",

@@ -6,13 +6,13 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from seal_agent import retention
-from seal_agent.canaries import with_rehearsal
 from seal_agent.core.backend import silent
 from seal_agent.core.edits import SelfEdit
 from seal_agent.core.episodes import Episode, Progress
 from seal_agent.core.stacks import AdapterRef, AdapterStack, Layer
-from seal_agent.rehearsal import REPLAYED
+from seal_agent.retention import judge
+from seal_agent.retention.general_knowledge import with_rehearsal
+from seal_agent.retention.rehearsal import REPLAYED
 from seal_agent.serving import compared
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def consolidate(learner: Learner, progress: Progress = silent, *, is_gated: bool
     candidate = AdapterStack((Layer(adapter, 1.0, False, stack.learned),))
     drawn = learner.replay.draw((), stack, learner.config.max_probes)
     probed = compared(drawn, learner.serve(stack), learner.serve(candidate), progress)
-    verdict = retention.judge_kept(probed, learner.config.limits)
+    verdict = judge.judge_kept(probed, learner.config.limits)
     is_kept = verdict.outcome == "accept" or not is_gated
     done = Episode(
         namespace=learner.namespace,

@@ -19,8 +19,8 @@ from seal_agent.formats import Source
 from seal_agent.formats.chat_qa import question_about
 from seal_agent.language.english.contradictions import Fact, denies, facts_of, rivals
 from seal_agent.language.english.second_person import speaks_of_writer, told_back
-from seal_agent.rehearsal import REPLAYED
-from seal_agent.replay import ReplayItem
+from seal_agent.retention.items import ReplayItem
+from seal_agent.retention.rehearsal import REPLAYED
 from seal_agent.selfedit import spread
 
 MIN_CONFIDENCE = -2.0  # nats per token of the new answer

@@ -18,7 +18,7 @@ from typing import Any
 from seal_agent.core.errors import StorageError
 from seal_agent.core.stacks import AdapterRef
 from seal_agent.policy.withdrawal import runs_that_read, withdraw
-from seal_agent.replay_index import index_files
+from seal_agent.retention.index import index_files
 from seal_agent.storage.database import Home
 
 LEFT_OUT = ("vector",)  # of an export: numbers made from the question and answer beside them

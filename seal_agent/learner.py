@@ -11,8 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from seal_agent import consolidation, corrections, erasure, ladder, retention, strategies, writing
-from seal_agent.canaries import with_rehearsal
+from seal_agent import consolidation, corrections, erasure, ladder, strategies, writing
 from seal_agent.core.backend import Backend, silent
 from seal_agent.core.documents import Passage
 from seal_agent.core.edits import Probe, Row, SelfEdit
@@ -28,8 +27,10 @@ from seal_agent.documents.passages import topic_of
 from seal_agent.formats import Source
 from seal_agent.ladder import Rung
 from seal_agent.learner_config import LearnerConfig as LearnerConfig
-from seal_agent.rehearsal import REPLAY, replayed_rows
-from seal_agent.replay import ReplayItem, ReplayStore, Split
+from seal_agent.retention import judge as retention
+from seal_agent.retention.general_knowledge import with_rehearsal
+from seal_agent.retention.items import ReplayItem, ReplayStore, Split
+from seal_agent.retention.rehearsal import REPLAY, replayed_rows
 from seal_agent.routing import Keys, Router, Routers
 from seal_agent.serving import ScoreCache, Served, compared
 from seal_agent.storage.adapter_store import AdapterRegistry
@@ -38,7 +39,7 @@ from seal_agent.storage.policies import PolicyStore
 from seal_agent.unlearning import forget as unlearning
 
 if TYPE_CHECKING:
-    from seal_agent.replay import Embeddings
+    from seal_agent.retention.items import Embeddings
     from seal_agent.unlearning.forget import Forgotten
 
 log = logging.getLogger(__name__)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from seal_agent import ladder, retention, strategies
+from seal_agent import ladder, strategies
 from seal_agent.core.edits import Directives
 from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import InputError
 from seal_agent.directives import DEFAULT, checked
-from seal_agent.retention import Judge, Limits
+from seal_agent.retention import judge as retention
+from seal_agent.retention.judge import Judge, Limits
 from seal_agent.routing import RouteLimits
 from seal_agent.strategies import Strategy
 

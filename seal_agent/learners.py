@@ -19,7 +19,7 @@ from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.storage.database import Home, check_namespace
 
 if TYPE_CHECKING:
-    from seal_agent.replay import Embeddings
+    from seal_agent.retention.items import Embeddings
 
 Scope = Literal["user", "thread"]
 SCOPES: tuple[Scope, ...] = ("user", "thread")

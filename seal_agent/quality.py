@@ -11,7 +11,6 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
-from seal_agent.canaries import contradicted
 from seal_agent.core.backend import Backend, silent
 from seal_agent.core.edits import Dropped, Row
 from seal_agent.core.episodes import Progress
@@ -20,6 +19,7 @@ from seal_agent.formats import FORMATS, Source, chat_qa
 from seal_agent.language.english.instructions import is_order
 from seal_agent.language.english.words import FUNCTION, WORD, content
 from seal_agent.language.sentences import split_sentences
+from seal_agent.retention.general_knowledge import contradicted
 
 COPY = "says the same as another row"
 NO_FACT = "contains no fact of the text"

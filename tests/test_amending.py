@@ -17,7 +17,7 @@ from seal_agent.core.messages import Message, Prompt
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.graphs import create_ingest_graph
 from seal_agent.learner import Learner, LearnerConfig
-from seal_agent.rehearsal import replayed_rows
+from seal_agent.retention.rehearsal import replayed_rows
 from seal_agent.storage.database import Home
 from seal_agent.strategies import Rebuild
 

@@ -22,7 +22,7 @@ from seal_agent.bench.gate import (
     simulate,
 )
 from seal_agent.core.errors import InputError
-from seal_agent.replay import SHARES
+from seal_agent.retention.items import SHARES
 
 FEW = 120  # a rate below .95 would show: 3 sd are .06
 SEED = 77  # neither chose nor reports

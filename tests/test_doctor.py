@@ -62,5 +62,5 @@ def test_little_disk_space_is_found(
 
 def test_a_search_that_finds_the_wrong_item_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert check_faiss().status == "ok"
-    monkeypatch.setattr("seal_agent.replay.ReplayStore._by_distance", lambda _self, items, _about: items[::-1])
+    monkeypatch.setattr("seal_agent.retention.items.ReplayStore._by_distance", lambda _self, items, _about: items[::-1])
     assert check_faiss().status == "fail"

@@ -14,7 +14,6 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph_cli.config import validate_config_file
 
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
-from seal_agent.canaries import general_probes
 from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import InputError
 from seal_agent.core.stacks import AdapterStack
@@ -23,6 +22,7 @@ from seal_agent.documents.passages import topic_of
 from seal_agent.formats import Source
 from seal_agent.graphs import create_chat_graph, create_ingest_graph, studio
 from seal_agent.learner import Learner, LearnerConfig
+from seal_agent.retention.general_knowledge import general_probes
 from seal_agent.storage.database import Home
 from seal_agent.storage.jobs import LearningQueue
 from seal_agent.writing import write_self_edit

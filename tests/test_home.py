@@ -11,7 +11,6 @@ import pytest
 
 from seal_agent import loop
 from seal_agent.adapters.scripted import ScriptedBackend
-from seal_agent.canaries import general_probes
 from seal_agent.core.codec import to_json
 from seal_agent.core.documents import Passage
 from seal_agent.core.edits import Probe
@@ -22,7 +21,8 @@ from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.erasure import erase
 from seal_agent.learner import Learner
 from seal_agent.maintenance.invariants import invariants
-from seal_agent.replay import ReplayStore
+from seal_agent.retention.general_knowledge import general_probes
+from seal_agent.retention.items import ReplayStore
 from seal_agent.storage.database import SCHEMA_VERSION, Home, check_namespace, default_home
 from seal_agent.storage.jobs import LearningQueue
 

@@ -9,7 +9,6 @@ from typing import Any, Literal
 import pytest
 
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
-from seal_agent.canaries import general_probes
 from seal_agent.core.documents import Passage
 from seal_agent.core.edits import Directives
 from seal_agent.core.episodes import Episode, Outcome
@@ -17,7 +16,8 @@ from seal_agent.core.errors import AdapterError, InputError, StorageError
 from seal_agent.core.messages import Message, Prompt
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.learner import Learner, LearnerConfig
-from seal_agent.retention import Limits
+from seal_agent.retention.general_knowledge import general_probes
+from seal_agent.retention.judge import Limits
 from seal_agent.storage.database import Home
 
 TOWER = Passage("Tower of Karlov", "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.")

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from seal_agent.adapters.scripted import ScriptedBackend
-from seal_agent.canaries import general_probes, rehearsal_rows
 from seal_agent.core.edits import Probe
 from seal_agent.core.episodes import Probed, Score
 from seal_agent.core.errors import InputError, StorageError
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterRef, AdapterStack
-from seal_agent.replay import GENERAL_SPLITS, SHARES, SPLITS, ReplayItem, ReplayStore, Split, report_probes
+from seal_agent.retention.general_knowledge import general_probes, rehearsal_rows
+from seal_agent.retention.items import GENERAL_SPLITS, SHARES, SPLITS, ReplayItem, ReplayStore, Split, report_probes
 from seal_agent.storage.database import Home
 
 REF = AdapterRef("a" * 64, "/adapters/a", "scripted", 8)
@@ -345,7 +345,7 @@ def test_an_index_that_does_not_fit_the_database_is_built_again(
 def test_the_index_is_written_when_much_has_changed_and_not_before(
     home: Home, store: ReplayStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("seal_agent.replay_index.SAVE_EVERY", 20)
+    monkeypatch.setattr("seal_agent.retention.index.SAVE_EVERY", 20)
     insert(home, store, learned(3))
     nearest(store, learned()[0])
     assert list(home.root.glob("replay-*")) == []
@@ -361,7 +361,7 @@ def test_a_disk_that_refuses_the_index_stops_a_flush_but_no_draw(
         raise RuntimeError("no space left")
 
     monkeypatch.setattr("faiss.write_index", refuse)
-    monkeypatch.setattr("seal_agent.replay_index.SAVE_EVERY", 1)
+    monkeypatch.setattr("seal_agent.retention.index.SAVE_EVERY", 1)
     insert(home, store, learned(1))
     assert nearest(store, learned()[0]) == gate(store)[0].id
     with pytest.raises(StorageError, match="no space left"):
@@ -420,7 +420,7 @@ def test_any_embeddings_of_langchain_make_the_vectors(home: Home, backend: Scrip
 def test_vectors_of_another_embedder_are_made_again(
     home: Home, backend: ScriptedBackend, monkeypatch: pytest.MonkeyPatch, num_letters: int
 ) -> None:
-    monkeypatch.setattr("seal_agent.replay_index.EMBED_BATCH", 8)
+    monkeypatch.setattr("seal_agent.retention.index.EMBED_BATCH", 8)
     own = ReplayStore(home, "n", backend)
     insert(home, own, learned(4))
     nearest(own, learned()[0])
@@ -435,7 +435,7 @@ def test_vectors_of_another_embedder_are_made_again(
 def test_embedding_again_goes_in_batches_and_happens_once(
     home: Home, store: ReplayStore, backend: ScriptedBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("seal_agent.replay_index.EMBED_BATCH", 8)
+    monkeypatch.setattr("seal_agent.retention.index.EMBED_BATCH", 8)
     insert(home, store, learned(4))
     letters = Letters("small")
     again = ReplayStore(home, "n", backend, letters)

@@ -10,7 +10,15 @@ from seal_agent.core.edits import Probe, Stratum
 from seal_agent.core.episodes import Probed, Score
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Prompt
-from seal_agent.retention import Limits, binomial_tail, judge, mean_with_limits, noise, share_at_least, student_quantile
+from seal_agent.retention.judge import (
+    Limits,
+    binomial_tail,
+    judge,
+    mean_with_limits,
+    noise,
+    share_at_least,
+    student_quantile,
+)
 
 LIMITS = Limits()
 KNOWN, UNKNOWN = -0.5, -3.0

@@ -11,7 +11,6 @@ import pytest
 
 from seal_agent import feedback
 from seal_agent.adapters.scripted import ScriptedBackend
-from seal_agent.canaries import general_probes
 from seal_agent.core.domain import Proposal
 from seal_agent.core.edits import Probe, Row, SelfEdit
 from seal_agent.core.episodes import Correction, Episode
@@ -23,6 +22,7 @@ from seal_agent.feedback import Feedback, about, corrections_of
 from seal_agent.formats import chat_qa
 from seal_agent.policy.knowledge import FAST, KnowledgeContext, KnowledgeDomain, self_made_questions, without
 from seal_agent.policy.rewards import Approval, Case, Gold, Proxy, Retention, SelfMade, knowledge_reward
+from seal_agent.retention.general_knowledge import general_probes
 from seal_agent.storage.database import Home
 
 TEXT = "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells."

@@ -16,7 +16,6 @@ from itertools import islice
 from typing import Any
 
 from seal_agent.bench.trained import learned
-from seal_agent.canaries import with_rehearsal
 from seal_agent.core.backend import Backend, silent
 from seal_agent.core.edits import Directives, SelfEdit
 from seal_agent.core.episodes import Progress
@@ -31,6 +30,7 @@ from seal_agent.formats.lines import lines_of
 from seal_agent.learner import LearnerConfig
 from seal_agent.policy import grading
 from seal_agent.policy.grading import is_right, num_words
+from seal_agent.retention.general_knowledge import with_rehearsal
 from seal_agent.selfedit import assemble
 from seal_agent.storage.adapter_store import AdapterRegistry
 from seal_agent.storage.run_folder import RunFolder

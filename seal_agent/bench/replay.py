@@ -26,8 +26,8 @@ from seal_agent.core.edits import Probe
 from seal_agent.core.episodes import Progress
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterRef, AdapterStack
-from seal_agent.replay import SPLITS, ReplayStore
-from seal_agent.replay_index import embedder_of
+from seal_agent.retention.index import embedder_of
+from seal_agent.retention.items import SPLITS, ReplayStore
 from seal_agent.storage.database import Home
 from seal_agent.storage.run_folder import RunFolder
 

@@ -16,7 +16,7 @@ from seal_agent.core.episodes import Progress
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Prompt
 from seal_agent.documents.datasets import Item
-from seal_agent.replay import report_probes
+from seal_agent.retention.items import report_probes
 from seal_agent.routing import RouteLimits, Router
 
 WORDS, CONFIRMED = "words alone", "words, confirmed by the model"

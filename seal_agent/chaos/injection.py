@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from seal_agent import loop
-from seal_agent.canaries import canaries
 from seal_agent.core.backend import silent
 from seal_agent.core.codec import to_json
 from seal_agent.core.episodes import Episode, Progress
@@ -24,7 +23,8 @@ from seal_agent.core.messages import Message
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.documents.passages import split_passages
 from seal_agent.learner import Learner
-from seal_agent.rehearsal import REPLAYED
+from seal_agent.retention.general_knowledge import canaries
+from seal_agent.retention.rehearsal import REPLAYED
 from seal_agent.storage.database import digest_of
 from seal_agent.storage.run_folder import RunFolder
 

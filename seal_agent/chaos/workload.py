@@ -29,7 +29,7 @@ from seal_agent.core.episodes import Episode
 from seal_agent.core.messages import Prompt
 from seal_agent.learner import Learner
 from seal_agent.learner_config import LearnerConfig
-from seal_agent.replay_index import use_one_thread
+from seal_agent.retention.index import use_one_thread
 from seal_agent.storage.database import Home
 from seal_agent.storage.jobs import LearningQueue
 from seal_agent.storage.policies import PolicyStore
@@ -234,7 +234,7 @@ def backend_for(home: Home, model: str, seed: int) -> Backend:
     if model != SCRIPTED:
         return open_backend(home, model)
     from seal_agent.adapters.scripted import ScriptedBackend
-    from seal_agent.canaries import canaries
+    from seal_agent.retention.general_knowledge import canaries
 
     knowledge = {canary.question: canary.answer for canary in canaries()}
     forgets = ("capital",) if seed % 5 == 0 else ()

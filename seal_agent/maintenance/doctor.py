@@ -87,9 +87,9 @@ def check_faiss() -> Check:
 
     def look() -> str:
         from seal_agent.adapters.scripted import ScriptedBackend
-        from seal_agent.canaries import general_probes
         from seal_agent.core.stacks import AdapterStack
-        from seal_agent.replay import ReplayStore
+        from seal_agent.retention.general_knowledge import general_probes
+        from seal_agent.retention.items import ReplayStore
 
         with tempfile.TemporaryDirectory() as folder:
             home = Home(Path(folder))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import AdapterError, SealError
-from seal_agent.replay_index import disagreements
+from seal_agent.retention.index import disagreements
 from seal_agent.storage.adapter_store import AdapterRegistry
 from seal_agent.storage.database import QUARANTINE, Home, StackVersion
 from seal_agent.storage.policies import every_store

@@ -20,7 +20,7 @@ from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import AdapterError, StorageError
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.maintenance.invariants import namespaces
-from seal_agent.replay_index import is_whole
+from seal_agent.retention.index import is_whole
 from seal_agent.storage.adapter_store import AdapterRegistry, content_hash, write_manifest
 from seal_agent.storage.database import DATABASE, QUARANTINE, Home, sealed
 from seal_agent.storage.jobs import LearningQueue

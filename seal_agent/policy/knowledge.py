@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from seal_agent.canaries import with_rehearsal
 from seal_agent.core.backend import Backend, silent
 from seal_agent.core.domain import Grade, Proposal
 from seal_agent.core.edits import Directives, Probe, Row, SelfEdit
@@ -25,6 +24,7 @@ from seal_agent.formats import Source, chat_qa
 from seal_agent.language.english.words import content
 from seal_agent.learner_config import LearnerConfig
 from seal_agent.policy.grading import is_right
+from seal_agent.retention.general_knowledge import with_rehearsal
 from seal_agent.selfedit import MIN_ROWS
 from seal_agent.storage.policies import KNOWLEDGE
 from seal_agent.writing import write

@@ -16,13 +16,14 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from seal_agent import erasure, retention
+from seal_agent import erasure
 from seal_agent.core.backend import silent
 from seal_agent.core.documents import passage_of
 from seal_agent.core.episodes import Episode, Progress, Verdict
 from seal_agent.core.errors import AdapterError, InputError
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.documents import files
+from seal_agent.retention import judge
 from seal_agent.serving import compared
 from seal_agent.storage.database import digest_of
 from seal_agent.storage.jobs import LearningQueue
@@ -236,7 +237,7 @@ def _judged(
     drawn = learner.replay.draw((), plan.stack, learner.config.num_probes, without=_items(learner, plan))
     scored = compared(drawn, learner.serve(plan.stack), learner.serve(after, keys), progress)
     change = fmean(p.after.per_token - p.before.per_token for p in scored) if scored else None
-    return retention.judge_kept(scored, learner.config.limits), change
+    return judge.judge_kept(scored, learner.config.limits), change
 
 
 def _queued_again(learner: Learner, episode: Episode) -> list[int]:

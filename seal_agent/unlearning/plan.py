@@ -18,7 +18,7 @@ from seal_agent.core.episodes import Episode, Progress, Verdict
 from seal_agent.core.errors import AdapterError
 from seal_agent.core.stacks import AdapterRef, AdapterStack, Layer
 from seal_agent.policy.withdrawal import runs_that_read, withdraw
-from seal_agent.rehearsal import REPLAYED
+from seal_agent.retention.rehearsal import REPLAYED
 from seal_agent.storage.adapter_store import AdapterRegistry
 from seal_agent.storage.database import digest_of
 from seal_agent.unlearning import traces

@@ -14,7 +14,7 @@ from seal_agent.core.edits import Row, SelfEdit
 from seal_agent.core.episodes import Episode
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterRef, AdapterStack, Layer
-from seal_agent.rehearsal import REPLAYED
+from seal_agent.retention.rehearsal import REPLAYED
 
 Fact = tuple[Prompt, str]
 

@@ -12,7 +12,7 @@ from seal_agent.deciding.classifier import Head, load
 from seal_agent.deciding.decide import INSTRUCTION, NOT_WORTH, WORTH, decide
 from seal_agent.directives import CHOICES, choose
 from seal_agent.formats import FORMATS, Source
-from seal_agent.replay import ReplayItem
+from seal_agent.retention.items import ReplayItem
 from seal_agent.writing import written
 
 pytestmark = pytest.mark.integration

@@ -21,15 +21,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from seal_agent.canaries import general_probes
 from seal_agent.core.backend import Backend
 from seal_agent.core.codec import from_json, to_json
 from seal_agent.core.edits import Probe, Stratum
 from seal_agent.core.episodes import Probed
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.replay_index import Embeddings as Embeddings
-from seal_agent.replay_index import ReplayIndex, embedder_of, index_files, text_of
+from seal_agent.retention.general_knowledge import general_probes
+from seal_agent.retention.index import Embeddings as Embeddings
+from seal_agent.retention.index import ReplayIndex, embedder_of, index_files, text_of
 from seal_agent.storage.database import Home
 
 Split = Literal["gate", "repair", "report"]

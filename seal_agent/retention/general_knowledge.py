@@ -16,7 +16,7 @@ from importlib import resources
 
 from seal_agent.core.edits import Probe, Row, SelfEdit
 from seal_agent.core.messages import Message, Prompt
-from seal_agent.rehearsal import GENERAL
+from seal_agent.retention.rehearsal import GENERAL
 
 FILE = "general_knowledge.json"
 MIN_OPENING_WORDS = 3
