@@ -36,7 +36,7 @@ from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.core.tool_format import TAGGED, ToolFormat
 from seal_agent.language.english.words import content
 from seal_agent.language.sentences import split_sentences
-from seal_agent.relevance import ABOUT
+from seal_agent.serving.relevance import ABOUT
 from seal_agent.storage.adapter_store import AdapterRegistry
 
 LIKELY, UNLIKELY = -0.1, -4.0  # nats per token

@@ -12,14 +12,14 @@ from langchain_core.messages.ai import UsageMetadata
 from langchain_core.messages.tool import ToolCallChunk, invalid_tool_call, tool_call
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from seal_agent import replying
-from seal_agent.batching import Request
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Generated, Message, Prompt, ToolSpec
 from seal_agent.core.tool_format import ToolFormat
 from seal_agent.graphs.chat import as_message
-from seal_agent.replying import Asked, Part, ToolChoice, call_id
-from seal_agent.serving import Served
+from seal_agent.serving import replies
+from seal_agent.serving.batcher import Request
+from seal_agent.serving.replies import Asked, Part, ToolChoice, call_id
+from seal_agent.serving.served import Served
 
 UNREADABLE = {"image", "audio", "video", "file"}
 
@@ -77,7 +77,7 @@ def asked_of(
 ) -> Asked:
     """The prompt of a conversation with the tools it offers; a tool that must be called has a grammar."""
     prompt = Prompt(tuple(message_of(message) for message in messages))
-    return replying.asked_of(prompt, [spec_of(tool) for tool in tools], tool_choice, form, max_tokens)
+    return replies.asked_of(prompt, [spec_of(tool) for tool in tools], tool_choice, form, max_tokens)
 
 
 def message_of(message: BaseMessage) -> Message:

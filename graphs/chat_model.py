@@ -26,7 +26,6 @@ from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
-from seal_agent.batching import Batcher, Request
 from seal_agent.core.backend import Backend
 from seal_agent.core.codec import to_json
 from seal_agent.core.errors import AdapterError, InputError
@@ -38,7 +37,8 @@ from seal_agent.graphs.chat_call import Call, asked_of, spec_of
 from seal_agent.graphs.namespaces import AnyLearner, run_context
 from seal_agent.learner import Learner
 from seal_agent.learners import Learners, namespace_of, only
-from seal_agent.replying import ToolChoice, chosen
+from seal_agent.serving.batcher import Batcher, Request
+from seal_agent.serving.replies import ToolChoice, chosen
 from seal_agent.storage.database import Home, check_namespace
 
 BASE = "base"

@@ -13,7 +13,7 @@ from seal_agent.core.stacks import AdapterRef, AdapterStack, Layer
 from seal_agent.retention import judge
 from seal_agent.retention.general_knowledge import with_rehearsal
 from seal_agent.retention.rehearsal import REPLAYED
-from seal_agent.serving import compared
+from seal_agent.serving.served import compared
 
 if TYPE_CHECKING:
     from seal_agent.learner import Learner

@@ -31,8 +31,8 @@ from seal_agent.retention import judge as retention
 from seal_agent.retention.general_knowledge import with_rehearsal
 from seal_agent.retention.items import ReplayItem, ReplayStore, Split
 from seal_agent.retention.rehearsal import REPLAY, replayed_rows
-from seal_agent.routing import Keys, Router, Routers
-from seal_agent.serving import ScoreCache, Served, compared
+from seal_agent.serving.router import Keys, Router, Routers
+from seal_agent.serving.served import ScoreCache, Served, compared
 from seal_agent.storage.adapter_store import AdapterRegistry
 from seal_agent.storage.database import Home, check_namespace
 from seal_agent.storage.policies import PolicyStore

@@ -12,7 +12,7 @@ from seal_agent.core.errors import InputError
 from seal_agent.directives import DEFAULT, checked
 from seal_agent.retention import judge as retention
 from seal_agent.retention.judge import Judge, Limits
-from seal_agent.routing import RouteLimits
+from seal_agent.serving.router import RouteLimits
 from seal_agent.strategies import Strategy
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from seal_agent.adapters.scripted import ScriptedBackend
-from seal_agent.batching import Batcher, Request
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Generated, Prompt
 from seal_agent.core.stacks import AdapterStack
+from seal_agent.serving.batcher import Batcher, Request
 
 STACK = AdapterStack()
 

@@ -19,7 +19,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import START, StateGraph
 from test_graphs import ANSWER, GREETING, QUESTION, TOWER, thread
 
-from seal_agent import ChatSeal, loop, routing
+from seal_agent import ChatSeal, loop
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
 from seal_agent.core.codec import from_json, to_json
 from seal_agent.core.episodes import Episode
@@ -33,6 +33,7 @@ from seal_agent.graphs.state import ChatState
 from seal_agent.graphs.tools import sources
 from seal_agent.learner import Learner
 from seal_agent.learners import AUTHENTICATED, USER_KEYS, Learners, namespace_of
+from seal_agent.serving import router
 from seal_agent.storage.database import Home
 
 BRIDGE = "The Amber Bridge was designed by Carla Mendes. It has 9 red towers in fog."
@@ -183,7 +184,7 @@ def test_forgetting_for_one_user_and_a_fifth_user_rebuild_no_router_of_others(
     asked = [[Message("user", QUESTION)]]
     assert [learners.of(user).answer(asked) for user in users] == [[ANSWER]] * 5
     learners.of(users[0]).let_go()
-    monkeypatch.setattr(routing, "Router", None)  # none is built any more
+    monkeypatch.setattr(router, "Router", None)  # none is built any more
     assert [learners.of(user).answer(asked) for user in users[1:]] == [[ANSWER]] * 4
     assert sources(learners.of(users[1]), QUESTION) == []
 

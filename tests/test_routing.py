@@ -10,9 +10,9 @@ from seal_agent.core.episodes import Score
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Message, Prompt
 from seal_agent.core.stacks import AdapterRef, AdapterStack
-from seal_agent.relevance import ABOUT, Scorer
-from seal_agent.routing import RouteLimits, Router, part_of, terms
-from seal_agent.serving import ScoreCache, Served
+from seal_agent.serving.relevance import ABOUT, Scorer
+from seal_agent.serving.router import RouteLimits, Router, part_of, terms
+from seal_agent.serving.served import ScoreCache, Served
 
 KEYS = {
     "tower": "Tower of Karlov The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.",

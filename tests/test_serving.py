@@ -11,8 +11,8 @@ from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Generated, Grammar, Prompt
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.routing import Router
-from seal_agent.serving import Served
+from seal_agent.serving.router import Router
+from seal_agent.serving.served import Served
 
 PROMPTS = [row.prompt for edit in (FIRST, SECOND) for row in edit.rows]
 ANSWERS = [row.answer for edit in (FIRST, SECOND) for row in edit.rows]

@@ -34,7 +34,7 @@ from seal_agent.documents.datasets import Item, Question
 from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.policy import grading
 from seal_agent.retention.items import report_probes
-from seal_agent.routing import Router
+from seal_agent.serving.router import Router
 from seal_agent.storage.adapter_store import read_manifest
 from seal_agent.storage.database import Home
 from seal_agent.storage.files import write_whole

@@ -17,7 +17,7 @@ from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Prompt
 from seal_agent.documents.datasets import Item
 from seal_agent.retention.items import report_probes
-from seal_agent.routing import RouteLimits, Router
+from seal_agent.serving.router import RouteLimits, Router
 
 WORDS, CONFIRMED = "words alone", "words, confirmed by the model"
 RULES = {WORDS: RouteLimits(min_relevance=0.0), CONFIRMED: RouteLimits()}

@@ -17,7 +17,7 @@ from seal_agent.core.stacks import AdapterStack
 from seal_agent.gateway.limits import GatewayLimits, check_prompt
 from seal_agent.gateway.requests import ChatRequest
 from seal_agent.learner import Learner
-from seal_agent.replying import Asked, Part, call_id
+from seal_agent.serving.replies import Asked, Part, call_id
 
 END = "data: [DONE]\n\n"
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Grammar, Message, Prompt, Role, ToolCall, ToolSpec
 from seal_agent.core.tool_format import ToolFormat, bounded, check_schema
-from seal_agent.replying import Asked, asked_of
+from seal_agent.serving.replies import Asked, asked_of
 
 ROLES: dict[str, Role] = {
     "system": "system",

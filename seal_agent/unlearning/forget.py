@@ -24,7 +24,7 @@ from seal_agent.core.errors import AdapterError, InputError
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.documents import files
 from seal_agent.retention import judge
-from seal_agent.serving import compared
+from seal_agent.serving.served import compared
 from seal_agent.storage.database import digest_of
 from seal_agent.storage.jobs import LearningQueue
 from seal_agent.unlearning.plan import Plan, commit, ledger_of, planned, route_key, trained_anew

@@ -4,7 +4,7 @@ import pytest
 
 from seal_agent.adapters.huggingface import TransformersBackend
 from seal_agent.core.messages import Prompt
-from seal_agent.routing import RouteLimits, Router
+from seal_agent.serving.router import RouteLimits, Router
 
 pytestmark = pytest.mark.integration
 KEYS = {

@@ -30,7 +30,7 @@ from seal_agent.language.english.phrases import noun_phrases
 from seal_agent.language.english.questions import direct_question, echo_question
 from seal_agent.language.english.second_person import speaks_of_writer
 from seal_agent.language.sentences import split_sentences
-from seal_agent.relevance import Scorer, relevance
+from seal_agent.serving.relevance import Scorer, relevance
 
 STEM = 5  # letters of a word that count, so that "developed" is found in "development"
 FOUND = 0.65  # of the words of a question, the share that stands in the text it is about

@@ -11,7 +11,7 @@ from seal_agent.core.edits import Probe
 from seal_agent.core.episodes import Probed, Progress, Score
 from seal_agent.core.messages import Generated, Grammar, Prompt
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.routing import Router, part_of
+from seal_agent.serving.router import Router, part_of
 
 T = TypeVar("T")
 
