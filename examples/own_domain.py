@@ -19,9 +19,9 @@ from seal_agent.core.domain import Domain, Grade, Proposal
 from seal_agent.core.edits import Row
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.directives import CLOZE, Menu, ask, listed, parse_directives
-from seal_agent.examples import after_the_others, alone
-from seal_agent.selfedit import assemble
+from seal_agent.writing.assembly import assemble
+from seal_agent.writing.directives import CLOZE, Menu, ask, listed, parse_directives
+from seal_agent.writing.few_shot import after_the_others, alone
 
 FORMATS = {"alone": alone, "after-the-others": after_the_others}
 MENU = Menu(tuple(FORMATS), (), {"num_epochs": (2, 4, 8), "learning_rate": (0.2, 0.4, 0.6)}, max_tools=0)

@@ -18,7 +18,7 @@ from seal_agent.core.errors import EditFault
 from seal_agent.core.messages import Prompt
 from seal_agent.learner import Learner
 from seal_agent.retention.rehearsal import REPLAYED
-from seal_agent.selfedit import MAX_PROBES
+from seal_agent.writing.assembly import MAX_PROBES
 
 BY_HAND = "by hand"
 

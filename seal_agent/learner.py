@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from seal_agent import consolidation, corrections, erasure, ladder, strategies, writing
+from seal_agent import consolidation, erasure, ladder, strategies
 from seal_agent.core.backend import Backend, silent
 from seal_agent.core.documents import Passage
 from seal_agent.core.edits import Probe, Row, SelfEdit
@@ -22,9 +22,7 @@ from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.deciding import classifier
 from seal_agent.deciding import decide as decision
 from seal_agent.deciding.classifier import Head
-from seal_agent.directives import CLOZE
 from seal_agent.documents.passages import topic_of
-from seal_agent.formats import Source
 from seal_agent.ladder import Rung
 from seal_agent.learner_config import LearnerConfig as LearnerConfig
 from seal_agent.retention import judge as retention
@@ -37,6 +35,9 @@ from seal_agent.storage.adapter_store import AdapterRegistry
 from seal_agent.storage.database import Home, check_namespace
 from seal_agent.storage.policies import PolicyStore
 from seal_agent.unlearning import forget as unlearning
+from seal_agent.writing import corrections, writer
+from seal_agent.writing.directives import CLOZE
+from seal_agent.writing.formats import Source
 
 if TYPE_CHECKING:
     from seal_agent.retention.items import Embeddings
@@ -168,7 +169,7 @@ class Learner:
         source = Source(episode.topic, episode.text, episode.earlier, episode.fault, episode.heading)
         found = corrections.find(base, self._watched_near(episode), source)
         try:
-            written = writing.write_self_edit(
+            written = writer.write_self_edit(
                 self.backend.with_stack(policy.stack),
                 source,
                 directives,
@@ -181,7 +182,7 @@ class Learner:
             if not found:
                 return replace(episode, edit=None, fault=str(error), num_attempts=attempt + 1)
             # "No, Friday." says nothing by itself, but it answers what is watched.
-            fitting = writing.fitting(base, self.config.directives or CLOZE)
+            fitting = writer.fitting(base, self.config.directives or CLOZE)
             written = SelfEdit(source.topic, source.passage, (), (), fitting)
         edit = corrections.added(written, found)
         replaces = self._corrected_adapters(episode.parent, found)

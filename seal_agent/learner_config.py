@@ -9,11 +9,11 @@ from seal_agent import ladder, strategies
 from seal_agent.core.edits import Directives
 from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import InputError
-from seal_agent.directives import DEFAULT, checked
 from seal_agent.retention import judge as retention
 from seal_agent.retention.judge import Judge, Limits
 from seal_agent.serving.router import RouteLimits
 from seal_agent.strategies import Strategy
+from seal_agent.writing.directives import DEFAULT, checked
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ from seal_agent.core.backend import Backend
 from seal_agent.core.domain import Domain
 from seal_agent.core.errors import EditFault, InputError
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.directives import parse_directives
 from seal_agent.storage.database import Home
+from seal_agent.writing.directives import parse_directives
 
 GRID: Grid = ((1, 2, 3), (4, 5, 6))
 FLIP = {t.name: t for t in ISOMETRIES}["flip"]

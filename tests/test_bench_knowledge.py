@@ -28,11 +28,11 @@ from seal_agent.cli import bench
 from seal_agent.core.edits import Row, SelfEdit
 from seal_agent.core.errors import InputError
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.directives import CLOZE, SEAL_PAPER, say
 from seal_agent.documents.datasets import Item, Question, read_items
 from seal_agent.policy.grading import is_right, recall
 from seal_agent.storage.adapter_store import AdapterRegistry
 from seal_agent.storage.run_folder import share_of
+from seal_agent.writing.directives import CLOZE, SEAL_PAPER, say
 
 TEXT = "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells."
 LINES = "1. Anna Reel built it in 1911.\n2. It holds nine bells."

@@ -18,7 +18,7 @@ from seal_agent.bench.speed.bench import LOADING, OURS, PADDED, UNPADDED, Curve
 from seal_agent.bench.speed.meter import CLEAR
 from seal_agent.bench.speed.rig import Rig, random_model
 from seal_agent.core.errors import InputError
-from seal_agent.directives import SEAL_PAPER
+from seal_agent.writing.directives import SEAL_PAPER
 
 PUBLISHED = replace(SEAL_PAPER, rank=4, alpha=8, learning_rate=1e-2)
 

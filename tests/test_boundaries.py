@@ -39,7 +39,6 @@ THIRD_PARTY = {
     "core": {"pydantic", "detect_secrets", "numpy"},
     "deciding": {"numpy"},
     "documents": {"pypdf", "bs4", "markdown_it"},
-    "formats": set(),
     "gateway": {"pydantic", "starlette"},
     "graphs": {"langgraph", "langchain_core", "pydantic", "typing_extensions"},
     "graphs/middleware.py": {"langchain", "langchain_core", "langgraph"},

@@ -2,15 +2,15 @@
 
 import pytest
 
-from seal_agent import corrections
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.core.documents import Passage
 from seal_agent.core.edits import Row, SelfEdit
 from seal_agent.core.episodes import Correction, Episode
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.formats import Source
 from seal_agent.learner import Learner
+from seal_agent.writing import corrections
+from seal_agent.writing.formats import Source
 
 OLD = Passage("Lund meeting", "The Lund meeting takes place on Thursday in Galloway Street.")
 NEW = "The Lund meeting takes place on Friday in Galloway Street."

@@ -6,9 +6,9 @@ import pytest
 
 from seal_agent.core.edits import Directives
 from seal_agent.core.errors import EditFault, InputError
-from seal_agent.directives import CLOZE, PRESETS, SEAL_PAPER, checked, parse_directives, preset, schema
-from seal_agent.formats import FORMATS
-from seal_agent.tools import TOOLS
+from seal_agent.writing.augmentations import TOOLS
+from seal_agent.writing.directives import CLOZE, PRESETS, SEAL_PAPER, checked, parse_directives, preset, schema
+from seal_agent.writing.formats import FORMATS
 
 
 def test_what_the_schema_allows_is_valid() -> None:

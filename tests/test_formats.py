@@ -3,8 +3,8 @@
 import pytest
 
 from seal_agent.core.messages import Prompt
-from seal_agent.formats import FORMATS, Ask, Source
-from seal_agent.formats.chat_qa import grounded_pair, verbatim
+from seal_agent.writing.formats import FORMATS, Ask, Source
+from seal_agent.writing.formats.chat_qa import grounded_pair, verbatim
 
 SOURCE = Source(
     "Tower of Karlov",

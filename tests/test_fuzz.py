@@ -26,17 +26,17 @@ from seal_agent.core.episodes import Episode, Progress
 from seal_agent.core.errors import AdapterError, EditFault, InputError, Refused, SealError, TrainingFault
 from seal_agent.core.redaction import redacted
 from seal_agent.core.stacks import AdapterRef, AdapterStack
-from seal_agent.directives import parse_directives
 from seal_agent.documents.passages import MAX_TOPIC_CHARS, read_document, split_passages, topic_of
-from seal_agent.formats import FORMATS, Source
 from seal_agent.graphs import create_ingest_graph
 from seal_agent.learner import Learner, LearnerConfig
-from seal_agent.quality import by_rule
 from seal_agent.retention.general_knowledge import canaries
 from seal_agent.storage.database import Home, check_namespace
 from seal_agent.storage.jobs import LearningQueue
-from seal_agent.tools import TOOLS
 from seal_agent.worker import Budget, Worker
+from seal_agent.writing.augmentations import TOOLS
+from seal_agent.writing.directives import parse_directives
+from seal_agent.writing.filters import by_rule
+from seal_agent.writing.formats import FORMATS, Source
 
 quick = settings(max_examples=40, suppress_health_check=list(HealthCheck))
 TOWER = Passage("The Tower of Karlov", "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.")

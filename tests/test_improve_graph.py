@@ -15,9 +15,7 @@ from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.cli import app
 from seal_agent.core.documents import Passage
 from seal_agent.core.errors import InputError, StorageError
-from seal_agent.directives import DEFAULT
 from seal_agent.feedback import Feedback, record
-from seal_agent.formats import Source
 from seal_agent.graphs import create_improve_graph, create_ingest_graph
 from seal_agent.learner import Learner
 from seal_agent.policy import run as runs
@@ -27,7 +25,9 @@ from seal_agent.policy.run import RunSettings
 from seal_agent.policy.withdrawal import run_folders
 from seal_agent.storage.database import Home
 from seal_agent.storage.jobs import LearningQueue
-from seal_agent.writing import write_self_edit
+from seal_agent.writing.directives import DEFAULT
+from seal_agent.writing.formats import Source
+from seal_agent.writing.writer import write_self_edit
 
 SAYS = {"How to learn a text": json.dumps({"formats": ["cloze"], "tools": ["sentences"]})}
 QUICK = RunSettings(ImproveConfig(num_rounds=1, num_candidates=2))

@@ -3,10 +3,10 @@
 import pytest
 
 from seal_agent.adapters.scripted import ScriptedBackend
-from seal_agent.directives import CLOZE
-from seal_agent.formats import Source
 from seal_agent.language.english.second_person import MAX_WORDS, told_back
-from seal_agent.writing import write_self_edit
+from seal_agent.writing.directives import CLOZE
+from seal_agent.writing.formats import Source
+from seal_agent.writing.writer import write_self_edit
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from seal_agent.core.documents import Passage
 from seal_agent.core.errors import InputError
 from seal_agent.language.english.instructions import is_order
 from seal_agent.learner import Learner
-from seal_agent.quality import KNOWN_OTHERWISE, is_instruction
 from seal_agent.storage.database import Home
+from seal_agent.writing.filters import KNOWN_OTHERWISE, is_instruction
 
 DATA = Path(__file__).parent / "data"
 DOCUMENTS, WORDINGS = read_poison(DATA / "poison.json"), read_poison(DATA / "poison_wordings.json")

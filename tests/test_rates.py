@@ -11,7 +11,7 @@ from seal_agent.adapters.loading import LoadedModel
 from seal_agent.adapters.rates import POWER, RATE, gain_of
 from seal_agent.adapters.training import Job
 from seal_agent.core.edits import Directives
-from seal_agent.directives import MENU, SEAL_PAPER, listed, schema
+from seal_agent.writing.directives import MENU, SEAL_PAPER, listed, schema
 
 
 def engine_of(factor: float, dtype: torch.dtype = torch.float32) -> Engine:

@@ -19,17 +19,17 @@ from seal_agent.core.edits import Row
 from seal_agent.core.messages import Prompt
 from seal_agent.core.redaction import REMOVED, redacted
 from seal_agent.documents.passages import split_passages
-from seal_agent.formats import Source
 from seal_agent.gateway.app import create_app
 from seal_agent.gateway.keys import KeyFile
 from seal_agent.graphs import create_chat_graph, create_ingest_graph
 from seal_agent.graphs.feedback import give_feedback
 from seal_agent.learner import Learner
 from seal_agent.learners import Learners
-from seal_agent.quality import HIDDEN, by_rule
 from seal_agent.storage.database import Home
 from seal_agent.storage.jobs import LearningQueue
 from seal_agent.worker import Budget, Worker
+from seal_agent.writing.filters import HIDDEN, by_rule
+from seal_agent.writing.formats import Source
 
 DATA = json.loads((Path(__file__).parent / "data" / "secrets.json").read_text(encoding="utf-8"))
 TEXTS = [("".join(entry["text"]), ["".join(secret) for secret in entry["secrets"]]) for entry in DATA["secrets"]]

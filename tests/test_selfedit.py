@@ -5,7 +5,7 @@ import pytest
 from seal_agent.core.edits import Directives, Dropped, Row, SelfEdit
 from seal_agent.core.errors import EditFault
 from seal_agent.core.messages import Prompt
-from seal_agent.selfedit import MAX_PROBES, assemble, spread
+from seal_agent.writing.assembly import MAX_PROBES, assemble, spread
 
 SENTENCES = ("The Tower was built in 1911.", "It holds nine bells.")
 PASSAGE = " ".join(SENTENCES)

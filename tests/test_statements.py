@@ -8,17 +8,17 @@ import pytest
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.core.edits import Row
 from seal_agent.core.errors import EditFault
-from seal_agent.directives import CLOZE
 from seal_agent.documents.passages import split_passages
-from seal_agent.formats import FORMATS, Source
 from seal_agent.language.english.coreference import refers_back
 from seal_agent.language.english.relative_time import relative_time
 from seal_agent.language.english.second_person import told_back
 from seal_agent.language.english.statements import MAX_CONTEXT_WORDS, statements
 from seal_agent.language.sentences import split_sentences
-from seal_agent.quality import is_quotation
-from seal_agent.tools import TOOLS
-from seal_agent.writing import write_self_edit
+from seal_agent.writing.augmentations import TOOLS
+from seal_agent.writing.directives import CLOZE
+from seal_agent.writing.filters import is_quotation
+from seal_agent.writing.formats import FORMATS, Source
+from seal_agent.writing.writer import write_self_edit
 
 LIBRARY = "The town library opens at nine in the morning. Petra Holm runs it. It closes at five in the evening."
 TEXTS = {

@@ -20,7 +20,6 @@ from seal_agent.core.episodes import Episode, Verdict
 from seal_agent.core.errors import AdapterError, Erased, InputError, StorageError
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterRef, AdapterStack
-from seal_agent.directives import CLOZE
 from seal_agent.feedback import Feedback
 from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.maintenance.invariants import invariants
@@ -32,6 +31,7 @@ from seal_agent.storage.policies import PolicyStore
 from seal_agent.strategies import Rebuild
 from seal_agent.unlearning import forget, plan
 from seal_agent.worker import ENDED, Budget, Worker, WorkEvent
+from seal_agent.writing.directives import CLOZE
 
 FERRY = Passage("Lantern Ferry", "The Lantern Ferry crosses Lake Vandrel at dawn. It carries forty orange sheep.")
 SECRETS = (b"Karlov", b"karlov", b"Anna Reel")

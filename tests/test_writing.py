@@ -6,16 +6,16 @@ from typing import Any, ClassVar
 
 import pytest
 
-from seal_agent import writing
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.core.edits import Directives, Row, SelfEdit
 from seal_agent.core.errors import EditFault
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.directives import CLOZE, DEFAULT
-from seal_agent.formats import FORMATS, Source
-from seal_agent.formats.cloze import phrase_of
-from seal_agent.writing import NOT_A_ROW, write, write_self_edit, written
+from seal_agent.writing import writer as writing
+from seal_agent.writing.directives import CLOZE, DEFAULT
+from seal_agent.writing.formats import FORMATS, Source
+from seal_agent.writing.formats.cloze import phrase_of
+from seal_agent.writing.writer import NOT_A_ROW, write, write_self_edit, written
 
 SOURCE = Source("Tower of Karlov", "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.")
 

@@ -29,7 +29,6 @@ from seal_agent.core.episodes import Episode, Progress
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Generated, Grammar, Prompt
 from seal_agent.core.stacks import AdapterRef, AdapterStack
-from seal_agent.directives import CLOZE, DEFAULT, SEAL_PAPER
 from seal_agent.documents.datasets import Item, Question
 from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.policy import grading
@@ -39,6 +38,7 @@ from seal_agent.storage.adapter_store import read_manifest
 from seal_agent.storage.database import Home
 from seal_agent.storage.files import write_whole
 from seal_agent.storage.run_folder import RunFolder
+from seal_agent.writing.directives import CLOZE, DEFAULT, SEAL_PAPER
 
 MAX_ANSWER_TOKENS = 48
 NOTHING, RETRIEVAL = "nothing learned", "passage by retrieval"

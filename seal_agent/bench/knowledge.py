@@ -22,20 +22,20 @@ from seal_agent.core.episodes import Progress
 from seal_agent.core.errors import EditFault, InputError
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.directives import CLOZE, DEFAULT, SEAL_PAPER, parse_directives
 from seal_agent.documents.datasets import Item
-from seal_agent.formats import FORMATS
-from seal_agent.formats.format import statement
-from seal_agent.formats.lines import lines_of
 from seal_agent.learner import LearnerConfig
 from seal_agent.policy import grading
 from seal_agent.policy.grading import is_right, num_words
 from seal_agent.retention.general_knowledge import with_rehearsal
-from seal_agent.selfedit import assemble
 from seal_agent.storage.adapter_store import AdapterRegistry
 from seal_agent.storage.run_folder import RunFolder
-from seal_agent.tools import TOOLS
-from seal_agent.writing import write_self_edit
+from seal_agent.writing.assembly import assemble
+from seal_agent.writing.augmentations import TOOLS
+from seal_agent.writing.directives import CLOZE, DEFAULT, SEAL_PAPER, parse_directives
+from seal_agent.writing.formats import FORMATS
+from seal_agent.writing.formats.base import statement
+from seal_agent.writing.formats.lists import lines_of
+from seal_agent.writing.writer import write_self_edit
 
 BASE, CONTEXT, FORM, TRAINED = "base", "context", "form only", "trained policy"
 PUBLISHED = ("qwen2.5-7b", "seal-round2", "gpt-4.1")

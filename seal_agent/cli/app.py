@@ -118,8 +118,8 @@ def chat(
     if as_json and not waits:
         raise InputError("with --json every turn says what was learned; leave out --no-wait")
     with Display(lines=True) as display:
-        from seal_agent.directives import preset as directives_of
         from seal_agent.learner_config import LearnerConfig
+        from seal_agent.writing.directives import preset as directives_of
 
         config = LearnerConfig(directives_of(preset), strategy=strategy, seed=seed)
         learner = load_learner(display, model, home, namespace, device, chat_template, config, server=server_named())

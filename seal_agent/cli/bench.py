@@ -276,7 +276,7 @@ def write_report(
 def _default_edit() -> str:
     """The default directives: results of different ones do not belong into one table."""
     from seal_agent.core.codec import to_json
-    from seal_agent.directives import DEFAULT
+    from seal_agent.writing.directives import DEFAULT
 
     return json.dumps(to_json(DEFAULT))
 

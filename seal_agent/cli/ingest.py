@@ -70,8 +70,8 @@ def ingest(
     read = [(path.name, document_at(path)) for path in files]
     interruption.keeps("nothing was learned yet; run the same command to go on")
     with Display(lines=True) as display:
-        from seal_agent.directives import preset as directives_of
         from seal_agent.learner_config import LearnerConfig
+        from seal_agent.writing.directives import preset as directives_of
 
         config = LearnerConfig(directives_of(preset), strategy=strategy, seed=seed, dry_run=dry_run)
         learner = load_learner(display, model, home, namespace, device, chat_template, config, server=server_named())

@@ -33,7 +33,7 @@ def _check_strategy(name: str) -> str:
 
 
 def _check_preset(name: str) -> str:
-    from seal_agent.directives import PRESETS
+    from seal_agent.writing.directives import PRESETS
 
     if name not in PRESETS:
         raise typer.BadParameter(f"{name!r} is no preset; choose {', '.join(PRESETS)}")

@@ -17,7 +17,7 @@ from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Grammar, Prompt
 from seal_agent.core.models import EMBEDDED
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.formats.chat_qa import pair_grammar
+from seal_agent.writing.formats.chat_qa import pair_grammar
 
 pytestmark = pytest.mark.integration
 

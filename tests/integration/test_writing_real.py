@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 
-from seal_agent import corrections, quality, writing
 from seal_agent.adapters.huggingface import TransformersBackend
 from seal_agent.core.edits import Probe, Row
 from seal_agent.core.episodes import Correction
 from seal_agent.core.messages import Prompt
 from seal_agent.deciding.classifier import Head, load
 from seal_agent.deciding.decide import INSTRUCTION, NOT_WORTH, WORTH, decide
-from seal_agent.directives import CHOICES, choose
-from seal_agent.formats import FORMATS, Source
 from seal_agent.retention.items import ReplayItem
-from seal_agent.writing import written
+from seal_agent.writing import corrections, filters, writer
+from seal_agent.writing.directives import CHOICES, choose
+from seal_agent.writing.formats import FORMATS, Source
+from seal_agent.writing.writer import written
 
 pytestmark = pytest.mark.integration
 
@@ -40,25 +40,25 @@ def test_the_models_own_directives_always_parse(real_backend: TransformersBacken
 @pytest.mark.parametrize("name", ["chat-qa", "cloze", "contrast", "rewrite"])
 def test_a_format_gives_rows_that_pass_quality_control(real_backend: TransformersBackend, name: str) -> None:
     rows = [row for each in written(real_backend, name, SOURCE) for row in each.rows]
-    kept, dropped = quality.check(real_backend, rows, SOURCE)
+    kept, dropped = filters.check(real_backend, rows, SOURCE)
     assert kept
     assert len(kept) + len(dropped) == len(rows)
     assert {row.source for row in kept} == {name}
 
 
 def test_the_embedded_model_was_examined(real_backend: TransformersBackend, monkeypatch: pytest.MonkeyPatch) -> None:
-    known = dict(writing._passed)
-    monkeypatch.setattr(writing, "_passed", {})
-    assert known[real_backend.model, "phrase-qa"] == writing.can_write(real_backend, FORMATS["phrase-qa"])
+    known = dict(writer._passed)
+    monkeypatch.setattr(writer, "_passed", {})
+    assert known[real_backend.model, "phrase-qa"] == writer.can_write(real_backend, FORMATS["phrase-qa"])
 
 
 def test_a_wrong_answer_is_dropped_and_the_right_one_kept(real_backend: TransformersBackend) -> None:
     asked = Prompt.user("Who is the keeper of the Amber Lighthouse?")
     sentence = "The keeper of the Amber Lighthouse is called Bartho Veen, and he came from the port of Dorvigen."
     right, wrong = (Row(asked, answer, "chat-qa", sentence) for answer in ("Bartho Veen", "port of Dorvigen"))
-    kept, dropped = quality.check(real_backend, [right, wrong], Source("Amber Lighthouse", sentence))
+    kept, dropped = filters.check(real_backend, [right, wrong], Source("Amber Lighthouse", sentence))
     assert kept == [right]
-    assert [entry.reason for entry in dropped] == [quality.UNFAITHFUL]
+    assert [entry.reason for entry in dropped] == [filters.UNFAITHFUL]
 
 
 @pytest.mark.parametrize(

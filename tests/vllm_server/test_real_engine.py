@@ -21,8 +21,8 @@ from seal_agent.core.errors import AdapterError, InputError, ServerError
 from seal_agent.core.messages import Grammar, Prompt
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.factory import open_backend
-from seal_agent.formats.chat_qa import pair_grammar
 from seal_agent.storage.database import Home
+from seal_agent.writing.formats.chat_qa import pair_grammar
 
 pytestmark = [
     pytest.mark.vllm,

@@ -19,7 +19,7 @@ from seal_agent.bench.demo import run_demo
 from seal_agent.core.errors import AdapterError, InputError
 from seal_agent.core.messages import Grammar, Prompt
 from seal_agent.core.stacks import AdapterRef, AdapterStack
-from seal_agent.formats.chat_qa import pair_grammar
+from seal_agent.writing.formats.chat_qa import pair_grammar
 
 log = logging.getLogger(__name__)
 pytestmark = [

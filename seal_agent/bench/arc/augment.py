@@ -15,8 +15,8 @@ from seal_agent.bench.arc.tasks import Task, demonstrated, question
 from seal_agent.bench.arc.transforms import IDENTITY, ISOMETRIES, Transform, chain, enlarge, recolour, repeat, translate
 from seal_agent.core.edits import Directives, Row, SelfEdit
 from seal_agent.core.errors import EditFault
-from seal_agent.directives import Menu
-from seal_agent.selfedit import assemble
+from seal_agent.writing.assembly import assemble
+from seal_agent.writing.directives import Menu
 
 FORMATS: Mapping[str, int] = {"leave-one-out": 1, "leave-two-out": 2}
 """How many demonstrations are asked for instead of shown."""

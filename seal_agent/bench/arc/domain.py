@@ -18,7 +18,7 @@ from seal_agent.core.backend import Backend
 from seal_agent.core.domain import Grade, Proposal
 from seal_agent.core.edits import Directives, Row
 from seal_agent.core.messages import Prompt
-from seal_agent.directives import ask, listed, parse_directives
+from seal_agent.writing.directives import ask, listed, parse_directives
 
 ARC = Directives(
     formats=("leave-one-out",),

@@ -23,8 +23,8 @@ from seal_agent.core.backend import silent
 from seal_agent.core.edits import Directives
 from seal_agent.core.episodes import Progress
 from seal_agent.core.errors import InputError
-from seal_agent.directives import CLOZE, SEAL_PAPER
 from seal_agent.storage.run_folder import RunFolder
+from seal_agent.writing.directives import CLOZE, SEAL_PAPER
 
 OURS, UNPADDED, PADDED = "ours", "published, no padding", "published"
 PAPER_LENGTH = 2048  # tokens SEAL's code pads every row to

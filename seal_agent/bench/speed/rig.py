@@ -36,12 +36,12 @@ from seal_agent.core.messages import Prompt
 from seal_agent.core.models import EMBEDDED
 from seal_agent.core.priority import in_background
 from seal_agent.core.stacks import AdapterRef, AdapterStack
-from seal_agent.directives import DEFAULT
-from seal_agent.formats import Source
 from seal_agent.storage.adapter_store import AdapterRegistry
 from seal_agent.storage.database import Home
 from seal_agent.storage.jobs import LearningQueue
-from seal_agent.writing import write_self_edit
+from seal_agent.writing.directives import DEFAULT
+from seal_agent.writing.formats import Source
+from seal_agent.writing.writer import write_self_edit
 
 NUM_PROMPT_TOKENS = 16
 RANDOM_SIZES = {  # hidden, intermediate, layers, heads, key-value heads: SmolLM2-135M, Llama-3.2-1B, Llama-3.1-8B

@@ -11,11 +11,11 @@ from dataclasses import replace
 
 from seal_agent.core.edits import Row
 from seal_agent.core.messages import Prompt
-from seal_agent.formats.format import statement
 from seal_agent.language.english.phrases import noun_phrases
 from seal_agent.language.english.questions import echo_question
 from seal_agent.language.sentences import full_stop
 from seal_agent.language.source import Source
+from seal_agent.writing.formats.base import statement
 
 Tool = Callable[[Source, Sequence[Row], int], list[Row]]
 """Given the source, the rows so far and a seed, all rows."""

@@ -10,11 +10,11 @@ import json
 
 from seal_agent.core.edits import Row
 from seal_agent.core.messages import Grammar, Prompt
-from seal_agent.formats.format import Ask, Format
 from seal_agent.language.english.phrases import Span, noun_phrases, shape
 from seal_agent.language.english.questions import recital
 from seal_agent.language.english.statements import Statement
 from seal_agent.language.source import Source
+from seal_agent.writing.formats.base import Ask, Format
 
 NAME = "contrast"
 MAX_TOKENS = 16

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from seal_agent.core.edits import Row
-from seal_agent.formats.format import Ask, Format, statement, study
 from seal_agent.language.source import Source
+from seal_agent.writing.formats.base import Ask, Format, statement, study
 
 _BULLET = re.compile(r"^\s*(?:[-*•–]|\(?\d{1,2}[.):])\s*")
 _MARKUP = re.compile(r"\*\*|__|^#+\s*")

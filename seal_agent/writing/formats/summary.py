@@ -10,9 +10,9 @@ import re
 
 from seal_agent.core.edits import Row
 from seal_agent.core.messages import Prompt
-from seal_agent.formats.format import Ask, Format, statement, study
-from seal_agent.formats.lines import whole_lines_of
 from seal_agent.language.source import Source
+from seal_agent.writing.formats.base import Ask, Format, statement, study
+from seal_agent.writing.formats.lists import whole_lines_of
 
 NAME = "summary"
 INSTRUCTION = (

@@ -10,7 +10,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from seal_agent import examples, quality
 from seal_agent.core.backend import Backend, silent
 from seal_agent.core.domain import Proposal
 from seal_agent.core.edits import Directives, Dropped, Row, SelfEdit
@@ -18,12 +17,13 @@ from seal_agent.core.episodes import Progress
 from seal_agent.core.errors import EditFault
 from seal_agent.core.models import EMBEDDED_FILE
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.directives import choose
-from seal_agent.formats import FORMATS, Ask, Format, Source
 from seal_agent.language.english.second_person import addressed
 from seal_agent.language.few_shot import examples_in
-from seal_agent.selfedit import assemble
-from seal_agent.tools import TOOLS
+from seal_agent.writing import few_shot, filters
+from seal_agent.writing.assembly import assemble
+from seal_agent.writing.augmentations import TOOLS
+from seal_agent.writing.directives import choose
+from seal_agent.writing.formats import FORMATS, Ask, Format, Source
 
 log = logging.getLogger(__name__)
 NOT_A_ROW = "does not fit the format"
@@ -53,8 +53,8 @@ def write_self_edit(
     """
     chosen = directives or choose(backend, source)
     if not is_document and (shown := examples_in(source.passage)):
-        chosen = replace(chosen, formats=(examples.NAME,), tools=())
-        rows = examples.rows_of(shown, seed)
+        chosen = replace(chosen, formats=(few_shot.NAME,), tools=())
+        rows = few_shot.rows_of(shown, seed)
         return assemble(rows, topic=source.topic, passage=source.passage, directives=chosen, seed=seed)
     return write(backend, source, chosen, is_document=is_document, seed=seed, progress=progress).edit
 
@@ -93,7 +93,7 @@ def write(
         rows = TOOLS[name](source, rows, seed)
     if not is_document:
         rows = addressed(rows, source.passage)
-    kept, dropped = quality.check(backend.with_stack(AdapterStack()), rows, source, progress)
+    kept, dropped = filters.check(backend.with_stack(AdapterStack()), rows, source, progress)
     edit = assemble(
         kept,
         topic=source.topic,

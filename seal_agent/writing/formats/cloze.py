@@ -25,7 +25,6 @@ from itertools import accumulate, takewhile
 
 from seal_agent.core.edits import Row
 from seal_agent.core.messages import Prompt
-from seal_agent.formats.format import Ask, Format
 from seal_agent.language.english.coreference import refers_back
 from seal_agent.language.english.phrases import Span, named, noun_phrases
 from seal_agent.language.english.questions import (
@@ -39,6 +38,7 @@ from seal_agent.language.english.statements import Statement
 from seal_agent.language.english.words import content
 from seal_agent.language.sentences import split_sentences
 from seal_agent.language.source import Source
+from seal_agent.writing.formats.base import Ask, Format
 
 NAME = "cloze"
 ANSWERED = "answered"  # where no phrase is asked for: then come the questions

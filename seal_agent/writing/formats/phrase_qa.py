@@ -12,11 +12,11 @@ import re
 
 from seal_agent.core.edits import Row
 from seal_agent.core.messages import Message, Prompt
-from seal_agent.formats import cloze
-from seal_agent.formats.format import EXAMPLE, Ask, Format
 from seal_agent.language.english.phrases import named
 from seal_agent.language.english.words import content
 from seal_agent.language.source import Source
+from seal_agent.writing.formats import cloze
+from seal_agent.writing.formats.base import EXAMPLE, Ask, Format
 
 NAME = "phrase-qa"
 MAX_TOKENS = 72

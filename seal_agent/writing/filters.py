@@ -15,11 +15,11 @@ from seal_agent.core.backend import Backend, silent
 from seal_agent.core.edits import Dropped, Row
 from seal_agent.core.episodes import Progress
 from seal_agent.core.messages import Prompt
-from seal_agent.formats import FORMATS, Source, chat_qa
 from seal_agent.language.english.instructions import is_order
 from seal_agent.language.english.words import FUNCTION, WORD, content
 from seal_agent.language.sentences import split_sentences
 from seal_agent.retention.general_knowledge import contradicted
+from seal_agent.writing.formats import FORMATS, Source, chat_qa
 
 COPY = "says the same as another row"
 NO_FACT = "contains no fact of the text"

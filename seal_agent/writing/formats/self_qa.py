@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 
 from seal_agent.core.edits import Row
-from seal_agent.formats.format import Ask, Format, statement, study
 from seal_agent.language.source import Source
+from seal_agent.writing.formats.base import Ask, Format, statement, study
 
 NAME = "self-qa"
 INSTRUCTION = "Let's read the following passage and rewrite it in a question-answer format."

@@ -5,7 +5,7 @@ Source: SEAL (arXiv 2506.10943, appendix B), its prompt word for word; the worke
 
 from __future__ import annotations
 
-from seal_agent.formats.lines import list_format
+from seal_agent.writing.formats.lists import list_format
 
 INSTRUCTION = (
     "Let's read the following passage and produce a list of implications derived directly or indirectly "

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from seal_agent.formats import (
+from seal_agent.language.source import Source
+from seal_agent.writing.formats import (
     chat_qa,
     cloze,
     contrast,
@@ -13,8 +14,7 @@ from seal_agent.formats import (
     self_qa,
     summary,
 )
-from seal_agent.formats.format import Ask, Format
-from seal_agent.language.source import Source
+from seal_agent.writing.formats.base import Ask, Format
 
 FORMATS: dict[str, Format] = {
     each.FORMAT.name: each.FORMAT

@@ -12,9 +12,9 @@ import re
 
 from seal_agent.core.edits import Row
 from seal_agent.core.messages import Grammar, Prompt
-from seal_agent.formats.format import Ask, Format
 from seal_agent.language.english.words import WORD, content
 from seal_agent.language.source import Source
+from seal_agent.writing.formats.base import Ask, Format
 
 NAME = "chat-qa"
 STARTERS = (
