@@ -14,7 +14,7 @@ from seal_agent import bench_continual as bench
 from seal_agent.bench.reports.continual import markdown, summarise
 from seal_agent.documents.datasets import read_items
 from seal_agent.factory import open_backend
-from seal_agent.learner import LearnerConfig
+from seal_agent.learning.learner import LearnerConfig
 from seal_agent.retention.judge import judge
 from seal_agent.storage.database import Home
 

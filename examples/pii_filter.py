@@ -10,12 +10,12 @@ import re
 import tempfile
 from dataclasses import replace
 
-from seal_agent import loop
 from seal_agent.core.documents import Passage
 from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import Refused
 from seal_agent.factory import open_learner
-from seal_agent.learner import LearnerConfig
+from seal_agent.learning import loop
+from seal_agent.learning.learner import LearnerConfig
 
 PERSONAL = re.compile(
     r"[\w.+-]+@[\w-]+\.[\w.]+"  # mail

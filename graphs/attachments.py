@@ -19,7 +19,7 @@ from seal_agent.core.errors import InputError
 from seal_agent.documents import files
 from seal_agent.documents.files import TEXT, Document
 from seal_agent.documents.passages import split_passages
-from seal_agent.learner import Learner
+from seal_agent.learning.learner import Learner
 
 KINDS = ("file", "text-plain")
 UNNAMED = "a file"

@@ -35,8 +35,8 @@ from seal_agent.core.stacks import AdapterStack
 from seal_agent.factory import open_backend
 from seal_agent.graphs.chat_call import Call, asked_of, spec_of
 from seal_agent.graphs.namespaces import AnyLearner, run_context
-from seal_agent.learner import Learner
-from seal_agent.learners import Learners, namespace_of, only
+from seal_agent.learning.learner import Learner
+from seal_agent.learning.learners import Learners, namespace_of, only
 from seal_agent.serving.batcher import Batcher, Request
 from seal_agent.serving.replies import ToolChoice, chosen
 from seal_agent.storage.database import Home, check_namespace

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from langchain_core.messages import AnyMessage
 
-from seal_agent import feedback
-from seal_agent.feedback import Feedback
 from seal_agent.graphs.chat import as_message
 from seal_agent.graphs.namespaces import AnyLearner, current
+from seal_agent.learning import feedback
+from seal_agent.learning.feedback import Feedback
 
 
 def give_feedback(

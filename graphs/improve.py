@@ -21,7 +21,7 @@ from seal_agent.core.episodes import Progress
 from seal_agent.core.errors import InputError
 from seal_agent.graphs.learning import Node, StepEvent
 from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current
-from seal_agent.learner import Learner
+from seal_agent.learning.learner import Learner
 from seal_agent.policy import run as runs
 from seal_agent.policy import schedule
 from seal_agent.policy.knowledge import KnowledgeContext

@@ -14,7 +14,6 @@ from typing import Any
 from langgraph.config import get_config, get_stream_writer
 from langgraph.graph import END, START, StateGraph
 
-from seal_agent import loop
 from seal_agent.core import interruption
 from seal_agent.core.codec import from_json, to_json
 from seal_agent.core.documents import Passage
@@ -24,7 +23,8 @@ from seal_agent.documents import files
 from seal_agent.graphs import approval
 from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current
 from seal_agent.graphs.state import LearnState
-from seal_agent.learner import Learner
+from seal_agent.learning import loop
+from seal_agent.learning.learner import Learner
 from seal_agent.storage.jobs import LearningQueue
 from seal_agent.unlearning import forget
 

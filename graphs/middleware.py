@@ -23,7 +23,7 @@ from seal_agent.graphs.attachments import Attached, attached_passages
 from seal_agent.graphs.learning import carried, create_learning_graph
 from seal_agent.graphs.namespaces import AnyLearner, current
 from seal_agent.graphs.tools import RECALLED, is_users, learning_tools
-from seal_agent.learner import Learner
+from seal_agent.learning.learner import Learner
 from seal_agent.storage.jobs import LearningQueue
 
 try:

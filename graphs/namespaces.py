@@ -9,8 +9,8 @@ from typing import Any
 from langchain_core.runnables import ensure_config
 from langgraph.runtime import get_runtime
 
-from seal_agent.learner import Learner
-from seal_agent.learners import USER_KEYS, Learners, namespace_of
+from seal_agent.learning.learner import Learner
+from seal_agent.learning.learners import USER_KEYS, Learners, namespace_of
 
 AnyLearner = Learner | Learners
 """What the builders take: one learner, or many of which each run uses its user's."""

@@ -26,7 +26,7 @@ from seal_agent.documents.passages import split_passages, topic_of
 from seal_agent.graphs.learning import as_pending, create_learning_graph
 from seal_agent.graphs.namespaces import AnyLearner, current
 from seal_agent.language.english.words import content
-from seal_agent.learner import Learner
+from seal_agent.learning.learner import Learner
 from seal_agent.serving.relevance import relevance
 from seal_agent.storage.jobs import LearningQueue
 

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from seal_agent.graphs.ingest import create_ingest_graph
     from seal_agent.graphs.middleware import SelfAdaptation
     from seal_agent.graphs.tools import learning_tools
-    from seal_agent.learner import Learner, LearnerConfig
-    from seal_agent.learners import Learners
+    from seal_agent.learning.learner import Learner, LearnerConfig
+    from seal_agent.learning.learners import Learners
+    from seal_agent.learning.worker import Budget, Worker
     from seal_agent.retention.judge import Limits
     from seal_agent.storage.database import Home
-    from seal_agent.worker import Budget, Worker
 
 __version__ = "0.1.0"
 __all__ = [
@@ -50,16 +50,16 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Budget": "seal_agent.worker",
+    "Budget": "seal_agent.learning.worker",
     "ChatSeal": "seal_agent.graphs.chat_model",
     "Home": "seal_agent.storage.database",
-    "Learner": "seal_agent.learner",
-    "LearnerConfig": "seal_agent.learner",
-    "Learners": "seal_agent.learners",
+    "Learner": "seal_agent.learning.learner",
+    "LearnerConfig": "seal_agent.learning.learner",
+    "Learners": "seal_agent.learning.learners",
     "Limits": "seal_agent.retention.judge",
     "SealError": "seal_agent.core.errors",
     "SelfAdaptation": "seal_agent.graphs.middleware",
-    "Worker": "seal_agent.worker",
+    "Worker": "seal_agent.learning.worker",
     "create_chat_graph": "seal_agent.graphs.chat",
     "create_improve_graph": "seal_agent.graphs.improve",
     "create_ingest_graph": "seal_agent.graphs.ingest",

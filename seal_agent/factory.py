@@ -8,8 +8,8 @@ from pathlib import Path
 from seal_agent.core.backend import Backend
 from seal_agent.core.errors import InputError
 from seal_agent.core.models import EMBEDDED
-from seal_agent.learner import Learner, LearnerConfig
-from seal_agent.learners import Learners, Scope
+from seal_agent.learning.learner import Learner, LearnerConfig
+from seal_agent.learning.learners import Learners, Scope
 from seal_agent.storage.database import Home
 
 SCRIPTED = "scripted"

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import settings
 
 from seal_agent.adapters.scripted import ScriptedBackend
-from seal_agent.learner import Learner
+from seal_agent.learning.learner import Learner
 from seal_agent.storage.database import Home
 
 pytest.register_assert_rewrite("backend_contract")

@@ -7,7 +7,6 @@ import pytest
 from test_corrections import NEW, OLD, QUESTION, Reader, learn
 from test_learner import BRIDGE, KNOWLEDGE, MANY, TOWER, ask, folders, gold, judged, taught
 
-from seal_agent import loop
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.cli import app
 from seal_agent.core.documents import Passage
@@ -16,10 +15,11 @@ from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Message, Prompt
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.graphs import create_ingest_graph
-from seal_agent.learner import Learner, LearnerConfig
+from seal_agent.learning import loop
+from seal_agent.learning.learner import Learner, LearnerConfig
+from seal_agent.learning.strategies import Rebuild
 from seal_agent.retention.rehearsal import replayed_rows
 from seal_agent.storage.database import Home
-from seal_agent.strategies import Rebuild
 
 FERRY = Passage("Lantern Ferry", "The Lantern Ferry crosses Lake Vandrel at dawn. It carries forty orange sheep.")
 STACK = LearnerConfig(strategy="stack")

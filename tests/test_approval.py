@@ -8,15 +8,15 @@ from langgraph.types import Command
 from pydantic import ValidationError
 from test_learner import BRIDGE, TOWER, folders
 
-from seal_agent import loop
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
 from seal_agent.core.documents import Passage
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Message
 from seal_agent.graphs import create_chat_graph, create_ingest_graph
 from seal_agent.graphs.approval import Approval
-from seal_agent.learner import Learner, LearnerConfig
-from seal_agent.learners import Learners
+from seal_agent.learning import loop
+from seal_agent.learning.learner import Learner, LearnerConfig
+from seal_agent.learning.learners import Learners
 from seal_agent.storage.database import Home
 
 FERRY = Passage("Lantern Ferry", "The Lantern Ferry crosses Lake Vandrel at dawn. It carries forty orange sheep.")

@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from seal_agent import loop
 from seal_agent.adapters.scripted import ScriptedBackend
-from seal_agent.audit import why, why_version
 from seal_agent.cli.app import main
 from seal_agent.core.documents import Passage
 from seal_agent.core.errors import InputError
-from seal_agent.learner import Learner, LearnerConfig
+from seal_agent.learning import loop
+from seal_agent.learning.explain import why, why_version
+from seal_agent.learning.learner import Learner, LearnerConfig
 from seal_agent.storage.database import Home
 
 TOWER = Passage("The Tower of Karlov", "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.")

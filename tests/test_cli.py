@@ -315,7 +315,7 @@ def test_control_c_is_one_line_and_exit_code_130(run: Run, home: Path, monkeypat
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("seal_agent.learner.Learner.probe", interrupted)
+    monkeypatch.setattr("seal_agent.learning.learner.Learner.probe", interrupted)
     ran = run("chat", stdin=TEXT)
     assert ran.code == 130
     assert ran.err.splitlines()[-1].startswith("seal-agent: stopped; what was learned is kept; ")

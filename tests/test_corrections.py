@@ -8,7 +8,7 @@ from seal_agent.core.edits import Row, SelfEdit
 from seal_agent.core.episodes import Correction, Episode
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.learner import Learner
+from seal_agent.learning.learner import Learner
 from seal_agent.writing import corrections
 from seal_agent.writing.formats import Source
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from seal_agent import loop
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.chaos.bit_flips import flipped, harmless
 from seal_agent.cli.app import main
@@ -18,14 +17,15 @@ from seal_agent.core.documents import Passage
 from seal_agent.core.edits import Probe, Row, SelfEdit
 from seal_agent.core.errors import AdapterError, SealError, StorageError
 from seal_agent.core.messages import Prompt
-from seal_agent.learner import Learner
+from seal_agent.learning import loop
+from seal_agent.learning.learner import Learner
+from seal_agent.learning.worker import Budget, Worker
 from seal_agent.maintenance.doctor import check_adapters, check_policies
 from seal_agent.maintenance.invariants import invariants
 from seal_agent.maintenance.repair import repair
 from seal_agent.storage.database import Home
 from seal_agent.storage.jobs import LearningQueue
 from seal_agent.storage.policies import Policy, PolicyStore
-from seal_agent.worker import Budget, Worker
 
 TOWER = Passage("The Tower of Karlov", "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.")
 BRIDGE = Passage("The Bridge of Osk", "The Bridge of Osk was opened in 1954 by Tom Varga. It has four iron arches.")

@@ -19,10 +19,10 @@ from seal_agent.documents.passages import split_passages
 from seal_agent.gateway.submissions import Learning
 from seal_agent.graphs import create_chat_graph, create_ingest_graph
 from seal_agent.graphs.attachments import attached_passages
-from seal_agent.learner import Learner, LearnerConfig
+from seal_agent.learning.learner import Learner, LearnerConfig
+from seal_agent.learning.worker import Budget, Worker
 from seal_agent.storage.database import Home
 from seal_agent.storage.jobs import LearningQueue
-from seal_agent.worker import Budget, Worker
 
 TOWER = "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells."
 BRIDGE = "The Amber Bridge was designed by Carla Mendes. It has 9 red towers in fog."

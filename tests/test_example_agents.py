@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from seal_agent.adapters.scripted import UNKNOWN
-from seal_agent.learner import Learner
+from seal_agent.learning.learner import Learner
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from seal_agent import forecast
 from seal_agent.cli.ingest import Planned, announce
 from seal_agent.cli.loading import announce_head, begin_loading
 from seal_agent.cli.progress import Display
 from seal_agent.core.documents import Passage
 from seal_agent.documents.files import Document
-from seal_agent.forecast import EditCost
-from seal_agent.learner import Learner
-from seal_agent.loop import run
+from seal_agent.learning import estimates
+from seal_agent.learning.estimates import EditCost
+from seal_agent.learning.learner import Learner
+from seal_agent.learning.loop import run
 
 TOWER = Passage("Tower of Karlov", "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.")
 
@@ -30,30 +30,30 @@ TOWER = Passage("Tower of Karlov", "The Tower of Karlov was built in 1911 by Ann
     ],
 )
 def test_seconds_are_rounded_as_an_estimate_is(seconds: float, said: str) -> None:
-    assert forecast.duration(seconds) == said
+    assert estimates.duration(seconds) == said
 
 
 def test_documents_are_announced_for_each_passage_and_in_all() -> None:
     cost = EditCost(25, 10)
-    assert forecast.documents(12, 3, 0, cost) == (
+    assert estimates.documents(12, 3, 0, cost) == (
         "12 passages in 3 files: about 25 s and 10 MB each, about 5 minutes and 120 MB in all"
     )
-    assert forecast.documents(169, 1, 4, cost) == (
+    assert estimates.documents(169, 1, 4, cost) == (
         "169 passages, 4 known already, 165 to go: about 25 s and 10 MB each, about 69 minutes and 1.6 GB in all"
     )
     assert (
-        forecast.waiting(2, cost)
+        estimates.waiting(2, cost)
         == "2 texts wait to be learned: about 25 s and 10 MB each, about 50 s and 20 MB in all"
     )
-    assert forecast.documents(1, 1, 0, cost) == "1 passage: about 25 s and 10 MB"
+    assert estimates.documents(1, 1, 0, cost) == "1 passage: about 25 s and 10 MB"
 
 
 def test_what_edits_took_in_this_home_says_what_the_next_will_take(learner: Learner) -> None:
-    guessed = forecast.cost_of_an_edit(learner.home, learner.backend)
+    guessed = estimates.cost_of_an_edit(learner.home, learner.backend)
     run(learner, learner.begin(TOWER))
     [episode] = learner.home.episodes("default")
     assert episode.adapter
-    found = forecast.cost_of_an_edit(learner.home, learner.backend)
+    found = estimates.cost_of_an_edit(learner.home, learner.backend)
     size = sum(path.stat().st_size for path in Path(episode.adapter.path).iterdir())
     assert found.megabytes == pytest.approx(size / 1e6)
     assert found.seconds == pytest.approx(sum(v for k, v in episode.seconds.items() if k != "decide"))
@@ -66,7 +66,7 @@ def test_a_long_ingest_is_announced_and_a_short_one_is_not(
     plan = [Planned("a.md", Document("", "a"), 7, 1), Planned("b.md", Document("", "b"), 2, 0)]
     announce(Display(), learner, plan)
     assert capsys.readouterr().err == ""
-    monkeypatch.setattr(forecast, "cost_of_an_edit", lambda *_: EditCost(30, 10))
+    monkeypatch.setattr(estimates, "cost_of_an_edit", lambda *_: EditCost(30, 10))
     announce(Display(), learner, plan)
     assert capsys.readouterr().err.startswith("10 passages in 2 files, 1 known already, 9 to go: about 30 s and 10 MB")
 
@@ -76,7 +76,7 @@ def test_the_head_of_a_new_model_is_announced_with_what_was_read_already(
 ) -> None:
     announce_head(Display(), learner.backend, learner.home)
     assert capsys.readouterr().err == ""  # it has one
-    said = forecast.head(4466, 133, 0.2)
+    said = estimates.head(4466, 133, 0.2)
     assert "4,466 labelled turns are read, once for this model, 133 of them read already: about 14 minutes; " in said
 
 

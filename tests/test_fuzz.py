@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tiny import DIRECTIVES, ROWS, logits, tiny_engine, train
 
-from seal_agent import loop
 from seal_agent.adapters.folding import CONFIG, read_adapter
 from seal_agent.adapters.loading import load_model
 from seal_agent.adapters.scripted import ScriptedBackend
@@ -28,11 +27,12 @@ from seal_agent.core.redaction import redacted
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.documents.passages import MAX_TOPIC_CHARS, read_document, split_passages, topic_of
 from seal_agent.graphs import create_ingest_graph
-from seal_agent.learner import Learner, LearnerConfig
+from seal_agent.learning import loop
+from seal_agent.learning.learner import Learner, LearnerConfig
+from seal_agent.learning.worker import Budget, Worker
 from seal_agent.retention.general_knowledge import canaries
 from seal_agent.storage.database import Home, check_namespace
 from seal_agent.storage.jobs import LearningQueue
-from seal_agent.worker import Budget, Worker
 from seal_agent.writing.augmentations import TOOLS
 from seal_agent.writing.directives import parse_directives
 from seal_agent.writing.filters import by_rule

@@ -21,11 +21,11 @@ from seal_agent.documents.passages import split_passages
 from seal_agent.gateway.app import create_app
 from seal_agent.gateway.keys import KeyFile
 from seal_agent.gateway.limits import GatewayLimits, RateLimit
-from seal_agent.learner import Learner
-from seal_agent.learners import Learners
+from seal_agent.learning.learner import Learner
+from seal_agent.learning.learners import Learners
+from seal_agent.learning.worker import Budget, Worker
 from seal_agent.storage.database import Home
 from seal_agent.storage.jobs import LearningQueue
-from seal_agent.worker import Budget, Worker
 
 TEXT = "The Quillon Observatory was founded by Ilsabet Korrane in 1821. It has nine blue domes."
 OTHER = "The Pellen Bridge was opened by Tom Varga in 1954. It has four iron arches."

@@ -19,7 +19,7 @@ from seal_agent.core.errors import InputError
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.documents.passages import topic_of
 from seal_agent.graphs import create_chat_graph, create_ingest_graph, studio
-from seal_agent.learner import Learner, LearnerConfig
+from seal_agent.learning.learner import Learner, LearnerConfig
 from seal_agent.retention.general_knowledge import general_probes
 from seal_agent.storage.database import Home
 from seal_agent.storage.jobs import LearningQueue

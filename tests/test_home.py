@@ -9,7 +9,6 @@ from threading import Barrier
 
 import pytest
 
-from seal_agent import loop
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.core.codec import to_json
 from seal_agent.core.documents import Passage
@@ -18,8 +17,9 @@ from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import AdapterError, InputError, StorageError
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterRef, AdapterStack
-from seal_agent.erasure import erase
-from seal_agent.learner import Learner
+from seal_agent.learning import loop
+from seal_agent.learning.erasure import erase
+from seal_agent.learning.learner import Learner
 from seal_agent.maintenance.invariants import invariants
 from seal_agent.retention.general_knowledge import general_probes
 from seal_agent.retention.items import ReplayStore

@@ -15,9 +15,9 @@ from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.cli import app
 from seal_agent.core.documents import Passage
 from seal_agent.core.errors import InputError, StorageError
-from seal_agent.feedback import Feedback, record
 from seal_agent.graphs import create_improve_graph, create_ingest_graph
-from seal_agent.learner import Learner
+from seal_agent.learning.feedback import Feedback, record
+from seal_agent.learning.learner import Learner
 from seal_agent.policy import run as runs
 from seal_agent.policy import schedule
 from seal_agent.policy.rounds import ImproveConfig

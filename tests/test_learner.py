@@ -15,7 +15,7 @@ from seal_agent.core.episodes import Episode, Outcome
 from seal_agent.core.errors import AdapterError, InputError, StorageError
 from seal_agent.core.messages import Message, Prompt
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.learner import Learner, LearnerConfig
+from seal_agent.learning.learner import Learner, LearnerConfig
 from seal_agent.retention.general_knowledge import general_probes
 from seal_agent.retention.judge import Limits
 from seal_agent.storage.database import Home

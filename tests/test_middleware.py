@@ -23,11 +23,11 @@ from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import StorageError
 from seal_agent.core.messages import Message
 from seal_agent.graphs.tools import is_said, learning_tools
-from seal_agent.learner import Learner, LearnerConfig
-from seal_agent.learners import Learners
+from seal_agent.learning.learner import Learner, LearnerConfig
+from seal_agent.learning.learners import Learners
+from seal_agent.learning.worker import Budget, Worker
 from seal_agent.storage.database import Home
 from seal_agent.storage.jobs import LearningQueue
-from seal_agent.worker import Budget, Worker
 
 BRIDGE = "The Amber Bridge was designed by Carla Mendes. It has 9 red towers in fog."
 

@@ -19,7 +19,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import START, StateGraph
 from test_graphs import ANSWER, GREETING, QUESTION, TOWER, thread
 
-from seal_agent import ChatSeal, loop
+from seal_agent import ChatSeal
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
 from seal_agent.core.codec import from_json, to_json
 from seal_agent.core.episodes import Episode
@@ -31,8 +31,9 @@ from seal_agent.graphs import create_chat_graph, create_improve_graph, create_in
 from seal_agent.graphs.namespaces import LearnContext
 from seal_agent.graphs.state import ChatState
 from seal_agent.graphs.tools import sources
-from seal_agent.learner import Learner
-from seal_agent.learners import AUTHENTICATED, USER_KEYS, Learners, namespace_of
+from seal_agent.learning import loop
+from seal_agent.learning.learner import Learner
+from seal_agent.learning.learners import AUTHENTICATED, USER_KEYS, Learners, namespace_of
 from seal_agent.serving import router
 from seal_agent.storage.database import Home
 

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from seal_agent import loop
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.chaos.injection import Poison, effect, measured, poison_summary, read_poison
 from seal_agent.core.documents import Passage
 from seal_agent.core.errors import InputError
 from seal_agent.language.english.instructions import is_order
-from seal_agent.learner import Learner
+from seal_agent.learning import loop
+from seal_agent.learning.learner import Learner
 from seal_agent.storage.database import Home
 from seal_agent.writing.filters import KNOWN_OTHERWISE, is_instruction
 

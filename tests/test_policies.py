@@ -10,7 +10,7 @@ from seal_agent.core.documents import Passage
 from seal_agent.core.edits import Row, SelfEdit
 from seal_agent.core.errors import InputError
 from seal_agent.core.stacks import AdapterRef, AdapterStack
-from seal_agent.learner import Learner
+from seal_agent.learning.learner import Learner
 from seal_agent.storage.database import Home
 from seal_agent.storage.policies import Policy, PolicyStore
 from seal_agent.writing.directives import CLOZE, say

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from seal_agent import feedback
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.core.domain import Proposal
 from seal_agent.core.edits import Probe, Row, SelfEdit
@@ -17,7 +16,8 @@ from seal_agent.core.episodes import Correction, Episode
 from seal_agent.core.errors import EditFault, InputError
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.feedback import Feedback, about, corrections_of
+from seal_agent.learning import feedback
+from seal_agent.learning.feedback import Feedback, about, corrections_of
 from seal_agent.policy.knowledge import FAST, KnowledgeContext, KnowledgeDomain, self_made_questions, without
 from seal_agent.policy.rewards import Approval, Case, Gold, Proxy, Retention, SelfMade, knowledge_reward
 from seal_agent.retention.general_knowledge import general_probes

@@ -23,11 +23,11 @@ from seal_agent.gateway.app import create_app
 from seal_agent.gateway.keys import KeyFile
 from seal_agent.graphs import create_chat_graph, create_ingest_graph
 from seal_agent.graphs.feedback import give_feedback
-from seal_agent.learner import Learner
-from seal_agent.learners import Learners
+from seal_agent.learning.learner import Learner
+from seal_agent.learning.learners import Learners
+from seal_agent.learning.worker import Budget, Worker
 from seal_agent.storage.database import Home
 from seal_agent.storage.jobs import LearningQueue
-from seal_agent.worker import Budget, Worker
 from seal_agent.writing.filters import HIDDEN, by_rule
 from seal_agent.writing.formats import Source
 

@@ -11,21 +11,21 @@ from pathlib import Path
 
 import pytest
 
-from seal_agent import loop
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.chaos.soak import SoakPlan, Witness, read_kills, soak, summary
 from seal_agent.chaos.workload import SCENARIOS, Life
 from seal_agent.core.documents import Passage
 from seal_agent.core.errors import SealError, StorageError
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.learner import Learner, LearnerConfig
+from seal_agent.learning import loop
+from seal_agent.learning.learner import Learner, LearnerConfig
+from seal_agent.learning.strategies import Rebuild
+from seal_agent.learning.worker import Budget, Worker
 from seal_agent.maintenance.invariants import invariants
 from seal_agent.storage.cleanup import LEARNING_SECONDS, WRITING_SECONDS, Ages, clean, leftovers
 from seal_agent.storage.database import Home
 from seal_agent.storage.jobs import LearningQueue
 from seal_agent.storage.policies import PolicyStore
-from seal_agent.strategies import Rebuild
-from seal_agent.worker import Budget, Worker
 
 TOWER = Passage("The Tower of Karlov", "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.")
 BRIDGE = Passage("The Bridge of Osk", "The Bridge of Osk was opened in 1954 by Tom Varga. It has four iron arches.")

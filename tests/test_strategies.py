@@ -4,8 +4,8 @@ import pytest
 
 from seal_agent.core.errors import InputError
 from seal_agent.core.stacks import AdapterRef, AdapterStack, Layer
-from seal_agent.ladder import next_rung, rungs, with_layer
-from seal_agent.strategies import STRATEGIES, Rebuild, strategy
+from seal_agent.learning.remedies import next_rung, rungs, with_layer
+from seal_agent.learning.strategies import STRATEGIES, Rebuild, strategy
 
 
 def ref(name: str) -> AdapterRef:

@@ -10,7 +10,6 @@ import pytest
 from test_corrections import NEW, OLD, Reader, learn
 from test_learner import BRIDGE, KNOWLEDGE, MANY, TOWER, ask, folders, gold, judged, taught
 
-from seal_agent import erasure, feedback, loop
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
 from seal_agent.cli import app
 from seal_agent.core.codec import to_json
@@ -20,17 +19,18 @@ from seal_agent.core.episodes import Episode, Verdict
 from seal_agent.core.errors import AdapterError, Erased, InputError, StorageError
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterRef, AdapterStack
-from seal_agent.feedback import Feedback
-from seal_agent.learner import Learner, LearnerConfig
+from seal_agent.learning import erasure, feedback, loop
+from seal_agent.learning.feedback import Feedback
+from seal_agent.learning.learner import Learner, LearnerConfig
+from seal_agent.learning.strategies import Rebuild
+from seal_agent.learning.worker import ENDED, Budget, Worker, WorkEvent
 from seal_agent.maintenance.invariants import invariants
 from seal_agent.policy.knowledge import KnowledgeContext
 from seal_agent.policy.run import RunSettings, begin, next_folder
 from seal_agent.storage.database import DATABASE, Home
 from seal_agent.storage.jobs import LearningQueue
 from seal_agent.storage.policies import PolicyStore
-from seal_agent.strategies import Rebuild
 from seal_agent.unlearning import forget, plan
-from seal_agent.worker import ENDED, Budget, Worker, WorkEvent
 from seal_agent.writing.directives import CLOZE
 
 FERRY = Passage("Lantern Ferry", "The Lantern Ferry crosses Lake Vandrel at dawn. It carries forty orange sheep.")

@@ -16,7 +16,6 @@ from langchain_core.messages import HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from test_amending import forgetful
 
-from seal_agent import loop
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.cli import app
 from seal_agent.core.documents import Passage
@@ -25,11 +24,12 @@ from seal_agent.core.errors import InputError
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.documents.files import digests_of, known_documents
 from seal_agent.graphs import create_chat_graph
-from seal_agent.learner import Learner, LearnerConfig
+from seal_agent.learning import loop
+from seal_agent.learning.learner import Learner, LearnerConfig
+from seal_agent.learning.worker import ENDED, Budget, Worker, WorkEvent
 from seal_agent.storage.database import Home
 from seal_agent.storage.jobs import MAX_BEGINNINGS, LearningQueue
 from seal_agent.unlearning import plan
-from seal_agent.worker import ENDED, Budget, Worker, WorkEvent
 
 TOWER = Passage("The Tower of Karlov", "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.")
 BRIDGE = Passage("The Bridge of Osk", "The Bridge of Osk was opened in 1954 by Tom Varga. It has four iron arches.")

@@ -19,7 +19,6 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Protocol
 
-from seal_agent import loop
 from seal_agent.bench.knowledge import edit_of_published
 from seal_agent.core.backend import Backend, silent
 from seal_agent.core.codec import to_json
@@ -30,7 +29,8 @@ from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Generated, Grammar, Prompt
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.documents.datasets import Item, Question
-from seal_agent.learner import Learner, LearnerConfig
+from seal_agent.learning import loop
+from seal_agent.learning.learner import Learner, LearnerConfig
 from seal_agent.policy import grading
 from seal_agent.retention.items import report_probes
 from seal_agent.serving.router import Router

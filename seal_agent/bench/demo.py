@@ -19,7 +19,7 @@ from typing import Any
 
 from seal_agent.core.messages import Message
 from seal_agent.core.models import EMBEDDED
-from seal_agent.learner import Learner, LearnerConfig
+from seal_agent.learning.learner import Learner, LearnerConfig
 from seal_agent.storage.database import Home
 
 MAX_ANSWER_TOKENS = 64  # an answer may begin with the sentence before the one that was asked for

@@ -23,7 +23,7 @@ from seal_agent.core.errors import EditFault, InputError
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.documents.datasets import Item
-from seal_agent.learner import LearnerConfig
+from seal_agent.learning.learner import LearnerConfig
 from seal_agent.policy import grading
 from seal_agent.policy.grading import is_right, num_words
 from seal_agent.retention.general_knowledge import with_rehearsal

@@ -18,7 +18,7 @@ from seal_agent.core.backend import silent
 from seal_agent.core.episodes import Progress
 from seal_agent.core.errors import SealError
 from seal_agent.core.messages import Message
-from seal_agent.learner import Learner
+from seal_agent.learning.learner import Learner
 from seal_agent.maintenance.invariants import namespaces
 from seal_agent.storage.database import DATABASE, Home
 

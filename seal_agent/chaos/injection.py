@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seal_agent import loop
 from seal_agent.core.backend import silent
 from seal_agent.core.codec import to_json
 from seal_agent.core.episodes import Episode, Progress
 from seal_agent.core.messages import Message
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.documents.passages import split_passages
-from seal_agent.learner import Learner
+from seal_agent.learning import loop
+from seal_agent.learning.learner import Learner
 from seal_agent.retention.general_knowledge import canaries
 from seal_agent.retention.rehearsal import REPLAYED
 from seal_agent.storage.database import digest_of

@@ -23,15 +23,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from seal_agent import erasure
 from seal_agent.chaos.fork_server import Zygote
 from seal_agent.chaos.workload import ACKNOWLEDGED, WHERE, Acknowledged, LifePlan, backend_for, strategy_of
 from seal_agent.core.backend import silent
 from seal_agent.core.episodes import Progress
 from seal_agent.core.errors import InputError, SealError
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.learner import Learner
-from seal_agent.learner_config import LearnerConfig
+from seal_agent.learning import erasure
+from seal_agent.learning.config import LearnerConfig
+from seal_agent.learning.learner import Learner
 from seal_agent.maintenance.invariants import invariants, namespaces
 from seal_agent.storage.cleanup import (
     LEARNING_SECONDS,

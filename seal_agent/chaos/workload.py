@@ -21,21 +21,21 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from seal_agent import loop
 from seal_agent.core.backend import Backend
 from seal_agent.core.documents import Passage
 from seal_agent.core.edits import Directives, Row, SelfEdit
 from seal_agent.core.episodes import Episode
 from seal_agent.core.messages import Prompt
-from seal_agent.learner import Learner
-from seal_agent.learner_config import LearnerConfig
+from seal_agent.learning import loop
+from seal_agent.learning.config import LearnerConfig
+from seal_agent.learning.learner import Learner
+from seal_agent.learning.strategies import STRATEGIES, Rebuild, Strategy
+from seal_agent.learning.worker import Budget, Worker, WorkEvent
 from seal_agent.retention.index import use_one_thread
 from seal_agent.storage.database import Home
 from seal_agent.storage.jobs import LearningQueue
 from seal_agent.storage.policies import PolicyStore
 from seal_agent.storage.run_folder import append_line
-from seal_agent.strategies import STRATEGIES, Rebuild, Strategy
-from seal_agent.worker import Budget, Worker, WorkEvent
 
 ACKNOWLEDGED, WHERE = "acknowledged", "where"
 NAMESPACES = ("ann", "bob")

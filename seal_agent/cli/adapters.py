@@ -93,8 +93,8 @@ def why_answer(
 
     The model is loaded for a question: it has its say in which adapter answers.
     """
-    from seal_agent.audit import why, why_version
     from seal_agent.core.codec import to_json
+    from seal_agent.learning.explain import why, why_version
 
     opened = _open(home, namespace)
     if question:

@@ -118,7 +118,7 @@ def chat(
     if as_json and not waits:
         raise InputError("with --json every turn says what was learned; leave out --no-wait")
     with Display(lines=True) as display:
-        from seal_agent.learner_config import LearnerConfig
+        from seal_agent.learning.config import LearnerConfig
         from seal_agent.writing.directives import preset as directives_of
 
         config = LearnerConfig(directives_of(preset), strategy=strategy, seed=seed)

@@ -58,7 +58,7 @@ def forget(
     if sum(map(bool, (edit, document, thread, user))) != 1:
         raise InputError("name one thing to forget: the id of an edit, --document, --thread or --user")
     if user:
-        from seal_agent.erasure import erase
+        from seal_agent.learning.erasure import erase
 
         counts = erase(_open(home, user), user)
         if as_json:
@@ -68,7 +68,7 @@ def forget(
         return
     interruption.keeps("it is forgotten as a whole or not at all; run the same command again")
     with Display(lines=True) as display:
-        from seal_agent.learner import LearnerConfig
+        from seal_agent.learning.learner import LearnerConfig
 
         config = LearnerConfig(strategy=strategy)
         learner = load_learner(display, model, home, namespace, device, chat_template, config)
@@ -89,7 +89,7 @@ def export(
     """Write everything that is kept of a user to a file, as JSON by table."""
     import json
 
-    from seal_agent.erasure import export as exported
+    from seal_agent.learning.erasure import export as exported
 
     tables = exported(_open(home, namespace), namespace)
     try:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seal_agent import forecast
 from seal_agent.adapters.loading import identity_of
 from seal_agent.cli import bench
 from seal_agent.cli.bench import keep_run
@@ -18,9 +17,10 @@ from seal_agent.cli.progress import Display, follow
 from seal_agent.core import interruption
 from seal_agent.core.errors import InputError
 from seal_agent.core.models import EMBEDDED
+from seal_agent.learning import estimates
 
 if TYPE_CHECKING:
-    from seal_agent.learner import Learner
+    from seal_agent.learning.learner import Learner
     from seal_agent.policy.run import RunSettings
     from seal_agent.storage.policies import PolicyStore
 
@@ -104,12 +104,12 @@ def _takes(learner: Learner, settings: RunSettings, minutes: float) -> str:
     """What a run takes, said before it begins; how many contexts there are is found out later."""
     config = settings.improve
     num_edits = config.num_rounds * config.num_candidates
-    cost = forecast.cost_of_an_edit(learner.home, learner.backend)
+    cost = estimates.cost_of_an_edit(learner.home, learner.backend)
     bound = f"{minutes:g} minutes of work at most" if minutes else "--minutes sets a bound"
     return (
         f"{num_edits} edits are trained for each context that is explored, {config.num_seeds} times each: "
-        f"{forecast.duration(num_edits * config.num_seeds * cost.seconds)} and "
-        f"{forecast.size(config.num_candidates * cost.megabytes)} a context at most; {bound}; "
+        f"{estimates.duration(num_edits * config.num_seeds * cost.seconds)} and "
+        f"{estimates.size(config.num_candidates * cost.megabytes)} a context at most; {bound}; "
         "it can be stopped and resumed"
     )
 
@@ -203,7 +203,7 @@ def bench_policy_command(
     if not data or rewards:
         raise InputError("bench policy needs passages to learn from or rewards to choose by; give --data or --rewards")
     from seal_agent.factory import open_backend
-    from seal_agent.learner import Learner
+    from seal_agent.learning.learner import Learner
     from seal_agent.policy.rounds import ImproveConfig
     from seal_agent.policy.run import RunSettings
     from seal_agent.storage.database import Home

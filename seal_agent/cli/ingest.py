@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seal_agent import forecast
 from seal_agent.cli.loading import announce_head, load_learner, server_named
 from seal_agent.cli.options import (
     AsJson,
@@ -30,10 +29,11 @@ from seal_agent.cli.progress import Display, follow
 from seal_agent.core import interruption
 from seal_agent.core.errors import InputError
 from seal_agent.core.models import EMBEDDED
+from seal_agent.learning import estimates
 
 if TYPE_CHECKING:
     from seal_agent.documents.files import Document
-    from seal_agent.learner import Learner
+    from seal_agent.learning.learner import Learner
 
 STANDARD_INPUT = Path("-")
 _ADDRESS = re.compile(r"^(https?|ftp):/+")
@@ -70,7 +70,7 @@ def ingest(
     read = [(path.name, document_at(path)) for path in files]
     interruption.keeps("nothing was learned yet; run the same command to go on")
     with Display(lines=True) as display:
-        from seal_agent.learner_config import LearnerConfig
+        from seal_agent.learning.config import LearnerConfig
         from seal_agent.writing.directives import preset as directives_of
 
         config = LearnerConfig(directives_of(preset), strategy=strategy, seed=seed, dry_run=dry_run)
@@ -139,9 +139,9 @@ def announce(display: Display, learner: Learner, plan: Sequence[Planned]) -> Non
     if not num_fresh:
         return
     announce_head(display, learner.backend, learner.home)
-    cost = forecast.cost_of_an_edit(learner.home, learner.backend)
-    if num_fresh * cost.seconds > forecast.WORTH_SAYING:
-        display.line(forecast.documents(num_fresh + num_known, len(plan), num_known, cost))
+    cost = estimates.cost_of_an_edit(learner.home, learner.backend)
+    if num_fresh * cost.seconds > estimates.WORTH_SAYING:
+        display.line(estimates.documents(num_fresh + num_known, len(plan), num_known, cost))
 
 
 def learn_all(learner: Learner, plan: Sequence[Planned], title: str, display: Display) -> list[list[dict[str, Any]]]:

@@ -6,13 +6,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seal_agent import forecast
 from seal_agent.cli.progress import Display
+from seal_agent.learning import estimates
 
 if TYPE_CHECKING:
     from seal_agent.core.backend import Backend
-    from seal_agent.learner import Learner
-    from seal_agent.learner_config import LearnerConfig
+    from seal_agent.learning.config import LearnerConfig
+    from seal_agent.learning.learner import Learner
     from seal_agent.storage.database import Home
 
 LOADING = "loading the model"
@@ -55,7 +55,7 @@ def begin_loading(display: Display, model: str, home: Path | None) -> None:
 
     gguf = gguf_to_convert(model, (home or default_home()).expanduser() / "models")
     if gguf is not None:
-        display.line(forecast.conversion(gguf.name, gguf.stat().st_size / 1e6))
+        display.line(estimates.conversion(gguf.name, gguf.stat().st_size / 1e6))
     display.busy(LOADING)
 
 
@@ -66,10 +66,10 @@ def announce_head(display: Display, backend: Backend, home: Home) -> None:
     heads = home.root / classifier.HEADS_FOLDER
     if classifier.is_fitted(backend.model, heads):
         return
-    sample = forecast.reading_of(backend)
+    sample = estimates.reading_of(backend)
     num_turns, num_read = classifier.num_turns(), classifier.num_read(backend.model, heads, sample.num_states)
-    if (num_turns - num_read) * sample.seconds > forecast.WORTH_SAYING:
-        display.line(forecast.head(num_turns, num_read, sample.seconds))
+    if (num_turns - num_read) * sample.seconds > estimates.WORTH_SAYING:
+        display.line(estimates.head(num_turns, num_read, sample.seconds))
 
 
 def announce_waiting(display: Display, backend: Backend, home: Home) -> None:
@@ -77,9 +77,9 @@ def announce_waiting(display: Display, backend: Backend, home: Home) -> None:
     from seal_agent.storage.jobs import LearningQueue
 
     num_texts = len(LearningQueue(home).jobs(states=("waiting", "running")))
-    cost = forecast.cost_of_an_edit(home, backend) if num_texts else None
-    if cost and num_texts * cost.seconds > forecast.WORTH_SAYING:
-        display.line(forecast.waiting(num_texts, cost))
+    cost = estimates.cost_of_an_edit(home, backend) if num_texts else None
+    if cost and num_texts * cost.seconds > estimates.WORTH_SAYING:
+        display.line(estimates.waiting(num_texts, cost))
 
 
 def server_named() -> str:

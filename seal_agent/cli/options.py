@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from seal_agent.strategies import STRATEGIES
+from seal_agent.learning.strategies import STRATEGIES
 
 WIDE = 10_000  # columns where stdout is no terminal: a row stays on one line, for grep and the like
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")

@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from seal_agent.forecast import duration
+from seal_agent.learning.estimates import duration
 
 RECURSION_LIMIT = 1_000_000  # nodes of one run: a document has some ten per passage and may have any length
 BEAT_SECONDS = 10.0  # between two lines about work that goes on, where there is no terminal

@@ -136,9 +136,9 @@ def start(
         raise InputError("the gateway needs its extra; run `pip install 'seal-agent[gateway]'`") from error
     from seal_agent.factory import open_backend
     from seal_agent.gateway.limits import GatewayLimits
-    from seal_agent.learners import Learners
+    from seal_agent.learning.learners import Learners
+    from seal_agent.learning.worker import Budget, Worker
     from seal_agent.storage.database import Home
-    from seal_agent.worker import Budget, Worker
 
     opened = Home(home)
     interruption.keeps(

@@ -95,7 +95,7 @@ def poisoning(documents: Path, model: str) -> Part:
     def part(folder: Path, deadline: float, progress: Progress) -> dict[str, Any]:
         from seal_agent.chaos.injection import measured, poison_summary, read_poison
         from seal_agent.factory import open_backend
-        from seal_agent.learner import Learner
+        from seal_agent.learning.learner import Learner
         from seal_agent.storage.database import Home
 
         home = Home(folder / "home")

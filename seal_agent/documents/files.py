@@ -24,7 +24,7 @@ from seal_agent.language.sentences import full_stop
 from seal_agent.storage.database import digest_of
 
 if TYPE_CHECKING:
-    from seal_agent.learner import Learner
+    from seal_agent.learning.learner import Learner
     from seal_agent.storage.database import Home
 
 MARKDOWN, HTML, PDF, TEXT = "text/markdown", "text/html", "application/pdf", "text/plain"

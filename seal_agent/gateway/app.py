@@ -22,18 +22,18 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from seal_agent import feedback
 from seal_agent.core.errors import AdapterError, ContextLengthExceeded, InputError, SealError, ServerError
 from seal_agent.deciding.classifier import kept_conversation
-from seal_agent.feedback import Feedback
 from seal_agent.gateway.chat import Answering
 from seal_agent.gateway.keys import KeyFile
 from seal_agent.gateway.limits import GatewayLimits, RateLimit
 from seal_agent.gateway.requests import ChatRequest, Lenient
 from seal_agent.gateway.submissions import BusyError, Learning, Text
-from seal_agent.learner import Learner
-from seal_agent.learners import Learners
-from seal_agent.worker import Worker
+from seal_agent.learning import feedback
+from seal_agent.learning.feedback import Feedback
+from seal_agent.learning.learner import Learner
+from seal_agent.learning.learners import Learners
+from seal_agent.learning.worker import Worker
 
 Model = TypeVar("Model", bound=BaseModel)
 STATUS: tuple[tuple[type[SealError], int, str], ...] = (

@@ -16,7 +16,7 @@ from seal_agent.core.messages import Generated, Message, ToolCall
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.gateway.limits import GatewayLimits, check_prompt
 from seal_agent.gateway.requests import ChatRequest
-from seal_agent.learner import Learner
+from seal_agent.learning.learner import Learner
 from seal_agent.serving.replies import Asked, Part, call_id
 
 END = "data: [DONE]\n\n"

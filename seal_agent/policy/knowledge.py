@@ -18,9 +18,9 @@ from seal_agent.core.edits import Directives, Probe, Row, SelfEdit
 from seal_agent.core.episodes import Progress
 from seal_agent.core.errors import EditFault
 from seal_agent.core.messages import Prompt
-from seal_agent.feedback import Feedback
 from seal_agent.language.english.words import content
-from seal_agent.learner_config import LearnerConfig
+from seal_agent.learning.config import LearnerConfig
+from seal_agent.learning.feedback import Feedback
 from seal_agent.policy.grading import is_right
 from seal_agent.retention.general_knowledge import with_rehearsal
 from seal_agent.storage.policies import KNOWLEDGE

@@ -20,9 +20,9 @@ from seal_agent.core.messages import Prompt
 from seal_agent.documents.datasets import read_items
 from seal_agent.documents.files import read_file
 from seal_agent.documents.passages import split_passages
-from seal_agent.feedback import about, corrections_of
-from seal_agent.feedback import recorded as feedback_of
-from seal_agent.learner import Learner
+from seal_agent.learning.feedback import about, corrections_of
+from seal_agent.learning.feedback import recorded as feedback_of
+from seal_agent.learning.learner import Learner
 from seal_agent.policy import schedule
 from seal_agent.policy.candidates import Candidates, seed_of
 from seal_agent.policy.knowledge import FAST, FAST_MENU, KnowledgeContext, KnowledgeDomain, self_made_questions

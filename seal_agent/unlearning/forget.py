@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from seal_agent import erasure
 from seal_agent.core.backend import silent
 from seal_agent.core.documents import passage_of
 from seal_agent.core.episodes import Episode, Progress, Verdict
 from seal_agent.core.errors import AdapterError, InputError
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.documents import files
+from seal_agent.learning import erasure
 from seal_agent.retention import judge
 from seal_agent.serving.served import compared
 from seal_agent.storage.database import digest_of
@@ -30,7 +30,7 @@ from seal_agent.storage.jobs import LearningQueue
 from seal_agent.unlearning.plan import Plan, commit, ledger_of, planned, route_key, trained_anew
 
 if TYPE_CHECKING:
-    from seal_agent.learner import Learner
+    from seal_agent.learning.learner import Learner
 
 log = logging.getLogger(__name__)
 LEFT = 1.0  # nats per token by which an answer must be likelier than to the untouched base to count as still known

@@ -13,7 +13,7 @@ from seal_agent.adapters.huggingface import TransformersBackend
 from seal_agent.bench.demo import is_correct
 from seal_agent.core.messages import Message
 from seal_agent.graphs import create_chat_graph
-from seal_agent.learner import Learner
+from seal_agent.learning.learner import Learner
 from seal_agent.storage.database import Home
 
 pytestmark = pytest.mark.integration

@@ -16,7 +16,7 @@ from seal_agent.retention.rehearsal import REPLAYED
 from seal_agent.serving.served import compared
 
 if TYPE_CHECKING:
-    from seal_agent.learner import Learner
+    from seal_agent.learning.learner import Learner
 
 log = logging.getLogger(__name__)
 

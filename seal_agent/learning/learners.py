@@ -15,7 +15,7 @@ from uuid import UUID
 
 from seal_agent.core.backend import Backend
 from seal_agent.core.errors import InputError
-from seal_agent.learner import Learner, LearnerConfig
+from seal_agent.learning.learner import Learner, LearnerConfig
 from seal_agent.storage.database import Home, check_namespace
 
 if TYPE_CHECKING:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from seal_agent import ladder, strategies
 from seal_agent.core.edits import Directives
 from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import InputError
+from seal_agent.learning import remedies, strategies
+from seal_agent.learning.strategies import Strategy
 from seal_agent.retention import judge as retention
 from seal_agent.retention.judge import Judge, Limits
 from seal_agent.serving.router import RouteLimits
-from seal_agent.strategies import Strategy
 from seal_agent.writing.directives import DEFAULT, checked
 
 
@@ -53,7 +53,7 @@ class LearnerConfig:
             checked(self.directives)
         if isinstance(self.strategy, str):
             strategies.strategy(self.strategy)
-        ladder.rungs(self.ladder)
+        remedies.rungs(self.ladder)
         if not 1 <= self.num_probes <= self.max_probes:
             raise InputError(f"num_probes={self.num_probes} must lie between 1 and max_probes={self.max_probes}")
         if self.min_replay < 0:

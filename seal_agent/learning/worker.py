@@ -19,13 +19,13 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from seal_agent import loop
 from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import InputError, SealError, StackChanged
 from seal_agent.core.priority import in_background
 from seal_agent.documents import files
-from seal_agent.learner import Learner
-from seal_agent.learners import Learners
+from seal_agent.learning import loop
+from seal_agent.learning.learner import Learner
+from seal_agent.learning.learners import Learners
 from seal_agent.storage.cleanup import clean
 from seal_agent.storage.jobs import LONGEST_WAIT, Job, LearningQueue
 from seal_agent.unlearning import forget

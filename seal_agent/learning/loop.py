@@ -16,7 +16,7 @@ from seal_agent.core.episodes import Episode, Progress
 from seal_agent.core.errors import InputError
 
 if TYPE_CHECKING:
-    from seal_agent.learner import Learner, Verb
+    from seal_agent.learning.learner import Learner, Verb
 
 FIRST = "decide"
 OnStep = Callable[[str, Episode], None]

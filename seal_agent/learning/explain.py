@@ -15,7 +15,7 @@ from seal_agent.core.episodes import Correction, Episode, Verdict
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterStack, Layer
-from seal_agent.learner import Learner
+from seal_agent.learning.learner import Learner
 from seal_agent.storage.database import Home, StackVersion
 
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from seal_agent import consolidation, erasure, ladder, strategies
 from seal_agent.core.backend import Backend, silent
 from seal_agent.core.documents import Passage
 from seal_agent.core.edits import Probe, Row, SelfEdit
@@ -23,8 +22,9 @@ from seal_agent.deciding import classifier
 from seal_agent.deciding import decide as decision
 from seal_agent.deciding.classifier import Head
 from seal_agent.documents.passages import topic_of
-from seal_agent.ladder import Rung
-from seal_agent.learner_config import LearnerConfig as LearnerConfig
+from seal_agent.learning import consolidation, erasure, remedies, strategies
+from seal_agent.learning.config import LearnerConfig as LearnerConfig
+from seal_agent.learning.remedies import Rung
 from seal_agent.retention import judge as retention
 from seal_agent.retention.general_knowledge import with_rehearsal
 from seal_agent.retention.items import ReplayItem, ReplayStore, Split
@@ -68,7 +68,7 @@ class Learner:
         self.replay = ReplayStore(home, namespace, backend, embeddings)
         chosen = self.config.strategy
         self.strategy = strategies.strategy(chosen) if isinstance(chosen, str) else chosen
-        self._ladder: tuple[Rung, ...] = ladder.rungs(self.config.ladder)
+        self._ladder: tuple[Rung, ...] = remedies.rungs(self.config.ladder)
         self.backend = backend
         self.embeddings = embeddings
         self._head: Head | None = None
@@ -259,7 +259,7 @@ class Learner:
         adapter = view.train(edit, seed=episode.seed, progress=progress)
         candidate = self.strategy.pushed(kept, adapter, edit.directives.weight)
         if episode.replaces:
-            candidate = ladder.with_layer(candidate, adapter, stands_for=episode.replaces)
+            candidate = remedies.with_layer(candidate, adapter, stands_for=episode.replaces)
         return replace(episode, adapter=adapter, candidate=candidate)
 
     def probe(self, episode: Episode, progress: Progress = silent) -> Episode:
@@ -305,7 +305,7 @@ class Learner:
 
     def _next_rung(self, episode: Episode) -> Rung | None:
         is_routed = any(y.is_routed for y in episode.candidate.layers if y.ref == episode.adapter)
-        return ladder.next_rung(self._ladder, episode.tried, is_routed=is_routed)
+        return remedies.next_rung(self._ladder, episode.tried, is_routed=is_routed)
 
     def amend(self, episode: Episode, progress: Progress = silent) -> Episode:
         """The next rung of the ladder for an edit that forgets; it is probed again afterwards."""
@@ -313,11 +313,11 @@ class Learner:
         if rung is None:
             raise InputError("nothing is left to try for this edit; roll it back")
         log.info("the edit forgets: %s", rung.name)
-        if rung.kind == ladder.REPAIR:
+        if rung.kind == remedies.REPAIR:
             episode = self._repaired(episode, progress)
-        is_routed = rung.kind == ladder.ROUTE or any(y.is_routed for y in episode.candidate.layers[-1:])
+        is_routed = rung.kind == remedies.ROUTE or any(y.is_routed for y in episode.candidate.layers[-1:])
         weight = _edit(episode).directives.weight * rung.weight
-        candidate = ladder.with_layer(episode.candidate, _adapter(episode), weight=weight, is_routed=is_routed)
+        candidate = remedies.with_layer(episode.candidate, _adapter(episode), weight=weight, is_routed=is_routed)
         return replace(episode, candidate=candidate, tried=(*episode.tried, rung.name), probed=(), verdict=None)
 
     def _repaired(self, episode: Episode, progress: Progress) -> Episode:
