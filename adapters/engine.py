@@ -18,14 +18,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seal_agent.adapters.constrained import grammar_tokenizer
 from seal_agent.adapters.context import context_length
+from seal_agent.adapters.encoding import Encoder
 from seal_agent.adapters.folding import LowRank, fold, read_adapter
+from seal_agent.adapters.grammar import grammar_tokenizer
+from seal_agent.adapters.learning_rate import fitting_rate
 from seal_agent.adapters.linear import AdaptedLinear, adapt
 from seal_agent.adapters.loading import LoadedModel
 from seal_agent.adapters.openmp import give_up_team
-from seal_agent.adapters.rates import fitting_rate
-from seal_agent.adapters.tokens import Encoder
 from seal_agent.adapters.training import Job, TrainingRun, train
 from seal_agent.core.backend import check_fits
 from seal_agent.core.edits import Directives

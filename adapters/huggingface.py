@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from seal_agent.adapters import states
+from seal_agent.adapters import hidden_states
 from seal_agent.adapters.context import check_texts, check_trainable, room_for_reply
 from seal_agent.adapters.engine import Engine
 from seal_agent.adapters.folding import store_folded, write_adapter
-from seal_agent.adapters.generating import Asked, continue_rows
+from seal_agent.adapters.generation import Asked, continue_rows
 from seal_agent.adapters.loading import load_model
 from seal_agent.adapters.packing import TokenRow, labelled_logits, pack, split
 from seal_agent.adapters.streaming import Pieces, stream_of
@@ -201,17 +201,17 @@ class TransformersBackend:
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors of the base model: adapters are off, so that vectors stay comparable while the stack grows."""
         with self._active(AdapterStack()), torch.inference_mode():
-            return states.embed(self._engine, texts)
+            return hidden_states.embed(self._engine, texts)
 
     def read(self, texts: Sequence[str], earlier: Sequence[str] = ()) -> list[Reading]:
         """This view's reading of every text, after what `earlier` says came before it."""
         before = list(earlier) or [""] * len(texts)
-        rows = [states.row_of(self._engine, text, said) for text, said in zip(texts, before, strict=True)]
+        rows = [hidden_states.row_of(self._engine, text, said) for text, said in zip(texts, before, strict=True)]
         check_texts(map(_length, rows), self.context_length, self.model)
         readings: list[Reading] = []
         with self._active(), torch.inference_mode():
             for row in rows:
-                readings.append(states.read(self._engine, row))
+                readings.append(hidden_states.read(self._engine, row))
                 self._engine.give_way(self._stack)
         return readings
 

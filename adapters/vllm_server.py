@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seal_agent.adapters.context import DEFAULT_CONTEXT, check_texts, check_trainable, room_for_reply
+from seal_agent.adapters.encoding import Encoder
 from seal_agent.adapters.loading import find_model, load_tokenizer
-from seal_agent.adapters.tokens import Encoder
 from seal_agent.adapters.vllm_adapters import ServedAdapters
 from seal_agent.adapters.vllm_client import VLLMClient
 from seal_agent.adapters.vllm_neutral import is_on_gpu, neutral

@@ -107,8 +107,8 @@ def open_backend(
 def _served(
     home: Home, root: Path, model: str, server: str, *, device: str, chat_template: str, max_context: int
 ) -> Backend:
-    from seal_agent.adapters.process import ProcessBackend
     from seal_agent.adapters.serve import state_of
+    from seal_agent.adapters.subprocess_backend import ProcessBackend
     from seal_agent.adapters.vllm_options import MAX_LORA_RANK
     from seal_agent.adapters.vllm_server import IN_PROCESS, VLLMBackend
 

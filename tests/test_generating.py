@@ -12,7 +12,7 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Split
 from transformers import Gemma3Config, GPT2Config, LlamaConfig, MambaConfig, PreTrainedTokenizerFast
 
-from seal_agent.adapters import generating, huggingface
+from seal_agent.adapters import generation, huggingface
 from seal_agent.adapters.context import DEFAULT_CONTEXT, context_length
 from seal_agent.adapters.engine import Engine
 from seal_agent.adapters.huggingface import TransformersBackend
@@ -58,10 +58,10 @@ def test_rows_that_have_ended_leave_the_batch_and_change_nothing(
     hook = backend._engine.model.register_forward_pre_hook(
         lambda _m, _a, given: sizes.append(len(given["input_ids"])), with_kwargs=True
     )
-    monkeypatch.setattr(generating, "TOKENS_BETWEEN_LEAVING", 4)
+    monkeypatch.setattr(generation, "TOKENS_BETWEEN_LEAVING", 4)
     leaving = written(backend, PROMPTS, stop=stop)
     assert min(sizes) < max(sizes) == len(PROMPTS)
-    monkeypatch.setattr(generating, "TOKENS_BETWEEN_LEAVING", 100)
+    monkeypatch.setattr(generation, "TOKENS_BETWEEN_LEAVING", 100)
     sizes.clear()
     assert written(backend, PROMPTS, stop=stop) == leaving
     assert set(sizes) == {len(PROMPTS)}
@@ -78,7 +78,7 @@ def test_prompts_are_batched_by_length_and_answered_in_their_order(
         lambda _m, _a, given: lengths.append(given["input_ids"].shape[1]), with_kwargs=True
     )
     monkeypatch.setattr(huggingface, "MAX_GENERATE_BATCH", 2)
-    monkeypatch.setattr(generating, "MIN_SHARED_PREFIX", 1000)
+    monkeypatch.setattr(generation, "MIN_SHARED_PREFIX", 1000)
     assert written(backend, mixed) == together
     assert [n for n in lengths if n > 1] == [4, 40]
     hook.remove()
@@ -95,8 +95,8 @@ def test_a_long_prompt_is_read_in_stretches_and_gives_way_between_them(
     )
     given_way: list[int] = []
     monkeypatch.setattr(backend._engine, "give_way", lambda _stack: given_way.append(len(lengths)))
-    monkeypatch.setattr(generating, "LONG_PROMPT", 20)
-    monkeypatch.setattr(generating, "STRETCH", 32)
+    monkeypatch.setattr(generation, "LONG_PROMPT", 20)
+    monkeypatch.setattr(generation, "STRETCH", 32)
     assert [backend.generate(given, max_new_tokens=6) for given in (prompts[:1], prompts)] == whole
     hook.remove()
     assert max(lengths) == 32

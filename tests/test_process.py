@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from backend_contract import FIRST, PARIS, BackendContract
 
-from seal_agent.adapters.process import ProcessBackend
 from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.adapters.subprocess_backend import ProcessBackend
 from seal_agent.core.errors import ModelError
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 

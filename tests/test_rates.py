@@ -7,8 +7,8 @@ import torch
 from tiny import DIRECTIVES, ROWS, tiny_engine, tiny_model, train
 
 from seal_agent.adapters.engine import Engine
+from seal_agent.adapters.learning_rate import POWER, RATE, gain_of
 from seal_agent.adapters.loading import LoadedModel
-from seal_agent.adapters.rates import POWER, RATE, gain_of
 from seal_agent.adapters.training import Job
 from seal_agent.core.edits import Directives
 from seal_agent.writing.directives import MENU, SEAL_PAPER, listed, schema

@@ -13,7 +13,7 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Split
 from transformers import PreTrainedTokenizerFast
 
-from seal_agent.adapters.tokens import Encoder
+from seal_agent.adapters.encoding import Encoder
 from seal_agent.core.messages import Message, Prompt, ToolCall, ToolSpec
 from seal_agent.core.tool_format import FORMATS, forced
 

@@ -15,9 +15,9 @@ import pytest
 from backend_contract import FIRST, PARIS, make_edit
 from fake_vllm import BASE, FakeVLLM
 
+from seal_agent.adapters.encoding import Encoder
 from seal_agent.adapters.folding import read_adapter
 from seal_agent.adapters.scripted import ScriptedBackend
-from seal_agent.adapters.tokens import Encoder
 from seal_agent.adapters.vllm_adapters import ServedAdapters, name_of
 from seal_agent.adapters.vllm_client import VLLMClient
 from seal_agent.adapters.vllm_engine import VLLMEngine, number_of

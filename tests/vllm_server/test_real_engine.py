@@ -15,7 +15,7 @@ from agreement import ANSWERS, PROMPTS, Gaps, assert_same_or_tied
 from backend_contract import FIRST, PARIS, SECOND, BackendContract
 
 from seal_agent.adapters.huggingface import TransformersBackend
-from seal_agent.adapters.process import ProcessBackend
+from seal_agent.adapters.subprocess_backend import ProcessBackend
 from seal_agent.adapters.vllm_server import VLLMBackend
 from seal_agent.core.errors import AdapterError, InputError, ServerError
 from seal_agent.core.messages import Grammar, Prompt

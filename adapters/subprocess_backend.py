@@ -31,7 +31,7 @@ from seal_agent.core.tool_format import ToolFormat
 
 PROGRESS, RESULT, FAULT = range(3)
 # Not `multiprocessing.Process`: that runs the user's script again, which then has to be written for it.
-PROGRAM = "import sys; from seal_agent.adapters.process import serve; serve(int(sys.argv[1]))"
+PROGRAM = "import sys; from seal_agent.adapters.subprocess_backend import serve; serve(int(sys.argv[1]))"
 
 
 class _Process:

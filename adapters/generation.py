@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from transformers import DynamicCache, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
-from seal_agent.adapters.constrained import GrammarProcessor
 from seal_agent.adapters.engine import Engine
+from seal_agent.adapters.grammar import GrammarProcessor
 from seal_agent.adapters.loading import cache_argument
 from seal_agent.adapters.packing import shared_prefix
 from seal_agent.adapters.streaming import Pieces, cut
