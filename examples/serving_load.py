@@ -26,9 +26,9 @@ from safetensors import safe_open
 
 from seal_agent.adapters.folding import LowRank, write_adapter
 from seal_agent.adapters.loading import find_model
-from seal_agent.adapters.serve import Server, ServerOptions, find_python
-from seal_agent.adapters.vllm_options import LINEAR
-from seal_agent.adapters.vllm_server import VLLMBackend
+from seal_agent.adapters.vllm.backend import VLLMBackend
+from seal_agent.adapters.vllm.options import LINEAR
+from seal_agent.adapters.vllm.server import Server, ServerOptions, find_python
 from seal_agent.core.messages import Prompt
 from seal_agent.core.models import EMBEDDED
 from seal_agent.core.stacks import AdapterRef, AdapterStack

@@ -107,10 +107,10 @@ def open_backend(
 def _served(
     home: Home, root: Path, model: str, server: str, *, device: str, chat_template: str, max_context: int
 ) -> Backend:
-    from seal_agent.adapters.serve import state_of
     from seal_agent.adapters.subprocess_backend import ProcessBackend
-    from seal_agent.adapters.vllm_options import MAX_LORA_RANK
-    from seal_agent.adapters.vllm_server import IN_PROCESS, VLLMBackend
+    from seal_agent.adapters.vllm.backend import IN_PROCESS, VLLMBackend
+    from seal_agent.adapters.vllm.options import MAX_LORA_RANK
+    from seal_agent.adapters.vllm.server import state_of
 
     started = state_of(home.root)  # a server that was started for this home says what ranks it takes
     trainer = partial(

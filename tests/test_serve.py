@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from seal_agent.adapters import serve
-from seal_agent.adapters.serve import Server, ServerOptions, allowed_rank, explain, find_python, state_of
+from seal_agent.adapters.vllm import server as serve
+from seal_agent.adapters.vllm.server import Server, ServerOptions, allowed_rank, explain, find_python, state_of
 from seal_agent.core.errors import InputError, ServerError
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 

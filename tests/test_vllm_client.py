@@ -9,12 +9,12 @@ import pytest
 from fake_vllm import FakeVLLM, refused
 from tiny import DIRECTIVES, ROWS, stored, tiny_engine, train
 
-from seal_agent.adapters import vllm_client
 from seal_agent.adapters.folding import read_adapter
 from seal_agent.adapters.training import Job
-from seal_agent.adapters.vllm_adapters import ServedAdapters, name_of
-from seal_agent.adapters.vllm_client import VLLMClient
-from seal_agent.adapters.vllm_protocol import Sampling
+from seal_agent.adapters.vllm import client as vllm_client
+from seal_agent.adapters.vllm.adapters import ServedAdapters, name_of
+from seal_agent.adapters.vllm.client import VLLMClient
+from seal_agent.adapters.vllm.protocol import Sampling
 from seal_agent.core.backend import TOP_P
 from seal_agent.core.errors import AdapterError, InputError, ServerError
 from seal_agent.core.messages import Grammar

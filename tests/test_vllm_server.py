@@ -18,12 +18,12 @@ from fake_vllm import BASE, FakeVLLM
 from seal_agent.adapters.encoding import Encoder
 from seal_agent.adapters.folding import read_adapter
 from seal_agent.adapters.scripted import ScriptedBackend
-from seal_agent.adapters.vllm_adapters import ServedAdapters, name_of
-from seal_agent.adapters.vllm_client import VLLMClient
-from seal_agent.adapters.vllm_engine import VLLMEngine, number_of
-from seal_agent.adapters.vllm_neutral import neutral
-from seal_agent.adapters.vllm_options import EngineOptions
-from seal_agent.adapters.vllm_server import Served, Trainer, VLLMBackend
+from seal_agent.adapters.vllm.adapters import ServedAdapters, name_of
+from seal_agent.adapters.vllm.backend import Served, Trainer, VLLMBackend
+from seal_agent.adapters.vllm.client import VLLMClient
+from seal_agent.adapters.vllm.engine import VLLMEngine, number_of
+from seal_agent.adapters.vllm.options import EngineOptions
+from seal_agent.adapters.vllm.zero_adapter import neutral
 from seal_agent.core.errors import AdapterError, InputError, ModelError, ServerError
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterStack
@@ -161,7 +161,7 @@ def test_no_server_and_a_server_of_another_model_are_refused_at_once(
     server: FakeVLLM, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = VLLMClient("http://vllm", transport=server.transport)
-    monkeypatch.setattr("seal_agent.adapters.vllm_server.VLLMClient", lambda *_args, **_options: client)
+    monkeypatch.setattr("seal_agent.adapters.vllm.backend.VLLMClient", lambda *_args, **_options: client)
     (tmp_path / "other").mkdir()
     server.is_up = False
     with pytest.raises(ServerError, match=r"no vLLM server answers .*seal-agent serve"):

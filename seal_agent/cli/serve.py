@@ -20,7 +20,7 @@ from seal_agent.core.errors import InputError, ServerError
 from seal_agent.core.models import EMBEDDED
 
 if TYPE_CHECKING:
-    from seal_agent.adapters.serve import Server
+    from seal_agent.adapters.vllm.server import Server
     from seal_agent.gateway.keys import KeyFile
 
 POLL_SECONDS = 2.0
@@ -51,7 +51,7 @@ def serve(
 ) -> None:
     """Keep a vLLM server up that answers with what was learned; Ctrl-C ends it."""
     from seal_agent.adapters.loading import find_model
-    from seal_agent.adapters.serve import Server, ServerOptions, allowed_rank, find_python
+    from seal_agent.adapters.vllm.server import Server, ServerOptions, allowed_rank, find_python
     from seal_agent.storage.database import Home
 
     opened = Home(home)

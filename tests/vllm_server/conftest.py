@@ -17,8 +17,8 @@ from agreement import ANSWERS, PROMPTS, Gaps
 from seal_agent.adapters.engine import Engine
 from seal_agent.adapters.huggingface import TransformersBackend
 from seal_agent.adapters.loading import find_model, load_model, pick_device
-from seal_agent.adapters.serve import Server, ServerOptions, find_python
-from seal_agent.adapters.vllm_server import VLLMBackend
+from seal_agent.adapters.vllm.backend import VLLMBackend
+from seal_agent.adapters.vllm.server import Server, ServerOptions, find_python
 from seal_agent.core.errors import InputError, ServerError
 from seal_agent.core.models import EMBEDDED
 from seal_agent.storage.adapter_store import AdapterRegistry

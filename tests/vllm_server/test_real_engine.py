@@ -16,7 +16,7 @@ from backend_contract import FIRST, PARIS, SECOND, BackendContract
 
 from seal_agent.adapters.huggingface import TransformersBackend
 from seal_agent.adapters.subprocess_backend import ProcessBackend
-from seal_agent.adapters.vllm_server import VLLMBackend
+from seal_agent.adapters.vllm.backend import VLLMBackend
 from seal_agent.core.errors import AdapterError, InputError, ServerError
 from seal_agent.core.messages import Grammar, Prompt
 from seal_agent.core.stacks import AdapterStack

@@ -13,8 +13,8 @@ from agreement import ANSWERS, PROMPTS, Gaps, assert_same_or_tied
 from backend_contract import FIRST, PARIS, SECOND, BackendContract, make_edit
 
 from seal_agent.adapters.huggingface import TransformersBackend
-from seal_agent.adapters.serve import Server
-from seal_agent.adapters.vllm_server import VLLMBackend
+from seal_agent.adapters.vllm.backend import VLLMBackend
+from seal_agent.adapters.vllm.server import Server
 from seal_agent.bench.demo import run_demo
 from seal_agent.core.errors import AdapterError, InputError
 from seal_agent.core.messages import Grammar, Prompt

@@ -20,8 +20,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from seal_agent.adapters.vllm_client import VLLMClient
-from seal_agent.adapters.vllm_options import RANKS, EngineOptions
+from seal_agent.adapters.vllm.client import VLLMClient
+from seal_agent.adapters.vllm.options import RANKS, EngineOptions
 from seal_agent.core import interruption
 from seal_agent.core.errors import InputError, ServerError
 from seal_agent.core.stacks import AdapterStack

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import torch
 
 from seal_agent.adapters.folding import LowRank, write_adapter
-from seal_agent.adapters.vllm_options import LINEAR
+from seal_agent.adapters.vllm.options import LINEAR
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.storage.adapter_store import AdapterRegistry
 

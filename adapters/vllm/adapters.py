@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from seal_agent.adapters.vllm_protocol import VLLM, Sampling, UnknownAdapter
+from seal_agent.adapters.vllm.protocol import VLLM, Sampling, UnknownAdapter
 from seal_agent.core.errors import ServerError
 from seal_agent.core.messages import Generated
 from seal_agent.core.stacks import AdapterRef, AdapterStack

@@ -19,8 +19,8 @@ from typing import Any, TypeVar
 
 import torch
 
-from seal_agent.adapters.vllm_options import EngineOptions
-from seal_agent.adapters.vllm_protocol import Sampling, UnknownAdapter, generated, refused, why_not_loaded
+from seal_agent.adapters.vllm.options import EngineOptions
+from seal_agent.adapters.vllm.protocol import Sampling, UnknownAdapter, generated, refused, why_not_loaded
 from seal_agent.core.errors import AdapterError, InputError, ServerError
 from seal_agent.core.messages import Generated
 

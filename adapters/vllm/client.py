@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from seal_agent.adapters.vllm_protocol import Sampling, UnknownAdapter, generated, refused, why_not_loaded
+from seal_agent.adapters.vllm.protocol import Sampling, UnknownAdapter, generated, refused, why_not_loaded
 from seal_agent.core.errors import AdapterError, ServerError
 from seal_agent.core.messages import Generated
 

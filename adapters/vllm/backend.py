@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from seal_agent.adapters.context import DEFAULT_CONTEXT, check_texts, check_trainable, room_for_reply
 from seal_agent.adapters.encoding import Encoder
 from seal_agent.adapters.loading import find_model, load_tokenizer
-from seal_agent.adapters.vllm_adapters import ServedAdapters
-from seal_agent.adapters.vllm_client import VLLMClient
-from seal_agent.adapters.vllm_neutral import is_on_gpu, neutral
-from seal_agent.adapters.vllm_options import MAX_KEPT, MAX_LORA_RANK, EngineOptions
-from seal_agent.adapters.vllm_protocol import VLLM, Sampling
+from seal_agent.adapters.vllm.adapters import ServedAdapters
+from seal_agent.adapters.vllm.client import VLLMClient
+from seal_agent.adapters.vllm.options import MAX_KEPT, MAX_LORA_RANK, EngineOptions
+from seal_agent.adapters.vllm.protocol import VLLM, Sampling
+from seal_agent.adapters.vllm.zero_adapter import is_on_gpu, neutral
 from seal_agent.core.backend import Backend, Reading, check_fits, check_grammars, silent
 from seal_agent.core.edits import SelfEdit
 from seal_agent.core.episodes import Progress, Score
@@ -144,7 +144,7 @@ class VLLMBackend:
         `trainer` opens the same model for training, in another process. Raises `InputError` where this Python has no
         vLLM.
         """
-        from seal_agent.adapters.vllm_engine import VLLMEngine
+        from seal_agent.adapters.vllm.engine import VLLMEngine
 
         identity, path = find_model(model, cache or home / "models")
         wanted = EngineOptions(path, **options)
