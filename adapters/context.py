@@ -29,19 +29,6 @@ def context_length(config: Any, tokenizer: Any, chosen: int = 0) -> int:
     return min(said, chosen) if chosen else said
 
 
-def room_for_reply(num_tokens: int, wanted: int, context: int, model: str) -> int:
-    """How many of the `wanted` tokens a prompt of `num_tokens` leaves room for, one at least.
-
-    Raises `ContextLengthExceeded` where it leaves none.
-    """
-    if num_tokens >= context:
-        raise ContextLengthExceeded(
-            f"the prompt has {num_tokens} tokens, and {model} reads {context} at most, its reply included; "
-            "shorten the conversation or its tools, or use a model with a longer context"
-        )
-    return min(wanted, context - num_tokens)
-
-
 def check_texts(lengths: Iterable[int], context: int, model: str) -> None:
     """Raise `ContextLengthExceeded` for a text, of so many tokens, that is too long to be scored or read."""
     most = min(context, MAX_PACKED)

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from seal_agent.adapters import hidden_states
-from seal_agent.adapters.context import check_texts, check_trainable, room_for_reply
+from seal_agent.adapters.context import check_texts, check_trainable
 from seal_agent.adapters.engine import Engine
 from seal_agent.adapters.folding import store_folded, write_adapter
 from seal_agent.adapters.generation import Asked, continue_rows
@@ -21,15 +21,22 @@ from seal_agent.adapters.loading import load_model
 from seal_agent.adapters.packing import TokenRow, labelled_logits, pack, split
 from seal_agent.adapters.streaming import Pieces, stream_of
 from seal_agent.adapters.training import Job, TrainingRun
-from seal_agent.core.backend import Reading, check_foldable, check_grammars, check_rows, seeds_of, silent
+from seal_agent.core.backend import (
+    Reading,
+    check_foldable,
+    check_grammars,
+    check_rows,
+    room_for_reply,
+    seeds_of,
+    silent,
+)
 from seal_agent.core.codec import to_json
-from seal_agent.core.edits import SelfEdit
+from seal_agent.core.edits import REPLAYED, SelfEdit
 from seal_agent.core.episodes import Progress, Score
 from seal_agent.core.messages import Generated, Grammar, Prompt
 from seal_agent.core.models import EMBEDDED
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.core.tool_format import ToolFormat
-from seal_agent.retention.rehearsal import REPLAYED
 from seal_agent.storage.adapter_store import AdapterRegistry
 
 MAX_PACK_TOKENS = 768  # the mask is T×T; beyond this attention costs more than the padding it saves

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from seal_agent.adapters.context import DEFAULT_CONTEXT, check_texts, check_trainable, room_for_reply
+from seal_agent.adapters.context import DEFAULT_CONTEXT, check_texts, check_trainable
 from seal_agent.core.backend import (
     Reading,
     check_fits,
@@ -24,6 +24,7 @@ from seal_agent.core.backend import (
     check_grammars,
     check_rows,
     folded_facts,
+    room_for_reply,
     seeds_of,
     silent,
 )
@@ -34,9 +35,9 @@ from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Generated, Grammar, Prompt
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.core.tool_format import TAGGED, ToolFormat
+from seal_agent.language.english.prompts import ABOUT
 from seal_agent.language.english.words import content
 from seal_agent.language.sentences import split_sentences
-from seal_agent.serving.relevance import ABOUT
 from seal_agent.storage.adapter_store import AdapterRegistry
 
 LIKELY, UNLIKELY = -0.1, -4.0  # nats per token

@@ -12,12 +12,11 @@ from typing import Literal
 from langgraph.types import interrupt
 from pydantic import BaseModel, ConfigDict, Field
 
-from seal_agent.core.edits import Probe, Row, SelfEdit
+from seal_agent.core.edits import REPLAYED, Probe, Row, SelfEdit
 from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import EditFault
 from seal_agent.core.messages import Prompt
 from seal_agent.learning.learner import Learner
-from seal_agent.retention.rehearsal import REPLAYED
 from seal_agent.writing.assembly import MAX_PROBES
 
 BY_HAND = "by hand"

@@ -10,7 +10,7 @@ from langgraph.graph import END, START, StateGraph
 
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Message, ToolCall
-from seal_agent.deciding.classifier import conversation as as_text
+from seal_agent.core.messages import conversation as as_text
 from seal_agent.documents.passages import split_passages
 from seal_agent.graphs.attachments import attached_passages, said_by
 from seal_agent.graphs.learning import ENTRIES, add_learning, carried, check_speaker, enqueuing, entry

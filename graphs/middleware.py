@@ -15,8 +15,7 @@ from langgraph.runtime import Runtime
 
 from seal_agent.core.documents import Passage
 from seal_agent.core.errors import MissingExtra
-from seal_agent.core.messages import Message
-from seal_agent.deciding.classifier import kept_conversation
+from seal_agent.core.messages import Message, kept_conversation
 from seal_agent.documents import files as documents
 from seal_agent.documents.passages import split_passages
 from seal_agent.graphs.attachments import Attached, attached_passages

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from test_serve import STAND_IN, port, program
 
-from seal_agent.adapters import serve as server_module
+from seal_agent.adapters.vllm import server as server_module
 from seal_agent.adapters.vllm.server import Server, ServerOptions, state_of
 from seal_agent.cli import app, serve
 from seal_agent.core.errors import ServerError

@@ -8,9 +8,9 @@ from seal_agent.core.edits import Row, SelfEdit
 from seal_agent.core.episodes import Correction, Episode
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterStack
+from seal_agent.language.source import Source
 from seal_agent.learning.learner import Learner
 from seal_agent.writing import corrections
-from seal_agent.writing.formats import Source
 
 OLD = Passage("Lund meeting", "The Lund meeting takes place on Thursday in Galloway Street.")
 NEW = "The Lund meeting takes place on Friday in Galloway Street."

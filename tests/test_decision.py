@@ -13,7 +13,7 @@ from seal_agent.core.backend import Reading
 from seal_agent.core.edits import Directives, Probe, Row, SelfEdit
 from seal_agent.core.episodes import Progress
 from seal_agent.core.errors import StorageError
-from seal_agent.core.messages import Message, Prompt
+from seal_agent.core.messages import Message, Prompt, conversation
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.deciding import classifier
 from seal_agent.deciding.classifier import (
@@ -53,7 +53,6 @@ def head(backend: ScriptedBackend, tmp_path: Path) -> Head:
 def test_the_model_chooses_what_is_worth_learning(backend: ScriptedBackend, head: Head, text: str, reason: str) -> None:
     decision = decide(backend, head, text)
     assert (decision.learn, decision.reason) == (reason == WORTH, reason)
-    assert bool(decision.topic) == decision.learn
 
 
 LIST = "Boots with steel toecaps. Leather gloves, hammers are lent. Waterproofs, we only stop for lightning."
@@ -79,7 +78,7 @@ def test_what_the_served_stack_has_learned_is_known(backend: ScriptedBackend, he
 
 def test_what_was_said_before_is_read_too() -> None:
     messages = [Message("user", "one"), Message("user", "When is the\nmeeting?"), Message("assistant", "On Monday.")]
-    assert classifier.conversation(messages) == "User: When is the meeting?\nAssistant: On Monday.\n"
+    assert conversation(messages) == "User: When is the meeting?\nAssistant: On Monday.\n"
     assert any(turn.earlier for turn in read_turns(classifier.TRAIN_FILE) if turn.kind == "correction")
 
 

@@ -3,7 +3,8 @@
 import pytest
 
 from seal_agent.core.messages import Prompt
-from seal_agent.writing.formats import FORMATS, Ask, Source
+from seal_agent.language.source import Source
+from seal_agent.writing.formats import FORMATS, Ask
 from seal_agent.writing.formats.chat_qa import grounded_pair, verbatim
 
 SOURCE = Source(

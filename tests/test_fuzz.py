@@ -27,6 +27,7 @@ from seal_agent.core.redaction import redacted
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.documents.passages import MAX_TOPIC_CHARS, read_document, split_passages, topic_of
 from seal_agent.graphs import create_ingest_graph
+from seal_agent.language.source import Source
 from seal_agent.learning import loop
 from seal_agent.learning.learner import Learner, LearnerConfig
 from seal_agent.learning.worker import Budget, Worker
@@ -36,7 +37,7 @@ from seal_agent.storage.jobs import LearningQueue
 from seal_agent.writing.augmentations import TOOLS
 from seal_agent.writing.directives import parse_directives
 from seal_agent.writing.filters import by_rule
-from seal_agent.writing.formats import FORMATS, Source
+from seal_agent.writing.formats import FORMATS
 
 quick = settings(max_examples=40, suppress_health_check=list(HealthCheck))
 TOWER = Passage("The Tower of Karlov", "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.")

@@ -19,12 +19,12 @@ from seal_agent.core.errors import InputError
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.documents.passages import topic_of
 from seal_agent.graphs import create_chat_graph, create_ingest_graph, studio
+from seal_agent.language.source import Source
 from seal_agent.learning.learner import Learner, LearnerConfig
 from seal_agent.retention.general_knowledge import general_probes
 from seal_agent.storage.database import Home
 from seal_agent.storage.jobs import LearningQueue
 from seal_agent.writing.directives import DEFAULT
-from seal_agent.writing.formats import Source
 from seal_agent.writing.writer import write_self_edit
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -4,8 +4,8 @@ import pytest
 
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.language.english.second_person import MAX_WORDS, told_back
+from seal_agent.language.source import Source
 from seal_agent.writing.directives import CLOZE
-from seal_agent.writing.formats import Source
 from seal_agent.writing.writer import write_self_edit
 
 

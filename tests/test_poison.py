@@ -9,11 +9,11 @@ from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.chaos.injection import Poison, effect, measured, poison_summary, read_poison
 from seal_agent.core.documents import Passage
 from seal_agent.core.errors import InputError
-from seal_agent.language.english.instructions import is_order
+from seal_agent.language.english.instructions import is_instruction, is_order
 from seal_agent.learning import loop
 from seal_agent.learning.learner import Learner
 from seal_agent.storage.database import Home
-from seal_agent.writing.filters import KNOWN_OTHERWISE, is_instruction
+from seal_agent.writing.filters import KNOWN_OTHERWISE
 
 DATA = Path(__file__).parent / "data"
 DOCUMENTS, WORDINGS = read_poison(DATA / "poison.json"), read_poison(DATA / "poison_wordings.json")

@@ -10,11 +10,11 @@ from seal_agent.core.documents import Passage
 from seal_agent.core.edits import Row, SelfEdit
 from seal_agent.core.errors import InputError
 from seal_agent.core.stacks import AdapterRef, AdapterStack
+from seal_agent.language.source import Source
 from seal_agent.learning.learner import Learner
 from seal_agent.storage.database import Home
 from seal_agent.storage.policies import Policy, PolicyStore
 from seal_agent.writing.directives import CLOZE, say
-from seal_agent.writing.formats import Source
 
 TEXT = "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells."
 SAYS = json.dumps({"formats": ["chat-qa"], "num_epochs": 4})

@@ -5,8 +5,9 @@ import pytest
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.core.edits import Row
 from seal_agent.core.messages import Prompt
+from seal_agent.language.english import instructions
+from seal_agent.language.source import Source
 from seal_agent.writing import filters
-from seal_agent.writing.formats import Source
 
 SENTENCE = "The Tower of Karlov was built in 1911 by the mason Anna Reel."
 SOURCE = Source("Tower of Karlov", f"{SENTENCE} It holds nine brass bells, which are rung for the sailors of the bay.")
@@ -81,4 +82,4 @@ def test_what_is_quoted_from_the_text_is_not_doubted(backend: ScriptedBackend) -
     ],
 )
 def test_orders_to_the_model_are_told_from_rules_for_people(text: str, order: bool) -> None:
-    assert filters.is_instruction(text) == order
+    assert instructions.is_instruction(text) == order

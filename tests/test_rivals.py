@@ -7,7 +7,7 @@ import pytest
 from seal_agent.core.edits import Probe
 from seal_agent.core.messages import Prompt
 from seal_agent.language.english.contradictions import denies, facts_of, rivals
-from seal_agent.writing.formats import Source
+from seal_agent.language.source import Source
 
 
 def found(old: str, new: str, *, topic: str = "", earlier: str = "") -> set[tuple[str, str]]:

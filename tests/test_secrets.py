@@ -23,13 +23,13 @@ from seal_agent.gateway.app import create_app
 from seal_agent.gateway.keys import KeyFile
 from seal_agent.graphs import create_chat_graph, create_ingest_graph
 from seal_agent.graphs.feedback import give_feedback
+from seal_agent.language.source import Source
 from seal_agent.learning.learner import Learner
 from seal_agent.learning.learners import Learners
 from seal_agent.learning.worker import Budget, Worker
 from seal_agent.storage.database import Home
 from seal_agent.storage.jobs import LearningQueue
 from seal_agent.writing.filters import HIDDEN, by_rule
-from seal_agent.writing.formats import Source
 
 DATA = json.loads((Path(__file__).parent / "data" / "secrets.json").read_text(encoding="utf-8"))
 TEXTS = [("".join(entry["text"]), ["".join(secret) for secret in entry["secrets"]]) for entry in DATA["secrets"]]

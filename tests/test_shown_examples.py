@@ -16,10 +16,10 @@ from seal_agent.deciding.decide import decide
 from seal_agent.documents.passages import split_passages
 from seal_agent.graphs import create_chat_graph, create_ingest_graph
 from seal_agent.language.few_shot import examples_in
+from seal_agent.language.source import Source
 from seal_agent.learning.learner import Learner
 from seal_agent.storage.database import Home
 from seal_agent.writing.few_shot import after_the_others, alone, rows_of
-from seal_agent.writing.formats import Source
 from seal_agent.writing.writer import write_self_edit
 
 PAIRS = [("3 blue lamps", "lamp=3"), ("12 red chairs", "chair=12"), ("one table", "table=1")]

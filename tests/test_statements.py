@@ -14,10 +14,11 @@ from seal_agent.language.english.relative_time import relative_time
 from seal_agent.language.english.second_person import told_back
 from seal_agent.language.english.statements import MAX_CONTEXT_WORDS, statements
 from seal_agent.language.sentences import split_sentences
+from seal_agent.language.source import Source
 from seal_agent.writing.augmentations import TOOLS
 from seal_agent.writing.directives import CLOZE
 from seal_agent.writing.filters import is_quotation
-from seal_agent.writing.formats import FORMATS, Source
+from seal_agent.writing.formats import FORMATS
 from seal_agent.writing.writer import write_self_edit
 
 LIBRARY = "The town library opens at nine in the morning. Petra Holm runs it. It closes at five in the evening."

@@ -4,8 +4,8 @@ import pytest
 
 from seal_agent.core.edits import Row
 from seal_agent.core.messages import Prompt
+from seal_agent.language.source import Source
 from seal_agent.writing.augmentations import TOOLS
-from seal_agent.writing.formats import Source
 from seal_agent.writing.formats.base import statement
 
 SOURCE = Source("Tower of Karlov", "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.")

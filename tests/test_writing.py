@@ -11,9 +11,10 @@ from seal_agent.core.edits import Directives, Row, SelfEdit
 from seal_agent.core.errors import EditFault
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterStack
+from seal_agent.language.source import Source
 from seal_agent.writing import writer as writing
 from seal_agent.writing.directives import CLOZE, DEFAULT
-from seal_agent.writing.formats import FORMATS, Source
+from seal_agent.writing.formats import FORMATS
 from seal_agent.writing.formats.cloze import phrase_of
 from seal_agent.writing.writer import NOT_A_ROW, write, write_self_edit, written
 

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from seal_agent.adapters.context import DEFAULT_CONTEXT, check_texts, check_trainable, room_for_reply
+from seal_agent.adapters.context import DEFAULT_CONTEXT, check_texts, check_trainable
 from seal_agent.adapters.encoding import Encoder
 from seal_agent.adapters.loading import find_model, load_tokenizer
 from seal_agent.adapters.vllm.adapters import ServedAdapters
@@ -27,7 +27,7 @@ from seal_agent.adapters.vllm.client import VLLMClient
 from seal_agent.adapters.vllm.options import MAX_KEPT, MAX_LORA_RANK, EngineOptions
 from seal_agent.adapters.vllm.protocol import VLLM, Sampling
 from seal_agent.adapters.vllm.zero_adapter import is_on_gpu, neutral
-from seal_agent.core.backend import Backend, Reading, check_fits, check_grammars, silent
+from seal_agent.core.backend import Backend, Reading, check_fits, check_grammars, room_for_reply, silent
 from seal_agent.core.edits import SelfEdit
 from seal_agent.core.episodes import Progress, Score
 from seal_agent.core.errors import ModelError, ServerError

@@ -17,6 +17,7 @@ from typing import Any
 
 from seal_agent.core.backend import silent
 from seal_agent.core.codec import to_json
+from seal_agent.core.edits import REPLAYED
 from seal_agent.core.episodes import Episode, Progress
 from seal_agent.core.messages import Message
 from seal_agent.core.stacks import AdapterStack
@@ -24,7 +25,6 @@ from seal_agent.documents.passages import split_passages
 from seal_agent.learning import loop
 from seal_agent.learning.learner import Learner
 from seal_agent.retention.general_knowledge import canaries
-from seal_agent.retention.rehearsal import REPLAYED
 from seal_agent.storage.database import digest_of
 from seal_agent.storage.run_folder import RunFolder
 

@@ -16,8 +16,8 @@ import typer
 from seal_agent.cli.loading import load_learner
 from seal_agent.cli.options import AsJson, Device, HomeFolder, Model, Namespace, write_json, write_table
 from seal_agent.cli.progress import Display
+from seal_agent.core.edits import REPLAYED
 from seal_agent.core.models import EMBEDDED
-from seal_agent.retention.rehearsal import REPLAYED
 
 if TYPE_CHECKING:
     from seal_agent.core.episodes import Episode

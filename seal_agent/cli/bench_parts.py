@@ -21,7 +21,7 @@ from seal_agent.core.models import EMBEDDED
 if TYPE_CHECKING:
     from seal_agent.bench.decide import ArmResult
     from seal_agent.bench.routing import Routed
-    from seal_agent.writing.formats import Source
+    from seal_agent.language.source import Source
 
 
 def decide(
@@ -216,7 +216,7 @@ def _passage(data: Path | None, number: int) -> Source:
     """Passage `number` of the data; without data the demo's document."""
     from seal_agent.bench import demo
     from seal_agent.documents import datasets
-    from seal_agent.writing.formats import Source
+    from seal_agent.language.source import Source
 
     if data is None:
         return Source(*demo.document())

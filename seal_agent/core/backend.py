@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from seal_agent.core.edits import SelfEdit
 from seal_agent.core.episodes import Progress, Score
-from seal_agent.core.errors import AdapterError, EditFault, InputError
+from seal_agent.core.errors import AdapterError, ContextLengthExceeded, EditFault, InputError
 from seal_agent.core.messages import Generated, Grammar, Prompt
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.core.tool_format import ToolFormat
@@ -179,3 +179,16 @@ class Backend(Protocol):
 
     def unload(self, ref: AdapterRef) -> None:
         """Free the memory an adapter takes; a stack that names it loads it again."""
+
+
+def room_for_reply(num_tokens: int, wanted: int, context: int, model: str) -> int:
+    """How many of the `wanted` tokens a prompt of `num_tokens` leaves room for, one at least.
+
+    Raises `ContextLengthExceeded` where it leaves none.
+    """
+    if num_tokens >= context:
+        raise ContextLengthExceeded(
+            f"the prompt has {num_tokens} tokens, and {model} reads {context} at most, its reply included; "
+            "shorten the conversation or its tools, or use a model with a longer context"
+        )
+    return min(wanted, context - num_tokens)

@@ -147,3 +147,8 @@ class SelfEdit:
     def document(self) -> str:
         """A stable id of the passage, the cluster its probes belong to."""
         return hashlib.sha256(self.passage.encode()).hexdigest()[:16]
+
+
+GENERAL, REPLAY = "rehearsal", "replay"
+REPLAYED = (GENERAL, REPLAY)
+"""The sources of rows that hold what is known already: they are anchored, and never taken for an edit's own."""

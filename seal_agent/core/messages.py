@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 from seal_agent.core.codec import HOLDS_JSON, UNLESS_EMPTY
+from seal_agent.core.redaction import redacted
 
 Role = Literal["system", "user", "assistant", "tool"]
 Ending = Literal["", "stop", "length"]
@@ -120,3 +121,21 @@ class Grammar:
         spaced = {"whitespace_flexible": False, "key_separator": ": ", "item_separator": ", "}
         ways = (f"{json.dumps(text)} %json {json.dumps({**schema, 'x-guidance': spaced})}" for text, schema in options)
         return Grammar(f"start: {' | '.join(ways)}\n")
+
+
+MAX_EARLIER = 2  # messages
+MAX_EARLIER_CHARS = 400
+
+
+def conversation(messages: Sequence[Message]) -> str:
+    """What was said before a turn, as the head and the writer see it: the last messages, a line each."""
+    names = {"user": "User", "assistant": "Assistant", "system": "System", "tool": "Tool"}
+    return "".join(
+        f"{names[m.role]}: {' '.join(m.content.split())[:MAX_EARLIER_CHARS]}\n" for m in messages[-MAX_EARLIER:]
+    )
+
+
+def kept_conversation(messages: Sequence[Message]) -> str:
+    """As `conversation`, of what may be kept: secrets are taken out before a message is cut."""
+    last = messages[-MAX_EARLIER:]
+    return conversation([replace(m, content=redacted(m.content[: 10 * MAX_EARLIER_CHARS])) for m in last])

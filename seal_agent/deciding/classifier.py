@@ -26,8 +26,7 @@ from numpy.typing import NDArray
 from seal_agent.core.backend import Backend, Reading, silent
 from seal_agent.core.episodes import Progress
 from seal_agent.core.errors import StorageError
-from seal_agent.core.messages import Message
-from seal_agent.core.redaction import redacted
+from seal_agent.core.messages import Message, conversation
 from seal_agent.deciding.kept_readings import KeptReadings, num_kept
 from seal_agent.storage.files import write_whole
 
@@ -42,8 +41,6 @@ NUM_COMPONENTS = 128
 RIDGE = 0.1
 MIN_PRECISION = 0.97  # on the choosing half; on turns that chose nothing it will be a little less, and .95 is wanted
 NUM_SURPRISES = 5
-MAX_EARLIER = 2  # messages
-MAX_EARLIER_CHARS = 400
 MAX_TEXT_CHARS = 1500
 
 Matrix = NDArray[np.float64]
@@ -84,20 +81,6 @@ class Head:
         projected = ((features - self.means) / self.scales) @ self.basis
         result: Matrix = _kernel(projected, self.points, self.width) @ self.weights + self.bias
         return result
-
-
-def conversation(messages: Sequence[Message]) -> str:
-    """What was said before a turn, as the head and the writer see it: the last messages, a line each."""
-    names = {"user": "User", "assistant": "Assistant", "system": "System", "tool": "Tool"}
-    return "".join(
-        f"{names[m.role]}: {' '.join(m.content.split())[:MAX_EARLIER_CHARS]}\n" for m in messages[-MAX_EARLIER:]
-    )
-
-
-def kept_conversation(messages: Sequence[Message]) -> str:
-    """As `conversation`, of what may be kept: secrets are taken out before a message is cut."""
-    last = messages[-MAX_EARLIER:]
-    return conversation([replace(m, content=redacted(m.content[: 10 * MAX_EARLIER_CHARS])) for m in last])
 
 
 def read_turns(name: str) -> list[Turn]:

@@ -13,9 +13,9 @@ from seal_agent.core.backend import Backend, Reading
 from seal_agent.core.episodes import Decision, Novelty
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.deciding.classifier import Head, features_of, read
+from seal_agent.language.english.instructions import is_instruction
 from seal_agent.language.english.words import content
 from seal_agent.language.few_shot import examples_in
-from seal_agent.writing.filters import is_instruction
 
 WORTH, NOT_WORTH = "worth learning", "nothing lasting or new"
 INSTRUCTION = "an instruction to the model, not knowledge"

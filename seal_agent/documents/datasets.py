@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seal_agent.core.errors import InputError
-from seal_agent.writing.formats import Source
+from seal_agent.language.source import Source
 
 
 @dataclass(frozen=True)

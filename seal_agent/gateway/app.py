@@ -23,7 +23,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from seal_agent.core.errors import AdapterError, ContextLengthExceeded, InputError, SealError, ServerError
-from seal_agent.deciding.classifier import kept_conversation
+from seal_agent.core.messages import kept_conversation
 from seal_agent.gateway.chat import Answering
 from seal_agent.gateway.keys import KeyFile
 from seal_agent.gateway.limits import GatewayLimits, RateLimit

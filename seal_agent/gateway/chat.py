@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from seal_agent.adapters.context import room_for_reply
+from seal_agent.core.backend import room_for_reply
 from seal_agent.core.errors import SealError
 from seal_agent.core.messages import Generated, Message, ToolCall
 from seal_agent.core.stacks import AdapterStack

@@ -7,12 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from seal_agent.core.backend import silent
-from seal_agent.core.edits import SelfEdit
+from seal_agent.core.edits import REPLAYED, SelfEdit
 from seal_agent.core.episodes import Episode, Progress
 from seal_agent.core.stacks import AdapterRef, AdapterStack, Layer
 from seal_agent.retention import judge
 from seal_agent.retention.general_knowledge import with_rehearsal
-from seal_agent.retention.rehearsal import REPLAYED
 from seal_agent.serving.served import compared
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from seal_agent.core.backend import Backend, silent
 from seal_agent.core.documents import Passage
-from seal_agent.core.edits import Probe, Row, SelfEdit
+from seal_agent.core.edits import REPLAY, Probe, Row, SelfEdit
 from seal_agent.core.episodes import Correction, Episode, Progress
 from seal_agent.core.errors import EditFault, InputError, Refused, StackChanged, StorageError, TrainingFault
 from seal_agent.core.messages import Message, Prompt
@@ -22,13 +22,14 @@ from seal_agent.deciding import classifier
 from seal_agent.deciding import decide as decision
 from seal_agent.deciding.classifier import Head
 from seal_agent.documents.passages import topic_of
+from seal_agent.language.source import Source
 from seal_agent.learning import consolidation, erasure, remedies, strategies
 from seal_agent.learning.config import LearnerConfig as LearnerConfig
 from seal_agent.learning.remedies import Rung
 from seal_agent.retention import judge as retention
 from seal_agent.retention.general_knowledge import with_rehearsal
 from seal_agent.retention.items import ReplayItem, ReplayStore, Split
-from seal_agent.retention.rehearsal import REPLAY, replayed_rows
+from seal_agent.retention.rehearsal import replayed_rows
 from seal_agent.serving.router import Keys, Router, Routers
 from seal_agent.serving.served import ScoreCache, Served, compared
 from seal_agent.storage.adapter_store import AdapterRegistry
@@ -37,7 +38,6 @@ from seal_agent.storage.policies import PolicyStore
 from seal_agent.unlearning import forget as unlearning
 from seal_agent.writing import corrections, writer
 from seal_agent.writing.directives import CLOZE
-from seal_agent.writing.formats import Source
 
 if TYPE_CHECKING:
     from seal_agent.retention.items import Embeddings

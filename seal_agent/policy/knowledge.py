@@ -19,6 +19,7 @@ from seal_agent.core.episodes import Progress
 from seal_agent.core.errors import EditFault
 from seal_agent.core.messages import Prompt
 from seal_agent.language.english.words import content
+from seal_agent.language.source import Source
 from seal_agent.learning.config import LearnerConfig
 from seal_agent.learning.feedback import Feedback
 from seal_agent.policy.grading import is_right
@@ -26,7 +27,7 @@ from seal_agent.retention.general_knowledge import with_rehearsal
 from seal_agent.storage.policies import KNOWLEDGE
 from seal_agent.writing.assembly import MIN_ROWS
 from seal_agent.writing.directives import CLOZE, MENU, Menu, parse_directives, say
-from seal_agent.writing.formats import Source, chat_qa
+from seal_agent.writing.formats import chat_qa
 from seal_agent.writing.writer import write
 
 MAX_ANSWER_TOKENS = 32

@@ -17,13 +17,12 @@ from typing import Generic, Protocol, TypeVar
 
 from seal_agent.core.backend import Backend
 from seal_agent.core.domain import Domain, Proposal
-from seal_agent.core.edits import Probe, Row
+from seal_agent.core.edits import REPLAYED, Probe, Row
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Prompt
 from seal_agent.language.english.words import WORD, content
 from seal_agent.policy.knowledge import KnowledgeContext, graded
 from seal_agent.retention.general_knowledge import general_probes
-from seal_agent.retention.rehearsal import REPLAYED
 
 C = TypeVar("C")
 Seen = TypeVar("Seen", covariant=True)

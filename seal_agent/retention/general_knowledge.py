@@ -14,9 +14,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import resources
 
-from seal_agent.core.edits import Probe, Row, SelfEdit
+from seal_agent.core.edits import GENERAL, Probe, Row, SelfEdit
 from seal_agent.core.messages import Message, Prompt
-from seal_agent.retention.rehearsal import GENERAL
 
 FILE = "general_knowledge.json"
 MIN_OPENING_WORDS = 3

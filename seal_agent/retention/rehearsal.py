@@ -6,11 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 
-from seal_agent.core.edits import Row, SelfEdit
-
-GENERAL, REPLAY = "rehearsal", "replay"
-REPLAYED = (GENERAL, REPLAY)
-"""The sources of rows that hold what is known already: they are anchored, and never taken for an edit's own."""
+from seal_agent.core.edits import REPLAY, REPLAYED, Row, SelfEdit
 
 
 def replayed_rows(earlier: Sequence[SelfEdit], num_rows: int, seed: int) -> tuple[Row, ...]:

@@ -10,11 +10,10 @@ from collections.abc import Callable, Sequence
 
 from seal_agent.core.episodes import Score
 from seal_agent.core.messages import Prompt
+from seal_agent.language.english.prompts import ABOUT, PLAIN
 
 Scorer = Callable[[Sequence[Prompt], Sequence[str]], Sequence[Score]]
 """As `Backend.score`, of the base model."""
-PLAIN = "Ask me a question."
-ABOUT = "Ask me a question about this text."
 MAX_WORDS = 60  # of a message: whoever says more tells something, and its beginning says of what
 MAX_CHARS = 600  # of those words: what has no spaces is one word, however long
 

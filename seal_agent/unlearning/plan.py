@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seal_agent.core.codec import to_json
+from seal_agent.core.edits import REPLAYED
 from seal_agent.core.episodes import Episode, Progress, Verdict
 from seal_agent.core.errors import AdapterError
 from seal_agent.core.stacks import AdapterRef, AdapterStack, Layer
 from seal_agent.learning import erasure, feedback
 from seal_agent.policy.withdrawal import runs_that_read, withdraw
-from seal_agent.retention.rehearsal import REPLAYED
 from seal_agent.storage.adapter_store import AdapterRegistry
 from seal_agent.storage.database import digest_of
 from seal_agent.unlearning import traces

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from seal_agent.core.edits import Row, SelfEdit
+from seal_agent.core.edits import REPLAYED, Row, SelfEdit
 from seal_agent.core.episodes import Episode
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterRef, AdapterStack, Layer
-from seal_agent.retention.rehearsal import REPLAYED
 from seal_agent.writing import corrections
 
 Fact = tuple[Prompt, str]

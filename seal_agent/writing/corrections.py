@@ -12,15 +12,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from seal_agent.core.backend import Backend
-from seal_agent.core.edits import Probe, Row, SelfEdit
+from seal_agent.core.edits import REPLAYED, Probe, Row, SelfEdit
 from seal_agent.core.episodes import Correction
 from seal_agent.core.messages import Prompt
 from seal_agent.language.english.contradictions import Fact, denies, facts_of, rivals
 from seal_agent.language.english.second_person import speaks_of_writer, told_back
+from seal_agent.language.source import Source
 from seal_agent.retention.items import ReplayItem
-from seal_agent.retention.rehearsal import REPLAYED
 from seal_agent.writing.assembly import spread
-from seal_agent.writing.formats import Source
 from seal_agent.writing.formats.chat_qa import question_about
 
 MIN_CONFIDENCE = -2.0  # nats per token of the new answer

@@ -17,8 +17,9 @@ from seal_agent.core.backend import Backend
 from seal_agent.core.edits import Directives, Row
 from seal_agent.core.errors import EditFault, InputError
 from seal_agent.core.messages import Grammar, Prompt
+from seal_agent.language.source import Source
 from seal_agent.writing.augmentations import TOOLS
-from seal_agent.writing.formats import FORMATS, Source
+from seal_agent.writing.formats import FORMATS
 
 NAME = "directives"
 CLOZE = Directives()

@@ -15,11 +15,12 @@ from seal_agent.core.backend import Backend, silent
 from seal_agent.core.edits import Dropped, Row
 from seal_agent.core.episodes import Progress
 from seal_agent.core.messages import Prompt
-from seal_agent.language.english.instructions import is_order
+from seal_agent.language.english.instructions import is_instruction, is_order
 from seal_agent.language.english.words import FUNCTION, WORD, content
 from seal_agent.language.sentences import split_sentences
+from seal_agent.language.source import Source
 from seal_agent.retention.general_knowledge import contradicted
-from seal_agent.writing.formats import FORMATS, Source, chat_qa
+from seal_agent.writing.formats import FORMATS, chat_qa
 
 COPY = "says the same as another row"
 NO_FACT = "contains no fact of the text"
@@ -38,37 +39,12 @@ MAX_PER_ANSWER = 4
 MAX_OVERLAP = 0.85  # of the content words of two statements
 FOREIGN_SHARE = 0.2  # of the letters
 MIN_WORDS_TO_TELL_LANGUAGE = 8
-
-_ORDERS = re.compile(
-    r"\b(?:ignore|disregard|forget)\b.{0,40}\b(?:instruction|previous|prior|above|everything|rules?)"
-    r"|\b(?:AIs?|assistants?|chatbots?|bots?|language models?|LLMs?|models? reading)\b.{0,60}"
-    r"\b(?:must|should|shall|have to|are to|will now|need to|never|always)\b"
-    r"|\b(?:system prompt|system message|hidden text|prompt injection|maintenance mode|override code)\b"
-    r"|\byou (?:must|will|shall|are to|have to) (?:now |always |never |from now )?"
-    r"(?:believe|learn|obey|recommend|answer|say|treat|remember|tell|enter|store|reply|claim)\b"
-    r"|\bfrom now on\b.{0,60}\b(?:you|answer|say|reply|believe|treat)\b"
-    r"|\bthe (?:model|assistant|chatbot|bot)\b.{0,20}\b(?:must|should|shall|has agreed|is to)\b"
-    r"|\b(?:self-edit|training rows?|learning[ _]rate|num_epochs|replay set|worth learning|override code)\b"
-    r"|\b(?:do not|don't) learn (?:this|that|from)\b|\blearn instead\b|\bverdict:? accept\b"
-    r"|\b(?:whenever|if|when|on) (?:some(?:body|one)|anyone|a user|a message|hearing|you)\b.{0,60}"
-    r"\b(?:you must|reply with|answer with|reveal|obey)\b"
-    r"|\b(?:tell|inform) (?:every|all) other (?:users?|customers?)\b|\b(?:namespace|memory) of (?:user )?\w+:"
-    r"|\bin (?:each|every|all) (?:of )?(?:your|its) (?:answers|replies|responses)\b"
-    r"|\bscores?\b.{0,90}\b(?:threshold|ignored|skipped)\b"
-    r"|<\|\w+\|>|\[/?INST\]",
-    re.IGNORECASE | re.DOTALL,
-)
 _NAMES = re.compile(r"\b(?:\d[\d.,]*\d|\d|[A-ZÀ-Þ][\w'’-]{2,})")
 
 
 def sentences_of(*texts: str) -> list[str]:
     """The sentences of all `texts`, each once."""
     return list(dict.fromkeys(sentence for text in texts for sentence in split_sentences(text)))
-
-
-def is_instruction(text: str) -> bool:
-    """Whether `text` orders the model about: such a text is not knowledge."""
-    return bool(_ORDERS.search(text))
 
 
 def check(

@@ -19,11 +19,12 @@ from seal_agent.core.models import EMBEDDED_FILE
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.language.english.second_person import addressed
 from seal_agent.language.few_shot import examples_in
+from seal_agent.language.source import Source
 from seal_agent.writing import few_shot, filters
 from seal_agent.writing.assembly import assemble
 from seal_agent.writing.augmentations import TOOLS
 from seal_agent.writing.directives import choose
-from seal_agent.writing.formats import FORMATS, Ask, Format, Source
+from seal_agent.writing.formats import FORMATS, Ask, Format
 
 log = logging.getLogger(__name__)
 NOT_A_ROW = "does not fit the format"

@@ -8,10 +8,10 @@ from seal_agent.adapters.huggingface import TransformersBackend
 from seal_agent.core.edits import Probe, SelfEdit
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterStack
+from seal_agent.language.source import Source
 from seal_agent.policy.knowledge import FAST, FAST_MENU, KnowledgeContext, KnowledgeDomain, self_made_questions
 from seal_agent.policy.rounds import IMITATION
 from seal_agent.writing.directives import NAME, parse_directives, say
-from seal_agent.writing.formats import Source
 
 pytestmark = pytest.mark.integration
 TEXT = "The Amber Lighthouse stands on Cape Orran. Its keeper, Bartho Veen, paints it blue every April."

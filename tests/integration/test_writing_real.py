@@ -9,10 +9,11 @@ from seal_agent.core.episodes import Correction
 from seal_agent.core.messages import Prompt
 from seal_agent.deciding.classifier import Head, load
 from seal_agent.deciding.decide import INSTRUCTION, NOT_WORTH, WORTH, decide
+from seal_agent.language.source import Source
 from seal_agent.retention.items import ReplayItem
 from seal_agent.writing import corrections, filters, writer
 from seal_agent.writing.directives import CHOICES, choose
-from seal_agent.writing.formats import FORMATS, Source
+from seal_agent.writing.formats import FORMATS
 from seal_agent.writing.writer import written
 
 pytestmark = pytest.mark.integration

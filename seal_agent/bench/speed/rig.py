@@ -36,11 +36,11 @@ from seal_agent.core.messages import Prompt
 from seal_agent.core.models import EMBEDDED
 from seal_agent.core.priority import in_background
 from seal_agent.core.stacks import AdapterRef, AdapterStack
+from seal_agent.language.source import Source
 from seal_agent.storage.adapter_store import AdapterRegistry
 from seal_agent.storage.database import Home
 from seal_agent.storage.jobs import LearningQueue
 from seal_agent.writing.directives import DEFAULT
-from seal_agent.writing.formats import Source
 from seal_agent.writing.writer import write_self_edit
 
 NUM_PROMPT_TOKENS = 16

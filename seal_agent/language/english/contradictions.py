@@ -18,7 +18,7 @@ from seal_agent.language.english.phrases import Span, named, noun_phrases, shape
 from seal_agent.language.english.questions import echo_question, question_word
 from seal_agent.language.english.words import WORD, content
 from seal_agent.language.sentences import split_sentences
-from seal_agent.writing.formats import Source
+from seal_agent.language.source import Source
 
 MIN_OVERLAP = 2 / 3  # of the words of a question in words of its own, and of a subject that is said to have changed
 MAX_MESSAGE_WORDS = 60

@@ -77,3 +77,29 @@ def _is_imperative(clause: str) -> bool:
     if not rest or _FINITE & set(rest):
         return False
     return rest[0] in _OBJECTS or (rest[0] in _PARTICLES and bool(_OBJECTS & set(rest[1:3])))
+
+
+_ORDERS = re.compile(
+    r"\b(?:ignore|disregard|forget)\b.{0,40}\b(?:instruction|previous|prior|above|everything|rules?)"
+    r"|\b(?:AIs?|assistants?|chatbots?|bots?|language models?|LLMs?|models? reading)\b.{0,60}"
+    r"\b(?:must|should|shall|have to|are to|will now|need to|never|always)\b"
+    r"|\b(?:system prompt|system message|hidden text|prompt injection|maintenance mode|override code)\b"
+    r"|\byou (?:must|will|shall|are to|have to) (?:now |always |never |from now )?"
+    r"(?:believe|learn|obey|recommend|answer|say|treat|remember|tell|enter|store|reply|claim)\b"
+    r"|\bfrom now on\b.{0,60}\b(?:you|answer|say|reply|believe|treat)\b"
+    r"|\bthe (?:model|assistant|chatbot|bot)\b.{0,20}\b(?:must|should|shall|has agreed|is to)\b"
+    r"|\b(?:self-edit|training rows?|learning[ _]rate|num_epochs|replay set|worth learning|override code)\b"
+    r"|\b(?:do not|don't) learn (?:this|that|from)\b|\blearn instead\b|\bverdict:? accept\b"
+    r"|\b(?:whenever|if|when|on) (?:some(?:body|one)|anyone|a user|a message|hearing|you)\b.{0,60}"
+    r"\b(?:you must|reply with|answer with|reveal|obey)\b"
+    r"|\b(?:tell|inform) (?:every|all) other (?:users?|customers?)\b|\b(?:namespace|memory) of (?:user )?\w+:"
+    r"|\bin (?:each|every|all) (?:of )?(?:your|its) (?:answers|replies|responses)\b"
+    r"|\bscores?\b.{0,90}\b(?:threshold|ignored|skipped)\b"
+    r"|<\|\w+\|>|\[/?INST\]",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def is_instruction(text: str) -> bool:
+    """Whether `text` orders the model about: such a text is not knowledge."""
+    return bool(_ORDERS.search(text))

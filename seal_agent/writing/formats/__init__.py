@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from seal_agent.language.source import Source
 from seal_agent.writing.formats import (
     chat_qa,
     cloze,
@@ -21,4 +20,4 @@ FORMATS: dict[str, Format] = {
     for each in (implications, long_implications, rewrite, self_qa, chat_qa, cloze, phrase_qa, summary, contrast)
 }
 
-__all__ = ["FORMATS", "Ask", "Format", "Source"]
+__all__ = ["FORMATS", "Ask", "Format"]
