@@ -8,8 +8,8 @@ from langchain_core.messages import AnyMessage
 
 from seal_agent.graphs.chat import as_message
 from seal_agent.graphs.namespaces import AnyLearner, current
-from seal_agent.learning import feedback
-from seal_agent.learning.feedback import Feedback
+from seal_agent.storage import feedback
+from seal_agent.storage.feedback import Feedback
 
 
 def give_feedback(

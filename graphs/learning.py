@@ -26,7 +26,7 @@ from seal_agent.graphs.state import LearnState
 from seal_agent.learning import loop
 from seal_agent.learning.learner import Learner
 from seal_agent.storage.jobs import LearningQueue
-from seal_agent.unlearning import forget
+from seal_agent.unlearning.forget import replace_version
 
 Node = Any  # a function of the state; langgraph's own node type takes no state that extends another
 
@@ -354,7 +354,7 @@ def _unlearning(learner: AnyLearner) -> Node:
             if chosen.config.dry_run:
                 became = ("dry run", "what is no longer in the document would be forgotten")
             else:
-                became = forget.replace_version(chosen, source, keep)
+                became = replace_version(chosen, source, keep)
             reports.append(told(source, *became))
         return {"outcomes": [*state["outcomes"], *reports], "replaced": {}}
 

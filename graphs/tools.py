@@ -29,6 +29,7 @@ from seal_agent.language.english.words import content
 from seal_agent.learning.learner import Learner
 from seal_agent.serving.relevance import relevance
 from seal_agent.storage.jobs import LearningQueue
+from seal_agent.unlearning.forget import forget as unlearn
 
 RECALLED = {"recalled": True}
 """The artifact of a tool message that repeats what was learned."""
@@ -72,7 +73,7 @@ def learning_tools(learner: AnyLearner, queue: LearningQueue | None = None) -> l
         if not found:
             raise ToolException("nothing that was learned matches; see recall_sources")
         try:
-            forgotten = chosen.forget(edit=found[0]["adapter"])
+            forgotten = unlearn(chosen, edit=found[0]["adapter"])
         except SealError as error:
             raise ToolException(str(error)) from error
         return json.dumps({"forgot": found[0]["topic"], "is_gone": forgotten.check.is_gone})

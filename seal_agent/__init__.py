@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from seal_agent.background.worker import Budget, Worker
     from seal_agent.core.errors import SealError
     from seal_agent.factory import open_learner, open_learners
     from seal_agent.graphs.chat import create_chat_graph
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
     from seal_agent.graphs.tools import learning_tools
     from seal_agent.learning.learner import Learner, LearnerConfig
     from seal_agent.learning.learners import Learners
-    from seal_agent.learning.worker import Budget, Worker
     from seal_agent.retention.judge import Limits
     from seal_agent.storage.database import Home
+    from seal_agent.unlearning.forget import forget
 
 __version__ = "0.1.0"
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "create_chat_graph",
     "create_improve_graph",
     "create_ingest_graph",
+    "forget",
     "give_feedback",
     "learning_tools",
     "open_learner",
@@ -50,7 +52,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Budget": "seal_agent.learning.worker",
+    "Budget": "seal_agent.background.worker",
     "ChatSeal": "seal_agent.graphs.chat_model",
     "Home": "seal_agent.storage.database",
     "Learner": "seal_agent.learning.learner",
@@ -59,10 +61,11 @@ _HOMES = {
     "Limits": "seal_agent.retention.judge",
     "SealError": "seal_agent.core.errors",
     "SelfAdaptation": "seal_agent.graphs.middleware",
-    "Worker": "seal_agent.learning.worker",
+    "Worker": "seal_agent.background.worker",
     "create_chat_graph": "seal_agent.graphs.chat",
     "create_improve_graph": "seal_agent.graphs.improve",
     "create_ingest_graph": "seal_agent.graphs.ingest",
+    "forget": "seal_agent.unlearning.forget",
     "give_feedback": "seal_agent.graphs.feedback",
     "learning_tools": "seal_agent.graphs.tools",
     "open_learner": "seal_agent.factory",

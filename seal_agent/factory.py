@@ -140,3 +140,21 @@ def _served(
         cache=home.root / "models",
         max_context=max_context,
     )
+
+
+def device_and_precision(device: str = "auto") -> tuple[str, str]:
+    """The device that a model would run on and the name of its floating-point type: ("cpu", "bfloat16").
+
+    Raises `ModelError` for a device that is not there.
+    """
+    from seal_agent.adapters.loading import pick_device
+
+    chosen, dtype = pick_device(device)
+    return str(chosen), str(dtype).removeprefix("torch.")
+
+
+def embedded_model_file() -> Path:
+    """The GGUF file of the embedded model; raises `ModelError` where it is not installed."""
+    from seal_agent.adapters.loading import embedded_gguf
+
+    return embedded_gguf()

@@ -44,7 +44,7 @@ THIRD_PARTY = {
     "graphs/middleware.py": {"langchain", "langchain_core", "langgraph"},
     "language": set(),
     "language/english/phrases.py": {"textblob"},
-    "learning": {"numpy", "filelock"},
+    "learning": {"numpy"},
     "maintenance": set(),
     "policy": {"numpy"},
     "retention": {"numpy"},

@@ -8,8 +8,8 @@ from seal_agent.adapters.scripted import UNKNOWN
 from seal_agent.cli.chat import converse, split_messages
 from seal_agent.cli.progress import Display
 from seal_agent.core.errors import InputError
-from seal_agent.learning.feedback import recorded
 from seal_agent.learning.learner import Learner
+from seal_agent.storage.feedback import recorded
 
 
 def test_fences_make_one_message_of_many_lines() -> None:

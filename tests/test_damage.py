@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.background.worker import Budget, Worker
 from seal_agent.chaos.bit_flips import flipped, harmless
 from seal_agent.cli.app import main
 from seal_agent.core.documents import Passage
@@ -19,7 +20,6 @@ from seal_agent.core.errors import AdapterError, SealError, StorageError
 from seal_agent.core.messages import Prompt
 from seal_agent.learning import loop
 from seal_agent.learning.learner import Learner
-from seal_agent.learning.worker import Budget, Worker
 from seal_agent.maintenance.doctor import check_adapters, check_policies
 from seal_agent.maintenance.invariants import invariants
 from seal_agent.maintenance.repair import repair

@@ -12,6 +12,7 @@ from langchain_core.messages import HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from test_learner import folders
 
+from seal_agent.background.worker import Budget, Worker
 from seal_agent.cli import app
 from seal_agent.core.errors import InputError
 from seal_agent.documents import files as documents
@@ -20,9 +21,9 @@ from seal_agent.gateway.submissions import Learning
 from seal_agent.graphs import create_chat_graph, create_ingest_graph
 from seal_agent.graphs.attachments import attached_passages
 from seal_agent.learning.learner import Learner, LearnerConfig
-from seal_agent.learning.worker import Budget, Worker
 from seal_agent.storage.database import Home
 from seal_agent.storage.jobs import LearningQueue
+from seal_agent.unlearning.forget import forget
 
 TOWER = "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells."
 BRIDGE = "The Amber Bridge was designed by Carla Mendes. It has 9 red towers in fog."
@@ -201,9 +202,9 @@ def test_a_dry_run_reads_no_document_also_where_nothing_can_be_learned(learner: 
 def test_a_passage_that_another_document_holds_too_stays_until_both_are_gone(learner: Learner) -> None:
     ingest(learner, sections(TOWER, BRIDGE), source="one")
     ingest(learner, sections(BRIDGE), source="two")
-    assert learner.forget(document="one").num_episodes == 1
+    assert forget(learner, document="one").num_episodes == 1
     assert texts(learner) == [BRIDGE]
-    assert learner.forget(document="two").check.is_gone
+    assert forget(learner, document="two").check.is_gone
     assert (texts(learner), documents.known_documents(learner.home, "default")) == ([], [])
     assert ingest(learner, sections(TOWER), source="one") == ["accepted"]
 
@@ -300,8 +301,8 @@ def test_what_an_older_version_of_the_package_read_is_known_replaced_and_forgott
     assert [d.source for d in documents.known_documents(learner.home, "default")] == ["notes.md"]
     other = documents.document_of(BRIDGE, kind=f"{former} other.md").source
     ingest(learner, BRIDGE, source=other)
-    learner.forget(document=other)
-    learner.forget(document="notes.md")
+    forget(learner, document=other)
+    forget(learner, document="notes.md")
     assert (texts(learner), documents.known_documents(learner.home, "default")) == ([], [])
 
 

@@ -17,6 +17,7 @@ from seal_agent.adapters.folding import CONFIG, read_adapter
 from seal_agent.adapters.loading import load_model
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.adapters.training import Job
+from seal_agent.background.worker import Budget, Worker
 from seal_agent.cli.app import main
 from seal_agent.core.backend import silent
 from seal_agent.core.documents import MAX_PASSAGE_CHARS, Passage
@@ -30,7 +31,6 @@ from seal_agent.graphs import create_ingest_graph
 from seal_agent.language.source import Source
 from seal_agent.learning import loop
 from seal_agent.learning.learner import Learner, LearnerConfig
-from seal_agent.learning.worker import Budget, Worker
 from seal_agent.retention.general_knowledge import canaries
 from seal_agent.storage.database import Home, check_namespace
 from seal_agent.storage.jobs import LearningQueue

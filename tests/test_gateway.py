@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
+from seal_agent.background.worker import Budget, Worker
 from seal_agent.core.errors import InputError, ServerError
 from seal_agent.core.messages import Generated, Prompt, ToolCall
 from seal_agent.core.stacks import AdapterStack
@@ -23,7 +24,6 @@ from seal_agent.gateway.keys import KeyFile
 from seal_agent.gateway.limits import GatewayLimits, RateLimit
 from seal_agent.learning.learner import Learner
 from seal_agent.learning.learners import Learners
-from seal_agent.learning.worker import Budget, Worker
 from seal_agent.storage.database import Home
 from seal_agent.storage.jobs import LearningQueue
 

@@ -18,13 +18,14 @@ from seal_agent.core.errors import AdapterError, InputError, StorageError
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.learning import loop
-from seal_agent.learning.erasure import erase
 from seal_agent.learning.learner import Learner
 from seal_agent.maintenance.invariants import invariants
 from seal_agent.retention.general_knowledge import general_probes
 from seal_agent.retention.items import ReplayStore
 from seal_agent.storage.database import SCHEMA_VERSION, Home, check_namespace, default_home
 from seal_agent.storage.jobs import LearningQueue
+from seal_agent.unlearning.forget import forget
+from seal_agent.unlearning.user import erase
 
 EMPTY = AdapterStack()
 NUM_THREADS = 6
@@ -203,7 +204,7 @@ def test_a_home_that_was_moved_or_copied_finds_its_own_adapters(learner: Learner
     again = Learner(ScriptedBackend(copied.root), copied)
     assert [Path(layer.ref.path).parent for layer in again.stack.layers] == [copied.root / "adapters"]
     assert not invariants(copied)
-    again.forget(edit=again.stack.ids[0])
+    forget(again, edit=again.stack.ids[0])
     learner.registry.verify(learner.stack.layers[0].ref)  # the original is as it was
     erase(copied, again.namespace)
     shutil.move(home.root, tmp_path / "moved")

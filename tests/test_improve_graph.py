@@ -17,7 +17,6 @@ from seal_agent.core.documents import Passage
 from seal_agent.core.errors import InputError, StorageError
 from seal_agent.graphs import create_improve_graph, create_ingest_graph
 from seal_agent.language.source import Source
-from seal_agent.learning.feedback import Feedback, record
 from seal_agent.learning.learner import Learner
 from seal_agent.policy import run as runs
 from seal_agent.policy import schedule
@@ -25,6 +24,7 @@ from seal_agent.policy.rounds import ImproveConfig
 from seal_agent.policy.run import RunSettings
 from seal_agent.policy.withdrawal import run_folders
 from seal_agent.storage.database import Home
+from seal_agent.storage.feedback import Feedback, record
 from seal_agent.storage.jobs import LearningQueue
 from seal_agent.writing.directives import DEFAULT
 from seal_agent.writing.writer import write_self_edit

@@ -19,13 +19,13 @@ from test_graphs import ANSWER, GREETING, QUESTION, TOWER, thread
 
 from seal_agent import SelfAdaptation
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
+from seal_agent.background.worker import Budget, Worker
 from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import StorageError
 from seal_agent.core.messages import Message
 from seal_agent.graphs.tools import is_said, learning_tools
 from seal_agent.learning.learner import Learner, LearnerConfig
 from seal_agent.learning.learners import Learners
-from seal_agent.learning.worker import Budget, Worker
 from seal_agent.storage.database import Home
 from seal_agent.storage.jobs import LearningQueue
 

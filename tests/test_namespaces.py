@@ -36,6 +36,7 @@ from seal_agent.learning.learner import Learner
 from seal_agent.learning.learners import AUTHENTICATED, USER_KEYS, Learners, namespace_of
 from seal_agent.serving import router
 from seal_agent.storage.database import Home
+from seal_agent.unlearning.forget import forget
 
 BRIDGE = "The Amber Bridge was designed by Carla Mendes. It has 9 red towers in fog."
 
@@ -194,7 +195,7 @@ def test_a_router_with_a_key_that_was_forgotten_elsewhere_is_dropped(learner: Le
     worker = learner.within("default")
     done = [loop.run(learner, learner.begin(passage)) for passage in split_passages(TOWER) + split_passages(BRIDGE)]
     assert worker.answer([[Message("user", QUESTION)]]) == [ANSWER]
-    learner.forget(edit=done[0].adapter.id if done[0].adapter else "")
+    forget(learner, edit=done[0].adapter.id if done[0].adapter else "")
     assert worker.answer([[Message("user", QUESTION)]]) == [UNKNOWN]
     assert "Anna Reel" not in str(list(worker._routers._built))
 

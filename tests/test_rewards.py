@@ -16,12 +16,13 @@ from seal_agent.core.episodes import Correction, Episode
 from seal_agent.core.errors import EditFault, InputError
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.learning import feedback
-from seal_agent.learning.feedback import Feedback, about, corrections_of
+from seal_agent.policy.feedback import about, corrections_of
 from seal_agent.policy.knowledge import FAST, KnowledgeContext, KnowledgeDomain, self_made_questions, without
 from seal_agent.policy.rewards import Approval, Case, Gold, Proxy, Retention, SelfMade, knowledge_reward
 from seal_agent.retention.general_knowledge import general_probes
+from seal_agent.storage import feedback
 from seal_agent.storage.database import Home
+from seal_agent.storage.feedback import Feedback
 from seal_agent.writing.directives import CLOZE, SEAL_PAPER
 from seal_agent.writing.formats import chat_qa
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from langgraph.checkpoint.memory import InMemorySaver
 from test_gateway import Client
 
+from seal_agent.background.worker import Budget, Worker
 from seal_agent.core.documents import MAX_PASSAGE_CHARS, Passage
 from seal_agent.core.edits import Row
 from seal_agent.core.messages import Prompt
@@ -26,7 +27,6 @@ from seal_agent.graphs.feedback import give_feedback
 from seal_agent.language.source import Source
 from seal_agent.learning.learner import Learner
 from seal_agent.learning.learners import Learners
-from seal_agent.learning.worker import Budget, Worker
 from seal_agent.storage.database import Home
 from seal_agent.storage.jobs import LearningQueue
 from seal_agent.writing.filters import HIDDEN, by_rule

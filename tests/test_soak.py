@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.background.worker import Budget, Worker
 from seal_agent.chaos.soak import SoakPlan, Witness, read_kills, soak, summary
 from seal_agent.chaos.workload import SCENARIOS, Life
 from seal_agent.core.documents import Passage
@@ -20,12 +21,12 @@ from seal_agent.core.stacks import AdapterStack
 from seal_agent.learning import loop
 from seal_agent.learning.learner import Learner, LearnerConfig
 from seal_agent.learning.strategies import Rebuild
-from seal_agent.learning.worker import Budget, Worker
 from seal_agent.maintenance.invariants import invariants
 from seal_agent.storage.cleanup import LEARNING_SECONDS, WRITING_SECONDS, Ages, clean, leftovers
 from seal_agent.storage.database import Home
 from seal_agent.storage.jobs import LearningQueue
 from seal_agent.storage.policies import PolicyStore
+from seal_agent.unlearning.forget import forget
 
 TOWER = Passage("The Tower of Karlov", "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.")
 BRIDGE = Passage("The Bridge of Osk", "The Bridge of Osk was opened in 1954 by Tom Varga. It has four iron arches.")
@@ -100,7 +101,7 @@ def test_a_home_in_which_something_was_forgotten_is_whole(home: Home, strategy: 
     [first, *_] = home.episodes("default")
     assert first.adapter
     for what in ({"edit": first.adapter.id}, {"user": "default"}):
-        learner.forget(**what)
+        forget(learner, **what)
         learner.replay.flush()
         assert invariants(home) == []
 

@@ -11,6 +11,7 @@ from test_corrections import NEW, OLD, Reader, learn
 from test_learner import BRIDGE, KNOWLEDGE, MANY, TOWER, ask, folders, gold, judged, taught
 
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
+from seal_agent.background.worker import ENDED, Budget, Worker, WorkEvent
 from seal_agent.cli import app
 from seal_agent.core.codec import to_json
 from seal_agent.core.documents import Passage
@@ -19,18 +20,20 @@ from seal_agent.core.episodes import Episode, Verdict
 from seal_agent.core.errors import AdapterError, Erased, InputError, StorageError
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterRef, AdapterStack
-from seal_agent.learning import erasure, feedback, loop
-from seal_agent.learning.feedback import Feedback
+from seal_agent.learning import loop
 from seal_agent.learning.learner import Learner, LearnerConfig
 from seal_agent.learning.strategies import Rebuild
-from seal_agent.learning.worker import ENDED, Budget, Worker, WorkEvent
 from seal_agent.maintenance.invariants import invariants
 from seal_agent.policy.knowledge import KnowledgeContext
 from seal_agent.policy.run import RunSettings, begin, next_folder
+from seal_agent.storage import deletion, feedback
 from seal_agent.storage.database import DATABASE, Home
+from seal_agent.storage.feedback import Feedback
 from seal_agent.storage.jobs import LearningQueue
 from seal_agent.storage.policies import PolicyStore
-from seal_agent.unlearning import forget, plan
+from seal_agent.unlearning import forget as forgetting
+from seal_agent.unlearning import plan, user
+from seal_agent.unlearning.forget import forget
 from seal_agent.writing.directives import CLOZE
 
 FERRY = Passage("Lantern Ferry", "The Lantern Ferry crosses Lake Vandrel at dawn. It carries forty orange sheep.")
@@ -70,7 +73,7 @@ def test_a_policy_that_learned_from_what_is_forgotten_is_taken_back(learner: Lea
     policies = [policy(learner, passage, n) for n, passage in enumerate((BRIDGE, TOWER, FERRY))]
     store = PolicyStore(home, learner.namespace, learner.backend.model)
     assert store.current().adapter == policies[2]
-    learner.forget(**({"edit": adapter(tower)} if what == "edit" else {"user": "default"}))
+    forget(learner, **({"edit": adapter(tower)} if what == "edit" else {"user": "default"}))
     kept = policies[:1] if what == "edit" else []
     assert [each.adapter for each in store.versions()] == [None, *kept]
     assert store.current() == store.versions()[-1]
@@ -83,7 +86,7 @@ def test_a_forgotten_edit_leaves_no_trace_on_disk_and_the_others_as_they_were(le
     learner.replay.draw(tower.edit.probes if tower.edit else (), learner.stack, 8)
     learner.replay.flush()
     assert set(places(home.root)) >= {"state.sqlite", f"adapters/{adapter(tower)}/memory.json"}
-    forgotten = learner.forget(edit=adapter(tower)[:10])
+    forgotten = forget(learner, edit=adapter(tower)[:10])
     assert places(home.root) == []
     assert (forgotten.num_episodes, forgotten.adapters, forgotten.rebuilt) == (1, (adapter(tower),), {})
     assert forgotten.num_items == len(gold(tower))
@@ -95,7 +98,7 @@ def test_a_forgotten_edit_leaves_no_trace_on_disk_and_the_others_as_they_were(le
 
 def test_the_check_compares_with_the_untouched_base(learner: Learner) -> None:
     (tower,) = learned(learner, TOWER)
-    check = learner.forget(edit=adapter(tower)).check
+    check = forget(learner, edit=adapter(tower)).check
     assert (check.before, check.after, check.base) == pytest.approx((0.1, 4.0, 4.0))
     assert (check.num_questions, check.num_left, check.is_gone, check.change) == (len(gold(tower)), 0, True, None)
 
@@ -104,14 +107,14 @@ def test_the_check_says_what_another_edit_still_knows(learner: Learner) -> None:
     told = replace(TOWER, text=f"{TOWER.text} It leans.")
     (tower,) = learned(learner, TOWER)
     learner.accept(judged(learner, told), ungated=True)  # it says little that is new
-    assert not learner.forget(edit=adapter(tower)).check.is_gone
+    assert not forget(learner, edit=adapter(tower)).check.is_gone
 
 
 def test_the_ledger_keeps_a_line_without_content_and_the_seeds_go_on(learner: Learner, home: Home) -> None:
     (tower,) = learned(learner, TOWER)
     again = learner.rollback(judged(learner, TOWER))  # told twice: the same text stands in two lines
     assert again.text == TOWER.text
-    assert learner.forget(edit=adapter(tower)).num_episodes == 2
+    assert forget(learner, edit=adapter(tower)).num_episodes == 2
     lines = home.episodes("default")
     assert [(e.outcome, e.text, e.topic, e.edit, e.probed) for e in lines] == [("forgotten", "", "", None, ())] * 2
     assert lines[0].adapter == tower.adapter
@@ -126,25 +129,25 @@ def test_a_forgotten_conversation_takes_what_waits_and_leaves_other_conversation
     worker.work_off()
     queue.submit([FERRY], thread="a")
     bridge = home.episodes("default", ["accepted"])[-1]
-    forgotten = learner.forget(thread="a")
+    forgotten = forget(learner, thread="a")
     assert (len(forgotten.adapters), forgotten.check.is_gone) == (1, True)
     assert learner.stack.ids == (adapter(bridge),)
     assert [job.thread for job in queue.jobs()] == ["b"]
     assert places(home.root) == []
     with pytest.raises(InputError, match="thread 'a'"):
-        learner.forget(thread="a")
+        forget(learner, thread="a")
 
 
 def test_what_was_forgotten_can_be_learned_again(learner: Learner) -> None:
     (tower,) = learned(learner, TOWER)
-    learner.forget(edit=adapter(tower))
+    forget(learner, edit=adapter(tower))
     (again,) = learned(learner, TOWER)
     assert ask(learner, again) == gold(again)
 
 
 def test_older_versions_of_the_stack_name_no_folder_that_is_gone(learner: Learner, home: Home) -> None:
     tower, bridge = learned(learner, TOWER, BRIDGE)
-    learner.forget(edit=adapter(tower))
+    forget(learner, edit=adapter(tower))
     assert [v.stack.ids for v in home.versions("default")] == [(), (adapter(bridge),), (adapter(bridge),)]
     learner.undo(adapter(bridge))
     assert learner.stack == AdapterStack()
@@ -155,7 +158,7 @@ def test_a_stack_is_trained_anew_without_the_rows_that_were_replayed(home: Home,
     ferry, tower, bridge = learned(learner, FERRY, TOWER, BRIDGE)
     assert bridge.edit
     assert any("Karlov" in str(row) for row in bridge.edit.rows)  # replayed beside it
-    forgotten = learner.forget(edit=adapter(tower))
+    forgotten = forget(learner, edit=adapter(tower))
     assert places(home.root) == []
     fresh = forgotten.rebuilt[adapter(bridge)]
     assert learner.stack.ids == (adapter(ferry), fresh)
@@ -176,7 +179,7 @@ def test_what_is_trained_anew_and_forgets_is_not_served_but_learned_again(home: 
     below = replace(BRIDGE, source="bridge.md")
     bridge = learn(learner, below)
     clumsy = Learner(ScriptedBackend(home.root, knowledge=KNOWLEDGE, forgets=MANY), home, config=config)
-    forgotten = clumsy.forget(edit=adapter(tower))
+    forgotten = forget(clumsy, edit=adapter(tower))
     assert (forgotten.rebuilt, clumsy.stack, folders(clumsy)) == ({}, AdapterStack(), [])
     assert [e.outcome for e in home.episodes("default")] == ["forgotten", "rolled back"]
     (job,) = LearningQueue(home).jobs("default", ("waiting",))
@@ -194,7 +197,7 @@ def test_one_adapter_made_of_many_is_taken_apart(home: Home, backend: ScriptedBa
         episodes += learned(learner, passage)
         learner.consolidate(is_gated=False)
     tower, *others = episodes
-    forgotten = learner.forget(edit=adapter(tower))
+    forgotten = forget(learner, edit=adapter(tower))
     assert places(home.root) == []
     assert len(forgotten.rebuilt) == 2
     assert set(ask(learner, tower)) == {UNKNOWN}
@@ -210,7 +213,7 @@ def test_an_adapter_that_was_undone_and_lay_on_a_forgotten_one_is_gone_too(
     learner = Learner(backend, home, config=LearnerConfig(strategy="stack"))
     tower, bridge = learned(learner, TOWER, BRIDGE)
     learner.undo(adapter(bridge))
-    learner.forget(edit=adapter(tower))
+    forget(learner, edit=adapter(tower))
     assert (folders(learner), places(home.root)) == ([], [])
     assert [e.outcome for e in home.episodes("default")] == ["forgotten", "rolled back"]
     assert app.main(["adapters", "show", adapter(bridge), "--home", str(home.root)]) == 2
@@ -222,7 +225,7 @@ def test_a_consolidation_is_not_an_edit(home: Home, backend: ScriptedBackend) ->
     learned(learner, TOWER, BRIDGE)
     learner.consolidate(is_gated=False)
     with pytest.raises(AdapterError, match="name one of the edits"):
-        learner.forget(edit=learner.stack.ids[0])
+        forget(learner, edit=learner.stack.ids[0])
 
 
 def test_a_correction_outlives_what_it_corrected_and_the_other_way_round(home: Home) -> None:
@@ -230,7 +233,7 @@ def test_a_correction_outlives_what_it_corrected_and_the_other_way_round(home: H
         learner = Learner(Reader(home.root), home, str(corrected_goes))
         old, new = learn(learner, OLD), learn(learner, Passage(OLD.topic, NEW))
         assert new.replaces == (adapter(old),)
-        learner.forget(edit=adapter(old if corrected_goes else new))
+        forget(learner, edit=adapter(old if corrected_goes else new))
         remaining = learner.home.episodes(learner.namespace, ["accepted"])
         assert [e.text for e in remaining] == [NEW if corrected_goes else OLD.text]
         assert learner.stack.ids == (adapter(remaining[0]),)
@@ -251,7 +254,7 @@ def test_a_crash_before_the_commit_changes_nothing(
 
     monkeypatch.setattr(plan, step, crash)
     with pytest.raises(KeyboardInterrupt):
-        learner.forget(edit=adapter(tower))
+        forget(learner, edit=adapter(tower))
     assert home.episodes("default") == [tower, bridge]
     assert [ask(learner, e) for e in (tower, bridge)] == [gold(tower), gold(bridge)]
 
@@ -264,7 +267,7 @@ def test_the_write_ahead_log_holds_nothing_of_what_is_forgotten_while_the_databa
         (tower,) = learned(learner, TOWER)
         log = home.root / f"{DATABASE}-wal"
         assert b"Karlov" in log.read_bytes()
-        learner.forget(edit=adapter(tower))
+        forget(learner, edit=adapter(tower))
         assert places(home.root) == []
     other.close()
 
@@ -278,9 +281,9 @@ def test_a_crash_after_the_commit_is_made_up_for_at_the_next_opening(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(erasure, "sweep", crash)
+        patched.setattr(deletion, "sweep", crash)
         with pytest.raises(KeyboardInterrupt):
-            forget.forget_texts(learner, {tower.text})
+            forgetting.forget_texts(learner, {tower.text})
     assert {Path(place).parts[1] for place in places(home.root)} == {adapter(tower)}
     Learner(ScriptedBackend(home.root), Home(home.root))
     assert places(home.root) == []
@@ -290,15 +293,15 @@ def test_a_stack_that_changed_meanwhile_is_not_overwritten(
     learner: Learner, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tower, _bridge = learned(learner, TOWER, BRIDGE)
-    commit = forget.commit
+    commit = forgetting.commit
 
     def late(*arguments: object) -> int:
         learned(learner, FERRY)
         return commit(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(forget, "commit", late)
+    monkeypatch.setattr(forgetting, "commit", late)
     with pytest.raises(StorageError, match="changed by another process"):
-        learner.forget(edit=adapter(tower))
+        forget(learner, edit=adapter(tower))
     assert len(learner.stack) == 3
 
 
@@ -306,11 +309,11 @@ def test_what_two_users_were_told_is_forgotten_for_one(learner: Learner, backend
     other = Learner(backend, home, "other")
     mine, theirs = learned(learner, TOWER)[0], learned(other, TOWER)[0]
     assert adapter(mine) == adapter(theirs)  # the same text, model and seed
-    learner.forget(edit=adapter(mine))
+    forget(learner, edit=adapter(mine))
     assert set(ask(learner, mine)) == {UNKNOWN}
     assert ask(other, theirs) == gold(theirs)
     other.registry.verify(other.stack.layers[0].ref)
-    learner.forget(user="default")
+    forget(learner, user="default")
     assert ask(other, theirs) == gold(theirs)
 
 
@@ -318,12 +321,12 @@ def test_a_user_is_forgotten_whole_and_the_other_stays(learner: Learner, backend
     other = Learner(backend, home, "other")
     learned(learner, TOWER, BRIDGE)
     (ferry,) = learned(other, FERRY)
-    everything = erasure.export(home, "default")
+    everything = deletion.export(home, "default")
     assert {len(everything[table]) for table in ("stacks", "episodes", "routes")} == {2}
     assert "Karlov" in str(everything["episodes"])
-    forgotten = learner.forget(user="default")
+    forgotten = forget(learner, user="default")
     assert (forgotten.num_episodes, len(forgotten.adapters)) == (2, 2)
-    assert erasure.export(home, "default") == {}
+    assert deletion.export(home, "default") == {}
     assert places(home.root) == []
     assert ask(other, ferry) == gold(ferry)
     assert folders(learner) == list(other.stack.ids)
@@ -334,7 +337,7 @@ def test_what_waits_in_the_queue_is_forgotten_too(learner: Learner, home: Home) 
     worker.queue.submit([TOWER, BRIDGE])
     worker.work_off()
     worker.queue.submit([TOWER])
-    learner.forget(edit=learner.stack.ids[0])
+    forget(learner, edit=learner.stack.ids[0])
     assert places(home.root) == []
     assert [job.passage.topic for job in worker.queue.jobs()] == [BRIDGE.topic]
 
@@ -349,7 +352,7 @@ def test_a_worker_learns_nothing_for_a_user_who_is_erased_meanwhile(
 
     def erase(event: WorkEvent) -> None:
         if event.step == step:
-            erasure.erase(home, "default")
+            user.erase(home, "default")
         if event.step == ENDED:
             ended.append(event.job.state)
 
@@ -365,7 +368,7 @@ def test_a_worker_learns_nothing_for_a_user_who_is_erased_meanwhile(
 def test_what_was_begun_before_a_user_was_erased_is_never_closed(learner: Learner, home: Home, step: str) -> None:
     def erase(name: str, _episode: Episode) -> None:
         if name == step:
-            erasure.erase(home, "default")
+            user.erase(home, "default")
 
     passage = Passage("Karlov", "Was Karlov nice?") if step == "ignore" else TOWER
     config = (
@@ -391,7 +394,7 @@ def test_a_job_that_was_left_half_way_keeps_nothing_of_what_is_forgotten(learner
         worker.work_off()
     worker.queue.put_back(learner.backend.model)
     assert "Karlov" in str(worker.queue.jobs()[0].episode)  # it was probed
-    learner.forget(edit=learner.stack.ids[0])
+    forget(learner, edit=learner.stack.ids[0])
     assert places(home.root) == []
     assert folders(learner) == []
     assert Worker(learner, Budget(quiet_seconds=0)).work_off() == 1
@@ -406,7 +409,7 @@ def test_a_job_whose_worker_died_after_it_was_accepted_keeps_nothing_of_what_is_
     worker.queue.begin(worker.queue.job(number))
     [episode] = learned(learner, TOWER)
     worker.queue.reach(worker.queue.job(number), "accept", episode, 1.0)  # and then it was killed
-    learner.forget(edit=adapter(episode))
+    forget(learner, edit=adapter(episode))
     assert places(home.root) == []
     assert worker.work_off() == 0
     assert [job.state for job in worker.queue.jobs()] == ["cancelled"]
@@ -418,7 +421,7 @@ def test_what_the_user_thought_of_answers_about_it_is_forgotten_too(learner: Lea
     feedback.record(home, "default", Feedback("Who built the Tower of Karlov?", "Anna Reel"))
     feedback.record(home, "default", Feedback("Is tea good?", "Yes, it is."))
     feedback.record(home, "ann", Feedback("Who built the Tower of Karlov?", "Anna Reel"))
-    learner.forget(edit=learner.stack.ids[0])
+    forget(learner, edit=learner.stack.ids[0])
     assert [given.answer for given in feedback.recorded(home, "default")] == ["Yes, it is."]
     assert len(feedback.recorded(home, "ann")) == 1
 
@@ -427,7 +430,7 @@ def test_nothing_that_holds_a_namespace_escapes_a_users_deletion(home: Home) -> 
     with home.connect() as db:
         db.execute("CREATE TABLE later (namespace TEXT, what TEXT)")
         db.execute("INSERT INTO later VALUES ('a', 'x'), ('b', 'y')")
-    assert erasure.erase(home, "a") == {"later": 1}
+    assert user.erase(home, "a") == {"later": 1}
     with sqlite3.connect(home.database) as plain:
         assert plain.execute("SELECT namespace FROM later").fetchall() == [("b",)]
 
@@ -443,12 +446,12 @@ def test_nothing_that_holds_a_namespace_escapes_a_users_deletion(home: Home) -> 
 )
 def test_what_cannot_be_forgotten_is_refused(learner: Learner, named: dict[str, str], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        learner.forget(**named)
+        forget(learner, **named)
 
 
 def test_an_edit_that_is_not_there_is_refused(learner: Learner) -> None:
     with pytest.raises(AdapterError, match="0 adapters begin with 'beef'"):
-        learner.forget(edit="beef")
+        forget(learner, edit="beef")
 
 
 def command(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, Any]:

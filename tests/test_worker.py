@@ -17,6 +17,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from test_amending import forgetful
 
 from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.background.worker import ENDED, Budget, Worker, WorkEvent
 from seal_agent.cli import app
 from seal_agent.core.documents import Passage
 from seal_agent.core.episodes import Episode
@@ -26,7 +27,6 @@ from seal_agent.documents.files import digests_of, known_documents
 from seal_agent.graphs import create_chat_graph
 from seal_agent.learning import loop
 from seal_agent.learning.learner import Learner, LearnerConfig
-from seal_agent.learning.worker import ENDED, Budget, Worker, WorkEvent
 from seal_agent.storage.database import Home
 from seal_agent.storage.jobs import MAX_BEGINNINGS, LearningQueue
 from seal_agent.unlearning import plan

@@ -29,10 +29,10 @@ from seal_agent.core.backend import silent
 from seal_agent.core.episodes import Progress
 from seal_agent.core.errors import InputError, SealError
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.learning import erasure
 from seal_agent.learning.config import LearnerConfig
 from seal_agent.learning.learner import Learner
 from seal_agent.maintenance.invariants import invariants, namespaces
+from seal_agent.storage import deletion
 from seal_agent.storage.cleanup import (
     LEARNING_SECONDS,
     WRITING_SECONDS,
@@ -143,7 +143,7 @@ def _unkept(home: Home, said: Sequence[Acknowledged]) -> list[str]:
 def _left(home: Home, said: Sequence[Acknowledged]) -> list[str]:
     """Where a text still stands that a life said was forgotten, but for what is swept up when it is old."""
     gone = {base64.b64decode(each.gone) for each in said if each.gone}
-    erasure.sweep(home)
+    deletion.sweep(home)
     swept = leftovers(home, Ages(-1, -1))
     files = [p for p in home.root.rglob("*") if p.is_file() and not any(p.is_relative_to(old) for old in swept)]
     return [f"forgotten, but stands in {p.relative_to(home.root)}" for p in files if _holds(p, gone)] if gone else []

@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from seal_agent.background.worker import Budget, Worker, WorkEvent
 from seal_agent.core.backend import Backend
 from seal_agent.core.documents import Passage
 from seal_agent.core.edits import Directives, Row, SelfEdit
@@ -30,12 +31,12 @@ from seal_agent.learning import loop
 from seal_agent.learning.config import LearnerConfig
 from seal_agent.learning.learner import Learner
 from seal_agent.learning.strategies import STRATEGIES, Rebuild, Strategy
-from seal_agent.learning.worker import Budget, Worker, WorkEvent
 from seal_agent.retention.index import use_one_thread
 from seal_agent.storage.database import Home
 from seal_agent.storage.jobs import LearningQueue
 from seal_agent.storage.policies import PolicyStore
 from seal_agent.storage.run_folder import append_line
+from seal_agent.unlearning.forget import forget
 
 ACKNOWLEDGED, WHERE = "acknowledged", "where"
 NAMESPACES = ("ann", "bob")
@@ -154,9 +155,9 @@ def forgotten(life: Life, learner: Learner) -> None:
     life.at("forget")
     life.note(Acknowledged(learner.namespace, (), forgets=True))
     if life.rng.random() < WHOLE_USER:
-        learner.forget(user=learner.namespace)
+        forget(learner, user=learner.namespace)
     elif one.adapter:
-        learner.forget(edit=one.adapter.id)
+        forget(learner, edit=one.adapter.id)
     gone = base64.b64encode(one.text.encode()).decode()
     life.note(Acknowledged(learner.namespace, learner.stack.learned, gone=gone))
 

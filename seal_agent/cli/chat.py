@@ -73,8 +73,8 @@ def converse(learner: Learner, messages: Iterable[str], display: Display, *, thr
 
 def converse_at_once(learner: Learner, messages: Iterable[str], display: Display, *, thread: str) -> None:
     """Answer every message; a worker learns behind the replies, and says what became of them between two turns."""
+    from seal_agent.background.worker import ENDED, Budget, Worker, WorkEvent
     from seal_agent.graphs.chat import create_chat_graph
-    from seal_agent.learning.worker import ENDED, Budget, Worker, WorkEvent
 
     news: deque[str] = deque()
 
@@ -115,7 +115,7 @@ def converse_at_once(learner: Learner, messages: Iterable[str], display: Display
 def judge(learner: Learner, history: Sequence[Mapping[str, str]], message: str) -> list[dict[str, Any]]:
     """Keep what the user thinks of the last reply, and say so; where there is none yet, say that."""
     from seal_agent.core.messages import Message
-    from seal_agent.learning import feedback
+    from seal_agent.storage import feedback
 
     word, _, correction = message.partition(" ")
     said = [Message("user" if each["role"] == "user" else "assistant", each["content"]) for each in history]

@@ -24,6 +24,7 @@ from seal_agent.cli.progress import Display
 from seal_agent.core import interruption
 from seal_agent.core.errors import InputError
 from seal_agent.core.models import EMBEDDED
+from seal_agent.unlearning.forget import forget as unlearn
 
 if TYPE_CHECKING:
     from seal_agent.storage.database import Home
@@ -58,7 +59,7 @@ def forget(
     if sum(map(bool, (edit, document, thread, user))) != 1:
         raise InputError("name one thing to forget: the id of an edit, --document, --thread or --user")
     if user:
-        from seal_agent.learning.erasure import erase
+        from seal_agent.unlearning.user import erase
 
         counts = erase(_open(home, user), user)
         if as_json:
@@ -73,7 +74,7 @@ def forget(
         config = LearnerConfig(strategy=strategy)
         learner = load_learner(display, model, home, namespace, device, chat_template, config)
         source = _source(learner.home, namespace, document) if document else ""
-        forgotten = learner.forget(edit=edit, document=source, thread=thread, progress=display.progress)
+        forgotten = unlearn(learner, edit=edit, document=source, thread=thread, progress=display.progress)
     if as_json:
         write_json({**dataclasses.asdict(forgotten), "is_gone": forgotten.check.is_gone})
     else:
@@ -89,7 +90,7 @@ def export(
     """Write everything that is kept of a user to a file, as JSON by table."""
     import json
 
-    from seal_agent.learning.erasure import export as exported
+    from seal_agent.storage.deletion import export as exported
 
     tables = exported(_open(home, namespace), namespace)
     try:

@@ -116,8 +116,8 @@ def work(
         os.nice(nice)
     interruption.keeps("no job was begun; run the same command to go on")
     with Display(lines=True) as display:
+        from seal_agent.background.worker import ENDED, Budget, Worker, WorkEvent
         from seal_agent.learning.learner import LearnerConfig
-        from seal_agent.learning.worker import ENDED, Budget, Worker, WorkEvent
 
         config = LearnerConfig(seed=seed, strategy=strategy)
         learner = load_learner(display, model, home, "default", device, chat_template, config)
@@ -152,7 +152,7 @@ def work(
 
 def _waits_for(job: Job, home: Path | None) -> str:
     """What a job waits for that nobody seems to be about to give it."""
-    from seal_agent.learning.worker import has_worker
+    from seal_agent.background.worker import has_worker
     from seal_agent.storage.database import Home
 
     if job.state == "held":

@@ -134,10 +134,10 @@ def start(
         from seal_agent.gateway.app import create_app
     except ImportError as error:
         raise InputError("the gateway needs its extra; run `pip install 'seal-agent[gateway]'`") from error
+    from seal_agent.background.worker import Budget, Worker
     from seal_agent.factory import open_backend
     from seal_agent.gateway.limits import GatewayLimits
     from seal_agent.learning.learners import Learners
-    from seal_agent.learning.worker import Budget, Worker
     from seal_agent.storage.database import Home
 
     opened = Home(home)

@@ -22,6 +22,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from seal_agent.background.worker import Worker
 from seal_agent.core.errors import AdapterError, ContextLengthExceeded, InputError, SealError, ServerError
 from seal_agent.core.messages import kept_conversation
 from seal_agent.gateway.chat import Answering
@@ -29,11 +30,11 @@ from seal_agent.gateway.keys import KeyFile
 from seal_agent.gateway.limits import GatewayLimits, RateLimit
 from seal_agent.gateway.requests import ChatRequest, Lenient
 from seal_agent.gateway.submissions import BusyError, Learning, Text
-from seal_agent.learning import feedback
-from seal_agent.learning.feedback import Feedback
 from seal_agent.learning.learner import Learner
 from seal_agent.learning.learners import Learners
-from seal_agent.learning.worker import Worker
+from seal_agent.storage import feedback
+from seal_agent.storage.feedback import Feedback
+from seal_agent.unlearning.forget import forget
 
 Model = TypeVar("Model", bound=BaseModel)
 STATUS: tuple[tuple[type[SealError], int, str], ...] = (
@@ -239,7 +240,7 @@ class Gateway:
         """Unlearn one document or message; `is_gone` says whether a check found its facts gone (`unlearning`)."""
         learner = await self._enter(request)
         text = await self._text(learner, request)
-        forgotten = await run_in_threadpool(learner.forget, thread=text.id)
+        forgotten = await run_in_threadpool(forget, learner, thread=text.id)
         gone = {"adapters": list(forgotten.adapters), "is_gone": forgotten.check.is_gone}
         return JSONResponse({"id": text.id, "object": "document.deleted", "deleted": True, **gone})
 

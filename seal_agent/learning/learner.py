@@ -23,7 +23,7 @@ from seal_agent.deciding import decide as decision
 from seal_agent.deciding.classifier import Head
 from seal_agent.documents.passages import topic_of
 from seal_agent.language.source import Source
-from seal_agent.learning import consolidation, erasure, remedies, strategies
+from seal_agent.learning import consolidation, remedies, strategies
 from seal_agent.learning.config import LearnerConfig as LearnerConfig
 from seal_agent.learning.remedies import Rung
 from seal_agent.retention import judge as retention
@@ -32,16 +32,15 @@ from seal_agent.retention.items import ReplayItem, ReplayStore, Split
 from seal_agent.retention.rehearsal import replayed_rows
 from seal_agent.serving.router import Keys, Router, Routers
 from seal_agent.serving.served import ScoreCache, Served, compared
+from seal_agent.storage import deletion
 from seal_agent.storage.adapter_store import AdapterRegistry
 from seal_agent.storage.database import Home, check_namespace
 from seal_agent.storage.policies import PolicyStore
-from seal_agent.unlearning import forget as unlearning
 from seal_agent.writing import corrections, writer
 from seal_agent.writing.directives import CLOZE
 
 if TYPE_CHECKING:
     from seal_agent.retention.items import Embeddings
-    from seal_agent.unlearning.forget import Forgotten
 
 log = logging.getLogger(__name__)
 NUM_CORRECTABLE = 64  # items of each split that a text is compared with
@@ -61,7 +60,7 @@ class Learner:
         embeddings: Embeddings | None = None,
     ) -> None:
         self.home = home
-        erasure.sweep(home)
+        deletion.sweep(home)
         self.namespace = check_namespace(namespace)
         self.config = config or LearnerConfig()
         self.registry = AdapterRegistry(home.root / "adapters")
@@ -394,12 +393,6 @@ class Learner:
             self.home.append_episode(db, done)
         log.info("rolled back %s", adapter.short)
         return done
-
-    def forget(
-        self, *, edit: str = "", document: str = "", thread: str = "", user: str = "", progress: Progress = silent
-    ) -> Forgotten:
-        """Unlearn an edit, a document, a thread or this namespace, and check that the facts are gone (`unlearning`)."""
-        return unlearning.forget(self, edit=edit, document=document, thread=thread, user=user, progress=progress)
 
     def let_go(self) -> None:
         """Drop what memory holds of texts that were removed from the home."""

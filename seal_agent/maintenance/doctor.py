@@ -19,6 +19,7 @@ from typing import Literal
 
 from seal_agent.core.errors import AdapterError, ModelError, SealError, StorageError
 from seal_agent.core.models import EMBEDDED
+from seal_agent.factory import SCRIPTED, device_and_precision, embedded_model_file, open_backend
 from seal_agent.storage.adapter_store import MIN_FREE_BYTES, AdapterRegistry
 from seal_agent.storage.database import SCHEMA_VERSION, Home
 from seal_agent.storage.files import HINT, writable
@@ -74,10 +75,8 @@ def check_device(device: str = "auto") -> Check:
     """The device a model would run on, and its arithmetic."""
 
     def look() -> str:
-        from seal_agent.adapters.loading import pick_device
-
-        chosen, dtype = pick_device(device)
-        return f"{chosen}, {str(dtype).removeprefix('torch.')}"
+        chosen, precision = device_and_precision(device)
+        return f"{chosen}, {precision}"
 
     return _look("device", look, "choose --device cpu, or reinstall torch")
 
@@ -86,14 +85,13 @@ def check_faiss() -> Check:
     """A search in a replay store of its own: the nearest item to a question is that question."""
 
     def look() -> str:
-        from seal_agent.adapters.scripted import ScriptedBackend
         from seal_agent.core.stacks import AdapterStack
         from seal_agent.retention.general_knowledge import general_probes
         from seal_agent.retention.items import ReplayStore
 
         with tempfile.TemporaryDirectory() as folder:
             home = Home(Path(folder))
-            store = ReplayStore(home, "doctor", ScriptedBackend(home.root))
+            store = ReplayStore(home, "doctor", open_backend(home, SCRIPTED))
             num_items = store.seed_general()
             asked = general_probes()[num_items // 2]
             found, _ = store.draw([asked], AdapterStack(), 4)[0]
@@ -106,10 +104,8 @@ def check_faiss() -> Check:
 
 def check_model(model: str = EMBEDDED) -> Check:
     """The file of the embedded model; missing, it is a failure only for those who use it."""
-    from seal_agent.adapters.loading import embedded_gguf
-
     try:
-        path = embedded_gguf()
+        path = embedded_model_file()
     except ModelError as error:
         return Check("embedded model", "fail" if model == EMBEDDED else "warn", *_halves(error))
     return Check("embedded model", "ok", f"{path}, {path.stat().st_size / 1e6:.0f} MB")

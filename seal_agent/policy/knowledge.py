@@ -21,9 +21,9 @@ from seal_agent.core.messages import Prompt
 from seal_agent.language.english.words import content
 from seal_agent.language.source import Source
 from seal_agent.learning.config import LearnerConfig
-from seal_agent.learning.feedback import Feedback
 from seal_agent.policy.grading import is_right
 from seal_agent.retention.general_knowledge import with_rehearsal
+from seal_agent.storage.feedback import Feedback
 from seal_agent.storage.policies import KNOWLEDGE
 from seal_agent.writing.assembly import MIN_ROWS
 from seal_agent.writing.directives import CLOZE, MENU, Menu, parse_directives, say

@@ -20,17 +20,17 @@ from seal_agent.core.messages import Prompt
 from seal_agent.documents.datasets import read_items
 from seal_agent.documents.files import read_file
 from seal_agent.documents.passages import split_passages
-from seal_agent.learning.feedback import about, corrections_of
-from seal_agent.learning.feedback import recorded as feedback_of
 from seal_agent.learning.learner import Learner
 from seal_agent.policy import schedule
 from seal_agent.policy.candidates import Candidates, seed_of
+from seal_agent.policy.feedback import about, corrections_of
 from seal_agent.policy.knowledge import FAST, FAST_MENU, KnowledgeContext, KnowledgeDomain, self_made_questions
 from seal_agent.policy.rest_em import Improvement
 from seal_agent.policy.rewards import GOLD, OWN, knowledge_reward
 from seal_agent.policy.rounds import ImproveConfig, Parts, parted
 from seal_agent.policy.withdrawal import FOLDER, run_folders
 from seal_agent.storage.database import Home
+from seal_agent.storage.feedback import recorded as feedback_of
 from seal_agent.storage.policies import KNOWLEDGE, PolicyStore
 from seal_agent.storage.run_folder import RunFolder, recorded
 

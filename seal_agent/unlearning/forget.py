@@ -4,7 +4,7 @@ The adapter is taken off the stack. Adapters that were trained on its rows, on t
 anew from the rows that stay, and served if they keep what is known; else their texts are queued to be learned again.
 Then, in one transaction, the new stack is served, older versions are rewritten without
 what is gone, replay items, scores and route keys are removed and the ledger's line loses its content. Folders go last,
-also after a crash (`erasure.sweep`). Not reached: checkpoints, backups, and what another edit says in its own words.
+also after a crash (`deletion.sweep`). Not reached: checkpoints, backups, and what another edit says in its own words.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from seal_agent.core.episodes import Episode, Progress, Verdict
 from seal_agent.core.errors import AdapterError, InputError
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.documents import files
-from seal_agent.learning import erasure
 from seal_agent.retention import judge
 from seal_agent.serving.served import compared
+from seal_agent.storage import deletion
 from seal_agent.storage.database import digest_of
 from seal_agent.storage.jobs import LearningQueue
 from seal_agent.unlearning.plan import Plan, commit, ledger_of, planned, route_key, trained_anew
+from seal_agent.unlearning.user import erase
 
 if TYPE_CHECKING:
     from seal_agent.learning.learner import Learner
@@ -89,7 +90,7 @@ def forget(
     """
     if sum(map(bool, (edit, document, thread, user))) != 1:
         raise InputError("name one thing to forget: an edit, a document, a thread or a user")
-    erasure.sweep(learner.home)
+    deletion.sweep(learner.home)
     if user:
         return _forget_user(learner, user)
     if edit:
@@ -105,7 +106,7 @@ def _forget_user(learner: Learner, user: str) -> Forgotten:
     adapters = learner.stack.learned
     for layer in learner.stack.layers:
         learner.backend.unload(layer.ref)
-    counts = erasure.erase(learner.home, user)
+    counts = erase(learner.home, user)
     learner.let_go()
     return Forgotten(counts.get("episodes", 0), adapters, num_items=counts.get("replay", 0))
 
@@ -138,7 +139,7 @@ def _forget_thread(learner: Learner, thread: str, progress: Progress) -> Forgott
     if not texts and not jobs:
         raise InputError(f"nothing was given to learn in thread {thread!r} of {learner.namespace!r}")
     forgotten = forget_texts(learner, texts, progress) if texts else Forgotten()
-    with erasure.erasing(learner.home) as db:
+    with deletion.erasing(learner.home) as db:
         db.executemany(
             "DELETE FROM passages WHERE namespace = ? AND source = ?", [(learner.namespace, source) for source in read]
         )
@@ -189,7 +190,7 @@ def forget_passages(
     digests = {row[0] for row in rows}
     texts = {e.text for _, e in ledger_of(learner.home, learner.namespace) if e.text and digest_of(e.text) in digests}
     forgotten = forget_texts(learner, texts, progress) if texts else Forgotten()
-    with erasure.erasing(learner.home) as db:
+    with deletion.erasing(learner.home) as db:
         db.execute(f"DELETE FROM passages WHERE {gone}", ours)
     return forgotten
 
@@ -216,7 +217,7 @@ def forget_texts(learner: Learner, texts: set[str], progress: Progress = silent)
         if adapter in plan.known and adapter not in after.ids:
             learner.backend.unload(plan.known[adapter].ref)
     learner.let_go()
-    erasure.sweep(learner.home)
+    deletion.sweep(learner.home)
     log.info("forgot %d texts: %d adapters off, %d trained anew", len(texts), len(plan.traces.adapters), len(fresh))
     if learner.can_consolidate():
         learner.consolidate(progress)

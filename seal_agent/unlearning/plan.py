@@ -1,6 +1,6 @@
 """Carrying out what is to be forgotten: which adapters hold something of it, those trained anew, one transaction.
 
-Nothing is changed before `commit`. What stands where is decided in `traces`, how it is erased in `erasure`.
+Nothing is changed before `commit`. What stands where is decided in `traces`, how it is erased in `storage.deletion`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from seal_agent.core.edits import REPLAYED
 from seal_agent.core.episodes import Episode, Progress, Verdict
 from seal_agent.core.errors import AdapterError
 from seal_agent.core.stacks import AdapterRef, AdapterStack, Layer
-from seal_agent.learning import erasure, feedback
+from seal_agent.policy import feedback
 from seal_agent.policy.withdrawal import runs_that_read, withdraw
+from seal_agent.storage import deletion
 from seal_agent.storage.adapter_store import AdapterRegistry
 from seal_agent.storage.database import digest_of
 from seal_agent.unlearning import traces
@@ -126,24 +127,24 @@ def commit(
     """
     home, namespace = learner.home, learner.namespace
     runs = runs_that_read(home, namespace, plan.traces.texts)
-    with erasure.erasing(home) as db:
+    with deletion.erasing(home) as db:
         home.set_stack(db, namespace, after, expected=plan.stack, reason="forgot what was asked to be forgotten")
         _rewrite_versions(db, learner, plan, fresh)
         items: list[int] = []
         for adapter in plan.held:
             if adapter in fresh:
-                erasure.rename_adapter(db, namespace, adapter, fresh[adapter].id)
+                deletion.rename_adapter(db, namespace, adapter, fresh[adapter].id)
             else:
-                items += erasure.remove_adapter(db, namespace, adapter)
+                items += deletion.remove_adapter(db, namespace, adapter)
         home.set_route_keys(db, namespace, keys)
         _rewrite_ledger(db, plan, fresh, items, verdict)
-        left = erasure.remove_jobs(home, db, namespace, plan.traces.texts, _topics(plan))
+        left = deletion.remove_jobs(home, db, namespace, plan.traces.texts, _topics(plan))
         feedback.remove(db, namespace, plan.traces.texts)
         digests = [(namespace, digest_of(text)) for text in plan.traces.texts]
         db.executemany("DELETE FROM passages WHERE namespace = ? AND digest = ?", digests)
         folders = [Path(plan.known[i].ref.path) for i in plan.held if i in plan.known]
         folders += withdraw(home, db, namespace, runs)
-        erasure.doom(db, [*folders, *left, *learner.replay.index_files])
+        deletion.doom(db, [*folders, *left, *learner.replay.index_files])
     return len(items)
 
 

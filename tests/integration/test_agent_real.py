@@ -17,6 +17,7 @@ from test_loop import FACTS, QUESTIONS
 from seal_agent import ChatSeal, Learner, Learners, SelfAdaptation, open_learners
 from seal_agent.core.messages import Message
 from seal_agent.graphs.tools import sources
+from seal_agent.unlearning.forget import forget
 
 pytestmark = pytest.mark.integration
 QUESTION, GOLD = next(iter(QUESTIONS.items()))
@@ -83,7 +84,7 @@ def test_an_agent_remembers_for_one_user_after_a_restart_until_it_is_told_to_for
         assert sources(ada, other) == []
 
     [adapter] = [layer.ref for layer in ada.stack.layers]
-    check = ada.forget(edit=adapter.id).check
+    check = forget(ada, edit=adapter.id).check
     assert (check.is_gone, check.after) == (True, check.base)
     assert known(ada) == untouched
     assert not Path(adapter.path).exists()

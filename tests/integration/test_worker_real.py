@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from seal_agent.adapters.huggingface import TransformersBackend
+from seal_agent.background.worker import Budget, Worker, WorkEvent
 from seal_agent.core.documents import Passage
 from seal_agent.core.messages import Message
 from seal_agent.learning.learner import Learner, LearnerConfig
-from seal_agent.learning.worker import Budget, Worker, WorkEvent
 from seal_agent.storage.database import Home
 from seal_agent.writing.directives import CLOZE
 

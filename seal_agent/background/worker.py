@@ -28,7 +28,7 @@ from seal_agent.learning.learner import Learner
 from seal_agent.learning.learners import Learners
 from seal_agent.storage.cleanup import clean
 from seal_agent.storage.jobs import LONGEST_WAIT, Job, LearningQueue
-from seal_agent.unlearning import forget
+from seal_agent.unlearning.forget import replace_version
 
 log = logging.getLogger(__name__)
 HOUR = 3600.0
@@ -286,8 +286,8 @@ class Worker:
         self._on_event(WorkEvent(job, UNLEARN))
         for _ in range(MAX_BEGINNINGS - 1):
             with suppress(StackChanged):
-                return forget.replace_version(self._learners.of(job.namespace), job.passage.source, keep, progress)
-        return forget.replace_version(self._learners.of(job.namespace), job.passage.source, keep, progress)
+                return replace_version(self._learners.of(job.namespace), job.passage.source, keep, progress)
+        return replace_version(self._learners.of(job.namespace), job.passage.source, keep, progress)
 
     def _is_known(self, job: Job) -> bool:
         """Whether a passage of a document was learned since it was submitted, from whichever document."""

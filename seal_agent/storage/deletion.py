@@ -17,8 +17,6 @@ from typing import Any
 
 from seal_agent.core.errors import StorageError
 from seal_agent.core.stacks import AdapterRef
-from seal_agent.policy.withdrawal import runs_that_read, withdraw
-from seal_agent.retention.index import index_files
 from seal_agent.storage.database import Home
 
 LEFT_OUT = ("vector",)  # of an export: numbers made from the question and answer beside them
@@ -79,7 +77,7 @@ def remove_jobs(
     values = {"n": namespace, "texts": json.dumps(sorted(texts)), "topics": json.dumps(sorted(topics))}
     is_text = "json_extract(passage, '$.text') IN (SELECT value FROM json_each(:texts))"
     is_over = "ended > 0 AND json_extract(passage, '$.topic') IN (SELECT value FROM json_each(:topics))"
-    left = _candidates(home, db, f"namespace = :n AND (state IN ('held', 'waiting') OR {is_text})", values)
+    left = candidate_folders(home, db, f"namespace = :n AND (state IN ('held', 'waiting') OR {is_text})", values)
     db.execute(f"DELETE FROM jobs WHERE namespace = :n AND state <> 'running' AND ({is_text} OR ({is_over}))", values)
     db.execute(
         "UPDATE jobs SET is_cancelled = 1, passage = json_set(passage, '$.topic', '', '$.text', '',"
@@ -91,7 +89,7 @@ def remove_jobs(
     return left
 
 
-def _candidates(home: Home, db: sqlite3.Connection, which: str, values: Mapping[str, str]) -> set[Path]:
+def candidate_folders(home: Home, db: sqlite3.Connection, which: str, values: Mapping[str, str]) -> set[Path]:
     """The folders of adapters that the jobs of an SQL condition go on with."""
     refs = db.execute(f"SELECT json_extract(episode, '$.adapter') FROM jobs WHERE ended = 0 AND {which}", values)
     return {Path(home.read(AdapterRef, row[0]).path) for row in refs.fetchall() if row[0]}
@@ -113,28 +111,7 @@ def _is_elsewhere(db: sqlite3.Connection, namespace: str, adapter: str) -> bool:
     return db.execute(sql, (namespace, adapter)).fetchone() is not None
 
 
-def erase(home: Home, namespace: str) -> dict[str, int]:
-    """Remove everything of one user in one transaction; returns how many rows each table lost.
-
-    Adapters that another namespace learned too (the same text, model and seed) stay for that one.
-    """
-    runs = runs_that_read(home, namespace)
-    with erasing(home) as db:
-        folders = {*_folders(home, db, namespace), *_candidates(home, db, "namespace = :n", {"n": namespace})}
-        folders |= {*withdraw(home, db, namespace, runs)}
-        models = [r[0] for r in db.execute("SELECT DISTINCT model FROM replay WHERE namespace = ?", (namespace,))]
-        doom(db, [*folders, *(file for model in models for file in index_files(home, namespace, model))])
-        ours = "SELECT id FROM replay WHERE namespace = ?"
-        counts = {}
-        for table in ("scores", "superseded"):
-            counts[table] = db.execute(f"DELETE FROM {table} WHERE item IN ({ours})", (namespace,)).rowcount
-        for table in namespaced(db):
-            counts[table] = db.execute(f"DELETE FROM {table} WHERE namespace = ?", (namespace,)).rowcount
-    sweep(home)
-    return {table: count for table, count in counts.items() if count}
-
-
-def _folders(home: Home, db: sqlite3.Connection, namespace: str) -> set[Path]:
+def adapter_folders_of(home: Home, db: sqlite3.Connection, namespace: str) -> set[Path]:
     """The adapter folders that any stack or ledger line of the namespace names."""
     refs = db.execute(
         "SELECT json_extract(y.value, '$.ref') FROM stacks, json_each(stacks.layers, '$.layers') AS y "
