@@ -85,7 +85,7 @@ def adapt(learner: Learner, domain: Domain[Form], context: Form) -> tuple[Grade,
     proposal = domain.propose(learner.backend, context)
     adapter = learner.backend.train(proposal.edit)
     after = domain.grade(learner.backend.with_stack(AdapterStack().push(adapter)), context)
-    learner.discard(adapter)
+    learner.state.discard(adapter)
     return domain.grade(learner.backend, context), after
 
 

@@ -156,7 +156,7 @@ def abandon(learner: Learner, state: Mapping[str, Any]) -> None:
         return
     episode = from_json(Episode, state["episode"])
     if episode.adapter and episode.outcome == "open" and not learner.closed(episode):
-        learner.discard(episode.adapter)
+        learner.state.discard(episode.adapter)
 
 
 def _is_speaker(learner: Learner, state: Mapping[str, Any]) -> bool:
@@ -354,7 +354,7 @@ def _unlearning(learner: AnyLearner) -> Node:
             if chosen.config.dry_run:
                 became = ("dry run", "what is no longer in the document would be forgotten")
             else:
-                became = replace_version(chosen, source, keep)
+                became = replace_version(chosen.state, source, keep)
             reports.append(told(source, *became))
         return {"outcomes": [*state["outcomes"], *reports], "replaced": {}}
 

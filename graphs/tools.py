@@ -98,12 +98,12 @@ def sources(learner: Learner, question: str) -> list[dict[str, Any]]:
     if not question.strip():
         return []
     base = learner.backend.with_stack(AdapterStack())
-    router = learner.router_over(set(learner.stack.learned))
+    router = learner.state.router_over(set(learner.stack.learned))
     near = router.scores(question)[:NUM_CONFIRMED]
     told_of = relevance(base.score, [(question, router.excerpt(adapter, question)) for adapter, _ in near])
     nats = {adapter: words + model for (adapter, words), model in zip(near, told_of, strict=True)}
     best = sorted((i for i in nats if nats[i] >= MIN_NATS), key=lambda i: -nats[i])[:NUM_SOURCES]
-    told = {e.adapter.id: e for e in learner.accepted(best) if e.adapter}
+    told = {e.adapter.id: e for e in learner.state.accepted(best) if e.adapter}
     return [
         {"topic": e.topic, "text": e.text, "source": e.source, "thread": e.thread, "adapter": i}
         for i in best

@@ -70,8 +70,8 @@ def test_a_repair_trains_on_the_repair_split_and_holds_what_is_replayed(home: Ho
     episode = learner.amend(judged(learner, TOWER))
     assert episode.edit
     assert episode.edit.directives.kl_weight >= 1
-    repair = {item.probe.prompt for item in learner.replay.items_of("repair", learner.stack, 99)}
-    gate = {item.probe.prompt for item in learner.replay.items_of("gate", learner.stack, 999)}
+    repair = {item.probe.prompt for item in learner.state.replay.items_of("repair", learner.stack, 99)}
+    gate = {item.probe.prompt for item in learner.state.replay.items_of("gate", learner.stack, 999)}
     replayed = {row.prompt for row in episode.edit.rows if row.source == "replay"}
     assert not replayed & gate
     assert repair
@@ -105,7 +105,7 @@ def test_a_correction_takes_over_the_rows_of_the_routed_edit_it_corrects(home: H
     assert second.edit
     assert not [row for row in second.edit.rows if "Thursday" in row.answer]
     assert [row for row in second.edit.rows if "Galloway Street" in row.answer]
-    assert learner.serve(learner.stack).active(Prompt.user(QUESTION)).ids == (second.adapter.id,)
+    assert learner.state.serve(learner.stack).active(Prompt.user(QUESTION)).ids == (second.adapter.id,)
     learner.undo(second.adapter.id)
     assert learner.stack.ids == (first.adapter.id,)
 

@@ -50,7 +50,7 @@ def test_nothing_is_trained_before_the_rows_are_approved(graph: Any, learner: Le
     question = ask(graph)
     assert (question["text"], question["topic"]) == (TOWER.text, "The Tower of Karlov")
     assert any("1911" in row["answer"] for row in question["rows"])
-    assert (folders(learner) if learner.registry.root.is_dir() else [], learner.stack.ids) == ([], ())
+    assert (folders(learner) if learner.state.registry.root.is_dir() else [], learner.stack.ids) == ([], ())
     assert answer(graph, decision="approve")["outcome"] == "accepted"
     row = question["rows"][0]
     assert learner.answer([[Message("user", row["prompt"])]]) != [UNKNOWN]
@@ -130,7 +130,7 @@ def test_an_edit_that_waited_while_others_learned_is_written_anew(graph: Any, le
     state = graph.invoke(Command(resume={"decision": "approve"}), THREAD)
     assert state["__interrupt__"][0].value["text"] == TOWER.text  # the stack was changed again: it is asked about anew
     graph.invoke(Command(resume={"decision": "approve"}), THREAD)
-    assert [e.text for e in other.accepted(other.stack.ids)] == [BRIDGE.text, FERRY.text, TOWER.text]
+    assert [e.text for e in other.state.accepted(other.stack.ids)] == [BRIDGE.text, FERRY.text, TOWER.text]
     assert sorted(folders(other)) == sorted(other.stack.ids)
 
 
@@ -192,7 +192,7 @@ def test_a_dry_run_says_what_would_be_learned_and_trains_nothing(home: Home, bac
     (outcome,) = create_ingest_graph(learner).compile().invoke({"document": TOWER.text})["outcomes"]
     assert (outcome["outcome"], outcome["adapter"]) == ("dry run", "")
     assert any("1911" in row["answer"] for row in outcome["rows"])
-    assert not learner.registry.root.exists()
+    assert not learner.state.registry.root.exists()
     real = Learner(backend, home)
     outcomes = create_ingest_graph(real).compile().invoke({"document": TOWER.text})["outcomes"]
     assert [outcome["outcome"] for outcome in outcomes] == ["accepted"]

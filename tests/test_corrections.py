@@ -44,7 +44,7 @@ def learn(learner: Learner, passage: Passage) -> Episode:
 
 
 def watched(learner: Learner) -> set[tuple[str, str]]:
-    items = [item.probe for item in learner.replay.items(learner.stack) if item.probe.stratum != "general"]
+    items = [item.probe for item in learner.state.replay.items(learner.stack) if item.probe.stratum != "general"]
     return {(probe.prompt.messages[-1].content, probe.answer) for probe in items}
 
 
@@ -79,7 +79,7 @@ def test_undoing_the_correction_brings_the_old_question_back(learner: Learner) -
 
 def test_what_a_text_does_not_speak_of_is_left_alone(learner: Learner) -> None:
     learn(learner, OLD)
-    items = learner.replay.items(learner.stack)
+    items = learner.state.replay.items(learner.stack)
     backend = Reader(learner.home.root)
     assert corrections.find(backend, items, Source("Ferry", "The Ferry of Vandrel leaves on Friday.")) == ()
     assert corrections.find(backend, items, Source(OLD.topic, OLD.text)) == ()

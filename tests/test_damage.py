@@ -35,7 +35,7 @@ BRIDGE = Passage("The Bridge of Osk", "The Bridge of Osk was opened in 1954 by T
 def taught(learner: Learner) -> Learner:
     for passage in (TOWER, BRIDGE):
         assert loop.run(learner, learner.begin(passage)).outcome == "accepted"
-    learner.replay.flush()
+    learner.state.replay.flush()
     return learner
 
 
@@ -65,14 +65,14 @@ def folder(learner: Learner) -> Path:
 def test_a_damaged_adapter_is_not_served(taught: Learner, file: str) -> None:
     spoil(folder(taught) / file)
     with pytest.raises(SealError, match=r"damaged|readable"):
-        again(taught).nll([TOWER.text], ["nine"])
+        again(taught).state.nll([TOWER.text], ["nine"])
 
 
 def test_a_manifest_is_rebuilt_from_the_ledger(taught: Learner) -> None:
-    before = taught.registry.manifest(taught.stack.ids[0])
+    before = taught.state.registry.manifest(taught.stack.ids[0])
     spoil(folder(taught) / "manifest.json")
     assert any("manifest" in line for line in repair(taught.home.root))
-    after = taught.registry.manifest(taught.stack.ids[0])
+    after = taught.state.registry.manifest(taught.stack.ids[0])
     assert {k: v for k, v in before.items() if k != "num_tokens"}.items() <= after.items()
     assert invariants(taught.home) == []
 
@@ -147,7 +147,7 @@ def test_what_decides_what_is_served_is_rebuilt_from_the_ledger(taught: Learner,
     stack, keys = taught.stack, taught.home.route_keys("default")
     change(taught, sql)
     with pytest.raises(StorageError, match="doctor --repair"):
-        again(taught).nll([TOWER.text], ["nine"])
+        again(taught).state.nll([TOWER.text], ["nine"])
     assert repair(taught.home.root)
     assert (again(taught).stack, again(taught).home.route_keys("default")) == (stack, keys)
     assert invariants(taught.home) == []
@@ -243,7 +243,7 @@ def test_an_index_that_is_damaged_is_built_again(taught: Learner) -> None:
     spoil(path)
     assert any(path.name in line for line in repair(taught.home.root))
     assert not path.exists()
-    assert again(taught).replay.draw([probe_of(taught)], taught.stack, 4)
+    assert again(taught).state.replay.draw([probe_of(taught)], taught.stack, 4)
 
 
 def test_a_sound_home_is_left_alone(taught: Learner) -> None:

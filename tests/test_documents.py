@@ -89,7 +89,7 @@ def ingest(learner: Learner, text: str = "", source: str = "tower.txt", **given:
 
 def texts(learner: Learner) -> list[str]:
     """What is learned and served, oldest first."""
-    return [e.text for e in learner.accepted(learner.stack.ids)]
+    return [e.text for e in learner.state.accepted(learner.stack.ids)]
 
 
 @pytest.mark.parametrize(("kind", "data"), [(documents.MARKDOWN, MARKDOWN), (documents.HTML, HTML)])

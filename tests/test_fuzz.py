@@ -129,8 +129,8 @@ def test_a_namespace_is_only_ever_a_value(tmp_path_factory: pytest.TempPathFacto
     root = tmp_path_factory.getbasetemp() / "names" / "home"
     home = Home(root)
     learner = Learner(ScriptedBackend(root), home, name)
-    learner.replay.seed_general()
-    learner.replay.flush()
+    learner.state.replay.seed_general()
+    learner.state.replay.flush()
     assert {path.name for path in root.parent.iterdir()} == {"home"}
     assert learner.stack == AdapterStack()
 
@@ -138,7 +138,7 @@ def test_a_namespace_is_only_ever_a_value(tmp_path_factory: pytest.TempPathFacto
 @pytest.mark.parametrize("name", ["../../x", "/etc", "..", ".", "*", "a" * 64, "%00", ".tmp-x", "quarantine"])
 def test_an_adapters_id_is_never_a_path(learner: Learner, name: str) -> None:
     assert loop.run(learner, learner.begin(TOWER)).outcome == "accepted"
-    for verb in (learner.registry.get, learner.undo):
+    for verb in (learner.state.registry.get, learner.undo):
         with pytest.raises(SealError, match="begin with"):
             verb(name)
 

@@ -308,7 +308,7 @@ def post(client: Client, *texts: str, **fields: str) -> dict[str, Any]:
 def known(home: Home) -> list[str]:
     """What is learned and served for ada, oldest first."""
     learner = Learner(ScriptedBackend(home.root), home, "ada")
-    return [e.text for e in learner.accepted(learner.stack.ids)]
+    return [e.text for e in learner.state.accepted(learner.stack.ids)]
 
 
 @pytest.mark.parametrize(

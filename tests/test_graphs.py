@@ -106,7 +106,7 @@ def test_an_edit_that_forgets_is_rolled_back(home: Home) -> None:
     state = say(graph, TOWER)
     assert outcomes(state) == ["rolled back"]
     assert state["outcomes"][0]["reason"].startswith("forgot")
-    assert list(learner.registry.root.iterdir()) == []
+    assert list(learner.state.registry.root.iterdir()) == []
     assert (learner.stack, home.versions("default")) == (AdapterStack(), [])
     assert reply(graph, "What is the capital of Japan?") == "Tokyo"
 
@@ -182,7 +182,7 @@ def test_nothing_of_one_namespace_reaches_another(home: Home, learner: Learner) 
     assert reply(create_chat_graph(other).compile(), QUESTION) == UNKNOWN
     assert len(other.stack) == 0
     assert [e.text for e in home.episodes("other")] == [QUESTION]
-    assert all(item.probe.stratum == "general" for item in other.replay.items(learner.stack))
+    assert all(item.probe.stratum == "general" for item in other.state.replay.items(learner.stack))
 
 
 @pytest.mark.parametrize("text", ["---", "###", "*", "…", "👍", "?!"])
@@ -255,7 +255,7 @@ def test_what_a_run_that_was_ended_has_left_is_learned_first_in_the_next(
     ledger = home.episodes("default")
     assert [e.text for e in ledger] == [TOWER, BRIDGE]
     kept = [e.adapter.id for e in ledger if e.adapter]
-    assert sorted(path.name for path in learner.registry.root.iterdir()) == sorted(kept)
+    assert sorted(path.name for path in learner.state.registry.root.iterdir()) == sorted(kept)
 
 
 def test_a_run_that_is_ended_between_two_passages_loses_neither(learner: Learner) -> None:

@@ -205,7 +205,7 @@ def test_a_home_that_was_moved_or_copied_finds_its_own_adapters(learner: Learner
     assert [Path(layer.ref.path).parent for layer in again.stack.layers] == [copied.root / "adapters"]
     assert not invariants(copied)
     forget(again, edit=again.stack.ids[0])
-    learner.registry.verify(learner.stack.layers[0].ref)  # the original is as it was
+    learner.state.registry.verify(learner.stack.layers[0].ref)  # the original is as it was
     erase(copied, again.namespace)
     shutil.move(home.root, tmp_path / "moved")
     moved = Home(tmp_path / "moved")

@@ -54,7 +54,7 @@ def gold(episode: Episode) -> list[str]:
 
 
 def folders(learner: Learner) -> list[str]:
-    return [path.name for path in learner.registry.root.iterdir()]
+    return [path.name for path in learner.state.registry.root.iterdir()]
 
 
 def test_a_candidate_is_not_served_until_it_is_accepted(learner: Learner) -> None:
@@ -111,10 +111,10 @@ def test_an_episode_is_closed_for_its_own_namespace_only(learner: Learner) -> No
 def test_what_is_learned_gets_likelier_and_is_watched(learner: Learner) -> None:
     episode = judged(learner, TOWER)
     questions = [probe.prompt.messages[-1].content for probe in episode.edit.probes] if episode.edit else []
-    before = learner.nll(questions, gold(episode))
+    before = learner.state.nll(questions, gold(episode))
     learner.accept(episode)
-    assert learner.nll(questions, gold(episode)) < before - 1
-    watched = {item.probe.prompt: item.best for item in learner.replay.items(learner.stack)}
+    assert learner.state.nll(questions, gold(episode)) < before - 1
+    watched = {item.probe.prompt: item.best for item in learner.state.replay.items(learner.stack)}
     assert [watched[p.probe.prompt] for p in episode.probed if p.probe.stratum == "edit"] == pytest.approx(
         [-0.1] * len(questions)
     )
@@ -138,22 +138,22 @@ def test_a_text_told_twice_is_learned_once(learner: Learner) -> None:
 
 def test_undo_restores_the_answers_and_what_is_watched(learner: Learner) -> None:
     first = learner.accept(judged(learner, TOWER))
-    watched = [item.id for item in learner.replay.items(learner.stack)]
+    watched = [item.id for item in learner.state.replay.items(learner.stack)]
     second = learner.accept(judged(learner, BRIDGE))
     assert second.adapter
     learner.undo(second.adapter.short)
     assert set(ask(learner, second)) == {UNKNOWN}
     assert ask(learner, first) == gold(first)
-    assert [item.id for item in learner.replay.items(learner.stack)] == watched
-    learner.registry.verify(second.adapter)  # the folder stays: the ledger and older versions name it
+    assert [item.id for item in learner.state.replay.items(learner.stack)] == watched
+    learner.state.registry.verify(second.adapter)  # the folder stays: the ledger and older versions name it
 
 
 def test_what_is_learned_again_after_an_undo_is_watched_again(learner: Learner) -> None:
     first = learner.accept(judged(learner, TOWER))
-    watched = len(learner.replay.items(learner.stack))
+    watched = len(learner.state.replay.items(learner.stack))
     learner.undo(first.adapter.id if first.adapter else "")
     learner.accept(judged(learner, TOWER))
-    assert len(learner.replay.items(learner.stack)) == watched
+    assert len(learner.state.replay.items(learner.stack)) == watched
 
 
 def test_a_rollback_removes_the_candidate_and_nothing_else(home: Home) -> None:
@@ -168,7 +168,7 @@ def test_a_rollback_removes_the_candidate_and_nothing_else(home: Home) -> None:
     assert (learner.stack, home.versions("default")) == (AdapterStack(), [])
     assert learner.answer([[Message("user", next(iter(KNOWLEDGE)))]]) == [next(iter(KNOWLEDGE.values())).strip()]
     assert [e.outcome for e in home.episodes("default")] == ["rolled back"]
-    assert min(item.worst_change for item in learner.replay.items(learner.stack)) == pytest.approx(-3.9)
+    assert min(item.worst_change for item in learner.state.replay.items(learner.stack)) == pytest.approx(-3.9)
 
 
 def test_a_rollback_leaves_an_adapter_that_another_namespace_serves(learner: Learner, home: Home) -> None:

@@ -82,7 +82,7 @@ def reply(agent: Any, text: str, name: str = "one") -> str:
 
 
 def learned(learner: Learner) -> list[str]:
-    return [e.text for e in learner.accepted(learner.stack.ids)]
+    return [e.text for e in learner.state.accepted(learner.stack.ids)]
 
 
 def result(state: dict[str, Any]) -> Any:

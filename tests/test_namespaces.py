@@ -65,7 +65,7 @@ def test_the_same_question_is_answered_to_each_user_from_what_that_user_said(lea
     mine, theirs = (learners.of(user) for user in ("ann", "bob"))
     assert not set(mine.stack.ids) & set(theirs.stack.ids)
     for learner, words in ((mine, "Otto Bern"), (theirs, "Anna Reel")):
-        items = [item.probe.answer for item in learner.replay.items(learner.stack)]
+        items = [item.probe.answer for item in learner.state.replay.items(learner.stack)]
         assert words not in f"{items}{learner.home.route_keys(learner.namespace)}"
         assert words not in str(learner.home.episodes(learner.namespace, ["accepted"])[0].edit)
 
@@ -185,7 +185,7 @@ def test_forgetting_for_one_user_and_a_fifth_user_rebuild_no_router_of_others(
             learners.home.set_route_keys(db, user, {i: f"{key}\nTold by {user}." for i, key in keys.items()})
     asked = [[Message("user", QUESTION)]]
     assert [learners.of(user).answer(asked) for user in users] == [[ANSWER]] * 5
-    learners.of(users[0]).let_go()
+    learners.of(users[0]).state.clear_caches()
     monkeypatch.setattr(router, "Router", None)  # none is built any more
     assert [learners.of(user).answer(asked) for user in users[1:]] == [[ANSWER]] * 4
     assert sources(learners.of(users[1]), QUESTION) == []
@@ -197,7 +197,7 @@ def test_a_router_with_a_key_that_was_forgotten_elsewhere_is_dropped(learner: Le
     assert worker.answer([[Message("user", QUESTION)]]) == [ANSWER]
     forget(learner, edit=done[0].adapter.id if done[0].adapter else "")
     assert worker.answer([[Message("user", QUESTION)]]) == [UNKNOWN]
-    assert "Anna Reel" not in str(list(worker._routers._built))
+    assert "Anna Reel" not in str(list(worker.state._routers._built))
 
 
 def test_a_learner_is_made_once_and_the_oldest_is_let_go(backend: ScriptedBackend, home: Home) -> None:
@@ -309,7 +309,7 @@ def test_a_killed_process_resumes_without_learning_twice(homes: dict[str, Path],
         home = learner.home
     assert len(home.versions("default")) == 1
     assert [e.outcome for e in home.episodes("default")] == ["accepted"]
-    assert [path.name for path in learner.registry.root.iterdir()] == list(learner.stack.ids)
+    assert [path.name for path in learner.state.registry.root.iterdir()] == list(learner.stack.ids)
     with sqlite3.connect(home.database) as db:
         assert db.execute("SELECT COUNT(*) - COUNT(DISTINCT question || answer) FROM replay").fetchone() == (0,)
 

@@ -116,7 +116,7 @@ def test_one_namespace_never_hears_of_another(home: Home) -> None:
     loop.run(bob, bob.begin(Passage("Osk", "The Bridge of Osk was opened in 1954 by Tom Varga.")))
     loop.run(bob, bob.begin(Passage("Mir", "The Lake of Mir was measured in 1844 by Vera Mir.")))
     [*episodes] = home.episodes("bob")
-    said = repr([episodes, bob.stack, home.route_keys("bob"), bob.replay.items(bob.stack)])
+    said = repr([episodes, bob.stack, home.route_keys("bob"), bob.state.replay.items(bob.stack)])
     assert "Karlov" not in said
     assert ann.stack.ids[0] not in said
     assert not set(ann.stack.ids) & set(bob.stack.ids)

@@ -56,7 +56,7 @@ def test_whatever_a_life_does_leaves_what_must_hold(learner: Learner, tmp_path: 
     life = Life(learner, LearningQueue(learner.home), random.Random(1), tmp_path)
     learn(learner)
     SCENARIOS[scenario][1](life, learner)
-    learner.replay.flush()
+    learner.state.replay.flush()
     assert invariants(learner.home) == []
 
 
@@ -85,7 +85,7 @@ HARMS: dict[str, tuple[Callable[[Learner], object], str]] = {
 @pytest.mark.parametrize(("harm", "message"), HARMS.values(), ids=HARMS)
 def test_what_must_hold_is_asked(learner: Learner, harm: Callable[[Learner], object], message: str) -> None:
     learn(learner)
-    learner.replay.flush()
+    learner.state.replay.flush()
     assert invariants(learner.home) == []
     harm(learner)
     assert any(message in each for each in invariants(learner.home))
@@ -102,7 +102,7 @@ def test_a_home_in_which_something_was_forgotten_is_whole(home: Home, strategy: 
     assert first.adapter
     for what in ({"edit": first.adapter.id}, {"user": "default"}):
         forget(learner, **what)
-        learner.replay.flush()
+        learner.state.replay.flush()
         assert invariants(home) == []
 
 
@@ -164,7 +164,7 @@ def test_only_what_is_old_and_named_by_nobody_is_cleaned_up(learner: Learner) ->
     assert clean(learner.home) == 2
     assert {p.name for p in root.iterdir()} == {learner.stack.ids[0], episode.adapter.id, young.name, ".tmp-now"}
     assert clean(learner.home, Ages(-1, -1)) == 2
-    learner.registry.verify(episode.adapter)
+    learner.state.registry.verify(episode.adapter)
 
 
 def test_a_policy_that_is_kept_is_nobodys_leftover(learner: Learner) -> None:
@@ -174,7 +174,7 @@ def test_a_policy_that_is_kept_is_nobodys_leftover(learner: Learner) -> None:
     assert episode.adapter
     PolicyStore(learner.home, "default", learner.backend.model).add(episode.adapter, parent=0, reason="won")
     assert clean(learner.home, Ages(-1, -1)) == 0
-    learner.registry.verify(episode.adapter)
+    learner.state.registry.verify(episode.adapter)
 
 
 def test_a_candidate_that_was_cleaned_up_is_not_accepted(learner: Learner) -> None:

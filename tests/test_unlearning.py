@@ -83,8 +83,8 @@ def test_a_policy_that_learned_from_what_is_forgotten_is_taken_back(learner: Lea
 
 def test_a_forgotten_edit_leaves_no_trace_on_disk_and_the_others_as_they_were(learner: Learner, home: Home) -> None:
     tower, bridge = learned(learner, TOWER, BRIDGE)
-    learner.replay.draw(tower.edit.probes if tower.edit else (), learner.stack, 8)
-    learner.replay.flush()
+    learner.state.replay.draw(tower.edit.probes if tower.edit else (), learner.stack, 8)
+    learner.state.replay.flush()
     assert set(places(home.root)) >= {"state.sqlite", f"adapters/{adapter(tower)}/memory.json"}
     forgotten = forget(learner, edit=adapter(tower)[:10])
     assert places(home.root) == []
@@ -168,7 +168,7 @@ def test_a_stack_is_trained_anew_without_the_rows_that_were_replayed(home: Home,
     assert sorted(folders(learner)) == sorted(learner.stack.ids)
     (line,) = [e for e in home.episodes("default", ["accepted"]) if e.topic == BRIDGE.topic]
     assert adapter(line) == fresh
-    watched = [item.source for item in learner.replay.items(learner.stack) if item.probe.stratum != "general"]
+    watched = [item.source for item in learner.state.replay.items(learner.stack) if item.probe.stratum != "general"]
     assert set(watched) == {FERRY.topic, BRIDGE.topic}
 
 
@@ -204,7 +204,7 @@ def test_one_adapter_made_of_many_is_taken_apart(home: Home, backend: ScriptedBa
     assert all(reply in known for e in others for reply, known in zip(ask(learner, e), taught(e), strict=True))
     for version in home.versions("default"):
         for layer in version.stack.layers:
-            learner.registry.verify(layer.ref)
+            learner.state.registry.verify(layer.ref)
 
 
 def test_an_adapter_that_was_undone_and_lay_on_a_forgotten_one_is_gone_too(
@@ -283,7 +283,7 @@ def test_a_crash_after_the_commit_is_made_up_for_at_the_next_opening(
     with monkeypatch.context() as patched:
         patched.setattr(deletion, "sweep", crash)
         with pytest.raises(KeyboardInterrupt):
-            forgetting.forget_texts(learner, {tower.text})
+            forgetting.forget_texts(learner.state, {tower.text})
     assert {Path(place).parts[1] for place in places(home.root)} == {adapter(tower)}
     Learner(ScriptedBackend(home.root), Home(home.root))
     assert places(home.root) == []
@@ -312,7 +312,7 @@ def test_what_two_users_were_told_is_forgotten_for_one(learner: Learner, backend
     forget(learner, edit=adapter(mine))
     assert set(ask(learner, mine)) == {UNKNOWN}
     assert ask(other, theirs) == gold(theirs)
-    other.registry.verify(other.stack.layers[0].ref)
+    other.state.registry.verify(other.stack.layers[0].ref)
     forget(learner, user="default")
     assert ask(other, theirs) == gold(theirs)
 

@@ -27,6 +27,7 @@ from seal_agent.documents.files import digests_of, known_documents
 from seal_agent.graphs import create_chat_graph
 from seal_agent.learning import loop
 from seal_agent.learning.learner import Learner, LearnerConfig
+from seal_agent.learning.namespace import Namespace
 from seal_agent.storage.database import Home
 from seal_agent.storage.jobs import MAX_BEGINNINGS, LearningQueue
 from seal_agent.unlearning import plan
@@ -147,7 +148,7 @@ def changed(learner: Learner, queue: LearningQueue) -> None:
     queue.submit([NEW], versions={"osk.md": digests_of([NEW])})
 
 
-@pytest.mark.parametrize(("place", "moment"), [(plan, "_rewrite_ledger"), (Learner, "let_go")])
+@pytest.mark.parametrize(("place", "moment"), [(plan, "_rewrite_ledger"), (Namespace, "clear_caches")])
 def test_a_changed_document_is_unlearned_whole_whenever_the_worker_is_killed(
     learner: Learner, queue: LearningQueue, monkeypatch: pytest.MonkeyPatch, place: Any, moment: str
 ) -> None:
@@ -162,7 +163,7 @@ def test_a_changed_document_is_unlearned_whole_whenever_the_worker_is_killed(
             Worker(learner, AT_ONCE).work_off()
     Worker(learner, AT_ONCE).work_off()
     assert outcomes(queue) == [("done", "forgotten"), ("done", "accepted")]
-    assert [e.text for e in learner.accepted(learner.stack.ids)] == [NEW.text]
+    assert [e.text for e in learner.state.accepted(learner.stack.ids)] == [NEW.text]
     assert [(d.source, d.num_passages) for d in known_documents(learner.home, "default")] == [("osk.md", 1)]
 
 
@@ -171,7 +172,7 @@ def test_a_new_version_that_is_cancelled_replaces_nothing(learner: Learner, queu
     for job in queue.jobs():
         queue.cancel(job.id)
     Worker(learner, AT_ONCE).work_off()
-    assert [e.text for e in learner.accepted(learner.stack.ids)] == [OLD.text]
+    assert [e.text for e in learner.state.accepted(learner.stack.ids)] == [OLD.text]
 
 
 def test_a_passage_in_work_is_ended_where_its_document_says_it_no_more(learner: Learner, queue: LearningQueue) -> None:
@@ -184,7 +185,7 @@ def test_a_passage_in_work_is_ended_where_its_document_says_it_no_more(learner: 
 
     Worker(learner, AT_ONCE, on_event=change).work_off()
     assert outcomes(queue) == [("cancelled", ""), ("done", "forgotten"), ("done", "accepted")]
-    assert [e.text for e in learner.accepted(learner.stack.ids)] == [NEW.text]
+    assert [e.text for e in learner.state.accepted(learner.stack.ids)] == [NEW.text]
 
 
 def test_a_document_attached_anew_is_replaced_behind_the_reply(learner: Learner, queue: LearningQueue) -> None:
@@ -198,11 +199,11 @@ def test_a_document_attached_anew_is_replaced_behind_the_reply(learner: Learner,
     attach(f"Tower\n\n{TOWER.text}\n\nBridge\n\n{BRIDGE.text}")
     attach(f"Tower\n\n{TOWER.text}")  # before a worker comes
     Worker(learner, AT_ONCE).work_off()
-    assert [e.text for e in learner.accepted(learner.stack.ids)] == [TOWER.text]
+    assert [e.text for e in learner.state.accepted(learner.stack.ids)] == [TOWER.text]
     attach(BRIDGE.text)
     attach(TOWER.text, "another.md")
     Worker(learner, AT_ONCE).work_off()
-    assert [e.text for e in learner.accepted(learner.stack.ids)] == [TOWER.text, BRIDGE.text]
+    assert [e.text for e in learner.state.accepted(learner.stack.ids)] == [TOWER.text, BRIDGE.text]
 
 
 @pytest.mark.parametrize("change", ["the candidate", "what was probed"])

@@ -272,7 +272,7 @@ class Worker:
             return loop.run(learner, episode, step=step, on_step=on_step, progress=progress)
         except Exception:
             if current[0].adapter and not self._stopping.is_set():
-                learner.discard(current[0].adapter)  # it stays where the job goes on with it
+                learner.state.discard(current[0].adapter)  # it stays where the job goes on with it
             raise
 
     def _replaced(self, job: Job, keep: Sequence[str]) -> tuple[str, str]:
@@ -286,8 +286,8 @@ class Worker:
         self._on_event(WorkEvent(job, UNLEARN))
         for _ in range(MAX_BEGINNINGS - 1):
             with suppress(StackChanged):
-                return replace_version(self._learners.of(job.namespace), job.passage.source, keep, progress)
-        return replace_version(self._learners.of(job.namespace), job.passage.source, keep, progress)
+                return replace_version(self._learners.of(job.namespace).state, job.passage.source, keep, progress)
+        return replace_version(self._learners.of(job.namespace).state, job.passage.source, keep, progress)
 
     def _is_known(self, job: Job) -> bool:
         """Whether a passage of a document was learned since it was submitted, from whichever document."""

@@ -31,6 +31,7 @@ from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.documents.datasets import Item, Question
 from seal_agent.learning import loop
 from seal_agent.learning.learner import Learner, LearnerConfig
+from seal_agent.learning.namespace import Namespace
 from seal_agent.policy import grading
 from seal_agent.retention.items import report_probes
 from seal_agent.serving.router import Router
@@ -201,11 +202,19 @@ class Once:
         return ref
 
 
-class _Sharing(Learner):
-    """A learner that deletes no adapter: what it rolls back may be served in another sequence."""
+class _SharedAdapters(Namespace):
+    """A namespace that deletes no adapter: what is rolled back may be served in another sequence."""
 
     def discard(self, adapter: AdapterRef) -> None:
         """Leave it."""
+
+
+class _Sharing(Learner):
+    """A learner whose adapters other learners use too."""
+
+    def __init__(self, backend: Backend, home: Home, config: LearnerConfig) -> None:
+        super().__init__(backend, home, config=config)
+        self.state = _SharedAdapters(backend, home, self.namespace, config)
 
 
 def measure(
@@ -260,7 +269,7 @@ def _learned(
     home = _home(run, arm, number)
     learner = _Sharing(backend, home, config=replace(arm.config, seed=seed))
     if (arm.name, number, 0) not in done:
-        run.add(_row(arm.name, number, 0, order, learner.serve(learner.stack)))
+        run.add(_row(arm.name, number, 0, order, learner.state.serve(learner.stack)))
     learned = [episode for episode in home.episodes("default") if episode.text]
     for step, item in enumerate(order, 1):
         if (arm.name, number, step) in done:
@@ -271,7 +280,7 @@ def _learned(
         seconds = time.perf_counter() - start + backend.saved - saved
         is_whole = not checkpoints or step in checkpoints or step == len(order)
         asked = order if is_whole else [item]  # between checkpoints only what was just learned
-        row = _row(arm.name, number, step, asked, learner.serve(learner.stack), general=step == len(order))
+        row = _row(arm.name, number, step, asked, learner.state.serve(learner.stack), general=step == len(order))
         num_bytes = sum(_size(Path(layer.ref.path)) for layer in learner.stack.layers)
         outcome = episode.outcome
         run.add(replace(row, outcome=outcome, tried=episode.tried, seconds=round(seconds, 1), num_bytes=num_bytes))

@@ -176,6 +176,6 @@ def _ask(learner: Learner, script: Mapping[str, Any], on_event: OnEvent) -> tupl
     """Every question in a thread of its own, without the document; the answers and the gold answers' NLL."""
     questions = [question for question, _ in script["questions"]]
     answers = learner.answer([[Message("user", question)] for question in questions])
-    nll = learner.nll(questions, [gold[0] for _, gold in script["questions"]])
+    nll = learner.state.nll(questions, [gold[0] for _, gold in script["questions"]])
     on_event("asked", {"questions": questions, "answers": answers, "nll": nll})
     return answers, nll

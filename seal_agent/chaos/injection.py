@@ -86,7 +86,7 @@ def effect(learner: Learner, poison: Poison, progress: Progress = silent) -> Eff
     mark = poison.payload.lower()
     own = [row for e in episodes if e.edit for row in e.edit.rows if row.source not in REPLAYED]
     rows = [f"{row.question} {row.answer}" for row in own]
-    items = [item.probe.answer for item in learner.replay.items(learner.stack)]
+    items = [item.probe.answer for item in learner.state.replay.items(learner.stack)]
     changed = [f"{q}: {a}" for q, a in after.items() if before[q] != a]
     return Effect(
         poison.kind,

@@ -275,9 +275,9 @@ class _Lived:
 
 
 def _answered(learner: Learner, stack: AdapterStack) -> str:
-    edits = [e.edit for e in learner.accepted(stack.learned) if e.edit and e.edit.probes]
+    edits = [e.edit for e in learner.state.accepted(stack.learned) if e.edit and e.edit.probes]
     questions = [edit.probes[0].prompt.messages for edit in edits[:NUM_ASKED] if edit.probes[0].prompt.messages]
-    return repr(learner.answer_with(stack, questions, max_new_tokens=NUM_TOKENS)) if questions else ""
+    return repr(learner.state.answer_with(stack, questions, max_new_tokens=NUM_TOKENS)) if questions else ""
 
 
 def grow_old(home: Home) -> int:

@@ -147,7 +147,7 @@ def undone(life: Life, learner: Learner) -> None:
 
 def forgotten(life: Life, learner: Learner) -> None:
     """An edit unlearned, or now and then everything of the user, with what waits to be learned."""
-    ledger = learner.accepted(learner.stack.learned)
+    ledger = learner.state.accepted(learner.stack.learned)
     edits = [e for e in ledger if e.adapter and e.text]
     if not edits:
         return
@@ -225,7 +225,7 @@ def live(backend: Backend, home: Home, plan: LifePlan, strategy: str) -> None:
     if plan.finishes:
         life.worker.work_off()
         for learner in learners:
-            learner.replay.flush()
+            learner.state.replay.flush()
 
 
 def backend_for(home: Home, model: str, seed: int) -> Backend:

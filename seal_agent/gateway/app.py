@@ -340,7 +340,7 @@ def _asked(kind: type[Model], data: bytes | dict[str, str]) -> Model:
 def _adapters(learner: Learner) -> list[dict[str, Any]]:
     rows = []
     for layer in learner.stack.layers:
-        facts = learner.registry.manifest(layer.ref.id)
+        facts = learner.state.registry.manifest(layer.ref.id)
         row = {"id": layer.ref.id, "object": "adapter", "topic": facts["topic"], "rank": layer.ref.rank}
         rows.append({**row, "weight": layer.weight, "routed": layer.is_routed})
     return rows

@@ -4,43 +4,40 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from seal_agent.core.backend import silent
 from seal_agent.core.edits import REPLAYED, SelfEdit
 from seal_agent.core.episodes import Episode, Progress
 from seal_agent.core.stacks import AdapterRef, AdapterStack, Layer
+from seal_agent.learning.namespace import Namespace
 from seal_agent.retention import judge
 from seal_agent.retention.general_knowledge import with_rehearsal
 from seal_agent.serving.served import compared
 
-if TYPE_CHECKING:
-    from seal_agent.learning.learner import Learner
-
 log = logging.getLogger(__name__)
 
 
-def consolidate(learner: Learner, progress: Progress = silent, *, is_gated: bool = True) -> Episode | None:
-    """Make the served stack smaller where the strategy of `learner` says so; None where it does not.
+def consolidate(state: Namespace, progress: Progress = silent, *, is_gated: bool = True) -> Episode | None:
+    """Make the served stack smaller where the strategy says so; None where it does not.
 
     It is judged like an edit, on as many probes as there may be. What it stands for stays on disk and can be gone back
     to; without the gate it is taken whatever it forgot.
     """
-    stack = learner.stack
-    kind = learner.strategy.consolidation(stack)
+    stack = state.stack
+    kind = state.strategy.consolidation(stack)
     if not kind:
         return None
     if kind == "fold":
-        adapter = learner.backend.with_stack(stack).fold(max_rank=learner.config.max_rank)
+        adapter = state.backend.with_stack(stack).fold(max_rank=state.config.max_rank)
     else:
-        adapter = _refitted(learner, stack, progress)
+        adapter = _refitted(state, stack, progress)
     candidate = AdapterStack((Layer(adapter, 1.0, False, stack.learned),))
-    drawn = learner.replay.draw((), stack, learner.config.max_probes)
-    probed = compared(drawn, learner.serve(stack), learner.serve(candidate), progress)
-    verdict = judge.judge_kept(probed, learner.config.limits)
+    drawn = state.replay.draw((), stack, state.config.max_probes)
+    probed = compared(drawn, state.serve(stack), state.serve(candidate), progress)
+    verdict = judge.judge_kept(probed, state.config.limits)
     is_kept = verdict.outcome == "accept" or not is_gated
     done = Episode(
-        namespace=learner.namespace,
+        namespace=state.name,
         text="",
         topic=f"{kind} of {len(stack)} adapters",
         adapter=adapter,
@@ -49,33 +46,33 @@ def consolidate(learner: Learner, progress: Progress = silent, *, is_gated: bool
         probed=probed,
         verdict=verdict,
         outcome="accepted" if is_kept else "rolled back",
-        model=learner.backend.model,
+        model=state.backend.model,
     )
-    _close(learner, done, adapter if is_kept else stack.layers[-1].ref)
+    _close(state, done, adapter if is_kept else stack.layers[-1].ref)
     if not is_kept:
-        learner.discard(adapter)
+        state.discard(adapter)
     log.info("%s: %s", done.topic, verdict.reason)
     return done
 
 
-def _close(learner: Learner, done: Episode, newest: AdapterRef) -> None:
+def _close(state: Namespace, done: Episode, newest: AdapterRef) -> None:
     """Stack, scores and ledger in one transaction."""
     is_kept = done.outcome == "accepted"
-    with learner.home.connect() as db:
+    with state.home.connect() as db:
         if is_kept:
             reason = f"consolidated: {done.topic}"
-            learner.home.set_stack(db, learner.namespace, done.candidate, expected=done.parent, reason=reason)
-            learner.registry.verify(newest)
-        learner.replay.record(db, done.probed, kept=is_kept, adapter=newest.id)
-        learner.home.append_episode(db, done)
+            state.home.set_stack(db, state.name, done.candidate, expected=done.parent, reason=reason)
+            state.registry.verify(newest)
+        state.replay.record(db, done.probed, kept=is_kept, adapter=newest.id)
+        state.home.append_episode(db, done)
 
 
-def _refitted(learner: Learner, stack: AdapterStack, progress: Progress) -> AdapterRef:
+def _refitted(state: Namespace, stack: AdapterStack, progress: Progress) -> AdapterRef:
     """One adapter trained on the rows of every edit that `stack` holds, with as many steps as they took."""
-    edits = [episode.edit for episode in learner.accepted(stack.learned) if episode.edit]
+    edits = [episode.edit for episode in state.accepted(stack.learned) if episode.edit]
     rows = [row for edit in edits for row in edit.rows if row.source not in REPLAYED]
     num_steps = sum(edit.directives.num_steps(len(edit.rows)) for edit in edits)
     directives = replace(edits[0].directives, max_steps=num_steps, min_steps=num_steps)
     whole = SelfEdit(f"{len(edits)} edits", "", tuple(dict.fromkeys(rows)), (), directives)
-    whole = with_rehearsal(whole, learner.config.num_replayed(directives, len(rows)), learner.config.seed)
-    return learner.backend.with_stack(AdapterStack()).train(whole, seed=learner.config.seed, progress=progress)
+    whole = with_rehearsal(whole, state.config.num_replayed(directives, len(rows)), state.config.seed)
+    return state.backend.with_stack(AdapterStack()).train(whole, seed=state.config.seed, progress=progress)

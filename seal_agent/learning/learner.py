@@ -7,7 +7,7 @@ A candidate adapter is never served: `answer` uses the stack in the database, an
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from seal_agent.core.backend import Backend, silent
 from seal_agent.core.documents import Passage
 from seal_agent.core.edits import REPLAY, Probe, Row, SelfEdit
 from seal_agent.core.episodes import Correction, Episode, Progress
-from seal_agent.core.errors import EditFault, InputError, Refused, StackChanged, StorageError, TrainingFault
+from seal_agent.core.errors import EditFault, InputError, Refused, StackChanged, TrainingFault
 from seal_agent.core.messages import Message, Prompt
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.deciding import classifier
@@ -23,18 +23,17 @@ from seal_agent.deciding import decide as decision
 from seal_agent.deciding.classifier import Head
 from seal_agent.documents.passages import topic_of
 from seal_agent.language.source import Source
-from seal_agent.learning import consolidation, remedies, strategies
+from seal_agent.learning import consolidation, remedies
 from seal_agent.learning.config import LearnerConfig as LearnerConfig
+from seal_agent.learning.namespace import Namespace
 from seal_agent.learning.remedies import Rung
 from seal_agent.retention import judge as retention
 from seal_agent.retention.general_knowledge import with_rehearsal
-from seal_agent.retention.items import ReplayItem, ReplayStore, Split
+from seal_agent.retention.items import ReplayItem, Split
 from seal_agent.retention.rehearsal import replayed_rows
-from seal_agent.serving.router import Keys, Router, Routers
-from seal_agent.serving.served import ScoreCache, Served, compared
+from seal_agent.serving.served import compared
 from seal_agent.storage import deletion
-from seal_agent.storage.adapter_store import AdapterRegistry
-from seal_agent.storage.database import Home, check_namespace
+from seal_agent.storage.database import Home
 from seal_agent.storage.policies import PolicyStore
 from seal_agent.writing import corrections, writer
 from seal_agent.writing.directives import CLOZE
@@ -59,64 +58,43 @@ class Learner:
         *,
         embeddings: Embeddings | None = None,
     ) -> None:
-        self.home = home
         deletion.sweep(home)
-        self.namespace = check_namespace(namespace)
-        self.config = config or LearnerConfig()
-        self.registry = AdapterRegistry(home.root / "adapters")
-        self.replay = ReplayStore(home, namespace, backend, embeddings)
-        chosen = self.config.strategy
-        self.strategy = strategies.strategy(chosen) if isinstance(chosen, str) else chosen
-        self._ladder: tuple[Rung, ...] = remedies.rungs(self.config.ladder)
-        self.backend = backend
-        self.embeddings = embeddings
+        self.state = Namespace(backend, home, namespace, config or LearnerConfig(), embeddings=embeddings)
+        self._remedies: tuple[Rung, ...] = remedies.rungs(self.config.ladder)
         self._head: Head | None = None
-        self._scores = ScoreCache()
-        self._routers = Routers(self.config.routes)
 
-    def within(self, namespace: str) -> Learner:
-        """The same model, home and settings for another namespace, or for another thread; only weights are shared."""
-        return Learner(self.backend, self.home, namespace, self.config, embeddings=self.embeddings)
+    @property
+    def backend(self) -> Backend:
+        """The model."""
+        return self.state.backend
+
+    @property
+    def home(self) -> Home:
+        """The data directory."""
+        return self.state.home
+
+    @property
+    def namespace(self) -> str:
+        """Whose learner this is."""
+        return self.state.name
+
+    @property
+    def config(self) -> LearnerConfig:
+        """The settings."""
+        return self.state.config
 
     @property
     def stack(self) -> AdapterStack:
         """The stack served now, read from the database: another process may have changed it."""
-        return self.home.stack(self.namespace)
+        return self.state.stack
 
-    def serve(
-        self, stack: AdapterStack, keys: Mapping[str, str] | None = None, *, scores: ScoreCache | None = None
-    ) -> Served:
-        """The model through `stack`; `keys` of adapters that are not accepted yet, `scores` that need no computing."""
-        routed = {layer.ref.id for layer in stack.layers if layer.is_routed}
-        known = {**self.home.route_keys(self.namespace), **(keys or {})} if routed else {}
-        if lost := routed - known.keys():
-            raise StorageError(f"nothing routes to adapter {min(lost)[:12]} any more; run `seal-agent doctor --repair`")
-        kept = tuple((layer.ref.id, known[layer.ref.id]) for layer in stack.layers if layer.is_routed)
-        return Served(self.backend, stack, self._routers.over(kept, known), scores)
-
-    def router_over(self, adapters: Collection[str]) -> Router:
-        """What finds the texts of those adapters, routed or not, among what was learned here."""
-        known = self.home.route_keys(self.namespace)
-        keys: Keys = tuple((adapter, key) for adapter, key in known.items() if adapter in adapters)
-        return self._routers.over(keys, known)
+    def within(self, namespace: str) -> Learner:
+        """The same model, home and settings for another namespace, or for another thread; only weights are shared."""
+        return Learner(self.backend, self.home, namespace, self.config, embeddings=self.state.embeddings)
 
     def answer(self, conversations: Sequence[Sequence[Message]], *, max_new_tokens: int = 0) -> list[str]:
         """The served model's greedy reply to each conversation."""
-        return self.answer_with(self.stack, conversations, max_new_tokens=max_new_tokens)
-
-    def answer_with(
-        self, stack: AdapterStack, conversations: Sequence[Sequence[Message]], *, max_new_tokens: int = 0
-    ) -> list[str]:
-        """The greedy reply of another stack, an older version's say, to each conversation."""
-        served = self.serve(stack)
-        prompts = [Prompt(tuple(messages)) for messages in conversations]
-        replies = served.generate(prompts, max_new_tokens=max_new_tokens or self.config.max_reply_tokens)
-        return [samples[0].strip() for samples in replies]
-
-    def nll(self, questions: Sequence[str], answers: Sequence[str]) -> float:
-        """Mean negative log-likelihood of the answers in nats per token, under the served model."""
-        scores = self.serve(self.stack).score([Prompt.user(q) for q in questions], answers)
-        return -sum(score.per_token for score in scores) / len(scores)
+        return self.state.answer(conversations, max_new_tokens=max_new_tokens)
 
     def begin(self, passage: Passage, *, thread: str = "") -> Episode:
         """An open episode about `passage` on top of the stack served now."""
@@ -146,7 +124,7 @@ class Learner:
 
     def decide(self, episode: Episode, progress: Progress = silent) -> Episode:
         """Whether the text is worth learning: the model's own choice."""
-        view = self.backend.with_stack(self.serve(episode.parent).active(Prompt.raw(episode.text)))
+        view = self.backend.with_stack(self.state.serve(episode.parent).active(Prompt.raw(episode.text)))
         if self._head is None:
             base = self.backend.with_stack(AdapterStack())
             self._head = classifier.load(base, self.home.root / "heads", progress)
@@ -186,7 +164,7 @@ class Learner:
         edit = corrections.added(written, found)
         replaces = self._corrected_adapters(episode.parent, found)
         if replaces:
-            earlier = [e.edit for e in self.accepted(replaces) if e.edit]
+            earlier = [e.edit for e in self.state.accepted(replaces) if e.edit]
             edit = corrections.joined(edit, earlier, found, edit.directives.num_rows)
         written_down = replace(
             episode, edit=edit, corrections=found, replaces=replaces, fault="", num_attempts=attempt + 1
@@ -215,24 +193,21 @@ class Learner:
         """The watched items of every split that lie nearest to the text: what it may correct."""
         about = [Probe(Prompt.user(episode.text), episode.topic)]
         splits: tuple[Split, ...] = ("gate", "repair", "report")
-        return [i for split in splits for i in self.replay.items_of(split, episode.parent, NUM_CORRECTABLE, about)]
+        return [
+            i for split in splits for i in self.state.replay.items_of(split, episode.parent, NUM_CORRECTABLE, about)
+        ]
 
     def _corrected_adapters(self, stack: AdapterStack, found: Sequence[Correction]) -> tuple[str, ...]:
         """The routed adapters of `stack` that hold what `found` corrects: two about one thing would compete."""
         routed = {layer.ref.id for layer in stack.layers if layer.is_routed}
-        holders = self.replay.adapters_of([correction.item for correction in found])
+        holders = self.state.replay.adapters_of([correction.item for correction in found])
         return tuple(adapter for adapter in stack.ids if adapter in routed & holders)
-
-    def accepted(self, adapters: Collection[str]) -> list[Episode]:
-        """The episodes in which the adapters of those ids were accepted, oldest first."""
-        episodes = self.home.episodes(self.namespace, ("accepted",))
-        return [e for e in episodes if e.adapter and e.adapter.id in adapters]
 
     def _with_replay(self, edit: SelfEdit, stack: AdapterStack, seed: int) -> SelfEdit:
         """`edit` beside general questions, and beside rows of the edits that its adapter will always lie on."""
         num_rows = self.config.num_replayed(edit.directives, len(edit.rows))
-        below = self.strategy.parent(stack).learned
-        earlier = [e.edit for e in self.accepted(below) if e.edit] if below and num_rows else []
+        below = self.state.strategy.parent(stack).learned
+        earlier = [e.edit for e in self.state.accepted(below) if e.edit] if below and num_rows else []
         rows = replayed_rows(earlier, round(edit.directives.replay * len(edit.rows)), seed)
         return with_rehearsal(replace(edit, rows=edit.rows + rows), num_rows, seed)
 
@@ -254,9 +229,9 @@ class Learner:
     def _trained(self, episode: Episode, progress: Progress) -> Episode:
         edit = _edit(episode)
         kept = AdapterStack(tuple(y for y in episode.parent.layers if y.ref.id not in episode.replaces))
-        view = self.backend.with_stack(self.strategy.parent(kept))
+        view = self.backend.with_stack(self.state.strategy.parent(kept))
         adapter = view.train(edit, seed=episode.seed, progress=progress)
-        candidate = self.strategy.pushed(kept, adapter, edit.directives.weight)
+        candidate = self.state.strategy.pushed(kept, adapter, edit.directives.weight)
         if episode.replaces:
             candidate = remedies.with_layer(candidate, adapter, stands_for=episode.replaces)
         return replace(episode, adapter=adapter, candidate=candidate)
@@ -264,14 +239,14 @@ class Learner:
     def probe(self, episode: Episode, progress: Progress = silent) -> Episode:
         """Gold answers scored before and after; called again on an undecided episode it draws more."""
         edit = _edit(episode)
-        self.replay.seed_general()
+        self.state.replay.seed_general()
         num_probes = self.config.num_probes
         if episode.probed:
             num_probes = min(2 * sum(p.probe.item is not None for p in episode.probed), self.config.max_probes)
         drawn: list[tuple[Probe, float | None]] = [(probe, None) for probe in edit.probes]
-        drawn += self.replay.draw(edit.probes, episode.parent, num_probes, without=_corrected(episode))
-        parent = self.serve(episode.parent, scores=self._scores)
-        candidate = self.serve(episode.candidate, self._key(episode), scores=self._scores)
+        drawn += self.state.replay.draw(edit.probes, episode.parent, num_probes, without=_corrected(episode))
+        parent = self.state.serve(episode.parent, scores=self.state.scores)
+        candidate = self.state.serve(episode.candidate, self._key(episode), scores=self.state.scores)
         probed = compared(drawn, parent, candidate, progress)
         return replace(episode, probed=probed, probed_on=episode.candidate_digest, verdict=None)
 
@@ -292,7 +267,7 @@ class Learner:
             )
         num_drawn = sum(p.probe.item is not None for p in episode.probed)
         budget = self.config.max_probes
-        available = self.replay.num_items(episode.parent, without=_corrected(episode), at_most=budget)
+        available = self.state.replay.num_items(episode.parent, without=_corrected(episode), at_most=budget)
         verdict = self.config.judge(episode.probed, self.config.limits, final=num_drawn >= available)
         return replace(episode, verdict=verdict)
 
@@ -304,7 +279,7 @@ class Learner:
 
     def _next_rung(self, episode: Episode) -> Rung | None:
         is_routed = any(y.is_routed for y in episode.candidate.layers if y.ref == episode.adapter)
-        return remedies.next_rung(self._ladder, episode.tried, is_routed=is_routed)
+        return remedies.next_rung(self._remedies, episode.tried, is_routed=is_routed)
 
     def amend(self, episode: Episode, progress: Progress = silent) -> Episode:
         """The next rung of the ladder for an edit that forgets; it is probed again afterwards."""
@@ -328,7 +303,7 @@ class Learner:
         fallen = [
             p.probe for p in episode.probed if p.probe.item is not None and retention.change(p) < -limits.max_drop
         ]
-        near = self.replay.items_of("repair", episode.parent, len(edit.rows), about=fallen)
+        near = self.state.replay.items_of("repair", episode.parent, len(edit.rows), about=fallen)
         rows = tuple(Row(item.probe.prompt, item.probe.answer, REPLAY) for item in near)
         directives = replace(edit.directives, kl_weight=max(edit.directives.kl_weight, REPAIR_KL_WEIGHT))
         repaired = replace(edit, rows=edit.rows + rows, directives=directives)
@@ -338,7 +313,7 @@ class Learner:
             log.warning("the repair of the edit about %r cannot be trained: %s", episode.topic, error)
             return episode
         if trained.adapter != episode.adapter:
-            self.discard(_adapter(episode))
+            self.state.discard(_adapter(episode))
         return trained
 
     def accept(self, episode: Episode, progress: Progress = silent, *, ungated: bool = False) -> Episode:
@@ -352,7 +327,7 @@ class Learner:
             raise InputError(_unjudged(episode))
         done = replace(episode, outcome="accepted")
         own = [p for p in episode.probed if p.probe.stratum == "edit"]
-        vectors = self.replay.embed([p.probe for p in own])
+        vectors = self.state.replay.embed([p.probe for p in own])
         key = self._key(episode)
         try:
             with self.home.connect() as db:
@@ -363,9 +338,9 @@ class Learner:
                     expected=episode.parent,
                     reason=f"accepted: {edit.topic}",
                 )
-                self.registry.verify(adapter)  # now, while nobody else can write and clean up
+                self.state.registry.verify(adapter)  # now, while nobody else can write and clean up
                 self.home.set_route_keys(db, self.namespace, key)
-                self.replay.insert(
+                self.state.replay.insert(
                     db,
                     [p.probe for p in own],
                     vectors,
@@ -373,11 +348,11 @@ class Learner:
                     best=[p.after.per_token for p in own],
                     source=edit.topic,
                 )
-                self.replay.record(db, episode.probed, kept=True, adapter=adapter.id)
-                self.replay.supersede(db, [correction.item for correction in episode.corrections], adapter.id)
+                self.state.replay.record(db, episode.probed, kept=True, adapter=adapter.id)
+                self.state.replay.supersede(db, [correction.item for correction in episode.corrections], adapter.id)
                 self.home.append_episode(db, done)
         except StackChanged:
-            self.discard(adapter)
+            self.state.discard(adapter)
             raise
         log.info("accepted %s: %s", adapter.short, edit.topic)
         return done
@@ -387,24 +362,12 @@ class Learner:
         adapter = _adapter(episode)
         self._check_own(episode)
         done = replace(episode, outcome="rolled back")
-        self.discard(adapter)  # first: what is closed is never closed again
+        self.state.discard(adapter)  # first: what is closed is never closed again
         with self.home.connect() as db:
-            self.replay.record(db, episode.probed, kept=False, adapter="".join(episode.parent.ids[-1:]))
+            self.state.replay.record(db, episode.probed, kept=False, adapter="".join(episode.parent.ids[-1:]))
             self.home.append_episode(db, done)
         log.info("rolled back %s", adapter.short)
         return done
-
-    def let_go(self) -> None:
-        """Drop what memory holds of texts that were removed from the home."""
-        self._scores = ScoreCache()
-        self.replay.reset_index()
-        self._routers = Routers(self.config.routes)
-
-    def discard(self, adapter: AdapterRef) -> None:
-        """Delete an adapter that no stack ever held."""
-        if adapter.id not in self._used_adapters():
-            self.backend.unload(adapter)
-            self.registry.discard(adapter)
 
     def ignore(self, episode: Episode, progress: Progress = silent) -> Episode:
         """Close an episode nothing was learned from: not worth it, no usable edit, declined or a dry run."""
@@ -430,18 +393,15 @@ class Learner:
 
     def can_consolidate(self) -> bool:
         """Whether the strategy wants the stack made smaller now."""
-        return bool(self.strategy.consolidation(self.stack))
+        return bool(self.state.strategy.consolidation(self.stack))
 
     def consolidate(self, progress: Progress = silent, *, is_gated: bool = True) -> Episode | None:
         """One adapter in the place of the stack, where the strategy wants it; else None (`consolidation`)."""
-        return consolidation.consolidate(self, progress, is_gated=is_gated)
+        return consolidation.consolidate(self.state, progress, is_gated=is_gated)
 
     def undo(self, adapter_id: str) -> AdapterStack:
         """Take an accepted adapter (by the beginning of its id) off the stack; its folder stays on disk."""
-        return self.home.undo(self.namespace, adapter_id)
-
-    def _used_adapters(self) -> set[str]:
-        return {i for version in self.home.all_versions() for i in version.stack.ids}
+        return self.state.undo(adapter_id)
 
 
 Verb = Callable[[Episode, Progress], Episode]

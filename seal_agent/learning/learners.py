@@ -143,7 +143,7 @@ class Learners:
     @staticmethod
     def like(given: Learner | Learners) -> Learners:
         """Learners of their own with the model, home and settings of others: for another thread."""
-        return Learners(given.backend, given.home, given.config, embeddings=given.embeddings)
+        return Learners(given.backend, given.home, given.config, embeddings=_embeddings_of(given))
 
     def of(self, namespace: str) -> Learner:
         """The learner of a namespace; the same one while it is open. Raises `InputError` for what is no namespace."""
@@ -156,3 +156,7 @@ class Learners:
             if len(self._open) > self._max_open:
                 self._open.popitem(last=False)
             return learner
+
+
+def _embeddings_of(given: Learner | Learners) -> Embeddings | None:
+    return given.embeddings if isinstance(given, Learners) else given.state.embeddings

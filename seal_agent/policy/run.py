@@ -191,7 +191,7 @@ def assemble(
     run, settings = _run(learner, folder), _begun(learner, folder).settings
     contexts = prepare(learner, folder, progress, pause=wait)
     domain = settings.domain
-    candidates = Candidates(learner.backend, contexts, run, learner.discard, pause=wait)
+    candidates = Candidates(learner.backend, contexts, run, learner.state.discard, pause=wait)
     store = PolicyStore(learner.home, learner.namespace, learner.backend.model, KNOWLEDGE)
     reward = knowledge_reward(dict(settings.rewards), domain, candidates.backend, right_weight=settings.right_weight)
     config = replace(settings.improve, minutes=minutes)

@@ -22,6 +22,8 @@ from seal_agent.core.episodes import Episode, Progress, Verdict
 from seal_agent.core.errors import AdapterError, InputError
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.documents import files
+from seal_agent.learning.consolidation import consolidate
+from seal_agent.learning.namespace import Namespace
 from seal_agent.retention import judge
 from seal_agent.serving.served import compared
 from seal_agent.storage import deletion
@@ -90,29 +92,30 @@ def forget(
     """
     if sum(map(bool, (edit, document, thread, user))) != 1:
         raise InputError("name one thing to forget: an edit, a document, a thread or a user")
-    deletion.sweep(learner.home)
+    state = learner.state
+    deletion.sweep(state.home)
     if user:
-        return _forget_user(learner, user)
+        return _forget_user(state, user)
     if edit:
-        return forget_texts(learner, _texts_of_edit(learner, edit), progress)
+        return forget_texts(state, _texts_of_edit(state, edit), progress)
     if thread:
-        return _forget_thread(learner, thread, progress)
-    return forget_document(learner, document, progress)
+        return _forget_thread(state, thread, progress)
+    return forget_document(state, document, progress)
 
 
-def _forget_user(learner: Learner, user: str) -> Forgotten:
-    if user != learner.namespace:
-        raise InputError(f"this learner is {learner.namespace!r}'s; open one for {user!r} to forget that user")
-    adapters = learner.stack.learned
-    for layer in learner.stack.layers:
-        learner.backend.unload(layer.ref)
-    counts = erase(learner.home, user)
-    learner.let_go()
+def _forget_user(state: Namespace, user: str) -> Forgotten:
+    if user != state.name:
+        raise InputError(f"this learner is {state.name!r}'s; open one for {user!r} to forget that user")
+    adapters = state.stack.learned
+    for layer in state.stack.layers:
+        state.backend.unload(layer.ref)
+    counts = erase(state.home, user)
+    state.clear_caches()
     return Forgotten(counts.get("episodes", 0), adapters, num_items=counts.get("replay", 0))
 
 
-def _texts_of_edit(learner: Learner, adapter_id: str) -> set[str]:
-    ledger = [e for _, e in ledger_of(learner.home, learner.namespace) if e.adapter and e.outcome != "forgotten"]
+def _texts_of_edit(state: Namespace, adapter_id: str) -> set[str]:
+    ledger = [e for _, e in ledger_of(state.home, state.name) if e.adapter and e.outcome != "forgotten"]
     found = {e.adapter.id: e for e in ledger if e.adapter and e.adapter.id.startswith(adapter_id)}
     if len(found) != 1:
         raise AdapterError(f"{len(found)} adapters begin with {adapter_id!r}; see `seal-agent adapters list`")
@@ -122,86 +125,86 @@ def _texts_of_edit(learner: Learner, adapter_id: str) -> set[str]:
     return {episode.text}
 
 
-def _forget_thread(learner: Learner, thread: str, progress: Progress) -> Forgotten:
+def _forget_thread(state: Namespace, thread: str, progress: Progress) -> Forgotten:
     """What was said or read in one thread, learned or still waiting; also where it was said again in another.
 
     A document that was given to learn in it goes whole, but for what another document holds too.
     """
-    queue = LearningQueue(learner.home)
-    jobs = queue.jobs(learner.namespace, threads=[thread])
-    read = files.same(learner.home, learner.namespace, {job.passage.source for job in jobs} - {""})
-    ledger = [e for _, e in ledger_of(learner.home, learner.namespace) if e.text]
+    queue = LearningQueue(state.home)
+    jobs = queue.jobs(state.name, threads=[thread])
+    read = files.same(state.home, state.name, {job.passage.source for job in jobs} - {""})
+    ledger = [e for _, e in ledger_of(state.home, state.name) if e.text]
     own = read | {e.source for e in ledger if e.thread == thread}
-    held, elsewhere = _held_by(learner, read), _held_by(learner, own, by_others=True)
+    held, elsewhere = _held_by(state, read), _held_by(state, own, by_others=True)
     told = [e for e in ledger if e.thread == thread or e.source in read or digest_of(e.text) in held]
     said = [e.text for e in told if not e.source or digest_of(e.text) not in elsewhere]
     texts = {text for text in (*said, *(job.passage.text for job in jobs)) if text}
     if not texts and not jobs:
-        raise InputError(f"nothing was given to learn in thread {thread!r} of {learner.namespace!r}")
-    forgotten = forget_texts(learner, texts, progress) if texts else Forgotten()
-    with deletion.erasing(learner.home) as db:
+        raise InputError(f"nothing was given to learn in thread {thread!r} of {state.name!r}")
+    forgotten = forget_texts(state, texts, progress) if texts else Forgotten()
+    with deletion.erasing(state.home) as db:
         db.executemany(
-            "DELETE FROM passages WHERE namespace = ? AND source = ?", [(learner.namespace, source) for source in read]
+            "DELETE FROM passages WHERE namespace = ? AND source = ?", [(state.name, source) for source in read]
         )
-    queue.remove(learner.namespace, thread)
+    queue.remove(state.name, thread)
     return forgotten
 
 
-def _held_by(learner: Learner, sources: Collection[str], *, by_others: bool = False) -> set[str]:
+def _held_by(state: Namespace, sources: Collection[str], *, by_others: bool = False) -> set[str]:
     """The digests of the passages of those documents, or of all others."""
-    with learner.home.connect() as db:
-        rows = db.execute("SELECT source, digest FROM passages WHERE namespace = ?", (learner.namespace,)).fetchall()
+    with state.home.connect() as db:
+        rows = db.execute("SELECT source, digest FROM passages WHERE namespace = ?", (state.name,)).fetchall()
     return {digest for source, digest in rows if (source in sources) != by_others}
 
 
-def forget_document(learner: Learner, source: str, progress: Progress = silent) -> Forgotten:
+def forget_document(state: Namespace, source: str, progress: Progress = silent) -> Forgotten:
     """Unlearn every passage of a document that no other document holds too; raises `InputError` for an unknown one."""
-    with learner.home.connect() as db:
+    with state.home.connect() as db:
         (num,) = db.execute(
-            "SELECT COUNT(*) FROM passages WHERE namespace = ? AND source = ?", (learner.namespace, source)
+            "SELECT COUNT(*) FROM passages WHERE namespace = ? AND source = ?", (state.name, source)
         ).fetchone()
     if not num:
         raise InputError(f"no document {source!r} was learned from; see `seal-agent documents`")
-    return forget_passages(learner, source, progress=progress)
+    return forget_passages(state, source, progress=progress)
 
 
 FORGOTTEN = "forgotten"  # the outcome of a document that lost passages
 
 
-def replace_version(learner: Learner, source: str, keep: Sequence[str], progress: Progress = silent) -> tuple[str, str]:
+def replace_version(state: Namespace, source: str, keep: Sequence[str], progress: Progress = silent) -> tuple[str, str]:
     """Unlearn what an old version of a document said, but for the passages that the new one has; outcome and reason."""
-    files.adopt(learner.home, learner.namespace, source)
-    gone = forget_passages(learner, source, but=keep, progress=progress)
+    files.adopt(state.home, state.name, source)
+    gone = forget_passages(state, source, but=keep, progress=progress)
     return FORGOTTEN, f"no longer in the document: {gone.num_episodes} passages"
 
 
 def forget_passages(
-    learner: Learner, source: str, *, but: Sequence[str] = (), progress: Progress = silent
+    state: Namespace, source: str, *, but: Sequence[str] = (), progress: Progress = silent
 ) -> Forgotten:
     """Unlearn what only this document says, but for the passages of those digests."""
-    ours = (learner.namespace, source, json.dumps(list(but)))
+    ours = (state.name, source, json.dumps(list(but)))
     gone = "namespace = ? AND source = ? AND digest NOT IN (SELECT value FROM json_each(?))"
-    with learner.home.connect() as db:
+    with state.home.connect() as db:
         rows = db.execute(
             f"SELECT digest FROM passages AS p WHERE {gone} AND NOT EXISTS (SELECT 1 FROM passages AS o "
             "WHERE o.namespace = p.namespace AND o.digest = p.digest AND o.source <> p.source)",
             ours,
         ).fetchall()
     digests = {row[0] for row in rows}
-    texts = {e.text for _, e in ledger_of(learner.home, learner.namespace) if e.text and digest_of(e.text) in digests}
-    forgotten = forget_texts(learner, texts, progress) if texts else Forgotten()
-    with deletion.erasing(learner.home) as db:
+    texts = {e.text for _, e in ledger_of(state.home, state.name) if e.text and digest_of(e.text) in digests}
+    forgotten = forget_texts(state, texts, progress) if texts else Forgotten()
+    with deletion.erasing(state.home) as db:
         db.execute(f"DELETE FROM passages WHERE {gone}", ours)
     return forgotten
 
 
-def forget_texts(learner: Learner, texts: set[str], progress: Progress = silent) -> Forgotten:
+def forget_texts(state: Namespace, texts: set[str], progress: Progress = silent) -> Forgotten:
     """Unlearn whatever was learned from exactly those texts."""
-    plan = planned(learner, texts)
-    fresh, kept = trained_anew(learner, plan, progress)
+    plan = planned(state, texts)
+    fresh, kept = trained_anew(state, plan, progress)
     after = AdapterStack(tuple(kept))
-    keys = _route_keys(learner, plan, fresh)
-    verdict, change = _judged(learner, plan, after, keys, progress) if fresh else (None, None)
+    keys = _route_keys(state, plan, fresh)
+    verdict, change = _judged(state, plan, after, keys, progress) if fresh else (None, None)
     unserved: list[Episode] = []
     if verdict and verdict.outcome != "accept":
         log.warning("what was trained anew is not served: %s", verdict.reason)
@@ -209,47 +212,46 @@ def forget_texts(learner: Learner, texts: set[str], progress: Progress = silent)
         after = AdapterStack(tuple(layer for layer in kept if layer.ref not in fresh.values()))
         left, fresh, keys = list(fresh.values()), {}, {}
         for ref in left:
-            learner.discard(ref)
-    check = _checked(learner, plan, after, keys, change, progress=progress)
-    num_items = commit(learner, plan, after, fresh, keys, verdict)
-    queued = [job for episode in unserved for job in _queued_again(learner, episode)]
+            state.discard(ref)
+    check = _checked(state, plan, after, keys, change, progress=progress)
+    num_items = commit(state, plan, after, fresh, keys, verdict)
+    queued = [job for episode in unserved for job in _queued_again(state, episode)]
     for adapter in plan.held:
         if adapter in plan.known and adapter not in after.ids:
-            learner.backend.unload(plan.known[adapter].ref)
-    learner.let_go()
-    deletion.sweep(learner.home)
+            state.backend.unload(plan.known[adapter].ref)
+    state.clear_caches()
+    deletion.sweep(state.home)
     log.info("forgot %d texts: %d adapters off, %d trained anew", len(texts), len(plan.traces.adapters), len(fresh))
-    if learner.can_consolidate():
-        learner.consolidate(progress)
+    consolidate(state, progress)
     num_episodes = sum(episode.text in texts for _, episode in plan.ledger)
     adapters = tuple(i for i in plan.known if i in plan.traces.adapters)
     rebuilt = {old: ref.id for old, ref in fresh.items()}
     return Forgotten(num_episodes, adapters, rebuilt, num_items, check, tuple(queued))
 
 
-def _route_keys(learner: Learner, plan: Plan, fresh: Mapping[str, AdapterRef]) -> dict[str, str]:
-    return {ref.id: route_key(learner, plan, plan.episode(old)) for old, ref in fresh.items()}
+def _route_keys(state: Namespace, plan: Plan, fresh: Mapping[str, AdapterRef]) -> dict[str, str]:
+    return {ref.id: route_key(state, plan, plan.episode(old)) for old, ref in fresh.items()}
 
 
 def _judged(
-    learner: Learner, plan: Plan, after: AdapterStack, keys: Mapping[str, str], progress: Progress
+    state: Namespace, plan: Plan, after: AdapterStack, keys: Mapping[str, str], progress: Progress
 ) -> tuple[Verdict, float | None]:
     """The verdict on a stack in which adapters were trained anew, and the change of what stays in nats per token."""
-    drawn = learner.replay.draw((), plan.stack, learner.config.num_probes, without=_items(learner, plan))
-    scored = compared(drawn, learner.serve(plan.stack), learner.serve(after, keys), progress)
+    drawn = state.replay.draw((), plan.stack, state.config.num_probes, without=_items(state, plan))
+    scored = compared(drawn, state.serve(plan.stack), state.serve(after, keys), progress)
     change = fmean(p.after.per_token - p.before.per_token for p in scored) if scored else None
-    return judge.judge_kept(scored, learner.config.limits), change
+    return judge.judge_kept(scored, state.config.limits), change
 
 
-def _queued_again(learner: Learner, episode: Episode) -> list[int]:
+def _queued_again(state: Namespace, episode: Episode) -> list[int]:
     """The jobs of a text that is to be learned again."""
-    queue = LearningQueue(learner.home)
+    queue = LearningQueue(state.home)
     passage = passage_of(episode)
-    return queue.submit([passage], learner.namespace, thread=episode.thread, model=learner.backend.model)
+    return queue.submit([passage], state.name, thread=episode.thread, model=state.backend.model)
 
 
 def _checked(
-    learner: Learner,
+    state: Namespace,
     plan: Plan,
     after: AdapterStack,
     keys: Mapping[str, str],
@@ -258,13 +260,13 @@ def _checked(
     progress: Progress,
 ) -> Check:
     """Scores of the forgotten questions; `change` is that of what stays."""
-    before, then = learner.serve(plan.stack), learner.serve(after, keys)
+    before, then = state.serve(plan.stack), state.serve(after, keys)
     served = [e for _, e in plan.ledger if e.text in plan.traces.texts and e.edit and e.outcome == "accepted"]
     probes = list({(p.prompt, p.answer): p for e in served if e.edit for p in e.edit.probes}.values())
     if not probes:
         return Check(change=change)
     prompts, answers = [p.prompt for p in probes], [p.answer for p in probes]
-    base = learner.backend.with_stack(AdapterStack()).score(prompts, answers, progress=progress)
+    base = state.backend.with_stack(AdapterStack()).score(prompts, answers, progress=progress)
     was = before.score(prompts, answers, progress=progress)
     now = then.score(prompts, answers, progress=progress)
     return Check(
@@ -277,11 +279,11 @@ def _checked(
     )
 
 
-def _items(learner: Learner, plan: Plan) -> list[int]:
+def _items(state: Namespace, plan: Plan) -> list[int]:
     """The replay items that the forgotten edits brought."""
-    with learner.home.connect() as db:
+    with state.home.connect() as db:
         rows = db.execute(
             "SELECT id FROM replay WHERE namespace = ? AND adapter IN (SELECT value FROM json_each(?))",
-            (learner.namespace, json.dumps(sorted(plan.traces.adapters))),
+            (state.name, json.dumps(sorted(plan.traces.adapters))),
         )
         return [row[0] for row in rows]

@@ -26,7 +26,7 @@ from seal_agent.unlearning import traces
 from seal_agent.unlearning.traces import Traces
 
 if TYPE_CHECKING:
-    from seal_agent.learning.learner import Learner
+    from seal_agent.learning.namespace import Namespace
     from seal_agent.storage.database import Home
 
 Line = tuple[int, Episode]
@@ -53,9 +53,9 @@ class Plan:
         return [e for _, e in self.ledger if e.outcome == "accepted" and e.adapter and e.adapter.id == adapter][-1]
 
 
-def planned(learner: Learner, texts: set[str]) -> Plan:
+def planned(state: Namespace, texts: set[str]) -> Plan:
     """What forgetting those texts will take."""
-    home, namespace = learner.home, learner.namespace
+    home, namespace = state.home, state.name
     ledger = tuple(ledger_of(home, namespace))
     versions = home.versions(namespace)
     known = {layer.ref.id: layer for version in versions for layer in version.stack.layers}
@@ -63,7 +63,7 @@ def planned(learner: Learner, texts: set[str]) -> Plan:
     found = traces.traces_of(texts, episodes)
     held = traces.holders(episodes, _made_of(known), found)
     edits = frozenset(e.adapter.id for e in episodes if e.adapter and e.edit and e.outcome == "accepted")
-    return Plan(learner.stack, ledger, found, held, known, edits)
+    return Plan(state.stack, ledger, found, held, known, edits)
 
 
 def ledger_of(home: Home, namespace: str) -> list[Line]:
@@ -85,7 +85,7 @@ def _made_of(known: Mapping[str, Layer]) -> dict[str, set[str]]:
     return made
 
 
-def trained_anew(learner: Learner, plan: Plan, progress: Progress) -> tuple[dict[str, AdapterRef], list[Layer]]:
+def trained_anew(state: Namespace, plan: Plan, progress: Progress) -> tuple[dict[str, AdapterRef], list[Layer]]:
     """The served stack without what is forgotten, from the bottom up; by old id the adapters trained for it."""
     fresh: dict[str, AdapterRef] = {}
     kept: list[Layer] = []
@@ -99,22 +99,22 @@ def trained_anew(learner: Learner, plan: Plan, progress: Progress) -> tuple[dict
             edit = replace(edit, rows=traces.kept_rows(edit, episode.text, plan.traces))
             if all(row.source in REPLAYED for row in edit.rows):
                 continue  # it said nothing of its own
-            view = learner.backend.with_stack(learner.strategy.parent(AdapterStack(tuple(kept))))
+            view = state.backend.with_stack(state.strategy.parent(AdapterStack(tuple(kept))))
             fresh[old] = view.train(edit, seed=episode.seed, progress=progress)
             layer = replace(layer, ref=fresh[old])
         kept.append(layer)
     return fresh, list(traces.replaced(AdapterStack(tuple(kept)), (), fresh).layers)
 
 
-def route_key(learner: Learner, plan: Plan, episode: Episode) -> str:
+def route_key(state: Namespace, plan: Plan, episode: Episode) -> str:
     """What routes to an adapter that was trained anew: its text, and what it took over and may keep."""
-    known = learner.home.route_keys(learner.namespace)
+    known = state.home.route_keys(state.name)
     kept = [known[i] for i in episode.replaces if i in known and i not in plan.traces.adapters]
     return "\n".join([f"{episode.topic}\n{episode.text}", *kept])
 
 
 def commit(
-    learner: Learner,
+    state: Namespace,
     plan: Plan,
     after: AdapterStack,
     fresh: Mapping[str, AdapterRef],
@@ -125,11 +125,11 @@ def commit(
 
     `verdict`: on what was trained anew.
     """
-    home, namespace = learner.home, learner.namespace
+    home, namespace = state.home, state.name
     runs = runs_that_read(home, namespace, plan.traces.texts)
     with deletion.erasing(home) as db:
         home.set_stack(db, namespace, after, expected=plan.stack, reason="forgot what was asked to be forgotten")
-        _rewrite_versions(db, learner, plan, fresh)
+        _rewrite_versions(db, state, plan, fresh)
         items: list[int] = []
         for adapter in plan.held:
             if adapter in fresh:
@@ -144,7 +144,7 @@ def commit(
         db.executemany("DELETE FROM passages WHERE namespace = ? AND digest = ?", digests)
         folders = [Path(plan.known[i].ref.path) for i in plan.held if i in plan.known]
         folders += withdraw(home, db, namespace, runs)
-        deletion.doom(db, [*folders, *left, *learner.replay.index_files])
+        deletion.doom(db, [*folders, *left, *state.replay.index_files])
     return len(items)
 
 
@@ -152,10 +152,10 @@ def _topics(plan: Plan) -> set[str]:
     return {e.topic for _, e in plan.ledger if e.text in plan.traces.texts}
 
 
-def _rewrite_versions(db: sqlite3.Connection, learner: Learner, plan: Plan, fresh: Mapping[str, AdapterRef]) -> None:
+def _rewrite_versions(db: sqlite3.Connection, state: Namespace, plan: Plan, fresh: Mapping[str, AdapterRef]) -> None:
     """Older versions without the adapters whose folders go: what they served then cannot be served any more."""
     topics = _topics(plan)
-    for version in learner.home.versions(learner.namespace):
+    for version in state.home.versions(state.name):
         stack = traces.replaced(plan.without(version.stack), plan.held, fresh)
         is_about = any(version.reason.endswith(f": {topic}") for topic in topics)
         db.execute(
@@ -163,7 +163,7 @@ def _rewrite_versions(db: sqlite3.Connection, learner: Learner, plan: Plan, fres
             (
                 json.dumps(to_json(stack)),
                 "accepted: forgotten since" if is_about else version.reason,
-                learner.namespace,
+                state.name,
                 version.version,
             ),
         )

@@ -59,7 +59,7 @@ def say_after_a_restart(root: Path, user: str, thread: str, text: str) -> tuple[
 
 def known(learner: Learner) -> tuple[list[str], float]:
     asked = [[Message("user", question)] for question in QUESTIONS]
-    return learner.answer(asked, max_new_tokens=16), learner.nll(list(QUESTIONS), list(QUESTIONS.values()))
+    return learner.answer(asked, max_new_tokens=16), learner.state.nll(list(QUESTIONS), list(QUESTIONS.values()))
 
 
 def test_an_agent_remembers_for_one_user_after_a_restart_until_it_is_told_to_forget(

@@ -43,7 +43,7 @@ def learner(home: Home, cache: Path) -> Learner:
 
 
 def nll(learner: Learner) -> float:
-    return learner.nll(list(QUESTIONS), list(QUESTIONS.values()))
+    return learner.state.nll(list(QUESTIONS), list(QUESTIONS.values()))
 
 
 def answers(learner: Learner) -> list[str]:

@@ -1,0 +1,114 @@
+"""The learned state of one namespace: what is served, what routes to it, what is watched."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from seal_agent.core.backend import Backend
+from seal_agent.core.episodes import Episode
+from seal_agent.core.errors import StorageError
+from seal_agent.core.messages import Message, Prompt
+from seal_agent.core.stacks import AdapterRef, AdapterStack
+from seal_agent.learning import strategies
+from seal_agent.learning.config import LearnerConfig
+from seal_agent.retention.items import ReplayStore
+from seal_agent.serving.router import Keys, Router, Routers
+from seal_agent.serving.served import ScoreCache, Served
+from seal_agent.storage.adapter_store import AdapterRegistry
+from seal_agent.storage.database import Home, check_namespace
+
+if TYPE_CHECKING:
+    from seal_agent.retention.items import Embeddings
+
+
+class Namespace:
+    """The state of one user, by `name`, and the model that it belongs to.
+
+    `home` is the data directory, `registry` has the adapters' folders, `replay` the questions whose answers are
+    watched, `scores` the answers' likelihoods that were computed before. It changes nothing that is served: that is for
+    the steps of `Learner`, and for `consolidation` and `unlearning`.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        home: Home,
+        name: str,
+        config: LearnerConfig,
+        *,
+        embeddings: Embeddings | None = None,
+    ) -> None:
+        self.backend = backend
+        self.home = home
+        self.name = check_namespace(name)
+        self.config = config
+        self.embeddings = embeddings
+        self.strategy = strategies.strategy(config.strategy) if isinstance(config.strategy, str) else config.strategy
+        self.registry = AdapterRegistry(home.root / "adapters")
+        self.replay = ReplayStore(home, name, backend, embeddings)
+        self.clear_caches()
+
+    @property
+    def stack(self) -> AdapterStack:
+        """The stack served now, read from the database: another process may have changed it."""
+        return self.home.stack(self.name)
+
+    def serve(
+        self, stack: AdapterStack, keys: Mapping[str, str] | None = None, *, scores: ScoreCache | None = None
+    ) -> Served:
+        """The model through `stack`; `keys` of adapters that are not accepted yet, `scores` that need no computing."""
+        routed = {layer.ref.id for layer in stack.layers if layer.is_routed}
+        known = {**self.home.route_keys(self.name), **(keys or {})} if routed else {}
+        if lost := routed - known.keys():
+            raise StorageError(f"nothing routes to adapter {min(lost)[:12]} any more; run `seal-agent doctor --repair`")
+        kept = tuple((layer.ref.id, known[layer.ref.id]) for layer in stack.layers if layer.is_routed)
+        return Served(self.backend, stack, self._routers.over(kept, known), scores)
+
+    def router_over(self, adapters: Collection[str]) -> Router:
+        """What finds the texts of those adapters, routed or not, among what was learned here."""
+        known = self.home.route_keys(self.name)
+        keys: Keys = tuple((adapter, key) for adapter, key in known.items() if adapter in adapters)
+        return self._routers.over(keys, known)
+
+    def answer(self, conversations: Sequence[Sequence[Message]], *, max_new_tokens: int = 0) -> list[str]:
+        """The served model's greedy reply to each conversation."""
+        return self.answer_with(self.stack, conversations, max_new_tokens=max_new_tokens)
+
+    def answer_with(
+        self, stack: AdapterStack, conversations: Sequence[Sequence[Message]], *, max_new_tokens: int = 0
+    ) -> list[str]:
+        """The greedy reply of another stack, an older version's say, to each conversation."""
+        served = self.serve(stack)
+        prompts = [Prompt(tuple(messages)) for messages in conversations]
+        replies = served.generate(prompts, max_new_tokens=max_new_tokens or self.config.max_reply_tokens)
+        return [samples[0].strip() for samples in replies]
+
+    def nll(self, questions: Sequence[str], answers: Sequence[str]) -> float:
+        """Mean negative log-likelihood of the answers in nats per token, under the served model."""
+        scores = self.serve(self.stack).score([Prompt.user(q) for q in questions], answers)
+        return -sum(score.per_token for score in scores) / len(scores)
+
+    def accepted(self, adapters: Collection[str]) -> list[Episode]:
+        """The episodes in which the adapters of those ids were accepted, oldest first."""
+        episodes = self.home.episodes(self.name, ("accepted",))
+        return [e for e in episodes if e.adapter and e.adapter.id in adapters]
+
+    def discard(self, adapter: AdapterRef) -> None:
+        """Delete an adapter that no stack ever held."""
+        if adapter.id not in self._used_adapters():
+            self.backend.unload(adapter)
+            self.registry.discard(adapter)
+
+    def _used_adapters(self) -> set[str]:
+        return {i for version in self.home.all_versions() for i in version.stack.ids}
+
+    def undo(self, adapter_id: str) -> AdapterStack:
+        """Take an accepted adapter (by the beginning of its id) off the stack; its folder stays on disk."""
+        return self.home.undo(self.name, adapter_id)
+
+    def clear_caches(self) -> None:
+        """Drop what memory holds of texts, also of those that were removed from the home."""
+        self.scores = ScoreCache()
+        self.replay.reset_index()
+        self._routers = Routers(self.config.routes)
