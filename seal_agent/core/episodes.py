@@ -6,8 +6,9 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Annotated, Literal
 
+from seal_agent.core.codec import UNLESS_EMPTY
 from seal_agent.core.edits import Probe, SelfEdit
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 
@@ -100,15 +101,20 @@ class Verdict:
 class Episode:
     """One line of the ledger: everything that happened to one text, so far.
 
-    `earlier` is what was said before the text, for a message that means nothing without it. `parent` is the
-    stack it began with, `candidate` the stack as it would be served, `replaces` the adapters whose rows the edit
-    has taken over, `tried` the rungs of the ladder that were climbed to save an edit that forgets. `probed_on` says
-    what the scores in `probed` are of (`candidate_digest`): a verdict holds for that candidate and no other. `outcome`
-    is "open" until it is "ignored" (not worth learning), "rejected" (the model could not write a usable edit),
-    "accepted" or "rolled back"; "declined" if a person said no, "dry run" if nothing was to be trained, and
-    "forgotten" once it was unlearned. `source` names the document the text comes from, `heading` what stands above
-    the text there, `life` tells the namespace from
-    one of the same name that was erased before (empty: any).
+    What it is about: `namespace` (whose), `text`, `topic`, `earlier` (what was said before a message that means nothing
+    without it), `source` (the document the text comes from), `heading` (what stands above the text there), `thread`
+    (the conversation), `model` and `seed`. `id` is random and tells this episode from every other. `life` is the
+    random id of the namespace's incarnation when the episode began; it changes when the user is erased (empty: any).
+
+    What the steps made of it: `decision`; `edit`, with the `corrections` it makes to watched answers and the adapters
+    whose rows it has taken over (`replaces`); `num_attempts` at writing and the `fault` of the last one; `parent`, the
+    stack it began with, `adapter`, what was trained, and `candidate`, the stack as it would be served with it; `tried`,
+    the remedies for an edit that forgets; `probed`, scores before and after, of the candidate with the checksum
+    `probed_on` (`candidate_digest`): a `verdict` holds for that candidate and no other; `seconds` of each step.
+
+    How it ended: `outcome` is "open" until it is "ignored" (not worth learning), "rejected" (the model could not write
+    a usable edit), "accepted" or "rolled back"; "declined" if a person said no, "dry run" if nothing was to be trained,
+    and "forgotten" once it was unlearned.
     """
 
     namespace: str
@@ -138,6 +144,7 @@ class Episode:
     source: str = ""
     heading: str = ""
     life: str = ""
+    id: Annotated[str, UNLESS_EMPTY] = ""
 
     @property
     def reason(self) -> str:

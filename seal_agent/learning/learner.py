@@ -7,43 +7,37 @@ A candidate adapter is never served: `answer` uses the stack in the database, an
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from seal_agent.core.backend import Backend, silent
 from seal_agent.core.documents import Passage
-from seal_agent.core.edits import REPLAY, Probe, Row, SelfEdit
-from seal_agent.core.episodes import Correction, Episode, Progress
-from seal_agent.core.errors import EditFault, InputError, Refused, StackChanged, TrainingFault
+from seal_agent.core.edits import Probe
+from seal_agent.core.episodes import Episode, Progress
+from seal_agent.core.errors import InputError, StackChanged, TrainingFault
 from seal_agent.core.messages import Message, Prompt
-from seal_agent.core.stacks import AdapterRef, AdapterStack
+from seal_agent.core.stacks import AdapterStack
 from seal_agent.deciding import classifier
 from seal_agent.deciding import decide as decision
 from seal_agent.deciding.classifier import Head
 from seal_agent.documents.passages import topic_of
-from seal_agent.language.source import Source
 from seal_agent.learning import consolidation, remedies
 from seal_agent.learning.config import LearnerConfig as LearnerConfig
 from seal_agent.learning.namespace import Namespace
 from seal_agent.learning.remedies import Rung
-from seal_agent.retention import judge as retention
-from seal_agent.retention.general_knowledge import with_rehearsal
-from seal_agent.retention.items import ReplayItem, Split
-from seal_agent.retention.rehearsal import replayed_rows
+from seal_agent.learning.requirements import required_adapter, required_edit
+from seal_agent.learning.train_step import repair_candidate, train_candidate
+from seal_agent.learning.write_step import write
 from seal_agent.serving.served import compared
 from seal_agent.storage import deletion
 from seal_agent.storage.database import Home
-from seal_agent.storage.policies import PolicyStore
-from seal_agent.writing import corrections, writer
-from seal_agent.writing.directives import CLOZE
 
 if TYPE_CHECKING:
     from seal_agent.retention.items import Embeddings
 
 log = logging.getLogger(__name__)
-NUM_CORRECTABLE = 64  # items of each split that a text is compared with
-REPAIR_KL_WEIGHT = 1.0  # at least, while a repair is trained
 
 
 class Learner:
@@ -113,14 +107,12 @@ class Learner:
             source=passage.source,
             heading=passage.heading,
             life=self.home.life(self.namespace),
+            id=secrets.token_hex(8),
         )
 
     def closed(self, episode: Episode) -> Episode | None:
         """The ledger's line of an episode that was closed before: a process killed then runs its last step again."""
-        number = max(episode.seed - self.config.seed * 1_000_003, 0)  # of lines when it began
-        since = self.home.episodes(self.namespace, skip=number)
-        same = (episode.seed, episode.text, episode.thread)
-        return next((e for e in since if (e.seed, e.text, e.thread) == same), None)
+        return self.home.episode(self.namespace, episode.id)
 
     def decide(self, episode: Episode, progress: Progress = silent) -> Episode:
         """Whether the text is worth learning: the model's own choice."""
@@ -134,82 +126,8 @@ class Learner:
         )
 
     def write(self, episode: Episode, progress: Progress = silent) -> Episode:
-        """One attempt at a self-edit; a malformed one leaves its fault for the next attempt.
-
-        The writer is the base model, or the policy in use with directives of its own choice: what was learned since
-        must not colour what it writes.
-        """
-        attempt = episode.num_attempts
-        base = self.backend.with_stack(AdapterStack())
-        policy = PolicyStore(self.home, self.namespace, self.backend.model).current()
-        directives = None if policy.adapter else self.config.directives
-        source = Source(episode.topic, episode.text, episode.earlier, episode.fault, episode.heading)
-        found = corrections.find(base, self._watched_near(episode), source)
-        try:
-            written = writer.write_self_edit(
-                self.backend.with_stack(policy.stack),
-                source,
-                directives,
-                is_document=bool(episode.source),
-                seed=episode.seed + attempt * 7919,
-                progress=progress,
-            )
-        except EditFault as error:
-            log.info("attempt %d at a self-edit failed: %s", attempt + 1, error)
-            if not found:
-                return replace(episode, edit=None, fault=str(error), num_attempts=attempt + 1)
-            # "No, Friday." says nothing by itself, but it answers what is watched.
-            fitting = writer.fitting(base, self.config.directives or CLOZE)
-            written = SelfEdit(source.topic, source.passage, (), (), fitting)
-        edit = corrections.added(written, found)
-        replaces = self._corrected_adapters(episode.parent, found)
-        if replaces:
-            earlier = [e.edit for e in self.state.accepted(replaces) if e.edit]
-            edit = corrections.joined(edit, earlier, found, edit.directives.num_rows)
-        written_down = replace(
-            episode, edit=edit, corrections=found, replaces=replaces, fault="", num_attempts=attempt + 1
-        )
-        return self._allowed(written_down)
-
-    def _allowed(self, episode: Episode) -> Episode:
-        """The episode as the user's own rule lets it be learned, beside what is rehearsed and replayed."""
-        try:
-            allowed = self.config.before_learn(episode) if self.config.before_learn else episode
-            edit = _edit(allowed)
-            if not edit.rows:
-                raise Refused("the rule left no row to train on")
-        except Refused as error:
-            log.info("not learned: %s", error)
-            return replace(
-                episode, edit=None, corrections=(), fault=f"refused: {error}", num_attempts=self.config.max_attempts
-            )
-        edit = self._with_replay(edit, episode.parent, episode.seed)
-        kept = (episode.namespace, episode.parent, episode.seed)
-        if (allowed.namespace, allowed.parent, allowed.seed) != kept:
-            raise InputError("before_learn changed the namespace, the parent or the seed; change text and edit only")
-        return replace(allowed, edit=edit)
-
-    def _watched_near(self, episode: Episode) -> list[ReplayItem]:
-        """The watched items of every split that lie nearest to the text: what it may correct."""
-        about = [Probe(Prompt.user(episode.text), episode.topic)]
-        splits: tuple[Split, ...] = ("gate", "repair", "report")
-        return [
-            i for split in splits for i in self.state.replay.items_of(split, episode.parent, NUM_CORRECTABLE, about)
-        ]
-
-    def _corrected_adapters(self, stack: AdapterStack, found: Sequence[Correction]) -> tuple[str, ...]:
-        """The routed adapters of `stack` that hold what `found` corrects: two about one thing would compete."""
-        routed = {layer.ref.id for layer in stack.layers if layer.is_routed}
-        holders = self.state.replay.adapters_of([correction.item for correction in found])
-        return tuple(adapter for adapter in stack.ids if adapter in routed & holders)
-
-    def _with_replay(self, edit: SelfEdit, stack: AdapterStack, seed: int) -> SelfEdit:
-        """`edit` beside general questions, and beside rows of the edits that its adapter will always lie on."""
-        num_rows = self.config.num_replayed(edit.directives, len(edit.rows))
-        below = self.state.strategy.parent(stack).learned
-        earlier = [e.edit for e in self.state.accepted(below) if e.edit] if below and num_rows else []
-        rows = replayed_rows(earlier, round(edit.directives.replay * len(edit.rows)), seed)
-        return with_rehearsal(replace(edit, rows=edit.rows + rows), num_rows, seed)
+        """One attempt at a self-edit; a malformed one leaves its fault for the next attempt (`write_step`)."""
+        return write(self.state, episode, progress)
 
     def can_retry(self, episode: Episode) -> bool:
         """Whether another attempt at writing is left."""
@@ -221,24 +139,14 @@ class Learner:
         An edit that cannot be trained, because its loss is not finite, say, leaves its fault and no adapter.
         """
         try:
-            return self._trained(episode, progress)
+            return train_candidate(self.state, episode, progress)
         except TrainingFault as error:
             log.warning("the edit about %r cannot be trained: %s", episode.topic, error)
             return replace(episode, adapter=None, fault=str(error))
 
-    def _trained(self, episode: Episode, progress: Progress) -> Episode:
-        edit = _edit(episode)
-        kept = AdapterStack(tuple(y for y in episode.parent.layers if y.ref.id not in episode.replaces))
-        view = self.backend.with_stack(self.state.strategy.parent(kept))
-        adapter = view.train(edit, seed=episode.seed, progress=progress)
-        candidate = self.state.strategy.pushed(kept, adapter, edit.directives.weight)
-        if episode.replaces:
-            candidate = remedies.with_layer(candidate, adapter, stands_for=episode.replaces)
-        return replace(episode, adapter=adapter, candidate=candidate)
-
     def probe(self, episode: Episode, progress: Progress = silent) -> Episode:
         """Gold answers scored before and after; called again on an undecided episode it draws more."""
-        edit = _edit(episode)
+        edit = required_edit(episode)
         self.state.replay.seed_general()
         num_probes = self.config.num_probes
         if episode.probed:
@@ -254,7 +162,7 @@ class Learner:
         """What routes to the candidate: its topic and text, and what routed to the adapters it replaces."""
         known = self.home.route_keys(self.namespace)
         texts = [f"{episode.topic}\n{episode.text}", *(known.get(adapter, "") for adapter in episode.replaces)]
-        return {_adapter(episode).id: "\n".join(texts).strip()}
+        return {required_adapter(episode).id: "\n".join(texts).strip()}
 
     def judge(self, episode: Episode, progress: Progress = silent) -> Episode:
         """The verdict, a pure function of the scores; undecided only while there are probes left to draw.
@@ -288,40 +196,20 @@ class Learner:
             raise InputError("nothing is left to try for this edit; roll it back")
         log.info("the edit forgets: %s", rung.name)
         if rung.kind == remedies.REPAIR:
-            episode = self._repaired(episode, progress)
+            episode = repair_candidate(self.state, episode, progress)
         is_routed = rung.kind == remedies.ROUTE or any(y.is_routed for y in episode.candidate.layers[-1:])
-        weight = _edit(episode).directives.weight * rung.weight
-        candidate = remedies.with_layer(episode.candidate, _adapter(episode), weight=weight, is_routed=is_routed)
+        weight = required_edit(episode).directives.weight * rung.weight
+        candidate = remedies.with_layer(
+            episode.candidate, required_adapter(episode), weight=weight, is_routed=is_routed
+        )
         return replace(episode, candidate=candidate, tried=(*episode.tried, rung.name), probed=(), verdict=None)
-
-    def _repaired(self, episode: Episode, progress: Progress) -> Episode:
-        """The edit trained again beside what it forgot, held to what the stack below it says on what is replayed.
-
-        Trained on are questions of the repair split near to the forgotten ones; those that judge never are.
-        """
-        edit, limits = _edit(episode), self.config.limits
-        fallen = [
-            p.probe for p in episode.probed if p.probe.item is not None and retention.change(p) < -limits.max_drop
-        ]
-        near = self.state.replay.items_of("repair", episode.parent, len(edit.rows), about=fallen)
-        rows = tuple(Row(item.probe.prompt, item.probe.answer, REPLAY) for item in near)
-        directives = replace(edit.directives, kl_weight=max(edit.directives.kl_weight, REPAIR_KL_WEIGHT))
-        repaired = replace(edit, rows=edit.rows + rows, directives=directives)
-        try:
-            trained = self._trained(replace(episode, edit=repaired), progress)
-        except TrainingFault as error:
-            log.warning("the repair of the edit about %r cannot be trained: %s", episode.topic, error)
-            return episode
-        if trained.adapter != episode.adapter:
-            self.state.discard(_adapter(episode))
-        return trained
 
     def accept(self, episode: Episode, progress: Progress = silent, *, ungated: bool = False) -> Episode:
         """Serve the candidate from the next turn on: stack, replay items and ledger in one transaction.
 
         Raises `InputError` unless a verdict accepts just this candidate; `ungated` serves it without one.
         """
-        edit, adapter = _edit(episode), _adapter(episode)
+        edit, adapter = required_edit(episode), required_adapter(episode)
         self._check_own(episode)
         if not ungated and not episode.is_accepted_by_verdict:
             raise InputError(_unjudged(episode))
@@ -359,7 +247,7 @@ class Learner:
 
     def rollback(self, episode: Episode, progress: Progress = silent) -> Episode:
         """Discard the candidate; the stack was never changed."""
-        adapter = _adapter(episode)
+        adapter = required_adapter(episode)
         self._check_own(episode)
         done = replace(episode, outcome="rolled back")
         self.state.discard(adapter)  # first: what is closed is never closed again
@@ -405,18 +293,6 @@ class Learner:
 
 
 Verb = Callable[[Episode, Progress], Episode]
-
-
-def _edit(episode: Episode) -> SelfEdit:
-    if episode.edit is None:
-        raise InputError("this episode has no self-edit yet; write one before training or probing")
-    return episode.edit
-
-
-def _adapter(episode: Episode) -> AdapterRef:
-    if episode.adapter is None:
-        raise InputError("this episode has no candidate adapter yet; train before probing or judging")
-    return episode.adapter
 
 
 def _unjudged(episode: Episode) -> str:

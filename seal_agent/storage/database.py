@@ -388,12 +388,20 @@ class Home:
             row = db.execute("SELECT COUNT(*) FROM episodes WHERE namespace = ?", (namespace,)).fetchone()
         return int(row[0])
 
-    def episodes(self, namespace: str, outcomes: Sequence[str] = (), *, skip: int = 0) -> list[Episode]:
-        """The ledger of `namespace`, oldest first, without its first `skip` lines; only the given outcomes, if any."""
+    def episode(self, namespace: str, episode_id: str) -> Episode | None:
+        """The line of the ledger with that id; None where there is none yet."""
+        with self.connect() as db:
+            row = db.execute(
+                "SELECT body FROM episodes WHERE namespace = ? AND json_extract(body, '$.id') = ?",
+                (namespace, episode_id),
+            ).fetchone()
+        return self._episode(row[0]) if row and episode_id else None
+
+    def episodes(self, namespace: str, outcomes: Sequence[str] = ()) -> list[Episode]:
+        """The ledger of `namespace`, oldest first; only the given outcomes, if any."""
         with self.connect() as db:
             rows = db.execute(
-                "SELECT outcome, body FROM episodes WHERE namespace = ? ORDER BY id LIMIT -1 OFFSET ?",
-                (namespace, skip),
+                "SELECT outcome, body FROM episodes WHERE namespace = ? ORDER BY id", (namespace,)
             ).fetchall()
         return [self._episode(body) for outcome, body in rows if not outcomes or outcome in outcomes]
 

@@ -1,0 +1,107 @@
+"""The step that writes a self-edit: what the model writes, corrections, the user's rule, what is rehearsed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+from seal_agent.core.backend import silent
+from seal_agent.core.edits import Probe, SelfEdit
+from seal_agent.core.episodes import Correction, Episode, Progress
+from seal_agent.core.errors import EditFault, InputError, Refused
+from seal_agent.core.messages import Prompt
+from seal_agent.core.stacks import AdapterStack
+from seal_agent.language.source import Source
+from seal_agent.learning.namespace import Namespace
+from seal_agent.learning.requirements import required_edit
+from seal_agent.retention.general_knowledge import with_rehearsal
+from seal_agent.retention.items import ReplayItem, Split
+from seal_agent.retention.rehearsal import replayed_rows
+from seal_agent.storage.policies import PolicyStore
+from seal_agent.writing import corrections, writer
+from seal_agent.writing.directives import CLOZE
+
+log = logging.getLogger(__name__)
+NUM_CORRECTABLE = 64  # items of each split that a text is compared with
+
+
+def write(state: Namespace, episode: Episode, progress: Progress = silent) -> Episode:
+    """One attempt at a self-edit; a malformed one leaves its fault for the next attempt.
+
+    The writer is the base model, or the policy in use with directives of its own choice: what was learned since
+    must not colour what it writes.
+    """
+    attempt = episode.num_attempts
+    base = state.backend.with_stack(AdapterStack())
+    policy = PolicyStore(state.home, state.name, state.backend.model).current()
+    directives = None if policy.adapter else state.config.directives
+    source = Source(episode.topic, episode.text, episode.earlier, episode.fault, episode.heading)
+    found = corrections.find(base, _watched_near(state, episode), source)
+    try:
+        written = writer.write_self_edit(
+            state.backend.with_stack(policy.stack),
+            source,
+            directives,
+            is_document=bool(episode.source),
+            seed=episode.seed + attempt * 7919,
+            progress=progress,
+        )
+    except EditFault as error:
+        log.info("attempt %d at a self-edit failed: %s", attempt + 1, error)
+        if not found:
+            return replace(episode, edit=None, fault=str(error), num_attempts=attempt + 1)
+        # "No, Friday." says nothing by itself, but it answers what is watched.
+        fitting = writer.fitting(base, state.config.directives or CLOZE)
+        written = SelfEdit(source.topic, source.passage, (), (), fitting)
+    edit = corrections.added(written, found)
+    replaces = _corrected_adapters(state, episode.parent, found)
+    if replaces:
+        earlier = [e.edit for e in state.accepted(replaces) if e.edit]
+        edit = corrections.joined(edit, earlier, found, edit.directives.num_rows)
+    written_down = replace(episode, edit=edit, corrections=found, replaces=replaces, fault="", num_attempts=attempt + 1)
+    return _allowed(state, written_down)
+
+
+def _allowed(state: Namespace, episode: Episode) -> Episode:
+    """The episode as the user's own rule lets it be learned, beside what is rehearsed and replayed."""
+    try:
+        allowed = state.config.before_learn(episode) if state.config.before_learn else episode
+        edit = required_edit(allowed)
+        if not edit.rows:
+            raise Refused("the rule left no row to train on")
+    except Refused as error:
+        log.info("not learned: %s", error)
+        return replace(
+            episode, edit=None, corrections=(), fault=f"refused: {error}", num_attempts=state.config.max_attempts
+        )
+    edit = _with_replay(state, edit, episode.parent, episode.seed)
+    kept = (episode.namespace, episode.parent, episode.seed, episode.id)
+    if (allowed.namespace, allowed.parent, allowed.seed, allowed.id) != kept:
+        raise InputError(
+            "before_learn changed the namespace, the parent, the seed or the id; change text and edit only"
+        )
+    return replace(allowed, edit=edit)
+
+
+def _watched_near(state: Namespace, episode: Episode) -> list[ReplayItem]:
+    """The watched items of every split that lie nearest to the text: what it may correct."""
+    about = [Probe(Prompt.user(episode.text), episode.topic)]
+    splits: tuple[Split, ...] = ("gate", "repair", "report")
+    return [i for split in splits for i in state.replay.items_of(split, episode.parent, NUM_CORRECTABLE, about)]
+
+
+def _corrected_adapters(state: Namespace, stack: AdapterStack, found: Sequence[Correction]) -> tuple[str, ...]:
+    """The routed adapters of `stack` that hold what `found` corrects: two about one thing would compete."""
+    routed = {layer.ref.id for layer in stack.layers if layer.is_routed}
+    holders = state.replay.adapters_of([correction.item for correction in found])
+    return tuple(adapter for adapter in stack.ids if adapter in routed & holders)
+
+
+def _with_replay(state: Namespace, edit: SelfEdit, stack: AdapterStack, seed: int) -> SelfEdit:
+    """`edit` beside general questions, and beside rows of the edits that its adapter will always lie on."""
+    num_rows = state.config.num_replayed(edit.directives, len(edit.rows))
+    below = state.strategy.parent(stack).learned
+    earlier = [e.edit for e in state.accepted(below) if e.edit] if below and num_rows else []
+    rows = replayed_rows(earlier, round(edit.directives.replay * len(edit.rows)), seed)
+    return with_rehearsal(replace(edit, rows=edit.rows + rows), num_rows, seed)
