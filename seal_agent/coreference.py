@@ -14,7 +14,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from seal_agent.phrases import noun_phrases, verbs
+from seal_agent.mentions import without_mentions
+from seal_agent.phrases import is_plural, noun_phrases, verbs
+from seal_agent.words import FUNCTION
 
 _START = (
     r"(?:[\"'“‘(\[]*"
@@ -22,19 +24,74 @@ _START = (
 )
 _OPENING = re.compile(
     rf"{_START}(?P<word>he|she|it|they|him|them|his|hers?|its|theirs?|both(?!.*\band\b)|neither(?!.*\bnor\b)"
-    r"|(?:the )?(?:former|latter)|the (?:first|second|third|last|other|same) (?:ones?|option)"
+    r"|the (?:former|latter)|the (?:first|second|third|last|other|same) (?:ones?|option)"
     r"|the (?:following|next|previous|same) (?:day|night|morning|evening|week|month|year)"
     r"|\w+ (?:days?|weeks?|months?|years?|hours?) (?:later|earlier|before|afterwards)"
     r"|(?:all|most|many|some|none|one|each|two|three|half|part) of (?:them|these|those|which)|such an?|such"
-    r"|the same|(?:an)?other ones?|others|this|that|these|those)\b(?!['’]\w*[a-z]{3})",
+    r"|the same|(?:an)?other ones?|(?:the )?others"
+    r"|(?:one|two|three|four|five|some|many|most|few|several|all|none|each|either|another|the other)"
+    r"(?=\s+(?:is|are|was|were|has|have|had)\b)"
+    r"|this|that|these|those)\b(?!['’]\w*[a-z]{3})",
     re.IGNORECASE,
 )
 _DEMONSTRATIVE = frozenset({"this", "that", "these", "those"})
+_ORDINAL = frozenset({"the former", "the latter"})
+_FRONT = (
+    r"(?:because|since|when|while|before|after|although|though|as|if|once|until|unless|whenever|despite|in|with|without"
+    r"|by|for|during|at|on|from|to|of|like|unlike|through|under)"
+)
+_AND = r"(?:[\"'“‘(\[]*(?:(?:and|but|so|or|then|yet|however|also|still|well)\b[,:]?\s+)*)"
+_FRONTED = re.compile(
+    rf"{_AND}{_FRONT}\b[^,;:.]*?\b(?P<word>he|she|it|they|him|her|them|his|its|their)\b", re.IGNORECASE
+)
+"""What stands before the subject and may point to it: "Because it is old, the mill", "In her youth Ada"."""
+_FRONTED_THIS = re.compile(
+    rf"{_AND}(?!in\s+that\s+(?:the|an?|he|she|it|they)\b){_FRONT}(?: of| all)?\s+(?P<word>this|that|these|those)\b"
+    r"(?!\s+(?:who|which|days)\b)(?:\s+(?P<noun>[a-z]\w+))?",
+    re.IGNORECASE,
+)
+_PLACE = re.compile(rf"{_START}(?P<word>there|here)\b(?!['’])", re.IGNORECASE)
+_DETERMINED = re.compile(r"\b(?:an?|the|my|our|your|every)\s+(\w+)")
+_CIRCUMSTANCE = frozenset("case cases way reason reasons respect sense event point time".split())
+"""What "this" names of what was said: "in this case" says nothing without it, unlike "in this museum"."""
+_ADVERBS = re.compile(r"(?:\s+(?:also|still|now|only|not|never|both|all))*\s+", re.IGNORECASE)
+_AUXILIARY = (
+    r"(?:am|is|are|was|were|do|does|did|has|have|had|can|could|will|would|shall|should|may|might|must)(?:n['’]t)?"
+    r"|can['’]t|cannot|won['’]t"
+)
+_SO_DOES = re.compile(
+    rf"(?:(?:and|but)\s+)?(?P<word>(?:so|neither|nor)\s+(?:{_AUXILIARY}))\b(?!\s+not\b)", re.IGNORECASE
+)
+_BARE_AUXILIARY = re.compile(
+    rf"\b(?P<word>(?:{_AUXILIARY})(?:\s+not)?(?:\s+(?:too|either|also|now|as well))?)\W*$", re.IGNORECASE
+)
+_OWNED_BY = re.compile(rf"{_START}(?P<word>mine|yours|ours|hers|theirs)\b", re.IGNORECASE)
+_FRAGMENT = re.compile(
+    rf"{_START}(?P<word>{_FRONT}|except|not|only|never|even|especially|also|plus|including|besides)\b", re.IGNORECASE
+)
+_ADDED = re.compile(r"\b(?P<word>too|as well|either|neither)\W*$", re.IGNORECASE)
+MAX_FRAGMENT_WORDS = 6  # a longer one without a verb is one whose verb the tagger did not find
+_SPOKEN = re.compile(r"\b(?:I|we|you|he|she|they)\s+[a-z]")
+_BARE_QUESTION = re.compile(
+    r"(?P<word>(?:(?:and|but)\s+)?(?:why|how|when|where|who|what)(?:\s+(?:not|so|else|exactly|then))?)\W*$"
+    r"|(?P<also>and|but|what about|how about)\s+(?:[\w'’-]+\s*){1,4}\W*$"
+    rf"|(?P<does>{_AUXILIARY})\s+(?:(?:the|a|an|my|your|our)\s+)?[\w'’-]+\W*$",
+    re.IGNORECASE,
+)
+_SUPPOSED = re.compile(
+    rf"{_START}(?P<word>suppos(?:e|ing)|imagine|assume|assuming|picture|let['’]s (?:say|assume|suppose|imagine|pretend)"
+    r"|let us (?:say|assume|suppose|imagine)|say,|what if)\b(?!\s+(?:that|the role)\W*$)",
+    re.IGNORECASE,
+)
+_IF = re.compile(r"\b(?:if|unless|were to)\b", re.IGNORECASE)
+_CONDITIONAL = re.compile(r"\b(?:would|could|might|wouldn['’]t|couldn['’]t)\b|(?<=[a-z])['’]d\b", re.IGNORECASE)
 _PRONOUN = re.compile(r"\b(?:he|she|it|they)\b(?!\s*[-/])", re.IGNORECASE)
 _ANY_PRONOUN = re.compile(r"\b(?:he|she|it|they|him|them|his|her|its|their)\b", re.IGNORECASE)
 _OBJECT = re.compile(
     r"\b(?:it|him|them|her(?=[.,;:!?)]|$|\s+(?:at|in|on|to|for|with|from|before|after|when|by|every|about|as|a|an|the)\b))\b"
-    r"|\b(?:this|that|these|those|both|another|here)(?=[.!?]|$)"
+    r"|\b(?:this|that|these|those|both|neither|another|others|the (?:other|former|latter)|here)(?=[.!?]|$)"
+    r"|\b(?:yours|ours|hers|theirs)(?=[.!?]|$)"
+    r"|\b(?:this|these)(?=\s+[a-z])(?!\s+(?:days|day)\b)"
     r"|\bthere\b(?!\s*(?:is|are|was|were|will|has|have|had|['’]s|exists?|remains?|came|comes?|seems?|may|might|can)\b)",
     re.IGNORECASE,
 )
@@ -53,16 +110,31 @@ _CLAUSE = re.compile(
 )
 _RELATIVE = re.compile(r"\b(?:that|which|who|whom|whose)\b", re.IGNORECASE)
 _EMPTY_IT = re.compile(
-    r"it(?:['’]s|\s+(?:is|was|has been|had been|will be|would be|may be|might be|can be|must be|should be|became"
-    r"|becomes))"
-    r"\s+(?:(?:not|also|very|more|most|quite|only|often|generally|widely)\s+)*"
-    r"(?:\w+\s+(?:that|whether|how)\b|(?:important|necessary|essential|advisable|possible|impossible|forbidden)\s+to\b"
+    r"it(?:['’]s|\s+(?:is|was|isn['’]t|wasn['’]t|has been|had been|will be|would be|may be|might be|can be|must be"
+    r"|should be|became|becomes))"
+    r"\s+(?:(?:not|also|very|more|most|quite|often|generally|widely)\s+)*"
+    r"(?:(?!one\b|something\b|anything\b|all\b|this\b|then\b)\w+\s+(?:that|whether|how)\b"
+    r"|(?:an?|the|no)\s+(?:\w+\s+)?(?:pity|shame|fact|secret|myth|mistake|wonder|miracle|surprise|relief|coincidence"
+    r"|custom|tradition|rule|crime|honou?r|pleasure)\s+(?:that|to)\b"
+    r"|(?:(?:an?|the|my|our|your|his|her|their)\s+)?(?:(?!(?:for|with|by|to|from|in|on|at|of|and|or|about|as|those"
+    r"|people|one)\b)[\w'’-]+\s+){1,4}whom?\b"
+    r"|(?-i:[A-Z][\w'’-]+\s+)+that\b"
+    r"|(?:in|on|at|by|from|since|until|during|under)\s+(?:\w+\s+)*?(?-i:[A-Z]\w*\s+|\d+\s+)that\b"
+    r"|(?:only|because of|thanks to|due to)\s[^,;:.]{1,60}?\sthat\b"
+    r"|(?:important|necessary|essential|advisable|possible|forbidden|allowed|permitted|prohibited|illegal|legal"
+    r"|customary|wise)\s+(?:for\s+[^,;:.]{1,30}?\s)?to\b"
+    r"|(?:impossible|easy|hard|difficult|better|best|dangerous|safe|useful|nice|good|expensive|cheap)"
+    r"\s+to\s+\w+\s+(?:(?:an?|the|my|our|your|his|her|their|any|all|every|one['’]s)\s|(?-i:[A-Z])|\d)"
     r"|raining|snowing|noon|midnight|time\b|\d{1,2}(?::\d\d)?\s*(?:[ap]\.?m\b|o['’]clock))"
     r"|it\s+(?:(?:seems?|seemed|appears?|appeared|turns?\s+out|turned\s+out|follows?|happens?|happened)\s+that\b"
-    r"|(?:takes?|took)\b[^.;]{0,40}\sto\b|(?:rains?|rained|snows?|snowed)\b)",
+    r"|(?:takes?|took)\b[^.;]{0,40}\sto\b|(?:rains?|rained|snows?|snowed)\b|(?:does|did)(?:\s+not|n['’]t)\s+matter\b)",
     re.IGNORECASE,
 )
-"""The "it" that stands for nothing: "It is important to", "It rained"."""
+"""The "it" that stands for nothing: "It is important to", "It rained", "It was Ada who", "It was in 1990 that".
+
+Not "It is easy to use.", where the infinitive lacks what "it" stands for, nor "It is the bridge that Ada built.", which
+may say what a thing named before is.
+"""
 _THE_NAME = re.compile(r"\b[Tt]he (?P<name>[A-Z][\w'’-]+(?:\s+(?:of\s+|and\s+)?[A-Z][\w'’-]+)+)")
 _RESTRICTED = (
     r"(?!-?\w|\s+(?:of|to|in|at|over|from|that|which|who|whose|where|for|with|on|near|by|between|called|named)\b)"
@@ -76,22 +148,27 @@ _VERB_AFTER = re.compile(
 )
 
 
-def refers_back(sentence: str, *, is_first: bool = False) -> str:
+def refers_back(sentence: str, *, is_first: bool = False, is_headed: bool = False) -> str:
     """The word of `sentence` that points to a sentence before it; "" where there is none.
 
-    `is_first`: nothing stands before the sentence. There "this museum" may be where the text hangs, but "she" and
-    "this is" mean nothing.
+    `is_first`: nothing stands before the sentence, but for a heading where it `is_headed`. There "this museum" may be
+    where the text hangs, and the "it" of "Because it is old, the mill" points ahead, if it cannot be the heading's; but
+    "she" and "this is" mean nothing.
     """
+    sentence = without_mentions(sentence)
     if sentence.endswith("?"):
         return _asked_about(sentence)
-    if _EMPTY_IT.search(sentence) and len(_PRONOUN.findall(sentence)) == 1 and not _begins_otherwise(sentence):
-        return ""
-    if opening := _OPENING.match(sentence):
-        word: str = opening["word"]
-        points = word.lower() not in _DEMONSTRATIVE or not is_first or _VERB_AFTER.match(sentence, opening.end())
-        if points:
-            return word
     places = verbs(sentence)
+    if missing := _left_to_before(sentence, places):
+        return missing
+    if _has_empty_it(sentence):
+        return _object_after_empty_it(sentence)
+    if (ahead := _FRONTED.match(sentence)) and _names_nothing_before(sentence, ahead.start("word")):
+        return "" if is_first and not is_headed and _points_ahead(sentence, ahead) else ahead["word"]
+    if (opening := _OPENING.match(sentence)) and (word := _pointing(opening, places, is_first=is_first)):
+        return word
+    if fronted := _pointing_front(sentence, places, is_first=is_first):
+        return fronted
     subject = _PRONOUN.search(sentence)
     if (
         subject
@@ -99,7 +176,128 @@ def refers_back(sentence: str, *, is_first: bool = False) -> str:
         and not _has_clause(sentence, subject.start(), places)
     ):
         return subject[0]
-    return _bare_object(sentence, places)
+    return _bare_object(sentence, places, is_first=is_first)
+
+
+def is_pronoun(word: str) -> bool:
+    """Whether a word that points back stands for a name, and not for a verb or a whole sentence."""
+    return bool(_ANY_PRONOUN.fullmatch(word)) or word.lower() in _DEMONSTRATIVE
+
+
+def is_verbless(sentence: str) -> bool:
+    """Whether `sentence` has no verb: it names something, and what is said of it stands elsewhere."""
+    return not verbs(sentence) and not _SPOKEN.search(sentence)
+
+
+def says_question(sentence: str) -> bool:
+    """Whether `sentence` asks with a verb, so that a name alone may answer it; "Any questions?" does not."""
+    return sentence.endswith("?") and not is_verbless(sentence)
+
+
+def supposes(sentence: str) -> str:
+    """The words with which `sentence` asks to suppose something, so that the next sentences need not hold; else ""."""
+    supposed = _SUPPOSED.match(without_mentions(sentence))
+    if not supposed:
+        return ""
+    is_order = supposed["word"].lower() in ("assume", "picture", "imagine") and len(verbs(sentence)) < 2
+    return "" if is_order and "without" not in sentence and not _CONDITIONAL.search(sentence) else supposed["word"]
+
+
+def is_conditional(sentence: str) -> bool:
+    """Whether `sentence` says what would be, and not what is."""
+    return bool(_CONDITIONAL.search(sentence))
+
+
+def says_condition(sentence: str) -> bool:
+    """Whether `sentence` says on what condition something would be: "If the bridge were sold, the ferry would"."""
+    return is_conditional(sentence) and bool(_IF.search(sentence))
+
+
+def _left_to_before(sentence: str, places: list[int]) -> str:
+    """What shows that a part of `sentence` is left to the one before it: "So does", "does not", "Mine", "Except"."""
+    if found := _SO_DOES.match(sentence):
+        return found["word"]
+    if (found := _BARE_AUXILIARY.search(sentence)) and not any(place < found.start() for place in places):
+        return found["word"]
+    if (found := _OWNED_BY.match(sentence)) and _is_followed_by_verb(sentence, found.end(), places):
+        return found["word"]
+    is_fragment = ":" not in sentence and len(sentence.split()) <= MAX_FRAGMENT_WORDS and is_verbless(sentence)
+    if is_fragment and (found := _FRAGMENT.match(sentence) or _ADDED.search(sentence)):
+        return found["word"]
+    return ""
+
+
+def _is_followed_by_verb(sentence: str, end: int, places: list[int]) -> bool:
+    after = _ADVERBS.match(sentence, end)
+    return after is not None and after.end() in places
+
+
+def _pointing(opening: re.Match[str], places: list[int], *, is_first: bool) -> str:
+    """The word of an opening, where it points back; "the former mayor" does not, nor "this museum" at first."""
+    word, sentence = opening["word"], opening.string
+    if word.lower() in _ORDINAL and not _is_followed_by_verb(sentence, opening.end(), places):
+        return ""
+    is_hung = is_first and word.lower() in _DEMONSTRATIVE and not _VERB_AFTER.match(sentence, opening.end())
+    return "" if is_hung else word
+
+
+def _pointing_front(sentence: str, places: list[int], *, is_first: bool) -> str:
+    """What points back in what stands before the subject: "In that case", "After this", "There, Petra"."""
+    place = _PLACE.match(sentence)
+    if place and not _is_followed_by_verb(sentence, place.end(), places):
+        return place["word"]
+    found = _FRONTED_THIS.match(sentence)
+    if not found:
+        return ""
+    noun = (found["noun"] or "").lower()
+    is_hung = is_first and noun and noun not in FUNCTION | _CIRCUMSTANCE
+    return "" if is_hung else found["word"]
+
+
+def _has_empty_it(sentence: str) -> bool:
+    """Whether the only subject pronoun of `sentence` is an "it" that stands for nothing."""
+    is_only = len(_PRONOUN.findall(sentence)) == 1 and not _begins_otherwise(sentence)
+    return is_only and bool(_EMPTY_IT.search(sentence))
+
+
+def _object_after_empty_it(sentence: str) -> str:
+    """The object behind an empty "it", where it points back: "him" of "It is important to tell him."."""
+    empty = _EMPTY_IT.search(sentence)
+    found = _OBJECT.search(sentence, empty.end()) if empty else None
+    if not empty or not found:
+        return ""
+    between = sentence[empty.end() : found.start()]
+    return "" if _CLAUSE.search(between) or _names_something(between) else found[0]
+
+
+def _names_something(text: str) -> bool:
+    """Whether a noun stands in `text`, which a pronoun after it may stand for; a number alone is none."""
+    return any(any(character.isalpha() for character in span.text) for span in noun_phrases(text))
+
+
+def _names_nothing_before(sentence: str, place: int) -> bool:
+    """Whether a pronoun at `place` stands for something, and no noun before it in its sentence can be it."""
+    spans = [span for span in noun_phrases(sentence) if span.end <= place]
+    is_named = any(any(character.isalpha() for character in span.text) for span in spans)
+    return not is_named and not _EMPTY_IT.match(sentence, place)
+
+
+def _points_ahead(sentence: str, fronted: re.Match[str]) -> bool:
+    """Whether what follows in `sentence` may be what a pronoun before the subject stands for: of the same number."""
+    word, end = fronted["word"].lower(), fronted.end()
+    comma = sentence.find(",", end)
+    main = comma + 1 if comma >= 0 else end
+    if _PRONOUN.match(sentence[main:].lstrip()):
+        return False
+    nouns = [span.text for span in noun_phrases(sentence) if span.start >= main]
+    if comma < 0:
+        nouns = nouns[1:]  # what is owned: "his death"
+    nouns += _DETERMINED.findall(sentence, main)
+    if word in ("they", "them", "their"):
+        return any(map(is_plural, nouns))
+    if word in ("it", "its"):
+        return not all(map(is_plural, nouns))
+    return any(noun[:1].isupper() for noun in nouns)
 
 
 def denies_what_follows(heading: str) -> bool:
@@ -108,7 +306,9 @@ def denies_what_follows(heading: str) -> bool:
 
 
 def _asked_about(question: str) -> str:
-    """The pronoun of a question that names nothing before it: "Where does she live?", but not "Does Ada like it?"."""
+    """What of a question means nothing without a sentence before it: "Where does she live?", "Why?", "Did Tom?"."""
+    if bare := _BARE_QUESTION.match(question):
+        return bare["word"] or bare["also"] or bare["does"]
     found = _ANY_PRONOUN.search(question)
     named = [span for span in noun_phrases(question) if found and span.end <= found.start()]
     return found[0] if found and not named and not _EMPTY_IT.match(question, found.start()) else ""
@@ -116,7 +316,8 @@ def _asked_about(question: str) -> str:
 
 def opens_with_reference(sentence: str) -> bool:
     """Whether `sentence` begins with a word that points back: a passage should not be cut before it."""
-    return bool(_OPENING.match(sentence)) and not _EMPTY_IT.match(sentence)
+    opening = _OPENING.match(without_mentions(sentence))
+    return bool(opening and opening["word"].lower() not in _ORDINAL) and not _EMPTY_IT.match(sentence)
 
 
 def _has_clause(sentence: str, end: int, places: list[int]) -> bool:
@@ -129,10 +330,12 @@ def _begins_otherwise(sentence: str) -> bool:
     return opening is not None and opening["word"].lower() != "it"
 
 
-def _bare_object(sentence: str, places: list[int]) -> str:
+def _bare_object(sentence: str, places: list[int], *, is_first: bool) -> str:
     """An object like "it" in the first clause of `sentence`: it is never the subject of that clause."""
     found = _OBJECT.search(sentence)
     if not found or _EMPTY_IT.match(sentence, found.start()):
+        return ""
+    if is_first and found[0].lower() in ("this", "these") and found.end() < len(sentence.rstrip(" .!?")):
         return ""
     before = sentence[: found.start()]
     has_verb = any(place < found.start() for place in places) or bool(_SUBJECT.match(sentence))

@@ -100,6 +100,12 @@ def verbs(sentence: str) -> list[int]:
     return [token.start for token in tokens if token.said in _CARRYING or (token.tag, token.said) == ("V", "NNS")]
 
 
+def tagged_verbs(sentence: str) -> list[tuple[int, str, str]]:
+    """The verbs of `sentence` in order: where each stands, in characters, the word, and the tagger's tag."""
+    tokens = [token for token in _tagged(sentence) if not token.is_part and token.said in _CARRYING | {"VBG"}]
+    return [(token.start, token.word, token.said) for token in tokens]
+
+
 def says(text: str, *, after: int = -1) -> bool:
     """Whether a finite verb stands in `text` beyond `after`, in characters: it says something, and names nothing."""
     return any(token.start > after and not token.is_part and token.said in _FINITE for token in _tagged(text))
