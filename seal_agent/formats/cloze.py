@@ -53,7 +53,10 @@ def ask(source: Source) -> list[Ask]:
             asks.append(_stands(field[1], field[0]))
         elif not (answered and (sentence.endswith("?") or _is_bare_answer(statement))):
             hint = _HINT.match(sentence)
-            placed += [(statement, span) for span in noun_phrases(sentence) if not hint or span.start >= hint.end()]
+            spans = [span for span in noun_phrases(sentence) if not hint or span.start >= hint.end()]
+            placed += [(statement, span) for span in spans]
+            if not spans and not sentence.endswith("?") and not is_verbless(sentence):
+                asks.append(_stands(statement.text, [f"What about {source.topic}?"]))
     brief = _brief(placed) if len(source.sentences) > 1 else frozenset()
     return asks + [
         Ask(
