@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 
 from seal_agent.mentions import without_mentions
 from seal_agent.phrases import is_plural, noun_phrases, verbs
-from seal_agent.words import FUNCTION
+from seal_agent.words import FUNCTION, content
 
 _START = (
     r"(?:[\"'“‘(\[]*"
@@ -29,12 +29,13 @@ _OPENING = re.compile(
     r"|\w+ (?:days?|weeks?|months?|years?|hours?) (?:later|earlier|before|afterwards)"
     r"|(?:all|most|many|some|none|one|each|two|three|half|part) of (?:them|these|those|which)|such an?|such"
     r"|the same|(?:an)?other ones?|(?:the )?others"
-    r"|(?:one|two|three|four|five|some|many|most|few|several|all|none|each|either|another|the other)"
-    r"(?=\s+(?:is|are|was|were|has|have|had)\b)"
+    r"|(?P<some>one|two|three|four|five|six|some|many|most|few|several|all|none|each|either|another|the other)"
     r"|this|that|these|those)\b(?!['’]\w*[a-z]{3})",
     re.IGNORECASE,
 )
 _DEMONSTRATIVE = frozenset({"this", "that", "these", "those"})
+_IS_OR_HAS = re.compile(r"\s+(?:is|are|was|were|has|have|had)\b", re.IGNORECASE)
+_MODAL = re.compile(r"\s+(?:can|could|may|might|must|should|would|will|has to|needs)\b", re.IGNORECASE)
 _ORDINAL = frozenset({"the former", "the latter"})
 _FRONT = (
     r"(?:because|since|when|while|before|after|although|though|as|if|once|until|unless|whenever|despite|in|with|without"
@@ -46,11 +47,15 @@ _FRONTED = re.compile(
 )
 """What stands before the subject and may point to it: "Because it is old, the mill", "In her youth Ada"."""
 _FRONTED_THIS = re.compile(
-    rf"{_AND}(?!in\s+that\s+(?:the|an?|he|she|it|they)\b){_FRONT}(?: of| all)?\s+(?P<word>this|that|these|those)\b"
+    rf"{_AND}(?!in\s+that\s+(?:the|an?|he|she|it|they)\b){_FRONT}"
+    r"(?:(?:\s+[\w-]+){1,4}?\s+(?:of|to|with|from)|\s+(?:of|all))?\s+(?P<word>this|that|these|those)\b"
     r"(?!\s+(?:who|which|days)\b)(?:\s+(?P<noun>[a-z]\w+))?",
     re.IGNORECASE,
 )
-_PLACE = re.compile(rf"{_START}(?P<word>there|here)\b(?!['’])", re.IGNORECASE)
+_LIKE_THESE = re.compile(
+    r"^[^,;:.]*\blike\s+(?P<word>this|that|these|those)\b(?!\s+(?:of|who|which|that|in|at|from|with)\b)", re.IGNORECASE
+)
+_PLACE = re.compile(rf"{_START}(?P<word>there|here)\b(?!['’]|\s+and\b)", re.IGNORECASE)
 _DETERMINED = re.compile(r"\b(?:an?|the|my|our|your|every)\s+(\w+)")
 _CIRCUMSTANCE = frozenset("case cases way reason reasons respect sense event point time".split())
 """What "this" names of what was said: "in this case" says nothing without it, unlike "in this museum"."""
@@ -67,10 +72,13 @@ _BARE_AUXILIARY = re.compile(
 )
 _OWNED_BY = re.compile(rf"{_START}(?P<word>mine|yours|ours|hers|theirs)\b", re.IGNORECASE)
 _FRAGMENT = re.compile(
-    rf"{_START}(?P<word>{_FRONT}|except|not|only|never|even|especially|also|plus|including|besides)\b", re.IGNORECASE
+    rf"{_START}(?P<word>(?:(?:not|only|never|even|especially|also|except|but)\s+)*{_FRONT}|except|plus|including)\b",
+    re.IGNORECASE,
 )
 _ADDED = re.compile(r"\b(?P<word>too|as well|either|neither)\W*$", re.IGNORECASE)
-MAX_FRAGMENT_WORDS = 6  # a longer one without a verb is one whose verb the tagger did not find
+MAX_FRAGMENT_WORDS = (
+    2  # that carry content; a longer one has a verb that the tagger did not find: "In winter bees sting."
+)
 _SPOKEN = re.compile(r"\b(?:I|we|you|he|she|they)\s+[a-z]")
 _BARE_QUESTION = re.compile(
     r"(?P<word>(?:(?:and|but)\s+)?(?:why|how|when|where|who|what)(?:\s+(?:not|so|else|exactly|then))?)\W*$"
@@ -89,7 +97,7 @@ _PRONOUN = re.compile(r"\b(?:he|she|it|they)\b(?!\s*[-/])", re.IGNORECASE)
 _ANY_PRONOUN = re.compile(r"\b(?:he|she|it|they|him|them|his|her|its|their)\b", re.IGNORECASE)
 _OBJECT = re.compile(
     r"\b(?:it|him|them|her(?=[.,;:!?)]|$|\s+(?:at|in|on|to|for|with|from|before|after|when|by|every|about|as|a|an|the)\b))\b"
-    r"|\b(?:this|that|these|those|both|neither|another|others|the (?:other|former|latter)|here)(?=[.!?]|$)"
+    r"|\b(?:this|that|these|those|both|neither|another|others|the (?:other|same|former|latter)|here)(?=[.!?]|$)"
     r"|\b(?:yours|ours|hers|theirs)(?=[.!?]|$)"
     r"|\b(?:this|these)(?=\s+[a-z])(?!\s+(?:days|day)\b)"
     r"|\bthere\b(?!\s*(?:is|are|was|were|will|has|have|had|['’]s|exists?|remains?|came|comes?|seems?|may|might|can)\b)",
@@ -112,7 +120,7 @@ _RELATIVE = re.compile(r"\b(?:that|which|who|whom|whose)\b", re.IGNORECASE)
 _EMPTY_IT = re.compile(
     r"it(?:['’]s|\s+(?:is|was|isn['’]t|wasn['’]t|has been|had been|will be|would be|may be|might be|can be|must be"
     r"|should be|became|becomes))"
-    r"\s+(?:(?:not|also|very|more|most|quite|often|generally|widely)\s+)*"
+    r"\s+(?:(?:not|also|very|more|most|quite|often|generally|widely|well)\s+)*"
     r"(?:(?!one\b|something\b|anything\b|all\b|this\b|then\b)\w+\s+(?:that|whether|how)\b"
     r"|(?:an?|the|no)\s+(?:\w+\s+)?(?:pity|shame|fact|secret|myth|mistake|wonder|miracle|surprise|relief|coincidence"
     r"|custom|tradition|rule|crime|honou?r|pleasure)\s+(?:that|to)\b"
@@ -199,8 +207,9 @@ def supposes(sentence: str) -> str:
     supposed = _SUPPOSED.match(without_mentions(sentence))
     if not supposed:
         return ""
-    is_order = supposed["word"].lower() in ("assume", "picture", "imagine") and len(verbs(sentence)) < 2
-    return "" if is_order and "without" not in sentence and not _CONDITIONAL.search(sentence) else supposed["word"]
+    is_order = supposed["word"].lower() in ("assume", "picture")  # "Assume the role of the owner."
+    is_said = any(place > supposed.end() for place in verbs(sentence))
+    return supposed["word"] if is_said or not is_order else ""
 
 
 def is_conditional(sentence: str) -> bool:
@@ -221,7 +230,7 @@ def _left_to_before(sentence: str, places: list[int]) -> str:
         return found["word"]
     if (found := _OWNED_BY.match(sentence)) and _is_followed_by_verb(sentence, found.end(), places):
         return found["word"]
-    is_fragment = ":" not in sentence and len(sentence.split()) <= MAX_FRAGMENT_WORDS and is_verbless(sentence)
+    is_fragment = ":" not in sentence and len(content(sentence)) <= MAX_FRAGMENT_WORDS and is_verbless(sentence)
     if is_fragment and (found := _FRAGMENT.match(sentence) or _ADDED.search(sentence)):
         return found["word"]
     return ""
@@ -234,15 +243,24 @@ def _is_followed_by_verb(sentence: str, end: int, places: list[int]) -> bool:
 
 def _pointing(opening: re.Match[str], places: list[int], *, is_first: bool) -> str:
     """The word of an opening, where it points back; "the former mayor" does not, nor "this museum" at first."""
-    word, sentence = opening["word"], opening.string
-    if word.lower() in _ORDINAL and not _is_followed_by_verb(sentence, opening.end(), places):
-        return ""
-    is_hung = is_first and word.lower() in _DEMONSTRATIVE and not _VERB_AFTER.match(sentence, opening.end())
-    return "" if is_hung else word
+    word, sentence = opening["word"].lower(), opening.string
+    is_followed_by_verb = _is_followed_by_verb(sentence, opening.end(), places)
+    if word in _ORDINAL:
+        return opening["word"] if is_followed_by_verb else ""
+    if opening["some"]:
+        is_known = is_first and not _IS_OR_HAS.match(sentence, opening.end())  # "Some say that the tower leans."
+        is_anybody = word == "one" and _MODAL.match(sentence, opening.end())
+        return opening["word"] if is_followed_by_verb and not (is_known or is_anybody) else ""
+    if is_first and word in ("both", "neither") and not is_followed_by_verb and sentence[opening.end() :][:1] == " ":
+        return ""  # "Both mills are red."
+    is_hung = is_first and word in _DEMONSTRATIVE and not _VERB_AFTER.match(sentence, opening.end())
+    return "" if is_hung else opening["word"]
 
 
 def _pointing_front(sentence: str, places: list[int], *, is_first: bool) -> str:
     """What points back in what stands before the subject: "In that case", "After this", "There, Petra"."""
+    if like := _LIKE_THESE.search(sentence):
+        return like["word"]
     place = _PLACE.match(sentence)
     if place and not _is_followed_by_verb(sentence, place.end(), places):
         return place["word"]

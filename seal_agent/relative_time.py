@@ -64,10 +64,10 @@ _HABIT = re.compile(
     re.IGNORECASE,
 )
 _WILL = re.compile(r"\b(?:will|won['’]t|shall|going to)\b|['’]ll\b", re.IGNORECASE)
+_PROGRESSIVE = re.compile(r"(?:\b(?:is|are|am)|['’](?:s|re|m))\s+(?:(?:not|also|all)\s+)?\w{2,}ing\b", re.IGNORECASE)
 _MEETING = re.compile(r"\W*(?:\w+ (?:me|us|you)\b|let['’]?s\b|let us\b)", re.IGNORECASE)
 _PAST = frozenset({"VBD", "VBN"})
-_BE = frozenset("is are am".split())
-_PRESENT = frozenset("has have be been do does can may must".split())
+_PRESENT = frozenset("is are am has have be been do does can may must".split())
 _WAS = frozenset("was were had did".split())
 _NAMING = frozenset("named called".split())
 
@@ -108,6 +108,6 @@ def _is_event(sentence: str, place: int) -> bool:
     before = [verb for verb in verbs if verb[0] < place]
     *others, (_, word, tag) = before or verbs[:1] or [(0, "", "")]
     auxiliary = others[-1][1].lower() if others else ""
-    if tag == "VBG":
-        return auxiliary in _BE | {"was", "were"}
-    return word.lower() in _WAS or (tag in _PAST and auxiliary not in _BE | _PRESENT)
+    if _PROGRESSIVE.search(sentence):
+        return True
+    return word.lower() in _WAS or (tag in _PAST and auxiliary not in _PRESENT)
