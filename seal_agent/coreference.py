@@ -36,6 +36,8 @@ _OPENING = re.compile(
 _DEMONSTRATIVE = frozenset({"this", "that", "these", "those"})
 _IS_OR_HAS = re.compile(r"\s+(?:is|are|was|were|has|have|had)\b", re.IGNORECASE)
 _MODAL = re.compile(r"\s+(?:can|could|may|might|must|should|would|will|has to|needs)\b", re.IGNORECASE)
+_POSSESSIVE = frozenset({"yours", "ours", "hers", "theirs"})
+_OWNER = re.compile(r"['’]s\s|\b(?:my|your|his|her|our|their)\s", re.IGNORECASE)
 _ORDINAL = frozenset({"the former", "the latter"})
 _FRONT = (
     r"(?:because|since|when|while|before|after|although|though|as|if|once|until|unless|whenever|despite|in|with|without"
@@ -68,7 +70,7 @@ _SO_DOES = re.compile(
     rf"(?:(?:and|but)\s+)?(?P<word>(?:so|neither|nor)\s+(?:{_AUXILIARY}))\b(?!\s+not\b)", re.IGNORECASE
 )
 _BARE_AUXILIARY = re.compile(
-    rf"\b(?P<word>(?:{_AUXILIARY})(?:\s+not)?(?:\s+(?:too|either|also|now|as well))?)\W*$", re.IGNORECASE
+    rf"(?<!\bto )\b(?P<word>(?:{_AUXILIARY})(?:\s+not)?(?:\s+(?:too|either|also|now|as well))?)\W*$", re.IGNORECASE
 )
 _OWNED_BY = re.compile(rf"{_START}(?P<word>mine|yours|ours|hers|theirs)\b", re.IGNORECASE)
 _FRAGMENT = re.compile(
@@ -202,6 +204,11 @@ def says_question(sentence: str) -> bool:
     return sentence.endswith("?") and not is_verbless(sentence)
 
 
+def can_answer(sentence: str) -> bool:
+    """Whether `sentence` may be nothing but the answer to a question before it: no verb, no field, no question."""
+    return ":" not in sentence and not sentence.endswith("?") and is_verbless(sentence)
+
+
 def supposes(sentence: str) -> str:
     """The words with which `sentence` asks to suppose something, so that the next sentences need not hold; else ""."""
     supposed = _SUPPOSED.match(without_mentions(sentence))
@@ -226,7 +233,8 @@ def _left_to_before(sentence: str, places: list[int]) -> str:
     """What shows that a part of `sentence` is left to the one before it: "So does", "does not", "Mine", "Except"."""
     if found := _SO_DOES.match(sentence):
         return found["word"]
-    if (found := _BARE_AUXILIARY.search(sentence)) and not any(place < found.start() for place in places):
+    found = _BARE_AUXILIARY.search(sentence)
+    if found and found["word"][0].islower() and not any(place < found.start() for place in places):
         return found["word"]
     if (found := _OWNED_BY.match(sentence)) and _is_followed_by_verb(sentence, found.end(), places):
         return found["word"]
@@ -356,6 +364,8 @@ def _bare_object(sentence: str, places: list[int], *, is_first: bool) -> str:
     if is_first and found[0].lower() in ("this", "these") and found.end() < len(sentence.rstrip(" .!?")):
         return ""
     before = sentence[: found.start()]
+    if found[0].lower() in _POSSESSIVE and _OWNER.search(before):
+        return ""  # "Rosa's place instead of ours"
     has_verb = any(place < found.start() for place in places) or bool(_SUBJECT.match(sentence))
     return found[0] if has_verb and not _CLAUSE.search(before) else ""
 

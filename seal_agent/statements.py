@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from seal_agent.coreference import (
+    can_answer,
     denies_what_follows,
     full_names,
     is_conditional,
@@ -99,7 +100,7 @@ def statements(
     for number, quoted in enumerate(sentences):
         sentence = spelled_out(quoted, names)
         asked = sentences[number - 1] if number and sentences[number - 1].endswith("?") else ""
-        is_answer = (is_answer or says_question(asked)) and is_verbless(sentence) and not sentence.endswith("?")
+        is_answer = (is_answer or says_question(asked)) and can_answer(sentence)
         reason = _never_alone(sentence, is_reply=is_reply)
         link = ""
         if not reason:
