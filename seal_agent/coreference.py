@@ -14,16 +14,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from seal_agent.ellipsis import FRONT, START, bare_question, is_followed_by_verb, left_to_before
 from seal_agent.mentions import without_mentions
 from seal_agent.phrases import is_plural, noun_phrases, verbs
-from seal_agent.words import FUNCTION, content
+from seal_agent.words import FUNCTION
 
-_START = (
-    r"(?:[\"'“‘(\[]*"
-    r"(?:(?:and|but|so|or|then|yet|because|however|also|still|no|yes|actually|sorry|well|oh)\b[,:]?\s+)*)"
-)
+_ASKED = re.compile(r"(?:(?:and|but)\s+)?(?:what|which|whose|how many|how much)\s+[\w'’-]+(?=\s)", re.IGNORECASE)
 _OPENING = re.compile(
-    rf"{_START}(?P<word>he|she|it|they|him|them|his|hers?|its|theirs?|both(?!.*\band\b)|neither(?!.*\bnor\b)"
+    rf"{START}(?P<word>he|she|it|they|him|them|his|hers?|its|theirs?|both(?!.*\band\b)|neither(?!.*\bnor\b)"
     r"|the (?:former|latter)|the (?:first|second|third|last|other|same) (?:ones?|option)"
     r"|the (?:following|next|previous|same) (?:day|night|morning|evening|week|month|year)"
     r"|\w+ (?:days?|weeks?|months?|years?|hours?) (?:later|earlier|before|afterwards)"
@@ -39,17 +37,13 @@ _MODAL = re.compile(r"\s+(?:can|could|may|might|must|should|would|will|has to|ne
 _POSSESSIVE = frozenset({"yours", "ours", "hers", "theirs"})
 _OWNER = re.compile(r"['’]s\s|\b(?:my|your|his|her|our|their)\s", re.IGNORECASE)
 _ORDINAL = frozenset({"the former", "the latter"})
-_FRONT = (
-    r"(?:because|since|when|while|before|after|although|though|as|if|once|until|unless|whenever|despite|in|with|without"
-    r"|by|for|during|at|on|from|to|of|like|unlike|through|under)"
-)
 _AND = r"(?:[\"'“‘(\[]*(?:(?:and|but|so|or|then|yet|however|also|still|well)\b[,:]?\s+)*)"
 _FRONTED = re.compile(
-    rf"{_AND}{_FRONT}\b[^,;:.]*?\b(?P<word>he|she|it|they|him|her|them|his|its|their)\b", re.IGNORECASE
+    rf"{_AND}{FRONT}\b(?P<between>[^,;:.]*?)\b(?P<word>he|she|it|they|him|her|them|his|its|their)\b", re.IGNORECASE
 )
 """What stands before the subject and may point to it: "Because it is old, the mill", "In her youth Ada"."""
 _FRONTED_THIS = re.compile(
-    rf"{_AND}(?!in\s+that\s+(?:the|an?|he|she|it|they)\b){_FRONT}"
+    rf"{_AND}(?!in\s+that\s+(?:the|an?|he|she|it|they)\b){FRONT}"
     r"(?:(?:\s+[\w-]+){1,4}?\s+(?:of|to|with|from)|\s+(?:of|all))?\s+(?P<word>this|that|these|those)\b"
     r"(?!\s+(?:who|which|days)\b)(?:\s+(?P<noun>[a-z]\w+))?",
     re.IGNORECASE,
@@ -57,44 +51,10 @@ _FRONTED_THIS = re.compile(
 _LIKE_THESE = re.compile(
     r"^[^,;:.]*\blike\s+(?P<word>this|that|these|those)\b(?!\s+(?:of|who|which|that|in|at|from|with)\b)", re.IGNORECASE
 )
-_PLACE = re.compile(rf"{_START}(?P<word>there|here)\b(?!['’]|\s+and\b)", re.IGNORECASE)
+_PLACE = re.compile(rf"{START}(?P<word>there|here)\b(?!['’]|\s+and\b)", re.IGNORECASE)
 _DETERMINED = re.compile(r"\b(?:an?|the|my|our|your|every)\s+(\w+)")
 _CIRCUMSTANCE = frozenset("case cases way reason reasons respect sense event point time".split())
 """What "this" names of what was said: "in this case" says nothing without it, unlike "in this museum"."""
-_ADVERBS = re.compile(r"(?:\s+(?:also|still|now|only|not|never|both|all))*\s+", re.IGNORECASE)
-_AUXILIARY = (
-    r"(?:am|is|are|was|were|do|does|did|has|have|had|can|could|will|would|shall|should|may|might|must)(?:n['’]t)?"
-    r"|can['’]t|cannot|won['’]t"
-)
-_SO_DOES = re.compile(
-    rf"(?:(?:and|but)\s+)?(?P<word>(?:so|neither|nor)\s+(?:{_AUXILIARY}))\b(?!\s+not\b)", re.IGNORECASE
-)
-_BARE_AUXILIARY = re.compile(
-    rf"(?<!\bto )\b(?P<word>(?:{_AUXILIARY})(?:\s+not)?(?:\s+(?:too|either|also|now|as well))?)\W*$", re.IGNORECASE
-)
-_OWNED_BY = re.compile(rf"{_START}(?P<word>mine|yours|ours|hers|theirs)\b", re.IGNORECASE)
-_FRAGMENT = re.compile(
-    rf"{_START}(?P<word>(?:(?:not|only|never|even|especially|also|except|but)\s+)*{_FRONT}|except|plus|including)\b",
-    re.IGNORECASE,
-)
-_ADDED = re.compile(r"\b(?P<word>too|as well|either|neither)\W*$", re.IGNORECASE)
-MAX_FRAGMENT_WORDS = (
-    2  # that carry content; a longer one has a verb that the tagger did not find: "In winter bees sting."
-)
-_SPOKEN = re.compile(r"\b(?:I|we|you|he|she|they)\s+[a-z]")
-_BARE_QUESTION = re.compile(
-    r"(?P<word>(?:(?:and|but)\s+)?(?:why|how|when|where|who|what)(?:\s+(?:not|so|else|exactly|then))?)\W*$"
-    r"|(?P<also>and|but|what about|how about)\s+(?:[\w'’-]+\s*){1,4}\W*$"
-    rf"|(?P<does>{_AUXILIARY})\s+(?:(?:the|a|an|my|your|our)\s+)?[\w'’-]+\W*$",
-    re.IGNORECASE,
-)
-_SUPPOSED = re.compile(
-    rf"{_START}(?P<word>suppos(?:e|ing)|imagine|assume|assuming|picture|let['’]s (?:say|assume|suppose|imagine|pretend)"
-    r"|let us (?:say|assume|suppose|imagine)|say,|what if)\b(?!\s+(?:that|the role)\W*$)",
-    re.IGNORECASE,
-)
-_IF = re.compile(r"\b(?:if|unless|were to)\b", re.IGNORECASE)
-_CONDITIONAL = re.compile(r"\b(?:would|could|might|wouldn['’]t|couldn['’]t)\b|(?<=[a-z])['’]d\b", re.IGNORECASE)
 _PRONOUN = re.compile(r"\b(?:he|she|it|they)\b(?!\s*[-/])", re.IGNORECASE)
 _ANY_PRONOUN = re.compile(r"\b(?:he|she|it|they|him|them|his|her|its|their)\b", re.IGNORECASE)
 _OBJECT = re.compile(
@@ -105,7 +65,7 @@ _OBJECT = re.compile(
     r"|\bthere\b(?!\s*(?:is|are|was|were|will|has|have|had|['’]s|exists?|remains?|came|comes?|seems?|may|might|can)\b)",
     re.IGNORECASE,
 )
-_SUBJECT = re.compile(rf"{_START}(?:I|we|you|they|he|she)\b", re.IGNORECASE)
+_SUBJECT = re.compile(rf"{START}(?:I|we|you|they|he|she)\b", re.IGNORECASE)
 _DENYING = re.compile(
     r"\b(?:not|never|no|nor|none|neither|without|don['’]?ts?|avoid|forbidden|prohibited|banned|false|wrong|untrue|myths?"
     r"|mistakes?|rejected|removed|deprecated|obsolete|outdated|old|former|formerly|previous|cancell?ed|discontinued"
@@ -135,7 +95,8 @@ _EMPTY_IT = re.compile(
     r"|customary|wise)\s+(?:for\s+[^,;:.]{1,30}?\s)?to\b"
     r"|(?:impossible|easy|hard|difficult|better|best|dangerous|safe|useful|nice|good|expensive|cheap)"
     r"\s+to\s+\w+\s+(?:(?:an?|the|my|our|your|his|her|their|any|all|every|one['’]s)\s|(?-i:[A-Z])|\d)"
-    r"|raining|snowing|noon|midnight|time\b|\d{1,2}(?::\d\d)?\s*(?:[ap]\.?m\b|o['’]clock))"
+    r"|[\w'’ -]{1,40},\s+not\s[^,;:.]{1,40},\s+who\b"
+    r"|raining|snowing|noon|midnight|time\b|\d{1,2}(?::\d\d)?\s*(?:[ap]\.?m\b|o['’]clock)|\w+\s+o['’]clock)"
     r"|it\s+(?:(?:seems?|seemed|appears?|appeared|turns?\s+out|turned\s+out|follows?|happens?|happened)\s+that\b"
     r"|(?:takes?|took)\b[^.;]{0,40}\sto\b|(?:rains?|rained|snows?|snowed)\b|(?:does|did)(?:\s+not|n['’]t)\s+matter\b)",
     re.IGNORECASE,
@@ -169,7 +130,7 @@ def refers_back(sentence: str, *, is_first: bool = False, is_headed: bool = Fals
     if sentence.endswith("?"):
         return _asked_about(sentence)
     places = verbs(sentence)
-    if missing := _left_to_before(sentence, places):
+    if missing := left_to_before(sentence, places):
         return missing
     if _has_empty_it(sentence):
         return _object_after_empty_it(sentence)
@@ -194,72 +155,17 @@ def is_pronoun(word: str) -> bool:
     return bool(_ANY_PRONOUN.fullmatch(word)) or word.lower() in _DEMONSTRATIVE
 
 
-def is_verbless(sentence: str) -> bool:
-    """Whether `sentence` has no verb: it names something, and what is said of it stands elsewhere."""
-    return not verbs(sentence) and not _SPOKEN.search(sentence)
-
-
-def says_question(sentence: str) -> bool:
-    """Whether `sentence` asks with a verb, so that a name alone may answer it; "Any questions?" does not."""
-    return sentence.endswith("?") and not is_verbless(sentence)
-
-
-def can_answer(sentence: str) -> bool:
-    """Whether `sentence` may be nothing but the answer to a question before it: no verb, no field, no question."""
-    return ":" not in sentence and not sentence.endswith("?") and is_verbless(sentence)
-
-
-def supposes(sentence: str) -> str:
-    """The words with which `sentence` asks to suppose something, so that the next sentences need not hold; else ""."""
-    supposed = _SUPPOSED.match(without_mentions(sentence))
-    if not supposed:
-        return ""
-    is_order = supposed["word"].lower() in ("assume", "picture")  # "Assume the role of the owner."
-    is_said = any(place > supposed.end() for place in verbs(sentence))
-    return supposed["word"] if is_said or not is_order else ""
-
-
-def is_conditional(sentence: str) -> bool:
-    """Whether `sentence` says what would be, and not what is."""
-    return bool(_CONDITIONAL.search(sentence))
-
-
-def says_condition(sentence: str) -> bool:
-    """Whether `sentence` says on what condition something would be: "If the bridge were sold, the ferry would"."""
-    return is_conditional(sentence) and bool(_IF.search(sentence))
-
-
-def _left_to_before(sentence: str, places: list[int]) -> str:
-    """What shows that a part of `sentence` is left to the one before it: "So does", "does not", "Mine", "Except"."""
-    if found := _SO_DOES.match(sentence):
-        return found["word"]
-    found = _BARE_AUXILIARY.search(sentence)
-    if found and found["word"][0].islower() and not any(place < found.start() for place in places):
-        return found["word"]
-    if (found := _OWNED_BY.match(sentence)) and _is_followed_by_verb(sentence, found.end(), places):
-        return found["word"]
-    is_fragment = ":" not in sentence and len(content(sentence)) <= MAX_FRAGMENT_WORDS and is_verbless(sentence)
-    if is_fragment and (found := _FRAGMENT.match(sentence) or _ADDED.search(sentence)):
-        return found["word"]
-    return ""
-
-
-def _is_followed_by_verb(sentence: str, end: int, places: list[int]) -> bool:
-    after = _ADVERBS.match(sentence, end)
-    return after is not None and after.end() in places
-
-
 def _pointing(opening: re.Match[str], places: list[int], *, is_first: bool) -> str:
     """The word of an opening, where it points back; "the former mayor" does not, nor "this museum" at first."""
     word, sentence = opening["word"].lower(), opening.string
-    is_followed_by_verb = _is_followed_by_verb(sentence, opening.end(), places)
+    has_verb = is_followed_by_verb(sentence, opening.end(), places)
     if word in _ORDINAL:
-        return opening["word"] if is_followed_by_verb else ""
+        return opening["word"] if has_verb else ""
     if opening["some"]:
         is_known = is_first and not _IS_OR_HAS.match(sentence, opening.end())  # "Some say that the tower leans."
         is_anybody = word == "one" and _MODAL.match(sentence, opening.end())
-        return opening["word"] if is_followed_by_verb and not (is_known or is_anybody) else ""
-    if is_first and word in ("both", "neither") and not is_followed_by_verb and sentence[opening.end() :][:1] == " ":
+        return opening["word"] if has_verb and not (is_known or is_anybody) else ""
+    if is_first and word in ("both", "neither") and not has_verb and sentence[opening.end() :][:1] == " ":
         return ""  # "Both mills are red."
     is_hung = is_first and word in _DEMONSTRATIVE and not _VERB_AFTER.match(sentence, opening.end())
     return "" if is_hung else opening["word"]
@@ -270,13 +176,14 @@ def _pointing_front(sentence: str, places: list[int], *, is_first: bool) -> str:
     if like := _LIKE_THESE.search(sentence):
         return like["word"]
     place = _PLACE.match(sentence)
-    if place and not _is_followed_by_verb(sentence, place.end(), places):
+    if place and not is_followed_by_verb(sentence, place.end(), places):
         return place["word"]
     found = _FRONTED_THIS.match(sentence)
     if not found:
         return ""
     noun = (found["noun"] or "").lower()
-    is_hung = is_first and noun and noun not in FUNCTION | _CIRCUMSTANCE
+    is_near = found["word"].lower() in ("this", "these")
+    is_hung = is_first and is_near and noun and noun not in FUNCTION | _CIRCUMSTANCE
     return "" if is_hung else found["word"]
 
 
@@ -313,7 +220,8 @@ def _points_ahead(sentence: str, fronted: re.Match[str]) -> bool:
     word, end = fronted["word"].lower(), fronted.end()
     comma = sentence.find(",", end)
     main = comma + 1 if comma >= 0 else end
-    if _PRONOUN.match(sentence[main:].lstrip()):
+    is_bare = fronted["between"].strip().lower() in ("", "of") and comma == end  # "Without it, the pump stops."
+    if is_bare or _PRONOUN.match(sentence[main:].lstrip()):
         return False
     nouns = [span.text for span in noun_phrases(sentence) if span.start >= main]
     if comma < 0:
@@ -333,17 +241,24 @@ def denies_what_follows(heading: str) -> bool:
 
 def _asked_about(question: str) -> str:
     """What of a question means nothing without a sentence before it: "Where does she live?", "Why?", "Did Tom?"."""
-    if bare := _BARE_QUESTION.match(question):
-        return bare["word"] or bare["also"] or bare["does"]
+    if bare := bare_question(question):
+        return bare
     found = _ANY_PRONOUN.search(question)
-    named = [span for span in noun_phrases(question) if found and span.end <= found.start()]
+    asked = _ASKED.match(question)
+    begin = asked.end() if asked else 0  # "What colour is it?" names no colour
+    named = [span for span in noun_phrases(question) if found and begin < span.end <= found.start()]
     return found[0] if found and not named and not _EMPTY_IT.match(question, found.start()) else ""
 
 
 def opens_with_reference(sentence: str) -> bool:
     """Whether `sentence` begins with a word that points back: a passage should not be cut before it."""
-    opening = _OPENING.match(without_mentions(sentence))
-    return bool(opening and opening["word"].lower() not in _ORDINAL) and not _EMPTY_IT.match(sentence)
+    sentence = without_mentions(sentence)
+    if _EMPTY_IT.match(sentence):
+        return False
+    if (ahead := _FRONTED.match(sentence)) and _names_nothing_before(sentence, ahead.start("word")):
+        return True
+    opening = _OPENING.match(sentence)
+    return opening is not None and bool(_pointing(opening, verbs(sentence), is_first=False))
 
 
 def _has_clause(sentence: str, end: int, places: list[int]) -> bool:
@@ -353,7 +268,7 @@ def _has_clause(sentence: str, end: int, places: list[int]) -> bool:
 
 def _begins_otherwise(sentence: str) -> bool:
     opening = _OPENING.match(sentence)
-    return opening is not None and opening["word"].lower() != "it"
+    return opening is not None and opening["some"] is None and opening["word"].lower() != "it"
 
 
 def _bare_object(sentence: str, places: list[int], *, is_first: bool) -> str:

@@ -81,7 +81,10 @@ def relative_time(sentence: str) -> str:
         return ""
     sentence = without_mentions(sentence)
     for found in _RELATIVE.finditer(sentence):
-        if _ANY_DAY.match(found[0]) or not is_capitalised_inside(sentence, found.start()):
+        _, _, unit = found[0].partition(" ")  # "Last Week Tonight"
+        is_title = unit[:1].isupper() and unit[1:].islower() and not re.fullmatch(_NAMED, unit, re.IGNORECASE)
+        is_name = is_capitalised_inside(sentence, found.start()) or is_title
+        if _ANY_DAY.match(found[0]) or not is_name:
             return found[0]
     ahead = _AHEAD.search(sentence)
     return ahead[0] if ahead and not _OVER.search(sentence) else _certain_day(sentence)

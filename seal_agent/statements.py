@@ -12,20 +12,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from seal_agent.coreference import (
-    can_answer,
-    denies_what_follows,
-    full_names,
-    is_conditional,
-    is_pronoun,
-    is_verbless,
-    refers_back,
-    says_condition,
-    says_question,
-    spelled_out,
-    supposes,
-)
+from seal_agent.coreference import denies_what_follows, full_names, is_pronoun, refers_back, spelled_out
+from seal_agent.ellipsis import can_answer, is_verbless, says_question
 from seal_agent.relative_time import relative_time
+from seal_agent.suppositions import Supposition
 
 MAX_CONTEXT_WORDS = 80  # of the sentences that are learned with one that points back to them
 MAX_SHOWN = 80  # characters of a sentence in a reason
@@ -62,27 +52,6 @@ class LeftOut:
     reason: str
 
 
-@dataclass(frozen=True)
-class _Supposition:
-    """What is supposed where a sentence stands: `word` began it, "" where nothing is supposed.
-
-    It ends with the first sentence that says what is, after one that says what would be.
-    """
-
-    word: str = ""
-    is_conditional: bool = False
-
-    def of(self, sentence: str) -> str:
-        """The word under which `sentence` may hold only; "" where it holds anyway."""
-        return self.word if not self.is_conditional or is_conditional(sentence) else ""
-
-    def after(self, sentence: str) -> _Supposition:
-        """What is supposed behind `sentence`."""
-        if word := supposes(sentence) or ("if" if says_condition(sentence) else self.of(sentence)):
-            return _Supposition(word, is_conditional=is_conditional(sentence))
-        return _Supposition()
-
-
 def statements(
     sentences: Sequence[str], *, heading: str = "", is_reply: bool = False
 ) -> tuple[list[Statement], list[LeftOut]]:
@@ -96,7 +65,7 @@ def statements(
     before = [f"{heading}:"] if heading else []
     stem = f"{heading}: " if denies_what_follows(heading) else ""
     names = full_names(sentences)
-    supposed, is_answer, is_behind_gap = _Supposition(), False, False
+    supposed, is_answer, is_behind_gap = Supposition(), False, False
     for number, quoted in enumerate(sentences):
         sentence = spelled_out(quoted, names)
         asked = sentences[number - 1] if number and sentences[number - 1].endswith("?") else ""

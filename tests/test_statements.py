@@ -108,9 +108,7 @@ def test_a_sentence_that_only_looks_as_if_it_leaned_is_learned_alone(text: str) 
     assert (told[-1].text, told[-1].quoted) == (last, last)
 
 
-@pytest.mark.parametrize(
-    "text", [*TEXTS.values(), *LEANING["leaning"], "Ada met Tom. They married.", "Hello. It rained."]
-)
+@pytest.mark.parametrize("text", [*TEXTS.values(), *LEANING["leaning"], "Ada met Tom. They married."])
 def test_every_sentence_of_a_text_is_in_a_row_or_in_the_ledger(text: str, tmp_path: Path) -> None:
     for passage in split_passages(text):
         source = Source(passage.topic, passage.text, heading=passage.heading)
@@ -381,3 +379,11 @@ def test_a_passage_is_not_cut_before_it() -> None:
     for passage in split_passages(TEXTS["a long page"]):
         assert passage.text.startswith("The mill")
         assert len(passage.text) <= 1200
+
+
+def test_a_passage_is_not_cut_before_a_pronoun_that_stands_before_the_subject() -> None:
+    text = " ".join(
+        f"The mill of place {n} has {n} wheels and a yard. Because it is old, the visitors of place {n} are few."
+        for n in range(1, 30)
+    )
+    assert all(passage.text.startswith("The mill") for passage in split_passages(text))

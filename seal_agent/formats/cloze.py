@@ -23,8 +23,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate, takewhile
 
-from seal_agent.coreference import is_verbless, refers_back
+from seal_agent.coreference import refers_back
 from seal_agent.echo import direct_question, echo_question, field_questions, keyword_question, recital
+from seal_agent.ellipsis import is_verbless
 from seal_agent.formats.format import Ask, Format, Source
 from seal_agent.passages import split_sentences
 from seal_agent.phrases import Span, named, noun_phrases
