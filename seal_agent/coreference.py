@@ -89,7 +89,7 @@ _EMPTY_IT = re.compile(
     r"|(?:(?:an?|the|my|our|your|his|her|their)\s+)?(?:(?!(?:for|with|by|to|from|in|on|at|of|and|or|about|as|those"
     r"|people|one)\b)[\w'’-]+\s+){1,4}whom?\b"
     r"|(?-i:[A-Z][\w'’-]+\s+)+that\b"
-    r"|(?:in|on|at|by|from|since|until|during|under)\s+(?:\w+\s+)*?(?-i:[A-Z]\w*\s+|\d+\s+)that\b"
+    r"|(?:in|on|at|by|from|since|until|during|under)\s+(?:\w+\s+){0,6}?(?-i:[A-Z]\w*\s+|\d+\s+)that\b"
     r"|(?:only|because of|thanks to|due to)\s[^,;:.]{1,60}?\sthat\b"
     r"|(?:important|necessary|essential|advisable|possible|forbidden|allowed|permitted|prohibited|illegal|legal"
     r"|customary|wise)\s+(?:for\s+[^,;:.]{1,30}?\s)?to\b"

@@ -42,7 +42,7 @@ _ADDED = re.compile(r"\b(?P<word>too|as well|either|neither)\W*$", re.IGNORECASE
 _SPOKEN = re.compile(r"\b(?:I|we|you|he|she|they)\s+[a-z]")
 _BARE_QUESTION = re.compile(
     r"(?P<word>(?:(?:and|but)\s+)?(?:why|how|when|where|who|what)(?:\s+(?:not|so|else|exactly|then))?)\W*$"
-    r"|(?P<also>and|but|what about|how about)\s+(?:[\w'’-]+\s*){1,4}\W*$"
+    r"|(?P<also>and|but|what about|how about)\s+[\w'’-]+(?:\s+[\w'’-]+){0,3}\W*$"
     rf"|(?P<does>{_AUXILIARY})\s+(?:(?:the|a|an|my|your|our)\s+)?[\w'’-]+\W*$",
     re.IGNORECASE,
 )

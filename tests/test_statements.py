@@ -128,7 +128,9 @@ def test_every_sentence_of_a_text_is_in_a_row_or_in_the_ledger(text: str, tmp_pa
             assert sentence in given or any(said.strip(" .").casefold() in rows for said in wordings), sentence
 
 
-@pytest.mark.parametrize("words", ["it is ", "because ", "Because it is ", "it is. ", "on Monday ", "The Red Mill "])
+@pytest.mark.parametrize(
+    "words", ["it is ", "because ", "Because it is ", "it is. ", "on Monday ", "And a-", "The Red Mill "]
+)
 def test_a_long_text_of_words_that_point_back_is_read_in_linear_time(words: str) -> None:
     text = (words * (65536 // len(words)))[:65536]
     begun = time.process_time()
