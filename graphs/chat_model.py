@@ -268,13 +268,14 @@ class ChatSeal(BaseChatModel):
 
     def _namespace_of(self, config: RunnableConfig | None, chosen: Any) -> str:
         """Whose stack answers a call; a user that the call's configuration names must be the one that was chosen."""
-        own, configurable = self._learner, ensure_config(config).get("configurable", {})
+        own, given = self._learner, ensure_config(config)
+        said = (given.get("configurable", {}), run_context(), given.get("metadata", {}))
         wanted = str(chosen or self.namespace)
         if not wanted:
-            return namespace_of(own, configurable, run_context())
+            return namespace_of(own, *said)
         if isinstance(own, Learners) and own.scope == "thread":
             return check_namespace(wanted)
-        return only(check_namespace(wanted), configurable, run_context())
+        return only(check_namespace(wanted), *said)
 
     def _settled(self, namespace: str, model: str) -> str:
         """`model` with this model's name, and the version served now where it names none."""

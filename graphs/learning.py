@@ -6,6 +6,7 @@ into any `StateGraph` whose state extends `LearnState`.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
@@ -24,6 +25,7 @@ from seal_agent.passages import Passage
 from seal_agent.queue import LearningQueue
 from seal_agent.types import Episode, from_json, to_json
 
+log = logging.getLogger(__name__)
 Node = Any  # a function of the state; langgraph's own node type takes no state that extends another
 
 
@@ -163,7 +165,15 @@ def _is_speaker(learner: Learner, state: Mapping[str, Any]) -> bool:
 def check_speaker(learner: Learner, state: Mapping[str, Any], left: object = True) -> None:
     """Raise `InputError` where what is `left` in the state is of another user than the one who is speaking."""
     if left and not _is_speaker(learner, state):
-        raise InputError(f"this thread is learning for {state['speaker']!r} and was resumed for {learner.namespace!r}")
+        raise _of_another(state["speaker"], learner)
+
+
+def _of_another(owner: str, learner: Learner) -> InputError:
+    """The error for a run that would learn what another user said; only the log names that user."""
+    log.warning("a thread that is learning for %r was refused to %r", owner, learner.namespace)
+    return InputError(
+        "this thread is still learning what another user said in it; go on as that user, or begin a thread of your own"
+    )
 
 
 def add_learning(builder: StateGraph[Any, Any, Any, Any], learner: AnyLearner) -> None:
@@ -241,7 +251,7 @@ def _thread() -> str:
 def _run(name: str, learner: Learner, episode: Episode, state: LearnState) -> Episode:
     """Run the verb of that name, timed, with its progress on the custom stream."""
     if episode.namespace != learner.namespace:
-        raise InputError(f"this thread is learning for {episode.namespace!r} and was resumed for {learner.namespace!r}")
+        raise _of_another(episode.namespace, learner)
     number = state["num_passages"] - len(state["pending"]) + 1
     return _shown(name, learner, episode, number, state["num_passages"])
 

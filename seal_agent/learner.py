@@ -444,9 +444,8 @@ class Learner:
 
     def _check_own(self, episode: Episode) -> None:
         if episode.namespace != self.namespace:
-            raise InputError(
-                f"this episode was begun for {episode.namespace!r} and cannot be closed for {self.namespace!r}"
-            )
+            log.warning("an episode of %r was refused to %r", episode.namespace, self.namespace)
+            raise InputError("this episode is another namespace's; close it with the learner that it was begun with")
 
     def can_consolidate(self) -> bool:
         """Whether the strategy wants the stack made smaller now."""

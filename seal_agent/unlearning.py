@@ -98,7 +98,7 @@ def forget(
 
 def _forget_user(learner: Learner, user: str) -> Forgotten:
     if user != learner.namespace:
-        raise InputError(f"this learner is {learner.namespace!r}'s; open one for {user!r} to forget that user")
+        raise InputError(f"this learner is not of the user {user!r}; open one for {user!r} to forget that user")
     adapters = learner.stack.learned
     for layer in learner.stack.layers:
         learner.backend.unload(layer.ref)
