@@ -44,6 +44,8 @@ class StepEvent:
 
 ASK_AGAIN = "ask again"
 """Where an answer of somebody else leads: it is refused there, and the user whose text waits is asked anew."""
+REFUSE = "refuse"
+"""Where the run of a user leads who may not speak here, once what that user gave is out of the state."""
 EDGES: dict[str, tuple[str, ...]] = {
     "decide": ("write", "ignore"),
     "write": ("approve", "train", "write", "ignore"),
@@ -174,6 +176,17 @@ def _of_another(owner: str, learner: Learner) -> InputError:
     return InputError(
         "this thread is still learning what another user said in it; go on as that user, or begin a thread of your own"
     )
+
+
+def refusing(learner: AnyLearner) -> Node:
+    """A node that raises the `InputError` of a run that is refused; for another user what was left is taken up."""
+
+    def refuse(state: LearnState) -> dict[str, Any]:
+        chosen = current(learner)
+        check_speaker(chosen, state, state.get("pending") or state.get("replaced"))
+        return carried(chosen, state, ())
+
+    return refuse
 
 
 def add_learning(builder: StateGraph[Any, Any, Any, Any], learner: AnyLearner) -> None:

@@ -117,7 +117,7 @@ def test_an_undecided_verdict_goes_back_to_probing(home: Home) -> None:
     )
     graph = create_chat_graph(learner).compile()
     steps = [step for update in graph.stream({"messages": [("user", TOWER)]}, stream_mode="updates") for step in update]
-    assert steps == ["respond", "decide", "write", "train", "probe", "judge", "probe", "judge", "accept"]
+    assert steps == ["receive", "respond", "decide", "write", "train", "probe", "judge", "probe", "judge", "accept"]
 
 
 def test_an_edit_the_model_cannot_write_is_tried_again_and_then_rejected(chat: Any, learner: Learner) -> None:

@@ -63,12 +63,18 @@ class Literal(BaseChatModel):
 
 
 def agent(
-    learner: Any, *, kind: str = "seal", tools: Sequence[Any] = (), asked: list[Any] | None = None, **options: Any
+    learner: Any,
+    *,
+    kind: str = "seal",
+    tools: Sequence[Any] = (),
+    asked: list[Any] | None = None,
+    saver: Any = None,
+    **options: Any,
 ) -> Any:
     """LangChain's own agent with our middleware; `asked` gets the settings of its model's calls."""
     middleware = [SelfAdaptation(learner, **options)]
     model = Literal(learner=learner, kind=kind, asked=asked)
-    return create_agent(model, tools=list(tools), middleware=middleware, checkpointer=InMemorySaver())
+    return create_agent(model, tools=list(tools), middleware=middleware, checkpointer=saver or InMemorySaver())
 
 
 def say(agent: Any, text: str, name: str = "one", **config: Any) -> dict[str, Any]:
