@@ -1,6 +1,7 @@
 """A person decides before anything is trained: the rows are shown with LangGraph's `interrupt`, and may be changed.
 
-It does not train: an interrupted node runs again from its top, so approval is a node of its own.
+It does not train: an interrupted node runs again from its top, so approval is a node of its own. While a person is
+asked the text is held in the queue: a thread may be abandoned, and a graph without a checkpointer cannot go on.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from langgraph.types import interrupt
 from pydantic import BaseModel, ConfigDict, Field
 
 from seal_agent.errors import EditFault
+from seal_agent.home import Home
 from seal_agent.learner import Learner
+from seal_agent.passages import passage_of
+from seal_agent.queue import LearningQueue
 from seal_agent.rehearsal import REPLAYED
 from seal_agent.selfedit import MAX_PROBES
 from seal_agent.types import Episode, Probe, Prompt, Row, SelfEdit
@@ -55,6 +59,20 @@ def can_go_on(learner: Learner, episode: Episode | None) -> bool:
     if episode is None or not learner.config.approval:
         return False
     return is_waiting(episode) and episode.parent == learner.stack
+
+
+def hold(home: Home, model: str, episode: Episode) -> None:
+    """Keep the text in the queue while a person is asked, so that it is not lost where nobody ever answers.
+
+    `seal-agent queue list` shows it then, and `queue approve` or `queue cancel` decide about it. Asked again about the
+    same text, it is held once.
+    """
+    LearningQueue(home).submit([passage_of(episode)], episode.namespace, thread=episode.thread, model=model, held=True)
+
+
+def let_go(home: Home, episode: Episode) -> None:
+    """Take the text of an episode that has its end in the ledger out of the queue again."""
+    LearningQueue(home).withdraw(episode.namespace, episode.thread, episode.text)
 
 
 def ask(episode: Episode) -> Episode:

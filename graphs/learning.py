@@ -123,6 +123,8 @@ def carried(
         kept.remove(passage)
         ended.append(learner.give_up(passage, "its document was changed before it was learned", thread=_thread()))
         replaced[passage.source] = versions[passage.source]
+    for episode_ended in ended:
+        approval.let_go(learner.home, episode_ended)
     goes_on = bool(kept) and kept[0] == left[0] and not replaced and approval.can_go_on(learner, episode)
     if not goes_on:
         abandon(learner, state)
@@ -301,7 +303,9 @@ def _opening(learner: AnyLearner) -> Node:
 
 def _approving(learner: AnyLearner) -> Node:
     def approve(state: LearnState) -> dict[str, Any]:
-        answered = approval.ask(from_json(Episode, state["episode"]))
+        episode = from_json(Episode, state["episode"])
+        approval.hold(learner.home, learner.backend.model, episode)
+        answered = approval.ask(episode)
         if not _is_speaker(current(learner), state):
             return {}  # the answer is used up, so that it does not count as that of whoever goes on with the thread
         return {"episode": to_json(answered)}
@@ -327,6 +331,8 @@ def _closing(name: str, learner: AnyLearner) -> Node:
             if state.get("num_begun", 0) + 1 >= MAX_BEGUN:
                 raise
             return {"episode": {}, "num_begun": state.get("num_begun", 0) + 1}  # decide about the passage anew
+        if chosen.config.approval:
+            approval.let_go(chosen.home, episode)
         return {
             "episode": to_json(episode),
             "pending": state["pending"][1:],

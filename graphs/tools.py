@@ -18,7 +18,7 @@ from langgraph.prebuilt import ToolRuntime
 
 from seal_agent.errors import SealError
 from seal_agent.graphs import speakers
-from seal_agent.graphs.learning import as_pending, create_learning_graph
+from seal_agent.graphs.learning import as_pending, create_learning_graph, told
 from seal_agent.graphs.namespaces import AnyLearner, current
 from seal_agent.graphs.speakers import is_users
 from seal_agent.learner import Learner
@@ -31,6 +31,7 @@ from seal_agent.words import content
 
 RECALLED = {"recalled": True}
 """The artifact of a tool message that repeats what was learned."""
+HELD = ("held", "a person has to approve it: seal-agent queue list")
 NUM_CONFIRMED, NUM_SOURCES = 5, 3  # adapters that the model reads about, and of those it confirms how many are named
 MIN_NATS = 6.0  # by which a source makes the question likelier, in its words and to the model
 MIN_SAID = 0.5  # of a fact's words; its names and numbers must all have been said
@@ -45,7 +46,9 @@ def learning_tools(learner: AnyLearner, queue: LearningQueue | None = None) -> l
         given = as_pending(list(passages), current(learner).namespace) | (
             {"episode": to_json(episode)} if episode else {}
         )
-        return json.dumps(loop.invoke(given)["outcomes"])
+        ended = loop.invoke(given)
+        waiting = [told(passage.topic, *HELD) for passage in passages] if "__interrupt__" in ended else []
+        return json.dumps([*ended["outcomes"], *waiting])
 
     def memorize(fact: str, runtime: ToolRuntime) -> str:
         """Remember for good one fact that the user stated, in the user's own words, as a full sentence."""

@@ -231,6 +231,15 @@ class LearningQueue:
                 _supersede(db, namespace, source, json.loads(keep), now, held=False, but=thread)
             return db.execute(f"UPDATE jobs SET {change} WHERE {which}", values).rowcount
 
+    def withdraw(self, namespace: str, thread: str, text: str) -> None:
+        """Remove what is held of that text in a thread: it has come to its end outside of the queue."""
+        with self.home.connect() as db:
+            db.execute(
+                "DELETE FROM jobs WHERE namespace = ? AND thread = ? AND state = 'held'"
+                " AND json_extract(passage, '$.text') = ?",
+                (namespace, thread, text),
+            )
+
     def begin(self, job: Job) -> bool:
         """Take a waiting job; False if it was cancelled or taken meanwhile."""
         with self.home.connect() as db:

@@ -17,6 +17,7 @@ from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.learners import Learners
 from seal_agent.passages import Passage
+from seal_agent.queue import LearningQueue
 from seal_agent.types import Message
 
 FERRY = Passage("Lantern Ferry", "The Lantern Ferry crosses Lake Vandrel at dawn. It carries forty orange sheep.")
@@ -62,6 +63,18 @@ def test_a_rejected_edit_is_written_down_with_the_reason(graph: Any, learner: Le
     assert (outcome["outcome"], outcome["reason"]) == ("declined", "that is private")
     assert [(e.outcome, e.adapter) for e in learner.home.episodes("default")] == [("declined", None)]
     assert learner.stack.ids == ()
+
+
+def test_while_a_person_is_asked_the_text_is_held_in_the_queue(graph: Any, learner: Learner) -> None:
+    queue = LearningQueue(learner.home)
+    ask(graph)
+    graph.invoke({"messages": [("user", BRIDGE.text)]}, THREAD)  # asked again about the first
+    assert [(job.state, job.passage.text, job.thread) for job in queue.jobs()] == [("held", TOWER.text, "one")]
+    graph.invoke(Command(resume={"decision": "approve"}), THREAD)
+    assert [job.passage.text for job in queue.jobs()] == [BRIDGE.text]
+    graph.invoke(Command(resume={"decision": "reject"}), THREAD)
+    assert queue.jobs() == []
+    assert [episode.outcome for episode in learner.home.episodes("default")] == ["accepted", "declined"]
 
 
 def test_rows_changed_by_a_person_are_what_is_learned(graph: Any, learner: Learner) -> None:
