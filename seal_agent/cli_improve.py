@@ -68,12 +68,12 @@ def improve(
         num_rounds=rounds, num_candidates=candidates, temperature=temperature, num_seeds=seeds, seed=seed
     )
     settings = RunSettings(config, _weights(reward or [REWARDS]), num_explore=explore, is_fast=fast)
-    state: dict[str, Any] = {"num_contexts": contexts, "after_episodes": after, "files": [str(f) for f in file or []]}
-    state |= {"data": str(data or ""), "folder": str(out or ""), "resume": resume}
+    state: dict[str, Any] = {"num_contexts": contexts, "after_episodes": after, "resume": resume}
+    sources = {"data": data, "files": tuple(file or ()), "folder": out}
     stopping.keeps("what was tried and measured is kept; `seal-agent improve --resume` goes on")
     with Display(lines=True) as display:
         learner = load_learner(display, model, home, namespace, device, server=server_named())
-        result = run(learner, settings, state, display, minutes=minutes, idle=idle)
+        result = run(learner, settings, state, display, minutes=minutes, idle=idle, sources=sources)
     if as_json:
         write_json({key: result.get(key) for key in ("outcome", "folder", "rounds")})
     else:
@@ -82,15 +82,23 @@ def improve(
 
 
 def run(
-    learner: Learner, settings: RunSettings, state: dict[str, Any], display: Display, *, minutes: float, idle: float
+    learner: Learner,
+    settings: RunSettings,
+    state: dict[str, Any],
+    display: Display,
+    *,
+    minutes: float,
+    idle: float,
+    sources: dict[str, Any],
 ) -> dict[str, Any]:
-    """One run of the graph to its end; returns its last state."""
+    """One run of the graph on those `graphs.improve.Sources` to its end; returns its last state."""
     from seal_agent import schedule
-    from seal_agent.graphs.improve import create_improve_graph
+    from seal_agent.graphs.improve import Sources, create_improve_graph
 
     display.line(_takes(learner, settings, minutes))
     pause = schedule.waiter(learner.home, idle)
-    graph = create_improve_graph(learner, settings, minutes=minutes, pause=pause).compile()
+    built = create_improve_graph(learner, settings, minutes=minutes, pause=pause, sources=Sources(**sources))
+    graph = built.compile()
     result = dict(state)
     for update in follow(graph, state, display):
         result |= update or {}
@@ -214,8 +222,9 @@ def bench(
         begin_loading(display, model, home)
         backend = open_backend(opened, model, device=device, adapters=folder)
         learner = Learner(backend, Home(folder), "bench")  # its policies are the run's, not the user's
-        state = {"data": str(data), "num_contexts": limit, "folder": str(folder)}
-        result = run(learner, settings, state, display, minutes=minutes, idle=0.0)
+        sources = {"data": data, "folder": folder}
+        state = {"num_contexts": limit}
+        result = run(learner, settings, state, display, minutes=minutes, idle=0.0, sources=sources)
     if as_json:
         write_json({key: result.get(key) for key in ("outcome", "folder", "rounds")})
     else:
