@@ -161,13 +161,17 @@ class Learner:
     def decide(self, episode: Episode, progress: Progress = silent) -> Episode:
         """Whether the text is worth learning: the model's own choice."""
         view = self.backend.with_stack(self.serve(episode.parent).active(Prompt.raw(episode.text)))
+        is_document = bool(episode.source)
+        head = self._fitted_head(progress) if decision.needs_head(episode.text, is_document=is_document) else None
+        made = decision.decide(view, head, episode.text, episode.earlier, is_document=is_document)
+        return replace(episode, decision=made)
+
+    def _fitted_head(self, progress: Progress) -> Head:
+        """The head that decides, loaded once; fitted first for a model without one."""
         if self._head is None:
             base = self.backend.with_stack(AdapterStack())
-            self._head = decision_head.load(base, self.home.root / "heads", progress)
-        return replace(
-            episode,
-            decision=decision.decide(view, self._head, episode.text, episode.earlier, is_document=bool(episode.source)),
-        )
+            self._head = decision_head.load(base, self.home.root / decision_head.HEADS_FOLDER, progress)
+        return self._head
 
     def write(self, episode: Episode, progress: Progress = silent) -> Episode:
         """One attempt at a self-edit; a malformed one leaves its fault for the next attempt.
