@@ -13,7 +13,15 @@ import torch
 from numpy.typing import NDArray
 
 from seal_agent.adapters import states
-from seal_agent.adapters.backend import Reading, check_foldable, check_grammars, check_rows, seeds_of, silent
+from seal_agent.adapters.backend import (
+    Reading,
+    check_foldable,
+    check_grammars,
+    check_rows,
+    check_sampling,
+    seeds_of,
+    silent,
+)
 from seal_agent.adapters.context import check_texts, check_trainable, room_for_reply
 from seal_agent.adapters.engine import Engine
 from seal_agent.adapters.folding import store_folded, write_adapter
@@ -128,6 +136,7 @@ class TransformersBackend:
     ) -> list[list[Generated]]:
         """`num_samples` continuations of every prompt, cut before the first `stop` text."""
         check_grammars(prompts, grammars)
+        check_sampling(max_new_tokens, num_samples, temperature, stop, seed)
         rows = [row for row in self.encode(prompts) for _ in range(num_samples)]
         held = [grammar for grammar in grammars for _ in range(num_samples)]
         rooms = [self._room(row, max_new_tokens) for row in rows]
@@ -153,6 +162,7 @@ class TransformersBackend:
         seed: int = 0,
     ) -> Iterator[Generated]:
         """What `generate` would give for `prompt` alone, piece by piece."""
+        check_sampling(max_new_tokens, 1, temperature, stop, seed)
         row, held = self._tokens(prompt), [grammar] if grammar else []
         asked = Asked(self._room(row, max_new_tokens), temperature, tuple(stop))
 

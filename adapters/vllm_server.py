@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from seal_agent.adapters.backend import Backend, Reading, check_fits, check_grammars, silent
+from seal_agent.adapters.backend import Backend, Reading, check_fits, check_grammars, check_sampling, silent
 from seal_agent.adapters.context import DEFAULT_CONTEXT, check_texts, check_trainable, room_for_reply
 from seal_agent.adapters.loading import EMBEDDED, find_model, load_tokenizer
 from seal_agent.adapters.registry import AdapterRegistry
@@ -203,6 +203,7 @@ class VLLMBackend:
     ) -> list[list[Generated]]:
         """`num_samples` continuations of every prompt, cut before the first `stop` text; a request for each prompt."""
         check_grammars(prompts, grammars)
+        check_sampling(max_new_tokens, num_samples, temperature, stop, seed)
         rows = self.encode(prompts)
         wanted = [
             Sampling(
@@ -236,6 +237,7 @@ class VLLMBackend:
         seed: int = 0,
     ) -> Iterator[Generated]:
         """One continuation of `prompt`, piece by piece as it is written; its adapter stays loaded until it ends."""
+        check_sampling(max_new_tokens, 1, temperature, stop, seed)
         (row,) = self.encode([prompt])
         sampling = Sampling(self._room(row, max_new_tokens), 1, temperature, tuple(stop), grammar, seed)
         if not self._active.layers:

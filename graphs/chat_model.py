@@ -36,6 +36,7 @@ from seal_agent.graphs.namespaces import AnyLearner, run_context
 from seal_agent.home import Home, check_namespace
 from seal_agent.learner import Learner
 from seal_agent.learners import Learners, namespace_of, only
+from seal_agent.numbers import check_number, check_seed, check_whole
 from seal_agent.replying import ToolChoice, chosen
 from seal_agent.types import AdapterStack, Prompt, to_json
 
@@ -86,7 +87,9 @@ class ChatSeal(BaseChatModel):
     @model_validator(mode="before")
     @classmethod
     def _local(cls, given: Any) -> Any:
-        return {name: value for name, value in given.items() if name not in REMOTE}
+        _check_options(given)
+        known = {name: value for name, value in given.items() if name not in REMOTE}
+        return {**known, "stop": list(_texts(known["stop"]))} if known.get("stop") is not None else known
 
     @model_validator(mode="after")
     def _named(self) -> ChatSeal:
@@ -234,6 +237,7 @@ class ChatSeal(BaseChatModel):
         if unknown := sorted(kwargs.keys() - OPTIONS):
             raise InputError(f"{', '.join(unknown)}: no option of a call; choose from {', '.join(sorted(OPTIONS))}")
         options = self._addressed(None, kwargs)
+        _check_options({name: self._option(options, name) for name in ("temperature", "max_tokens", "seed")})
         learner = self._learner_of(options["namespace"])
         version, stack = self._stack_of(learner, options["model"])
         max_tokens = self._option(options, "max_tokens") or learner.config.max_reply_tokens
@@ -247,7 +251,7 @@ class ChatSeal(BaseChatModel):
             prompt=asked.prompt,
             max_new_tokens=max_tokens,
             temperature=temperature,
-            stop=tuple((self.stop if stop is None else stop) or ()),
+            stop=_texts(self.stop if stop is None else stop),
             grammar=asked.grammar,
             seed=secrets.randbelow(2**31) if seed is None and temperature else seed or 0,
         )
@@ -341,6 +345,24 @@ def split_version(model: str) -> tuple[str, int | None]:
     """The name of a model and the version of the stack: ("embedded", 12) for "embedded@v12", (…, None) for none."""
     match = _VERSION.fullmatch(model)
     return (match["name"], int(match["version"])) if match else (model, None)
+
+
+def _check_options(given: Mapping[str, Any]) -> None:
+    """Raise `InputError` for a setting of a call that no reply can be written with; None leaves it to the model."""
+    if (temperature := given.get("temperature")) is not None:
+        check_number("temperature", temperature, 0)
+    if (max_tokens := given.get("max_tokens")) is not None:
+        check_whole("max_tokens", max_tokens, 1)
+    if (seed := given.get("seed")) is not None:
+        check_seed(seed)
+
+
+def _texts(stop: Any) -> tuple[str, ...]:
+    """The texts that end a reply: one, several or none; an empty one ends nothing."""
+    texts = (stop,) if isinstance(stop, str) else () if stop is None else stop
+    if not isinstance(texts, list | tuple | set) or not all(isinstance(text, str) for text in texts):
+        raise InputError(f"stop={stop!r} does not fit; give a text or a list of texts")
+    return tuple(text for text in texts if text)
 
 
 def _result(message: AIMessage) -> ChatResult:

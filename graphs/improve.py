@@ -28,6 +28,7 @@ from seal_agent.improvement_report import markdown
 from seal_agent.knowledge_domain import KnowledgeContext
 from seal_agent.knowledge_run import RunSettings
 from seal_agent.learner import Learner
+from seal_agent.numbers import check_number, check_whole
 from seal_agent.policy_removal import FOLDER
 from seal_agent.types import Progress, to_json
 
@@ -90,6 +91,7 @@ def create_improve_graph(
     """
     defaults = settings or RunSettings()
     given = sources or Sources()
+    check_number("minutes", minutes, 0)
     open_runs: dict[tuple[str, Path], Improvement[KnowledgeContext]] = {}  # by namespace and folder, until the report
 
     def folder_of(state: ImproveState) -> Path:
@@ -108,6 +110,8 @@ def create_improve_graph(
 
     def check(state: ImproveState) -> dict[str, Any]:
         chosen = current(learner)
+        for name in ("num_contexts", "after_episodes"):
+            check_whole(name, state.get(name, 0), 0)
         close(chosen.namespace)  # another process may have gone on with the run since
         stopped = runs.unfinished(chosen.home, chosen.namespace) if state.get("resume") else None
         known = folder_of(state) if given.folder or state.get("folder") else stopped

@@ -84,6 +84,8 @@ class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
         pin: Pin | None = None,
     ) -> None:
         super().__init__()
+        if isinstance(learn_from, str):
+            raise InputError(f"learn_from={learn_from!r} is one text; give a list of the names of tools")
         self.tools = learning_tools(learner, queue) if with_tools else []
         self._learner = learner
         self._queue = queue

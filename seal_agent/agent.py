@@ -11,6 +11,7 @@ from seal_agent.errors import InputError
 from seal_agent.home import Home
 from seal_agent.learner import Learner, LearnerConfig
 from seal_agent.learners import Learners, Scope
+from seal_agent.numbers import check_whole
 
 SCRIPTED = "scripted"
 """Not a model: the deterministic stand-in for tests of what you build (`seal_agent.adapters.scripted`)."""
@@ -86,8 +87,7 @@ def open_backend(
     place of the URL is a vLLM engine in this process, for offline work. `max_context` bounds the tokens of a prompt and
     its reply; 0: as many as the model reads.
     """
-    if max_context < 0:
-        raise InputError(f"max_context={max_context} is a number of tokens; give 1 or more, or 0 for the model's own")
+    check_whole("max_context", max_context, 0)
     root = adapters or home.root
     if model == SCRIPTED:
         from seal_agent.adapters.context import DEFAULT_CONTEXT

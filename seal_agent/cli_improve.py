@@ -12,7 +12,17 @@ from seal_agent import cli_bench, forecast, stopping
 from seal_agent.adapters.loading import EMBEDDED, identity_of
 from seal_agent.cli_bench import keep_run
 from seal_agent.cli_loading import begin_loading, load_learner, server_named
-from seal_agent.cli_options import AsJson, Device, HomeFolder, Model, Namespace, Seed, write_json, write_table
+from seal_agent.cli_options import (
+    AsJson,
+    Device,
+    HomeFolder,
+    Model,
+    Namespace,
+    Seed,
+    check_finite,
+    write_json,
+    write_table,
+)
 from seal_agent.cli_progress import Display, follow
 from seal_agent.errors import InputError
 
@@ -36,16 +46,21 @@ def improve(
     contexts: Annotated[int, typer.Option("--contexts", min=0, help="At most so many; 0: all.")] = 0,
     explore: Annotated[int, typer.Option("--explore", min=0, help="Explore the first so many; 0: half, drawn.")] = 0,
     candidates: Annotated[int, typer.Option("--candidates", min=1, help="Edits for each context.")] = 4,
-    temperature: Annotated[float, typer.Option("--temperature", help="Of texts; of settings 4 times it.")] = 1.0,
+    temperature: Annotated[
+        float, typer.Option("--temperature", callback=check_finite, help="Of texts; of settings 4 times it.")
+    ] = 1.0,
     seeds: Annotated[int, typer.Option("--seeds", min=2, help="Training seeds for each edit.")] = 2,
     reward: Annotated[
         list[str] | None, typer.Option("--reward", help="NAME=WEIGHT: gold, self-made, retention, proxy, approval.")
     ] = None,
     fast: Annotated[bool, typer.Option("--fast", help="Short edits in formats that are quick to write.")] = False,
-    minutes: Annotated[float, typer.Option("--minutes", min=0, help="Of work, at most; 0: no bound.")] = 0.0,
+    minutes: Annotated[
+        float, typer.Option("--minutes", callback=check_finite, min=0, help="Of work, at most; 0: no bound.")
+    ] = 0.0,
     after: Annotated[int, typer.Option("--after-episodes", min=0, help="Only if so many are new.")] = 0,
     idle: Annotated[
-        float, typer.Option("--idle", min=0, help="Seconds without a conversation; 0: do not wait.")
+        float,
+        typer.Option("--idle", callback=check_finite, min=0, help="Seconds without a conversation; 0: do not wait."),
     ] = 60.0,
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the run; one that is there is resumed.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="First go on with the last run, if it was stopped.")] = False,
@@ -148,7 +163,7 @@ def list_policies(
 
 @app.command("use")
 def use_policy(
-    version: int,
+    version: Annotated[int, typer.Argument(min=0, max=2**63 - 1)],
     model: Model = EMBEDDED,
     home: HomeFolder = None,
     namespace: Namespace = "default",
@@ -191,10 +206,14 @@ def bench(
     limit: Annotated[int, typer.Option("--limit", min=0, help="Passages; 0: all.")] = 0,
     explore: Annotated[int, typer.Option("--explore", min=1, help="The first so many are explored.")] = 40,
     candidates: Annotated[int, typer.Option("--candidates", min=1, help="Edits for each context.")] = 4,
-    temperature: Annotated[float, typer.Option("--temperature", help="Of texts; of settings 4 times it.")] = 1.0,
+    temperature: Annotated[
+        float, typer.Option("--temperature", callback=check_finite, help="Of texts; of settings 4 times it.")
+    ] = 1.0,
     rounds: Rounds = 2,
     fast: Annotated[bool, typer.Option("--fast", help="Short edits in formats that are quick to write.")] = False,
-    minutes: Annotated[float, typer.Option("--minutes", min=0, help="Of work, at most; 0: no bound.")] = 0.0,
+    minutes: Annotated[
+        float, typer.Option("--minutes", callback=check_finite, min=0, help="Of work, at most; 0: no bound.")
+    ] = 0.0,
     seed: Seed = 0,
     model: Model = EMBEDDED,
     home: HomeFolder = None,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seal_agent import stopping
-from seal_agent.cli_options import AsJson, Seed, write_json
+from seal_agent.cli_options import AsJson, Seed, check_finite, write_json
 from seal_agent.cli_progress import Display
 
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ Flips = Annotated[int, typer.Option("--flips", min=0, help="Bytes to flip in a h
 Poisoned = Annotated[
     Path | None, typer.Option("--poison", help="Documents that try to do harm, as JSON; scripted, then the real model.")
 ]
-Minutes = Annotated[float, typer.Option("--minutes", min=0, help="When to stop; run it again to go on.")]
+Minutes = Annotated[
+    float, typer.Option("--minutes", callback=check_finite, min=0, help="When to stop; run it again to go on.")
+]
 
 
 def soak(

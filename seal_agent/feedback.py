@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from seal_agent.errors import InputError
 from seal_agent.home import Home, check_namespace
+from seal_agent.numbers import check_number
 from seal_agent.secrets import redacted
 from seal_agent.types import Episode, Message
 from seal_agent.words import content
@@ -28,7 +29,8 @@ class Feedback:
     value: float = 1.0
 
     def __post_init__(self) -> None:
-        if not self.question.strip() or not self.answer.strip() or not -1 <= self.value <= 1:
+        check_number("value", self.value, -1, 1)
+        if not self.question.strip() or not self.answer.strip():
             raise InputError(
                 f"feedback of {self.value} on {self.question[:40]!r} does not fit; "
                 "give a question, an answer and a value from -1 to 1"

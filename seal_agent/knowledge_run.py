@@ -24,6 +24,7 @@ from seal_agent.home import Home
 from seal_agent.improvement import Improvement
 from seal_agent.knowledge_domain import FAST, FAST_MENU, KnowledgeContext, KnowledgeDomain, self_made_questions
 from seal_agent.learner import Learner
+from seal_agent.numbers import check_number, check_whole
 from seal_agent.passages import split_passages
 from seal_agent.policies import KNOWLEDGE, PolicyStore
 from seal_agent.policy_removal import FOLDER, run_folders
@@ -48,6 +49,12 @@ class RunSettings:
     right_weight: float = 0.0
     num_explore: int = 0
     is_fast: bool = False
+
+    def __post_init__(self) -> None:
+        for name, weight in self.rewards:
+            check_number(f"the weight of the reward {name!r}", weight)
+        check_number("right_weight", self.right_weight, 0)
+        check_whole("num_explore", self.num_explore, 0)
 
     @property
     def domain(self) -> KnowledgeDomain:

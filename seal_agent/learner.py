@@ -33,6 +33,7 @@ from seal_agent.formats import Source
 from seal_agent.home import Home, check_namespace
 from seal_agent.ladder import Rung
 from seal_agent.learner_config import LearnerConfig as LearnerConfig
+from seal_agent.numbers import check_whole
 from seal_agent.passages import Passage, topic_of
 from seal_agent.policies import PolicyStore
 from seal_agent.rehearsal import REPLAY, replayed_rows
@@ -115,13 +116,14 @@ class Learner:
         return self._routers.over(keys, known)
 
     def answer(self, conversations: Sequence[Sequence[Message]], *, max_new_tokens: int = 0) -> list[str]:
-        """The served model's greedy reply to each conversation."""
+        """The served model's greedy reply to each conversation, of `config.max_reply_tokens` unless one is given."""
         return self.answer_with(self.stack, conversations, max_new_tokens=max_new_tokens)
 
     def answer_with(
         self, stack: AdapterStack, conversations: Sequence[Sequence[Message]], *, max_new_tokens: int = 0
     ) -> list[str]:
         """The greedy reply of another stack, an older version's say, to each conversation."""
+        check_whole("max_new_tokens", max_new_tokens, 0)
         served = self.serve(stack)
         prompts = [Prompt(tuple(messages)) for messages in conversations]
         replies = served.generate(prompts, max_new_tokens=max_new_tokens or self.config.max_reply_tokens)

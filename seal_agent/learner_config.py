@@ -8,10 +8,14 @@ from dataclasses import dataclass, field
 from seal_agent import ladder, retention, strategies
 from seal_agent.directives import DEFAULT, checked
 from seal_agent.errors import InputError
+from seal_agent.numbers import check_whole
 from seal_agent.retention import Judge, Limits
 from seal_agent.routing import RouteLimits
 from seal_agent.strategies import Strategy
 from seal_agent.types import Directives, Episode
+
+MAX_RUN_SEED = 2**31 - 1
+"""The seed of every episode is made of it, and has to fit into 63 bits."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +56,12 @@ class LearnerConfig:
         if isinstance(self.strategy, str):
             strategies.strategy(self.strategy)
         ladder.rungs(self.ladder)
-        if not 1 <= self.num_probes <= self.max_probes:
+        for name in ("num_probes", "max_probes", "max_attempts", "max_reply_tokens", "max_rank"):
+            check_whole(name, getattr(self, name), 1)
+        check_whole("min_replay", self.min_replay, 0)
+        check_whole("seed", self.seed, 0, MAX_RUN_SEED)
+        if self.num_probes > self.max_probes:
             raise InputError(f"num_probes={self.num_probes} must lie between 1 and max_probes={self.max_probes}")
-        if self.min_replay < 0:
-            raise InputError(f"min_replay={self.min_replay} is a number of questions; choose 0 or more")
-        if min(self.max_attempts, self.max_reply_tokens, self.max_rank) < 1:
-            raise InputError("max_attempts, max_reply_tokens and max_rank must be at least 1")
 
     def num_replayed(self, directives: Directives, num_rows: int) -> int:
         """How many general questions are trained beside an edit of so many rows."""

@@ -19,6 +19,7 @@ from seal_agent.adapters.backend import Backend
 from seal_agent.errors import InputError
 from seal_agent.home import Home, check_namespace
 from seal_agent.learner import Learner, LearnerConfig
+from seal_agent.numbers import check_whole
 
 if TYPE_CHECKING:
     from seal_agent.replay import Embeddings
@@ -210,8 +211,9 @@ class Learners:
         max_open: int = 256,
         advice: str = "",
     ) -> None:
-        if scope not in SCOPES or max_open < 1:
-            raise InputError(f'scope={scope!r}, max_open={max_open}: choose "user" or "thread", and 1 or more')
+        if scope not in SCOPES:
+            raise InputError(f'scope={scope!r} does not exist; choose "user" or "thread"')
+        check_whole("max_open", max_open, 1)
         self.backend = backend
         self.home = home
         self.config = config or LearnerConfig()

@@ -28,6 +28,7 @@ DECLINED = "declined by a person"
 REPLACED = "a newer version of the document came"
 LONGEST_WAIT = 3600.0
 """Seconds after which a job is begun although somebody is always speaking."""
+MAX_ID = 2**63 - 1  # of SQLite
 MAX_BEGINNINGS = 10
 """Times that a job is begun in the same step, where each time its process was killed."""
 TOO_OFTEN = (
@@ -118,7 +119,8 @@ class LearningQueue:
 
     def job(self, number: int) -> Job:
         """One job; raises `InputError` for a number nobody got."""
-        found = self._select("WHERE id = ?", (number,))
+        is_id = isinstance(number, int) and 0 < number <= MAX_ID
+        found = self._select("WHERE id = ?", (number,)) if is_id else []
         if not found:
             raise InputError(f"there is no job {number}; see `seal-agent queue list`")
         return found[0]
@@ -302,6 +304,7 @@ class LearningQueue:
 
     def cancel(self, number: int) -> Job:
         """Cancel a job: one that waits at once, one that runs before its next step; raises `InputError` if it ended."""
+        self.job(number)
         with self.home.connect() as db:
             waited = db.execute(
                 f"UPDATE jobs SET state = 'cancelled', {_CLOSED} WHERE id = ? AND state IN ('held', 'waiting')",

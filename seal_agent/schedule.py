@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 from seal_agent.errors import StorageError
 from seal_agent.home import Home
+from seal_agent.numbers import check_number
 
 IDLE_SECONDS = 60.0
 ASK_EVERY_SECONDS = 2.0
@@ -47,6 +48,7 @@ def waiter(
     sleep: Callable[[float], object] = time.sleep,
 ) -> Callable[[], None]:
     """A function that returns once the machine has been idle for `seconds`."""
+    check_number("seconds of idleness", seconds, 0)
 
     def wait() -> None:
         while seconds and not is_idle(now(), last_activity(home), seconds):

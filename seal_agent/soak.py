@@ -41,6 +41,7 @@ from seal_agent.leftovers import (
     leftovers,
     named_adapters,
 )
+from seal_agent.numbers import check_number, check_seed, check_whole
 from seal_agent.queue import LearningQueue
 from seal_agent.soak_life import ACKNOWLEDGED, WHERE, Acknowledged, LifePlan, backend_for, strategy_of
 from seal_agent.types import AdapterStack, Progress
@@ -68,7 +69,12 @@ class SoakPlan:
     def __post_init__(self) -> None:
         if not hasattr(os, "fork"):
             raise InputError("the soak kills forked processes; run it on Linux or macOS")
-        if self.num_kills < 1 or not 0 <= self.min_seconds < self.max_seconds:
+        check_whole("num_kills", self.num_kills, 1)
+        check_number("min_seconds", self.min_seconds, 0)
+        check_number("max_seconds", self.max_seconds, 0)
+        check_whole("max_disk_event", self.max_disk_event, 1)
+        check_seed(self.seed)
+        if self.min_seconds >= self.max_seconds:
             raise InputError(f"num_kills={self.num_kills} and seconds {self.min_seconds}-{self.max_seconds} do not fit")
 
 
