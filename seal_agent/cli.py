@@ -31,7 +31,7 @@ from seal_agent import (
     stopping,
 )
 from seal_agent.adapters.loading import EMBEDDED
-from seal_agent.cli_chat import converse, converse_at_once, messages_in
+from seal_agent.cli_chat import HINT, NO_MESSAGE, Screen, converse, converse_at_once, messages_in
 from seal_agent.cli_loading import announce_head, begin_loading, load_learner, server_named
 from seal_agent.cli_options import (
     AsJson,
@@ -127,6 +127,7 @@ def chat(
     waits = wait if wait is not None else as_json or not sys.stdin.isatty()
     if as_json and not waits:
         raise InputError("with --json every turn says what was learned; leave out --no-wait")
+    stopping.keeps(NO_MESSAGE)
     with Display(lines=True) as display:
         from seal_agent.directives import preset as directives_of
         from seal_agent.learner_config import LearnerConfig
@@ -134,11 +135,14 @@ def chat(
         config = LearnerConfig(directives_of(preset), strategy=strategy, seed=seed)
         learner = load_learner(display, model, home, namespace, device, chat_template, config, server=server_named())
         announce_head(display, learner.backend, learner.home)
-        messages = messages_in(sys.stdin, prompt_on_stderr=as_json or not sys.stdout.isatty())
+        screen = Screen(prompt_on_stderr=as_json or not sys.stdout.isatty())
+        messages = messages_in(sys.stdin, screen)
+        if sys.stdin.isatty():
+            display.line(HINT)
         if waits:
             converse(learner, messages, display, thread=thread, as_json=as_json)
         else:
-            converse_at_once(learner, messages, display, thread=thread)
+            converse_at_once(learner, messages, display, thread=thread, screen=screen)
 
 
 @app.command()

@@ -51,5 +51,5 @@ def _range(low: float, high: float, above: bool, below: bool) -> str:
 
 
 def check_seed(seed: Any, name: str = "seed") -> None:
-    """Raise `InputError` unless `seed` can seed a random generator."""
-    check_whole(name, seed, 0, MAX_SEED)
+    """Raise `InputError` unless `seed` can seed a random generator; clients send -1 where any will do."""
+    check_whole(name, seed, -MAX_SEED - 1, MAX_SEED)

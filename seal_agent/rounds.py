@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from seal_agent import selector
 from seal_agent.candidates import Proposed
 from seal_agent.errors import InputError
-from seal_agent.numbers import check_number, check_seed, check_whole
+from seal_agent.numbers import MAX_SEED, check_number, check_whole
 from seal_agent.selector import Choice
 from seal_agent.types import AdapterRef, Directives
 
@@ -57,7 +57,7 @@ class ImproveConfig:
         check_number("margin", self.margin, 0)
         check_number("minutes", self.minutes, 0)
         check_whole("tokens", self.tokens, 0)
-        check_seed(self.seed)
+        check_whole("seed", self.seed, 0, MAX_SEED)
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ from seal_agent.leftovers import (
     leftovers,
     named_adapters,
 )
-from seal_agent.numbers import check_number, check_seed, check_whole
+from seal_agent.numbers import MAX_SEED, check_number, check_whole
 from seal_agent.queue import LearningQueue
 from seal_agent.soak_life import ACKNOWLEDGED, WHERE, Acknowledged, LifePlan, backend_for, strategy_of
 from seal_agent.types import AdapterStack, Progress
@@ -73,7 +73,7 @@ class SoakPlan:
         check_number("min_seconds", self.min_seconds, 0)
         check_number("max_seconds", self.max_seconds, 0)
         check_whole("max_disk_event", self.max_disk_event, 1)
-        check_seed(self.seed)
+        check_whole("seed", self.seed, 0, MAX_SEED)
         if self.min_seconds >= self.max_seconds:
             raise InputError(f"num_kills={self.num_kills} and seconds {self.min_seconds}-{self.max_seconds} do not fit")
 
