@@ -14,7 +14,7 @@ from seal_agent.errors import InputError
 from seal_agent.graphs import speakers
 from seal_agent.graphs.attachments import attached_passages, said_by
 from seal_agent.graphs.learning import ENTRIES, REFUSE, add_learning, carried, check_speaker, enqueuing, entry, refusing
-from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current
+from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current, speaking
 from seal_agent.graphs.state import ChatState
 from seal_agent.passages import split_passages
 from seal_agent.queue import LearningQueue
@@ -38,11 +38,11 @@ def create_chat_graph(
     def receive(state: ChatState) -> Command[str]:
         messages, known = state["messages"], state.get("authors", {})
         try:
-            chosen = current(learner)
-            check_speaker(chosen, state, state.get("pending") or state.get("replaced"))
+            namespace = speaking(learner)
+            check_speaker(namespace, state, state.get("pending") or state.get("replaced"))
         except InputError:
             return Command(update={"messages": speakers.removal(messages, known)}, goto=REFUSE)
-        return Command(update={"authors": speakers.with_authors(messages, known, chosen.namespace)}, goto="respond")
+        return Command(update={"authors": speakers.with_authors(messages, known, namespace)}, goto="respond")
 
     def respond(state: ChatState) -> dict[str, Any]:
         conversation = [as_message(message) for message in state["messages"]]
@@ -51,7 +51,7 @@ def create_chat_graph(
         if not conversation[-1].content.strip():
             raise InputError("the message is empty; say something")
         chosen = current(learner)
-        check_speaker(chosen, state, state.get("pending") or state.get("replaced"))
+        check_speaker(chosen.namespace, state, state.get("pending") or state.get("replaced"))
         own = speakers.of(state["messages"], state.get("authors", {}), chosen.namespace)
         if own[-1:] != state["messages"][-1:]:
             raise InputError("the last message is another user's and waits for that user; send one of your own")

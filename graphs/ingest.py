@@ -26,7 +26,7 @@ from seal_agent.graphs.learning import (
     refusing,
     told,
 )
-from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current
+from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current, speaking
 from seal_agent.graphs.state import IngestState
 from seal_agent.passages import Passage, split_passages
 
@@ -44,19 +44,19 @@ def create_ingest_graph(learner: AnyLearner) -> StateGraph[IngestState, LearnCon
 
     def receive(state: IngestState) -> Command[str]:
         try:
-            chosen = current(learner)
-            check_speaker(chosen, state, state.get("pending") or state.get("replaced"))
+            namespace = speaking(learner)
+            check_speaker(namespace, state, state.get("pending") or state.get("replaced"))
         except InputError:
             return Command(update=_NOTHING, goto=REFUSE)
         giver, digest = state.get("giver") or ("", "")
         now = _digest(state)
-        return Command(update={"giver": [giver if now == digest else chosen.namespace, now]}, goto="split")
+        return Command(update={"giver": [giver if now == digest else namespace, now]}, goto="split")
 
     def split(state: IngestState) -> dict[str, Any]:
         chosen = current(learner)
         if (state.get("giver") or [chosen.namespace])[0] != chosen.namespace:
             raise InputError("another user gave the document of this thread and has to go on; give one of your own")
-        check_speaker(chosen, state, state.get("pending") or state.get("replaced"))
+        check_speaker(chosen.namespace, state, state.get("pending") or state.get("replaced"))
         fresh: list[Passage] = []
         known: list[Passage] = []
         versions: dict[str, list[str]] = {}

@@ -18,7 +18,7 @@ from langgraph.graph import END, START, StateGraph
 from seal_agent import documents, loop, stopping, unlearning
 from seal_agent.errors import InputError, StackChanged
 from seal_agent.graphs import approval
-from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current
+from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current, speaking
 from seal_agent.graphs.state import LearnState
 from seal_agent.learner import Learner
 from seal_agent.passages import Passage
@@ -110,7 +110,7 @@ def carried(
     """
     left = [from_json(Passage, each) for each in state.get("pending", ())]
     replaced = {**state.get("replaced", {}), **{source: versions[source] for source in changed}}
-    check_speaker(learner, state, left or state.get("replaced"))
+    check_speaker(learner.namespace, state, left or state.get("replaced"))
     episode = from_json(Episode, state["episode"]) if left and state.get("episode") else None
     ended = _ended(learner, episode) if episode else []
     waits = learner.config.approval and (episode is None or approval.is_waiting(episode))
@@ -161,20 +161,20 @@ def abandon(learner: Learner, state: Mapping[str, Any]) -> None:
         learner.discard(episode.adapter)
 
 
-def _is_speaker(learner: Learner, state: Mapping[str, Any]) -> bool:
+def _is_speaker(namespace: str, state: Mapping[str, Any]) -> bool:
     """Whether what waits in the state is of the user who is speaking."""
-    return state.get("speaker", "") in ("", learner.namespace)
+    return state.get("speaker", "") in ("", namespace)
 
 
-def check_speaker(learner: Learner, state: Mapping[str, Any], left: object = True) -> None:
+def check_speaker(namespace: str, state: Mapping[str, Any], left: object = True) -> None:
     """Raise `InputError` where what is `left` in the state is of another user than the one who is speaking."""
-    if left and not _is_speaker(learner, state):
-        raise _of_another(state["speaker"], learner)
+    if left and not _is_speaker(namespace, state):
+        raise _of_another(state["speaker"], namespace)
 
 
-def _of_another(owner: str, learner: Learner) -> InputError:
+def _of_another(owner: str, namespace: str) -> InputError:
     """The error for a run that would learn what another user said; only the log names that user."""
-    log.warning("a thread that is learning for %r was refused to %r", owner, learner.namespace)
+    log.warning("a thread that is learning for %r was refused to %r", owner, namespace)
     return InputError(
         "this thread is still learning what another user said in it; go on as that user, or begin a thread of your own"
     )
@@ -185,7 +185,7 @@ def refusing(learner: AnyLearner) -> Node:
 
     def refuse(state: LearnState) -> dict[str, Any]:
         chosen = current(learner)
-        check_speaker(chosen, state, state.get("pending") or state.get("replaced"))
+        check_speaker(chosen.namespace, state, state.get("pending") or state.get("replaced"))
         return carried(chosen, state, ())
 
     return refuse
@@ -234,7 +234,7 @@ def enqueuing(learner: AnyLearner, queue: LearningQueue) -> Node:
 
     def enqueue(state: LearnState) -> dict[str, Any]:
         chosen = current(learner)
-        check_speaker(chosen, state)
+        check_speaker(chosen.namespace, state)
         passages = [from_json(Passage, pending) for pending in state["pending"]]
         jobs = queue.submit(
             passages,
@@ -266,7 +266,7 @@ def _thread() -> str:
 def _run(name: str, learner: Learner, episode: Episode, state: LearnState) -> Episode:
     """Run the verb of that name, timed, with its progress on the custom stream."""
     if episode.namespace != learner.namespace:
-        raise _of_another(episode.namespace, learner)
+        raise _of_another(episode.namespace, learner.namespace)
     number = state["num_passages"] - len(state["pending"]) + 1
     return _shown(name, learner, episode, number, state["num_passages"])
 
@@ -294,7 +294,7 @@ def _step(name: str, learner: AnyLearner) -> Node:
 def _opening(learner: AnyLearner) -> Node:
     def decide(state: LearnState) -> dict[str, Any]:
         chosen = current(learner)
-        check_speaker(chosen, state)
+        check_speaker(chosen.namespace, state)
         episode = chosen.begin(from_json(Passage, state["pending"][0]), thread=_thread())
         return {"episode": to_json(_run("decide", chosen, episode, state))}
 
@@ -306,7 +306,7 @@ def _approving(learner: AnyLearner) -> Node:
         episode = from_json(Episode, state["episode"])
         approval.hold(learner.home, learner.backend.model, episode)
         answered = approval.ask(episode)
-        if not _is_speaker(current(learner), state):
+        if not _is_speaker(speaking(learner), state):
             return {}  # the answer is used up, so that it does not count as that of whoever goes on with the thread
         return {"episode": to_json(answered)}
 
@@ -315,7 +315,7 @@ def _approving(learner: AnyLearner) -> Node:
 
 def _asking_again(learner: AnyLearner) -> Node:
     def ask_again(state: LearnState) -> dict[str, Any]:
-        check_speaker(current(learner), state)
+        check_speaker(speaking(learner), state)
         return {}
 
     return ask_again
@@ -361,7 +361,7 @@ def _after(step: str, learner: AnyLearner) -> Callable[[Any], str]:
     def route(state: LearnState) -> str:
         if not state["episode"]:
             return more(state)
-        if step == "approve" and not _is_speaker(current(learner), state):
+        if step == "approve" and not _is_speaker(speaking(learner), state):
             return ASK_AGAIN
         return loop.after(current(learner), step, from_json(Episode, state["episode"])) or more(state)
 
@@ -373,7 +373,7 @@ def _unlearning(learner: AnyLearner) -> Node:
 
     def unlearn(state: LearnState) -> dict[str, Any]:
         chosen = current(learner)
-        check_speaker(chosen, state)
+        check_speaker(chosen.namespace, state)
         reports = []
         for source, keep in state["replaced"].items():
             if chosen.config.dry_run:

@@ -19,7 +19,7 @@ from seal_agent.errors import InputError, MissingExtra
 from seal_agent.graphs import speakers
 from seal_agent.graphs.attachments import Attached, attached_passages
 from seal_agent.graphs.learning import carried, check_speaker, create_learning_graph
-from seal_agent.graphs.namespaces import AnyLearner, current
+from seal_agent.graphs.namespaces import AnyLearner, current, speaking
 from seal_agent.graphs.speakers import is_users
 from seal_agent.graphs.tools import RECALLED, learning_tools
 from seal_agent.learner import Learner
@@ -103,9 +103,10 @@ class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
         left = state.get("learning") or {}
         messages, known = state["messages"], state.get("authors") or {}
         try:
-            learner = self._speaking(left)
+            self._check_speaker(left)
         except InputError:
             return {"messages": speakers.removal(messages, known), "is_refused": True, "jump_to": "end"}
+        learner = current(self._learner)
         versions = learner.home.versions(learner.namespace)
         authors = speakers.with_authors(messages, known, learner.namespace)
         messages = speakers.of(messages, authors, learner.namespace)
@@ -118,11 +119,9 @@ class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
         noted = {"authors": authors, "is_refused": False}
         return {"stack_version": version, "outcomes": [], "learning": learning, **noted}
 
-    def _speaking(self, left: Mapping[str, Any]) -> Learner:
-        """The learner of the user who is speaking; raises `InputError` where what is left is another user's."""
-        learner = current(self._learner)
-        check_speaker(learner, left, left.get("pending") or left.get("replaced"))
-        return learner
+    def _check_speaker(self, left: Mapping[str, Any]) -> None:
+        """Raise `InputError` where nobody may speak here, or what is left is another user's."""
+        check_speaker(speaking(self._learner), left, left.get("pending") or left.get("replaced"))
 
     @hook_config(can_jump_to=["end"])
     async def abefore_agent(self, state: AdaptState, runtime: Runtime[Any]) -> dict[str, Any]:
@@ -163,7 +162,7 @@ class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
         """What was noted when the turn began, and what its tools have returned since; empty where there is nothing."""
         messages, learning = state["messages"], state.get("learning") or {}
         if state.get("is_refused"):
-            self._speaking(learning)
+            self._check_speaker(learning)
             return learning if learning.get("pending") or learning.get("replaced") else {}
         results = self._results(messages[turn_begins(messages) :])
         pending = [*learning.get("pending", ()), *map(asdict, results)]

@@ -32,9 +32,14 @@ def current(learner: AnyLearner) -> Learner:
     Raises `InputError` where nobody is named and many are served, and where somebody else is named than the one
     learner of a graph serves.
     """
-    config = ensure_config()
-    namespace = namespace_of(learner, config.get("configurable", {}), run_context(), config.get("metadata", {}))
+    namespace = speaking(learner)
     return learner.of(namespace) if isinstance(learner, Learners) else learner
+
+
+def speaking(learner: AnyLearner) -> str:
+    """The namespace of the run that is going on; as `current`, without opening anything."""
+    config = ensure_config()
+    return namespace_of(learner, config.get("configurable", {}), run_context(), config.get("metadata", {}))
 
 
 def run_context() -> dict[str, Any]:

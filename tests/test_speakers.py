@@ -174,6 +174,34 @@ def test_the_middleware_takes_a_refused_message_out(asking: Learners) -> None:
     assert waiting(told_agent.invoke(told(BRIDGE), as_user("ada"))) == [TOWER]
 
 
+def test_the_middleware_takes_a_refused_message_out_in_an_event_loop(asking: Learners) -> None:
+    async def talk() -> list[str]:
+        told_agent = agent(asking)
+        await told_agent.ainvoke(told(TOWER), as_user("ada"))
+        with pytest.raises(InputError, match=REFUSED):
+            await told_agent.ainvoke(told(WALL), as_user("bob"))
+        with pytest.raises(InputError, match=REFUSED):
+            [_ async for _ in told_agent.astream(told(WALL), as_user("bob"))]
+        state = await told_agent.ainvoke(None, as_user("ada"))
+        assert WALL not in str(state)
+        return waiting(state)
+
+    assert asyncio.run(talk()) == [TOWER]
+
+
+def test_a_message_whose_run_failed_at_once_is_its_authors(
+    backend: ScriptedBackend, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = create_chat_graph(Learners(backend, home)).compile(checkpointer=InMemorySaver())
+    with monkeypatch.context() as patch:
+        patch.setattr(Learners, "of", None)  # as a home that cannot be opened
+        with suppress(TypeError):
+            graph.invoke(told(WALL), as_user("bob"))
+    with pytest.raises(InputError, match="the last message is another user's"):
+        graph.invoke(None, as_user("ada"))
+    assert home.episodes("ada") == []
+
+
 def test_an_agent_memorizes_only_what_the_user_who_speaks_wrote(backend: ScriptedBackend, home: Home) -> None:
     learners = Learners(backend, home)
     idea = "CALL memorize " + json.dumps({"fact": WALL})
