@@ -5,20 +5,34 @@ Where a document was read before, what it says no longer is unlearned first.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
 from langchain_core.documents import Document as LoadedDocument
 from langgraph.graph import START, StateGraph
+from langgraph.types import Command
 
 from seal_agent.core.documents import Passage
 from seal_agent.core.errors import InputError
 from seal_agent.documents import files
 from seal_agent.documents.files import Document
 from seal_agent.documents.passages import split_passages
-from seal_agent.graphs.learning import ENTRIES, add_learning, carried, check_speaker, entry, told
-from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current
+from seal_agent.graphs.learning import (
+    ENTRIES,
+    REFUSE,
+    add_learning,
+    carried,
+    check_speaker,
+    entry,
+    refusing,
+    told,
+)
+from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current, speaking
 from seal_agent.graphs.state import IngestState
+
+_NOTHING: dict[str, Any] = {"document": "", "documents": [], "title": "", "source": "", "content_type": "", "giver": []}
+"""The update that takes what was given out of the state."""
 
 
 def create_ingest_graph(learner: AnyLearner) -> StateGraph[IngestState, LearnContext, IngestState, IngestState]:
@@ -29,9 +43,21 @@ def create_ingest_graph(learner: AnyLearner) -> StateGraph[IngestState, LearnCon
     that lost passages.
     """
 
+    def receive(state: IngestState) -> Command[str]:
+        try:
+            namespace = speaking(learner)
+            check_speaker(namespace, state, state.get("pending") or state.get("replaced"))
+        except InputError:
+            return Command(update=_NOTHING, goto=REFUSE)
+        giver, digest = state.get("giver") or ("", "")
+        now = _digest(state)
+        return Command(update={"giver": [giver if now == digest else namespace, now]}, goto="split")
+
     def split(state: IngestState) -> dict[str, Any]:
         chosen = current(learner)
-        check_speaker(chosen, state, state.get("pending") or state.get("replaced"))
+        if (state.get("giver") or [chosen.namespace])[0] != chosen.namespace:
+            raise InputError("another user gave the document of this thread and has to go on; give one of your own")
+        check_speaker(chosen.namespace, state, state.get("pending") or state.get("replaced"))
         fresh: list[Passage] = []
         known: list[Passage] = []
         versions: dict[str, list[str]] = {}
@@ -48,14 +74,23 @@ def create_ingest_graph(learner: AnyLearner) -> StateGraph[IngestState, LearnCon
         if not chosen.config.dry_run:
             files.claim(chosen, known)
         reports = [told(passage.topic, *files.KNOWN) for passage in known]
-        return carried(chosen, state, fresh, versions, changed=changed, outcomes=reports)
+        return _NOTHING | carried(chosen, state, fresh, versions, changed=changed, outcomes=reports)
 
     builder = StateGraph(IngestState, context_schema=LearnContext)
     builder.add_node("split", split)
     add_learning(builder, learner)
-    builder.add_edge(START, "split")
-    builder.add_conditional_edges("split", entry, ["unlearn", *ENTRIES])
+    builder.add_node("receive", receive, destinations=("split", REFUSE))
+    builder.add_node(REFUSE, refusing(learner))
+    builder.add_edge(START, "receive")
+    for last in ("split", REFUSE):
+        builder.add_conditional_edges(last, entry, ["unlearn", *ENTRIES])
     return builder
+
+
+def _digest(state: IngestState) -> str:
+    """What tells whether the document of a state is the one that was there before."""
+    given = [state.get("document", ""), [(each.metadata, each.page_content) for each in state.get("documents", ())]]
+    return hashlib.sha256(repr(given).encode(errors="replace")).hexdigest()[:16]
 
 
 def _given(state: IngestState) -> list[Document]:

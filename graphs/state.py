@@ -33,9 +33,10 @@ class LearnState(TypedDict, total=False):
 
 
 class ChatState(LearnState, total=False):
-    """A conversation, and what was learned from its last message."""
+    """A conversation, and what was learned from its last message. `authors`: who wrote it (`speakers.Authors`)."""
 
     messages: Annotated[list[AnyMessage], add_messages]
+    authors: dict[str, list[str]]
 
 
 class IngestState(LearnState, total=False):
@@ -43,6 +44,7 @@ class IngestState(LearnState, total=False):
 
     `title` overrides the topic found in it. `source` says where the text comes from: read again under the same name,
     it replaces what was learned from its last version. `content_type`: how it is written (`documents.text_of`).
+    All of it leaves the state when it is read, or refused. `giver`: the namespace it is read for, and its digest.
     """
 
     document: str
@@ -50,3 +52,4 @@ class IngestState(LearnState, total=False):
     title: str
     source: str
     content_type: str
+    giver: list[str]

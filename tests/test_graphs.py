@@ -118,7 +118,7 @@ def test_an_undecided_verdict_goes_back_to_probing(home: Home) -> None:
     )
     graph = create_chat_graph(learner).compile()
     steps = [step for update in graph.stream({"messages": [("user", TOWER)]}, stream_mode="updates") for step in update]
-    assert steps == ["respond", "decide", "write", "train", "probe", "judge", "probe", "judge", "accept"]
+    assert steps == ["receive", "respond", "decide", "write", "train", "probe", "judge", "probe", "judge", "accept"]
 
 
 def test_an_edit_the_model_cannot_write_is_tried_again_and_then_rejected(chat: Any, learner: Learner) -> None:
@@ -343,7 +343,7 @@ def test_a_server_of_one_user_takes_runs_that_name_nobody_as_that_users(
     chat.invoke({"messages": [("user", TOWER)]})
     asked = {"messages": [("user", QUESTION)]}
     assert chat.invoke(asked, {"configurable": {"user": "ann"}})["messages"][-1].text == ANSWER
-    with pytest.raises(InputError, match="learns for 'ann', not for 'bob'"):
+    with pytest.raises(InputError, match="not that of the user this run names"):
         chat.invoke(asked, {"configurable": {"user": "bob"}})
 
 

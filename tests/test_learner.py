@@ -103,7 +103,7 @@ def test_a_verdict_is_of_one_candidate_and_serves_no_other(learner: Learner) -> 
 def test_an_episode_is_closed_for_its_own_namespace_only(learner: Learner) -> None:
     episode, bob = judged(learner, TOWER), learner.within("bob")
     for verb in (bob.accept, bob.rollback, bob.ignore):
-        with pytest.raises(InputError, match="begun for 'default' and cannot be closed for 'bob'"):
+        with pytest.raises(InputError, match="this episode is another namespace's"):
             verb(episode)
     assert bob.stack == learner.stack == AdapterStack()
 

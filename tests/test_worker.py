@@ -457,11 +457,6 @@ def test_a_spent_budget_is_said_once(learner: Learner, queue: LearningQueue, cap
     ]
 
 
-def test_a_budget_below_nothing_is_refused() -> None:
-    with pytest.raises(InputError, match="idle_seconds is -1"):
-        Budget(idle_seconds=-1)
-
-
 class Slow(ScriptedBackend):
     """Training takes until the test lets it go."""
 

@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 
 from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import InputError, SealError, StackChanged
+from seal_agent.core.numbers import check_number, check_whole
 from seal_agent.core.priority import in_background
 from seal_agent.documents import files
 from seal_agent.learning import loop
@@ -70,9 +71,9 @@ class Budget:
     edits_per_hour: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("quiet_seconds", "idle_seconds", "max_wait_seconds", "seconds_per_hour", "edits_per_hour"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise InputError(f"{name} is {getattr(self, name)}; give a number from 0 (no bound) up")
+        for name in ("quiet_seconds", "idle_seconds", "max_wait_seconds", "seconds_per_hour"):
+            check_number(name, getattr(self, name), 0)
+        check_whole("edits_per_hour", self.edits_per_hour, 0)
 
     def has_room(self, num_edits: int, seconds: float) -> bool:
         """Whether another job may be begun after so much was spent in the last hour."""
@@ -116,6 +117,7 @@ class Worker:
 
     def stop(self, timeout: float = 60.0) -> None:
         """End the thread after the step it is in; the job in hand waits in the queue."""
+        check_number("timeout", timeout, 0, threading.TIMEOUT_MAX)
         self._stopping.set()
         if self._thread is not None:
             self._thread.join(timeout)
@@ -148,6 +150,8 @@ class Worker:
 
     def wait(self, timeout: float = 600.0) -> bool:
         """Wait until nothing waits and nothing runs; False if that took longer than `timeout` seconds."""
+        if timeout != math.inf:
+            check_number("timeout", timeout, 0)
         end = time.monotonic() + timeout
         while self.queue.num_open(self._model):
             if time.monotonic() > end:

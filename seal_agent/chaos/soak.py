@@ -28,6 +28,7 @@ from seal_agent.chaos.workload import ACKNOWLEDGED, WHERE, Acknowledged, LifePla
 from seal_agent.core.backend import silent
 from seal_agent.core.episodes import Progress
 from seal_agent.core.errors import InputError, SealError
+from seal_agent.core.numbers import MAX_SEED, check_number, check_whole
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.learning.config import LearnerConfig
 from seal_agent.learning.learner import Learner
@@ -69,7 +70,12 @@ class SoakPlan:
     def __post_init__(self) -> None:
         if not hasattr(os, "fork"):
             raise InputError("the soak kills forked processes; run it on Linux or macOS")
-        if self.num_kills < 1 or not 0 <= self.min_seconds < self.max_seconds:
+        check_whole("num_kills", self.num_kills, 1)
+        check_number("min_seconds", self.min_seconds, 0)
+        check_number("max_seconds", self.max_seconds, 0)
+        check_whole("max_disk_event", self.max_disk_event, 1)
+        check_whole("seed", self.seed, 0, MAX_SEED)
+        if self.min_seconds >= self.max_seconds:
             raise InputError(f"num_kills={self.num_kills} and seconds {self.min_seconds}-{self.max_seconds} do not fit")
 
 

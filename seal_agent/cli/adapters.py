@@ -82,7 +82,7 @@ def show_adapter(
 @app.command("why")
 def why_answer(
     question: Annotated[str, typer.Argument(help="What is asked; left out: everything the version holds.")] = "",
-    version: Annotated[int, typer.Option("--version", min=0, help="Of the stack; 0: the newest.")] = 0,
+    version: Annotated[int, typer.Option("--version", min=0, max=2**63 - 1, help="Of the stack; 0: the newest.")] = 0,
     model: Model = EMBEDDED,
     home: HomeFolder = None,
     namespace: Namespace = "default",

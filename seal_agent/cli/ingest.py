@@ -41,12 +41,16 @@ _ADDRESS = re.compile(r"^(https?|ftp):/+")
 
 @dataclass(frozen=True)
 class Planned:
-    """A document under the name it is shown with, and the passages of it that are to be learned or known."""
+    """A document under the name it is shown with, and the passages of it that are to be learned or known.
+
+    `needs_head`: whether there is one among them that the model's head decides about.
+    """
 
     name: str
     document: Document
     num_fresh: int
     num_known: int
+    needs_head: bool = False
 
 
 def ingest(
@@ -119,6 +123,7 @@ def _piped() -> str:
 
 def planned(learner: Learner, read: Sequence[tuple[str, Document]], title: str) -> list[Planned]:
     """What is to be learned of every document; a passage that stands in two of them counts as known in the second."""
+    from seal_agent.deciding import decide as decision
     from seal_agent.documents import files as documents
     from seal_agent.documents.passages import split_passages
 
@@ -128,7 +133,8 @@ def planned(learner: Learner, read: Sequence[tuple[str, Document]], title: str) 
         difference = documents.compare(learner, document.source, split_passages(document.text, title=title))
         fresh = set(documents.digests_of(difference.fresh))
         num_known = len(difference.known) + len(fresh & seen)
-        plan.append(Planned(name, document, len(fresh - seen), num_known))
+        needs_head = any(decision.needs_head(passage.text, is_document=True) for passage in difference.fresh)
+        plan.append(Planned(name, document, len(fresh - seen), num_known, needs_head))
         seen |= fresh
     return plan
 
@@ -138,7 +144,8 @@ def announce(display: Display, learner: Learner, plan: Sequence[Planned]) -> Non
     num_fresh, num_known = (sum(getattr(each, name) for each in plan) for name in ("num_fresh", "num_known"))
     if not num_fresh:
         return
-    announce_head(display, learner.backend, learner.home)
+    if any(each.needs_head for each in plan):
+        announce_head(display, learner.backend, learner.home)
     cost = estimates.cost_of_an_edit(learner.home, learner.backend)
     if num_fresh * cost.seconds > estimates.WORTH_SAYING:
         display.line(estimates.documents(num_fresh + num_known, len(plan), num_known, cost))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seal_agent.cli.options import AsJson, Seed, write_json
+from seal_agent.cli.options import AsJson, Seed, check_finite, write_json
 from seal_agent.cli.progress import Display
 from seal_agent.core import interruption
 
@@ -28,7 +28,9 @@ Flips = Annotated[int, typer.Option("--flips", min=0, help="Bytes to flip in a h
 Poisoned = Annotated[
     Path | None, typer.Option("--poison", help="Documents that try to do harm, as JSON; scripted, then the real model.")
 ]
-Minutes = Annotated[float, typer.Option("--minutes", min=0, help="When to stop; run it again to go on.")]
+Minutes = Annotated[
+    float, typer.Option("--minutes", callback=check_finite, min=0, help="When to stop; run it again to go on.")
+]
 
 
 def soak(

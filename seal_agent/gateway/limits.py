@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from seal_agent.core.errors import ContextLengthExceeded, InputError
+from seal_agent.core.errors import ContextLengthExceeded
+from seal_agent.core.numbers import check_number, check_whole
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,8 @@ class GatewayLimits:
 
     def __post_init__(self) -> None:
         for name in ("max_body", "burst", "max_running", "max_prompt_tokens", "max_reply_tokens", "max_waiting"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name}={getattr(self, name)} lets nothing in; choose 1 or more")
-        if self.per_minute <= 0:
-            raise InputError(f"per_minute={self.per_minute} lets nobody in; choose a number above 0")
+            check_whole(name, getattr(self, name), 1)
+        check_number("per_minute", self.per_minute, 0, above=True)
 
 
 def check_prompt(num_tokens: int, limits: GatewayLimits) -> None:

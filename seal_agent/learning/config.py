@@ -8,12 +8,16 @@ from dataclasses import dataclass, field
 from seal_agent.core.edits import Directives
 from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import InputError
+from seal_agent.core.numbers import check_whole
 from seal_agent.learning import remedies, strategies
 from seal_agent.learning.strategies import Strategy
 from seal_agent.retention import judge as retention
 from seal_agent.retention.judge import Judge, Limits
 from seal_agent.serving.router import RouteLimits
 from seal_agent.writing.directives import DEFAULT, checked
+
+MAX_RUN_SEED = 2**31 - 1
+"""The seed of every episode is made of it, and has to fit into 63 bits."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +58,12 @@ class LearnerConfig:
         if isinstance(self.strategy, str):
             strategies.strategy(self.strategy)
         remedies.rungs(self.ladder)
-        if not 1 <= self.num_probes <= self.max_probes:
+        for name in ("num_probes", "max_probes", "max_attempts", "max_reply_tokens", "max_rank"):
+            check_whole(name, getattr(self, name), 1)
+        check_whole("min_replay", self.min_replay, 0)
+        check_whole("seed", self.seed, 0, MAX_RUN_SEED)
+        if self.num_probes > self.max_probes:
             raise InputError(f"num_probes={self.num_probes} must lie between 1 and max_probes={self.max_probes}")
-        if self.min_replay < 0:
-            raise InputError(f"min_replay={self.min_replay} is a number of questions; choose 0 or more")
-        if min(self.max_attempts, self.max_reply_tokens, self.max_rank) < 1:
-            raise InputError("max_attempts, max_reply_tokens and max_rank must be at least 1")
 
     def num_replayed(self, directives: Directives, num_rows: int) -> int:
         """How many general questions are trained beside an edit of so many rows."""

@@ -87,7 +87,7 @@ class Learner:
         return Learner(self.backend, self.home, namespace, self.config, embeddings=self.state.embeddings)
 
     def answer(self, conversations: Sequence[Sequence[Message]], *, max_new_tokens: int = 0) -> list[str]:
-        """The served model's greedy reply to each conversation."""
+        """The served model's greedy reply to each conversation, of `config.max_reply_tokens` unless one is given."""
         return self.state.answer(conversations, max_new_tokens=max_new_tokens)
 
     def begin(self, passage: Passage, *, thread: str = "") -> Episode:
@@ -117,13 +117,17 @@ class Learner:
     def decide(self, episode: Episode, progress: Progress = silent) -> Episode:
         """Whether the text is worth learning: the model's own choice."""
         view = self.backend.with_stack(self.state.serve(episode.parent).active(Prompt.raw(episode.text)))
+        is_document = bool(episode.source)
+        head = self._fitted_head(progress) if decision.needs_head(episode.text, is_document=is_document) else None
+        made = decision.decide(view, head, episode.text, episode.earlier, is_document=is_document)
+        return replace(episode, decision=made)
+
+    def _fitted_head(self, progress: Progress) -> Head:
+        """The head that decides, loaded once; fitted first for a model without one."""
         if self._head is None:
             base = self.backend.with_stack(AdapterStack())
-            self._head = classifier.load(base, self.home.root / "heads", progress)
-        return replace(
-            episode,
-            decision=decision.decide(view, self._head, episode.text, episode.earlier, is_document=bool(episode.source)),
-        )
+            self._head = classifier.load(base, self.home.root / classifier.HEADS_FOLDER, progress)
+        return self._head
 
     def write(self, episode: Episode, progress: Progress = silent) -> Episode:
         """One attempt at a self-edit; a malformed one leaves its fault for the next attempt (`write_step`)."""
@@ -275,9 +279,8 @@ class Learner:
 
     def _check_own(self, episode: Episode) -> None:
         if episode.namespace != self.namespace:
-            raise InputError(
-                f"this episode was begun for {episode.namespace!r} and cannot be closed for {self.namespace!r}"
-            )
+            log.warning("an episode of %r was refused to %r", episode.namespace, self.namespace)
+            raise InputError("this episode is another namespace's; close it with the learner that it was begun with")
 
     def can_consolidate(self) -> bool:
         """Whether the strategy wants the stack made smaller now."""

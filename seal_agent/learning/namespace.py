@@ -9,6 +9,7 @@ from seal_agent.core.backend import Backend
 from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import StorageError
 from seal_agent.core.messages import Message, Prompt
+from seal_agent.core.numbers import check_whole
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.learning import strategies
 from seal_agent.learning.config import LearnerConfig
@@ -72,13 +73,14 @@ class Namespace:
         return self._routers.over(keys, known)
 
     def answer(self, conversations: Sequence[Sequence[Message]], *, max_new_tokens: int = 0) -> list[str]:
-        """The served model's greedy reply to each conversation."""
+        """The served model's greedy reply to each conversation, of `config.max_reply_tokens` unless one is given."""
         return self.answer_with(self.stack, conversations, max_new_tokens=max_new_tokens)
 
     def answer_with(
         self, stack: AdapterStack, conversations: Sequence[Sequence[Message]], *, max_new_tokens: int = 0
     ) -> list[str]:
         """The greedy reply of another stack, an older version's say, to each conversation."""
+        check_whole("max_new_tokens", max_new_tokens, 0)
         served = self.serve(stack)
         prompts = [Prompt(tuple(messages)) for messages in conversations]
         replies = served.generate(prompts, max_new_tokens=max_new_tokens or self.config.max_reply_tokens)

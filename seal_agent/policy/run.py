@@ -17,6 +17,7 @@ from seal_agent.core.edits import Probe
 from seal_agent.core.episodes import Progress
 from seal_agent.core.errors import InputError, StorageError
 from seal_agent.core.messages import Prompt
+from seal_agent.core.numbers import check_number, check_whole
 from seal_agent.documents.datasets import read_items
 from seal_agent.documents.files import read_file
 from seal_agent.documents.passages import split_passages
@@ -51,6 +52,12 @@ class RunSettings:
     right_weight: float = 0.0
     num_explore: int = 0
     is_fast: bool = False
+
+    def __post_init__(self) -> None:
+        for name, weight in self.rewards:
+            check_number(f"the weight of the reward {name!r}", weight)
+        check_number("right_weight", self.right_weight, 0)
+        check_whole("num_explore", self.num_explore, 0)
 
     @property
     def domain(self) -> KnowledgeDomain:

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from seal_agent.core.episodes import Outcome, Probed, Verdict
 from seal_agent.core.errors import InputError
+from seal_agent.core.numbers import check_number, check_whole
 
 NUM_RULES = 3  # mean, drift, lost items: each may cry "forgot"
 SUSPICION = 0.5  # more lost than the tolerated share gives half of the time: not kept before all probes are seen
@@ -27,7 +28,8 @@ class Limits:
     """What an edit may cost and must bring; nats per token unless it says otherwise.
 
     `min_gain`: least mean gain on the edit's own probes. `max_drop`: the mean change on the replay probes may be
-    this far below zero. `max_drift`: the mean of the known items may be this far below the mean of their bests.
+    this far below zero. `max_drift`: the mean of the known items may be this far below the mean of their bests;
+    an infinite one of the two never says "forgot".
     `lost_by`: a known item is lost when an edit takes it this far below the best it ever had (`is_lost`). `max_lost`:
     the share of the known items that an edit may lose. `known_above`: an item is known when its best score lies above
     this. `noise`: standard deviation of an unchanged item's change, by `noise()`. `confidence`: one-sided, of keeping,
@@ -48,14 +50,14 @@ class Limits:
     num_looks: int = 3
 
     def __post_init__(self) -> None:
-        if min(self.min_gain, self.max_drop, self.max_drift, self.lost_by, self.noise) < 0:
-            raise InputError(
-                "min_gain, max_drop, max_drift, lost_by and noise are sizes in nats; give numbers of 0 or more"
-            )
-        if not (0 <= self.max_lost <= 1 and 0.5 < self.confidence < 1):
-            raise InputError("max_lost is a share from 0 to 1 and confidence lies between 0.5 and 1")
-        if self.num_looks < 1:
-            raise InputError(f"num_looks={self.num_looks} draws of probes show nothing; give 1 or more")
+        for name in ("min_gain", "lost_by", "noise"):
+            check_number(name, getattr(self, name), 0)
+        for name in ("max_drop", "max_drift"):
+            check_number(name, getattr(self, name), 0, or_infinite=True)
+        check_number("max_lost", self.max_lost, 0, 1)
+        check_number("known_above", self.known_above)
+        check_number("confidence", self.confidence, 0.5, 1, above=True, below=True)
+        check_whole("num_looks", self.num_looks, 1)
 
     @property
     def alarm_confidence(self) -> float:

@@ -105,7 +105,7 @@ def forget(
 
 def _forget_user(state: Namespace, user: str) -> Forgotten:
     if user != state.name:
-        raise InputError(f"this learner is {state.name!r}'s; open one for {user!r} to forget that user")
+        raise InputError(f"this learner is not of the user {user!r}; open one for {user!r} to forget that user")
     adapters = state.stack.learned
     for layer in state.stack.layers:
         state.backend.unload(layer.ref)
