@@ -22,7 +22,7 @@ MAX_LINE = 4000  # characters that a detector is given at once: some of its patt
 _LONG_WORD = re.compile(r"\S{16,}")
 _SIGN = re.compile(r"[\d_$-]")
 _KEY_BLOCK = re.compile(
-    r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----.{0,8000}?"
+    r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----(?:[^-]|-(?!----)){0,8000}?"
     r"-----END [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
     r"|-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----(?:\s|\\n|[A-Za-z0-9+/=]{6,})*",  # one that breaks off
     re.DOTALL,
@@ -99,8 +99,10 @@ _PLACES = tuple(
             ),
         ),
         (
-            "/",
-            rf"://[^\s\"'<>]{{1,200}}/{_STEP_IN_URL}[\w-]{{0,20}}(?:/[\w-]{{1,12}})?/(?P<s>[\w.~-]{{16,200}})"),
+            "/",  # a step of a link that is sent by mail, and its token
+            rf"(?<=[\w/.-])/{_STEP_IN_URL}[\w-]{{0,20}}(?:/[\w-]{{1,12}})?/"
+            r"(?=[\w.~-]{0,99}(?:[A-Za-z]\d[A-Za-z]|\d[A-Za-z]{1,8}\d))(?P<s>[\w.~-]{12,200})",
+        ),
         (
             ":",
             (
