@@ -1,8 +1,8 @@
 """Secrets that are called by their name: "The wifi password is tulip-Garden-88.", "api_key = ...", "Passwort: ...".
 
-Three parts make one: a name (`NAMES`), a link that leads from it to a value (`_LEADS`) or back to one (`_value_before`),
-and a value. Whether what stands there is a value is decided by `_value`, so that "The password is required" stays.
-No model, and nothing outside the text.
+Three parts make one: a name (`NAMES`), a link that leads from it to a value (`_CLOSE`, `_LOOSE`) or back to one
+(`_value_before`), and a value. Whether what stands there is a value is decided by `_value`, so that "The password is
+required" stays. No model, and nothing outside the text.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ LEADS: dict[str, Lead] = {lead: lead for lead in get_args(Lead)}
 REMOVED = "[secret removed]"
 
 _NAMED = re.compile(
-    rf"(?:{'|'.join(f'(?P<{kind}>{pattern})' for kind, pattern in NAMES)})(?:s|e|er|en|[_-](?:base|value|string|data)|\d)?"
+    rf"(?:{'|'.join(f'(?P<{kind}>{pattern})' for kind, pattern in NAMES)})"
+    r"(?:s|e|er|en|[_-](?:base|value|string|data)|\d)?"
 )  # in small letters: the search for them is several times faster so
 _COLUMN = re.compile(rf"(?:[\w'’-]{{1,30}}[ _-]){{0,3}}?(?:{_NAMED.pattern})", re.IGNORECASE)
 _OF = (
@@ -35,7 +36,8 @@ _BEING = r"""(?:is|was|are|were|equals|remains|becomes|stays|reads|used\s+to\s+b
 |(?:has|have|had)\s+(?:always\s+)?been|ist|lautet|war|sind|es|est|é|è|jest|to|er|är|heter|(?<=salasana\s)on|هي)""".replace(
     "\n", ""
 )
-_IS = rf"""(?:\s+{_BEING})(?:\s+(?:now|still|simply|just|jetzt|ahora))?(?:\s+(?:set|changed|reset|equal)\s+to)?(?:\s*:)?\s+
+_IS = rf"""(?:\s+{_BEING})(?:\s+(?:now|still|simply|just|jetzt|ahora))?
+(?:\s+(?:set|changed|reset|equal)\s+to)?(?:\s*:)?\s+
 |(?:\s+(?:has|have|was|is|got|been|now|wurde)){{0,3}}\s+(?:changed|set|reset|updated|switched|geändert)?\s*(?:to|auf)\s+
 |\s*(?:是|为|為|は|が|은|는|이|:)\s*|\s*\?\s*{_IT_IS}""".replace("\n", "")
 _LABEL = r"(?:(?:\s+[\w-]{1,20}){1,2}|\s*\([^()\n]{1,40}\))(?:\s*[:=]\s*)"
@@ -48,8 +50,8 @@ _CLOSE = re.compile(
     re.IGNORECASE,
 )
 # and loosely, so that only a word that looks made can be: "My password? tulip99", "as a password I use tulip99".
-_USING = r"""i|we|you|they|he|she|please|just|then|now|always|type|enter|uses?|used|take|try|say|picked|chose|set|its?|is|was
-|be|should|must|can|could|read|my|our|new|old""".replace("\n", "")
+_USING = r"""i|we|you|they|he|she|please|just|then|now|always|type|enter|uses?|used|take|try|say|picked|chose|set|its?
+|is|was|be|should|must|can|could|read|my|our|new|old""".replace("\n", "")
 _LOOSE = re.compile(
     rf"(?P<asked>{_MIDDLE}\s*\?\s*(?:(?:a|answer)\s*[:.)]\s*)?)|(?P<linked>,?\s+(?:(?:{_USING})\b,?\s+){{1,6}})"
     r"|(?P<beside>(?:['’]s|\s*\([^()\n]{1,40}\))?\s+)",

@@ -70,6 +70,7 @@ def _plain(character: str) -> str:
 
 _SIGNS = "|\t;,"
 _RULE = re.compile(r"[\s|:+=-]+$")  # the line under the heading of a table
+_AROUND_CELLS = " \t\r\n\"'*`"
 MAX_CELL_WORDS = 4  # of the name of a column
 MAX_ROW = 2000  # characters
 
@@ -113,11 +114,10 @@ def _heading(line: str, names: re.Pattern[str]) -> tuple[str, list[Span], dict[i
 def _cells(line: str, sign: str) -> list[Span]:
     """Where the cells of a line begin and end, without blanks, quotation marks and emphasis."""
     cells, start = list[Span](), 0
-    for end in [*(n for n, character in enumerate(line) if character == sign), len(line)]:
-        inner = line[start:end]
-        first = start + len(inner) - len(inner.lstrip(" \t\r\n\"'*`"))
-        cells.append((first, max(first, start + len(inner.rstrip(" \t\r\n\"'*`")))))
-        start = end + 1
+    for inner in line.split(sign):
+        first = start + len(inner) - len(inner.lstrip(_AROUND_CELLS))
+        cells.append((first, max(first, start + len(inner.rstrip(_AROUND_CELLS)))))
+        start += len(inner) + 1
     if sign == "|":  # at the edges of a row stands nothing
         cells = [cell for n, cell in enumerate(cells) if cell[0] < cell[1] or n not in (0, len(cells) - 1)]
     return cells

@@ -10,8 +10,8 @@ from typing import Literal
 Kind = Literal["password", "key", "code", "pin", "phrase", "pass", "short"]
 
 _MISSPELT = r"(?<![^\W_])p(?=[asword]*w)(?=[asword]*d)[asword]{4,9}(?![^\W_])"  # "pasword", "passwrd", "passowrd"
-PASSWORD = r"""password|mdp|passwd|psswd|(?<![^\W_])pass[- ]?code|pass[- ]?phrase|kennwort|passwort|contraseña|contrasena|mot de passe
-|palavra-passe|senha|parola|wachtwoord|hasło|lösenord|salasana|adgangskode|passord|heslo
+PASSWORD = r"""password|mdp|passwd|psswd|(?<![^\W_])pass[- ]?code|pass[- ]?phrase|kennwort|passwort|contraseña|contrasena
+|mot de passe|palavra-passe|senha|parola|wachtwoord|hasło|lösenord|salasana|adgangskode|passord|heslo
 |jelsz[óa]\w*|şifre|mật khẩu|kata sandi|kata laluan|пароль|парола|лозинка|κωδικός|كلمة المرور
 |كلمة السر|סיסמה|पासवर्ड|รหัสผ่าน|密码|密碼|口令|パスワード|비밀번호|암호""".replace("\n", "")
 KEY = r"""(?:api|secret|access|private|account|signing|encryption|shared|license|licence|activation|master|app
@@ -19,34 +19,37 @@ KEY = r"""(?:api|secret|access|private|account|signing|encryption|shared|license
 |authenticator|recovery|backup)[ _-]?(?:access[ _-]?|setup[ _-]?)?(?:key|secret|token|seed)
 |session[ _-]?(?:id|cookie)|token|secret|credential|connection[ _-]?string|jsessionid|phpsessid
 |api[ _-]?schlüssel|clave secreta|密钥|令牌""".replace("\n", "")
-CODE = r"""(?:verification|confirmation|one[- ]time|otp|2fa|mfa|two[- ]factor|security|log-?in|authentication|backup|recovery
-|scratch|rescue|emergency|sms|unlock)[ _-]?(?:code|password|passcode)|(?:2fa|mfa|otp)[ _-]?(?:backup|recovery)|otp|puk|cvv2?|cvc2?|cvn|zugangscode
-|bestätigungscode|验证码|認証コード""".replace("\n", "")
-_LOCKED = r"""(?:alarm|safe|doors?|gate|lock|locker|padlock|vault|garage|keypad|key ?pad|key ?box|lock ?box|entry|entrance
-|access|flat|apartment|elevator|lift|voicemail|mailbox|phone|mobile|tablet|laptop|ipad|iphone|sim|card|bike|shed|suitcase
+CODE = r"""(?:verification|confirmation|one[- ]time|otp|2fa|mfa|two[- ]factor|security|log-?in|authentication|backup
+|recovery|scratch|rescue|emergency|sms|unlock)[ _-]?(?:code|password|passcode)|(?:2fa|mfa|otp)[ _-]?(?:backup|recovery)|otp|puk
+|cvv2?|cvc2?|cvn|zugangscode|bestätigungscode|验证码|認証コード""".replace("\n", "")
+_LOCKED = r"""(?:alarm|safe|doors?|gate|lock|locker|padlock|vault|garage|keypad|key ?pad|key ?box|lock ?box|entry
+|entrance|access|flat|apartment|elevator|lift|voicemail|mailbox|phone|mobile|tablet|laptop|ipad|iphone|sim|card|bike|shed|suitcase
 |wi-?fi|wlan|router|network)""".replace("\n", "")
 _OPENS = r"(?:opens?|unlocks?|unlocked|disarms?|disarmed)\s+(?:with|by|using)"
 # Codes that are no secrets: "your zip code".
-OPEN_CODES = r"""(?:zip|post(?:al)?|area|country|dial(?:ling)?|city|error|status|exit|return|response|colou?r|hex|product|item
-|article|bar|qr|source|language|currency|airport|station|icd|course|promo|discount|coupon|voucher|gift|referral|booking
+OPEN_CODES = r"""(?:zip|post(?:al)?|area|country|dial(?:ling)?|city|error|status|exit|return|response|colou?r|hex|product
+|item|article|bar|qr|source|language|currency|airport|station|icd|course|promo|discount|coupon|voucher|gift|referral|booking
 |reference|tracking|order|sort|swift|bank|branch|tax|building|dress|morse|genetic|penal|civil|fault|stock|time|own|first|last)"""
 OPEN_CODES = OPEN_CODES.replace("\n", "")
-LOCK_CODE = rf"""(?<![^\W_]){_LOCKED}(?:['’]s)?(?:\s+(?:system|lock|pad|door|unlock|entry))?[ _-]?(?:code|combination|combo)
-|(?<![^\W_])(?:code|combination|combo)\s+(?:for|of|to|at|on)\s+(?:(?:the|our|my|her|his|their)\s+)?(?:[\w-]{{1,20}}\s+)?{_LOCKED}\b
+LOCK_CODE = rf"""(?<![^\W_]){_LOCKED}(?:['’]s)?(?:\s+(?:system|lock|pad|door|unlock|entry))?[ _-]?
+(?:code|combination|combo)|(?<![^\W_])(?:code|combination|combo)\s+(?:for|of|to|at|on)\s+(?:(?:the|our|my|her|his|their)\s+)?(?:[\w-]{{1,20}}\s+)?{_LOCKED}\b
 |(?<![^\W_]){_OPENS}(?:\s+(?:the\s+)?(?:code|pin))?(?=\s+\d{{4,8}}\b(?!\s+[a-z]))
 |\b(?:your|my)\s+(?:(?!{OPEN_CODES}\b)[\w-]{{1,20}}\s+){{0,2}}code(?=\s*[:=.,!]|\s+(?:is|was|to|for)\b|\s*\Z)
 |\bcode(?=\s+\d{{4,8}}\s+to\s+(?:verify|confirm|log|sign|activate))""".replace("\n", "")
-PHRASE = "(?:seed|recovery|mnemonic|backup|secret|wallet) ?(?:phrase|words)|mnemonic|(?:my|wallet|our|the) seed(?! phrase| words)"
+PHRASE = (
+    "(?:seed|recovery|mnemonic|backup|secret|wallet) ?(?:phrase|words)|mnemonic"
+    "|(?:my|wallet|our|the) seed(?! phrase| words)"
+)
 _OTHER_KEYS = "".join(f"(?<!{kind} )" for kind in ("primary", "foreign", "public", "sort", "cache"))
 _SHORT = rf"(?<![^\W_])(?:psk|passkey|clave|_?auth|totp|authenticator|community(?: string)?|{_OTHER_KEYS}key)(?![^\W_])"
-_PASS = r"(?<![^\W_])(?:\w{1,20}_)?(?:pass|sshpass|requirepass)(?![^\W_])"
+_LOGIN = r"(?<![^\W_])(?:\w{1,20}_)?(?:pass|sshpass|requirepass)(?![^\W_])"
 NAMES: tuple[tuple[Kind, str], ...] = (
     ("phrase", PHRASE),
     ("code", f"{CODE}|{LOCK_CODE}"),
     ("pin", r"(?<![^\W_])pin(?:[ -]?(?:code|number|nummer))?|geheimzahl|暗証番号|пин-?код"),
     ("password", rf"{PASSWORD}|{_MISSPELT}|(?<![^\W_])pwd?(?![^\W_])"),
     ("key", KEY),
-    ("pass", _PASS),
+    ("pass", _LOGIN),
     ("short", _SHORT),
 )
 # A part of every name, in small letters: most texts have none, and looking for these takes no time.

@@ -17,6 +17,7 @@ from seal_agent.named_secrets import REMOVED, is_strong, named_secrets
 from seal_agent.secret_layout import Reading, Span, bare_seed_phrases
 from seal_agent.secret_words import OPEN_CODES, PASSWORD
 
+NOTHING_LEFT = "a secret was removed from this text, and nothing else in it was left to learn"
 MAX_PASSES = 5  # what is left may look like a secret only once another is gone
 MAX_LINE = 4000  # characters that a detector is given at once: some of its patterns are quadratic
 _LONG_WORD = re.compile(r"\S{16,}")
@@ -60,7 +61,9 @@ _PREFIXED = re.compile(r"\b[a-z][a-z0-9]{1,11}(?:[_-][a-z0-9]{1,12}){0,3}[_-](?P
 _NAME_IN_URL = (
     r"[\w-]{0,40}(?:token|secret|passw(?:or)?d|pwd|api_?key|access_?key|signature|sig|jwt|auth|session_?id|sid)"
 )
-_STEP_IN_URL = "(?:reset|verify|confirm|activate|activation|invite|join|magic|unsubscribe|token|auth|login|share|password)"
+_STEP_IN_URL = (
+    "(?:reset|verify|confirm|activate|activation|invite|join|magic|unsubscribe|token|auth|login|share|password)"
+)
 # Each with what stands in every text it can be found in, in small letters: most texts have none of it.
 _PLACES = tuple(
     (hint, re.compile(pattern, re.IGNORECASE))
@@ -100,8 +103,10 @@ _PLACES = tuple(
         ),
         (
             "/",  # a step of a link that is sent by mail, and its token
-            rf"(?<=[\w/.-])/{_STEP_IN_URL}[\w-]{{0,20}}(?:/[\w-]{{1,12}})?/"
-            r"(?=[\w.~-]{0,99}(?:[A-Za-z]\d[A-Za-z]|\d[A-Za-z]{1,8}\d))(?P<s>[\w.~-]{12,200})",
+            (
+                rf"(?<=[\w/.-])/{_STEP_IN_URL}[\w-]{{0,20}}(?:/[\w-]{{1,12}})?/"
+                r"(?=[\w.~-]{0,99}(?:[A-Za-z]\d[A-Za-z]|\d[A-Za-z]{1,8}\d))(?P<s>[\w.~-]{12,200})"
+            ),
         ),
         (
             ":",
@@ -119,8 +124,8 @@ _PLACES = tuple(
         ),
     )
 )
-_LOGINS = """wi-?fi|wlan|ssid|network|router|login|log-?in|account|user|admin|email|e-mail|server|ftp|ssh|vpn|nas|bank|paypal
-|netflix|spotify|github|gitlab|google|gmail|facebook|instagram|twitter|amazon|apple|icloud|steam|dropbox|slack|discord
+_LOGINS = """wi-?fi|wlan|ssid|network|router|login|log-?in|account|user|admin|email|e-mail|server|ftp|ssh|vpn|nas|bank
+|paypal|netflix|spotify|github|gitlab|google|gmail|facebook|instagram|twitter|amazon|apple|icloud|steam|dropbox|slack|discord
 |linkedin|zoom|disney|hulu""".replace("\n", "")
 _STRONG_PLACES = tuple(
     (hint, re.compile(pattern, re.IGNORECASE))
@@ -135,7 +140,10 @@ _STRONG_PLACES = tuple(
             ),
         ),
         # a login and what belongs to it: "Netflix: ada@x.org, tulip99", "WiFi: Lighthouse / Tr33house"
-        ("@", r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,4}(?:\s*[/|]\s*|:|,\s+|\s+-\s+)(?P<s>[^\s,;]{4,128})"),
+        (
+            "@",
+            r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,4}(?:\s*[/|]\s*|:|,\s+|\s+-\s+)(?P<s>[^\s,;]{4,128})",
+        ),
         ("", rf"(?<![^\W_])(?:{_LOGINS})\s*[:=-]?\s+[^\s/|,:@\d]{{2,64}}\s*[/|,]\s*(?P<s>[^\s,;]{{4,128}})"),
         (":", r"(?<!\S)u(?:ser)?:\s*\S{1,64}[\s,;]+p:\s*(?P<s>\S{4,128})"),
         (
@@ -146,7 +154,7 @@ _STRONG_PLACES = tuple(
             " in ",
             r"\b(?:log|sign)(?:ged|ed)?[ -]?in\s+(?:as|with|using)\s+\S{1,64}\s+(?:and|with|/)\s+(?P<s>[^\s,;]{4,128})",
         ),
-)
+    )
 )
 _ADDRESS = re.compile(r"@[\w-]+\.\w|://|^\+?\d+$|:$")
 _COOKIES = re.compile(r"\b(?:set-)?cookie[\"']?\s*[:=]\s*(?P<all>[^\n\"']+)", re.IGNORECASE)
@@ -179,6 +187,11 @@ def redacted(text: str) -> str:
         if text == before:
             break
     return text
+
+
+def lost_secret(text: str) -> bool:
+    """Whether a secret was taken out of `text`."""
+    return REMOVED in text
 
 
 def _without(text: str, spans: Iterable[Span]) -> str:
