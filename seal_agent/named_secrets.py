@@ -94,7 +94,7 @@ _LOGIN_PASS = re.compile(
     r"(?:^|[\n,;(|/]\s*|\b(?:user(?:name)?|login|name|u)\b\W{1,3}\S{1,40}\s+)pass\s*[:=]\s*\Z", re.IGNORECASE
 )
 _PLACEHOLDER = re.compile(
-    r"(?:none|null|nil|true|false|str|string|int|bool|bytes|undefined|empty|required|optional|\*+|x{3,}|\.{2,}|…+|<.*"
+    r"(?:\{.*|none|null|nil|true|false|str|string|int|bool|bytes|undefined|empty|required|optional|\*+|x{3,}|\.{2,}|…+|<.*"
     r"|\$\{?[A-Z_]+\}?|\$\(.*|\{\{.*|%\(.*|your[-_ ]?.*|\[.*|[\w.]*\(.*)$",
     re.IGNORECASE,
 )
@@ -132,7 +132,7 @@ def named_secrets(text: str) -> Iterator[Span]:
         return
     for changed in _FROM.finditer(text) if "from" in lowered else ():
         for group in ("old", "new"):
-            if is_strong(changed[group].strip(".,;!?")):
+            if is_strong(changed[group].strip(".,;!?")) and not _PLACEHOLDER.match(changed[group]):
                 yield changed.start(group), changed.start(group) + len(changed[group].rstrip(".,;!?"))
     for heading, span in table_cells(text, _COLUMN):
         if _can_stand_under(heading, text[slice(*span)]):
@@ -217,7 +217,8 @@ def _value(text: str, found: _Found) -> Span | None:
     if quoted := _quoted(text, found.start):
         inner = text[slice(*quoted)]
         is_told = found.kind == "password" and not (not found.is_close and inner.lower() in PLAIN)
-        return quoted if not _PLACEHOLDER.match(inner) and (is_told or _is_key(inner)) else None
+        is_loose = found.kind in ("pass", "short") and not found.is_close  # "pass `x_1=True`"
+        return quoted if not _PLACEHOLDER.match(inner) and not is_loose and (is_told or _is_key(inner)) else None
     if found.kind == "code" and (number := _number(text, found.start, 3, 16)):
         return number
     if (grouped := _BASE32.match(text, found.start)) and re.search("[2-7]", grouped[0]):
@@ -271,7 +272,7 @@ def _value_before(text: str, kind: Kind, name: re.Match[str]) -> Iterator[Span]:
         said = word[0].strip("(,–—-\"'“”‘’.!?;:")
         if word[0].endswith((".", "!", "?", ";", ":")):
             return
-        is_apart = word[0].endswith(",") or word[0].startswith("(")
+        is_apart = kind != "key" and (word[0].endswith(",") or word[0].startswith("("))
         is_linked |= said.lower() in _BACK_VERBS or (is_apart and bool(_CLAUSE_ENDS.match(text, name.end())))
         if said.lower() in _BACK or not said:
             continue
@@ -294,7 +295,7 @@ def _can_be_named_after(said: str, kind: Kind) -> bool:
 
 def _strong_quoted(text: str, found: _Found) -> Span | None:
     span = _quoted(text, found.start)
-    return span if span and is_strong(text[slice(*span)]) else None
+    return span if span and found.is_close and is_strong(text[slice(*span)]) else None
 
 
 def _quoted(text: str, start: int) -> Span | None:

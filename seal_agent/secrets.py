@@ -77,7 +77,7 @@ _PLACES = tuple(
         ("=", rf"[?&#;](?:amp;)?{_NAME_IN_URL}=(?P<s>[^&#;\s\"'<>]{{6,}})"),
         ("hooks.", r"hooks\.slack\.com/(?:services|workflows)/(?P<s>[\w/-]{10,})"),
         ("signature=", r"\bsignature=(?P<s>[0-9a-f]{32,})"),
-        ("identified by", r"\bidentified\s+by\s+[\"']?(?P<s>[^\s\"';]+)"),
+        ("identified by", r"\bidentified\s+by\s+[\"'](?P<s>[^\"';\n]+)"),
         ("auth", r"auth\w{0,20}\s*=\s*\(\s*[\"'][^\"'\n]{1,64}[\"']\s*,\s*[\"'](?P<s>[^\"'\n]+)"),
         ("jdbc:oracle", r"jdbc:oracle:\w+:\w{1,64}/(?P<s>[^\s@]{1,128})@"),
         ("webhooks", r"/api/webhooks/\d{5,}/(?P<s>[\w-]{20,})"),
@@ -130,6 +130,7 @@ _LOGINS = """wi-?fi|wlan|ssid|network|router|login|log-?in|account|user|admin|em
 _STRONG_PLACES = tuple(
     (hint, re.compile(pattern, re.IGNORECASE))
     for hint, pattern in (
+        ("identified by", r"\bidentified\s+by\s+(?P<s>[^\s\"';`]+)"),
         ("b", r"\b(?:bearer|basic)[\s:]+(?P<s>[\w.~+/-]{12,}={0,2})"),
         ("=", r"[?&](?:key|code)=(?P<s>[^&#\s\"'<>]{16,})"),
         (
@@ -142,9 +143,15 @@ _STRONG_PLACES = tuple(
         # a login and what belongs to it: "Netflix: ada@x.org, tulip99", "WiFi: Lighthouse / Tr33house"
         (
             "@",
-            r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,4}(?:\s*[/|]\s*|:|,\s+|\s+-\s+)(?P<s>[^\s,;]{4,128})",
+            r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,4}(?:\s*[/|]\s*|:|,\s+|\s+-\s+)(?P<s>[^\s,;/]{4,128}+)(?!/)",
         ),
-        ("", rf"(?<![^\W_])(?:{_LOGINS})\s*[:=-]?\s+[^\s/|,:@\d]{{2,64}}\s*[/|,]\s*(?P<s>[^\s,;]{{4,128}})"),
+        (
+            "",
+            (
+                rf"(?<![^\W_])(?:{_LOGINS})(?:[ \t]*[:–-][ \t]*[^\s/|,:@\d]{{2,64}}[ \t]*[/|,]|[ \t]+[^\s/|,:@\d]{{2,64}}[ \t]*/)"
+                r"[ \t]*(?P<s>(?=[^\s,;]{0,63}\d)[\w!#$%&*+.?^~-]{4,64})(?![^\s,;.)])"
+            ),
+        ),
         (":", r"(?<!\S)u(?:ser)?:\s*\S{1,64}[\s,;]+p:\s*(?P<s>\S{4,128})"),
         (
             "@",
