@@ -1,8 +1,8 @@
 """Secrets that are called by their name: "The wifi password is tulip-Garden-88.", "api_key = ...", "Passwort: ...".
 
-Three parts make one: a name (`NAMES`), a link that leads from it to a value (`_CLOSE`, `_LOOSE`) or back to one
-(`_value_before`), and a value. Whether what stands there is a value is decided by `_value`, so that "The password is
-required" stays. No model, and nothing outside the text.
+Three parts make one: a name (`NAMES`), a link that leads from it to a value (`_CLOSE`, `_ASKED`, `_LOOSE`) or back
+to one (`_value_before`), and a value. Whether what stands there is a value is decided by `_value`, so that "The
+password is required" stays. No model, and nothing outside the text.
 """
 
 from __future__ import annotations
@@ -51,18 +51,24 @@ _CLOSE = re.compile(
 )
 # and loosely, so that only a word that looks made can be: "My password? tulip99", "as a password I use tulip99".
 _USING = r"""i|we|you|they|he|she|please|just|then|now|always|type|enter|uses?|used|take|try|say|picked|chose|set|its?
-|is|was|be|should|must|can|could|read|my|our|new|old""".replace("\n", "")
+|is|was|be|should|must|can|could|read|my|our|new|old|as|changed|c['’]est""".replace("\n", "")
+_ASKED = re.compile(
+    r"(?P<asked>(?:\s+[\w'’-]{1,20}){0,6}\s*[?!]\s*(?:(?:a|answer|user|assistant)\s*[:.)]\s*)?"
+    rf"(?:{_IT_IS})?)",
+    re.IGNORECASE,
+)
 _LOOSE = re.compile(
-    rf"(?P<asked>{_MIDDLE}\s*\?\s*(?:(?:a|answer)\s*[:.)]\s*)?)|(?P<linked>,?\s+(?:(?:{_USING})\b,?\s+){{1,6}})"
+    rf"(?P<linked>,?\s+(?:(?:{_USING})\b,?\s+){{1,6}})"
     r"|(?P<beside>(?:['’]s|\s*\([^()\n]{1,40}\))?\s+)",
     re.IGNORECASE,
 )
 _BACK = frozenset(
-    """a an the my our your his her their one is was are as what which i we you it that this use used uses using works
-    work asks ask when if for of new old current former becomes became""".split()
+    """a an the that's it's thats my our your his her their one is was are as what which i we you it
+    that this use used uses
+    using works work asks ask when if for of new old current former becomes became""".split()
 )
 """Words that may stand between a value and its name: "tulip99 is what I use as the password"."""
-_BACK_VERBS = frozenset("is was are as works asks becomes became".split())
+_BACK_VERBS = frozenset("is was are as for works asks that's it's becomes became".split())
 MAX_AHEAD, MAX_DECIDED = 800, 64  # characters after a name; places
 MAX_BACK, MAX_UNKNOWN = 100, 3  # characters before a name, and words there that belong to it: "guest wifi password"
 _FROM = re.compile(rf"(?:{PASSWORD}|token|secret|key)s?\s+from\s+(?P<old>\S+)\s+to\s+(?P<new>\S+)", re.IGNORECASE)
@@ -85,10 +91,11 @@ _LISTED_NAME = re.compile(
 )
 _CLAUSE_END = re.compile(r"[.,;:!?)\]\n]|\s[-–—]\s")
 MAX_CLAUSE = 400  # characters
-_AND_MORE = re.compile(r"\s*(?:,|\b(?:and|or|und|oder)\b|/)\s*", re.IGNORECASE)
+_AND_MORE = re.compile(r"\s*(?:[,;/]|\b(?:and|or|und|oder)\b)\s*(?:for\s+\w{1,20}:?\s+)?", re.IGNORECASE)
 _LISTED_MORE = re.compile(r"(?:\s*(?:,|\b(?:and|or|und|oder)\b|/)|(?=\s))\s*(?:[a-z]{2,12}:?\s+)?", re.IGNORECASE)
 _NAMES_ANOTHER = re.compile(rf"\s+(?:{'|'.join(sorted(FIELDS))})\b", re.IGNORECASE)
 _CLAUSE_ENDS = re.compile(r"\s*(?:[.!?)\n]|\Z)")
+_NEEDS_LIST = re.compile(r"seed$|^\d|^twelve")  # "my seed: sunflower, sown in May"
 _WORD = re.compile(r"\S+")
 _LOGIN_PASS = re.compile(
     r"(?:^|[\n,;(|/]\s*|\b(?:user(?:name)?|login|name|u)\b\W{1,3}\S{1,40}\s+)pass\s*[:=]\s*\Z", re.IGNORECASE
@@ -99,8 +106,8 @@ _PLACEHOLDER = re.compile(
     re.IGNORECASE,
 )
 _MEASURE = re.compile(
-    r"\s*(?:%|mm|cm|m|km|v|°|characters?|chars?|letters?|digits?|signs|symbols?|words?|days?|hours?|minutes?|seconds?|bits?"
-    r"|bytes?|times?|years?|zeichen|stellen|caracteres|caractères|(?:to|and|or|bis|-)\s*\d+)\b",
+    r"\s*(?:%|mm|cm|m|km|v|°|characters?|chars?|letters?|digits?|signs|symbols?|words?|days?|hours?|minutes?|seconds?|lines?|pages?|guests?|points?|bits?"
+    r"|bytes?|times?|years?|zeichen|stellen|caracteres|caractères|(?:to|and|or|bis|-)\s*\d{1,3})\b",
     re.IGNORECASE,
 )
 _NO_VALUE = re.compile(
@@ -186,7 +193,7 @@ def _can_stand_under(heading: str, cell: str) -> bool:
 
 def _values_after(text: str, kind: Kind, name: re.Match[str]) -> Iterator[Span]:
     """The value, or values, that a name leads to."""
-    for pattern in (_CLOSE, _LOOSE):
+    for pattern in (_CLOSE, _ASKED, _LOOSE):
         link = pattern.match(text, name.end())
         if not link or not link.lastgroup:
             continue
@@ -203,7 +210,7 @@ def _values(text: str, found: _Found) -> Iterator[Span]:
         span = _number(text, found.start, 4, 12) or _strong_quoted(text, found)
     else:
         span = _value(text, found)
-    is_listed = found.is_close and found.name.endswith("s")
+    is_listed = (found.is_close or found.lead == "next") and found.name.endswith("s")
     while span:
         yield span
         more = (_LISTED_MORE if is_listed else _AND_MORE).match(text, span[1])
@@ -376,7 +383,7 @@ def _phrase(text: str, found: _Found) -> Span | None:
     while (word := _LISTED.match(text, end)) and len(words) < MAX_WORDS:
         words.append(re.sub(r"[\W\d_]", "", word[0]).lower())
         end = word.end()
-    if len(words) >= 3 and not found.name.endswith("seed") and not set(words) & PLAIN:
+    if len(words) >= 3 and not _NEEDS_LIST.search(found.name) and not set(words) & PLAIN:
         return found.start, found.start + len(text[found.start : end].rstrip(" ,\n"))
     # Twelve words of a list may hold one that is common, "about" say; a sentence has many.
     is_list = len(words) >= 12 and sum(word in PLAIN for word in words) <= 2

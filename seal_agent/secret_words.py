@@ -10,9 +10,9 @@ from typing import Literal
 Kind = Literal["password", "key", "code", "pin", "phrase", "pass", "short"]
 
 _MISSPELT = r"(?<![^\W_])p(?=[asword]*w)(?=[asword]*d)[asword]{4,9}(?![^\W_])"  # "pasword", "passwrd", "passowrd"
-PASSWORD = r"""password|mdp|passwd|psswd|(?<![^\W_])pass[- ]?code|pass[- ]?phrase|kennwort|passwort|contraseña
-|contrasena|mot de passe|palavra-passe|senha|parola|wachtwoord|hasło|lösenord|salasana|adgangskode|passord|heslo
-|jelsz[óa]\w*|şifre|mật khẩu|kata sandi|kata laluan|пароль|парола|лозинка|κωδικός|كلمة المرور
+PASSWORD = r"""pass[- ]?word|mdp|passwd|psswd|pswd|p/w|(?<![^\W_])pass[- ]?code|pass[- ]?phrase|kennwort|passwort
+|contraseña|contrasena|mot de passe|palavra-passe|senha|parola|wachtwoord|hasło|lösenord|salasana
+|adgangskode|passord|heslo|jelsz[óa]\w*|şifre|mật khẩu|kata sandi|kata laluan|пароль|парола|лозинка|κωδικός|كلمة المرور
 |كلمة السر|סיסמה|पासवर्ड|รหัสผ่าน|密码|密碼|口令|パスワード|비밀번호|암호""".replace("\n", "")
 KEY = r"""(?:api|secret|access|private|account|signing|encryption|shared|license|licence|activation|master|app
 |auth|session|storage|service|subscription|webhook|deploy|client|setup|totp|otp|2fa|mfa
@@ -20,8 +20,9 @@ KEY = r"""(?:api|secret|access|private|account|signing|encryption|shared|license
 |session[ _-]?(?:id|cookie)|token|secret|credential|connection[ _-]?string|jsessionid|phpsessid
 |api[ _-]?schlüssel|clave secreta|密钥|令牌""".replace("\n", "")
 CODE = r"""(?:verification|confirmation|one[- ]time|otp|2fa|mfa|two[- ]factor|security|log-?in|authentication|backup
-|recovery|scratch|rescue|emergency|sms|unlock)[ _-]?(?:code|password|passcode)|(?:2fa|mfa|otp)[ _-]?(?:backup|recovery)
-|otp|puk|cvv2?|cvc2?|cvn|zugangscode|bestätigungscode|验证码|認証コード""".replace("\n", "")
+|recovery|scratch|rescue|emergency|sms|unlock|guard)[ _-]?(?:code|password|passcode)
+|(?:2fa|mfa|otp)[ _-]?(?:backup|recovery)(?:[ _-]?codes?)?|otp|puk|cvv2?|cvc2?|cvn
+|zugangscode|bestätigungscode|验证码|認証コード""".replace("\n", "")
 _LOCKED = r"""(?:alarm|safe|doors?|gate|lock|locker|padlock|vault|garage|keypad|key ?pad|key ?box|lock ?box|entry
 |entrance|access|flat|apartment|elevator|lift|voicemail|mailbox|phone|mobile|tablet|laptop|ipad|iphone|sim|card|bike|shed|suitcase
 |wi-?fi|wlan|router|network)""".replace("\n", "")
@@ -34,11 +35,12 @@ OPEN_CODES = OPEN_CODES.replace("\n", "")
 LOCK_CODE = rf"""(?<![^\W_]){_LOCKED}(?:['’]s)?(?:\s+(?:system|lock|pad|door|unlock|entry))?[ _-]?
 (?:code|combination|combo)|(?<![^\W_])(?:code|combination|combo)\s+(?:for|of|to|at|on)\s+(?:(?:the|our|my|her|his|their)\s+)?(?:[\w-]{{1,20}}\s+)?{_LOCKED}\b
 |(?<![^\W_]){_OPENS}(?:\s+(?:the\s+)?(?:code|pin))?(?=\s+\d{{4,8}}\b(?!\s+[a-z]))
+|(?<![^\W_]){_LOCKED}(?:,?:?\s+(?!{OPEN_CODES}\b)[\w'’-]{{1,20}}){{0,3}}:?\s+(?:code|combination|(?:press|enter|dial|type)(?=\s+\d{{4,8}}))
 |\b(?:your|my)\s+(?:(?!{OPEN_CODES}\b)[\w-]{{1,20}}\s+){{0,2}}code(?=\s*[:=.,!]|\s+(?:is|was|to|for)\b|\s*\Z)
 |\bcode(?=\s+\d{{4,8}}\s+to\s+(?:verify|confirm|log|sign|activate))""".replace("\n", "")
 PHRASE = (
     "(?:seed|recovery|mnemonic|backup|secret|wallet) ?(?:phrase|words)|mnemonic"
-    "|(?:my|wallet|our|the) seed(?! phrase| words)"
+    "|(?:12|15|18|21|24|twelve) (?:seed )?words|(?:my|wallet|our|the) seed(?! phrase| words)"
 )
 _OTHER_KEYS = "".join(f"(?<!{kind} )" for kind in ("primary", "foreign", "public", "sort", "cache"))
 _SHORT = rf"(?<![^\W_])(?:psk|passkey|clave|_?auth|totp|authenticator|community(?: string)?|{_OTHER_KEYS}key)(?![^\W_])"
@@ -57,7 +59,7 @@ HINTS = """pass pw psw psa pas pss mdp kennwort contrase palavra senha parola wa
 adgangskode heslo jelsz şifre khẩu kata парол лозинка κωδικ كلمة סיסמה पासवर्ड รหัส 密 口令 パス 비밀
 암호 key secret token seed session credential connection sessid schlüssel clave 令牌 code otp puk
 cvv cvc cvn 验证码 認証 pin geheim 暗証 пин psk auth community phrase words mnemonic seed code combination combo
-opens unlock disarm scratch rescue backup""".split()
+opens unlock disarm scratch rescue backup press enter dial type p/w""".split()
 PLAIN = frozenset(
     """a an the it its this that these those there here what who whom whose where when why how which and or but nor so
     if as than then because while until unless not no never always still now only already just also usually often

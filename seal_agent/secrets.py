@@ -18,6 +18,7 @@ from seal_agent.secret_layout import Reading, Span, bare_seed_phrases
 from seal_agent.secret_words import OPEN_CODES, PASSWORD
 
 NOTHING_LEFT = "a secret was removed from this text, and nothing else in it was left to learn"
+MAX_QUESTION = 300  # characters at the end of what was said before
 MAX_PASSES = 5  # what is left may look like a secret only once another is gone
 MAX_LINE = 4000  # characters that a detector is given at once: some of its patterns are quadratic
 _LONG_WORD = re.compile(r"\S{16,}")
@@ -47,7 +48,7 @@ _KEY_SHAPES = re.compile(
     re.VERBOSE,
 )
 _BROKEN_KEY = re.compile(  # by blanks or the end of a line; every piece with a digit, or of capitals alone
-    r"""\b(?:AKIA|ASIA|ABIA|ACCA)(?:[ \n]?[0-9A-Z]){16}(?![0-9A-Za-z])
+    r"""\b(?:AKIA|ASIA|ABIA|ACCA)(?:[ \n-]?[0-9A-Z]){16}(?![0-9A-Za-z])
     |\b(?:gh[pousr]_|github_pat_|glpat-|(?:sk|pk|rk)[-_]|xox[abeoprs]-|hf_|AIza|npm_)[\w-]{6,80}
      (?:\s(?=[\w-]{0,80}\d)[\w-]{4,80}){1,8}""",
     re.VERBOSE,
@@ -89,7 +90,7 @@ _PLACES = tuple(
         ("sshpass", r"\bsshpass\s+-p\s*[\"']?(?P<s>[^\s\"']+)"),
         ("mysql", r"\bmysql\w{0,10}\b[^\n]{0,80}?\s-p(?P<s>[^\s\"']{3,})"),
         ("--", rf"--(?:[a-z]+-)?(?:{PASSWORD}|pass|token|secret|api-key|access-key)[ =][\"']?(?P<s>[^\s\"']{{3,}})"),
-        ("login", r"\blogin\s+\S{1,64}\s+password\s+(?P<s>\S+)"),  # .netrc
+        ("login", r"\blogin\s+[^\s|]{1,64}\s+password\s+(?P<s>[^\s|]+)"),  # .netrc
         ("login", r"\blogin\b[^\n]{1,80}?\s-p\s+[\"']?(?P<s>[^\s\"']+)"),  # docker login
         ("openssl", r"\bopenssl\b[^\n]{1,100}?\s(?:-k\s+|-pass(?:in|out)?\s+pass:)(?P<s>\S+)"),
         ("/user:", r"\s/user:\S{1,64}\s+(?P<s>\S+)"),  # net use
@@ -143,13 +144,18 @@ _STRONG_PLACES = tuple(
         # a login and what belongs to it: "Netflix: ada@x.org, tulip99", "WiFi: Lighthouse / Tr33house"
         (
             "@",
-            r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,4}(?:\s*[/|]\s*|:|,\s+|\s+-\s+)(?P<s>[^\s,;/]{4,128}+)(?!/)",
+            (
+                r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,4}"
+                r"(?:\s*[/|]\s*|:|(?:,[ \t]+|[ \t]+-[ \t]+|[ \t]+(?=\S+\s*\Z))(?=\S{0,60}[a-z])(?=\S{0,60}\d)(?=\S{6}))"
+                r"(?P<s>[^\s,;/]{4,128}+)(?!/)"
+            ),
         ),
         (
             "",
             (
-                rf"(?<![^\W_])(?:{_LOGINS})(?:[ \t]*[:–-][ \t]*[^\s/|,:@\d]{{2,64}}[ \t]*[/|,]|[ \t]+[^\s/|,:@\d]{{2,64}}[ \t]*/)"
-                r"[ \t]*(?P<s>(?=[^\s,;]{0,63}\d)[\w!#$%&*+.?^~-]{4,64})(?![^\s,;.)])"
+                rf"(?<![^\W_])(?:{_LOGINS})"
+                r"(?:[ \t]*[:–-][ \t]*[^\s/|,:@\d]{2,64}[ \t]*[/|,]|[ \t]+[^\s/|,:@\d]{2,64}[ \t]*/)"
+                r"[ \t]*(?P<s>(?=[^\s,;]{0,63}\d)[\w!#$%&*+.?^~-]{6,64})(?![^\s,;.)])"
             ),
         ),
         (":", r"(?<!\S)u(?:ser)?:\s*\S{1,64}[\s,;]+p:\s*(?P<s>\S{4,128})"),
@@ -166,8 +172,8 @@ _STRONG_PLACES = tuple(
 _ADDRESS = re.compile(r"@[\w-]+\.\w|://|^\+?\d+$|:$")
 _COOKIES = re.compile(r"\b(?:set-)?cookie[\"']?\s*[:=]\s*(?P<all>[^\n\"']+)", re.IGNORECASE)
 _COOKIE = re.compile(r"[\w.-]{1,64}=(?P<s>[^\s;,]{12,})")
-_CARD = re.compile(r"(?<![\w.+-])\d(?:[ .\u00a0\u2011–_-]?\d){12,18}(?![\w]|[.,-]\d)")
-_APART = r"(?:[ .\u00a0\u2011–_-]|[ \t]*\n[ \t]*)"
+_CARD = re.compile(r"(?<![\w.+-])\d(?:[ .·•\u00a0\u2011–_-]?\d){12,18}(?![\w]|[.,-]\d)")
+_APART = r"(?:[ .·•\u00a0\u2011–_-]|[ \t]*\n[ \t]*)"
 _WRAPPED_CARD = re.compile(  # over the end of a line
     rf"(?<![\w.+-])(?:\d{{4}}(?:{_APART}\d{{4}}){{3}}|\d{{4}}{_APART}\d{{6}}{_APART}\d{{5}})(?![\w]|[.,-]\d)"
 )
@@ -182,8 +188,20 @@ _CARD_CHECK = re.compile(
 )
 
 
-def redacted(text: str) -> str:
-    """`text` without what looks like a secret; the rest of it stays as it was, and so does all of it a second time."""
+def redacted(text: str, earlier: str = "") -> str:
+    """`text` without what looks like a secret; the rest of it stays as it was, and so does all of it a second time.
+
+    `earlier` is what was said before it: the question "What is your password?" tells that the answer is one.
+    """
+    text = _redacted(text)
+    if not earlier.strip():
+        return text
+    asked = _redacted(earlier[-MAX_QUESTION:]) + "\n"
+    both = _redacted(asked + text)
+    return _redacted(both[len(asked) :]) if both.startswith(asked) else text
+
+
+def _redacted(text: str) -> str:
     reading = Reading(text)
     for _ in range(MAX_PASSES):
         before = text
@@ -204,7 +222,7 @@ def lost_secret(text: str) -> bool:
 def _without(text: str, spans: Iterable[Span]) -> str:
     """`text` with `REMOVED` in the place of every span."""
     pieces, place, reach = list[str](), 0, len(REMOVED) - 1
-    for start, end in sorted(spans):
+    for start, end in sorted(spans, key=lambda span: (span[0], -span[1])):
         is_known = REMOVED in text[max(0, start - reach) : end + reach]
         if start < place or is_known or not text[start:end].strip():
             continue

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from langgraph.checkpoint.memory import InMemorySaver
 from test_gateway import Client
 
+from seal_agent.feedback import Feedback, record, recorded
 from seal_agent.formats import Source
 from seal_agent.gateway.app import create_app
 from seal_agent.gateway.keys import KeyFile
@@ -167,6 +168,16 @@ def test_a_disguised_name_is_read_and_the_rest_of_the_text_stays_as_written() ->
     assert redacted("My pass\u200bword is tulip99, ｗｅ said.") == f"My pass\u200bword is {REMOVED}, ｗｅ said."
     assert redacted("P A S S W O R D : tulip99 for A B C D") == f"P A S S W O R D : {REMOVED} for A B C D"
     assert redacted("A B C D, \u200bｅ: no secret") == "A B C D, \u200bｅ: no secret"
+
+
+def test_the_answer_to_a_question_for_a_secret_is_one_in_whatever_place_the_two_are_kept(home: Home) -> None:
+    asked = "Assistant: And what is the wifi password?\n"
+    assert split_passages("tulip99, as always.", earlier=asked)[0].text == f"{REMOVED}, as always."
+    assert "tulip99" not in str(Passage("tulip99", "tulip99", asked))
+    assert "tulip99" not in str(Passage("x", "Thank you.", f"{asked}User: tulip99\n"))
+    assert split_passages("Room A17, as always.", earlier="Where do we meet?")[0].text == "Room A17, as always."
+    record(home, "default", Feedback("What is my password?", "tulip99"))
+    assert "tulip99" not in str(recorded(home, "default"))
 
 
 def test_of_a_table_only_the_cells_under_a_name_of_a_secret_are_taken_out() -> None:
