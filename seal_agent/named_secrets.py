@@ -13,7 +13,19 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from seal_agent.secret_layout import Span, table_cells
-from seal_agent.secret_words import FIELDS, HINTS, NAMES, PASSWORD, PLAIN, Kind
+from seal_agent.secret_words import (
+    BACK,
+    BACK_VERBS,
+    FIELDS,
+    HINTS,
+    MEASURE,
+    NAMES,
+    NO_VALUE,
+    PASSWORD,
+    PLACEHOLDER,
+    PLAIN,
+    Kind,
+)
 from seal_agent.words import FUNCTION
 
 Lead = Literal["assigned", "is", "label", "next", "asked", "linked", "beside"]
@@ -40,8 +52,10 @@ _IS = rf"""(?:\s+{_BEING})(?:\s+(?:now|still|simply|just|jetzt|ahora))?
 (?:\s+(?:set|changed|reset|equal)\s+to)?(?:\s*:)?\s+
 |(?:\s+(?:has|have|was|is|got|been|now|wurde)){{0,3}}\s+(?:changed|set|reset|updated|switched|geändert)?\s*(?:to|auf)\s+
 |\s*(?:是|为|為|は|が|은|는|이|:)\s*|\s*\?\s*{_IT_IS}""".replace("\n", "")
-_LABEL = r"(?:(?:\s+[\w-]{1,20}){1,2}|\s*\([^()\n]{1,40}\))(?:\s*[:=]\s*)"
-_ASSIGNED = r"(?:\\?[\"'\])*_]{0,3}\s*(?:=>|:=|==?|[:→]|->)[*_]{0,3}\s*|\\?[\"']?\s*[|\t]\s*|>\s*|[\"'] value=)"
+_LABEL = r"(?:(?:\s+[\w-]{1,20}){1,2}|\s*\([^()\n]{1,40}\)|,\s[^.:,\n]{1,40})(?:\s*[:=]\s*)"
+_ASSIGNED = (
+    r"(?:\\?[\"'\])*_]{0,3}(?:</\w{1,10}>)?\s*(?:=>|:=|==?|[:→]|->)[*_]{0,3}\s*|\\?[\"']?\s*[|\t]\s*|>\s*|[\"'] value=)"
+)
 _NEXT = r"\s*\n\s*|\s+[-–—]\s+|\s+\(\s*"
 # What can lead from a name to a value: closely, so that plain words may be one,
 _CLOSE = re.compile(
@@ -53,8 +67,8 @@ _CLOSE = re.compile(
 _USING = r"""i|we|you|they|he|she|please|just|then|now|always|type|enter|uses?|used|take|try|say|picked|chose|set|its?
 |is|was|be|should|must|can|could|read|my|our|new|old|as|changed|c['’]est""".replace("\n", "")
 _ASKED = re.compile(
-    r"(?P<asked>(?:\s+[\w'’-]{1,20}){0,6}\s*[?!]\s*(?:(?:a|answer|user|assistant)\s*[:.)]\s*)?"
-    rf"(?:{_IT_IS})?)",
+    r"(?P<asked>(?:\s+[\w'’-]{1,20}){0,6}?"
+    rf"(?:\s*[?!]\s*(?:(?:a|answer|user|assistant)\s*[:.)]\s*)?(?:{_IT_IS})?|(?:\s*[.,:;–—-]|\s+and)\s+{_IT_IS}))",
     re.IGNORECASE,
 )
 _LOOSE = re.compile(
@@ -62,13 +76,6 @@ _LOOSE = re.compile(
     r"|(?P<beside>(?:['’]s|\s*\([^()\n]{1,40}\))?\s+)",
     re.IGNORECASE,
 )
-_BACK = frozenset(
-    """a an the that's it's thats my our your his her their one is was are as what which i we you it
-    that this use used uses
-    using works work asks ask when if for of new old current former becomes became""".split()
-)
-"""Words that may stand between a value and its name: "tulip99 is what I use as the password"."""
-_BACK_VERBS = frozenset("is was are as for works asks that's it's becomes became".split())
 MAX_AHEAD, MAX_DECIDED = 800, 64  # characters after a name; places
 MAX_BACK, MAX_UNKNOWN = 100, 3  # characters before a name, and words there that belong to it: "guest wifi password"
 _FROM = re.compile(rf"(?:{PASSWORD}|token|secret|key)s?\s+from\s+(?P<old>\S+)\s+to\s+(?P<new>\S+)", re.IGNORECASE)
@@ -84,34 +91,24 @@ _TOKEN = re.compile(rf"[^\s\"<>|;,，。；、！？」]{{1,{MAX_TOKEN}}}")
 _WIDE = re.compile(r"[\u3000-\u30ff\u3400-\u9fff\uac00-\ud7af\uff00-\uffef]")
 _PARAMETER = re.compile(r"&\w+=")  # of a URL: the value ends there
 _DIGITS = re.compile(r"\d{1,5}(?:[ -]\d{1,5}){1,3}(?![\d-])|\d{3,16}(?!\d)")
+_DIGIT = "(?:zero|oh|one|two|three|four|five|six|seven|eight|nine)"
+_SPELLED = re.compile(rf"{_DIGIT}(?:[ ,-]{{1,3}}{_DIGIT}\b){{3,11}}", re.IGNORECASE)
 _BASE32 = re.compile(r"[A-Z2-7]{4}(?: [A-Z2-7]{4}){2,15}|[a-z2-7]{4}(?: [a-z2-7]{4}){2,15}(?![a-z])")
 _LISTED = re.compile(r"(?:\d{1,2}[.)]\s*)?[^\W\d_]{3,12}(?:,|\b)\s*")
 _LISTED_NAME = re.compile(
-    r"(?:[,;/]|\b(?:with|and|using|mit|und|con|avec|et))\s+(?:the\s+)?[\w ]{3,20}\s$", re.IGNORECASE
+    r"(?:[,;/]|\b(?:with|and|using|mit|und|con|avec|et))\s+(?:the\s+)?[^\W\d][^\W\d ]*(?: [^\W\d]{1,20}){0,3}\s$",
+    re.IGNORECASE,
 )
 _CLAUSE_END = re.compile(r"[.,;:!?)\]\n]|\s[-–—]\s")
 MAX_CLAUSE = 400  # characters
 _AND_MORE = re.compile(r"\s*(?:[,;/]|\b(?:and|or|und|oder)\b)\s*(?:for\s+\w{1,20}:?\s+)?", re.IGNORECASE)
-_LISTED_MORE = re.compile(r"(?:\s*(?:,|\b(?:and|or|und|oder)\b|/)|(?=\s))\s*(?:[a-z]{2,12}:?\s+)?", re.IGNORECASE)
+_LISTED_MORE = re.compile(r"(?:\s*(?:,|\b(?:and|or|und|oder)\b|/)|(?=\s))\s*(?:[a-z]{2,12}:?\s+){0,2}", re.IGNORECASE)
 _NAMES_ANOTHER = re.compile(rf"\s+(?:{'|'.join(sorted(FIELDS))})\b", re.IGNORECASE)
 _CLAUSE_ENDS = re.compile(r"\s*(?:[.!?)\n]|\Z)")
 _NEEDS_LIST = re.compile(r"seed$|^\d|^twelve")  # "my seed: sunflower, sown in May"
 _WORD = re.compile(r"\S+")
 _LOGIN_PASS = re.compile(
     r"(?:^|[\n,;(|/]\s*|\b(?:user(?:name)?|login|name|u)\b\W{1,3}\S{1,40}\s+)pass\s*[:=]\s*\Z", re.IGNORECASE
-)
-_PLACEHOLDER = re.compile(
-    r"(?:\{.*|none|null|nil|true|false|str|string|int|bool|bytes|undefined|empty|required|optional|\*+|x{3,}|\.{2,}|…+|<.*"
-    r"|\$\{?[A-Z_]+\}?|\$\(.*|\{\{.*|%\(.*|your[-_ ]?.*|\[.*|[\w.]*\(.*)$",
-    re.IGNORECASE,
-)
-_MEASURE = re.compile(
-    r"\s*(?:%|mm|cm|m|km|v|°|characters?|chars?|letters?|digits?|signs|symbols?|words?|days?|hours?|minutes?|seconds?|lines?|pages?|guests?|points?|bits?"
-    r"|bytes?|times?|years?|zeichen|stellen|caracteres|caractères|(?:to|and|or|bis|-)\s*\d{1,3})\b",
-    re.IGNORECASE,
-)
-_NO_VALUE = re.compile(
-    r"\d+(?:st|nd|rd|th|%)?|\d+[-–][a-z]+|\d+[-–]\d+|(?:sha|aes|md|rsa|wpa|tls|ssl|v)-?\d[\w.-]*|2fa.*", re.I
 )
 _LETTER, _INNER_CAPITAL = re.compile(r"[^\W\d_]"), re.compile(r"[a-z][A-Z]")
 _DIGIT_OR_SIGN = re.compile(r"[^\w\-'’./]|[\d_]")
@@ -135,11 +132,12 @@ class _Found:
 def named_secrets(text: str) -> Iterator[Span]:
     """Where the values of what `text` calls a password, a key, a code or a phrase begin and end."""
     lowered = _lowered(text)
-    if not any(hint in lowered for hint in HINTS):
+    shown = lowered.replace(REMOVED, "")
+    if not any(hint in shown for hint in HINTS):
         return
     for changed in _FROM.finditer(text) if "from" in lowered else ():
         for group in ("old", "new"):
-            if is_strong(changed[group].strip(".,;!?")) and not _PLACEHOLDER.match(changed[group]):
+            if is_strong(changed[group].strip(".,;!?")) and not PLACEHOLDER.match(changed[group]):
                 yield changed.start(group), changed.start(group) + len(changed[group].rstrip(".,;!?"))
     for heading, span in table_cells(text, _COLUMN):
         if _can_stand_under(heading, text[slice(*span)]):
@@ -181,14 +179,16 @@ def _lowered(text: str) -> str:
 
 def _can_stand_under(heading: str, cell: str) -> bool:
     """Whether a cell of a table is a secret of the kind that its heading names."""
-    if REMOVED in cell or _PLACEHOLDER.match(cell) or cell.lower() in PLAIN:
+    if REMOVED in cell or PLACEHOLDER.match(cell) or cell.lower() in PLAIN:
         return False
     column = _COLUMN.fullmatch(heading)
     if not column or column["short"]:
         return False
     if column["key"]:
         return _is_key(cell)
-    return bool(column["password"] or column["pass"] or column["phrase"] or re.search(r"\d", cell))
+    if column["pass"]:
+        return not cell.isdigit()
+    return bool(column["password"] or column["phrase"] or re.search(r"\d", cell))
 
 
 def _values_after(text: str, kind: Kind, name: re.Match[str]) -> Iterator[Span]:
@@ -207,7 +207,7 @@ def _values(text: str, found: _Found) -> Iterator[Span]:
     if found.kind == "phrase":
         span = _phrase(text, found)
     elif found.kind == "pin":
-        span = _number(text, found.start, 4, 12) or _strong_quoted(text, found)
+        span = _number(text, found.start, 4, 12) or _spelled(text, found.start) or _strong_quoted(text, found)
     else:
         span = _value(text, found)
     is_listed = (found.is_close or found.lead == "next") and found.name.endswith("s")
@@ -225,8 +225,8 @@ def _value(text: str, found: _Found) -> Span | None:
         inner = text[slice(*quoted)]
         is_told = found.kind == "password" and not (not found.is_close and inner.lower() in PLAIN)
         is_loose = found.kind in ("pass", "short") and not found.is_close  # "pass `x_1=True`"
-        return quoted if not _PLACEHOLDER.match(inner) and not is_loose and (is_told or _is_key(inner)) else None
-    if found.kind == "code" and (number := _number(text, found.start, 3, 16)):
+        return quoted if not PLACEHOLDER.match(inner) and not is_loose and (is_told or _is_key(inner)) else None
+    if found.kind == "code" and (number := _number(text, found.start, 3, 16) or _spelled(text, found.start)):
         return number
     if (grouped := _BASE32.match(text, found.start)) and re.search("[2-7]", grouped[0]):
         return grouped.span()
@@ -234,7 +234,7 @@ def _value(text: str, found: _Found) -> Span | None:
     if token is None:
         return None
     said, after = text[slice(*token)], text[token[1] : token[1] + 20]
-    if _PLACEHOLDER.match(said) or _MEASURE.match(after) or after.startswith("("):
+    if PLACEHOLDER.match(said) or MEASURE.match(after) or after.startswith("("):
         return None
     if found.kind == "key":
         return token if _is_key(said) else None
@@ -249,6 +249,8 @@ def _value(text: str, found: _Found) -> Span | None:
 
 def _password(text: str, found: _Found, token: Span) -> Span | None:
     """The password that begins with `token`: a word that looks made, or plain words after a link that is close."""
+    if "code" in found.name and (number := _number(text, found.start, 4, 12)):
+        return number
     said = text[slice(*token)]
     is_number = said.isdigit() and len(said) >= 4 and (found.is_close or found.lead == "asked" or "code" in found.name)
     if is_strong(said) or is_number:
@@ -280,8 +282,8 @@ def _value_before(text: str, kind: Kind, name: re.Match[str]) -> Iterator[Span]:
         if word[0].endswith((".", "!", "?", ";", ":")):
             return
         is_apart = kind != "key" and (word[0].endswith(",") or word[0].startswith("("))
-        is_linked |= said.lower() in _BACK_VERBS or (is_apart and bool(_CLAUSE_ENDS.match(text, name.end())))
-        if said.lower() in _BACK or not said:
+        is_linked |= said.lower() in BACK_VERBS or (is_apart and bool(_CLAUSE_ENDS.match(text, name.end())))
+        if said.lower() in BACK or not said:
             continue
         if is_linked:
             if _can_be_named_after(said, kind):
@@ -330,14 +332,20 @@ def _number(text: str, start: int, least: int, most: int) -> Span | None:
     """A number of so many digits there, in groups perhaps; not one that measures something."""
     match = _DIGITS.match(text, start)
     after = text[match.end() : match.end() + 20] if match else ""
-    if not match or _MEASURE.match(after) or (after[:1].isalnum() and after[:1].isascii()):
+    if not match or MEASURE.match(after) or (after[:1].isalnum() and after[:1].isascii()):
         return None
     return match.span() if least <= sum(character.isdigit() for character in match[0]) <= most else None
 
 
+def _spelled(text: str, start: int) -> Span | None:
+    """A number of four digits or more that is spelled there."""
+    match = _SPELLED.match(text, start)
+    return match.span() if match else None
+
+
 def is_strong(word: str) -> bool:
     """Whether a word looks made to be guessed by nobody: letters with digits or signs, or capitals inside."""
-    if len(word) < 4 or _NO_VALUE.fullmatch(word) or word.lower() in PLAIN or "://" in word:
+    if len(word) < 4 or NO_VALUE.fullmatch(word) or word.lower() in PLAIN or "://" in word:
         return False
     is_mixed = len(word) >= 6 and _INNER_CAPITAL.search(word)
     return bool(_LETTER.search(word) and (is_mixed or _DIGIT_OR_SIGN.search(word)))
@@ -350,7 +358,7 @@ def _is_key(word: str) -> bool:
     has_digits = any(character.isdigit() for character in word)
     has_letters = any(character.isalpha() for character in word)
     is_mixed = word.upper() != word != word.lower()
-    return has_letters and ((has_digits and not _NO_VALUE.fullmatch(word)) or (len(word) >= 20 and is_mixed))
+    return has_letters and ((has_digits and not NO_VALUE.fullmatch(word)) or (len(word) >= 20 and is_mixed))
 
 
 def _words_at(text: str, start: int) -> list[re.Match[str]]:

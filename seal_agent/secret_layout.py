@@ -16,6 +16,9 @@ Span = tuple[int, int]
 _APART = re.compile(  # "P A S S", "p.a.s.s", "9 9 1 2"
     r"(?<![\w.])(?:[^\W\d_](?P<sign>[.*_-])(?:[^\W\d_](?P=sign)){2,}[^\W\d_]|[^\W_] (?:[^\W_] ){2,}[^\W_])(?!\w)"
 )
+_WORD = re.compile(r"\w{2,40}")
+_TWO_ALPHABETS = re.compile(r"[a-zA-Z][\u0400-\u04ff]|[\u0400-\u04ff][a-zA-Z]")
+_LOOKALIKES = str.maketrans("аеорсухіѕԁАЕОРСУХІЅ", "aeopcyxisdAEOPCYXIS")  # Cyrillic letters and Latin ones
 _BLANK = re.compile(r"[ .*_-]")
 
 
@@ -23,38 +26,45 @@ class Reading:
     """A text as it is read: without invisible characters, in plain letters, and words written apart put together."""
 
     def __init__(self, original: str) -> None:
-        self._original = original
-        self._pieces: list[str] | None = None
+        self._pieces: list[str] = []  # how each character is read; empty where all are read as they are written
+        self.text = original
         if not original.isascii():
-            plain = {character: _plain(character) for character in set(original)}
-            if any(character != shown for character, shown in plain.items()):
-                self._pieces = [plain[character] for character in original]
-        text = "".join(self._pieces) if self._pieces else original
-        apart = [match.span() for match in _APART.finditer(text)]
-        if apart:
-            self._join(text, apart)
-            text = "".join(self._pieces or ())
-        self.text = text
+            self._read(original)
+        if apart := [match.span() for match in _APART.finditer(self.text)]:
+            self._join(apart)
 
-    def _join(self, text: str, apart: list[Span]) -> None:
-        """Leave out the blanks inside the words at those places of `text`."""
-        if self._pieces is None:
-            self._pieces = list(text)
-        at = self._places
+    def _read(self, original: str) -> None:
+        """Read disguised letters as those that they stand for."""
+        plain = {character: _plain(character) for character in set(original)}
+        is_mixed = bool(_TWO_ALPHABETS.search(original))
+        if not is_mixed and all(character == shown for character, shown in plain.items()):
+            return
+        self._pieces = [plain[character] for character in original]
+        for word in _WORD.finditer(original) if is_mixed else ():
+            if _TWO_ALPHABETS.search(word[0]):
+                start, end = word.span()
+                self._pieces[start:end] = [piece.translate(_LOOKALIKES) for piece in self._pieces[start:end]]
+        self.text = "".join(self._pieces)
+
+    def _join(self, apart: list[Span]) -> None:
+        """Leave out what stands between the letters of the words at those places."""
+        self._pieces = self._pieces or list(self.text)
+        places = self._places
         for start, end in apart:
-            for blank in _BLANK.finditer(text, start, end):
-                self._pieces[at[blank.start()]] = ""
+            for blank in _BLANK.finditer(self.text, start, end):
+                self._pieces[places[blank.start()]] = ""
         del self._places
+        self.text = "".join(self._pieces)
 
     @cached_property
     def _places(self) -> list[int]:
         """Where each character of what is read stands in the original."""
-        return [place for place, piece in enumerate(self._pieces or ()) for _ in piece]
+        return [place for place, piece in enumerate(self._pieces) for _ in piece]
 
     def original_span(self, span: Span) -> Span:
         """The span of the original that is read as `span`."""
-        if self._pieces is None or span[0] == span[1]:
-            return span if self._pieces is None else (0, 0)
+        if not self._pieces or span[0] == span[1]:
+            return span if not self._pieces else (0, 0)
         return self._places[span[0]], self._places[span[1] - 1] + 1
 
 

@@ -5,14 +5,18 @@ Regular expressions to be matched without regard to capitals. `named_secrets` pu
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 Kind = Literal["password", "key", "code", "pin", "phrase", "pass", "short"]
 
 _MISSPELT = r"(?<![^\W_])p(?=[asword]*w)(?=[asword]*d)[asword]{4,9}(?![^\W_])"  # "pasword", "passwrd", "passowrd"
-PASSWORD = r"""pass[- ]?word|mdp|passwd|psswd|pswd|p/w|(?<![^\W_])pass[- ]?code|pass[- ]?phrase|kennwort|passwort
-|contraseña|contrasena|mot de passe|palavra-passe|senha|parola|wachtwoord|hasło|lösenord|salasana
-|adgangskode|passord|heslo|jelsz[óa]\w*|şifre|mật khẩu|kata sandi|kata laluan|пароль|парола|лозинка|κωδικός|كلمة المرور
+PASSWORD = r"""pass[- ]?word|p[a4@àáâäã][s5$]{2}w[o0öó]rd|mdp|passwd|psswd|pswd|p/w|(?<![^\W_])pass[- ]?code
+|pass[- ]?phrase|kennwort|passwort|contraseña|contrasena|mot de passe|palavra-passe|senha|parola|wachtwoord|hasło
+|lösenord|salasana|adgangskode|passord|heslo
+|jelsz[óa]\w*|şifre
+|mật khẩu|kata sandi|kata laluan
+|пароль|парола|лозинка|κωδικός|كلمة المرور
 |كلمة السر|סיסמה|पासवर्ड|รหัสผ่าน|密码|密碼|口令|パスワード|비밀번호|암호""".replace("\n", "")
 KEY = r"""(?:api|secret|access|private|account|signing|encryption|shared|license|licence|activation|master|app
 |auth|session|storage|service|subscription|webhook|deploy|client|setup|totp|otp|2fa|mfa
@@ -23,10 +27,10 @@ CODE = r"""(?:verification|confirmation|one[- ]time|otp|2fa|mfa|two[- ]factor|se
 |recovery|scratch|rescue|emergency|sms|unlock|guard)[ _-]?(?:code|password|passcode)
 |(?:2fa|mfa|otp)[ _-]?(?:backup|recovery)(?:[ _-]?codes?)?|otp|puk|cvv2?|cvc2?|cvn
 |zugangscode|bestätigungscode|验证码|認証コード""".replace("\n", "")
-_LOCKED = r"""(?:alarm|safe|doors?|gate|lock|locker|padlock|vault|garage|keypad|key ?pad|key ?box|lock ?box|entry
+_LOCKED = r"""(?:alarm|duress|safe|doors?|gate|lock|locker|padlock|vault|garage|keypad|key ?pad|key ?box|lock ?box|entry
 |entrance|access|flat|apartment|elevator|lift|voicemail|mailbox|phone|mobile|tablet|laptop|ipad|iphone|sim|card|bike|shed|suitcase
 |wi-?fi|wlan|router|network)""".replace("\n", "")
-_OPENS = r"(?:opens?|unlocks?|unlocked|disarms?|disarmed)\s+(?:with|by|using)"
+_OPENS = r"(?:opens?|unlocks?|unlocked|disarms?|disarmed|off)\s+(?:with|by|using)"
 # Codes that are no secrets: "your zip code".
 OPEN_CODES = r"""(?:zip|post(?:al)?|area|country|dial(?:ling)?|city|error|status|exit|return|response|colou?r
 |hex|product|item|article|bar|qr|source|language|currency|airport|station|icd|course|promo|discount|coupon|voucher|gift|referral|booking
@@ -59,7 +63,28 @@ HINTS = """pass pw psw psa pas pss mdp kennwort contrase palavra senha parola wa
 adgangskode heslo jelsz şifre khẩu kata парол лозинка κωδικ كلمة סיסמה पासवर्ड รหัส 密 口令 パス 비밀
 암호 key secret token seed session credential connection sessid schlüssel clave 令牌 code otp puk
 cvv cvc cvn 验证码 認証 pin geheim 暗証 пин psk auth community phrase words mnemonic seed code combination combo
-opens unlock disarm scratch rescue backup press enter dial type p/w""".split()
+opens unlock disarm scratch rescue backup press enter dial type p/w word w0rd disarm
+off""".split()
+PLACEHOLDER = re.compile(
+    r"(?:\{.*|none|null|nil|true|false|str|string|int|bool|bytes|undefined|empty|required|optional|\*+|x{3,}|\.{2,}|…+|<.*"
+    r"|\$\{?[A-Z_]+\}?|\$\(.*|\{\{.*|%\(.*|your[-_ ]?.*|\[.*|[\w.]*\(.*)$",
+    re.IGNORECASE,
+)
+MEASURE = re.compile(
+    r"\s*(?:%|mm|cm|m|km|v|°|characters?|chars?|letters?|digits?|signs|symbols?|words?|days?|hours?|minutes?|seconds?|lines?|pages?|guests?|points?|bits?"
+    r"|bytes?|times?|years?|zeichen|stellen|caracteres|caractères|(?:to|and|or|bis|-)\s*\d{1,3})\b",
+    re.IGNORECASE,
+)
+NO_VALUE = re.compile(
+    r"\d+(?:st|nd|rd|th|%)?|\d+[-–][a-z]+|\d+[-–]\d+|(?:sha|aes|md|rsa|wpa|tls|ssl|v)-?\d[\w.-]*|2fa.*", re.I
+)
+BACK = frozenset(
+    """a an the that's it's thats my our your his her their one is was are as what which i we you it
+    that this use used uses
+    using works work asks ask when if for of new old current former becomes became""".split()
+)
+"""Words that may stand between a value and its name: "tulip99 is what I use as the password"."""
+BACK_VERBS = frozenset("is was are as for works asks that's it's becomes became".split())
 PLAIN = frozenset(
     """a an the it its this that these those there here what who whom whose where when why how which and or but nor so
     if as than then because while until unless not no never always still now only already just also usually often

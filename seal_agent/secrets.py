@@ -41,7 +41,7 @@ _KEY_SHAPES = re.compile(
     |\bdo[opr]_v1_[0-9a-f]{40,}|\bshp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}\b|\bdapi[0-9a-f]{32}\b|\bhv[sbr]\.[\w-]{20,}
     |\bAGE-SECRET-KEY-1[0-9A-Z]{40,}|\btskey-[\w-]{16,}|\bgl(?:sa|c)_[\w]{30,}|\bfigd_[\w-]{30,}|\bntn_\w{40,}
     |\bsntrys_[\w=+/.-]{20,}|\bEAA[A-Za-z0-9]{40,}|\bsq0(?:atp|csp)-[\w-]{20,}|\bPMAK-[0-9a-f-]{40,}|\bNRAK-[A-Z0-9]{20,}|\bpat[A-Za-z0-9]{14}\.[0-9a-f]{60,}
-    |(?<!\w)\d{8,10}:[A-Za-z0-9_-]{33,37}(?![\w-])
+    |\b\d{6}(?:-\d{6}){7}\b|(?<!\w)\d{8,10}:[A-Za-z0-9_-]{33,37}(?![\w-])
     |\b[MNO][A-Za-z\d_-]{23,27}\.[\w-]{6}\.[\w-]{27,}
     |\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}
     |\$(?:2[abxy]|1|5|6|y|apr1|argon2(?:id|i|d)?)\$[./A-Za-z0-9$,=+]{16,200}""",
@@ -103,9 +103,17 @@ _PLACES = tuple(
             ),
         ),
         (
+            " ",  # of a keypad
+            (
+                r"\b(?:press|enter|type|dial)\s+(?P<s>\d{4,8})#?\s+"
+                r"(?:(?:on|at|into|in)\s+the\s+(?:keypad|key pad|door|lock|gate|alarm|safe)\b"
+                r"|to\s+(?:open|unlock|disarm|enter)\b)"
+            ),
+        ),
+        (
             "/",  # a step of a link that is sent by mail, and its token
             (
-                rf"(?<=[\w/.-])/{_STEP_IN_URL}[\w-]{{0,20}}(?:/[\w-]{{1,12}})?/"
+                rf"(?<=[\w/.-])/{_STEP_IN_URL}[\w-]{{0,20}}(?:/[\w.%@-]{{1,40}})?/"
                 r"(?=[\w.~-]{0,99}(?:[A-Za-z]\d[A-Za-z]|\d[A-Za-z]{1,8}\d))(?P<s>[\w.~-]{12,200})"
             ),
         ),
