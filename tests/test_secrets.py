@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from langgraph.checkpoint.memory import InMemorySaver
 from test_gateway import Client
 
+from seal_agent.decision import NOT_WORTH
 from seal_agent.feedback import Feedback, record, recorded
 from seal_agent.formats import Source
 from seal_agent.gateway.app import create_app
@@ -142,6 +143,7 @@ SHAPES = [
         "\u200b",
         "0x",
         "AKIA ",
+        "eyJsk-",
     ),
     *(
         "password is ",
@@ -215,19 +217,22 @@ def test_no_row_asks_for_what_was_removed() -> None:
 
 
 def test_where_a_secret_was_all_there_was_the_reason_says_so(learner: Learner) -> None:
-    ledger = learner.home.episodes
-    for text in ("My password is tulip99.", "The gate code of Karlov Manor is 4471."):  # decided against; no row
-        graph = create_chat_graph(learner).compile(checkpointer=InMemorySaver())
-        state = graph.invoke({"messages": [("user", text)]}, {"configurable": {"thread_id": text}})
-        assert [outcome["reason"] for outcome in state["outcomes"]] == [NOTHING_LEFT]
-        state = create_ingest_graph(learner).compile().invoke({"document": text, "title": "x"})
-        assert [outcome["reason"] for outcome in state["outcomes"]] == [NOTHING_LEFT]
-        LearningQueue(learner.home).submit(split_passages(text), thread=text)
+    ignored, rejected = "My password is tulip99.", "The gate code of Karlov Manor is 4471."  # decided against; no row
+    graph = create_chat_graph(learner).compile(checkpointer=InMemorySaver())
+    state = graph.invoke({"messages": [("user", ignored)]}, {"configurable": {"thread_id": "1"}})
+    assert [outcome["reason"] for outcome in state["outcomes"]] == [NOTHING_LEFT]
+    state = create_ingest_graph(learner).compile().invoke({"document": rejected, "title": "x"})
+    assert [outcome["reason"] for outcome in state["outcomes"]] == [NOTHING_LEFT]
+    LearningQueue(learner.home).submit(split_passages(ignored))
     Worker(learner, Budget(quiet_seconds=0)).work_off()
-    assert [job.note for job in LearningQueue(learner.home).jobs()] == [NOTHING_LEFT] * 2
-    assert [episode.reason for episode in ledger("default")] == [NOTHING_LEFT] * 6
-    state = graph.invoke({"messages": [("user", "Hello there!")]}, {"configurable": {"thread_id": "2"}})
-    assert NOTHING_LEFT not in str(state["outcomes"])
+    assert [job.note for job in LearningQueue(learner.home).jobs()] == [NOTHING_LEFT]
+    assert [episode.reason for episode in learner.home.episodes("default")] == [NOTHING_LEFT] * 3
+
+
+def test_small_talk_without_a_secret_is_not_said_to_have_held_one(learner: Learner) -> None:
+    graph = create_chat_graph(learner).compile(checkpointer=InMemorySaver())
+    state = graph.invoke({"messages": [("user", "Hello there!")]}, {"configurable": {"thread_id": "1"}})
+    assert [outcome["reason"] for outcome in state["outcomes"]] == [NOT_WORTH]
 
 
 def kept(home: Home) -> bytes:
