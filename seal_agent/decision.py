@@ -13,6 +13,7 @@ from seal_agent.adapters.backend import Backend, Reading
 from seal_agent.decision_head import Head, features_of, read
 from seal_agent.passages import examples_in, topic_of
 from seal_agent.quality import is_instruction
+from seal_agent.secrets import NOTHING_LEFT, lost_secret
 from seal_agent.types import AdapterStack, Decision, Novelty
 from seal_agent.words import content
 
@@ -62,7 +63,7 @@ def _reason(text: str, margin: float, base: Reading, served: Reading, *, is_want
     if is_instruction(text):
         return INSTRUCTION
     if margin < 0 and not is_wanted:
-        return NOT_WORTH
+        return NOTHING_LEFT if lost_secret(text) else NOT_WORTH
     if novelty(served).nats < KNOWN_SHARE * novelty(base).nats:
         return KNOWN
     return WORTH

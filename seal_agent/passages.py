@@ -62,7 +62,8 @@ class Passage:
     def __post_init__(self) -> None:
         """Take out what looks like a secret: whatever is kept of a text was a passage once."""
         for field in fields(self):
-            object.__setattr__(self, field.name, redacted(getattr(self, field.name)))
+            earlier = self.earlier if field.name in ("topic", "text", "heading") else ""
+            object.__setattr__(self, field.name, redacted(getattr(self, field.name), earlier))
 
 
 def passage_of(episode: Episode) -> Passage:
@@ -215,7 +216,7 @@ def split_passages(
     "it" in the middle of a page still refers to something. A heading inside the document starts a passage. A text
     of examples is one passage: they mean nothing apart. `earlier` goes with every one.
     """
-    text = redacted(text)  # before it is cut: half a key is recognised by nobody
+    text = redacted(text, earlier)  # before it is cut: half a key is recognised by nobody
     title = title or title_of(text)
     topic = title or topic_of(text)
     if examples_in(text):

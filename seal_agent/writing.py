@@ -20,6 +20,7 @@ from seal_agent.errors import EditFault
 from seal_agent.formats import FORMATS, Ask, Format, Source
 from seal_agent.passages import examples_in, split_sentences
 from seal_agent.perspective import addressed
+from seal_agent.secrets import NOTHING_LEFT, lost_secret
 from seal_agent.selfedit import assemble
 from seal_agent.tools import TOOLS
 from seal_agent.types import AdapterStack, Directives, Dropped, Progress, Row, SelfEdit
@@ -79,6 +80,8 @@ def write(
     """
     given, source = source, source.learnable()
     if not source.passage:
+        if lost_secret(given.passage):
+            raise EditFault(NOTHING_LEFT)
         raise EditFault("; ".join(left.reason for left in given.left_out) or "the text has no sentence")
     left_out = [Dropped(left.sentence, TEXT, left.reason) for left in given.left_out]
     directives = fitting(backend, directives, progress)
