@@ -11,6 +11,7 @@ import re
 
 from seal_agent.core.backend import Backend, Reading
 from seal_agent.core.episodes import Decision, Novelty
+from seal_agent.core.redaction import NOTHING_LEFT, lost_secret
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.deciding.classifier import Head, features_of, read
 from seal_agent.language.english.instructions import is_instruction
@@ -62,7 +63,7 @@ def _reason(text: str, margin: float, base: Reading, served: Reading, *, is_want
     if is_instruction(text):
         return INSTRUCTION
     if margin < 0 and not is_wanted:
-        return NOT_WORTH
+        return NOTHING_LEFT if lost_secret(text) else NOT_WORTH
     if novelty(served).nats < KNOWN_SHARE * novelty(base).nats:
         return KNOWN
     return WORTH

@@ -152,7 +152,7 @@ def split_passages(
     "it" in the middle of a page still refers to something. A heading inside the document starts a passage. A text
     of examples is one passage: they mean nothing apart. `earlier` goes with every one.
     """
-    text = redacted(text)  # before it is cut: half a key is recognised by nobody
+    text = redacted(text, earlier)  # before it is cut: half a key is recognised by nobody
     title = title or title_of(text)
     topic = title or topic_of(text)
     if examples_in(text):

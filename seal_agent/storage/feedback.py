@@ -52,7 +52,10 @@ def on_reply(messages: Sequence[Message], value: float, correction: str = "") ->
 def record(home: Home, namespace: str, *given: Feedback) -> None:
     """Keep feedback, without what looks like a secret."""
     check_namespace(namespace)
-    rows = [(namespace, redacted(each.question), redacted(each.answer), each.value, time.time()) for each in given]
+    rows = [
+        (namespace, redacted(each.question), redacted(each.answer, each.question), each.value, time.time())
+        for each in given
+    ]
     with home.connect() as db:
         db.executemany(
             "INSERT INTO feedback (namespace, question, answer, value, created) VALUES (?, ?, ?, ?, ?)", rows

@@ -16,6 +16,7 @@ from seal_agent.core.edits import Directives, Dropped, Row, SelfEdit
 from seal_agent.core.episodes import Progress
 from seal_agent.core.errors import EditFault
 from seal_agent.core.models import EMBEDDED_FILE
+from seal_agent.core.redaction import NOTHING_LEFT, lost_secret
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.language.english.questions import field_questions
 from seal_agent.language.english.second_person import addressed
@@ -83,6 +84,8 @@ def write(
     """
     given, source = source, source.learnable()
     if not source.passage:
+        if lost_secret(given.passage):
+            raise EditFault(NOTHING_LEFT)
         raise EditFault("; ".join(left.reason for left in given.left_out) or "the text has no sentence")
     left_out = [Dropped(left.sentence, TEXT, left.reason) for left in given.left_out]
     directives = fitting(backend, directives, progress)
