@@ -157,7 +157,7 @@ def test_a_table_of_names_and_values_is_fields() -> None:
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "bs4", None)
+    monkeypatch.setitem(__import__("sys").modules, "lxml", None)
     with pytest.raises(ImportError, match=r"seal-agent\[documents\]"):
         documents.text_of(b"<p>x</p>", documents.HTML, "it")
 

@@ -1,0 +1,251 @@
+"""Tables as sentences: every row with the names of its columns, its caption, and what stands in merged cells.
+
+A sentence of a table is read without the table, so that whatever tells two rows apart has to stand in it. A cell that
+cannot be read so, such as one of two columns with the same name, is left out with the reason. Time and memory are
+linear in the number of cells: merged cells are filled in up to a bound.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from seal_agent.passages import full_stop
+from seal_agent.statements import LeftOut
+
+MAX_SPAN = 1000  # columns of a merged cell, as in browsers
+MAX_FILLED = 4  # cells that merged cells may add, for each cell of the table
+MIN_FILLED = 1000
+MAX_KEY_COLUMNS = 3  # first columns that may be needed to tell rows apart
+VALUES = ("value", "values", "description", "details", "information", "answer")  # names of a column that say nothing
+NO_VALUE = ("", "n/a", "-", "–", "—")
+DITTO = ("〃", '"', "''", "″", "“", "”", "„", ",,", "do.", "ditto", "same as above", "as above", "idem", "id.")
+_PARTED = re.compile(r"^([^,()]+), ([^,()]+)$")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell as it stands in a page; `columns` and `rows` are how many it stretches over, `is_name` a head cell."""
+
+    text: str
+    columns: int = 1
+    rows: int = 1
+    is_name: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells. `num_names`: how many rows at the top name the columns. `about`: what stands above the rows."""
+
+    rows: Sequence[Sequence[Cell]]
+    num_names: int = 0
+    about: str = ""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is read of a table: a sentence for every value, and what is left out."""
+
+    lines: list[str] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+
+
+def told(table: Table) -> Told:
+    """A table in sentences: what a row is about, with every other cell and the name of its column.
+
+    A row is about its first cell; where that does not tell rows apart, about the first two or three. A first row of
+    one cell is a caption, and a row of one cell over all columns names the rows below it. In a table of two columns
+    the second may be called just "value": then the first cell is a name, and "Range, indoors" of two words one too.
+    """
+    rows = [list(row) for row in table.rows if any(cell.text for cell in row)]
+    num_empty = sum(not any(cell.text for cell in row) for row in table.rows[: table.num_names])
+    num_names = max(table.num_names - num_empty, 0)
+    about = table.about
+    while rows and len(rows[0]) == 1 and len(rows) > 1 and len(rows[1]) > 1:
+        about = _joined(about, rows.pop(0)[0].text)
+        num_names = max(num_names - 1, 0)
+    result = Told()
+    filled = _filled(rows)
+    names = _names(filled[:num_names])
+    body, titles = filled[num_names:], _row_titles(rows[num_names:])
+    if names and _is_second_head(names, body):
+        names, body, titles = _names([["", *names], body[0]])[0:], body[1:], titles[1:]
+    body = _without_ditto(body, result)
+    if not body and names:  # a head alone is a row after all
+        body, names, titles = filled, [], [False] * len(filled)
+    _tell(body, titles, names, about, result)
+    return result
+
+
+def _joined(*parts: str) -> str:
+    return ", ".join(part for part in parts if part)
+
+
+def _filled(rows: Sequence[Sequence[Cell]]) -> list[list[str]]:
+    """The text of every cell, that of a merged one in each place it covers, while there is room."""
+    left = MIN_FILLED + MAX_FILLED * sum(map(len, rows))
+    width = sum(max(1, min(cell.columns, MAX_SPAN)) for cell in max(rows, key=len)) if rows else 0
+    carried: dict[int, tuple[int, str]] = {}  # column: rows still to fill, and with what
+    filled: list[list[str]] = []
+    for row in rows:
+        line: list[str] = []
+        new: dict[int, tuple[int, str]] = {}
+        for cell in row:
+            left -= _carry(line, carried, new)
+            num = min(cell.columns, MAX_SPAN, max(width - len(line), 1), max(left, 1))
+            for _ in range(max(num, 1)):
+                if cell.rows > 1:
+                    new[len(line)] = (cell.rows - 1, cell.text)
+                line.append(cell.text)
+            left -= num - 1
+        left -= _carry(line, carried, new)
+        carried = {**new, **{at: (num, text) for at, (num, text) in carried.items() if num > 0}} if left > 0 else {}
+        filled.append(line)
+    return filled
+
+
+def _carry(line: list[str], carried: dict[int, tuple[int, str]], new: dict[int, tuple[int, str]]) -> int:
+    """Put the cells of rows above into `line` as far as they stand next; returns how many."""
+    num = 0
+    while len(line) in carried:
+        rows, text = carried.pop(len(line))
+        if rows > 1:
+            new[len(line)] = (rows - 1, text)
+        line.append(text)
+        num += 1
+    return num
+
+
+def _names(head: Sequence[Sequence[str]]) -> list[str]:
+    """The names of the columns after the first, those of several rows joined: "Q1" above "Jan" is "Q1 Jan"."""
+    width = max(map(len, head), default=0)
+    names = []
+    for column in range(1, width):
+        parts = dict.fromkeys(row[column] for row in head if column < len(row) and row[column])
+        names.append(" ".join(parts))
+    return [name[:1].lower() + name[1:] if name[1:].islower() else name for name in names]
+
+
+def _is_second_head(names: Sequence[str], body: Sequence[Sequence[str]]) -> bool:
+    """Whether the first row of the body goes on naming columns, as where Markdown has no merged cells."""
+    if len(body) < 2 or len(set(names)) == len(names):
+        return False
+    second = [cell for cell in body[0][1:] if cell]
+    return (
+        len(second) == len(names)
+        and len(set(zip(names, second, strict=True))) == len(names)
+        and not any(character.isdigit() for cell in second for character in cell)
+        and any(character.isdigit() for cell in body[1][1:] for character in cell)
+    )
+
+
+def _row_titles(rows: Sequence[Sequence[Cell]]) -> list[bool]:
+    """Which rows are one cell over several columns: they name the rows below them."""
+    return [len(row) == 1 and row[0].columns > 1 for row in rows]
+
+
+def _without_ditto(body: list[list[str]], result: Told) -> list[list[str]]:
+    """The rows with the cell above in the place of a ditto mark; one without a cell above is left out."""
+    above: list[str] = []
+    for row in body:
+        for column, cell in enumerate(row):
+            if cell.strip().lower() not in DITTO:
+                continue
+            if column < len(above) and above[column]:
+                row[column] = above[column]
+            else:
+                result.left_out.append(LeftOut(" | ".join(row), f"{cell} repeats a cell above that is not there"))
+                row[:] = []
+                break
+        above = row or above
+    return body
+
+
+def _tell(
+    body: Sequence[Sequence[str]], titles: Sequence[bool], names: Sequence[str], about: str, result: Told
+) -> None:
+    num_key = _num_key_columns(body, titles, names)
+    of_values = len(names) == 1 and names[0].lower() in VALUES
+    title = first = ""
+    for row, is_title in zip(body, titles, strict=True):
+        if not any(row):
+            continue
+        if is_title:
+            title, first = row[0], ""
+            continue
+        first = row[0] or first  # an empty cell is of the row above
+        what = _joined(first, title, about)
+        if of_values:
+            lines = _valued(first, row[1:], _joined(title, about))
+        elif num_key > MAX_KEY_COLUMNS:
+            lines = [_whole(what, names, row[1:])]
+        elif any(names):
+            lines = list(_named(what, names, row[1:], num_key - 1, result))
+        else:
+            lines = [": ".join(filter(None, [what, ", ".join(cell for cell in row[1:] if _says(cell))]))]
+        result.lines.extend(f"{line}{full_stop(line)}" for line in lines)
+
+
+def _says(cell: str) -> bool:
+    return cell.lower() not in NO_VALUE
+
+
+def _valued(first: str, cells: Sequence[str], about: str) -> Iterator[str]:
+    named = first if first.endswith("?") else _PARTED.sub(r"\1 (\2):", first).removesuffix(":")
+    named = named if named.endswith("?") else f"{_joined(named.removesuffix(':'), about)}:"
+    yield from (f"{named} {cell}" for cell in cells if _says(cell))
+
+
+def _whole(what: str, names: Sequence[str], cells: Sequence[str]) -> str:
+    """A row in one sentence, where no cell tells it from the others."""
+    said = [f"{_name(names, at)} {cell}".strip() for at, cell in enumerate(cells) if _says(cell)]
+    return ": ".join(filter(None, [what, ", ".join(said)]))
+
+
+def _name(names: Sequence[str], at: int) -> str:
+    return names[at] if at < len(names) else ""
+
+
+def _named(
+    what: str, names: Sequence[str], cells: Sequence[str], num_key: int, result: Told
+) -> Iterator[str]:
+    """The cells of a row with the names of their columns; `num_key` of them say what the row is about."""
+    what = _joined(what, *(f"{_name(names, at)} {cell}".strip() for at, cell in enumerate(cells[:num_key]) if cell))
+    values: dict[str, str] = {}
+    unclear: set[str] = set()
+    for at, cell in enumerate(cells[num_key:], num_key):
+        if _says(cell) and (name := _name(names, at)):
+            unclear |= {name} if values.setdefault(name, cell) != cell else set()
+    for at, cell in enumerate(cells[num_key:], num_key):
+        name = _name(names, at)
+        line = f"{what}, {name}: {cell}" if name else f"{what}: {cell}"
+        if name in unclear and _says(cell):
+            result.left_out.append(LeftOut(line, f'several columns are called "{name}"'))
+        elif _says(cell) and (not name or values.pop(name, "")):
+            yield line
+
+
+def _num_key_columns(body: Sequence[Sequence[str]], titles: Sequence[bool], names: Sequence[str]) -> int:
+    """How many first columns tell the rows apart; more than `MAX_KEY_COLUMNS`: not even those do."""
+    if not any(names):
+        return 1
+    for num in range(1, min(MAX_KEY_COLUMNS, max(len(names), 1)) + 1):
+        if _are_told_apart(body, titles, num):
+            return num
+    return MAX_KEY_COLUMNS + 1
+
+
+def _are_told_apart(body: Sequence[Sequence[str]], titles: Sequence[bool], num: int) -> bool:
+    seen: dict[tuple[str, ...], dict[int, str]] = {}
+    title = first = ""
+    for row, is_title in zip(body, titles, strict=True):
+        if is_title:
+            title, first = "".join(row[:1]), ""
+        elif any(row):
+            first = row[0] or first
+            values = seen.setdefault((title, first, *row[1:num]), {})
+            for column, cell in enumerate(row[num:], num):
+                if _says(cell) and values.setdefault(column, cell) != cell:
+                    return False
+    return True
