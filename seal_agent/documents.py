@@ -14,11 +14,12 @@ from dataclasses import dataclass, replace
 from mimetypes import MimeTypes
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from seal_agent.errors import InputError, MissingExtra
 from seal_agent.home import digest_of
 from seal_agent.markup import Reading, read_html, read_markdown
-from seal_agent.passages import Passage, read_document
+from seal_agent.passages import Passage, divide, read_document
 from seal_agent.secrets import redacted
 from seal_agent.statements import LeftOut
 
@@ -32,6 +33,8 @@ TYPES = {"markdown": MARKDOWN, "text/x-markdown": MARKDOWN, "html": HTML, "appli
 """Other names of the kinds that a sender may give."""
 KNOWN = ("known", "was read before")  # the outcome of a passage that is not learned again, and why
 SETTLED = ("ignored", "declined")  # a passage of these outcomes is not asked about again
+MAX_PASSAGES = 500
+"""Passages of one document that are taken unless more are asked for: on two cores learning them takes some hours."""
 MAX_COMMENTS = 9  # before a page begins
 _MARKED_DOWN = re.compile(
     r"^#{1,6} +\S|^ {0,3}(?:```|~~~)|\]\([^()\s]+\)|^ {0,3}\|?(?: *:?-+:? *\|)+(?: *:?-+:?)? *$", re.MULTILINE
@@ -61,9 +64,7 @@ class Document:
         object.__setattr__(self, "source", redacted(self.source))
 
 
-def document_of(
-    text: str, name: str = "", kind: str = "text", *, left_out: tuple[LeftOut, ...] = ()
-) -> Document:
+def document_of(text: str, name: str = "", kind: str = "text", *, left_out: tuple[LeftOut, ...] = ()) -> Document:
     """The document that `text` is a version of: within a namespace a document is what its giver calls it.
 
     `name` is a file's URI, a URL, the name of an attachment or the title of a post. What comes under a name that was
@@ -71,8 +72,17 @@ def document_of(
     old one, also in another conversation, and two files that are both called "notes.md" replace each other. Without a
     name the content names a document, with its `kind` in front, and nothing is replaced. A secret in a name, as in the
     address of a download, is taken out: what is kept of a passage is kept without.
+
+    A file has a full name (file:///home/ann/hall.md) where it is ingested and a short one (hall.md) where it is
+    attached. Once the same content has come under both, they are two names of one document (`identified`). A short name
+    alone is no proof: another text under it is another document, and the giver is told so.
     """
     return Document(text, name.strip() or f"{kind} {digest_of(text)[:16]}", left_out)
+
+
+def together(first: Document, second: Document, between: str) -> Document:
+    """Two parts of one document, such as its pages."""
+    return Document(f"{first.text}{between}{second.text}", first.source, (*first.left_out, *second.left_out))
 
 
 def is_version_of(source: str, other: str) -> bool:
@@ -184,6 +194,94 @@ def _begin(text: str) -> int:
     return place
 
 
+@dataclass(frozen=True)
+class Read:
+    """A document in passages, as it is known in a namespace.
+
+    `left_out`: what stands in it and is not learned. `note`: what its giver should know about its name, or "".
+    """
+
+    source: str
+    passages: tuple[Passage, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    note: str = ""
+
+
+def divided(home: Home, namespace: str, document: Document, *, title: str = "", keeps_name: bool = True) -> Read:
+    """A document in passages, under the name that it is known by (`identified`).
+
+    With `keeps_name` a second name of a document is written down.
+    """
+    found = divide(document.text, title=title)
+    source, note = identified(home, namespace, document.source, digests_of(found.passages), keeps_name=keeps_name)
+    passages = tuple(replace(passage, source=source) for passage in found.passages)
+    return Read(source, passages, (*document.left_out, *found.left_out), note)
+
+
+def check_size(num_passages: int, name: str, max_passages: int) -> None:
+    """Raise `InputError` for a document of more passages than are taken at once: each takes an edit of its own."""
+    if num_passages > max_passages:
+        raise InputError(
+            f"{name} has {num_passages} passages to learn, and {max_passages} are taken at most; split it, or raise "
+            "max_passages (`seal-agent ingest --max-passages`)"
+        )
+
+
+def known_as(home: Home, namespace: str, name: str) -> str:
+    """The source of the document that `name` is a second name of, else `name`."""
+    with home.connect() as db:
+        row = db.execute(
+            "SELECT source FROM document_names WHERE namespace = ? AND name = ? AND EXISTS (SELECT 1 FROM passages AS p"
+            " WHERE p.namespace = document_names.namespace AND p.source = document_names.source)",
+            (namespace, name),
+        ).fetchone()
+    return str(row[0]) if row else name
+
+
+def identified(home: Home, namespace: str, source: str, digests: Sequence[str], *, keeps_name: bool) -> tuple[str, str]:
+    """The source by which a document is known that comes as `source`, and what its giver should know.
+
+    A full name and a short one are of one document where the short one ends the full one and both had the same content.
+    Two full names are two files, whatever is in them.
+    """
+    known = _passages_by_source(home, namespace)
+    if any(is_version_of(source, other) for other in known):
+        return source, ""
+    if (first := known_as(home, namespace, source)) != source:
+        return first, ""
+    same_text = [other for other, held in known.items() if digests and held == set(digests)]
+    namesakes = [other for other in known if _are_long_and_short(source, other)]
+    both = [other for other in same_text if other in namesakes]
+    if len(both) == 1:
+        if keeps_name:
+            with home.connect() as db:
+                db.execute("INSERT OR REPLACE INTO document_names VALUES (?, ?, ?)", (namespace, source, both[0]))
+        return both[0], f"{source} is the document {both[0]}, which was read before"
+    if same_text:
+        return source, f"{source} was read before as {same_text[0]}, and is not learned twice"
+    if namesakes:
+        return source, (
+            f"{source} is learned beside {namesakes[0]}, which has the same name and another text; where it is a new "
+            f"version, give it as {namesakes[0]}, or forget that"
+        )
+    return source, ""
+
+
+def _passages_by_source(home: Home, namespace: str) -> dict[str, set[str]]:
+    with home.connect() as db:
+        rows = db.execute("SELECT source, digest FROM passages WHERE namespace = ?", (namespace,)).fetchall()
+    held: dict[str, set[str]] = {}
+    for source, digest in rows:
+        held.setdefault(source, set()).add(digest)
+    return held
+
+
+def _are_long_and_short(name: str, other: str) -> bool:
+    """Whether one is a path or an address, and the other the file's name at its end."""
+    long, short = sorted((unquote(name), unquote(other)), key=lambda each: "/" in each, reverse=True)
+    return "/" in long and "/" not in short and long.rpartition("/")[2] == short
+
+
 def known_documents(home: Home, namespace: str) -> list[KnownDocument]:
     """The documents that were read in a namespace, the oldest first."""
     with home.connect() as db:
@@ -224,6 +322,7 @@ def same(home: Home, namespace: str, sources: Collection[str]) -> set[str]:
     """Those sources, and the names that documents which were called so are known by now."""
     with home.connect() as db:
         rows = db.execute("SELECT DISTINCT source FROM passages WHERE namespace = ?", (namespace,)).fetchall()
+    sources = {*sources, *(known_as(home, namespace, source) for source in sources)}
     return {*sources, *(now for (now,) in rows if any(is_version_of(now, source) for source in sources))}
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from seal_agent import ladder, retention, strategies
 from seal_agent.directives import DEFAULT, checked
+from seal_agent.documents import MAX_PASSAGES
 from seal_agent.errors import InputError
 from seal_agent.retention import Judge, Limits
 from seal_agent.routing import RouteLimits
@@ -22,8 +23,9 @@ class LearnerConfig:
     grows ("route", "stack", "merge", "rebuild" or one of your own); `routes`: when a routed adapter is active.
     `judge`, within `limits`, says which edits forget, and `ladder` what is tried for them. `num_probes` replay probes
     are drawn first, up to `max_probes` when undecided. `max_rank`: of a stack folded into one adapter. `min_replay`:
-    general questions trained beside an edit at least, unless its directives want none. `approval`: a person is shown
-    the rows before anything is trained, and says yes or no. `dry_run`: everything but training; the outcome says what
+    general questions trained beside an edit at least, unless its directives want none. `max_passages`: of one
+    document; a longer one is refused. `approval`: a person is shown the rows before anything is trained, and says yes
+    or no. `dry_run`: everything but training; the outcome says what
     would be learned. `before_learn` is the user's own rule: it is given every written edit before it is trained and
     returns the episode as it may be learned, with fewer rows perhaps, or raises `Refused` with a reason
     (`examples/pii_filter.py`).
@@ -43,6 +45,7 @@ class LearnerConfig:
     max_reply_tokens: int = 128
     before_learn: Callable[[Episode], Episode] | None = None
     seed: int = 0
+    max_passages: int = MAX_PASSAGES
     approval: bool = False
     dry_run: bool = False
 
@@ -56,8 +59,8 @@ class LearnerConfig:
             raise InputError(f"num_probes={self.num_probes} must lie between 1 and max_probes={self.max_probes}")
         if self.min_replay < 0:
             raise InputError(f"min_replay={self.min_replay} is a number of questions; choose 0 or more")
-        if min(self.max_attempts, self.max_reply_tokens, self.max_rank) < 1:
-            raise InputError("max_attempts, max_reply_tokens and max_rank must be at least 1")
+        if min(self.max_attempts, self.max_reply_tokens, self.max_rank, self.max_passages) < 1:
+            raise InputError("max_attempts, max_reply_tokens, max_rank and max_passages must be at least 1")
 
     def num_replayed(self, directives: Directives, num_rows: int) -> int:
         """How many general questions are trained beside an edit of so many rows."""

@@ -15,8 +15,9 @@ from seal_agent.passages import full_stop
 from seal_agent.statements import LeftOut
 
 MAX_SPAN = 1000  # columns of a merged cell, as in browsers
-MAX_FILLED = 4  # cells that merged cells may add, for each cell of the table
-MIN_FILLED = 1000
+MAX_FILLED = 4  # characters that merged cells may add, for each character of the table
+MIN_FILLED = 20_000
+MAX_REPEATED = 100  # characters of a name, a caption or a cell that is said again with other cells
 MAX_KEY_COLUMNS = 3  # first columns that may be needed to tell rows apart
 VALUES = ("value", "values", "description", "details", "information", "answer")  # names of a column that say nothing
 NO_VALUE = ("", "n/a", "-", "–", "—")
@@ -61,21 +62,35 @@ def told(table: Table) -> Told:
     rows = [list(row) for row in table.rows if any(cell.text for cell in row)]
     num_empty = sum(not any(cell.text for cell in row) for row in table.rows[: table.num_names])
     num_names = max(table.num_names - num_empty, 0)
-    about = table.about
-    while rows and len(rows[0]) == 1 and len(rows) > 1 and len(rows[1]) > 1:
-        about = _joined(about, rows.pop(0)[0].text)
-        num_names = max(num_names - 1, 0)
     result = Told()
+    about = _short(table.about, result)
+    while rows and len(rows[0]) == 1 and len(rows) > 1 and len(rows[1]) > 1:
+        about = _joined(about, _short(rows.pop(0)[0].text, result))
+        num_names = max(num_names - 1, 0)
     filled = _filled(rows)
-    names = _names(filled[:num_names])
-    body, titles = filled[num_names:], _row_titles(rows[num_names:])
+    head, body, titles = filled[:num_names], filled[num_names:], _row_titles(rows[num_names:])
+    if not body:  # a head alone is a row after all
+        head, body, titles = [], head, [False] * len(head)
+    names = _names(head)
     if names and _is_second_head(names, body):
-        names, body, titles = _names([["", *names], body[0]])[0:], body[1:], titles[1:]
-    body = _without_ditto(body, result)
-    if not body and names:  # a head alone is a row after all
-        body, names, titles = filled, [], [False] * len(filled)
-    _tell(body, titles, names, about, result)
+        names, body, titles = _names([*head, body[0]]), body[1:], titles[1:]
+    names = [_short(name, result) for name in names]
+    _tell(_without_ditto(body, result), titles, names, about, result)
     return result
+
+
+def _short(text: str, result: Told) -> str:
+    """A text that is said with every row, or "" for a long one: that is told once."""
+    if len(text) > MAX_REPEATED:
+        result.lines.append(f"{text}{full_stop(text)}")
+        return ""
+    return text
+
+
+def _about(first: str, *others: str) -> str:
+    """What a row is about: "Lark (Rooms, 2024)"."""
+    other = _joined(*others)
+    return f"{first} ({other})" if first and other else first or other
 
 
 def _joined(*parts: str) -> str:
@@ -84,8 +99,8 @@ def _joined(*parts: str) -> str:
 
 def _filled(rows: Sequence[Sequence[Cell]]) -> list[list[str]]:
     """The text of every cell, that of a merged one in each place it covers, while there is room."""
-    left = MIN_FILLED + MAX_FILLED * sum(map(len, rows))
-    width = sum(max(1, min(cell.columns, MAX_SPAN)) for cell in max(rows, key=len)) if rows else 0
+    left = MIN_FILLED + MAX_FILLED * sum(len(cell.text) + 1 for row in rows for cell in row)
+    width = sum(min(cell.columns, MAX_SPAN) for cell in max(rows, key=len)) if rows else 0
     carried: dict[int, tuple[int, str]] = {}  # column: rows still to fill, and with what
     filled: list[list[str]] = []
     for row in rows:
@@ -93,27 +108,27 @@ def _filled(rows: Sequence[Sequence[Cell]]) -> list[list[str]]:
         new: dict[int, tuple[int, str]] = {}
         for cell in row:
             left -= _carry(line, carried, new)
-            num = min(cell.columns, MAX_SPAN, max(width - len(line), 1), max(left, 1))
-            for _ in range(max(num, 1)):
-                if cell.rows > 1:
-                    new[len(line)] = (cell.rows - 1, cell.text)
-                line.append(cell.text)
-            left -= num - 1
+            room = 1 + max(left, 0) // (len(cell.text) + 1)
+            num = max(min(cell.columns, MAX_SPAN, width - len(line), room), 1)
+            if cell.rows > 1:
+                new.update((at, (cell.rows - 1, cell.text)) for at in range(len(line), len(line) + num))
+            line += [cell.text] * num
+            left -= (num - 1) * (len(cell.text) + 1)
         left -= _carry(line, carried, new)
-        carried = {**new, **{at: (num, text) for at, (num, text) in carried.items() if num > 0}} if left > 0 else {}
+        carried = {**carried, **new} if left > 0 else {}
         filled.append(line)
     return filled
 
 
 def _carry(line: list[str], carried: dict[int, tuple[int, str]], new: dict[int, tuple[int, str]]) -> int:
-    """Put the cells of rows above into `line` as far as they stand next; returns how many."""
+    """Put the cells of rows above into `line` as far as they stand next; returns how many characters those are."""
     num = 0
     while len(line) in carried:
         rows, text = carried.pop(len(line))
         if rows > 1:
             new[len(line)] = (rows - 1, text)
         line.append(text)
-        num += 1
+        num += len(text) + 1
     return num
 
 
@@ -152,10 +167,10 @@ def _without_ditto(body: list[list[str]], result: Told) -> list[list[str]]:
         for column, cell in enumerate(row):
             if cell.strip().lower() not in DITTO:
                 continue
-            if column < len(above) and above[column]:
+            if column < len(above) and 0 < len(above[column]) <= MAX_REPEATED:
                 row[column] = above[column]
             else:
-                result.left_out.append(LeftOut(" | ".join(row), f"{cell} repeats a cell above that is not there"))
+                result.left_out.append(LeftOut(" | ".join(row), f"{cell} repeats a cell above that is missing or long"))
                 row[:] = []
                 break
         above = row or above
@@ -165,26 +180,37 @@ def _without_ditto(body: list[list[str]], result: Told) -> list[list[str]]:
 def _tell(
     body: Sequence[Sequence[str]], titles: Sequence[bool], names: Sequence[str], about: str, result: Told
 ) -> None:
-    num_key = _num_key_columns(body, titles, names)
     of_values = len(names) == 1 and names[0].lower() in VALUES
+    for title, first, rows in _groups(body, titles, result):
+        what = _about(first, title, about)
+        num_key = _num_key_columns(rows) if any(names) else 1
+        for row in rows:
+            if of_values:
+                lines = list(_valued(first, row, _joined(title, about)))
+            elif num_key > MAX_KEY_COLUMNS or len(first) > MAX_REPEATED:
+                lines = [_whole(what, names, row)]
+            elif any(names):
+                key = _joined(first, *_keys(names, row[: num_key - 1]))
+                lines = list(_named(_about(key, title, about), names, row, num_key, result))
+            else:
+                lines = [": ".join(filter(None, [what, ", ".join(filter(_says, row))]))]
+            result.lines.extend(f"{line}{full_stop(line)}" for line in lines)
+
+
+def _groups(
+    body: Sequence[Sequence[str]], titles: Sequence[bool], result: Told
+) -> Iterator[tuple[str, str, list[Sequence[str]]]]:
+    """The rows with the same title and first cell, without that cell; an empty first cell is of the row above."""
+    groups: dict[tuple[str, str], list[Sequence[str]]] = {}
     title = first = ""
     for row, is_title in zip(body, titles, strict=True):
-        if not any(row):
-            continue
         if is_title:
-            title, first = row[0], ""
-            continue
-        first = row[0] or first  # an empty cell is of the row above
-        what = _joined(first, title, about)
-        if of_values:
-            lines = _valued(first, row[1:], _joined(title, about))
-        elif num_key > MAX_KEY_COLUMNS:
-            lines = [_whole(what, names, row[1:])]
-        elif any(names):
-            lines = list(_named(what, names, row[1:], num_key - 1, result))
-        else:
-            lines = [": ".join(filter(None, [what, ", ".join(cell for cell in row[1:] if _says(cell))]))]
-        result.lines.extend(f"{line}{full_stop(line)}" for line in lines)
+            title, first = _short("".join(row[:1]), result), ""
+        elif any(row):
+            first = row[0] or first
+            groups.setdefault((title, first), []).append(row[1:])
+    for (above, about), rows in groups.items():
+        yield above, about, rows
 
 
 def _says(cell: str) -> bool:
@@ -192,60 +218,67 @@ def _says(cell: str) -> bool:
 
 
 def _valued(first: str, cells: Sequence[str], about: str) -> Iterator[str]:
-    named = first if first.endswith("?") else _PARTED.sub(r"\1 (\2):", first).removesuffix(":")
-    named = named if named.endswith("?") else f"{_joined(named.removesuffix(':'), about)}:"
+    is_question = first.endswith("?")
+    named = first if is_question else _PARTED.sub(r"\1 (\2)", first.removesuffix(":"))
+    named = named if is_question else f"{_about(named, about)}:"
     yield from (f"{named} {cell}" for cell in cells if _says(cell))
+
+
+def _keys(names: Sequence[str], cells: Sequence[str]) -> list[str]:
+    """Cells with the names of their columns: "day Mon"."""
+    return [f"{_name(names, at)} {cell}".strip() for at, cell in enumerate(cells) if _says(cell)]
 
 
 def _whole(what: str, names: Sequence[str], cells: Sequence[str]) -> str:
     """A row in one sentence, where no cell tells it from the others."""
-    said = [f"{_name(names, at)} {cell}".strip() for at, cell in enumerate(cells) if _says(cell)]
-    return ": ".join(filter(None, [what, ", ".join(said)]))
+    return ": ".join(filter(None, [what, ", ".join(_keys(names, cells))]))
 
 
 def _name(names: Sequence[str], at: int) -> str:
     return names[at] if at < len(names) else ""
 
 
-def _named(
-    what: str, names: Sequence[str], cells: Sequence[str], num_key: int, result: Told
-) -> Iterator[str]:
-    """The cells of a row with the names of their columns; `num_key` of them say what the row is about."""
-    what = _joined(what, *(f"{_name(names, at)} {cell}".strip() for at, cell in enumerate(cells[:num_key]) if cell))
+def _named(what: str, names: Sequence[str], cells: Sequence[str], num_key: int, result: Told) -> Iterator[str]:
+    """The cells of a row with the names of their columns; the first `num_key` - 1 say what the row is about."""
     values: dict[str, str] = {}
     unclear: set[str] = set()
-    for at, cell in enumerate(cells[num_key:], num_key):
-        if _says(cell) and (name := _name(names, at)):
-            unclear |= {name} if values.setdefault(name, cell) != cell else set()
-    for at, cell in enumerate(cells[num_key:], num_key):
+    places = [at for at in range(num_key - 1, len(cells)) if _says(cells[at])]
+    for at in places:
         name = _name(names, at)
-        line = f"{what}, {name}: {cell}" if name else f"{what}: {cell}"
-        if name in unclear and _says(cell):
+        if name and values.setdefault(name, cells[at]) != cells[at]:
+            unclear.add(name)
+    for at in places:
+        name = _name(names, at)
+        line = f"{what}, {name}: {cells[at]}" if name else f"{what}: {cells[at]}"
+        if name in unclear:
             result.left_out.append(LeftOut(line, f'several columns are called "{name}"'))
-        elif _says(cell) and (not name or values.pop(name, "")):
+        elif not name or values.pop(name, ""):
             yield line
 
 
-def _num_key_columns(body: Sequence[Sequence[str]], titles: Sequence[bool], names: Sequence[str]) -> int:
-    """How many first columns tell the rows apart; more than `MAX_KEY_COLUMNS`: not even those do."""
-    if not any(names):
-        return 1
-    for num in range(1, min(MAX_KEY_COLUMNS, max(len(names), 1)) + 1):
-        if _are_told_apart(body, titles, num):
-            return num
+def _num_key_columns(rows: Sequence[Sequence[str]]) -> int:
+    """How many first columns tell rows with the same first cell apart; more than `MAX_KEY_COLUMNS`: not even those do.
+
+    A number is no name for a row.
+    """
+    for num in range(MAX_KEY_COLUMNS):
+        keys = [cell for row in rows for cell in row[:num]]
+        if (
+            any(character.isdigit() for cell in keys for character in cell)
+            or max(map(len, keys), default=0) > MAX_REPEATED
+        ):
+            break
+        if _are_told_apart(rows, num):
+            return num + 1
     return MAX_KEY_COLUMNS + 1
 
 
-def _are_told_apart(body: Sequence[Sequence[str]], titles: Sequence[bool], num: int) -> bool:
+def _are_told_apart(rows: Sequence[Sequence[str]], num_key: int) -> bool:
+    """Whether no two rows say different things under the same first `num_key` cells."""
     seen: dict[tuple[str, ...], dict[int, str]] = {}
-    title = first = ""
-    for row, is_title in zip(body, titles, strict=True):
-        if is_title:
-            title, first = "".join(row[:1]), ""
-        elif any(row):
-            first = row[0] or first
-            values = seen.setdefault((title, first, *row[1:num]), {})
-            for column, cell in enumerate(row[num:], num):
-                if _says(cell) and values.setdefault(column, cell) != cell:
-                    return False
+    for row in rows:
+        values = seen.setdefault(tuple(row[:num_key]), {})
+        for column, cell in enumerate(row[num_key:], num_key):
+            if _says(cell) and values.setdefault(column, cell) != cell:
+                return False
     return True

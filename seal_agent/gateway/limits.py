@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from seal_agent.documents import MAX_PASSAGES
 from seal_agent.errors import ContextLengthExceeded, InputError
 
 
@@ -12,7 +13,7 @@ class GatewayLimits:
     """`max_body` bytes a request; `per_minute` requests a key, `burst` of them at once; `max_running` of all keys.
 
     `max_prompt_tokens` is the longest prompt that is read, tools included; `max_reply_tokens` is the most a client may
-    ask for; `max_waiting` texts may wait to be learned.
+    ask for; `max_waiting` texts may wait to be learned, of `max_passages` each.
     """
 
     max_body: int = 1 << 20
@@ -22,9 +23,18 @@ class GatewayLimits:
     max_prompt_tokens: int = 4096
     max_reply_tokens: int = 1024
     max_waiting: int = 1000
+    max_passages: int = MAX_PASSAGES
 
     def __post_init__(self) -> None:
-        for name in ("max_body", "burst", "max_running", "max_prompt_tokens", "max_reply_tokens", "max_waiting"):
+        for name in (
+            "max_body",
+            "burst",
+            "max_running",
+            "max_prompt_tokens",
+            "max_reply_tokens",
+            "max_waiting",
+            "max_passages",
+        ):
             if getattr(self, name) < 1:
                 raise InputError(f"{name}={getattr(self, name)} lets nothing in; choose 1 or more")
         if self.per_minute <= 0:
