@@ -49,9 +49,9 @@ AFTER = {
     **dict.fromkeys(BLOCKS, "\n\n"),
     "dt": ": ",
 }
-MAX_LINES = 50_000  # of Markdown; a text of more and very short lines is read as plain text
-MAX_MARKS = 100_000  # likewise: reading one takes about 15 microseconds
-MIN_LINE_CHARS, MAX_MARK_SHARE = 12, 0.1
+MAX_LINES = 20_000  # of Markdown; a text of more and very short lines is read as plain text
+MAX_MARKS = 20_000  # likewise: reading one takes about 15 microseconds
+MIN_LINE_CHARS, MAX_MARK_SHARE = 12, 0.2
 MAX_NESTING = 100  # levels of Markdown; a text with more is read as plain text
 _INVISIBLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _MARK = re.compile(r"[\[\]!*_`<&\\~]")

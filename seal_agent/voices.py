@@ -40,7 +40,7 @@ _SIGNED = re.compile(
 _PERSON = re.compile(r"[A-ZÀ-Þ][\w.'’-]*(?: [A-ZÀ-Þ][\w.'’-]*){0,2}$")
 _BOX = re.compile(r"(?P<bullet>\s*(?:(?:[-*+•‣▪]|\d{1,2}[.)])\s+)?)\[(?P<state>[ xX✓✔])\]\s+(?P<said>\S.*)$")
 _SPEAKER = re.compile(
-    r"\s*(?:[-*•]\s+)?(?P<time>[\[(]?(?=[\d./:, -]*\d:\d\d)[\d./:, -]+(?:[AaPp]\.?[Mm]\.?)?[\])]?\s*[–-]?\s*)?"
+    r"(?:[-*•]\s+)?(?P<time>[\[(]?(?=\d[\d./:, -]{0,24}:\d\d)[\d./:, -]{4,30}(?:[AaPp]\.?[Mm]\.?)?[\])]?\s*[–-]?\s*)?"
     r"(?:<(?P<nick>[^<>]{1,30})>:?|(?P<name>[A-ZÀ-Þ@][\w.'’@-]{0,30}(?: [A-ZÀ-Þ][\w.'’-]{0,30}){0,2})"
     r"(?P<after>\s*[\[(]\d{1,2}:\d\d[^\])\n]{0,12}[\])])?:)\s+(?P<said>\S.*)$"
 )
@@ -182,7 +182,7 @@ def _quoted(lines: Sequence[str]) -> list[str]:
     told: list[str] = []
     run: list[_Line] = []
     for line in lines:
-        match = _SPEAKER.match(line)
+        match = _SPEAKER.match(line.strip())
         speaker = (match["nick"] or match["name"]).strip("@ ") if match else ""
         if match and speaker.lower().rstrip(".") not in _LABELS:
             is_timed = bool(match["time"] or match["after"] or match["nick"])
