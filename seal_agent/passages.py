@@ -259,6 +259,8 @@ def divide(text: str, *, title: str = "", max_chars: int = MAX_PASSAGE_CHARS) ->
     document = voiced(text)
     topic = title or _named_in(document.text) or _named_in(text)
     sections = _sections(document.text, own if title != given else topic)
+    if not sections and document.text.strip():  # a heading or less: still a text to decide on
+        sections = [([], [" ".join(document.text.split())[:max_chars]])]
     addressed = is_letter(document, [sentence for _, sentences in sections for sentence in sentences])
     left_out = [*document.left_out]
     kept: list[_Section] = []

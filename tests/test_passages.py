@@ -291,6 +291,11 @@ def test_what_no_writer_says_of_himself_stays(text: str) -> None:
     assert divided(text) == (split_sentences(text), [])
 
 
+def test_a_line_alone_is_a_text_and_may_be_its_writers() -> None:
+    assert divided("so it goes") == (["so it goes"], [])
+    assert divided("I live in Oslo") == ([], ["I live in Oslo"])
+
+
 def test_header_lines_of_an_e_mail_are_no_text_and_name_its_writer() -> None:
     told, left_out = divided(
         "From: Tom Berg <t@x.org>\nSubject: Trip\nDate: 3 May\n\nI pay. The bus is red.\n\n> I go."
