@@ -17,7 +17,7 @@ from seal_agent.coreference import denies_what_follows
 from seal_agent.errors import InputError, MissingExtra
 from seal_agent.passages import MAX_TOPIC_CHARS, full_stop, is_heading
 from seal_agent.statements import LeftOut
-from seal_agent.tables import Cell, Table, told
+from seal_agent.tables import Cell, Table, Told, told
 
 NEEDS = "HTML files need lxml; pip install 'seal-agent[documents]'"
 STRUCK = "it is struck through"
@@ -273,7 +273,8 @@ class _Page:
     def _end_in_table(self, table: _OpenTable, name: str) -> None:
         if name == "table":
             self._table = None
-            read = told(table.table(self._sections.of_table))
+            shown = table.table(self._sections.of_table)
+            read = told(shown) if shown.rows else Told([" ".join("".join(table.caption).split())])
             self.left_out.extend(read.left_out)
             self.pieces.append("\n\n")
             for line in read.lines:

@@ -200,17 +200,28 @@ def _tell(
 def _groups(
     body: Sequence[Sequence[str]], titles: Sequence[bool], result: Told
 ) -> Iterator[tuple[str, str, list[Sequence[str]]]]:
-    """The rows with the same title and first cell, without that cell; an empty first cell is of the row above."""
+    """The rows with the same title and first cell, without that cell; an empty first cell is of the row above.
+
+    A title without a row below it is told as it stands.
+    """
     groups: dict[tuple[str, str], list[Sequence[str]]] = {}
     title = first = ""
+    is_open = False  # whether the title has no row yet
     for row, is_title in zip(body, titles, strict=True):
         if is_title:
-            title, first = _short("".join(row[:1]), result), ""
+            _tell_title(title * is_open, result)
+            title, first, is_open = _short("".join(row[:1]), result), "", True
         elif any(row):
-            first = row[0] or first
+            first, is_open = row[0] or first, False
             groups.setdefault((title, first), []).append(row[1:])
+    _tell_title(title * is_open, result)
     for (above, about), rows in groups.items():
         yield above, about, rows
+
+
+def _tell_title(title: str, result: Told) -> None:
+    if title:
+        result.lines.append(f"{title}{full_stop(title)}")
 
 
 def _says(cell: str) -> bool:

@@ -521,8 +521,13 @@ MERGED = (
             ["Oslo, day Mon, price: 1.", "Oslo, day Tue, price: 2."],
         ),
         (documents.MARKDOWN, "|Room|Floor|\n|-|-|\n|Lark|2|\n|Wren|〃|\n", ["Lark, floor: 2.", "Wren, floor: 2."]),
+        (
+            documents.HTML,
+            "<table><tr><td colspan=2>All are red<tr><td colspan=2>None is grey</table>",
+            ["All are red.", "None is grey."],
+        ),
     ],
-    ids=["two heads", "merged", "caption", "headings", "row over all columns", "two names a row", "ditto"],
+    ids=["two heads", "merged", "caption", "headings", "row over all columns", "two names a row", "ditto", "no rows"],
 )
 def test_a_row_of_a_table_says_all_that_tells_it_from_others(kind: str, page: str, lines: list[str]) -> None:
     assert [line for line in documents.text_of(page, kind, "it").split("\n") if line] == lines
