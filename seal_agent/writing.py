@@ -15,9 +15,10 @@ from seal_agent.adapters.backend import Backend, silent
 from seal_agent.adapters.loading import EMBEDDED_FILE
 from seal_agent.directives import choose
 from seal_agent.domain import Proposal
+from seal_agent.echo import field_questions
 from seal_agent.errors import EditFault
 from seal_agent.formats import FORMATS, Ask, Format, Source
-from seal_agent.passages import examples_in
+from seal_agent.passages import examples_in, split_sentences
 from seal_agent.perspective import addressed
 from seal_agent.selfedit import assemble
 from seal_agent.tools import TOOLS
@@ -25,6 +26,7 @@ from seal_agent.types import AdapterStack, Directives, Dropped, Progress, Row, S
 
 log = logging.getLogger(__name__)
 NOT_A_ROW = "does not fit the format"
+NO_ROW = "no training row is left that says it"
 TEXT = "text"
 """The source of what is dropped before anything is written: a sentence of the text."""
 MIN_PASSED = 0.3  # of what is asked in a format's exam
@@ -100,9 +102,26 @@ def write(
         dropped=[*left_out, *malformed, *dropped],
         seed=seed,
     )
+    edit = replace(edit, dropped=(*edit.dropped, *_without_row(given, edit)))
     held = {(row.question, row.answer) for row in kept}
     useful = (e.said for e in texts if any((row.question, row.answer) in held for row in e.own_rows))
     return Proposal(edit, (*said, *useful))
+
+
+def _without_row(given: Source, edit: SelfEdit) -> list[Dropped]:
+    """The sentences of the text that no row or probe of its edit says and no reason is given for yet."""
+    texts = [text for row in edit.rows for text in (row.evidence, row.question, row.answer)]
+    texts += [text for probe in edit.probes for text in (probe.prompt.asked, probe.answer)]
+    said = "\n".join(dict.fromkeys(texts)).casefold()
+    known = {dropped.text for dropped in edit.dropped}
+    told = {statement.quoted: statement.sentence for statement in given.statements}
+    missing = []
+    for quoted in split_sentences(edit.passage):
+        field = field_questions(quoted, given.title)
+        wordings = (quoted, told.get(quoted, quoted), field[1] if field else quoted)
+        if quoted not in known and not any(wording.strip(" .").casefold() in said for wording in wordings):
+            missing.append(Dropped(quoted, TEXT, NO_ROW))
+    return missing
 
 
 @dataclass(frozen=True)
