@@ -23,7 +23,7 @@ from seal_agent.graphs.namespaces import AnyLearner, current, speaking
 from seal_agent.graphs.speakers import is_users
 from seal_agent.graphs.tools import RECALLED, learning_tools
 from seal_agent.learner import Learner
-from seal_agent.passages import Passage, split_passages
+from seal_agent.passages import Passage, divide, split_passages
 from seal_agent.queue import LearningQueue
 from seal_agent.types import Message
 
@@ -187,7 +187,7 @@ class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
             if isinstance(message, ToolMessage) and message.name in self._learn_from and message.artifact != RECALLED:
                 kind = f"result of {message.name}"
                 result = documents.document_of(documents.text_of(str(message.text), "", kind), kind=kind)
-                found += [replace(passage, source=result.source) for passage in split_passages(result.text)]
+                found += [replace(passage, source=result.source) for passage in divide(result.text).passages]
         return found
 
 

@@ -25,7 +25,7 @@ from seal_agent.improvement import Improvement
 from seal_agent.knowledge_domain import FAST, FAST_MENU, KnowledgeContext, KnowledgeDomain, self_made_questions
 from seal_agent.learner import Learner
 from seal_agent.numbers import check_number, check_whole
-from seal_agent.passages import split_passages
+from seal_agent.passages import divide
 from seal_agent.policies import KNOWLEDGE, PolicyStore
 from seal_agent.policy_removal import FOLDER, run_folders
 from seal_agent.rewards import GOLD, OWN, knowledge_reward
@@ -94,7 +94,7 @@ def of_files(paths: Sequence[Path]) -> list[KnowledgeContext]:
     return [
         KnowledgeContext(p.topic, p.text, heading=p.heading)
         for path in paths
-        for p in split_passages(read_file(path).text)
+        for p in divide(read_file(path).text).passages
     ]
 
 

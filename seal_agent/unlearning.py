@@ -152,6 +152,7 @@ def _held_by(learner: Learner, sources: Collection[str], *, by_others: bool = Fa
 
 def forget_document(learner: Learner, source: str, progress: Progress = silent) -> Forgotten:
     """Unlearn every passage of a document that no other document holds too; raises `InputError` for an unknown one."""
+    source = documents.known_as(learner.home, learner.namespace, source)
     with learner.home.connect() as db:
         (num,) = db.execute(
             "SELECT COUNT(*) FROM passages WHERE namespace = ? AND source = ?", (learner.namespace, source)

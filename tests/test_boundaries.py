@@ -13,7 +13,8 @@ DOMAIN = sorted(PACKAGE.glob("*.py"))
 ALLOWED = {
     "domain": {"numpy", "pydantic", "platformdirs"},
     "replay_index": {"numpy", "pydantic", "platformdirs", "faiss"},
-    "documents": {"pypdf", "bs4", "markdown_it"},
+    "documents": {"pypdf"},
+    "markup": {"lxml", "markdown_it"},
     "secrets": {"detect_secrets"},
     "worker": {"numpy", "pydantic", "platformdirs", "filelock"},
     "phrases": {"textblob"},
