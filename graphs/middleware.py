@@ -17,7 +17,7 @@ from seal_agent.core.documents import Passage
 from seal_agent.core.errors import InputError, MissingExtra
 from seal_agent.core.messages import Message, kept_conversation
 from seal_agent.documents import files as documents
-from seal_agent.documents.passages import split_passages
+from seal_agent.documents.passages import divide, split_passages
 from seal_agent.graphs import speakers
 from seal_agent.graphs.attachments import Attached, attached_passages
 from seal_agent.graphs.learning import carried, check_speaker, create_learning_graph
@@ -187,7 +187,7 @@ class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
             if isinstance(message, ToolMessage) and message.name in self._learn_from and message.artifact != RECALLED:
                 kind = f"result of {message.name}"
                 result = documents.document_of(documents.text_of(str(message.text), "", kind), kind=kind)
-                found += [replace(passage, source=result.source) for passage in split_passages(result.text)]
+                found += [replace(passage, source=result.source) for passage in divide(result.text).passages]
         return found
 
 

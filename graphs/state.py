@@ -45,6 +45,7 @@ class IngestState(LearnState, total=False):
     `title` overrides the topic found in it. `source` says where the text comes from: read again under the same name,
     it replaces what was learned from its last version. `content_type`: how it is written (`documents.text_of`).
     All of it leaves the state when it is read, or refused. `giver`: the namespace it is read for, and its digest.
+    `left_out`: what stands in the documents and is not learned, and why; `notes`: what is to be known of their names.
     """
 
     document: str
@@ -53,3 +54,5 @@ class IngestState(LearnState, total=False):
     source: str
     content_type: str
     giver: list[str]
+    left_out: list[dict[str, Any]]
+    notes: list[str]

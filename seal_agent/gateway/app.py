@@ -101,7 +101,13 @@ def create_app(
     """
     chosen = limits or GatewayLimits()
     model = learners.backend.model
-    learning = Learning(worker.queue, model, max_waiting=chosen.max_waiting, needs_approval=needs_approval)
+    learning = Learning(
+        worker.queue,
+        model,
+        max_waiting=chosen.max_waiting,
+        max_passages=chosen.max_passages,
+        needs_approval=needs_approval,
+    )
     gateway = Gateway(learners, keys, learning, chosen, clock)
 
     @asynccontextmanager

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from seal_agent.core.errors import ContextLengthExceeded
 from seal_agent.core.numbers import check_number, check_whole
+from seal_agent.documents.files import MAX_PASSAGES
 
 
 @dataclass(frozen=True)
@@ -13,7 +14,7 @@ class GatewayLimits:
     """`max_body` bytes a request; `per_minute` requests a key, `burst` of them at once; `max_running` of all keys.
 
     `max_prompt_tokens` is the longest prompt that is read, tools included; `max_reply_tokens` is the most a client may
-    ask for; `max_waiting` texts may wait to be learned.
+    ask for; `max_waiting` texts may wait to be learned, of `max_passages` each.
     """
 
     max_body: int = 1 << 20
@@ -23,9 +24,18 @@ class GatewayLimits:
     max_prompt_tokens: int = 4096
     max_reply_tokens: int = 1024
     max_waiting: int = 1000
+    max_passages: int = MAX_PASSAGES
 
     def __post_init__(self) -> None:
-        for name in ("max_body", "burst", "max_running", "max_prompt_tokens", "max_reply_tokens", "max_waiting"):
+        for name in (
+            "max_body",
+            "burst",
+            "max_running",
+            "max_prompt_tokens",
+            "max_reply_tokens",
+            "max_waiting",
+            "max_passages",
+        ):
             check_whole(name, getattr(self, name), 1)
         check_number("per_minute", self.per_minute, 0, above=True)
 

@@ -9,6 +9,7 @@ from seal_agent.core.edits import Directives
 from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import InputError
 from seal_agent.core.numbers import check_whole
+from seal_agent.documents.files import MAX_PASSAGES
 from seal_agent.learning import remedies, strategies
 from seal_agent.learning.strategies import Strategy
 from seal_agent.retention import judge as retention
@@ -28,8 +29,9 @@ class LearnerConfig:
     grows ("route", "stack", "merge", "rebuild" or one of your own); `routes`: when a routed adapter is active.
     `judge`, within `limits`, says which edits forget, and `ladder` what is tried for them. `num_probes` replay probes
     are drawn first, up to `max_probes` when undecided. `max_rank`: of a stack folded into one adapter. `min_replay`:
-    general questions trained beside an edit at least, unless its directives want none. `approval`: a person is shown
-    the rows before anything is trained, and says yes or no. `dry_run`: everything but training; the outcome says what
+    general questions trained beside an edit at least, unless its directives want none. `max_passages`: of one
+    document; a longer one is refused. `approval`: a person is shown the rows before anything is trained, and says yes
+    or no. `dry_run`: everything but training; the outcome says what
     would be learned. `before_learn` is the user's own rule: it is given every written edit before it is trained and
     returns the episode as it may be learned, with fewer rows perhaps, or raises `Refused` with a reason
     (`examples/pii_filter.py`).
@@ -49,6 +51,7 @@ class LearnerConfig:
     max_reply_tokens: int = 128
     before_learn: Callable[[Episode], Episode] | None = None
     seed: int = 0
+    max_passages: int = MAX_PASSAGES
     approval: bool = False
     dry_run: bool = False
 
@@ -58,7 +61,7 @@ class LearnerConfig:
         if isinstance(self.strategy, str):
             strategies.strategy(self.strategy)
         remedies.rungs(self.ladder)
-        for name in ("num_probes", "max_probes", "max_attempts", "max_reply_tokens", "max_rank"):
+        for name in ("num_probes", "max_probes", "max_attempts", "max_reply_tokens", "max_rank", "max_passages"):
             check_whole(name, getattr(self, name), 1)
         check_whole("min_replay", self.min_replay, 0)
         check_whole("seed", self.seed, 0, MAX_RUN_SEED)

@@ -20,7 +20,7 @@ from seal_agent.core.messages import Prompt
 from seal_agent.core.numbers import check_number, check_whole
 from seal_agent.documents.datasets import read_items
 from seal_agent.documents.files import read_file
-from seal_agent.documents.passages import split_passages
+from seal_agent.documents.passages import divide
 from seal_agent.learning.learner import Learner
 from seal_agent.policy import schedule
 from seal_agent.policy.candidates import Candidates, seed_of
@@ -97,7 +97,7 @@ def of_files(paths: Sequence[Path]) -> list[KnowledgeContext]:
     return [
         KnowledgeContext(p.topic, p.text, heading=p.heading)
         for path in paths
-        for p in split_passages(read_file(path).text)
+        for p in divide(read_file(path).text).passages
     ]
 
 

@@ -82,6 +82,8 @@ CREATE TABLE IF NOT EXISTS passages (
     namespace TEXT NOT NULL, source TEXT NOT NULL, digest TEXT NOT NULL, outcome TEXT NOT NULL,
     adapter TEXT NOT NULL, created REAL NOT NULL, PRIMARY KEY (namespace, source, digest));
 CREATE INDEX IF NOT EXISTS passages_by_digest ON passages (namespace, digest);
+CREATE TABLE IF NOT EXISTS document_names (
+    namespace TEXT NOT NULL, name TEXT NOT NULL, source TEXT NOT NULL, PRIMARY KEY (namespace, name));
 CREATE TABLE IF NOT EXISTS lives (namespace TEXT PRIMARY KEY, life TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS doomed (path TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS seals (

@@ -159,6 +159,7 @@ def _held_by(state: Namespace, sources: Collection[str], *, by_others: bool = Fa
 
 def forget_document(state: Namespace, source: str, progress: Progress = silent) -> Forgotten:
     """Unlearn every passage of a document that no other document holds too; raises `InputError` for an unknown one."""
+    source = files.known_as(state.home, state.name, source)
     with state.home.connect() as db:
         (num,) = db.execute(
             "SELECT COUNT(*) FROM passages WHERE namespace = ? AND source = ?", (state.name, source)
