@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage, ToolMessage
@@ -60,7 +61,8 @@ def create_chat_graph(
         files = attached_passages(chosen, state["messages"][-1])
         changed = files.versions if queue else files.changed  # what waits in the queue may be of an old version too
         update = carried(chosen, state, [*said, *files.fresh], files.versions, changed=changed)
-        return {"messages": [AIMessage(reply)], **update}
+        reported = {"left_out": [asdict(each) for each in files.left_out], "notes": list(files.notes)}
+        return {"messages": [AIMessage(reply)], **reported, **update}
 
     builder = StateGraph(ChatState, context_schema=LearnContext)
     builder.add_node("respond", respond)

@@ -642,7 +642,7 @@ def test_a_file_that_is_ingested_and_attached_is_one_document(learner: Learner, 
     assert sources(learner) == [path]
     assert outcomes(say(learner, [attached(sections(TOWER), "hall notes.md")])) == ["forgotten"]
     assert texts(learner) == [TOWER]
-    learner.forget(document="hall notes.md")
+    forget(learner, document="hall notes.md")
     assert (texts(learner), sources(learner)) == ([], [])
 
 
@@ -705,3 +705,11 @@ def test_the_command_line_says_what_it_leaves_out_and_refuses_what_is_too_long(
     assert "not learned: 2 pieces: 1 because it is struck through" in capsys.readouterr().out
     assert app.main([*command, "--max-passages", "1"]) != 0
     assert "--max-passages" in capsys.readouterr().err
+
+
+def test_a_chat_says_what_of_an_attachment_is_not_learned_and_why(learner: Learner) -> None:
+    page = f"<h1>Towers</h1><p>{TOWER}</p><p><s>The Amber Bridge was designed by Carla Mendes.</s></p>"
+    state = say(learner, [attached(page, "towers.html")])
+    (left,) = state["left_out"]
+    assert left["sentence"].startswith("The Amber Bridge was designed")
+    assert left["reason"]
