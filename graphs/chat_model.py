@@ -245,7 +245,7 @@ class ChatSeal(BaseChatModel):
         max_tokens = self._option(options, "max_tokens") or learner.config.max_reply_tokens
         tools, form = options.get("tools") or (), learner.backend.tool_format
         asked = asked_of(messages, tools, options.get("tool_choice"), form, max_tokens)
-        served = learner.state.serve(stack)
+        served = learner.state.view(stack)
         temperature = self._option(options, "temperature")
         seed = self._option(options, "seed")
         request = Request(

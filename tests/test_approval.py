@@ -170,7 +170,7 @@ def test_a_new_version_of_a_document_that_waits_ends_the_old_one_with_that_reaso
 
 
 def test_a_no_that_was_not_written_down_when_the_run_was_ended_stays_a_no(learner: Learner) -> None:
-    graph = create_chat_graph(learner).compile(checkpointer=InMemorySaver(), interrupt_before=["ignore"])
+    graph = create_chat_graph(learner).compile(checkpointer=InMemorySaver(), interrupt_before=["close"])
     ask(graph)
     graph.invoke(Command(resume={"decision": "reject", "reason": "that is private"}), THREAD)
     state = graph.invoke({"messages": [("user", BRIDGE.text)]}, THREAD)

@@ -73,7 +73,7 @@ def test_undoing_the_correction_brings_the_old_question_back(learner: Learner) -
     episode = learn(learner, Passage(OLD.topic, NEW))
     assert episode.adapter
     assert watched(learner) != before
-    learner.undo(episode.adapter.id)
+    learner.rollback(episode.adapter.id)
     assert watched(learner) == before
 
 

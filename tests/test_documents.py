@@ -215,7 +215,7 @@ def test_a_passage_that_another_document_holds_too_stays_until_both_are_gone(lea
 def test_what_was_undone_by_hand_is_learned_again_and_what_was_ignored_is_not_asked_about(learner: Learner) -> None:
     small_talk = "Section Hello\n\nWho would not like to know how you are, and what you did all day?"
     assert ingest(learner, f"{sections(TOWER)}\n\n{small_talk}") == ["accepted", "ignored"]
-    learner.undo(learner.stack.ids[0])
+    learner.rollback(learner.stack.ids[0])
     assert ingest(learner, f"{sections(TOWER)}\n\n{small_talk}") == ["known", "accepted"]
 
 
@@ -286,7 +286,7 @@ def test_what_has_no_name_replaces_nothing(learner: Learner) -> None:
 def test_a_file_attached_posted_or_ingested_is_one_document(learner: Learner) -> None:
     say(learner, [attached(TOWER, "notes.md")])
     Learning(LearningQueue(learner.home), "scripted").submit_document("default", sections(BRIDGE), title="notes.md")
-    Worker(learner, Budget(quiet_seconds=0)).work_off()
+    Worker(learner, Budget(quiet_seconds=0)).run_until_empty()
     assert texts(learner) == [BRIDGE]
     assert ingest(learner, FERRY, source="notes.md") == ["forgotten", "accepted"]
     assert texts(learner) == [FERRY]
@@ -315,7 +315,7 @@ def test_a_document_with_a_password_is_known_when_it_comes_again(learner: Learne
     assert ingest(learner, text) == ["known"]
     queue = LearningQueue(learner.home)
     Learning(queue, "scripted").submit_document("default", text, title="tower.txt")
-    Worker(learner, Budget(quiet_seconds=0)).work_off()
+    Worker(learner, Budget(quiet_seconds=0)).run_until_empty()
     assert [job.outcome for job in queue.jobs()] == ["known"]
 
 

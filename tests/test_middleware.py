@@ -191,7 +191,7 @@ def test_a_worker_learns_behind_the_reply(learner: Learner) -> None:
     worker = Worker(learner, Budget(quiet_seconds=0))
     quick = agent(learner, queue=worker.queue)
     assert [o["outcome"] for o in say(quick, TOWER)["outcomes"]] == ["queued"]
-    assert worker.work_off() == 1
+    assert worker.run_until_empty() == 1
     assert reply(quick, QUESTION, "two") == ANSWER
 
 
@@ -310,7 +310,7 @@ def test_what_a_tool_was_to_learn_waits_in_the_queue_where_nobody_answers(
         assert held(home) == [("ann", "held", TOWER)]
     queue = LearningQueue(home)
     assert queue.settle("ann", "one", approve=True) == 1
-    assert Worker(Learners(backend, home)).work_off() == 1
+    assert Worker(Learners(backend, home)).run_until_empty() == 1
     assert len(learners.of("ann").stack) == 1
 
 

@@ -326,7 +326,7 @@ CASES = [
     ("train", "after", TOWER),
     ("probe", "before", TOWER),
     ("accept", "after", TOWER),
-    ("ignore", "after", GREETING),
+    ("close", "after", GREETING),
 ]
 
 
@@ -397,6 +397,6 @@ def test_what_was_told_by_one_user_is_not_learned_for_another_who_resumes_the_th
 
 @pytest.mark.slow
 def test_what_was_closed_before_the_kill_is_not_written_down_twice(homes: dict[str, Path]) -> None:
-    with resumed(homes["ignore"]) as (learner, state):
+    with resumed(homes["close"]) as (learner, state):
         assert [report["outcome"] for report in state["outcomes"]] == ["ignored"]
     assert [e.outcome for e in learner.home.episodes("default")] == ["ignored"]

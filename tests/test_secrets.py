@@ -226,7 +226,7 @@ def test_where_a_secret_was_all_there_was_the_reason_says_so(learner: Learner) -
     state = create_ingest_graph(learner).compile().invoke({"document": rejected, "title": "x"})
     assert [outcome["reason"] for outcome in state["outcomes"]] == [NOTHING_LEFT]
     LearningQueue(learner.home).submit(split_passages(ignored))
-    Worker(learner, Budget(quiet_seconds=0)).work_off()
+    Worker(learner, Budget(quiet_seconds=0)).run_until_empty()
     assert [job.note for job in LearningQueue(learner.home).jobs()] == [NOTHING_LEFT]
     assert [episode.reason for episode in learner.home.episodes("default")] == [NOTHING_LEFT] * 3
 
@@ -284,7 +284,7 @@ def by_the_gateway(learner: Learner) -> None:
     said = {"role": "user", "content": TOLD}
     post("/v1/chat/completions", {"messages": [said, {"role": "assistant", "content": TOLD}, said]})
     post("/v1/feedback", {"question": TOLD, "answer": TOLD, "value": -1, "correction": TOLD})
-    worker.work_off()
+    worker.run_until_empty()
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,7 @@ def by_the_gateway(learner: Learner) -> None:
 )
 def test_no_byte_of_a_secret_is_kept_whichever_way_it_came(learner: Learner, way: Any) -> None:
     way(learner)
-    Worker(learner, Budget(quiet_seconds=0)).work_off()
+    Worker(learner, Budget(quiet_seconds=0)).run_until_empty()
     stored = kept(learner.home)
     assert b"secret removed" in stored
     assert SECRET.encode() not in stored

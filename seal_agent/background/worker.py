@@ -111,7 +111,7 @@ class Worker:
         """Work in a thread of this process until `stop`; returns this worker."""
         if self._thread is None:
             self._stopping.clear()
-            self._thread = threading.Thread(target=self.work_on, name="seal-agent-worker", daemon=True)
+            self._thread = threading.Thread(target=self.run_forever, name="seal-agent-worker", daemon=True)
             self._thread.start()
         return self
 
@@ -131,14 +131,14 @@ class Worker:
     def __exit__(self, *error: object) -> None:
         self.stop()
 
-    def work_off(self) -> int:
+    def run_until_empty(self) -> int:
         """Learn in this thread what may be begun now or after its quiet time; returns how many jobs were ended.
 
         Raises `InputError` where another worker is at it.
         """
         try:
             with self._lock, in_background():
-                self._take_up()
+                self.recover()
                 num_ended = 0
                 while self.queue.num_open(self._model) and self._has_room():
                     num_ended += self._work_once()
@@ -159,12 +159,12 @@ class Worker:
             time.sleep(LOOK_SECONDS / 3)
         return True
 
-    def work_on(self) -> None:
+    def run_forever(self) -> None:
         """Learn in this thread until `stop`: take the model's lock as soon as it is free, then jobs as they come."""
         while not self._stopping.is_set():
             try:
                 with self._lock, in_background():
-                    self._take_up()
+                    self.recover()
                     while not self._stopping.is_set():
                         if not (self._has_room() and self._work_once()):
                             self._stopping.wait(LOOK_SECONDS)
@@ -174,7 +174,7 @@ class Worker:
                 log.exception("the queue cannot be read; trying again")
                 self._stopping.wait(10 * LOOK_SECONDS)
 
-    def _take_up(self) -> None:
+    def recover(self) -> None:
         """With the lock in hand: what a worker that was killed left behind waits again, or goes."""
         self.queue.put_back(self._model)
         self.queue.prune(time.time() - KEPT_SECONDS)

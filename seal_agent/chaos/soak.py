@@ -23,8 +23,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from seal_agent.chaos.fork_server import Zygote
-from seal_agent.chaos.workload import ACKNOWLEDGED, WHERE, Acknowledged, LifePlan, backend_for, strategy_of
+from seal_agent.chaos.fork_server import ForkServer
+from seal_agent.chaos.workload import ACKNOWLEDGED, WHERE, Acknowledged, WorkloadPlan, backend_for, strategy_of
 from seal_agent.core.backend import silent
 from seal_agent.core.episodes import Progress
 from seal_agent.core.errors import InputError, SealError
@@ -217,7 +217,7 @@ class _Lived:
         self._queue = LearningQueue(self.home)
         self._witness = Witness.read(folder / f"witness-{generation}.json")
         self._backend = backend_for(self.home, plan.model, 1)
-        self._zygote = Zygote(self.home.root, plan.model, self.strategy)
+        self._zygote = ForkServer(self.home.root, plan.model, self.strategy)
 
     def close(self) -> None:
         """End the process that starts lives."""
@@ -229,7 +229,7 @@ class _Lived:
         start, before = time.monotonic(), _num_accepted(self.home)
         how = "clock" if rng.random() < 0.5 else "disk"
         seed = plan.seed * 1_000_003 + number
-        pid = self._zygote.start(LifePlan(seed, 0 if how == "clock" else rng.randrange(1, plan.max_disk_event)))
+        pid = self._zygote.start(WorkloadPlan(seed, 0 if how == "clock" else rng.randrange(1, plan.max_disk_event)))
         if how == "clock":
             time.sleep(rng.uniform(plan.min_seconds, plan.max_seconds))
             with suppress(ProcessLookupError):  # it has ended by itself, which is found below
@@ -249,7 +249,7 @@ class _Lived:
 
     def _ended_in_peace(self, seed: int) -> list[str]:
         """What is wrong after a life that worked off what was left: a job that failed, a folder nobody names."""
-        self._zygote.start(LifePlan(seed, scenarios=1, finishes=True))
+        self._zygote.start(WorkloadPlan(seed, scenarios=1, finishes=True))
         if self._zygote.ended():
             return [f"the last life failed: {_last_words(self.home)}"]
         found = self._asked()

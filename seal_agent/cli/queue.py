@@ -145,9 +145,9 @@ def work(
         budget = Budget(idle_seconds=idle, seconds_per_hour=seconds_per_hour, edits_per_hour=edits_per_hour)
         worker = Worker(learner, budget, on_event=on_event)
         if forever:
-            worker.work_on()
+            worker.run_forever()
         else:
-            worker.work_off()
+            worker.run_until_empty()
     num_left = worker.queue.num_open(learner.backend.model)
     if as_json:
         write_json({"jobs": ended})

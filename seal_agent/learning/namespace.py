@@ -55,7 +55,7 @@ class Namespace:
         """The stack served now, read from the database: another process may have changed it."""
         return self.home.stack(self.name)
 
-    def serve(
+    def view(
         self, stack: AdapterStack, keys: Mapping[str, str] | None = None, *, scores: ScoreCache | None = None
     ) -> Served:
         """The model through `stack`; `keys` of adapters that are not accepted yet, `scores` that need no computing."""
@@ -81,14 +81,14 @@ class Namespace:
     ) -> list[str]:
         """The greedy reply of another stack, an older version's say, to each conversation."""
         check_whole("max_new_tokens", max_new_tokens, 0)
-        served = self.serve(stack)
+        served = self.view(stack)
         prompts = [Prompt(tuple(messages)) for messages in conversations]
         replies = served.generate(prompts, max_new_tokens=max_new_tokens or self.config.max_reply_tokens)
         return [samples[0].strip() for samples in replies]
 
     def nll(self, questions: Sequence[str], answers: Sequence[str]) -> float:
         """Mean negative log-likelihood of the answers in nats per token, under the served model."""
-        scores = self.serve(self.stack).score([Prompt.user(q) for q in questions], answers)
+        scores = self.view(self.stack).score([Prompt.user(q) for q in questions], answers)
         return -sum(score.per_token for score in scores) / len(scores)
 
     def accepted(self, adapters: Collection[str]) -> list[Episode]:
@@ -105,9 +105,9 @@ class Namespace:
     def _used_adapters(self) -> set[str]:
         return {i for version in self.home.all_versions() for i in version.stack.ids}
 
-    def undo(self, adapter_id: str) -> AdapterStack:
+    def rollback(self, adapter_id: str) -> AdapterStack:
         """Take an accepted adapter (by the beginning of its id) off the stack; its folder stays on disk."""
-        return self.home.undo(self.name, adapter_id)
+        return self.home.rollback(self.name, adapter_id)
 
     def clear_caches(self) -> None:
         """Drop what memory holds of texts, also of those that were removed from the home."""

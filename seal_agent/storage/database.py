@@ -311,7 +311,7 @@ class Home:
         for adapter, key in keys.items():
             self.seal(db, "route", namespace, adapter, sealed(namespace, adapter, key))
 
-    def undo(self, namespace: str, adapter_id: str, reason: str = "rolled back by hand") -> AdapterStack:
+    def rollback(self, namespace: str, adapter_id: str, reason: str = "rolled back by hand") -> AdapterStack:
         """Take an accepted adapter (by the beginning of its id) off the stack; its folder stays on disk.
 
         The adapters it stood for come back in its place.

@@ -239,9 +239,9 @@ def _judged(
 ) -> tuple[Verdict, float | None]:
     """The verdict on a stack in which adapters were trained anew, and the change of what stays in nats per token."""
     drawn = state.replay.draw((), plan.stack, state.config.num_probes, without=_items(state, plan))
-    scored = compared(drawn, state.serve(plan.stack), state.serve(after, keys), progress)
+    scored = compared(drawn, state.view(plan.stack), state.view(after, keys), progress)
     change = fmean(p.after.per_token - p.before.per_token for p in scored) if scored else None
-    return judge.judge_kept(scored, state.config.limits), change
+    return judge.judge_consolidation(scored, state.config.limits), change
 
 
 def _queued_again(state: Namespace, episode: Episode) -> list[int]:
@@ -261,7 +261,7 @@ def _checked(
     progress: Progress,
 ) -> Check:
     """Scores of the forgotten questions; `change` is that of what stays."""
-    before, then = state.serve(plan.stack), state.serve(after, keys)
+    before, then = state.view(plan.stack), state.view(after, keys)
     served = [e for _, e in plan.ledger if e.text in plan.traces.texts and e.edit and e.outcome == "accepted"]
     probes = list({(p.prompt, p.answer): p for e in served if e.edit for p in e.edit.probes}.values())
     if not probes:
