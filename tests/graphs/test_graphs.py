@@ -346,3 +346,14 @@ def test_the_pictures_in_the_docs_are_of_these_graphs(served: dict[str, Any]) ->
     for name, graph in served.items():
         drawn = graph.get_graph().draw_mermaid()
         assert (ROOT / "docs" / f"{name}.mmd").read_text() == drawn, "draw it again: python docs/draw.py"
+
+
+def test_the_reply_of_a_chat_comes_token_by_token_on_the_stream_of_messages(learner: Learner) -> None:
+    graph = create_chat_graph(learner).compile()
+    say(graph, TOWER)
+    question = {"messages": [HumanMessage(QUESTION)]}
+    pieces = [str(chunk.text) for chunk, about in graph.stream(question, stream_mode="messages")]
+    whole = graph.invoke(question)["messages"][-1]
+    assert len(pieces) > 2
+    assert "".join(pieces).strip() == whole.text == ANSWER
+    assert whole.response_metadata["stack_version"] == 1

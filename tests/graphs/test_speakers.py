@@ -98,7 +98,7 @@ def test_the_message_of_a_run_that_failed_is_not_learned_for_another_user(
     learners = Learners(backend, home)
     graph = create_chat_graph(learners).compile(checkpointer=InMemorySaver())
     with monkeypatch.context() as patch:
-        patch.setattr(Learner, "answer", None)
+        patch.setattr(ScriptedBackend, "generate", None)
         with suppress(TypeError):
             graph.invoke(told(WALL), as_user("bob"))
     with pytest.raises(InputError, match="the last message is another user's"):
