@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from seal_agent import bench_continual as bench
+from seal_agent.bench import continual as bench
 from seal_agent.bench.reports.continual import markdown, summarise
 from seal_agent.documents.datasets import read_items
 from seal_agent.factory import open_backend
