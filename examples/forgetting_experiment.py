@@ -39,6 +39,8 @@ class Fading:
 def trusting(probed, limits, *, final=False):
     """Our judge, but an edit may cost twice as much."""
     return judge(probed, replace(limits, max_drop=2 * limits.max_drop), final=final)
+
+
 # --8<-- [end:own]
 
 
