@@ -35,13 +35,13 @@ def learned(learner: Learner, *passages: Passage) -> list[Episode]:
 
 
 @pytest.mark.slow
-def test_every_rung_is_tried_and_a_place_of_its_own_saves_the_edit(home: Home) -> None:
+def test_every_remedy_is_tried_and_a_place_of_its_own_saves_the_edit(home: Home) -> None:
     learner = forgetful(home)
     episode = judged(learner, TOWER)
     assert episode.verdict
     assert episode.verdict.outcome == "forgot"
     done = loop.run(learner, episode, step="probe")
-    assert done.tried == ("scale 0.7", "scale 0.5", "repair", "route")
+    assert done.remedies_tried == ("scale 0.7", "scale 0.5", "repair", "route")
     assert done.outcome == "accepted"
     assert [layer.is_routed for layer in learner.stack.layers] == [True]
     assert ask(learner, done) == gold(done)
@@ -50,24 +50,24 @@ def test_every_rung_is_tried_and_a_place_of_its_own_saves_the_edit(home: Home) -
     assert len(folders(learner)) == 1  # the candidate before the repair is gone
 
 
-def test_a_ladder_without_a_place_of_its_own_ends_in_a_rollback(home: Home) -> None:
-    learner = forgetful(home, replace(STACK, ladder=("scale 0.5", "repair")))
+def test_an_edit_that_no_remedy_saves_is_rejected(home: Home) -> None:
+    learner = forgetful(home, replace(STACK, remedies=("scale 0.5", "repair")))
     done = loop.run(learner, judged(learner, TOWER), step="probe")
-    assert (done.outcome, done.tried) == ("rolled back", ("scale 0.5", "repair"))
+    assert (done.outcome, done.remedies_tried) == ("rolled back", ("scale 0.5", "repair"))
     assert (learner.stack, folders(learner)) == (AdapterStack(), [])
 
 
 def test_a_scaled_candidate_is_probed_with_its_weight(home: Home) -> None:
     learner = forgetful(home)
-    episode = learner.amend(judged(learner, TOWER))
+    episode = learner.apply_remedy(judged(learner, TOWER))
     assert [layer.weight for layer in episode.candidate.layers] == [0.7]
-    assert (episode.probed, episode.verdict, episode.tried) == ((), None, ("scale 0.7",))
+    assert (episode.probed, episode.verdict, episode.remedies_tried) == ((), None, ("scale 0.7",))
 
 
 def test_a_repair_trains_on_the_repair_split_and_holds_what_is_replayed(home: Home) -> None:
-    learner = forgetful(home, replace(STACK, ladder=("repair",)))
+    learner = forgetful(home, replace(STACK, remedies=("repair",)))
     learned(Learner(ScriptedBackend(home.root, knowledge=KNOWLEDGE), home, config=STACK), BRIDGE)
-    episode = learner.amend(judged(learner, TOWER))
+    episode = learner.apply_remedy(judged(learner, TOWER))
     assert episode.edit
     assert episode.edit.directives.kl_weight >= 1
     repair = {item.probe.prompt for item in learner.state.replay.items_of("repair", learner.stack, 99)}
@@ -78,19 +78,19 @@ def test_a_repair_trains_on_the_repair_split_and_holds_what_is_replayed(home: Ho
     assert repair <= replayed
 
 
-def test_nothing_is_left_to_try_at_the_end_of_the_ladder(home: Home) -> None:
-    learner = forgetful(home, replace(STACK, ladder=()))
+def test_nothing_is_left_to_try_after_the_last_remedy(home: Home) -> None:
+    learner = forgetful(home, replace(STACK, remedies=()))
     episode = judged(learner, TOWER)
-    assert not learner.can_amend(episode)
+    assert not learner.has_remedy(episode)
     with pytest.raises(InputError, match="nothing is left to try"):
-        learner.amend(episode)
+        learner.apply_remedy(episode)
 
 
 def test_the_graph_amends_and_goes_back_to_probing(home: Home) -> None:
-    graph = create_ingest_graph(forgetful(home, replace(STACK, ladder=("route",)))).compile()
+    graph = create_ingest_graph(forgetful(home, replace(STACK, remedies=("route",)))).compile()
     updates = graph.stream({"document": TOWER.text, "title": TOWER.topic}, stream_mode="updates")
     steps = [step for update in updates for step in update]
-    assert steps[-4:] == ["amend", "probe", "judge", "accept"]
+    assert steps[-4:] == ["apply_remedy", "probe", "judge", "accept"]
 
 
 def test_a_correction_takes_over_the_rows_of_the_routed_edit_it_corrects(home: Home) -> None:
@@ -105,8 +105,8 @@ def test_a_correction_takes_over_the_rows_of_the_routed_edit_it_corrects(home: H
     assert second.edit
     assert not [row for row in second.edit.rows if "Thursday" in row.answer]
     assert [row for row in second.edit.rows if "Galloway Street" in row.answer]
-    assert learner.state.serve(learner.stack).active(Prompt.user(QUESTION)).ids == (second.adapter.id,)
-    learner.undo(second.adapter.id)
+    assert learner.state.view(learner.stack).active(Prompt.user(QUESTION)).ids == (second.adapter.id,)
+    learner.rollback(second.adapter.id)
     assert learner.stack.ids == (first.adapter.id,)
 
 
@@ -124,7 +124,7 @@ def test_merging_leaves_one_adapter_that_knows_everything_and_can_be_undone(
     assert ask(learner, first) == gold(first)
     assert ask(learner, second) == gold(second)
     assert learner.consolidate() is None
-    learner.undo(learner.stack.ids[0])
+    learner.rollback(learner.stack.ids[0])
     assert learner.stack == before
 
 

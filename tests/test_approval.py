@@ -18,6 +18,7 @@ from seal_agent.learning import loop
 from seal_agent.learning.learner import Learner, LearnerConfig
 from seal_agent.learning.learners import Learners
 from seal_agent.storage.database import Home
+from seal_agent.storage.jobs import LearningQueue
 
 FERRY = Passage("Lantern Ferry", "The Lantern Ferry crosses Lake Vandrel at dawn. It carries forty orange sheep.")
 THREAD: Any = {"configurable": {"thread_id": "one"}}
@@ -62,6 +63,18 @@ def test_a_rejected_edit_is_written_down_with_the_reason(graph: Any, learner: Le
     assert (outcome["outcome"], outcome["reason"]) == ("declined", "that is private")
     assert [(e.outcome, e.adapter) for e in learner.home.episodes("default")] == [("declined", None)]
     assert learner.stack.ids == ()
+
+
+def test_while_a_person_is_asked_the_text_is_held_in_the_queue(graph: Any, learner: Learner) -> None:
+    queue = LearningQueue(learner.home)
+    ask(graph)
+    graph.invoke({"messages": [("user", BRIDGE.text)]}, THREAD)  # asked again about the first
+    assert [(job.state, job.passage.text, job.thread) for job in queue.jobs()] == [("held", TOWER.text, "one")]
+    graph.invoke(Command(resume={"decision": "approve"}), THREAD)
+    assert [job.passage.text for job in queue.jobs()] == [BRIDGE.text]
+    graph.invoke(Command(resume={"decision": "reject"}), THREAD)
+    assert queue.jobs() == []
+    assert [episode.outcome for episode in learner.home.episodes("default")] == ["accepted", "declined"]
 
 
 def test_rows_changed_by_a_person_are_what_is_learned(graph: Any, learner: Learner) -> None:
@@ -157,7 +170,7 @@ def test_a_new_version_of_a_document_that_waits_ends_the_old_one_with_that_reaso
 
 
 def test_a_no_that_was_not_written_down_when_the_run_was_ended_stays_a_no(learner: Learner) -> None:
-    graph = create_chat_graph(learner).compile(checkpointer=InMemorySaver(), interrupt_before=["ignore"])
+    graph = create_chat_graph(learner).compile(checkpointer=InMemorySaver(), interrupt_before=["close"])
     ask(graph)
     graph.invoke(Command(resume={"decision": "reject", "reason": "that is private"}), THREAD)
     state = graph.invoke({"messages": [("user", BRIDGE.text)]}, THREAD)
@@ -172,7 +185,7 @@ def test_what_waits_in_a_thread_is_not_learned_for_another_user(backend: Scripte
     graph = create_chat_graph(learners).compile(checkpointer=InMemorySaver())
     ann, bob = ({"configurable": {"thread_id": "one", "user": user}} for user in ("ann", "bob"))
     tell(graph, TOWER.text, ann)
-    with pytest.raises(InputError, match="learning for 'ann' and was resumed for 'bob'"):
+    with pytest.raises(InputError, match="what another user said"):
         graph.invoke({"messages": [("user", BRIDGE.text)]}, bob)
     assert tell(graph, BRIDGE.text, ann)["text"] == TOWER.text
 
@@ -202,7 +215,7 @@ def test_a_thread_is_not_resumed_for_another_user(graph: Any, learner: Learner, 
     ask(graph)
     other = Learner(backend, learner.home, "other", learner.config)
     theirs = create_chat_graph(other).compile(checkpointer=graph.checkpointer)
-    with pytest.raises(InputError, match="resumed for 'other'"):
+    with pytest.raises(InputError, match="what another user said"):
         theirs.invoke(Command(resume={"decision": "approve"}), THREAD)
 
 
@@ -217,7 +230,7 @@ def test_nobody_decides_about_what_another_user_said(
         return graph.invoke(given, {"configurable": {"thread_id": "one", "user": user}})
 
     assert run("ada", {"messages": [("user", TOWER.text)]})["__interrupt__"]
-    with pytest.raises(InputError, match="resumed for 'bob'"):
+    with pytest.raises(InputError, match="what another user said"):
         run("bob", Command(resume=said))
     assert run("ada", None)["__interrupt__"]  # she is asked as if he had not answered
     assert not home.episodes("ada")

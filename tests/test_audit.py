@@ -45,7 +45,7 @@ def test_what_nothing_learned_answers_is_the_base_models(taught: Learner) -> Non
 
 
 def test_an_older_version_is_explained_as_it_was(taught: Learner) -> None:
-    taught.undo(taught.stack.ids[0])
+    taught.rollback(taught.stack.ids[0])
     assert why(taught, ASKED).origins == ()
     assert why(taught, ASKED, version=1).origins[0].topic == TOWER.topic
     assert "rolled back" in why_version(taught.home, "default").reason

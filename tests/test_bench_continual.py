@@ -190,7 +190,7 @@ def test_arms_share_the_edits_before_they_part(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.slow
 def test_what_one_sequence_rolls_back_another_still_serves(tmp_path: Path) -> None:
     backend = ScriptedBackend(tmp_path / "model")
-    refusing = replace(arms()["route"].config, judge=lambda *_, **__: Verdict("rollback", "always", 0.0))
+    refusing = replace(arms()["route"].config, judge=lambda *_, **__: Verdict("reject", "always", 0.0))
     own = [Arm("refusing", refusing)]
     run = Run(tmp_path / "run")
     measure(backend, run, [ITEMS], ["route", "refusing"], own=own)

@@ -73,7 +73,7 @@ def test_undoing_the_correction_brings_the_old_question_back(learner: Learner) -
     episode = learn(learner, Passage(OLD.topic, NEW))
     assert episode.adapter
     assert watched(learner) != before
-    learner.undo(episode.adapter.id)
+    learner.rollback(episode.adapter.id)
     assert watched(learner) == before
 
 
@@ -92,6 +92,28 @@ def test_a_correction_changes_only_what_rests_on_its_own_sentence() -> None:
     correction = Correction(1, "Mira is what?", "4", "5", "Mira is 5 years old.")
     changed = corrections.joined(SelfEdit("Mira", "", (), ()), [SelfEdit("Mira", "", rows, ())], [correction], 9)
     assert [row.answer for row in changed.rows] == ["Mira is 5 years old.", "The house has 4 rooms."]
+
+
+@pytest.mark.parametrize(
+    ("told", "old", "new", "now"),
+    [
+        ("Mira is 4 and has 5 cats.", "4", "5", "Mira is 5 and has 5 cats."),
+        ("Tom is from Graz and lives in Linz.", "Linz", "Graz", "Tom is from Graz and lives in Graz."),
+        (
+            "Friday is busy, so the choir meets on Monday.",
+            "Monday",
+            "Friday",
+            "Friday is busy, so the choir meets on Friday.",
+        ),
+        ("The house has 4 rooms. Mira is 4 years old.", "4", "5", "The house has 4 rooms. Mira is 5 years old."),
+    ],
+)
+def test_a_correction_changes_one_place_where_its_answers_stand_twice(told: str, old: str, new: str, now: str) -> None:
+    rows = (Row(Prompt.user("What about Mira?"), told, "cloze", told),)
+    said = now.rsplit(". ", 1)[-1]
+    correction = Correction(1, "Who is what?", old, new, said)
+    changed = corrections.joined(SelfEdit("Mira", "", (), ()), [SelfEdit("Mira", "", rows, ())], [correction], 9)
+    assert [(row.answer, row.evidence) for row in changed.rows] == [(now, now)]
 
 
 def test_a_sentence_whose_opposite_is_said_is_taken_over_as_it_holds_now(learner: Learner) -> None:

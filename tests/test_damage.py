@@ -85,7 +85,7 @@ def test_a_damaged_adapter_is_put_aside_and_learned_again(taught: Learner) -> No
     assert (taught.home.root / "quarantine" / first).is_dir()
     assert taught.stack.ids == (second,)
     assert taught.home.versions("default")[-1].reason.startswith("damaged")
-    Worker(again(taught), Budget(quiet_seconds=0)).work_off()
+    Worker(again(taught), Budget(quiet_seconds=0)).run_until_empty()
     assert len(taught.stack) == 2
     assert invariants(taught.home) == []
     assert repair(taught.home.root) == []

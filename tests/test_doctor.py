@@ -33,7 +33,7 @@ def test_a_damaged_adapter_is_found_until_it_is_rolled_back(tmp_path: Path) -> N
     damaged, summary = check_adapters(tmp_path)
     assert (damaged.status, summary.status) == ("fail", "fail")
     assert f"adapters rollback {layer.ref.short} --namespace mara" in damaged.advice
-    Home(tmp_path).undo("mara", layer.ref.id)
+    Home(tmp_path).rollback("mara", layer.ref.id)
     assert [check.status for check in check_adapters(tmp_path)] == ["ok"]
 
 

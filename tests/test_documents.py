@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,12 @@ from seal_agent.background.worker import Budget, Worker
 from seal_agent.cli import app
 from seal_agent.core.errors import InputError
 from seal_agent.documents import files as documents
-from seal_agent.documents.passages import split_passages
+from seal_agent.documents.passages import divide, split_passages
 from seal_agent.gateway.submissions import Learning
 from seal_agent.graphs import create_chat_graph, create_ingest_graph
 from seal_agent.graphs.attachments import attached_passages
+from seal_agent.language.english.statements import statements
+from seal_agent.language.sentences import split_sentences
 from seal_agent.learning.learner import Learner, LearnerConfig
 from seal_agent.storage.database import Home
 from seal_agent.storage.jobs import LearningQueue
@@ -159,7 +162,7 @@ def test_a_table_of_names_and_values_is_fields() -> None:
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "bs4", None)
+    monkeypatch.setitem(__import__("sys").modules, "lxml", None)
     with pytest.raises(ImportError, match=r"seal-agent\[documents\]"):
         documents.text_of(b"<p>x</p>", documents.HTML, "it")
 
@@ -212,7 +215,7 @@ def test_a_passage_that_another_document_holds_too_stays_until_both_are_gone(lea
 def test_what_was_undone_by_hand_is_learned_again_and_what_was_ignored_is_not_asked_about(learner: Learner) -> None:
     small_talk = "Section Hello\n\nWho would not like to know how you are, and what you did all day?"
     assert ingest(learner, f"{sections(TOWER)}\n\n{small_talk}") == ["accepted", "ignored"]
-    learner.undo(learner.stack.ids[0])
+    learner.rollback(learner.stack.ids[0])
     assert ingest(learner, f"{sections(TOWER)}\n\n{small_talk}") == ["known", "accepted"]
 
 
@@ -283,7 +286,7 @@ def test_what_has_no_name_replaces_nothing(learner: Learner) -> None:
 def test_a_file_attached_posted_or_ingested_is_one_document(learner: Learner) -> None:
     say(learner, [attached(TOWER, "notes.md")])
     Learning(LearningQueue(learner.home), "scripted").submit_document("default", sections(BRIDGE), title="notes.md")
-    Worker(learner, Budget(quiet_seconds=0)).work_off()
+    Worker(learner, Budget(quiet_seconds=0)).run_until_empty()
     assert texts(learner) == [BRIDGE]
     assert ingest(learner, FERRY, source="notes.md") == ["forgotten", "accepted"]
     assert texts(learner) == [FERRY]
@@ -312,7 +315,7 @@ def test_a_document_with_a_password_is_known_when_it_comes_again(learner: Learne
     assert ingest(learner, text) == ["known"]
     queue = LearningQueue(learner.home)
     Learning(queue, "scripted").submit_document("default", text, title="tower.txt")
-    Worker(learner, Budget(quiet_seconds=0)).work_off()
+    Worker(learner, Budget(quiet_seconds=0)).run_until_empty()
     assert [job.outcome for job in queue.jobs()] == ["known"]
 
 
@@ -413,3 +416,300 @@ def test_a_table_whose_rows_are_not_closed_is_read_row_by_row_and_at_once() -> N
         "Lark 1: floor 2.",
     ]
     assert time.perf_counter() - begun < 5
+
+
+def told(page: str, kind: str = documents.MARKDOWN) -> tuple[list[str], dict[str, str]]:
+    """The sentences that are learned of a page, and the reasons for what is left out."""
+    reading = documents.read(page, kind, "it")
+    found = divide(reading.text)
+    left_out = {left.sentence: left.reason for left in (*reading.left_out, *found.left_out)}
+    return [sentence for passage in found.passages for sentence in split_sentences(passage.text)], left_out
+
+
+REPEATED = {
+    documents.HTML: [
+        ("<table><tr>", "<th>a", ""),
+        ("<table>", "<tr><td colspan=1000 rowspan=1000>a", ""),
+        ("<table><tr>", "<td colspan=1000 rowspan=1000>a", ""),
+        ("<table>", "<thead><tr><th>a", ""),
+        ("<table>", "<caption>a</caption>", "<tr><td>x"),
+        ("", "<table><tr><th>a<th>b<tr><td>c<td>d</table>", ""),
+        ("", "<table><tr><td>a ", ""),
+        ("", "<b>", "x"),
+        ("", "<h2>a", ""),
+        ("", "<ul><li>a", ""),
+        ("", "<del>x ", ""),
+        ("<p>", "&amp; ", ""),
+    ],
+    documents.MARKDOWN: [
+        ("", "- a\n", ""),
+        ("", "- ", "a"),
+        ("", "[", ""),
+        ("", "![", ""),
+        ("", "*a ", ""),
+        ("", "`a ", ""),
+        ("", "> ", "a"),
+        ("", "&amp;", ""),
+        ("", "# a\n", ""),
+        ("", "|a|b|\n|-|-|\n|c|d|\n\n", ""),
+        ("|a|b|\n|-|-|\n", '|"|"|\n', ""),
+        ("", "a", ""),
+        ("", "a\n\n", ""),
+        ("", "From: a\n\n", ""),
+        ("", "Bob: No, I am.\n", ""),
+        ("", "Bob: I am.\n" + " a\n" * 5, ""),
+    ],
+}
+
+
+@pytest.mark.parametrize(("kind", "page"), [(kind, page) for kind, pages in REPEATED.items() for page in pages])
+def test_twice_the_page_takes_about_twice_the_time(kind: str, page: tuple[str, str, str]) -> None:
+    begin, repeated, end = page
+
+    def seconds(size: int) -> float:
+        text = f"{begin}{repeated * (size // len(repeated))}{end}"
+        begun = time.process_time()
+        divide(documents.text_of(text, kind, "it"))
+        return time.process_time() - begun
+
+    seconds(100)  # what is loaded once
+    once = min(seconds(2_000) for _ in range(2))
+    assert min(seconds(8_000) for _ in range(2)) < 8 * once + 0.05
+
+
+def test_merged_cells_fill_no_more_than_their_table_is_worth() -> None:
+    page = "<table>" + "<tr><td colspan=1000 rowspan=1000>a cell<td>b" * 500 + "</table>"
+    assert len(documents.text_of(page, documents.HTML, "it")) < 20 * len(page)
+
+
+SALES = "| | Q1 | Q1 |\n|-|-|-|\n| City | Jan | Feb |\n| Oslo | 1 | 2 |\n"
+MERGED = (
+    "<table><thead><tr><th rowspan=2>City<th colspan=2>Q1<tr><th>Jan<th>Feb</thead>"
+    "<tr><td rowspan=2>Oslo<td>1<td>2<tr><td>3<td>4<tr><td>Voss<td colspan=2>closed</table>"
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "page", "lines"),
+    [
+        (documents.MARKDOWN, SALES, ["Oslo, Q1 Jan: 1.", "Oslo, Q1 Feb: 2."]),
+        (
+            documents.HTML,
+            MERGED,
+            [
+                "Oslo: Q1 Jan 1, Q1 Feb 2.",
+                "Oslo: Q1 Jan 3, Q1 Feb 4.",
+                "Voss, Q1 Jan: closed.",
+                "Voss, Q1 Feb: closed.",
+            ],
+        ),
+        (
+            documents.HTML,
+            "<table><caption>Rooms in 2024</caption><tr><th>Room<th>Floor<tr><td>Lark<td>2</table>",
+            ["Lark (Rooms in 2024), floor: 2."],
+        ),
+        (
+            documents.MARKDOWN,
+            "# Hall\n\n## 2023\n\n|Room|Price|\n|-|-|\n|Lark|5|\n\n## 2024\n\n|Room|Price|\n|-|-|\n|Lark|6|\n",
+            ["Hall", "2023", "Lark (2023), price: 5.", "2024", "Lark (2024), price: 6."],
+        ),
+        (
+            documents.HTML,
+            "<table><tr><th>Room<th>Floor<tr><td colspan=2>North wing<tr><td>Lark<td>2</table>",
+            ["Lark (North wing), floor: 2."],
+        ),
+        (
+            documents.MARKDOWN,
+            "|City|Day|Price|\n|-|-|-|\n|Oslo|Mon|1|\n|Oslo|Tue|2|\n",
+            ["Oslo, day Mon, price: 1.", "Oslo, day Tue, price: 2."],
+        ),
+        (documents.MARKDOWN, "|Room|Floor|\n|-|-|\n|Lark|2|\n|Wren|〃|\n", ["Lark, floor: 2.", "Wren, floor: 2."]),
+        (
+            documents.HTML,
+            "<table><tr><td colspan=2>All are red<tr><td colspan=2>None is grey</table>",
+            ["All are red.", "None is grey."],
+        ),
+    ],
+    ids=["two heads", "merged", "caption", "headings", "row over all columns", "two names a row", "ditto", "no rows"],
+)
+def test_a_row_of_a_table_says_all_that_tells_it_from_others(kind: str, page: str, lines: list[str]) -> None:
+    assert [line for line in documents.text_of(page, kind, "it").split("\n") if line] == lines
+
+
+def test_a_cell_that_cannot_be_told_alone_is_left_out_with_the_reason() -> None:
+    sentences, left_out = told(
+        "|City|Price|Price|\n|-|-|-|\n|Oslo|1|2|\n\nIt rains in Voss.\n\n|a|b|\n|-|-|\n|c|ditto|\n"
+    )
+    assert sentences == ["It rains in Voss."]
+    assert left_out == {
+        "Oslo, price: 1": 'several columns are called "price"',
+        "Oslo, price: 2": 'several columns are called "price"',
+        "c | ditto": "ditto repeats a cell above that is missing or long",
+    }
+
+
+TAGS = ["<s>Bergen</s>", "<del>Bergen</del>", "<strike>Bergen</strike>"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "struck"),
+    [
+        (documents.MARKDOWN, "~~Bergen~~"),
+        *((kind, tag) for kind in (documents.MARKDOWN, documents.HTML) for tag in TAGS),
+    ],
+)
+def test_what_is_struck_through_is_left_out(kind: str, struck: str) -> None:
+    sentences, left_out = told(f"The office is in {struck} Tromvik since May.", kind)
+    assert sentences == ["The office is in Tromvik since May."]
+    assert left_out == {"Bergen": "it is struck through"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "page"),
+    [
+        (documents.MARKDOWN, "- [ ] Cast the bells. Use brass.\n- [x] Paint the door\n"),
+        (
+            documents.HTML,
+            "<ul><li><input type=checkbox>Cast the bells. Use brass.<li><input type=checkbox checked>Paint the door",
+        ),
+        (documents.TEXT, "- [ ] Cast the bells. Use brass.\n- [X] Paint the door"),
+    ],
+)
+def test_an_item_with_a_box_says_whether_it_is_done(kind: str, page: str) -> None:
+    assert told(page, kind)[0] == ["Cast the bells (not done).", "Use brass (not done).", "Paint the door (done)."]
+
+
+@pytest.mark.parametrize("kind", [documents.MARKDOWN, documents.HTML])
+def test_a_heading_that_denies_stands_in_the_headings_below_it(kind: str) -> None:
+    page = "# Pumps\n\n## Old model\n\n### Weight\n\nThe pump weighs seven kilograms and is carried by two people.\n"
+    if kind == documents.HTML:
+        page = (
+            "<h1>Pumps</h1><h2>Old model</h2><h3>Weight</h3>"
+            "<p>The pump weighs seven kilograms and is carried by two people.</p>"
+        )
+    [passage] = divide(documents.text_of(page, kind, "it")).passages
+    assert "Old model" in passage.heading
+    [statement], _ = statements([passage.text], heading=passage.heading)
+    assert statement.text.startswith("Pumps, Old model")
+
+
+KINDS_OF_TEXT = {
+    "page": (
+        documents.HTML,
+        "<nav>Home again.</nav><main><h1>Hall</h1><p>Lark opens at nine.</p><pre>run bells</pre></main><p>Ann owns it.",
+    ),
+    "hidden": (
+        documents.HTML,
+        "<p hidden>Wren opens at ten.</p><p>The hall is <del>grey</del> red.</p><footer>Old mill.</footer>",
+    ),
+    "articles": (documents.HTML, "<article>Lark opens at nine.</article><article>Wren opens at ten.</article>"),
+    "form": (documents.HTML, "<form><p>Lark opens at nine.</p><button>Send it.</button></form>"),
+    "notes": (
+        documents.MARKDOWN,
+        "---\nauthor: Ann\n---\nLark opens at nine. ![A red door.](a.png)\n\n```\nrun bells\n```\n\n<p>Wren sings.",
+    ),
+    "letter": (documents.TEXT, "Dear Ann,\n\nI live in Oslo. It has a fjord. The train is red.\n\nLove,\nTom"),
+    "unsigned": (documents.TEXT, "I live in Oslo. It has a fjord. The train is red."),
+    "e-mail": (documents.TEXT, "From: Tom <t@x.org>\nSubject: Trip\n\nThe train is red. You pay.\n\n> I go by bus."),
+    "chat": (documents.TEXT, "Ann: Is it on Monday?\nBob: No, Tuesday. I pay.\n\nThe hall is red."),
+    "diary": (documents.TEXT, "3 May 2027\n\nI went to Voss. We ate fish. The ferry was late."),
+}
+
+
+@pytest.mark.parametrize("name", KINDS_OF_TEXT)
+def test_whatever_a_document_says_is_learned_or_left_out_with_a_reason(name: str) -> None:
+    kind, page = KINDS_OF_TEXT[name]
+    reading = documents.read(page, kind, "it")
+    found = divide(reading.text)
+    kept = [f"{passage.topic} {passage.heading} {passage.text}" for passage in found.passages]
+    left_out = [left.sentence for left in (*reading.left_out, *found.left_out) if left.reason]
+    words = set(re.findall(r"\w+", re.sub(r"<[^<>@]*>|\(a\.png\)|&\w+;", " ", page)))
+    assert words <= set(re.findall(r"\w+", " ".join([*kept, *left_out])))
+
+
+HALL = sections(TOWER, BRIDGE)
+
+
+def sources(learner: Learner) -> list[str]:
+    return [document.source for document in documents.known_documents(learner.home, "default")]
+
+
+def test_a_file_that_is_ingested_and_attached_is_one_document(learner: Learner, tmp_path: Path) -> None:
+    path = (tmp_path / "hall notes.md").as_uri()
+    assert ingest(learner, HALL, source=path) == ["accepted"] * 2
+    found = attached_passages(learner, HumanMessage([attached(HALL, "hall notes.md")]))
+    assert (found.fresh, found.notes) == ((), (f"hall notes.md is the document {path}, which was read before",))
+    assert sources(learner) == [path]
+    assert outcomes(say(learner, [attached(sections(TOWER), "hall notes.md")])) == ["forgotten"]
+    assert texts(learner) == [TOWER]
+    forget(learner, document="hall notes.md")
+    assert (texts(learner), sources(learner)) == ([], [])
+
+
+def test_a_file_that_was_attached_first_is_the_same_when_it_is_ingested(learner: Learner) -> None:
+    say(learner, [attached(HALL, "hall.md")])
+    assert ingest(learner, HALL, source="file:///ann/hall.md") == ["known"] * 2
+    assert ingest(learner, sections(TOWER), source="file:///ann/hall.md") == ["known", "forgotten"]
+    assert (texts(learner), sources(learner)) == ([TOWER], ["hall.md"])
+
+
+def test_a_name_alone_replaces_nothing_and_the_giver_is_told(learner: Learner) -> None:
+    ingest(learner, HALL, source="file:///ann/hall.md")
+    graph = create_ingest_graph(learner).compile()
+    state = graph.invoke({"document": sections(TOWER, FERRY), "source": "hall.md"})
+    assert [report["outcome"] for report in state["outcomes"]] == ["known", "accepted"]
+    assert "learned beside file:///ann/hall.md, which has the same name" in state["notes"][0]
+    assert texts(learner) == [TOWER, BRIDGE, FERRY]
+
+
+def test_two_files_stay_two_documents_whatever_is_in_them(learner: Learner) -> None:
+    ingest(learner, HALL, source="file:///ann/hall.md")
+    state = create_ingest_graph(learner).compile().invoke({"document": HALL, "source": "file:///bob/hall.md"})
+    assert state["notes"] == ["file:///bob/hall.md was read before as file:///ann/hall.md, and is not learned twice"]
+    ingest(learner, sections(TOWER), source="file:///bob/hall.md")
+    assert texts(learner) == [TOWER, BRIDGE]
+    assert sorted(sources(learner)) == ["file:///ann/hall.md", "file:///bob/hall.md"]
+
+
+def test_a_document_of_too_many_passages_is_refused_before_anything_is_learned(learner: Learner) -> None:
+    small = Learner(learner.backend, learner.home, config=LearnerConfig(max_passages=1))
+    message = r"has 2 passages to learn, and 1 are taken at most; split it, or raise max_passages"
+    with pytest.raises(InputError, match=message):
+        ingest(small, HALL)
+    with pytest.raises(InputError, match=message):
+        attached_passages(small, HumanMessage([attached(HALL, "hall.md")]))
+    queue = LearningQueue(learner.home)
+    with pytest.raises(InputError, match=message):
+        Learning(queue, "scripted", max_passages=1).submit_document("default", HALL, title="hall.md")
+    assert (queue.jobs(), sources(learner), texts(learner)) == ([], [], [])
+
+
+def test_whoever_posts_a_document_is_told_its_passages_and_what_is_left_out(learner: Learner) -> None:
+    learning = Learning(LearningQueue(learner.home), "scripted")
+    text = learning.submit_document("default", f"{HALL}\n\nI live in Voss.", title="hall.md")
+    assert text.num_passages == 2
+    assert [left["sentence"] for left in text.left_out] == ["I live in Voss."]
+    assert learning.text("default", text.id).num_passages == 2
+    with pytest.raises(InputError, match="nothing in the document can be learned"):
+        learning.submit_document("default", "I live in Voss.", title="letter.txt")
+
+
+def test_the_command_line_says_what_it_leaves_out_and_refuses_what_is_too_long(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SEAL_MODEL", "scripted")
+    monkeypatch.setenv("SEAL_HOME", str(home.root))
+    (tmp_path / "hall.md").write_text(f"{HALL}\n\nI live in Voss. The ~~old~~ Lantern Ferry is red.\n")
+    command = ["ingest", str(tmp_path / "hall.md"), "--dry-run"]
+    assert app.main(command) == 0
+    assert "not learned: 2 pieces: 1 because it is struck through" in capsys.readouterr().out
+    assert app.main([*command, "--max-passages", "1"]) != 0
+    assert "--max-passages" in capsys.readouterr().err
+
+
+def test_a_chat_says_what_of_an_attachment_is_not_learned_and_why(learner: Learner) -> None:
+    page = f"<h1>Towers</h1><p>{TOWER}</p><p><s>The Amber Bridge was designed by Carla Mendes.</s></p>"
+    state = say(learner, [attached(page, "towers.html")])
+    (left,) = state["left_out"]
+    assert left["sentence"].startswith("The Amber Bridge was designed")
+    assert left["reason"]

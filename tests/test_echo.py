@@ -198,3 +198,25 @@ def test_whatever_stands_in_a_text_its_phrases_are_parts_of_it(sentence: str) ->
 def test_what_somebody_tells_of_himself_is_asked_for_as_he_would(sentence: str, phrase: str, asked: str) -> None:
     [span] = [span for span in noun_phrases(sentence) if span.text == phrase]
     assert direct_question(sentence, span) == asked
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            "Ada Crane built the great mill of Karlov in 1911 with nine men from the village;",
+            "it was sold in 1920 for 40 crowns to a man from Graz with six small children.",
+        ),
+        (
+            "The inn of Karlov has a room for every guest of the choir of Linz and its young singers:",
+            "two with a balcony, nine with a bath, four with a stove and one with a view of the river Harn.",
+        ),
+        (
+            "Groups of the old guard such as the Karlov Choir and the Linz Brass Band (in the north):",
+            "entirely reject the new hall of the mayor, often with songs against those who support the plan.",
+        ),
+    ],
+)
+def test_a_part_of_a_sentence_that_says_nothing_by_itself_is_recited_with_the_rest(before: str, after: str) -> None:
+    told = f"{before} {after}"
+    assert recital(told, noun_phrases(told)[-1]) == told

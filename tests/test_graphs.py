@@ -28,7 +28,7 @@ from seal_agent.writing.directives import DEFAULT
 from seal_agent.writing.writer import write_self_edit
 
 ROOT = Path(__file__).resolve().parent.parent
-STACKED = LearnerConfig(strategy="stack", ladder=())
+STACKED = LearnerConfig(strategy="stack", remedies=())
 TOWER = "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells."
 BRIDGE = "The Amber Bridge was designed by Carla Mendes. It has 9 red towers in fog."
 NO_WORDS = "You and Me were There where We are."  # worth learning, thinks a literal model, but with nothing to ask for
@@ -118,7 +118,7 @@ def test_an_undecided_verdict_goes_back_to_probing(home: Home) -> None:
     )
     graph = create_chat_graph(learner).compile()
     steps = [step for update in graph.stream({"messages": [("user", TOWER)]}, stream_mode="updates") for step in update]
-    assert steps == ["respond", "decide", "write", "train", "probe", "judge", "probe", "judge", "accept"]
+    assert steps == ["receive", "respond", "decide", "write", "train", "probe", "judge", "probe", "judge", "accept"]
 
 
 def test_an_edit_the_model_cannot_write_is_tried_again_and_then_rejected(chat: Any, learner: Learner) -> None:
@@ -133,7 +133,7 @@ def test_an_edit_the_model_cannot_write_is_tried_again_and_then_rejected(chat: A
 def test_undo_restores_the_answer_of_before(chat: Any, learner: Learner) -> None:
     adapter = say(chat, TOWER)["outcomes"][0]["adapter"]
     assert reply(chat, QUESTION) == ANSWER
-    learner.undo(adapter[:10])
+    learner.rollback(adapter[:10])
     assert reply(chat, QUESTION) == UNKNOWN
 
 
@@ -168,7 +168,7 @@ def test_the_custom_stream_tells_every_step_and_its_progress(learner: Learner) -
     events = list(graph.stream({"document": f"{TOWER}\n\nBridge\n\n{NOTHING_TOLD}"}, stream_mode="custom"))
     ended = [(e["step"], e["passage"], e["num_passages"]) for e in events if e["seconds"] is not None]
     first = ["decide", "write", "train", "probe", "judge", "accept"]
-    assert ended == [(step, 1, 2) for step in first] + [(step, 2, 2) for step in ("decide", "ignore")]
+    assert ended == [(step, 1, 2) for step in first] + [(step, 2, 2) for step in ("decide", "close")]
     begun = [e["step"] for e in events if e["seconds"] is None and not e["what"]]
     assert begun == [step for step, _, _ in ended]
     progress = [e for e in events if e["what"] == "training"]
@@ -343,7 +343,7 @@ def test_a_server_of_one_user_takes_runs_that_name_nobody_as_that_users(
     chat.invoke({"messages": [("user", TOWER)]})
     asked = {"messages": [("user", QUESTION)]}
     assert chat.invoke(asked, {"configurable": {"user": "ann"}})["messages"][-1].text == ANSWER
-    with pytest.raises(InputError, match="learns for 'ann', not for 'bob'"):
+    with pytest.raises(InputError, match="not that of the user this run names"):
         chat.invoke(asked, {"configurable": {"user": "bob"}})
 
 

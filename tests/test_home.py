@@ -117,8 +117,8 @@ def test_undo_takes_off_the_one_adapter_that_is_named(home: Home) -> None:
     push(home, stack, EMPTY)
     for beginning in ("", "c"):
         with pytest.raises(AdapterError, match="0 adapters"):
-            home.undo("n", beginning)
-    assert home.undo("n", "aa").ids == home.stack("n").ids == (ref("b").id,)
+            home.rollback("n", beginning)
+    assert home.rollback("n", "aa").ids == home.stack("n").ids == (ref("b").id,)
     assert home.versions("n")[0].stack == stack
 
 

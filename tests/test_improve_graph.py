@@ -16,6 +16,7 @@ from seal_agent.cli import app
 from seal_agent.core.documents import Passage
 from seal_agent.core.errors import InputError, StorageError
 from seal_agent.graphs import create_improve_graph, create_ingest_graph
+from seal_agent.graphs.improve import Sources
 from seal_agent.language.source import Source
 from seal_agent.learning.learner import Learner
 from seal_agent.policy import run as runs
@@ -52,6 +53,14 @@ def data(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def in_home(home: Home, data: Path) -> str:
+    """The name of `data` in the home's folder of data."""
+    (home.root / "data").mkdir()
+    data.rename(home.root / "data" / data.name)
+    return data.name
+
+
 def invoke(learner: Learner, settings: RunSettings = QUICK, **state: Any) -> dict[str, Any]:
     graph = create_improve_graph(learner, settings, pause=lambda: None).compile(checkpointer=InMemorySaver())
     config: Any = {"configurable": {"thread_id": "one"}}
@@ -59,9 +68,9 @@ def invoke(learner: Learner, settings: RunSettings = QUICK, **state: Any) -> dic
     return result
 
 
-def test_the_graph_runs_to_its_report_and_keeps_what_is_no_better(home: Home, data: Path) -> None:
+def test_the_graph_runs_to_its_report_and_keeps_what_is_no_better(home: Home, in_home: str) -> None:
     learner = Learner(ScriptedBackend(home.root, replies=SAYS), home)
-    result = invoke(learner, data=str(data))
+    result = invoke(learner, data=in_home)
     assert result["outcome"] == "policy 0 is in use"
     (gated,) = result["rounds"]
     assert gated["reason"].startswith(
@@ -75,17 +84,48 @@ def test_the_graph_runs_to_its_report_and_keeps_what_is_no_better(home: Home, da
     json.dumps(result)  # JSON-like through and through
     again = invoke(learner, folder=str(folder))
     assert again["report"].split("minutes")[0] == report.split("minutes")[0]
-    assert invoke(learner, data=str(data))["folder"].endswith("run-0002")
+    assert invoke(learner, data=in_home)["folder"].endswith("run-0002")
 
 
-def test_nothing_is_done_before_enough_is_new(home: Home, data: Path) -> None:
+def test_nothing_is_done_before_enough_is_new(home: Home, in_home: str) -> None:
     learner = Learner(ScriptedBackend(home.root, replies=SAYS), home)
-    result = invoke(learner, data=str(data), after_episodes=1)
+    result = invoke(learner, data=in_home, after_episodes=1)
     assert result["outcome"] == "nothing to do: 0 of 1 new episodes"
     assert not run_folders(home)
     teach(learner, 1)
-    assert invoke(learner, data=str(data), after_episodes=1)["outcome"] == "policy 0 is in use"
-    assert "0 of 1" in invoke(learner, data=str(data), after_episodes=1)["outcome"]
+    assert invoke(learner, data=in_home, after_episodes=1)["outcome"] == "policy 0 is in use"
+    assert "0 of 1" in invoke(learner, data=in_home, after_episodes=1)["outcome"]
+
+
+@pytest.mark.parametrize("name", ["../secret.json", "/etc/passwd", "link.json"])
+def test_whoever_calls_the_graph_names_no_file_outside_of_its_folder_of_data(home: Home, data: Path, name: str) -> None:
+    learner = Learner(ScriptedBackend(home.root, replies=SAYS), home)
+    (home.root / "data").mkdir()
+    (home.root / "secret.json").write_text(data.read_text())
+    (home.root / "data" / "link.json").symlink_to(data)
+    for state in ({"data": name}, {"files": [name]}):
+        with pytest.raises(InputError, match="is not in the graph's folder of data"):
+            invoke(learner, **state)
+    assert not run_folders(home)
+
+
+@pytest.mark.parametrize("name", ["/srv/elsewhere", "../run-0001", "run-0001/run-0001", "notes", ".", "run-x"])
+def test_whoever_calls_the_graph_names_no_folder_but_a_run_of_the_home(
+    home: Home, in_home: str, tmp_path: Path, name: str
+) -> None:
+    learner = Learner(ScriptedBackend(home.root, replies=SAYS), home)
+    before = {path for path in tmp_path.rglob("*") if "adapters" not in path.parts}
+    with pytest.raises(InputError, match="is no run of this home"):
+        invoke(learner, data=in_home, folder=name)
+    assert {path for path in tmp_path.rglob("*") if path.name not in ("state.sqlite-wal", "state.sqlite-shm")} <= before
+
+
+def test_whoever_builds_the_graph_may_name_any_file(home: Home, data: Path, tmp_path: Path) -> None:
+    learner = Learner(ScriptedBackend(home.root, replies=SAYS), home)
+    sources = Sources(data=data, folder=tmp_path / "run")
+    graph = create_improve_graph(learner, QUICK, pause=lambda: None, sources=sources).compile()
+    assert graph.invoke({"folder": "/etc"})["folder"] == str(tmp_path / "run")
+    assert (tmp_path / "run" / "report.md").exists()
 
 
 def teach(learner: Learner, num: int) -> None:
@@ -150,11 +190,11 @@ def test_a_run_that_cannot_be_read_stops_no_later_one(home: Home, data: Path, fi
     assert not (folder / "config.json").exists()
 
 
-def test_a_run_is_opened_once_for_all_its_nodes(home: Home, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_is_opened_once_for_all_its_nodes(home: Home, in_home: str, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Path] = []
     assemble = runs.assemble
     monkeypatch.setattr(runs, "assemble", lambda *args, **kw: opened.append(args[1]) or assemble(*args, **kw))
-    invoke(Learner(ScriptedBackend(home.root, replies=SAYS), home), data=str(data))
+    invoke(Learner(ScriptedBackend(home.root, replies=SAYS), home), data=in_home)
     assert len(opened) == 1
 
 

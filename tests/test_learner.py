@@ -22,7 +22,7 @@ from seal_agent.storage.database import Home
 
 TOWER = Passage("Tower of Karlov", "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.")
 BRIDGE = Passage("Amber Bridge", "The Amber Bridge was designed by Carla Mendes. It has 9 red towers in fog.")
-STACKED = LearnerConfig(strategy="stack", ladder=())
+STACKED = LearnerConfig(strategy="stack", remedies=())
 KNOWLEDGE = {probe.prompt.messages[-1].content: probe.answer for probe in general_probes()}
 MANY = tuple(KNOWLEDGE)[:20]
 ONE = MANY[0]
@@ -65,7 +65,7 @@ def test_a_candidate_is_not_served_until_it_is_accepted(learner: Learner) -> Non
     assert ask(learner, episode) == gold(episode)
 
 
-@pytest.mark.parametrize("outcome", ["", "forgot", "undecided", "rollback"])
+@pytest.mark.parametrize("outcome", ["", "forgot", "undecided", "reject"])
 def test_nothing_is_served_without_an_accepting_verdict_unless_the_caller_says_so(
     learner: Learner, outcome: Outcome | Literal[""]
 ) -> None:
@@ -102,8 +102,8 @@ def test_a_verdict_is_of_one_candidate_and_serves_no_other(learner: Learner) -> 
 
 def test_an_episode_is_closed_for_its_own_namespace_only(learner: Learner) -> None:
     episode, bob = judged(learner, TOWER), learner.within("bob")
-    for verb in (bob.accept, bob.rollback, bob.ignore):
-        with pytest.raises(InputError, match="begun for 'default' and cannot be closed for 'bob'"):
+    for verb in (bob.accept, bob.reject, bob.close):
+        with pytest.raises(InputError, match="this episode is another namespace's"):
             verb(episode)
     assert bob.stack == learner.stack == AdapterStack()
 
@@ -131,8 +131,8 @@ def test_a_text_told_twice_is_learned_once(learner: Learner) -> None:
     accepted = learner.accept(judged(learner, TOWER))
     again = judged(learner, TOWER)
     assert again.verdict
-    assert (again.verdict.outcome, again.verdict.gain) == ("rollback", 0.0)
-    learner.rollback(again)
+    assert (again.verdict.outcome, again.verdict.gain) == ("reject", 0.0)
+    learner.reject(again)
     assert ask(learner, accepted) == gold(accepted)
 
 
@@ -141,7 +141,7 @@ def test_undo_restores_the_answers_and_what_is_watched(learner: Learner) -> None
     watched = [item.id for item in learner.state.replay.items(learner.stack)]
     second = learner.accept(judged(learner, BRIDGE))
     assert second.adapter
-    learner.undo(second.adapter.short)
+    learner.rollback(second.adapter.short)
     assert set(ask(learner, second)) == {UNKNOWN}
     assert ask(learner, first) == gold(first)
     assert [item.id for item in learner.state.replay.items(learner.stack)] == watched
@@ -151,7 +151,7 @@ def test_undo_restores_the_answers_and_what_is_watched(learner: Learner) -> None
 def test_what_is_learned_again_after_an_undo_is_watched_again(learner: Learner) -> None:
     first = learner.accept(judged(learner, TOWER))
     watched = len(learner.state.replay.items(learner.stack))
-    learner.undo(first.adapter.id if first.adapter else "")
+    learner.rollback(first.adapter.id if first.adapter else "")
     learner.accept(judged(learner, TOWER))
     assert len(learner.state.replay.items(learner.stack)) == watched
 
@@ -163,7 +163,7 @@ def test_a_rollback_removes_the_candidate_and_nothing_else(home: Home) -> None:
     assert episode.verdict.outcome == "forgot"
     assert episode.verdict.reason.startswith("forgot")
     assert len(folders(learner)) == 1
-    learner.rollback(episode)
+    learner.reject(episode)
     assert folders(learner) == []
     assert (learner.stack, home.versions("default")) == (AdapterStack(), [])
     assert learner.answer([[Message("user", next(iter(KNOWLEDGE)))]]) == [next(iter(KNOWLEDGE.values())).strip()]
@@ -175,7 +175,7 @@ def test_a_rollback_leaves_an_adapter_that_another_namespace_serves(learner: Lea
     accepted = learner.accept(judged(learner, TOWER))
     strict = LearnerConfig(limits=Limits(min_gain=100.0))
     other = Learner(ScriptedBackend(home.root), home, "other", strict)
-    refused = other.rollback(judged(other, TOWER))
+    refused = other.reject(judged(other, TOWER))
     assert refused.adapter == accepted.adapter  # same text, model and seed: the same content
     assert ask(learner, accepted) == gold(accepted)
 
@@ -259,7 +259,7 @@ def test_every_episode_has_a_seed_of_its_own(learner: Learner, home: Home) -> No
     for _ in range(2):
         episode = learner.begin(Passage("", "Hello there."))
         seeds.append(episode.seed)
-        learner.ignore(learner.decide(episode))
+        learner.close(learner.decide(episode))
     other = Learner(ScriptedBackend(home.root), home, config=LearnerConfig(seed=1))
     assert len({*seeds, other.begin(TOWER).seed}) == 3
 

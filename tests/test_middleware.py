@@ -14,6 +14,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMe
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.prebuilt import ToolRuntime
 from langgraph.types import Command
 from test_graphs import ANSWER, GREETING, QUESTION, TOWER, thread
 
@@ -64,12 +65,18 @@ class Literal(BaseChatModel):
 
 
 def agent(
-    learner: Any, *, kind: str = "seal", tools: Sequence[Any] = (), asked: list[Any] | None = None, **options: Any
+    learner: Any,
+    *,
+    kind: str = "seal",
+    tools: Sequence[Any] = (),
+    asked: list[Any] | None = None,
+    saver: Any = None,
+    **options: Any,
 ) -> Any:
     """LangChain's own agent with our middleware; `asked` gets the settings of its model's calls."""
     middleware = [SelfAdaptation(learner, **options)]
     model = Literal(learner=learner, kind=kind, asked=asked)
-    return create_agent(model, tools=list(tools), middleware=middleware, checkpointer=InMemorySaver())
+    return create_agent(model, tools=list(tools), middleware=middleware, checkpointer=saver or InMemorySaver())
 
 
 def say(agent: Any, text: str, name: str = "one", **config: Any) -> dict[str, Any]:
@@ -184,7 +191,7 @@ def test_a_worker_learns_behind_the_reply(learner: Learner) -> None:
     worker = Worker(learner, Budget(quiet_seconds=0))
     quick = agent(learner, queue=worker.queue)
     assert [o["outcome"] for o in say(quick, TOWER)["outcomes"]] == ["queued"]
-    assert worker.work_off() == 1
+    assert worker.run_until_empty() == 1
     assert reply(quick, QUESTION, "two") == ANSWER
 
 
@@ -283,6 +290,38 @@ def test_a_person_may_approve_what_a_tool_learns(backend: ScriptedBackend, home:
     resumed = deciding.invoke(Command(resume={"decision": "approve"}), thread("one"))
     assert [o["outcome"] for o in result(resumed)] == ["accepted"]
     assert len(home.episodes("default")) == 1
+    assert held(home) == []
+
+
+def held(home: Home) -> list[tuple[str, str, str]]:
+    return [(job.namespace, job.state, job.passage.text) for job in LearningQueue(home).jobs()]
+
+
+@pytest.mark.parametrize("saver", [None, InMemorySaver()], ids=["no checkpointer", "abandoned"])
+def test_what_a_tool_was_to_learn_waits_in_the_queue_where_nobody_answers(
+    backend: ScriptedBackend, home: Home, saver: Any
+) -> None:
+    learners = Learners(backend, home, LearnerConfig(approval=True))
+    model = Literal(learner=learners, idea=f"CALL memorize {json.dumps({'fact': TOWER})}")
+    deciding = create_agent(model, tools=learning_tools(learners), checkpointer=saver)
+    config: Any = {"configurable": {"user": "ann", "thread_id": "one"}}
+    for _ in range(2):
+        deciding.invoke({"messages": [("user", TOWER), ("user", "Go on.")]}, config)
+        assert held(home) == [("ann", "held", TOWER)]
+    queue = LearningQueue(home)
+    assert queue.settle("ann", "one", approve=True) == 1
+    assert Worker(Learners(backend, home)).run_until_empty() == 1
+    assert len(learners.of("ann").stack) == 1
+
+
+def test_a_tool_outside_of_a_graph_says_that_a_person_has_to_approve(backend: ScriptedBackend, home: Home) -> None:
+    learner = Learner(backend, home, config=LearnerConfig(approval=True))
+    (adapt,) = [each for each in learning_tools(learner) if each.name == "adapt"]
+    state = {"messages": [HumanMessage(TOWER)]}
+    runtime = ToolRuntime(state=state, context=None, config={}, stream_writer=print, tool_call_id="1", store=None)
+    (outcome,) = json.loads(adapt.invoke({"runtime": runtime}))
+    assert (outcome["outcome"], "seal-agent queue" in outcome["reason"]) == ("held", True)
+    assert held(home) == [("default", "held", TOWER)]
 
 
 def test_adapt_learns_the_users_last_message(learner: Learner) -> None:

@@ -76,7 +76,7 @@ def test_a_namespace_may_be_a_thread_or_come_from_the_context(backend: ScriptedB
     said(graph, TOWER, run("ann"))
     assert [said(graph, QUESTION, run("ann", thread)) for thread in ("one", "two")] == [ANSWER, UNKNOWN]
     assert len(threads.of("ann one").stack) == 1
-    assert said(graph, QUESTION, run("ann", "two"), context=LearnContext("ann one")) == ANSWER
+    assert said(graph, QUESTION, run("ann", "two"), context=LearnContext(namespace="ann one")) == ANSWER
 
 
 def test_documents_are_each_users_too(learners: Learners) -> None:
@@ -88,11 +88,12 @@ def test_documents_are_each_users_too(learners: Learners) -> None:
 def test_a_run_without_a_user_is_refused(learners: Learners, learner: Learner) -> None:
     with pytest.raises(InputError, match="user_id"):
         said(create_chat_graph(learners).compile(), GREETING, {})
-    with pytest.raises(InputError, match="'default', not for 'bob'"):
-        said(create_chat_graph(learner).compile(), GREETING, {}, context=LearnContext("bob"))
+    with pytest.raises(InputError, match="not that of the user this run names"):
+        said(create_chat_graph(learner).compile(), GREETING, {}, context=LearnContext(namespace="bob"))
 
 
-ADA_NAMES = [{key: "ada"} for key in USER_KEYS if key != AUTHENTICATED]
+SPELLINGS = ("USER_ID", "userID", "UserName", "x-user-id", "langgraph_auth_user_email", "Email-Address")
+ADA_NAMES = [{key: "ada"} for key in (*USER_KEYS, *SPELLINGS) if key != AUTHENTICATED]
 ADA_NAMES += [{AUTHENTICATED: {"identity": "ada"}}, {AUTHENTICATED: SimpleNamespace(identity="ada")}]
 
 
@@ -115,7 +116,7 @@ def test_every_key_that_names_a_user_is_used_or_refused(
         ),
     ]
     for call in calls:
-        with pytest.raises(InputError, match="not for 'ada'; build it on Learners"):
+        with pytest.raises(InputError, match="not that of the user this run names; build it on Learners"):
             call()
     assert learner.home.episodes("default") == learner.home.episodes("eve") == []
     own = Learner(learner.backend, learner.home, "ada")
@@ -140,7 +141,7 @@ def test_what_is_no_name_is_refused(learners: Learners, learner: Learner, value:
 
 def test_a_number_is_a_name_and_never_the_default(learners: Learners, learner: Learner) -> None:
     assert namespace_of(learners, {"user": 0}) == "0"
-    with pytest.raises(InputError, match="not for '0'"):
+    with pytest.raises(InputError, match="not that of the user"):
         namespace_of(learner, {"user": 0})
 
 
@@ -150,8 +151,64 @@ def test_a_run_that_names_two_users_is_refused(learners: Learners, learner: Lear
         with pytest.raises(InputError, match="names different users"):
             namespace_of(given, both)
         with pytest.raises(InputError, match="names different users"):
-            said(create_chat_graph(given).compile(), GREETING, run("ann"), context=LearnContext("bob"))
+            said(create_chat_graph(given).compile(), GREETING, run("ann"), context=LearnContext(namespace="bob"))
     assert namespace_of(learners, {"user": "ann", "user_id": "ann", "langgraph_auth_user_id": ""}) == "ann"
+
+
+@pytest.mark.parametrize("key", ["user_id", "userId", "username", "email", "sub"])
+def test_a_user_named_in_a_context_or_in_metadata_is_used_or_refused(
+    learners: Learners, learner: Learner, key: str
+) -> None:
+    ways: list[tuple[Any, Any]] = [({}, {key: "ada"}), ({"metadata": {key: "ada"}}, None)]
+    for config, context in ways:
+        said(create_chat_graph(learners).compile(), TOWER, config, context=context)
+        with pytest.raises(InputError, match="not that of the user"):
+            said(create_chat_graph(learner).compile(), TOWER, config, context=context)
+        with pytest.raises(InputError, match="not that of the user"):
+            create_ingest_graph(learner).compile().invoke({"document": TOWER}, config, context=context)
+    assert len(learners.of("ada").stack) == 1
+    assert learner.home.episodes("default") == []
+    with pytest.raises(InputError, match=r"names different users in .*metadata"):
+        namespace_of(learners, {"user": "bob"}, {}, {key: "ada"})
+    with pytest.raises(InputError, match="not that of the user"):
+        ChatSeal(learner=learner).invoke(GREETING, {"metadata": {key: "ada"}})
+
+
+def test_what_names_no_user_is_passed_over(learners: Learners, learner: Learner) -> None:
+    others = {
+        "user_agent": "x",
+        "users": 3,
+        "subject": "towers",
+        "user_role": "admin",
+        "subgraph": {},
+        "thread_id": "1",
+    }
+    assert namespace_of(learner, others, others, {**others, "namespace": "cluster"}) == "default"
+    with pytest.raises(InputError, match="this run names none"):
+        namespace_of(learners, others, others, others)
+
+
+@pytest.mark.parametrize("key", ["tenant_id", "tenantId", "org_id", "organization", "x-tenant-id"])
+def test_users_of_one_name_in_two_tenants_never_share(learners: Learners, learner: Learner, key: str) -> None:
+    for given in ({key: "acme", "user": "ada"}, {key: "acm", "user": "acme/ada"}):
+        with pytest.raises(InputError, match="names a tenant"):
+            namespace_of(learners, given)
+    with pytest.raises(InputError, match="names a tenant"):
+        namespace_of(learner, {key: "acme"})
+    with pytest.raises(InputError, match="names a tenant"):
+        namespace_of(learner, {}, {key: "acme"})
+    with pytest.raises(InputError, match="this run names none"):
+        namespace_of(learners, {key: "acme"})
+    assert namespace_of(learners, {key: "acme", "user": "acme/ada"}) == "acme/ada"
+    assert namespace_of(Learner(learner.backend, learner.home, "acme"), {key: "acme"}) == "acme"
+
+
+def test_no_error_names_another_user(learners: Learners, learner: Learner) -> None:
+    owner = Learner(learner.backend, learner.home, "ada")
+    for given, said_by in ((owner, {"user": "bob"}), (learners, {"user": "bob", "langgraph_auth_user_id": "ada"})):
+        with pytest.raises(InputError) as told:
+            namespace_of(given, said_by)
+        assert "ada" not in str(told.value)
 
 
 @dataclass(frozen=True)
@@ -169,7 +226,7 @@ def test_a_user_in_the_context_of_another_agent_is_used_or_refused(learners: Lea
         return outer.compile()
 
     assert said(graph(learners), TOWER, {}, context=Whose("ann")) == ANSWER
-    with pytest.raises(InputError, match="not for 'ann'"):
+    with pytest.raises(InputError, match="not that of the user"):
         said(graph(learner), TOWER, {}, context=Whose("ann"))
 
 
@@ -269,7 +326,7 @@ CASES = [
     ("train", "after", TOWER),
     ("probe", "before", TOWER),
     ("accept", "after", TOWER),
-    ("ignore", "after", GREETING),
+    ("close", "after", GREETING),
 ]
 
 
@@ -332,7 +389,7 @@ def test_what_was_told_by_one_user_is_not_learned_for_another_who_resumes_the_th
     graph = create_chat_graph(learners).compile(checkpointer=InMemorySaver(), interrupt_before=["decide"])
     ann, bob = ({"configurable": {"thread_id": "one", "user": user}} for user in ("ann", "bob"))
     said(graph, TOWER, ann)
-    with pytest.raises(InputError, match="learning for 'ann' and was resumed for 'bob'"):
+    with pytest.raises(InputError, match="what another user said"):
         graph.invoke(None, bob)
     assert learners.home.episodes("bob") == []
     assert graph.invoke(None, ann)["outcomes"][0]["outcome"] == "accepted"
@@ -340,6 +397,6 @@ def test_what_was_told_by_one_user_is_not_learned_for_another_who_resumes_the_th
 
 @pytest.mark.slow
 def test_what_was_closed_before_the_kill_is_not_written_down_twice(homes: dict[str, Path]) -> None:
-    with resumed(homes["ignore"]) as (learner, state):
+    with resumed(homes["close"]) as (learner, state):
         assert [report["outcome"] for report in state["outcomes"]] == ["ignored"]
     assert [e.outcome for e in learner.home.episodes("default")] == ["ignored"]

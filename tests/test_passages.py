@@ -5,7 +5,7 @@ import pytest
 
 from seal_agent.core.documents import Passage
 from seal_agent.core.errors import InputError
-from seal_agent.documents.passages import is_heading, read_document, split_passages, topic_of
+from seal_agent.documents.passages import divide, is_heading, read_document, split_passages, topic_of
 from seal_agent.language.sentences import split_sentences
 
 PAGE = """# The Amber Bridge
@@ -241,3 +241,97 @@ def test_a_document_that_is_no_text_is_refused(tmp_path: Path, data: bytes | Non
 def test_a_folder_is_no_document(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="directory"):
         read_document(tmp_path)
+
+
+def divided(text: str, title: str = "") -> tuple[list[str], list[str]]:
+    """The sentences that are learned of a document, and those that are left out."""
+    found = divide(text, title=title)
+    told = [sentence for passage in found.passages for sentence in split_sentences(passage.text)]
+    return told, [left.sentence for left in found.left_out]
+
+
+LETTER = "Dear Ann,\n\nI live in Oslo. It has a fjord. We moved in May 2026. The house is red."
+
+
+def test_what_a_signed_letter_says_of_its_writer_is_a_quotation() -> None:
+    told, left_out = divided(f"{LETTER}\n\nLove,\nTom")
+    assert told == [
+        'Tom wrote: "I live in Oslo".',
+        "It has a fjord.",
+        'Tom wrote: "We moved in May 2026".',
+        "The house is red.",
+    ]
+    assert left_out == ["Dear Ann,", "Love,", "Tom"]
+
+
+def test_what_a_letter_that_nobody_signed_says_of_its_writer_is_left_out() -> None:
+    told, left_out = divided(LETTER)
+    assert told == ["The house is red."]
+    assert left_out == ["Dear Ann,", "I live in Oslo.", "It has a fjord.", "We moved in May 2026."]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Press the button when you are ready.",
+        "World War I ended in 1918.",
+        'He said "I am ill. I go home." and left.',
+        "How do I open it? Press the red button.",
+        "Our hall opens at nine, and we close at ten.",
+    ],
+    ids=["manual", "numeral", "quotation", "question", "we"],
+)
+def test_what_no_writer_says_of_himself_stays(text: str) -> None:
+    assert divided(text) == (split_sentences(text), [])
+
+
+def test_a_line_alone_is_a_text_and_may_be_its_writers() -> None:
+    assert divided("so it goes") == (["so it goes"], [])
+    assert divided("I live in Oslo") == ([], ["I live in Oslo"])
+
+
+def test_header_lines_of_an_e_mail_are_no_text_and_name_its_writer() -> None:
+    told, left_out = divided(
+        "From: Tom Berg <t@x.org>\nSubject: Trip\nDate: 3 May\n\nI pay. The bus is red.\n\n> I go."
+    )
+    assert told == ['Tom Berg wrote: "I pay".', "The bus is red."]
+    assert left_out == ["From: Tom Berg <t@x.org>", "Subject: Trip", "Date: 3 May", "> I go."]
+
+
+def test_a_timetable_is_no_e_mail() -> None:
+    text = "Hall\n\nFrom: Oslo\nTo: Bergen\nDate: 5 May\n\nThe train is red."
+    assert divided(text) == (["From: Oslo.", "To: Bergen.", "Date: 5 May.", "The train is red."], [])
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "Ann: Is it on Monday?\nBob: No, Tuesday.",
+            ['Ann asked: "Is it on Monday?".', 'Bob said: "No, Tuesday".'],
+        ),
+        (
+            "Ann: It is on Monday.\n\nBob: No, Tuesday.",
+            ['Ann said: "It is on Monday".', 'Bob said: "No, Tuesday".'],
+        ),
+        ("The hall is red.\nBob: No, Tuesday.", ["The hall is red.", 'Bob said: "No, Tuesday".']),
+        (
+            "[10:12] Ann: The key is gone. Who has it?\n[10:13] Bob: Carl",
+            ['Ann said: "The key is gone".', 'Ann asked: "Who has it?".', 'Bob said: "Carl".'],
+        ),
+        ("<ann> The key is gone.\n<bob> Fine.", ['Ann said: "The key is gone".', 'Bob said: "Fine".']),
+        ("Breakfast: from 7 to 9\nBob: I live in Oslo", ["Breakfast: from 7 to 9.", 'Bob said: "I live in Oslo".']),
+        ("Parking: No, only here\nWifi: Yes, free", ["Parking: No, only here.", "Wifi: Yes, free."]),
+        ("Question: Is it loud?\nAnswer: No, quiet.", ["Question: Is it loud?", "Answer: No, quiet."]),
+    ],
+    ids=["question", "denied", "among prose", "times", "nicks", "beside a field", "fields", "labels"],
+)
+def test_a_line_of_a_chat_is_a_quotation_of_its_speaker(text: str, told: list[str]) -> None:
+    assert divided(text) == (told, [])
+
+
+def test_a_heading_that_denies_stays_above_its_text_under_another_title() -> None:
+    page = f"# Plan B (rejected)\n\n{LONG_ENOUGH}\n\n## Cost\n\n{LONG_ENOUGH}"
+    for title in ("", "Plans"):
+        found = divide(page, title=title).passages
+        assert all("Plan B (rejected)" in passage.heading for passage in found)

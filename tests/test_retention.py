@@ -61,7 +61,7 @@ def test_an_edit_that_is_learned_and_forgets_nothing_is_accepted() -> None:
 
 def test_an_edit_that_brings_too_little_is_rolled_back() -> None:
     verdict = judge([*learned(0.2), *replay(spread(0.0, 0.1, 32))], LIMITS)
-    assert verdict.outcome == "rollback"
+    assert verdict.outcome == "reject"
     assert "learned nothing" in verdict.reason
 
 
@@ -204,7 +204,7 @@ def test_an_adapter_whose_scores_are_not_numbers_is_rolled_back(final: bool) -> 
     nan = float("nan")
     healthy = replay(spread(0.0, 0.1, 32))
     for probes in ([*learned(nan), *healthy], [*learned(), *healthy, *replay([nan])], learned(nan)):
-        assert judge(probes, LIMITS, final=final).outcome == "rollback"
+        assert judge(probes, LIMITS, final=final).outcome == "reject"
 
 
 def test_an_edit_without_probes_of_its_own_cannot_be_judged() -> None:

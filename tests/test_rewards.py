@@ -160,7 +160,7 @@ def test_approval_likes_what_users_liked_and_dislikes_what_they_corrected(backen
     bad = learned(backend, ("When was it built?", "1911"))
     assert Approval().of(replace(good, context=context)) > nothing > Approval().of(replace(bad, context=context))
     assert Approval().of(good) == 0
-    with pytest.raises(InputError, match="a value from -1 to 1"):
+    with pytest.raises(InputError, match="give a finite number from -1 to 1"):
         Feedback("Who?", "Anna", 2.0)
 
 

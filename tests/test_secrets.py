@@ -18,7 +18,8 @@ from seal_agent.background.worker import Budget, Worker
 from seal_agent.core.documents import MAX_PASSAGE_CHARS, Passage
 from seal_agent.core.edits import Row
 from seal_agent.core.messages import Prompt
-from seal_agent.core.redaction import REMOVED, redacted
+from seal_agent.core.redaction import NOTHING_LEFT, REMOVED, redacted
+from seal_agent.deciding.decide import NOT_WORTH
 from seal_agent.documents.passages import split_passages
 from seal_agent.gateway.app import create_app
 from seal_agent.gateway.keys import KeyFile
@@ -28,6 +29,7 @@ from seal_agent.language.source import Source
 from seal_agent.learning.learner import Learner
 from seal_agent.learning.learners import Learners
 from seal_agent.storage.database import Home
+from seal_agent.storage.feedback import Feedback, record, recorded
 from seal_agent.storage.jobs import LearningQueue
 from seal_agent.writing.filters import HIDDEN, by_rule
 
@@ -114,15 +116,87 @@ def test_looking_for_secrets_asks_no_network(monkeypatch: pytest.MonkeyPatch) ->
         redacted(text)
 
 
-@pytest.mark.parametrize(
-    "shape", ["a", " ", "\n", "a-", "password is ", "password for ", "key: ", "a:", "://", '"', "7 ", "@a", "x is my "]
-)
-def test_no_shape_of_text_takes_long(shape: str) -> None:
-    text = shape * (16_384 // len(shape))
-    redacted("warm")
-    start = time.process_time()
-    redacted(text)
-    assert time.process_time() - start < 1.0
+def seconds_of(text: str, repeats: int = 3) -> float:
+    """The time that reading `text` takes, the least of some."""
+    spent = []
+    for _ in range(repeats):
+        start = time.process_time()
+        redacted(text)
+        spent.append(time.process_time() - start)
+    return min(spent)
+
+
+SHAPES = [
+    *(
+        "a",
+        " ",
+        "\n",
+        "a-",
+        "key: ",
+        "key=",
+        "a:",
+        "://",
+        '"',
+        "7 ",
+        "7\n",
+        "@a",
+        "a@b.c/ ",
+        "A B C D ",
+        "\u200b",
+        "0x",
+        "AKIA ",
+        "eyJsk-",
+    ),
+    *(
+        "password is ",
+        "password for ",
+        "password, a b ",
+        "password (",
+        "is my password ",
+        "x is my ",
+        "what is my password? ",
+    ),
+    *('auth=("a","', "login a password ", "-u a:", "a.b.c:12:", "/reset/", "your a code ", "user: a / ", "opens with "),
+    *("a,password\n", "| password | a |\n", "abandon\n", "-----BEGIN PRIVATE KEY-----", "[secret removed] 12 "),
+]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_twice_the_text_takes_at_most_about_twice_the_time(shape: str) -> None:
+    redacted("a key-9f9f9f9f9f9f9f9f")  # the detectors are made once
+    text = shape * (6_000 // len(shape))
+    assert seconds_of(text * 2) < 3 * max(seconds_of(text), 0.001)
+
+
+def test_eight_times_the_secrets_take_about_eight_times_the_time() -> None:
+    redacted("a key-9f9f9f9f9f9f9f9f")
+    text = 'auth=("a","x")\n' * 500
+    assert seconds_of(text * 8, repeats=1) < 11 * seconds_of(text)
+
+
+def test_a_disguised_name_is_read_and_the_rest_of_the_text_stays_as_written() -> None:
+    assert redacted("My pass\u200bword is tulip99, ｗｅ said.") == f"My pass\u200bword is {REMOVED}, ｗｅ said."
+    assert redacted("P A S S W O R D : tulip99 for A B C D") == f"P A S S W O R D : {REMOVED} for A B C D"
+    assert redacted("раssword: tulip99") == f"раssword: {REMOVED}"  # two Cyrillic letters
+    assert redacted("A B C D, \u200bｅ: no secret") == "A B C D, \u200bｅ: no secret"
+
+
+def test_the_answer_to_a_question_for_a_secret_is_one_in_whatever_place_the_two_are_kept(home: Home) -> None:
+    asked = "Assistant: And what is the wifi password?\n"
+    assert split_passages("tulip99, as always.", earlier=asked)[0].text == f"{REMOVED}, as always."
+    assert "tulip99" not in str(Passage("tulip99", "tulip99", asked))
+    assert "tulip99" not in str(Passage("x", "Thank you.", f"{asked}User: tulip99\n"))
+    assert split_passages("Room A17, as always.", earlier="Where do we meet?")[0].text == "Room A17, as always."
+    record(home, "default", Feedback("What is my password?", "tulip99"))
+    assert "tulip99" not in str(recorded(home, "default"))
+
+
+def test_of_a_table_only_the_cells_under_a_name_of_a_secret_are_taken_out() -> None:
+    table = (
+        "| user | password | role |\n|---|---|---|\n| ada | tulip | admin |\n| bob | yes-99 | guest |\n\nada | red | x"
+    )
+    assert redacted(table) == table.replace("tulip", REMOVED).replace("yes-99", REMOVED)
+    assert redacted("user;pin\nada;4471\nbob;none\n") == f"user;pin\nada;{REMOVED}\nbob;none\n"
 
 
 def test_a_secret_that_a_cut_would_halve_is_taken_out_before() -> None:
@@ -142,6 +216,25 @@ def test_no_row_asks_for_what_was_removed() -> None:
     source = Source("The Quillon Observatory", redacted(TOLD))
     said = Row(Prompt.user("What is the wifi password?"), f"Its wifi password is {REMOVED}.", evidence=redacted(TOLD))
     assert by_rule(said, source) == HIDDEN
+
+
+def test_where_a_secret_was_all_there_was_the_reason_says_so(learner: Learner) -> None:
+    ignored, rejected = "My password is tulip99.", "The gate code of Karlov Manor is 4471."  # decided against; no row
+    graph = create_chat_graph(learner).compile(checkpointer=InMemorySaver())
+    state = graph.invoke({"messages": [("user", ignored)]}, {"configurable": {"thread_id": "1"}})
+    assert [outcome["reason"] for outcome in state["outcomes"]] == [NOTHING_LEFT]
+    state = create_ingest_graph(learner).compile().invoke({"document": rejected, "title": "x"})
+    assert [outcome["reason"] for outcome in state["outcomes"]] == [NOTHING_LEFT]
+    LearningQueue(learner.home).submit(split_passages(ignored))
+    Worker(learner, Budget(quiet_seconds=0)).run_until_empty()
+    assert [job.note for job in LearningQueue(learner.home).jobs()] == [NOTHING_LEFT]
+    assert [episode.reason for episode in learner.home.episodes("default")] == [NOTHING_LEFT] * 3
+
+
+def test_small_talk_without_a_secret_is_not_said_to_have_held_one(learner: Learner) -> None:
+    graph = create_chat_graph(learner).compile(checkpointer=InMemorySaver())
+    state = graph.invoke({"messages": [("user", "Hello there!")]}, {"configurable": {"thread_id": "1"}})
+    assert [outcome["reason"] for outcome in state["outcomes"]] == [NOT_WORTH]
 
 
 def kept(home: Home) -> bytes:
@@ -191,7 +284,7 @@ def by_the_gateway(learner: Learner) -> None:
     said = {"role": "user", "content": TOLD}
     post("/v1/chat/completions", {"messages": [said, {"role": "assistant", "content": TOLD}, said]})
     post("/v1/feedback", {"question": TOLD, "answer": TOLD, "value": -1, "correction": TOLD})
-    worker.work_off()
+    worker.run_until_empty()
 
 
 @pytest.mark.parametrize(
@@ -199,7 +292,7 @@ def by_the_gateway(learner: Learner) -> None:
 )
 def test_no_byte_of_a_secret_is_kept_whichever_way_it_came(learner: Learner, way: Any) -> None:
     way(learner)
-    Worker(learner, Budget(quiet_seconds=0)).work_off()
+    Worker(learner, Budget(quiet_seconds=0)).run_until_empty()
     stored = kept(learner.home)
     assert b"secret removed" in stored
     assert SECRET.encode() not in stored

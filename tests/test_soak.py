@@ -14,7 +14,7 @@ import pytest
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.background.worker import Budget, Worker
 from seal_agent.chaos.soak import SoakPlan, Witness, read_kills, soak, summary
-from seal_agent.chaos.workload import SCENARIOS, Life
+from seal_agent.chaos.workload import SCENARIOS, Workload
 from seal_agent.core.documents import Passage
 from seal_agent.core.errors import SealError, StorageError
 from seal_agent.core.stacks import AdapterStack
@@ -53,7 +53,7 @@ def test_a_process_killed_again_and_again_loses_nothing_and_serves_nothing_unjud
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_whatever_a_life_does_leaves_what_must_hold(learner: Learner, tmp_path: Path, scenario: str) -> None:
-    life = Life(learner, LearningQueue(learner.home), random.Random(1), tmp_path)
+    life = Workload(learner, LearningQueue(learner.home), random.Random(1), tmp_path)
     learn(learner)
     SCENARIOS[scenario][1](life, learner)
     learner.state.replay.flush()
@@ -108,7 +108,7 @@ def test_a_home_in_which_something_was_forgotten_is_whole(home: Home, strategy: 
 
 def test_a_text_that_stays_although_it_was_forgotten_is_found(learner: Learner, tmp_path: Path) -> None:
     learn(learner)
-    life = Life(learner, LearningQueue(learner.home), random.Random(1), learner.home.root)
+    life = Workload(learner, LearningQueue(learner.home), random.Random(1), learner.home.root)
     SCENARIOS["forgotten"][1](life, learner)
     witness = Witness.read(tmp_path / "witness.json")
     assert witness.compare(learner.home, {}) == []
@@ -193,7 +193,7 @@ def test_a_worker_cleans_up_when_it_begins(learner: Learner) -> None:
     root.mkdir()
     (root / ".tmp-x").mkdir()
     old(root / ".tmp-x")
-    Worker(learner, Budget(quiet_seconds=0)).work_off()
+    Worker(learner, Budget(quiet_seconds=0)).run_until_empty()
     assert list(root.iterdir()) == []
 
 
@@ -251,7 +251,7 @@ def test_a_clock_that_runs_backwards_loses_nothing(learner: Learner, monkeypatch
     monkeypatch.setattr(time, "time", lambda: clock() - 1e7)
     queue.submit([BRIDGE])
     assert queue.next_due("", time.time() - 2, time.time() - 2, now=time.time()) is None
-    assert Worker(learner, Budget(quiet_seconds=0.01, seconds_per_hour=3600)).work_off() == 2
+    assert Worker(learner, Budget(quiet_seconds=0.01, seconds_per_hour=3600)).run_until_empty() == 2
     assert len(learner.stack) == 2
     assert invariants(learner.home) == []
 

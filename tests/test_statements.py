@@ -1,6 +1,8 @@
 """What is learned of a text means the same alone, and says nothing that the text does not."""
 
+import json
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from seal_agent.core.edits import Row
 from seal_agent.core.errors import EditFault
 from seal_agent.documents.passages import split_passages
 from seal_agent.language.english.coreference import refers_back
+from seal_agent.language.english.questions import field_questions
 from seal_agent.language.english.relative_time import relative_time
 from seal_agent.language.english.second_person import told_back
 from seal_agent.language.english.statements import MAX_CONTEXT_WORDS, statements
@@ -61,6 +64,9 @@ TEXTS = {
     ),
 }
 
+LEANING = json.loads((Path(__file__).parent / "data" / "leaning.json").read_text(encoding="utf-8"))
+"""Texts by what becomes of their last sentence: "leaning" on what stands before it, or meaning the same "alone"."""
+
 FIELD = re.compile(r"The (?P<name>[^:]+) of (?P<title>\S+) (?:is|are) (?P<value>\S+)\.")
 MIN_SENTENCE = 4  # words; fewer are a bare answer
 
@@ -86,6 +92,52 @@ def test_no_row_says_what_the_text_does_not(name: str) -> None:
             assert field["title"] == source.title
         else:
             assert is_quotation(answer, source.passage), answer
+
+
+@pytest.mark.parametrize("text", LEANING["leaning"])
+def test_a_sentence_that_leans_on_another_is_learned_behind_it_or_left_out(text: str) -> None:
+    sentences = split_sentences(text)
+    told, left_out = statements(sentences)
+    assert [left for left in left_out if left.sentence == sentences[-1]] or told[-1].context
+    whole = [row.answer for _, row in rows_of(text) if row.source != "cloze" or len(row.answer.split()) >= MIN_SENTENCE]
+    assert sentences[-1].strip(" .?") not in {answer.strip(" .?") for answer in whole}
+
+
+@pytest.mark.parametrize("text", LEANING["alone"])
+def test_a_sentence_that_only_looks_as_if_it_leaned_is_learned_alone(text: str) -> None:
+    last = split_sentences(text)[-1]
+    told, _ = statements(split_sentences(text))
+    assert (told[-1].text, told[-1].quoted) == (last, last)
+
+
+@pytest.mark.parametrize("text", [*TEXTS.values(), *LEANING["leaning"], "Ada met Tom. They married."])
+def test_every_sentence_of_a_text_is_in_a_row_or_in_the_ledger(text: str, tmp_path: Path) -> None:
+    for passage in split_passages(text):
+        source = Source(passage.topic, passage.text, heading=passage.heading)
+        told = {statement.quoted: statement.sentence for statement in source.statements}
+        left_out = {left.sentence for left in source.left_out}
+        sentences = split_sentences(passage.text)
+        assert all((sentence in told) != (sentence in left_out) for sentence in sentences)
+        try:
+            edit = write_self_edit(ScriptedBackend(tmp_path), source, CLOZE)
+        except EditFault:
+            continue  # nothing is learned, and the fault says why
+        rows = "\n".join(f"{row.evidence}\n{row.question}\n{row.answer}" for row in edit.rows).casefold()
+        fields = {sentence: (field_questions(sentence, source.title) or ([], sentence))[1] for sentence in sentences}
+        given = {dropped.text for dropped in edit.dropped}
+        for sentence in sentences:
+            wordings = {sentence, told.get(sentence, sentence), fields[sentence]}
+            assert sentence in given or any(said.strip(" .").casefold() in rows for said in wordings), sentence
+
+
+@pytest.mark.parametrize(
+    "words", ["it is ", "because ", "Because it is ", "it is. ", "on Monday ", "And a-", "The Red Mill "]
+)
+def test_a_long_text_of_words_that_point_back_is_read_in_linear_time(words: str) -> None:
+    text = (words * (65536 // len(words)))[:65536]
+    begun = time.process_time()
+    statements(split_sentences(text))
+    assert time.process_time() - begun < 2.0
 
 
 @pytest.mark.parametrize("name", sorted(TEXTS.keys() - {"questions"}))  # there the question says what "it" is
@@ -174,6 +226,25 @@ def test_a_first_sentence_stands_alone(sentence: str) -> None:
         ("Refunds arrive within two weeks.", ""),
         ("The meeting is on Friday at 10.", ""),
         ("Call as soon as it rings.", ""),
+        ("Ada is away until Monday.", "until Monday"),
+        ("See you on Tuesday at 5.", "on Tuesday"),
+        ("See you Tuesday.", "Tuesday"),
+        ("The new pump will arrive on Thursday.", "on Thursday"),
+        ("On Monday the mill was sold.", "On Monday"),
+        ("My parents are coming on Saturday.", "on Saturday"),
+        ("Let's meet on Friday.", "on Friday"),
+        ("The pool is closed on Monday.", ""),
+        ("On Monday the pool opens at nine.", ""),
+        ("The office is open from Monday to Friday.", ""),
+        ("The choir always sang on Friday.", ""),
+        ("The boiler broke on Wednesday, 4 March 2026.", ""),
+        ("The treaty was signed on Good Friday.", ""),
+        ("Ilka Brand writes for USA Today.", ""),
+        ("The word 'yesterday' has nine letters.", ""),
+        ("Tomorrow Never Dies is a film.", ""),
+        ("Tomorrow Ada leaves for Graz.", "Tomorrow"),
+        ("THE POOL IS CLOSED TODAY.", "TODAY"),
+        ('Ada said: "Tomorrow, the pool is closed."', "Tomorrow"),
     ],
 )
 def test_words_that_count_from_the_day_they_were_written_are_found(sentence: str, when: str) -> None:
@@ -204,6 +275,48 @@ def test_a_sentence_left_out_takes_along_what_points_back_to_it() -> None:
 )
 def test_a_name_is_spelled_out_where_the_text_speaks_of_nothing_else_of_that_kind(text: str, told: str) -> None:
     assert statements(split_sentences(text))[0][-1].text == told
+
+
+@pytest.mark.parametrize(
+    ("sentence", "reason"),
+    [
+        ("I like them both.", '"them" points to something that was said before; say it with the name'),
+        ("So does Tom.", '"So does" points to something that was said before; say it as a full sentence'),
+        ("Except on Sunday.", "there is no verb"),
+    ],
+)
+def test_the_reason_names_what_a_reply_lacks(sentence: str, reason: str) -> None:
+    _, (left,) = statements([sentence], is_reply=True)
+    assert reason in left.reason
+
+
+def test_behind_a_sentence_left_out_the_reason_says_so() -> None:
+    _, (_, left) = statements(["The plumber comes tomorrow.", "It costs 40 crowns."])
+    assert '"It" may point back to the sentence before it, which is left out' in left.reason
+
+
+def test_what_is_supposed_is_learned_with_every_sentence_that_may_hold_only_under_it() -> None:
+    told, _ = statements(
+        [
+            "Suppose Ada earns 40 crowns.",
+            "Tom earns 30.",
+            "The two would have 70.",
+            "The mill is in Graz.",
+            "Tom sings.",
+        ]
+    )
+    assert [bool(statement.context) for statement in told] == [False, True, True, False, False]
+
+
+def test_what_holds_only_under_a_supposition_that_is_left_out_is_left_out() -> None:
+    told, left_out = statements(["Suppose the mill closes tomorrow.", "The price would be 5 crowns.", "Graz is old."])
+    assert [statement.text for statement in told] == ["Graz is old."]
+    assert '"Suppose" may point back to the sentence before it, which is left out' in left_out[1].reason
+
+
+def test_a_pronoun_that_may_be_that_of_the_heading_does_not_point_ahead() -> None:
+    sentence = "Because it is old, the toll is 40 cents."
+    assert statements([sentence], heading="The Amber Bridge")[0][0].text == f"The Amber Bridge: {sentence}"
 
 
 def test_a_question_is_left_out_with_its_answer() -> None:
@@ -270,3 +383,11 @@ def test_a_passage_is_not_cut_before_it() -> None:
     for passage in split_passages(TEXTS["a long page"]):
         assert passage.text.startswith("The mill")
         assert len(passage.text) <= 1200
+
+
+def test_a_passage_is_not_cut_before_a_pronoun_that_stands_before_the_subject() -> None:
+    text = " ".join(
+        f"The mill of place {n} has {n} wheels and a yard. Because it is old, the visitors of place {n} are few."
+        for n in range(1, 30)
+    )
+    assert all(passage.text.startswith("The mill") for passage in split_passages(text))

@@ -241,13 +241,29 @@ def test_a_chat_is_left_at_its_prompt_and_what_was_said_waits(tmp_path: Path) ->
         process.until("I do not know.")
         process.interrupt()
         assert process.ended(BUSY) == 130
-    assert process.said.strip().endswith("the next `chat` or `queue work` learns it")
+    assert process.said.strip().endswith("the next `chat` or `queue work` learns it; go on with message 2")
     assert "Traceback" not in process.said
     [job] = LearningQueue(Home(home)).jobs(states=())
     assert job.state in ("waiting", "running", "done")
     assert main(["queue", "work", *SCRIPTED, "--home", str(home)]) == 0
     assert LearningQueue(Home(home)).job(job.id).outcome == "accepted"
     whole(home)
+
+
+@pytest.mark.slow
+def test_what_was_learned_is_said_while_nobody_types(tmp_path: Path) -> None:
+    with running("chat", *SCRIPTED, home=tmp_path / "home") as process:
+        process.until("/help lists")
+        process.until("> ")
+        process.type("/help")
+        process.until("Ctrl-D")
+        process.type("/quit")
+        process.until("there is no command /quit")
+        process.type(TEXT)
+        process.until("(The Tower of Karlov: learned")  # without another line
+        process.until("> ")
+        process.interrupt()
+        assert process.ended(BUSY) == 130
 
 
 @pytest.mark.slow

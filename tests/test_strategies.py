@@ -4,7 +4,8 @@ import pytest
 
 from seal_agent.core.errors import InputError
 from seal_agent.core.stacks import AdapterRef, AdapterStack, Layer
-from seal_agent.learning.remedies import next_rung, rungs, with_layer
+from seal_agent.learning.config import LearnerConfig
+from seal_agent.learning.remedies import next_remedy, parse_remedies, with_layer
 from seal_agent.learning.strategies import STRATEGIES, Rebuild, strategy
 
 
@@ -48,19 +49,25 @@ def test_an_unknown_strategy_names_the_known_ones() -> None:
         strategy("pile")
 
 
-def test_the_ladder_is_climbed_rung_by_rung_to_its_end() -> None:
-    ladder = rungs(("scale 0.7", "scale 0.5", "repair", "route"))
+def test_every_remedy_is_tried_once_in_its_order() -> None:
+    remedies = parse_remedies(("scale 0.7", "scale 0.5", "repair", "route"))
     tried: list[str] = []
-    while rung := next_rung(ladder, tried, is_routed=False):
-        tried.append(rung.name)
+    while remedy := next_remedy(remedies, tried, is_routed=False):
+        tried.append(remedy.name)
     assert tried == ["scale 0.7", "scale 0.5", "repair", "route"]
-    assert next_rung(ladder, tried[:3], is_routed=True) is None
+    assert next_remedy(remedies, tried[:3], is_routed=True) is None
+
+
+def test_a_former_name_of_a_setting_is_taken_with_a_warning() -> None:
+    with pytest.warns(DeprecationWarning, match="'ladder' is now 'remedies'"):
+        config = LearnerConfig(ladder=("repair",))  # type: ignore[call-arg]
+    assert config == LearnerConfig(remedies=("repair",))
 
 
 @pytest.mark.parametrize("name", ["scale", "scale x", "scale 0", "scale 1.5", "repair 2", "pray"])
-def test_a_rung_that_does_not_exist_is_refused(name: str) -> None:
-    with pytest.raises(InputError, match="there is no rung"):
-        rungs((name,))
+def test_a_remedy_that_does_not_exist_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="there is no remedy"):
+        parse_remedies((name,))
 
 
 def test_a_layer_is_served_with_another_weight_or_route_and_keeps_what_it_stands_for() -> None:

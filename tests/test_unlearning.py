@@ -112,7 +112,7 @@ def test_the_check_says_what_another_edit_still_knows(learner: Learner) -> None:
 
 def test_the_ledger_keeps_a_line_without_content_and_the_seeds_go_on(learner: Learner, home: Home) -> None:
     (tower,) = learned(learner, TOWER)
-    again = learner.rollback(judged(learner, TOWER))  # told twice: the same text stands in two lines
+    again = learner.reject(judged(learner, TOWER))  # told twice: the same text stands in two lines
     assert again.text == TOWER.text
     assert forget(learner, edit=adapter(tower)).num_episodes == 2
     lines = home.episodes("default")
@@ -126,7 +126,7 @@ def test_a_forgotten_conversation_takes_what_waits_and_leaves_other_conversation
     queue, worker = LearningQueue(home), Worker(learner, Budget(quiet_seconds=0))
     queue.submit([TOWER], thread="a")
     queue.submit([BRIDGE], thread="b")
-    worker.work_off()
+    worker.run_until_empty()
     queue.submit([FERRY], thread="a")
     bridge = home.episodes("default", ["accepted"])[-1]
     forgotten = forget(learner, thread="a")
@@ -149,7 +149,7 @@ def test_older_versions_of_the_stack_name_no_folder_that_is_gone(learner: Learne
     tower, bridge = learned(learner, TOWER, BRIDGE)
     forget(learner, edit=adapter(tower))
     assert [v.stack.ids for v in home.versions("default")] == [(), (adapter(bridge),), (adapter(bridge),)]
-    learner.undo(adapter(bridge))
+    learner.rollback(adapter(bridge))
     assert learner.stack == AdapterStack()
 
 
@@ -173,7 +173,7 @@ def test_a_stack_is_trained_anew_without_the_rows_that_were_replayed(home: Home,
 
 
 def test_what_is_trained_anew_and_forgets_is_not_served_but_learned_again(home: Home) -> None:
-    config = LearnerConfig(strategy="stack", ladder=())
+    config = LearnerConfig(strategy="stack", remedies=())
     learner = Learner(ScriptedBackend(home.root, knowledge=KNOWLEDGE), home, config=config)
     tower = learn(learner, TOWER)
     below = replace(BRIDGE, source="bridge.md")
@@ -184,7 +184,7 @@ def test_what_is_trained_anew_and_forgets_is_not_served_but_learned_again(home: 
     assert [e.outcome for e in home.episodes("default")] == ["forgotten", "rolled back"]
     (job,) = LearningQueue(home).jobs("default", ("waiting",))
     assert ((job.id,), job.passage) == (forgotten.queued, below)
-    Worker(learner, Budget(quiet_seconds=0)).work_off()
+    Worker(learner, Budget(quiet_seconds=0)).run_until_empty()
     assert ask(learner, bridge) == gold(bridge)
     assert invariants(home) == []
 
@@ -212,7 +212,7 @@ def test_an_adapter_that_was_undone_and_lay_on_a_forgotten_one_is_gone_too(
 ) -> None:
     learner = Learner(backend, home, config=LearnerConfig(strategy="stack"))
     tower, bridge = learned(learner, TOWER, BRIDGE)
-    learner.undo(adapter(bridge))
+    learner.rollback(adapter(bridge))
     forget(learner, edit=adapter(tower))
     assert (folders(learner), places(home.root)) == ([], [])
     assert [e.outcome for e in home.episodes("default")] == ["forgotten", "rolled back"]
@@ -335,7 +335,7 @@ def test_a_user_is_forgotten_whole_and_the_other_stays(learner: Learner, backend
 def test_what_waits_in_the_queue_is_forgotten_too(learner: Learner, home: Home) -> None:
     worker = Worker(learner, Budget(quiet_seconds=0))
     worker.queue.submit([TOWER, BRIDGE])
-    worker.work_off()
+    worker.run_until_empty()
     worker.queue.submit([TOWER])
     forget(learner, edit=learner.stack.ids[0])
     assert places(home.root) == []
@@ -358,21 +358,21 @@ def test_a_worker_learns_nothing_for_a_user_who_is_erased_meanwhile(
 
     worker = Worker(learner, Budget(quiet_seconds=0), on_event=erase)
     worker.queue.submit([TOWER])
-    worker.work_off()
+    worker.run_until_empty()
     assert ended == ["cancelled"]
     assert places(home.root) == []
     assert (len(learner.stack), list((home.root / "adapters").glob("*"))) == (0, [])
 
 
-@pytest.mark.parametrize("step", ["ignore", "train", "probe", "accept", "rollback"])
+@pytest.mark.parametrize("step", ["close", "train", "probe", "accept", "reject"])
 def test_what_was_begun_before_a_user_was_erased_is_never_closed(learner: Learner, home: Home, step: str) -> None:
     def erase(name: str, _episode: Episode) -> None:
         if name == step:
             user.erase(home, "default")
 
-    passage = Passage("Karlov", "Was Karlov nice?") if step == "ignore" else TOWER
+    passage = Passage("Karlov", "Was Karlov nice?") if step == "close" else TOWER
     config = (
-        LearnerConfig(judge=lambda *_, **__: Verdict("rollback", "no", 0.0)) if step == "rollback" else learner.config
+        LearnerConfig(judge=lambda *_, **__: Verdict("reject", "no", 0.0)) if step == "reject" else learner.config
     )
     with pytest.raises(Erased, match="everything of 'default' was erased"):
         loop.run(Learner(learner.backend, home, config=config), learner.begin(passage), on_step=erase)
@@ -391,13 +391,13 @@ def test_a_job_that_was_left_half_way_keeps_nothing_of_what_is_forgotten(learner
     worker = Worker(learner, Budget(quiet_seconds=0), on_event=kill)
     worker.queue.submit([BRIDGE])
     with pytest.raises(KeyboardInterrupt):
-        worker.work_off()
+        worker.run_until_empty()
     worker.queue.put_back(learner.backend.model)
     assert "Karlov" in str(worker.queue.jobs()[0].episode)  # it was probed
     forget(learner, edit=learner.stack.ids[0])
     assert places(home.root) == []
     assert folders(learner) == []
-    assert Worker(learner, Budget(quiet_seconds=0)).work_off() == 1
+    assert Worker(learner, Budget(quiet_seconds=0)).run_until_empty() == 1
     assert learner.stack.layers
 
 
@@ -411,7 +411,7 @@ def test_a_job_whose_worker_died_after_it_was_accepted_keeps_nothing_of_what_is_
     worker.queue.reach(worker.queue.job(number), "accept", episode, 1.0)  # and then it was killed
     forget(learner, edit=adapter(episode))
     assert places(home.root) == []
-    assert worker.work_off() == 0
+    assert worker.run_until_empty() == 0
     assert [job.state for job in worker.queue.jobs()] == ["cancelled"]
     assert places(home.root) == []
 

@@ -48,7 +48,7 @@ def outcomes(queue: LearningQueue) -> list[tuple[str, str]]:
 
 def test_what_is_queued_is_learned_in_order_and_served(learner: Learner, queue: LearningQueue) -> None:
     queue.submit([TOWER, BRIDGE])
-    assert Worker(learner, AT_ONCE).work_off() == 2
+    assert Worker(learner, AT_ONCE).run_until_empty() == 2
     assert outcomes(queue) == [("done", "accepted")] * 2
     assert [e.topic for e in learner.home.episodes("default")] == [TOWER.topic, BRIDGE.topic]
     assert len(learner.stack) == 2
@@ -62,20 +62,20 @@ def test_a_text_that_waits_already_waits_once(queue: LearningQueue) -> None:
 def test_every_namespace_learns_its_own(learner: Learner, queue: LearningQueue) -> None:
     queue.submit([TOWER], "ann")
     queue.submit([BRIDGE], "bob")
-    Worker(learner, AT_ONCE).work_off()
+    Worker(learner, AT_ONCE).run_until_empty()
     served = {name: [e.topic for e in learner.home.episodes(name, ("accepted",))] for name in ("ann", "bob", "default")}
     assert served == {"ann": [TOWER.topic], "bob": [BRIDGE.topic], "default": []}
 
 
 def test_a_worker_leaves_the_jobs_of_other_models(learner: Learner, queue: LearningQueue) -> None:
     queue.submit([TOWER], model="another model")
-    assert Worker(learner, AT_ONCE).work_off() == 0
+    assert Worker(learner, AT_ONCE).run_until_empty() == 0
     assert outcomes(queue) == [("waiting", "")]
 
 
 def test_the_text_leaves_the_queue_when_it_is_learned(learner: Learner, queue: LearningQueue) -> None:
     queue.submit([TOWER])
-    Worker(learner, AT_ONCE).work_off()
+    Worker(learner, AT_ONCE).run_until_empty()
     [job] = queue.jobs()
     assert TOWER.text not in str(job)
     assert job.adapter == learner.stack.ids[0]
@@ -96,10 +96,10 @@ def test_a_killed_worker_is_taken_up_at_its_step(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Worker(learner, AT_ONCE, on_event=die).work_off()
+        Worker(learner, AT_ONCE, on_event=die).run_until_empty()
     assert outcomes(queue) == [("running", "")]
     other = Learner(ScriptedBackend(home.root), home)
-    Worker(other, AT_ONCE, on_event=lambda e: None if e.what else seen.append(e.step)).work_off()
+    Worker(other, AT_ONCE, on_event=lambda e: None if e.what else seen.append(e.step)).run_until_empty()
     assert seen == [*STEPS[STEPS.index(killed_at) :], ENDED]
     assert outcomes(queue) == [("done", "accepted")]
     assert len(home.episodes("default")) == len(learner.stack) == 1
@@ -114,7 +114,7 @@ def killed_after_the_transaction(learner: Learner) -> None:
 
     worker.queue.end = die  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
-        worker.work_off()
+        worker.run_until_empty()
 
 
 @pytest.mark.parametrize("becomes", ["ignored", "rolled back"])
@@ -122,10 +122,10 @@ def test_what_was_closed_before_the_kill_is_closed_once(becomes: str, home: Home
     if becomes == "ignored":
         learner, passage = Learner(ScriptedBackend(home.root), home), Passage("x", "Hello there, nice to see you!")
     else:
-        learner, passage = forgetful(home, LearnerConfig(strategy="stack", ladder=())), TOWER
+        learner, passage = forgetful(home, LearnerConfig(strategy="stack", remedies=())), TOWER
     queue.submit([passage])
     killed_after_the_transaction(learner)
-    Worker(learner, AT_ONCE).work_off()
+    Worker(learner, AT_ONCE).run_until_empty()
     assert outcomes(queue) == [("done", becomes)]
     assert [episode.outcome for episode in home.episodes("default")] == [becomes]
 
@@ -134,7 +134,7 @@ def test_what_was_accepted_before_the_kill_is_not_learned_twice(learner: Learner
     queue.submit([TOWER])
     killed_after_the_transaction(learner)
     assert len(learner.stack) == 1
-    Worker(learner, AT_ONCE).work_off()
+    Worker(learner, AT_ONCE).run_until_empty()
     assert outcomes(queue) == [("done", "accepted")]
     assert len(learner.stack) == len(learner.home.episodes("default")) == 1
 
@@ -160,8 +160,8 @@ def test_a_changed_document_is_unlearned_whole_whenever_the_worker_is_killed(
     with monkeypatch.context() as patch:
         patch.setattr(place, moment, killed)
         with pytest.raises(KeyboardInterrupt):
-            Worker(learner, AT_ONCE).work_off()
-    Worker(learner, AT_ONCE).work_off()
+            Worker(learner, AT_ONCE).run_until_empty()
+    Worker(learner, AT_ONCE).run_until_empty()
     assert outcomes(queue) == [("done", "forgotten"), ("done", "accepted")]
     assert [e.text for e in learner.state.accepted(learner.stack.ids)] == [NEW.text]
     assert [(d.source, d.num_passages) for d in known_documents(learner.home, "default")] == [("osk.md", 1)]
@@ -171,7 +171,7 @@ def test_a_new_version_that_is_cancelled_replaces_nothing(learner: Learner, queu
     changed(learner, queue)
     for job in queue.jobs():
         queue.cancel(job.id)
-    Worker(learner, AT_ONCE).work_off()
+    Worker(learner, AT_ONCE).run_until_empty()
     assert [e.text for e in learner.state.accepted(learner.stack.ids)] == [OLD.text]
 
 
@@ -183,7 +183,7 @@ def test_a_passage_in_work_is_ended_where_its_document_says_it_no_more(learner: 
             queue.submit([NEW], versions={"osk.md": digests_of([NEW])})
             time.sleep(0.35)
 
-    Worker(learner, AT_ONCE, on_event=change).work_off()
+    Worker(learner, AT_ONCE, on_event=change).run_until_empty()
     assert outcomes(queue) == [("cancelled", ""), ("done", "forgotten"), ("done", "accepted")]
     assert [e.text for e in learner.state.accepted(learner.stack.ids)] == [NEW.text]
 
@@ -198,11 +198,11 @@ def test_a_document_attached_anew_is_replaced_behind_the_reply(learner: Learner,
 
     attach(f"Tower\n\n{TOWER.text}\n\nBridge\n\n{BRIDGE.text}")
     attach(f"Tower\n\n{TOWER.text}")  # before a worker comes
-    Worker(learner, AT_ONCE).work_off()
+    Worker(learner, AT_ONCE).run_until_empty()
     assert [e.text for e in learner.state.accepted(learner.stack.ids)] == [TOWER.text]
     attach(BRIDGE.text)
     attach(TOWER.text, "another.md")
-    Worker(learner, AT_ONCE).work_off()
+    Worker(learner, AT_ONCE).run_until_empty()
     assert [e.text for e in learner.state.accepted(learner.stack.ids)] == [TOWER.text, BRIDGE.text]
 
 
@@ -218,7 +218,7 @@ def test_a_candidate_that_is_not_the_one_that_was_judged_is_judged_before_it_is_
     [number] = queue.submit([TOWER])
     queue.reach(queue.job(number), "accept", replace(episode, **changed), 0.0)  # type: ignore[arg-type]
     steps: list[str] = []
-    Worker(learner, AT_ONCE, on_event=lambda event: steps.append(event.step)).work_off()
+    Worker(learner, AT_ONCE, on_event=lambda event: steps.append(event.step)).run_until_empty()
     assert [step for step in steps if step in ("train", "judge", "accept")] == ["judge", "accept"]
     assert outcomes(queue) == [("done", "accepted")]
 
@@ -230,7 +230,7 @@ def test_an_edit_is_learned_again_on_a_stack_that_others_changed(learner: Learne
         if event.step == "judge" and not learner.stack.layers:
             loop.run(learner, learner.begin(BRIDGE))
 
-    Worker(learner, AT_ONCE, on_event=meddle).work_off()
+    Worker(learner, AT_ONCE, on_event=meddle).run_until_empty()
     assert [e.topic for e in learner.home.episodes("default")] == [BRIDGE.topic, TOWER.topic]
     assert len(learner.stack) == 2
     assert len(list((learner.home.root / "adapters").iterdir())) == 2
@@ -247,7 +247,7 @@ def test_a_cancelled_job_leaves_nothing_behind(when: str, learner: Learner, queu
             queue.cancel(number)
             time.sleep(0.35)
 
-    Worker(learner, AT_ONCE, on_event=cancel).work_off()
+    Worker(learner, AT_ONCE, on_event=cancel).run_until_empty()
     assert outcomes(queue) == [("cancelled", "")]
     assert not queue.job(number).passage.text
     assert not learner.stack.layers
@@ -258,7 +258,7 @@ def test_a_cancelled_job_leaves_nothing_behind(when: str, learner: Learner, queu
 
 def test_what_ended_long_ago_leaves_the_queue_but_for_what_failed(learner: Learner, queue: LearningQueue) -> None:
     queue.submit([TOWER])
-    Worker(learner, AT_ONCE).work_off()
+    Worker(learner, AT_ONCE).run_until_empty()
     [failed] = queue.submit([BRIDGE])
     queue.end(queue.job(failed), "failed", "", "no luck", 0.0)
     [waits] = queue.submit([BRIDGE])
@@ -275,7 +275,7 @@ def test_one_job_that_fails_ends_alone_and_keeps_its_text(learner: Learner, queu
         if event.job.passage.topic == TOWER.topic and event.step == "train":
             raise RuntimeError("no luck")
 
-    Worker(learner, AT_ONCE, on_event=fail).work_off()
+    Worker(learner, AT_ONCE, on_event=fail).run_until_empty()
     first, second = queue.jobs()
     assert (first.state, first.note, first.passage) == ("failed", "no luck", TOWER)
     assert (second.state, second.outcome) == ("done", "accepted")
@@ -286,20 +286,20 @@ def test_only_one_worker_learns_for_a_model(learner: Learner, queue: LearningQue
     worker = Worker(learner, AT_ONCE)
     [lock] = [learner.home.root / Path(str(worker._lock.lock_file)).name]
     with FileLock(lock), pytest.raises(InputError, match="another worker"):
-        worker.work_off()
-    assert worker.work_off() == 1
+        worker.run_until_empty()
+    assert worker.run_until_empty() == 1
 
 
 def test_a_held_job_waits_for_a_person_and_no_worker_takes_it(learner: Learner, queue: LearningQueue) -> None:
     queue.submit([TOWER], thread="a", held=True)
     queue.submit([BRIDGE], thread="b", held=True)
     worker = Worker(learner, AT_ONCE)
-    assert worker.work_off() == 0
+    assert worker.run_until_empty() == 0
     assert worker.wait(0)
     assert queue.num_texts(learner.backend.model) == 2
     assert queue.settle("default", "a", approve=True) == queue.settle("default", "b", approve=False) == 1
     assert queue.settle("default", "b", approve=True) == queue.settle("ann", "a", approve=True) == 0
-    worker.work_off()
+    worker.run_until_empty()
     assert outcomes(queue) == [("done", "accepted"), ("cancelled", "")]
     assert not queue.jobs()[1].passage.text
 
@@ -318,7 +318,7 @@ def test_the_command_line_shows_and_approves_what_is_held(
 
 def test_a_passage_of_two_documents_is_learned_once(learner: Learner, queue: LearningQueue) -> None:
     queue.submit([replace(TOWER, source=source) for source in ("one", "two")])
-    Worker(learner, AT_ONCE).work_off()
+    Worker(learner, AT_ONCE).run_until_empty()
     assert outcomes(queue) == [("done", "accepted"), ("done", "known")]
     assert [d.source for d in known_documents(learner.home, "default")] == ["one", "two"]
 
@@ -344,7 +344,7 @@ def test_the_budget_bounds_what_is_begun(budget: Budget, spent: tuple[int, float
 
 def test_a_budget_of_one_edit_an_hour_leaves_the_second(learner: Learner, queue: LearningQueue) -> None:
     queue.submit([TOWER, BRIDGE])
-    assert Worker(learner, Budget(quiet_seconds=0, edits_per_hour=1)).work_off() == 1
+    assert Worker(learner, Budget(quiet_seconds=0, edits_per_hour=1)).run_until_empty() == 1
     assert outcomes(queue) == [("done", "accepted"), ("waiting", "")]
 
 
@@ -450,16 +450,11 @@ def test_the_list_says_what_a_job_waits_for(
 def test_a_spent_budget_is_said_once(learner: Learner, queue: LearningQueue, caplog: pytest.LogCaptureFixture) -> None:
     queue.submit([TOWER, BRIDGE])
     worker = Worker(learner, Budget(quiet_seconds=0, edits_per_hour=1))
-    worker.work_off()
-    worker.work_off()
+    worker.run_until_empty()
+    worker.run_until_empty()
     assert [r.message for r in caplog.records if "budget" in r.message] == [
         "the budget of this hour is spent; 1 jobs wait until some of it is an hour ago"
     ]
-
-
-def test_a_budget_below_nothing_is_refused() -> None:
-    with pytest.raises(InputError, match="idle_seconds is -1"):
-        Budget(idle_seconds=-1)
 
 
 class Slow(ScriptedBackend):
@@ -506,7 +501,7 @@ def test_stopping_leaves_the_job_in_hand_in_the_queue(home: Home) -> None:
     backend.go.set()
     stopper.join()
     assert worker.queue.job(1).state == "waiting"
-    Worker(Learner(ScriptedBackend(home.root), home), AT_ONCE).work_off()
+    Worker(Learner(ScriptedBackend(home.root), home), AT_ONCE).run_until_empty()
     assert worker.queue.job(1).outcome == "accepted"
 
 

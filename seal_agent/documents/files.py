@@ -11,16 +11,17 @@ import io
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, zip_longest
 from mimetypes import MimeTypes
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from seal_agent.core.documents import Passage
 from seal_agent.core.errors import InputError, MissingExtra
 from seal_agent.core.redaction import redacted
-from seal_agent.documents.passages import is_heading, read_document
-from seal_agent.language.sentences import full_stop
+from seal_agent.documents.markup import Reading, read_html, read_markdown
+from seal_agent.documents.passages import divide, read_document
+from seal_agent.language.english.statements import LeftOut
 from seal_agent.storage.database import digest_of
 
 if TYPE_CHECKING:
@@ -33,14 +34,9 @@ TYPES = {"markdown": MARKDOWN, "text/x-markdown": MARKDOWN, "html": HTML, "appli
 """Other names of the kinds that a sender may give."""
 KNOWN = ("known", "was read before")  # the outcome of a passage that is not learned again, and why
 SETTLED = ("ignored", "declined")  # a passage of these outcomes is not asked about again
-NO_TEXT = ("title", "script", "style", "noscript", "template", "nav", "footer", "svg", "form", "button", "pre", "head")
-BLOCKS = ("h1", "h2", "h3", "h4", "h5", "h6", "p", "div", "section", "article", "ul", "ol", "dl", "table", "blockquote")
-LINES = ("li", "tr", "dd")
-AFTER = {"br": "\n", "td": " ", "th": " ", **dict.fromkeys(LINES, "\n"), **dict.fromkeys(BLOCKS, "\n\n"), "dt": ": "}
-VALUES = ("value", "values", "description", "details", "information", "answer")  # names of a column that say nothing
+MAX_PASSAGES = 500
+"""Passages of one document that are taken unless more are asked for: on two cores learning them takes some hours."""
 MAX_COMMENTS = 9  # before a page begins
-NO_VALUE = ("", "n/a", "-", "–", "—")
-_PARTED = re.compile(r"^([^,()]+), ([^,()]+)$")
 _MARKED_DOWN = re.compile(
     r"^#{1,6} +\S|^ {0,3}(?:```|~~~)|\]\([^()\s]+\)|^ {0,3}\|?(?: *:?-+:? *\|)+(?: *:?-+:?)? *$", re.MULTILINE
 )  # a heading, a fence, a link, the line below the names of a table
@@ -56,16 +52,20 @@ _HYPHEN = re.compile(r"(?<=[a-zà-ÿ])-\n(?=[a-zà-ÿ])")
 
 @dataclass(frozen=True)
 class Document:
-    """A text, and where it comes from: a URI or a name, without a secret that stands in it."""
+    """A text, and where it comes from: a URI or a name, without a secret that stands in it.
+
+    `left_out`: what stands in it besides the text, and why that is not read.
+    """
 
     text: str
     source: str
+    left_out: tuple[LeftOut, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "source", redacted(self.source))
 
 
-def document_of(text: str, name: str = "", kind: str = "text") -> Document:
+def document_of(text: str, name: str = "", kind: str = "text", *, left_out: tuple[LeftOut, ...] = ()) -> Document:
     """The document that `text` is a version of: within a namespace a document is what its giver calls it.
 
     `name` is a file's URI, a URL, the name of an attachment or the title of a post. What comes under a name that was
@@ -73,8 +73,17 @@ def document_of(text: str, name: str = "", kind: str = "text") -> Document:
     old one, also in another conversation, and two files that are both called "notes.md" replace each other. Without a
     name the content names a document, with its `kind` in front, and nothing is replaced. A secret in a name, as in the
     address of a download, is taken out: what is kept of a passage is kept without.
+
+    A file has a full name (file:///home/ann/hall.md) where it is ingested and a short one (hall.md) where it is
+    attached. Once the same content has come under both, they are two names of one document (`identified`). A short name
+    alone is no proof: another text under it is another document, and the giver is told so.
     """
-    return Document(text, name.strip() or f"{kind} {digest_of(text)[:16]}")
+    return Document(text, name.strip() or f"{kind} {digest_of(text)[:16]}", left_out)
+
+
+def together(first: Document, second: Document, between: str) -> Document:
+    """Two parts of one document, such as its pages."""
+    return Document(f"{first.text}{between}{second.text}", first.source, (*first.left_out, *second.left_out))
 
 
 def is_version_of(source: str, other: str) -> bool:
@@ -105,18 +114,23 @@ def read_file(path: Path) -> Document:
     kind = KINDS.get(path.suffix.lower(), TEXT)
     if kind in (PDF, HTML):
         try:
-            text = text_of(path.read_bytes(), kind, str(path))
+            reading = read(path.read_bytes(), kind, str(path))
         except OSError as error:
             raise InputError(f"cannot read {path}: {error.strerror or error}; give the path of a document") from error
     else:
-        text = text_of(read_document(path), kind, str(path))
-    if not text.strip():
+        reading = read(read_document(path), kind, str(path))
+    if not reading.text.strip():
         raise InputError(f"{path} holds no text; a scanned page must go through character recognition first")
-    return document_of(text, path.resolve().as_uri())
+    return document_of(reading.text, path.resolve().as_uri(), left_out=reading.left_out)
 
 
 def text_of(data: bytes | str, kind: str, name: str) -> str:
-    """The plain text of a document.
+    """The plain text of a document (`read`)."""
+    return read(data, kind, name).text
+
+
+def read(data: bytes | str, kind: str, name: str) -> Reading:
+    """The plain text of a document, and what stands in it besides.
 
     `kind` is its MIME type; empty: what `name` ends with says it, else what is in it. `name` is for the errors too:
     `InputError`, and `MissingExtra` of an extra.
@@ -125,18 +139,19 @@ def text_of(data: bytes | str, kind: str, name: str) -> str:
     kind, named = TYPES.get(said, said), _kind_of_name(name)
     if isinstance(data, bytes):
         if (kind or named) == PDF:
-            return _pdf(data, name)
+            return Reading(_pdf(data, name))
         text = _decoded(data, kind, name)
     else:
         text = data.encode("utf-8", "replace").decode("utf-8-sig")  # a lone surrogate is no character
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     kind = kind or _kind_of_text(text, named)
     if kind == HTML:
-        return _html(text, name)
+        return read_html(text, name)
     if kind == MARKDOWN:
-        return _markdown(text)
+        return read_markdown(text)
     if not kind.startswith("text/"):
         raise InputError(f"{name} is {kind}; give text, Markdown, HTML, or the bytes of a PDF")
-    return text
+    return Reading(text)
 
 
 def _decoded(data: bytes, kind: str, name: str) -> str:
@@ -180,6 +195,94 @@ def _begin(text: str) -> int:
     return place
 
 
+@dataclass(frozen=True)
+class Read:
+    """A document in passages, as it is known in a namespace.
+
+    `left_out`: what stands in it and is not learned. `note`: what its giver should know about its name, or "".
+    """
+
+    source: str
+    passages: tuple[Passage, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    note: str = ""
+
+
+def divided(home: Home, namespace: str, document: Document, *, title: str = "", keeps_name: bool = True) -> Read:
+    """A document in passages, under the name that it is known by (`identified`).
+
+    With `keeps_name` a second name of a document is written down.
+    """
+    found = divide(document.text, title=title)
+    source, note = identified(home, namespace, document.source, digests_of(found.passages), keeps_name=keeps_name)
+    passages = tuple(replace(passage, source=source) for passage in found.passages)
+    return Read(source, passages, (*document.left_out, *found.left_out), note)
+
+
+def check_size(num_passages: int, name: str, max_passages: int) -> None:
+    """Raise `InputError` for a document of more passages than are taken at once: each takes an edit of its own."""
+    if num_passages > max_passages:
+        raise InputError(
+            f"{name} has {num_passages} passages to learn, and {max_passages} are taken at most; split it, or raise "
+            "max_passages (`seal-agent ingest --max-passages`)"
+        )
+
+
+def known_as(home: Home, namespace: str, name: str) -> str:
+    """The source of the document that `name` is a second name of, else `name`."""
+    with home.connect() as db:
+        row = db.execute(
+            "SELECT source FROM document_names WHERE namespace = ? AND name = ? AND EXISTS (SELECT 1 FROM passages AS p"
+            " WHERE p.namespace = document_names.namespace AND p.source = document_names.source)",
+            (namespace, name),
+        ).fetchone()
+    return str(row[0]) if row else name
+
+
+def identified(home: Home, namespace: str, source: str, digests: Sequence[str], *, keeps_name: bool) -> tuple[str, str]:
+    """The source by which a document is known that comes as `source`, and what its giver should know.
+
+    A full name and a short one are of one document where the short one ends the full one and both had the same content.
+    Two full names are two files, whatever is in them.
+    """
+    known = _passages_by_source(home, namespace)
+    if any(is_version_of(source, other) for other in known):
+        return source, ""
+    if (first := known_as(home, namespace, source)) != source:
+        return first, ""
+    same_text = [other for other, held in known.items() if digests and held == set(digests)]
+    namesakes = [other for other in known if _are_long_and_short(source, other)]
+    both = [other for other in same_text if other in namesakes]
+    if len(both) == 1:
+        if keeps_name:
+            with home.connect() as db:
+                db.execute("INSERT OR REPLACE INTO document_names VALUES (?, ?, ?)", (namespace, source, both[0]))
+        return both[0], f"{source} is the document {both[0]}, which was read before"
+    if same_text:
+        return source, f"{source} was read before as {same_text[0]}, and is not learned twice"
+    if namesakes:
+        return source, (
+            f"{source} is learned beside {namesakes[0]}, which has the same name and another text; where it is a new "
+            f"version, give it as {namesakes[0]}, or forget that"
+        )
+    return source, ""
+
+
+def _passages_by_source(home: Home, namespace: str) -> dict[str, set[str]]:
+    with home.connect() as db:
+        rows = db.execute("SELECT source, digest FROM passages WHERE namespace = ?", (namespace,)).fetchall()
+    held: dict[str, set[str]] = {}
+    for source, digest in rows:
+        held.setdefault(source, set()).add(digest)
+    return held
+
+
+def _are_long_and_short(name: str, other: str) -> bool:
+    """Whether one is a path or an address, and the other the file's name at its end."""
+    long, short = sorted((unquote(name), unquote(other)), key=lambda each: "/" in each, reverse=True)
+    return "/" in long and "/" not in short and long.rpartition("/")[2] == short
+
+
 def known_documents(home: Home, namespace: str) -> list[KnownDocument]:
     """The documents that were read in a namespace, the oldest first."""
     with home.connect() as db:
@@ -220,6 +323,7 @@ def same(home: Home, namespace: str, sources: Collection[str]) -> set[str]:
     """Those sources, and the names that documents which were called so are known by now."""
     with home.connect() as db:
         rows = db.execute("SELECT DISTINCT source FROM passages WHERE namespace = ?", (namespace,)).fetchall()
+    sources = {*sources, *(known_as(home, namespace, source) for source in sources)}
     return {*sources, *(now for (now,) in rows if any(is_version_of(now, source) for source in sources))}
 
 
@@ -256,136 +360,3 @@ def _pdf(data: bytes, name: str) -> str:
     except Exception as error:  # pypdf raises whatever a damaged file makes it stumble over
         raise InputError(f"{name} cannot be read as PDF: {error}; repair it or take its password off") from error
     return _HYPHEN.sub("", "\n".join(pages))  # a sentence may go over the page
-
-
-HTML_NEEDS = "HTML files need beautifulsoup4 and lxml; pip install 'seal-agent[documents]'"
-
-
-def _html(text: str, name: str) -> str:
-    try:
-        from bs4 import BeautifulSoup, FeatureNotFound
-        from bs4.element import NavigableString, Tag
-        from bs4.exceptions import ParserRejectedMarkup
-    except ImportError as error:
-        raise MissingExtra(HTML_NEEDS) from error
-    try:
-        soup: Any = BeautifulSoup(text, "lxml")  # it closes what the page leaves open; Python's own parser does not
-    except FeatureNotFound as error:
-        raise MissingExtra(HTML_NEEDS) from error
-    except ParserRejectedMarkup as error:
-        raise InputError(f"{name} cannot be read as HTML: {error}; save it anew or as text") from error
-    for table in soup.find_all("table"):
-        if not table.find("table"):  # one around others is for the layout
-            table.replace_with(_list_of(soup, table))
-    pieces: list[str] = []
-    inside: list[tuple[Tag, int]] = []  # the tags that are open, and which piece each begins with
-    said, last = -1, ""  # the last piece that says something, and its last character
-    hidden = 0  # how many of the open tags hold no text
-    for node in chain((soup.find("main") or soup.find("article") or soup.body or soup).descendants, [None]):
-        while inside and (node is None or node.parent is not inside[-1][0]):
-            tag, begun = inside.pop()
-            hidden -= tag.name in NO_TEXT
-            if tag.name in LINES and said >= begun:
-                pieces.append(full_stop(last))
-            pieces.append(AFTER.get(tag.name, ""))
-        if isinstance(node, Tag):
-            pieces.append("\n\n" if node.name in BLOCKS else "")
-            inside.append((node, len(pieces)))
-            hidden += node.name in NO_TEXT
-        elif type(node) is NavigableString and not hidden:  # comments are other types
-            pieces.append(re.sub(r"\s+", " ", node))
-            if node.strip():
-                said, last = len(pieces) - 1, node.strip()[-1]
-    title, heading = (" ".join(tag.get_text().split()) if tag else "" for tag in (soup.title, soup.h1))
-    return _under(title, heading, _tidy("".join(pieces)))
-
-
-def _under(title: str, heading: str, told: str) -> str:
-    """A page under its title, which names the site too, unless its first line or the text is that already.
-
-    Its main heading stands on the same line: both are what all of the page is about.
-    """
-    first, _, rest = told.partition("\n")
-    if not told or not is_heading(title) or title.lower() in first.lower():
-        return told
-    whole = f"{title}, {first}"
-    return f"{whole}\n{rest}" if first == heading and rest and is_heading(whole) else f"{title}\n\n{told}"
-
-
-def _list_of(soup: Any, table: Any) -> Any:
-    """A list in the place of an HTML table, an item for every sentence."""
-    for hidden in table.find_all(NO_TEXT):
-        hidden.decompose()
-    rows = [row.find_all(("td", "th")) for row in table.find_all("tr")]
-    has_names = bool(rows) and (table.find("thead") is not None or all(cell.name == "th" for cell in rows[0]))
-    said = [
-        [
-            " ".join(" ".join(part for part in cell.strings if part.find_parent(("td", "th")) is cell).split())
-            for cell in row
-        ]
-        for row in rows
-    ]
-    told = soup.new_tag("ul")
-    for line in _told(said, has_names=has_names):
-        told.append(soup.new_tag("li", string=line))
-    return told
-
-
-def _markdown(text: str) -> str:
-    from markdown_it import MarkdownIt
-
-    lines: list[str] = []
-    depth = 0
-    table: list[list[str]] = []  # rows of cells, while one is open
-    for token in MarkdownIt("commonmark").enable("table").parse(_FRONT_MATTER.sub("", text)):
-        if token.type in ("list_item_open", "list_item_close"):
-            depth += token.nesting
-        elif token.type == "tr_open":
-            table.append([])
-        elif token.type == "table_close":
-            lines += [f"{line}\n" for line in _told(table, has_names=True)] + ["\n"]
-            table = []
-        elif token.type == "inline":
-            said = "".join(_inline(child) for child in token.children or ())
-            if table:
-                table[-1].append(" ".join(said.split()))
-            else:
-                lines.append(said + (f"{full_stop(said)}\n" if depth else "\n\n"))
-        elif token.nesting < 0 and token.type.endswith("list_close"):
-            lines.append("\n")
-    return _tidy("".join(lines))
-
-
-def _told(rows: Sequence[Sequence[str]], *, has_names: bool) -> list[str]:
-    """A table in sentences: what a row is about, its first cell, with every other cell and the name of its column.
-
-    `has_names`: the first row names the columns; one of a single cell is a caption. In a table of two columns the
-    second may be called just "value": then the first cell is a name, and "Range, indoors" of two words one too.
-    """
-    names = [name[:1].lower() + name[1:] if name[1:].islower() else name for name in rows[0][1:]] if has_names else []
-    of_values = len(names) == 1 and names[0].lower() in VALUES
-    told: list[str] = []
-    about = ""
-    for first, *rest in filter(any, rows[1:] if any(names) else rows):
-        about = first or about  # an empty cell is of the row above
-        cells = [(name, cell) for name, cell in zip_longest(names, rest, fillvalue="") if cell.lower() not in NO_VALUE]
-        if of_values:
-            named = about if about.endswith("?") else _PARTED.sub(r"\1 (\2):", about).removesuffix(":") + ":"
-            told += [f"{named} {cell}" for _, cell in cells]
-        elif any(names):
-            told += [f"{about}, {name}: {cell}" if name else f"{about}: {cell}" for name, cell in cells]
-        else:
-            told.append(": ".join(filter(None, [about, ", ".join(cell for _, cell in cells)])))
-    return [f"{line}{full_stop(line)}" for line in told]
-
-
-def _inline(token: Any) -> str:
-    """What is read of a piece of a Markdown line: its words, not its marks, pictures or tags."""
-    if token.type in ("softbreak", "hardbreak"):
-        return "\n"
-    return str(token.content) if token.type in ("text", "code_inline") else ""
-
-
-def _tidy(text: str) -> str:
-    lines = [re.sub(r"[ \t]+([.]?)$", r"\1", re.sub(r"[ \t]+", " ", line)).strip() for line in text.split("\n")]
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()

@@ -82,6 +82,8 @@ CREATE TABLE IF NOT EXISTS passages (
     namespace TEXT NOT NULL, source TEXT NOT NULL, digest TEXT NOT NULL, outcome TEXT NOT NULL,
     adapter TEXT NOT NULL, created REAL NOT NULL, PRIMARY KEY (namespace, source, digest));
 CREATE INDEX IF NOT EXISTS passages_by_digest ON passages (namespace, digest);
+CREATE TABLE IF NOT EXISTS document_names (
+    namespace TEXT NOT NULL, name TEXT NOT NULL, source TEXT NOT NULL, PRIMARY KEY (namespace, name));
 CREATE TABLE IF NOT EXISTS lives (namespace TEXT PRIMARY KEY, life TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS doomed (path TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS seals (
@@ -309,7 +311,7 @@ class Home:
         for adapter, key in keys.items():
             self.seal(db, "route", namespace, adapter, sealed(namespace, adapter, key))
 
-    def undo(self, namespace: str, adapter_id: str, reason: str = "rolled back by hand") -> AdapterStack:
+    def rollback(self, namespace: str, adapter_id: str, reason: str = "rolled back by hand") -> AdapterStack:
         """Take an accepted adapter (by the beginning of its id) off the stack; its folder stays on disk.
 
         The adapters it stood for come back in its place.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Message
+from seal_agent.core.numbers import check_number
 from seal_agent.core.redaction import redacted
 from seal_agent.storage.database import Home, check_namespace
 
@@ -24,7 +25,8 @@ class Feedback:
     value: float = 1.0
 
     def __post_init__(self) -> None:
-        if not self.question.strip() or not self.answer.strip() or not -1 <= self.value <= 1:
+        check_number("value", self.value, -1, 1)
+        if not self.question.strip() or not self.answer.strip():
             raise InputError(
                 f"feedback of {self.value} on {self.question[:40]!r} does not fit; "
                 "give a question, an answer and a value from -1 to 1"
@@ -50,7 +52,10 @@ def on_reply(messages: Sequence[Message], value: float, correction: str = "") ->
 def record(home: Home, namespace: str, *given: Feedback) -> None:
     """Keep feedback, without what looks like a secret."""
     check_namespace(namespace)
-    rows = [(namespace, redacted(each.question), redacted(each.answer), each.value, time.time()) for each in given]
+    rows = [
+        (namespace, redacted(each.question), redacted(each.answer, each.question), each.value, time.time())
+        for each in given
+    ]
     with home.connect() as db:
         db.executemany(
             "INSERT INTO feedback (namespace, question, answer, value, created) VALUES (?, ?, ?, ?, ?)", rows

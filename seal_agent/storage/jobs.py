@@ -30,6 +30,7 @@ DECLINED = "declined by a person"
 REPLACED = "a newer version of the document came"
 LONGEST_WAIT = 3600.0
 """Seconds after which a job is begun although somebody is always speaking."""
+MAX_ID = 2**63 - 1  # of SQLite
 MAX_BEGINNINGS = 10
 """Times that a job is begun in the same step, where each time its process was killed."""
 TOO_OFTEN = (
@@ -120,7 +121,8 @@ class LearningQueue:
 
     def job(self, number: int) -> Job:
         """One job; raises `InputError` for a number nobody got."""
-        found = self._select("WHERE id = ?", (number,))
+        is_id = isinstance(number, int) and 0 < number <= MAX_ID
+        found = self._select("WHERE id = ?", (number,)) if is_id else []
         if not found:
             raise InputError(f"there is no job {number}; see `seal-agent queue list`")
         return found[0]
@@ -233,6 +235,15 @@ class LearningQueue:
                 _supersede(db, namespace, source, json.loads(keep), now, held=False, but=thread)
             return db.execute(f"UPDATE jobs SET {change} WHERE {which}", values).rowcount
 
+    def withdraw(self, namespace: str, thread: str, text: str) -> None:
+        """Remove what is held of that text in a thread: it has come to its end outside of the queue."""
+        with self.home.connect() as db:
+            db.execute(
+                "DELETE FROM jobs WHERE namespace = ? AND thread = ? AND state = 'held'"
+                " AND json_extract(passage, '$.text') = ?",
+                (namespace, thread, text),
+            )
+
     def begin(self, job: Job) -> bool:
         """Take a waiting job; False if it was cancelled or taken meanwhile."""
         with self.home.connect() as db:
@@ -295,6 +306,7 @@ class LearningQueue:
 
     def cancel(self, number: int) -> Job:
         """Cancel a job: one that waits at once, one that runs before its next step; raises `InputError` if it ended."""
+        self.job(number)
         with self.home.connect() as db:
             waited = db.execute(
                 f"UPDATE jobs SET state = 'cancelled', {_CLOSED} WHERE id = ? AND state IN ('held', 'waiting')",

@@ -104,7 +104,7 @@ def test_a_second_process_knows_what_the_first_learned(told: dict, home: Home) -
 
 
 def test_rollback_leaves_scores_and_answers_as_they_were(told: dict, learner: Learner) -> None:
-    learner.undo(learner.stack.ids[-1])
+    learner.rollback(learner.stack.ids[-1])
     assert nll(learner) == told["nll_before"]
     assert answers(learner) == told["before"]
 
