@@ -12,6 +12,7 @@ import pytest
 import typer.main
 from typer.exceptions import TyperException
 
+import seal_agent
 from seal_agent import __all__ as public_names
 from seal_agent.cli.app import app
 
@@ -142,6 +143,15 @@ def test_every_name_of_the_package_that_a_page_names_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     missing = {name for name in NAME.findall(text) if not exists(name)}
     assert not missing, f"{page.name} names what is not in the package: {sorted(missing)}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_every_member_of_a_public_class_that_a_page_names_exists(page: Path) -> None:
+    for code in CODE.findall(FENCE.sub("", page.read_text(encoding="utf-8"))):
+        owner, _, member = re.split(r"[(=\[ ]", code)[0].partition(".")
+        if owner in public_names and member:
+            value = getattr(seal_agent, owner)
+            assert hasattr(value, member) or member in value.__annotations__, f"{owner} has no {member}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
