@@ -20,6 +20,7 @@ from seal_agent.documents import files
 from seal_agent.documents.files import TEXT, Document
 from seal_agent.documents.passages import split_passages
 from seal_agent.learning.learner import Learner
+from seal_agent.storage import documents as known_documents
 
 KINDS = ("file", "text-plain")
 UNNAMED = "a file"
@@ -67,12 +68,14 @@ def attached_passages(learner: Learner, *messages: AnyMessage) -> Attached:
     for document in attached(*messages):
         passages = split_passages(document.text)
         if not learner.config.dry_run:
-            files.adopt(learner.home, learner.namespace, document.source)
-        difference = files.compare(learner, document.source, passages)
+            known_documents.adopt(learner.home, learner.namespace, document.source)
+        difference = known_documents.compare(
+            learner.home, learner.namespace, learner.stack.learned, document.source, passages
+        )
         if not learner.config.dry_run:
-            files.claim(learner, difference.known)
+            known_documents.add_source(learner.home, learner.namespace, difference.known)
         fresh += difference.fresh
-        versions[document.source] = files.digests_of(passages)
+        versions[document.source] = known_documents.digests_of(passages)
         changed += [document.source] * bool(difference.num_gone)
     return Attached(tuple(fresh), versions, tuple(changed))
 

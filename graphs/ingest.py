@@ -19,6 +19,7 @@ from seal_agent.documents.passages import split_passages
 from seal_agent.graphs.learning import ENTRIES, add_learning, carried, check_speaker, entry, told
 from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current
 from seal_agent.graphs.state import IngestState
+from seal_agent.storage import documents as known_documents
 
 
 def create_ingest_graph(learner: AnyLearner) -> StateGraph[IngestState, LearnContext, IngestState, IngestState]:
@@ -39,14 +40,16 @@ def create_ingest_graph(learner: AnyLearner) -> StateGraph[IngestState, LearnCon
         for document in _given(state):
             passages = split_passages(document.text, title=state.get("title", ""))
             if not chosen.config.dry_run:
-                files.adopt(chosen.home, chosen.namespace, document.source)
-            difference = files.compare(chosen, document.source, passages)
+                known_documents.adopt(chosen.home, chosen.namespace, document.source)
+            difference = known_documents.compare(
+                chosen.home, chosen.namespace, chosen.stack.learned, document.source, passages
+            )
             fresh += difference.fresh
             known += difference.known
-            versions[document.source] = files.digests_of(passages)
+            versions[document.source] = known_documents.digests_of(passages)
             changed += [document.source] * bool(difference.num_gone)
         if not chosen.config.dry_run:
-            files.claim(chosen, known)
+            known_documents.add_source(chosen.home, chosen.namespace, known)
         reports = [told(passage.topic, *files.KNOWN) for passage in known]
         return carried(chosen, state, fresh, versions, changed=changed, outcomes=reports)
 

@@ -119,14 +119,16 @@ def _piped() -> str:
 
 def planned(learner: Learner, read: Sequence[tuple[str, Document]], title: str) -> list[Planned]:
     """What is to be learned of every document; a passage that stands in two of them counts as known in the second."""
-    from seal_agent.documents import files as documents
     from seal_agent.documents.passages import split_passages
+    from seal_agent.storage.documents import compare, digests_of
 
     seen: set[str] = set()
     plan = []
     for name, document in read:
-        difference = documents.compare(learner, document.source, split_passages(document.text, title=title))
-        fresh = set(documents.digests_of(difference.fresh))
+        passages = split_passages(document.text, title=title)
+        served = learner.stack.learned
+        difference = compare(learner.home, learner.namespace, served, document.source, passages)
+        fresh = set(digests_of(difference.fresh))
         num_known = len(difference.known) + len(fresh & seen)
         plan.append(Planned(name, document, len(fresh - seen), num_known))
         seen |= fresh

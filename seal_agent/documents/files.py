@@ -1,38 +1,32 @@
-"""Documents: files, bytes and texts into plain text, and which passages of a document are known, new or gone.
+"""Documents: files, bytes and texts into plain text.
 
 Whatever way a document comes in, `text_of` reads it and `document_of` says which document it is. Plain text needs
-nothing, Markdown what the command line brings; PDF and HTML need the extra `documents`. Scanned pages are not read. A
-passage is recognised by its text: where a document changed, its other passages stay as they are.
+nothing, Markdown what the command line brings; PDF and HTML need the extra `documents`. Scanned pages are not read.
+Which passages of a document are known is kept in `seal_agent.storage.documents`.
 """
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import chain, zip_longest
 from mimetypes import MimeTypes
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from seal_agent.core.documents import Passage
 from seal_agent.core.errors import InputError, MissingExtra
 from seal_agent.core.redaction import redacted
 from seal_agent.documents.passages import is_heading, read_document
 from seal_agent.language.sentences import full_stop
-from seal_agent.storage.database import digest_of
-
-if TYPE_CHECKING:
-    from seal_agent.learning.learner import Learner
-    from seal_agent.storage.database import Home
+from seal_agent.storage.documents import digest_of
 
 MARKDOWN, HTML, PDF, TEXT = "text/markdown", "text/html", "application/pdf", "text/plain"
 KINDS = {".md": MARKDOWN, ".markdown": MARKDOWN, ".html": HTML, ".htm": HTML, ".xhtml": HTML, ".pdf": PDF}
 TYPES = {"markdown": MARKDOWN, "text/x-markdown": MARKDOWN, "html": HTML, "application/xhtml+xml": HTML, "text": TEXT}
 """Other names of the kinds that a sender may give."""
 KNOWN = ("known", "was read before")  # the outcome of a passage that is not learned again, and why
-SETTLED = ("ignored", "declined")  # a passage of these outcomes is not asked about again
 NO_TEXT = ("title", "script", "style", "noscript", "template", "nav", "footer", "svg", "form", "button", "pre", "head")
 BLOCKS = ("h1", "h2", "h3", "h4", "h5", "h6", "p", "div", "section", "article", "ul", "ol", "dl", "table", "blockquote")
 LINES = ("li", "tr", "dd")
@@ -49,7 +43,6 @@ _BLOCK = r"(?:p|div|h[1-6]|ul|ol|dl|table|article|section|main)"
 _OPENED, _CLOSED = (re.compile(rf"<{slash}{_BLOCK}\b[^<>]*>", re.IGNORECASE) for slash in ("", "/"))
 _SPACE = re.compile(r"\s*")
 _TAG = re.compile(r"</?[a-z][a-z0-9]*\b[^<>]*>", re.IGNORECASE)
-_FORMER = r"(?:document|attachment) {} [0-9a-f]{{16}}"  # how named documents were called before their name was enough
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 _HYPHEN = re.compile(r"(?<=[a-zà-ÿ])-\n(?=[a-zà-ÿ])")
 
@@ -75,29 +68,6 @@ def document_of(text: str, name: str = "", kind: str = "text") -> Document:
     address of a download, is taken out: what is kept of a passage is kept without.
     """
     return Document(text, name.strip() or f"{kind} {digest_of(text)[:16]}")
-
-
-def is_version_of(source: str, other: str) -> bool:
-    """Whether `other` is the same document as `source`, also under a name that older versions of this package gave."""
-    return other == source or re.fullmatch(_FORMER.format(re.escape(source)), other) is not None
-
-
-@dataclass(frozen=True)
-class KnownDocument:
-    """A document that was read before, and what became of its passages."""
-
-    source: str
-    num_passages: int
-    num_learned: int
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A document beside what is known of it: passages to be learned, known ones, and how many of the old are gone."""
-
-    fresh: tuple[Passage, ...]
-    known: tuple[Passage, ...]
-    num_gone: int
 
 
 def read_file(path: Path) -> Document:
@@ -178,72 +148,6 @@ def _begin(text: str) -> int:
         if text.startswith(begin, place) and (closed := text.find(end, place)) >= 0:
             place = _SPACE.match(text, closed + len(end)).end()  # type: ignore[union-attr]
     return place
-
-
-def known_documents(home: Home, namespace: str) -> list[KnownDocument]:
-    """The documents that were read in a namespace, the oldest first."""
-    with home.connect() as db:
-        rows = db.execute(
-            "SELECT source, COUNT(*), SUM(adapter <> '') FROM passages WHERE namespace = ? "
-            "GROUP BY source ORDER BY MIN(created), source",
-            (namespace,),
-        ).fetchall()
-    return [KnownDocument(*row) for row in rows]
-
-
-def digests_of(passages: Sequence[Passage]) -> list[str]:
-    """How passages are recognised: what is kept of a text is kept without its secrets."""
-    return [digest_of(passage.text) for passage in passages]
-
-
-def compare(learner: Learner, source: str, passages: Sequence[Passage]) -> Difference:
-    """What of a document is new, what is known and what of its last version is gone.
-
-    Known is what was learned and is still served, from this document or another, and what was settled otherwise.
-    """
-    served = set(learner.stack.learned)
-    with learner.home.connect() as db:
-        rows = db.execute(
-            "SELECT source, digest, outcome, adapter FROM passages WHERE namespace = ?", (learner.namespace,)
-        ).fetchall()
-    settled = {digest for _, digest, outcome, adapter in rows if adapter in served or outcome in SETTLED}
-    named = {digest: replace(p, source=source) for digest, p in zip(digests_of(passages), passages, strict=True)}
-    gone = {digest for other, digest, *_ in rows if is_version_of(source, other)} - set(named)
-    return Difference(
-        fresh=tuple(passage for digest, passage in named.items() if digest not in settled),
-        known=tuple(passage for digest, passage in named.items() if digest in settled),
-        num_gone=len(gone),
-    )
-
-
-def same(home: Home, namespace: str, sources: Collection[str]) -> set[str]:
-    """Those sources, and the names that documents which were called so are known by now."""
-    with home.connect() as db:
-        rows = db.execute("SELECT DISTINCT source FROM passages WHERE namespace = ?", (namespace,)).fetchall()
-    return {*sources, *(now for (now,) in rows if any(is_version_of(now, source) for source in sources))}
-
-
-def adopt(home: Home, namespace: str, source: str) -> None:
-    """Write down passages that were read under a former name of this document as passages of it."""
-    with home.connect() as db:
-        db.execute("BEGIN IMMEDIATE")
-        sources = db.execute("SELECT DISTINCT source FROM passages WHERE namespace = ?", (namespace,)).fetchall()
-        for (former,) in sources:
-            if former != source and is_version_of(source, former):
-                ours = (source, namespace, former)
-                db.execute("UPDATE OR IGNORE passages SET source = ? WHERE namespace = ? AND source = ?", ours)
-                db.execute("DELETE FROM passages WHERE namespace = ? AND source = ?", ours[1:])
-
-
-def claim(learner: Learner, known: Sequence[Passage]) -> None:
-    """Write down that a document holds passages that were learned from another: both must go before they do."""
-    with learner.home.connect() as db:
-        for passage in known:
-            db.execute(
-                "INSERT OR IGNORE INTO passages SELECT namespace, ?, digest, outcome, adapter, created FROM passages "
-                "WHERE namespace = ? AND digest = ? ORDER BY adapter DESC LIMIT 1",
-                (passage.source, learner.namespace, *digests_of([passage])),
-            )
 
 
 def _pdf(data: bytes, name: str) -> str:
