@@ -22,6 +22,7 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 fast: install
 	$(BIN)/pytest -n 2 -m "not integration and not slow and not vllm"

@@ -26,6 +26,7 @@ from seal_agent.core.backend import (
     check_foldable,
     check_grammars,
     check_rows,
+    check_sampling,
     room_for_reply,
     seeds_of,
     silent,
@@ -140,6 +141,7 @@ class TransformersBackend:
     ) -> list[list[Generated]]:
         """`num_samples` continuations of every prompt, cut before the first `stop` text."""
         check_grammars(prompts, grammars)
+        check_sampling(max_new_tokens, num_samples, temperature, stop, seed)
         rows = [row for row in self.encode(prompts) for _ in range(num_samples)]
         held = [grammar for grammar in grammars for _ in range(num_samples)]
         rooms = [self._room(row, max_new_tokens) for row in rows]
@@ -165,6 +167,7 @@ class TransformersBackend:
         seed: int = 0,
     ) -> Iterator[Generated]:
         """What `generate` would give for `prompt` alone, piece by piece."""
+        check_sampling(max_new_tokens, 1, temperature, stop, seed)
         row, held = self._tokens(prompt), [grammar] if grammar else []
         asked = Asked(self._room(row, max_new_tokens), temperature, tuple(stop))
 

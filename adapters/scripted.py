@@ -23,6 +23,7 @@ from seal_agent.core.backend import (
     check_foldable,
     check_grammars,
     check_rows,
+    check_sampling,
     folded_facts,
     room_for_reply,
     seeds_of,
@@ -140,6 +141,7 @@ class ScriptedBackend:
         Grammars are not enforced: a literal mind is held to what the script says.
         """
         check_grammars(prompts, grammars)
+        check_sampling(max_new_tokens, num_samples, temperature, stop, seed)
         rooms = [
             room_for_reply(len(row), max_new_tokens, self.context_length, self.model) for row in self.encode(prompts)
         ]
@@ -159,6 +161,7 @@ class ScriptedBackend:
         seed: int = 0,
     ) -> Iterator[Generated]:
         """The same reply, word by word."""
+        check_sampling(max_new_tokens, 1, temperature, stop, seed)
         whole = self.generate([prompt], max_new_tokens=max_new_tokens, stop=stop)[0][0]
         *pieces, last = re.split(r"(?<=[ ])", whole)
         yield from (Generated(piece, 1) for piece in pieces)

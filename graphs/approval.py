@@ -1,6 +1,7 @@
 """A person decides before anything is trained: the rows are shown with LangGraph's `interrupt`, and may be changed.
 
-It does not train: an interrupted node runs again from its top, so approval is a node of its own.
+It does not train: an interrupted node runs again from its top, so approval is a node of its own. While a person is
+asked the text is held in the queue: a thread may be abandoned, and a graph without a checkpointer cannot go on.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ from typing import Literal
 from langgraph.types import interrupt
 from pydantic import BaseModel, ConfigDict, Field
 
+from seal_agent.core.documents import passage_of
 from seal_agent.core.edits import REPLAYED, Probe, Row, SelfEdit
 from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import EditFault
 from seal_agent.core.messages import Prompt
 from seal_agent.learning.learner import Learner
+from seal_agent.storage.database import Home
+from seal_agent.storage.jobs import LearningQueue
 from seal_agent.writing.assembly import MAX_PROBES
 
 BY_HAND = "by hand"
@@ -56,6 +60,22 @@ def can_go_on(learner: Learner, episode: Episode | None) -> bool:
     if episode is None or not learner.config.approval:
         return False
     return is_waiting(episode) and episode.parent == learner.stack
+
+
+def hold(home: Home, model: str, episode: Episode) -> None:
+    """Keep the text in the queue while a person is asked, so that it is not lost where nobody ever answers.
+
+    `seal-agent queue list` shows it then, and `queue approve` or `queue cancel` decide about it. Asked again about the
+    same text, it is held once.
+    """
+    LearningQueue(home).submit(
+        [passage_of(episode)], episode.namespace, thread=episode.thread, model=model, awaiting_approval=True
+    )
+
+
+def let_go(home: Home, episode: Episode) -> None:
+    """Take the text of an episode that has its end in the ledger out of the queue again."""
+    LearningQueue(home).withdraw(episode.namespace, episode.thread, episode.text)
 
 
 def ask(episode: Episode) -> Episode:

@@ -18,7 +18,8 @@ from seal_agent.core.documents import Passage
 from seal_agent.core.errors import InputError
 from seal_agent.documents import files
 from seal_agent.documents.files import TEXT, Document
-from seal_agent.documents.passages import split_passages
+from seal_agent.documents.markup import Reading
+from seal_agent.language.english.statements import LeftOut
 from seal_agent.learning.learner import Learner
 from seal_agent.storage import documents as known_documents
 
@@ -38,12 +39,14 @@ class Attached:
     """What is attached to messages: the passages that are not known yet, and every document it is a version of.
 
     `versions` are the digests of the passages that each document holds now; `changed` are the documents that held
-    others before.
+    others before. `left_out`: what stands in the files and is not learned; `notes`: what is to be known of their names.
     """
 
     fresh: tuple[Passage, ...] = ()
     versions: Mapping[str, list[str]] = field(default_factory=dict)
     changed: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def attached(*messages: AnyMessage) -> list[Document]:
@@ -52,32 +55,43 @@ def attached(*messages: AnyMessage) -> list[Document]:
     A file is the document of its name (`documents.document_of`): attached again after it was edited, it replaces what
     was learned from it.
     """
-    texts: dict[str, str] = {}
+    found: dict[str, Document] = {}
     for block in (block for message in messages for block in _blocks(message)):
-        if (text := _text(block)).strip():
-            source = files.document_of(text, _name(block)).source
-            texts[source] = f"{texts[source]}\n\n{text}" if source in texts else text
-    return [Document(text, source) for source, text in texts.items()]
+        reading = _reading(block)
+        if reading.text.strip():
+            document = files.document_of(reading.text, _name(block), left_out=reading.left_out)
+            first = found.get(document.source)
+            found[document.source] = files.together(first, document, "\n\n") if first else document
+    return list(found.values())
 
 
 def attached_passages(learner: Learner, *messages: AnyMessage) -> Attached:
-    """The passages attached to messages, beside what is known of their documents."""
+    """The passages attached to messages, beside what is known of their documents.
+
+    Raises `InputError` for a document of more than `max_passages` to learn.
+    """
+    learns = not learner.config.dry_run
+    left_out: list[LeftOut] = []
+    notes: list[str] = []
     fresh: list[Passage] = []
     versions: dict[str, list[str]] = {}
     changed: list[str] = []
     for document in attached(*messages):
-        passages = split_passages(document.text)
-        if not learner.config.dry_run:
-            known_documents.adopt(learner.home, learner.namespace, document.source)
+        read = files.divided(learner.home, learner.namespace, document, keeps_name=learns)
+        if learns:
+            known_documents.adopt(learner.home, learner.namespace, read.source)
         difference = known_documents.compare(
-            learner.home, learner.namespace, learner.stack.learned, document.source, passages
+            learner.home, learner.namespace, learner.stack.learned, read.source, read.passages
         )
-        if not learner.config.dry_run:
+        files.check_size(len(difference.fresh), document.source, learner.config.max_passages)
+        if learns:
             known_documents.add_source(learner.home, learner.namespace, difference.known)
         fresh += difference.fresh
-        versions[document.source] = known_documents.digests_of(passages)
-        changed += [document.source] * bool(difference.num_gone)
-    return Attached(tuple(fresh), versions, tuple(changed))
+        left_out += read.left_out
+        notes += [read.note] * bool(read.note)
+        versions[read.source] = known_documents.digests_of(read.passages)
+        changed += [read.source] * bool(difference.num_gone)
+    return Attached(tuple(fresh), versions, tuple(changed), tuple(left_out), tuple(notes))
 
 
 def _blocks(message: AnyMessage) -> list[Mapping[str, Any]]:
@@ -96,14 +110,14 @@ def _name(block: Mapping[str, Any]) -> str:
     return str(block.get("title") or block.get("filename") or extras.get("filename") or extras.get("name") or "")
 
 
-def _text(block: Mapping[str, Any]) -> str:
+def _reading(block: Mapping[str, Any]) -> Reading:
     """What stands in a file; one that is sent as plain text may be called a Markdown file all the same."""
     name, kind = _name(block) or UNNAMED, str(block.get("mime_type") or "")
     kind = "" if kind.partition(";")[0].strip() in (TEXT, UNSAID) else kind
     if block.get("text"):
-        return files.text_of(str(block["text"]), kind, name)
+        return files.read(str(block["text"]), kind, name)
     try:
         data = base64.b64decode(block["base64"], validate=True)
     except (binascii.Error, ValueError) as error:
         raise InputError(f"{name} is not base64: {error}; encode the file's bytes") from error
-    return files.text_of(data, kind, name)
+    return files.read(data, kind, name)

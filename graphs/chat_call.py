@@ -15,7 +15,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Generated, Message, Prompt, ToolSpec
 from seal_agent.core.tool_format import ToolFormat
-from seal_agent.graphs.chat import as_message
+from seal_agent.graphs.messages import as_message
 from seal_agent.serving import replies
 from seal_agent.serving.batcher import Request
 from seal_agent.serving.replies import Asked, Part, ToolChoice, call_id

@@ -31,6 +31,7 @@ from seal_agent.core.codec import to_json
 from seal_agent.core.errors import AdapterError, InputError
 from seal_agent.core.messages import Prompt
 from seal_agent.core.models import EMBEDDED
+from seal_agent.core.numbers import check_number, check_seed, check_whole
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.factory import open_backend
 from seal_agent.graphs.chat_call import Call, asked_of, spec_of
@@ -88,7 +89,9 @@ class ChatSeal(BaseChatModel):
     @model_validator(mode="before")
     @classmethod
     def _local(cls, given: Any) -> Any:
-        return {name: value for name, value in given.items() if name not in REMOTE}
+        _check_options(given)
+        known = {name: value for name, value in given.items() if name not in REMOTE}
+        return {**known, "stop": list(_texts(known["stop"]))} if known.get("stop") is not None else known
 
     @model_validator(mode="after")
     def _named(self) -> ChatSeal:
@@ -236,12 +239,13 @@ class ChatSeal(BaseChatModel):
         if unknown := sorted(kwargs.keys() - OPTIONS):
             raise InputError(f"{', '.join(unknown)}: no option of a call; choose from {', '.join(sorted(OPTIONS))}")
         options = self._addressed(None, kwargs)
+        _check_options({name: self._option(options, name) for name in ("temperature", "max_tokens", "seed")})
         learner = self._learner_of(options["namespace"])
         version, stack = self._stack_of(learner, options["model"])
         max_tokens = self._option(options, "max_tokens") or learner.config.max_reply_tokens
         tools, form = options.get("tools") or (), learner.backend.tool_format
         asked = asked_of(messages, tools, options.get("tool_choice"), form, max_tokens)
-        served = learner.state.serve(stack)
+        served = learner.state.view(stack)
         temperature = self._option(options, "temperature")
         seed = self._option(options, "seed")
         request = Request(
@@ -249,7 +253,7 @@ class ChatSeal(BaseChatModel):
             prompt=asked.prompt,
             max_new_tokens=max_tokens,
             temperature=temperature,
-            stop=tuple((self.stop if stop is None else stop) or ()),
+            stop=_texts(self.stop if stop is None else stop),
             grammar=asked.grammar,
             seed=secrets.randbelow(2**31) if seed is None and temperature else seed or 0,
         )
@@ -270,13 +274,14 @@ class ChatSeal(BaseChatModel):
 
     def _namespace_of(self, config: RunnableConfig | None, chosen: Any) -> str:
         """Whose stack answers a call; a user that the call's configuration names must be the one that was chosen."""
-        own, configurable = self._learner, ensure_config(config).get("configurable", {})
+        own, given = self._learner, ensure_config(config)
+        said = (given.get("configurable", {}), run_context(), given.get("metadata", {}))
         wanted = str(chosen or self.namespace)
         if not wanted:
-            return namespace_of(own, configurable, run_context())
+            return namespace_of(own, *said)
         if isinstance(own, Learners) and own.scope == "thread":
             return check_namespace(wanted)
-        return only(check_namespace(wanted), configurable, run_context())
+        return only(check_namespace(wanted), *said)
 
     def _settled(self, namespace: str, model: str) -> str:
         """`model` with this model's name, and the version served now where it names none."""
@@ -342,6 +347,24 @@ def split_version(model: str) -> tuple[str, int | None]:
     """The name of a model and the version of the stack: ("embedded", 12) for "embedded@v12", (…, None) for none."""
     match = _VERSION.fullmatch(model)
     return (match["name"], int(match["version"])) if match else (model, None)
+
+
+def _check_options(given: Mapping[str, Any]) -> None:
+    """Raise `InputError` for a setting of a call that no reply can be written with; None leaves it to the model."""
+    if (temperature := given.get("temperature")) is not None:
+        check_number("temperature", temperature, 0)
+    if (max_tokens := given.get("max_tokens")) is not None:
+        check_whole("max_tokens", max_tokens, 1)
+    if (seed := given.get("seed")) is not None:
+        check_seed(seed)
+
+
+def _texts(stop: Any) -> tuple[str, ...]:
+    """The texts that end a reply: one, several or none; an empty one ends nothing."""
+    texts = (stop,) if isinstance(stop, str) else () if stop is None else stop
+    if not isinstance(texts, list | tuple | set) or not all(isinstance(text, str) for text in texts):
+        raise InputError(f"stop={stop!r} does not fit; give a text or a list of texts")
+    return tuple(text for text in texts if text)
 
 
 def _result(message: AIMessage) -> ChatResult:

@@ -6,9 +6,10 @@ folder of the run and numbers: a run that was stopped goes on when the graph is 
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from typing_extensions import TypedDict
 from seal_agent.core.codec import to_json
 from seal_agent.core.episodes import Progress
 from seal_agent.core.errors import InputError
+from seal_agent.core.numbers import check_number, check_whole
 from seal_agent.graphs.learning import Node, StepEvent
 from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current
 from seal_agent.learning.learner import Learner
@@ -28,16 +30,21 @@ from seal_agent.policy.knowledge import KnowledgeContext
 from seal_agent.policy.report import markdown
 from seal_agent.policy.rest_em import Improvement
 from seal_agent.policy.run import RunSettings
+from seal_agent.policy.withdrawal import FOLDER
+from seal_agent.storage.database import Home
 
 Contexts = list[KnowledgeContext]
+DATA_FOLDER = "data"
+_RUN = re.compile(r"run-\d+")
 
 
 class ImproveState(TypedDict, total=False):
     """What to learn from, and how far it is.
 
-    `data` (a JSON file with questions) or `files` (text); without both the ledger of the namespace. `num_contexts` of
-    them; 0: all. `after_episodes`: do nothing before so many are new. `folder`: of the run; an existing one is resumed.
-    `resume`: go on with the last run of the namespace, where it was stopped, before another is begun.
+    `data` (a JSON file with questions) or `files` (text), by their names in the graph's folder of data; without both
+    the ledger of the namespace. `num_contexts` of them; 0: all. `after_episodes`: do nothing before so many are new.
+    `folder`: of the run, one of the home's ("run-0001"); an existing one is resumed. `resume`: go on with the last run
+    of the namespace, where it was stopped, before another is begun.
     `round` is the one in work, `rounds` what the gates said, `report` the text at the end, `outcome` what became of it.
     """
 
@@ -53,27 +60,48 @@ class ImproveState(TypedDict, total=False):
     outcome: str
 
 
+@dataclass(frozen=True)
+class Sources:
+    """The files of a graph that improves the policy, chosen by whoever builds it.
+
+    `data` or `files` are read in the place of what a state names, and `folder` is the one that a run writes. A state
+    names files in `data_folder` (default: "data" in the home) and runs of the home; any other path is refused, because
+    it comes from whoever may call the graph.
+    """
+
+    data: Path | None = None
+    files: tuple[Path, ...] = ()
+    folder: Path | None = None
+    data_folder: Path | None = None
+
+
 def create_improve_graph(
     learner: AnyLearner,
     settings: RunSettings | None = None,
     *,
     minutes: float = 0.0,
     pause: Callable[[], None] | None = None,
+    sources: Sources | None = None,
 ) -> StateGraph[ImproveState, LearnContext, ImproveState, ImproveState]:
     """An uncompiled graph that improves the policy of one namespace; start it with {} or an `ImproveState`.
 
     The namespace is the learner's; built on `Learners` it is that of the user whom the run names. It waits between
     two steps while somebody talks to a model of this home, unless `pause` says otherwise; `minutes` bound the run over
-    all its starts. Raises `StorageError` where another process improves policies of this home.
+    all its starts. `sources`: which files it may read, and where it writes; whoever calls the graph names files within
+    them only. Raises `StorageError` where another process improves policies of this home.
     """
     defaults = settings or RunSettings()
+    given = sources or Sources()
+    check_number("minutes", minutes, 0)
+    open_runs: dict[tuple[str, Path], Improvement[KnowledgeContext]] = {}  # by namespace and folder, until the report
 
-    open_runs: dict[tuple[str, str], Improvement[KnowledgeContext]] = {}  # by namespace and folder, until the report
+    def folder_of(state: ImproveState) -> Path:
+        return given.folder or _run_folder(learner.home, state["folder"])
 
     def opened(state: ImproveState) -> Improvement[KnowledgeContext]:
-        chosen, folder = current(learner), state["folder"]
+        chosen, folder = current(learner), folder_of(state)
         if (chosen.namespace, folder) not in open_runs:
-            assembled = runs.assemble(chosen, Path(folder), minutes=minutes, pause=pause)
+            assembled = runs.assemble(chosen, folder, minutes=minutes, pause=pause)
             open_runs[chosen.namespace, folder] = assembled
         return open_runs[chosen.namespace, folder]
 
@@ -83,22 +111,24 @@ def create_improve_graph(
 
     def check(state: ImproveState) -> dict[str, Any]:
         chosen = current(learner)
+        for name in ("num_contexts", "after_episodes"):
+            check_whole(name, state.get(name, 0), 0)
         close(chosen.namespace)  # another process may have gone on with the run since
         stopped = runs.unfinished(chosen.home, chosen.namespace) if state.get("resume") else None
-        known = state.get("folder") or str(stopped or "")
-        if known and (Path(known) / "begun.jsonl").exists():
-            return {"folder": known, "round": 1, "outcome": ""}
+        known = folder_of(state) if given.folder or state.get("folder") else stopped
+        if known and (known / "begun.jsonl").exists():
+            return {"folder": str(known), "round": 1, "outcome": ""}
         now = chosen.home.num_episodes(chosen.namespace)
         before = runs.num_episodes_before(chosen.home, chosen.namespace)
         if not schedule.has_news(now, before, state.get("after_episodes", 0)):
             wanted = state["after_episodes"]
             return {"outcome": f"nothing to do: {now - before} of {wanted} new episodes"}
-        folder = Path(known or runs.next_folder(chosen.home))
-        runs.begin(chosen, folder, _contexts(chosen, state), defaults)
+        folder = known or runs.next_folder(chosen.home)
+        runs.begin(chosen, folder, _contexts(chosen, given, state), defaults)
         return {"folder": str(folder), "round": 1, "outcome": ""}
 
     def prepare(state: ImproveState, progress: Progress) -> dict[str, Any]:
-        runs.prepare(current(learner), Path(state["folder"]), progress, pause=pause)
+        runs.prepare(current(learner), folder_of(state), progress, pause=pause)
         return {"rounds": []}
 
     def explore(state: ImproveState, progress: Progress) -> dict[str, Any]:
@@ -117,7 +147,7 @@ def create_improve_graph(
         run = opened(state)
         reported = run.report(progress)
         text = markdown(run.rounds(), reported, _facts(run, state["folder"]))
-        (Path(state["folder"]) / "report.md").write_text(text, encoding="utf-8")
+        (folder_of(state) / "report.md").write_text(text, encoding="utf-8")
         number = run.store.current().version
         close(run.store.namespace)
         taken = " (taken back: worse on the third set)" if reported.is_withdrawn else ""
@@ -146,15 +176,35 @@ def create_improve_graph(
     return builder
 
 
-def _contexts(learner: Learner, state: ImproveState) -> Contexts:
-    """The contexts that the state names; of a ledger the latest."""
+def _run_folder(home: Home, name: str) -> Path:
+    """The folder of a run of this home that a caller names, as "run-0001" or with its path."""
+    root = (home.root / FOLDER).resolve()
+    folder = (root / name).resolve()
+    if folder.parent != root or not _RUN.fullmatch(folder.name):
+        raise InputError(f"{name!r} is no run of this home; name one as in 'run-0001', or leave the folder out")
+    return folder
+
+
+def _within(root: Path, name: str) -> Path:
+    """The file of that name in the folder of data; raises `InputError` for any other place."""
+    path = (root / name).resolve()
+    if not path.is_relative_to(root.resolve()):
+        raise InputError(f"{name!r} is not in the graph's folder of data; put the file there, or name another")
+    return path
+
+
+def _contexts(learner: Learner, given: Sources, state: ImproveState) -> Contexts:
+    """The contexts that the graph was built with, or those that the state names; of a ledger the latest."""
     num = state.get("num_contexts", 0)
-    if state.get("data") and state.get("files"):
+    root = given.data_folder or learner.home.root / DATA_FOLDER
+    data = [given.data] if given.data else [_within(root, state["data"])] if state.get("data") else []
+    files = given.files or [_within(root, name) for name in state.get("files", ())]
+    if data and files:
         raise InputError("contexts come from data or from files; give one of them")
-    if state.get("data"):
-        return runs.of_data(Path(state["data"]))[: num or None]
-    if state.get("files"):
-        return runs.of_files([Path(path) for path in state["files"]])[: num or None]
+    if data:
+        return runs.of_data(data[0])[: num or None]
+    if files:
+        return runs.of_files(files)[: num or None]
     return runs.of_ledger(learner.home, learner.namespace)[-num:]
 
 

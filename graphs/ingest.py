@@ -5,21 +5,36 @@ Where a document was read before, what it says no longer is unlearned first.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from langchain_core.documents import Document as LoadedDocument
 from langgraph.graph import START, StateGraph
+from langgraph.types import Command
 
 from seal_agent.core.documents import Passage
 from seal_agent.core.errors import InputError
 from seal_agent.documents import files
 from seal_agent.documents.files import Document
-from seal_agent.documents.passages import split_passages
-from seal_agent.graphs.learning import ENTRIES, add_learning, carried, check_speaker, entry, told
-from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current
+from seal_agent.graphs.learning import (
+    ENTRIES,
+    REFUSE,
+    add_learning,
+    carried,
+    check_speaker,
+    entry,
+    refusing,
+    told,
+)
+from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current, speaking
 from seal_agent.graphs.state import IngestState
+from seal_agent.language.english.statements import LeftOut
 from seal_agent.storage import documents as known_documents
+
+_NOTHING: dict[str, Any] = {"document": "", "documents": [], "title": "", "source": "", "content_type": "", "giver": []}
+"""The update that takes what was given out of the state."""
 
 
 def create_ingest_graph(learner: AnyLearner) -> StateGraph[IngestState, LearnContext, IngestState, IngestState]:
@@ -27,57 +42,89 @@ def create_ingest_graph(learner: AnyLearner) -> StateGraph[IngestState, LearnCon
 
     Compiled with a checkpointer it can be stopped and resumed between passages. `outcomes` in the result
     holds one report per passage: "known" for one that was learned before, and one "forgotten" for each document
-    that lost passages.
+    that lost passages. `num_passages` says how many there are to learn before the first is begun, `left_out` what
+    stands in the documents and is not learned, with the reasons, and `notes` what is to be known of their names. A
+    document of more than `max_passages` to learn is refused (`LearnerConfig`).
     """
+
+    def receive(state: IngestState) -> Command[str]:
+        try:
+            namespace = speaking(learner)
+            check_speaker(namespace, state, state.get("pending") or state.get("replaced"))
+        except InputError:
+            return Command(update=_NOTHING, goto=REFUSE)
+        giver, digest = state.get("giver") or ("", "")
+        now = _digest(state)
+        return Command(update={"giver": [giver if now == digest else namespace, now]}, goto="split")
 
     def split(state: IngestState) -> dict[str, Any]:
         chosen = current(learner)
-        check_speaker(chosen, state, state.get("pending") or state.get("replaced"))
+        if (state.get("giver") or [chosen.namespace])[0] != chosen.namespace:
+            raise InputError("another user gave the document of this thread and has to go on; give one of your own")
+        check_speaker(chosen.namespace, state, state.get("pending") or state.get("replaced"))
         fresh: list[Passage] = []
         known: list[Passage] = []
         versions: dict[str, list[str]] = {}
         changed: list[str] = []
-        for document in _given(state):
-            passages = split_passages(document.text, title=state.get("title", ""))
-            if not chosen.config.dry_run:
-                known_documents.adopt(chosen.home, chosen.namespace, document.source)
+        left_out: list[LeftOut] = []
+        notes: list[str] = []
+        given, title, learns = _given(state), state.get("title", ""), not chosen.config.dry_run
+        for document in given:
+            read = files.divided(chosen.home, chosen.namespace, document, title=title, keeps_name=learns)
+            if learns:
+                known_documents.adopt(chosen.home, chosen.namespace, read.source)
             difference = known_documents.compare(
-                chosen.home, chosen.namespace, chosen.stack.learned, document.source, passages
+                chosen.home, chosen.namespace, chosen.stack.learned, read.source, read.passages
             )
+            files.check_size(len(difference.fresh), document.source, chosen.config.max_passages)
             fresh += difference.fresh
             known += difference.known
-            versions[document.source] = known_documents.digests_of(passages)
-            changed += [document.source] * bool(difference.num_gone)
+            left_out += read.left_out
+            notes += [read.note] * bool(read.note)
+            versions[read.source] = known_documents.digests_of(read.passages)
+            changed += [read.source] * bool(difference.num_gone)
         if not chosen.config.dry_run:
             known_documents.add_source(chosen.home, chosen.namespace, known)
         reports = [told(passage.topic, *files.KNOWN) for passage in known]
-        return carried(chosen, state, fresh, versions, changed=changed, outcomes=reports)
+        update = carried(chosen, state, fresh, versions, changed=changed, outcomes=reports)
+        return {**_NOTHING, **update, "left_out": [asdict(each) for each in left_out], "notes": notes}
 
     builder = StateGraph(IngestState, context_schema=LearnContext)
     builder.add_node("split", split)
     add_learning(builder, learner)
-    builder.add_edge(START, "split")
-    builder.add_conditional_edges("split", entry, ["unlearn", *ENTRIES])
+    builder.add_node("receive", receive, destinations=("split", REFUSE))
+    builder.add_node(REFUSE, refusing(learner))
+    builder.add_edge(START, "receive")
+    for last in ("split", REFUSE):
+        builder.add_conditional_edges(last, entry, ["unlearn", *ENTRIES])
     return builder
+
+
+def _digest(state: IngestState) -> str:
+    """What tells whether the document of a state is the one that was there before."""
+    given = [state.get("document", ""), [(each.metadata, each.page_content) for each in state.get("documents", ())]]
+    return hashlib.sha256(repr(given).encode(errors="replace")).hexdigest()[:16]
 
 
 def _given(state: IngestState) -> list[Document]:
     """The documents of the state, pages of one source together; one without a source is named by its content."""
-    texts: dict[str, str] = {}
+    given: dict[str, Document] = {}
     if state.get("document", "").strip():
         name = state.get("source", "")
-        text = files.text_of(state["document"], state.get("content_type", ""), name or "the document")
-        texts[files.document_of(text, name).source] = text
-    for source, text in _loaded(state.get("documents", ())):
-        texts[source] = f"{texts[source]}\n{text}" if source in texts else text
-    given = [Document(text, source) for source, text in texts.items() if text.strip()]
-    if not given:
+        reading = files.read(state["document"], state.get("content_type", ""), name or "the document")
+        document = files.document_of(reading.text, name, left_out=reading.left_out)
+        given[document.source] = document
+    for document in _loaded(state.get("documents", ())):
+        first = given.get(document.source)
+        given[document.source] = files.together(first, document, "\n") if first else document
+    found = [document for document in given.values() if document.text.strip()]
+    if not found:
         raise InputError("the document is empty; give at least one sentence")
-    return given
+    return found
 
 
-def _loaded(given: Sequence[LoadedDocument]) -> list[tuple[str, str]]:
+def _loaded(given: Sequence[LoadedDocument]) -> list[Document]:
     """What loaders of LangChain read; they have mostly taken the text out of a page already, whatever it is called."""
     texts = [(str(each.metadata.get("source") or ""), each.page_content) for each in given if each.page_content.strip()]
-    read = [(source, files.text_of(text, "", "the document")) for source, text in texts]
-    return [(files.document_of(text, source).source, text) for source, text in read]
+    read = [(source, files.read(text, "", "the document")) for source, text in texts]
+    return [files.document_of(each.text, source, left_out=each.left_out) for source, each in read]

@@ -6,6 +6,7 @@ into any `StateGraph` whose state extends `LearnState`.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
@@ -20,7 +21,7 @@ from seal_agent.core.documents import Passage
 from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import InputError, StackChanged
 from seal_agent.graphs import approval
-from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current
+from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current, speaking
 from seal_agent.graphs.state import LearnState
 from seal_agent.learning import loop
 from seal_agent.learning.learner import Learner
@@ -28,6 +29,7 @@ from seal_agent.storage.documents import digests_of
 from seal_agent.storage.jobs import LearningQueue
 from seal_agent.unlearning.forget import replace_version
 
+log = logging.getLogger(__name__)
 Node = Any  # a function of the state; langgraph's own node type takes no state that extends another
 
 
@@ -46,18 +48,20 @@ class StepEvent:
 
 ASK_AGAIN = "ask again"
 """Where an answer of somebody else leads: it is refused there, and the user whose text waits is asked anew."""
+REFUSE = "refuse"
+"""Where the run of a user leads who may not speak here, once what that user gave is out of the state."""
 EDGES: dict[str, tuple[str, ...]] = {
-    "decide": ("write", "ignore"),
-    "write": ("approve", "train", "write", "ignore"),
-    "approve": ("train", "ignore", ASK_AGAIN),
+    "decide": ("write", "close"),
+    "write": ("approve", "train", "write", "close"),
+    "approve": ("train", "close", ASK_AGAIN),
     ASK_AGAIN: ("approve",),
-    "train": ("probe", "ignore"),
+    "train": ("probe", "close"),
     "probe": ("judge",),
-    "judge": ("accept", "amend", "rollback", "probe"),
-    "amend": ("probe",),
+    "judge": ("accept", "apply_remedy", "reject", "probe"),
+    "apply_remedy": ("probe",),
     "accept": ("consolidate", "decide", END),
-    "rollback": ("decide", END),
-    "ignore": ("decide", END),
+    "reject": ("decide", END),
+    "close": ("decide", END),
     "consolidate": ("decide", END),
 }
 """Where each step may lead; `loop.after` says where it does."""
@@ -110,7 +114,7 @@ def carried(
     """
     left = [from_json(Passage, each) for each in state.get("pending", ())]
     replaced = {**state.get("replaced", {}), **{source: versions[source] for source in changed}}
-    check_speaker(learner, state, left or state.get("replaced"))
+    check_speaker(learner.namespace, state, left or state.get("replaced"))
     episode = from_json(Episode, state["episode"]) if left and state.get("episode") else None
     ended = _ended(learner, episode) if episode else []
     waits = learner.config.approval and (episode is None or approval.is_waiting(episode))
@@ -123,6 +127,8 @@ def carried(
         kept.remove(passage)
         ended.append(learner.give_up(passage, "its document was changed before it was learned", thread=_thread()))
         replaced[passage.source] = versions[passage.source]
+    for episode_ended in ended:
+        approval.let_go(learner.home, episode_ended)
     goes_on = bool(kept) and kept[0] == left[0] and not replaced and approval.can_go_on(learner, episode)
     if not goes_on:
         abandon(learner, state)
@@ -141,7 +147,7 @@ def _ended(learner: Learner, episode: Episode) -> list[Episode]:
     closed = learner.closed(episode)
     if episode.outcome == "open":
         return [closed] if closed else []  # it was killed after the transaction
-    return [] if closed else [learner.ignore(episode)]  # a person said no, and it was ended before that was written
+    return [] if closed else [learner.close(episode)]  # a person said no, and it was ended before that was written
 
 
 def _is_outdated(passage: Passage, versions: Mapping[str, Sequence[str]]) -> bool:
@@ -159,27 +165,46 @@ def abandon(learner: Learner, state: Mapping[str, Any]) -> None:
         learner.state.discard(episode.adapter)
 
 
-def _is_speaker(learner: Learner, state: Mapping[str, Any]) -> bool:
+def _is_speaker(namespace: str, state: Mapping[str, Any]) -> bool:
     """Whether what waits in the state is of the user who is speaking."""
-    return state.get("speaker", "") in ("", learner.namespace)
+    return state.get("speaker", "") in ("", namespace)
 
 
-def check_speaker(learner: Learner, state: Mapping[str, Any], left: object = True) -> None:
+def check_speaker(namespace: str, state: Mapping[str, Any], left: object = True) -> None:
     """Raise `InputError` where what is `left` in the state is of another user than the one who is speaking."""
-    if left and not _is_speaker(learner, state):
-        raise InputError(f"this thread is learning for {state['speaker']!r} and was resumed for {learner.namespace!r}")
+    if left and not _is_speaker(namespace, state):
+        raise _of_another(state["speaker"], namespace)
+
+
+def _of_another(owner: str, namespace: str) -> InputError:
+    """The error for a run that would learn what another user said; only the log names that user."""
+    log.warning("a thread that is learning for %r was refused to %r", owner, namespace)
+    return InputError(
+        "this thread is still learning what another user said in it; go on as that user, or begin a thread of your own"
+    )
+
+
+def refusing(learner: AnyLearner) -> Node:
+    """A node that raises the `InputError` of a run that is refused; for another user what was left is taken up."""
+
+    def refuse(state: LearnState) -> dict[str, Any]:
+        chosen = current(learner)
+        check_speaker(chosen.namespace, state, state.get("pending") or state.get("replaced"))
+        return carried(chosen, state, ())
+
+    return refuse
 
 
 def add_learning(builder: StateGraph[Any, Any, Any, Any], learner: AnyLearner) -> None:
     """Add the loop to `builder`; it is entered with `entry` after `as_pending` or `carried`, and leaves to END."""
     builder.add_node("unlearn", _unlearning(learner))
     builder.add_conditional_edges("unlearn", entry, list(ENTRIES))
-    for name in ("write", "train", "probe", "judge", "amend"):
+    for name in ("write", "train", "probe", "judge", "apply_remedy"):
         builder.add_node(name, _step(name, learner))
     builder.add_node("decide", _opening(learner))
     builder.add_node("approve", _approving(learner))
     builder.add_node(ASK_AGAIN, _asking_again(learner))
-    for name in ("accept", "rollback", "ignore"):
+    for name in ("accept", "reject", "close"):
         builder.add_node(name, _closing(name, learner))
     builder.add_node("consolidate", _consolidating(learner))
     for step, following in EDGES.items():
@@ -213,7 +238,7 @@ def enqueuing(learner: AnyLearner, queue: LearningQueue) -> Node:
 
     def enqueue(state: LearnState) -> dict[str, Any]:
         chosen = current(learner)
-        check_speaker(chosen, state)
+        check_speaker(chosen.namespace, state)
         passages = [from_json(Passage, pending) for pending in state["pending"]]
         jobs = queue.submit(
             passages,
@@ -245,7 +270,7 @@ def _thread() -> str:
 def _run(name: str, learner: Learner, episode: Episode, state: LearnState) -> Episode:
     """Run the verb of that name, timed, with its progress on the custom stream."""
     if episode.namespace != learner.namespace:
-        raise InputError(f"this thread is learning for {episode.namespace!r} and was resumed for {learner.namespace!r}")
+        raise _of_another(episode.namespace, learner.namespace)
     number = state["num_passages"] - len(state["pending"]) + 1
     return _shown(name, learner, episode, number, state["num_passages"])
 
@@ -273,7 +298,7 @@ def _step(name: str, learner: AnyLearner) -> Node:
 def _opening(learner: AnyLearner) -> Node:
     def decide(state: LearnState) -> dict[str, Any]:
         chosen = current(learner)
-        check_speaker(chosen, state)
+        check_speaker(chosen.namespace, state)
         episode = chosen.begin(from_json(Passage, state["pending"][0]), thread=_thread())
         return {"episode": to_json(_run("decide", chosen, episode, state))}
 
@@ -282,8 +307,10 @@ def _opening(learner: AnyLearner) -> Node:
 
 def _approving(learner: AnyLearner) -> Node:
     def approve(state: LearnState) -> dict[str, Any]:
-        answered = approval.ask(from_json(Episode, state["episode"]))
-        if not _is_speaker(current(learner), state):
+        episode = from_json(Episode, state["episode"])
+        approval.hold(learner.home, learner.backend.model, episode)
+        answered = approval.ask(episode)
+        if not _is_speaker(speaking(learner), state):
             return {}  # the answer is used up, so that it does not count as that of whoever goes on with the thread
         return {"episode": to_json(answered)}
 
@@ -292,7 +319,7 @@ def _approving(learner: AnyLearner) -> Node:
 
 def _asking_again(learner: AnyLearner) -> Node:
     def ask_again(state: LearnState) -> dict[str, Any]:
-        check_speaker(current(learner), state)
+        check_speaker(speaking(learner), state)
         return {}
 
     return ask_again
@@ -308,6 +335,8 @@ def _closing(name: str, learner: AnyLearner) -> Node:
             if state.get("num_begun", 0) + 1 >= MAX_BEGUN:
                 raise
             return {"episode": {}, "num_begun": state.get("num_begun", 0) + 1}  # decide about the passage anew
+        if chosen.config.approval:
+            approval.let_go(chosen.home, episode)
         return {
             "episode": to_json(episode),
             "pending": state["pending"][1:],
@@ -336,7 +365,7 @@ def _after(step: str, learner: AnyLearner) -> Callable[[Any], str]:
     def route(state: LearnState) -> str:
         if not state["episode"]:
             return more(state)
-        if step == "approve" and not _is_speaker(current(learner), state):
+        if step == "approve" and not _is_speaker(speaking(learner), state):
             return ASK_AGAIN
         return loop.after(current(learner), step, from_json(Episode, state["episode"])) or more(state)
 
@@ -348,7 +377,7 @@ def _unlearning(learner: AnyLearner) -> Node:
 
     def unlearn(state: LearnState) -> dict[str, Any]:
         chosen = current(learner)
-        check_speaker(chosen, state)
+        check_speaker(chosen.namespace, state)
         reports = []
         for source, keep in state["replaced"].items():
             if chosen.config.dry_run:

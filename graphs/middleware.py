@@ -14,14 +14,16 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMes
 from langgraph.runtime import Runtime
 
 from seal_agent.core.documents import Passage
-from seal_agent.core.errors import MissingExtra
+from seal_agent.core.errors import InputError, MissingExtra
 from seal_agent.core.messages import Message, kept_conversation
 from seal_agent.documents import files as documents
-from seal_agent.documents.passages import split_passages
+from seal_agent.documents.passages import divide, split_passages
+from seal_agent.graphs import speakers
 from seal_agent.graphs.attachments import Attached, attached_passages
-from seal_agent.graphs.learning import carried, create_learning_graph
-from seal_agent.graphs.namespaces import AnyLearner, current
-from seal_agent.graphs.tools import RECALLED, is_users, learning_tools
+from seal_agent.graphs.learning import carried, check_speaker, create_learning_graph
+from seal_agent.graphs.namespaces import AnyLearner, current, speaking
+from seal_agent.graphs.speakers import is_users
+from seal_agent.graphs.tools import RECALLED, learning_tools
 from seal_agent.learning.learner import Learner
 from seal_agent.storage.jobs import LearningQueue
 
@@ -32,6 +34,7 @@ try:
         ModelRequest,
         ModelResponse,
         PrivateStateAttr,
+        hook_config,
     )
 except ImportError as error:
     raise MissingExtra("the middleware needs langchain; pip install 'seal-agent[agent]'") from error
@@ -45,11 +48,14 @@ class AdaptState(AgentState[Any]):
     """The agent's state; `outcomes`: what became of every passage the user's last turn brought.
 
     `learning`: what is to be learned when the turn is over, with what turns before it have left; a `LearnState`.
+    `authors`: who wrote the messages. `is_refused`: the turn is not its user's to take, and its message was taken out.
     """
 
     outcomes: NotRequired[list[dict[str, Any]]]
     stack_version: NotRequired[Annotated[int, PrivateStateAttr]]
     learning: NotRequired[Annotated[dict[str, Any], PrivateStateAttr]]
+    authors: NotRequired[Annotated[speakers.Authors, PrivateStateAttr]]
+    is_refused: NotRequired[Annotated[bool, PrivateStateAttr]]
 
 
 def pin_to_version(namespace: str, version: int) -> dict[str, Any]:
@@ -78,6 +84,8 @@ class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
         pin: Pin | None = None,
     ) -> None:
         super().__init__()
+        if isinstance(learn_from, str):
+            raise InputError(f"learn_from={learn_from!r} is one text; give a list of the names of tools")
         self.tools = learning_tools(learner, queue) if with_tools else []
         self._learner = learner
         self._queue = queue
@@ -85,22 +93,37 @@ class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
         self._learn_from = frozenset(learn_from)
         self._pin = pin
 
+    @hook_config(can_jump_to=["end"])
     def before_agent(self, state: AdaptState, runtime: Runtime[Any]) -> dict[str, Any]:
         """Choose the version of the stack that answers this turn, and note what the turn brings to learn.
 
-        What an earlier turn has left, because it waits for a person or was ended, is learned first.
+        What an earlier turn has left, because it waits for a person or was ended, is learned first. The message of a
+        turn that is refused is taken out of the state; `after_agent` raises the error.
         """
+        left = state.get("learning") or {}
+        messages, known = state["messages"], state.get("authors") or {}
+        try:
+            self._check_speaker(left)
+        except InputError:
+            return {"messages": speakers.removal(messages, known), "is_refused": True, "jump_to": "end"}
         learner = current(self._learner)
         versions = learner.home.versions(learner.namespace)
-        left = state.get("learning") or {}
-        messages = state["messages"]
+        authors = speakers.with_authors(messages, known, learner.namespace)
+        messages = speakers.of(messages, authors, learner.namespace)
         begin = turn_begins(messages)
         results = self._results(messages[turn_begins(messages[:begin]) : begin]) if left else []
         said, files = self._said(learner, messages, begin)
         changed = files.versions if self._queue else files.changed
         learning = carried(learner, left, [*results, *said, *files.fresh], files.versions, changed=changed)
-        return {"stack_version": versions[-1].version if versions else 0, "outcomes": [], "learning": learning}
+        version = versions[-1].version if versions else 0
+        noted = {"authors": authors, "is_refused": False}
+        return {"stack_version": version, "outcomes": [], "learning": learning, **noted}
 
+    def _check_speaker(self, left: Mapping[str, Any]) -> None:
+        """Raise `InputError` where nobody may speak here, or what is left is another user's."""
+        check_speaker(speaking(self._learner), left, left.get("pending") or left.get("replaced"))
+
+    @hook_config(can_jump_to=["end"])
     async def abefore_agent(self, state: AdaptState, runtime: Runtime[Any]) -> dict[str, Any]:
         """As `before_agent`: no model is asked."""
         return self.before_agent(state, runtime)
@@ -138,6 +161,9 @@ class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
     def _to_learn(self, state: AdaptState) -> dict[str, Any]:
         """What was noted when the turn began, and what its tools have returned since; empty where there is nothing."""
         messages, learning = state["messages"], state.get("learning") or {}
+        if state.get("is_refused"):
+            self._check_speaker(learning)
+            return learning if learning.get("pending") or learning.get("replaced") else {}
         results = self._results(messages[turn_begins(messages) :])
         pending = [*learning.get("pending", ()), *map(asdict, results)]
         if not (pending or learning.get("replaced") or learning.get("outcomes")):
@@ -145,7 +171,7 @@ class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
         return {**learning, "pending": pending, "num_passages": len(pending)}
 
     def _learned(self, ended: dict[str, Any]) -> dict[str, Any]:
-        return {"outcomes": ended["outcomes"], "learning": {}}
+        return {"outcomes": ended["outcomes"], "learning": {}, "is_refused": False}
 
     def _said(self, learner: Learner, messages: list[AnyMessage], begin: int) -> tuple[list[Passage], Attached]:
         """What the user's messages from `begin` on say, and what is attached to them."""
@@ -161,7 +187,7 @@ class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
             if isinstance(message, ToolMessage) and message.name in self._learn_from and message.artifact != RECALLED:
                 kind = f"result of {message.name}"
                 result = documents.document_of(documents.text_of(str(message.text), "", kind), kind=kind)
-                found += [replace(passage, source=result.source) for passage in split_passages(result.text)]
+                found += [replace(passage, source=result.source) for passage in divide(result.text).passages]
         return found
 
 

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.runnables import ensure_config
 from langgraph.runtime import get_runtime
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from seal_agent.learning.learner import Learner
-from seal_agent.learning.learners import USER_KEYS, Learners, namespace_of
+from seal_agent.learning.learners import Learners, is_tenant_key, is_user_key, namespace_of
 
 AnyLearner = Learner | Learners
 """What the builders take: one learner, or many of which each run uses its user's."""
 
 
-@dataclass(frozen=True)
-class LearnContext:
-    """The context of a run (`context_schema`): `namespace` names whose learner works, as `configurable` can."""
+class LearnContext(TypedDict, total=False):
+    """The context of a run (`context_schema`): who is speaking, as `configurable` says it (`learners.namespace_of`).
 
-    namespace: str = ""
+    Any other key that names a user is read too, and so is a context that is an object.
+    """
+
+    namespace: str
+    user_id: str
 
 
 def current(learner: AnyLearner) -> Learner:
@@ -29,8 +32,14 @@ def current(learner: AnyLearner) -> Learner:
     Raises `InputError` where nobody is named and many are served, and where somebody else is named than the one
     learner of a graph serves.
     """
-    namespace = namespace_of(learner, ensure_config().get("configurable", {}), run_context())
+    namespace = speaking(learner)
     return learner.of(namespace) if isinstance(learner, Learners) else learner
+
+
+def speaking(learner: AnyLearner) -> str:
+    """The namespace of the run that is going on; as `current`, without opening anything."""
+    config = ensure_config()
+    return namespace_of(learner, config.get("configurable", {}), run_context(), config.get("metadata", {}))
 
 
 def run_context() -> dict[str, Any]:
@@ -39,6 +48,14 @@ def run_context() -> dict[str, Any]:
         context = getattr(get_runtime(), "context", None)
     except RuntimeError:
         return {}
+    if context is None:
+        return {}
     if isinstance(context, Mapping):
-        return {key: context.get(key) for key in USER_KEYS}
-    return {key: getattr(context, key, None) for key in USER_KEYS}
+        said = dict(context)
+    else:
+        said = {name: getattr(context, name, None) for name in dir(context) if _is_telling(name)}
+    return {str(key): value for key, value in said.items() if _is_telling(str(key)) and not callable(value)}
+
+
+def _is_telling(key: str) -> bool:
+    return is_user_key(key) or is_tenant_key(key)

@@ -33,16 +33,25 @@ class LearnState(TypedDict, total=False):
 
 
 class ChatState(LearnState, total=False):
-    """A conversation, and what was learned from its last message."""
+    """A conversation, and what was learned from its last message. `authors`: who wrote it (`speakers.Authors`).
+
+    Of documents attached to the last message, `left_out` says what is not learned and why, and `notes` what is to be
+    known of their names.
+    """
 
     messages: Annotated[list[AnyMessage], add_messages]
+    authors: dict[str, list[str]]
+    left_out: list[dict[str, Any]]
+    notes: list[str]
 
 
 class IngestState(LearnState, total=False):
     """What is to be read: a text, or documents of LangChain's loaders.
 
     `title` overrides the topic found in it. `source` says where the text comes from: read again under the same name,
-    it replaces what was learned from its last version. `content_type`: how it is written (`documents.text_of`).
+    it replaces what was learned from its last version. `content_type`: how it is written (`documents.files.text_of`).
+    All of it leaves the state when it is read, or refused. `giver`: the namespace it is read for, and its digest.
+    `left_out`: what stands in the documents and is not learned, and why; `notes`: what is to be known of their names.
     """
 
     document: str
@@ -50,3 +59,6 @@ class IngestState(LearnState, total=False):
     title: str
     source: str
     content_type: str
+    giver: list[str]
+    left_out: list[dict[str, Any]]
+    notes: list[str]

@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from langchain_core.messages import AnyMessage, BaseMessage, HumanMessage
+from langchain_core.messages import AnyMessage, BaseMessage
 from langchain_core.tools import BaseTool, StructuredTool, ToolException
 from langgraph.prebuilt import ToolRuntime
 
@@ -23,8 +23,10 @@ from seal_agent.core.errors import SealError
 from seal_agent.core.redaction import redacted
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.documents.passages import split_passages, topic_of
-from seal_agent.graphs.learning import as_pending, create_learning_graph
+from seal_agent.graphs import speakers
+from seal_agent.graphs.learning import as_pending, create_learning_graph, told
 from seal_agent.graphs.namespaces import AnyLearner, current
+from seal_agent.graphs.speakers import is_users
 from seal_agent.language.english.words import content
 from seal_agent.learning.learner import Learner
 from seal_agent.serving.relevance import relevance
@@ -33,6 +35,7 @@ from seal_agent.unlearning.forget import forget as unlearn
 
 RECALLED = {"recalled": True}
 """The artifact of a tool message that repeats what was learned."""
+HELD = ("held", "a person has to approve it: seal-agent queue list")
 NUM_CONFIRMED, NUM_SOURCES = 5, 3  # adapters that the model reads about, and of those it confirms how many are named
 MIN_NATS = 6.0  # by which a source makes the question likelier, in its words and to the model
 MIN_SAID = 0.5  # of a fact's words; its names and numbers must all have been said
@@ -47,11 +50,13 @@ def learning_tools(learner: AnyLearner, queue: LearningQueue | None = None) -> l
         given = as_pending(list(passages), current(learner).namespace) | (
             {"episode": to_json(episode)} if episode else {}
         )
-        return json.dumps(loop.invoke(given)["outcomes"])
+        ended = loop.invoke(given)
+        waiting = [told(passage.topic, *HELD) for passage in passages] if "__interrupt__" in ended else []
+        return json.dumps([*ended["outcomes"], *waiting])
 
     def memorize(fact: str, runtime: ToolRuntime) -> str:
         """Remember for good one fact that the user stated, in the user's own words, as a full sentence."""
-        said = " ".join(said_by_user(runtime.state.get("messages", ())))
+        said = " ".join(said_by_user(_own(runtime)))
         if not is_said(fact, said):
             raise ToolException("the user did not say this; memorize only what the user stated")
         chosen = current(learner)
@@ -61,7 +66,7 @@ def learning_tools(learner: AnyLearner, queue: LearningQueue | None = None) -> l
 
     def adapt(runtime: ToolRuntime) -> str:
         """Learn for good what the user's last message tells."""
-        said = said_by_user(runtime.state.get("messages", ()))
+        said = said_by_user(_own(runtime))
         if not said:
             raise ToolException("the user has said nothing yet")
         return learn(split_passages(said[-1]))
@@ -81,6 +86,11 @@ def learning_tools(learner: AnyLearner, queue: LearningQueue | None = None) -> l
     def recall_sources(question: str) -> tuple[str, dict[str, bool]]:
         """What was learned from the user that bears on a question: the texts, and where they came from."""
         return json.dumps(sources(current(learner), question)), RECALLED
+
+    def _own(runtime: ToolRuntime) -> list[AnyMessage]:
+        """The messages of the user who is speaking, where `SelfAdaptation` has noted who wrote which."""
+        state = runtime.state
+        return speakers.of(state.get("messages", ()), state.get("authors") or {}, current(learner).namespace)
 
     tools: list[BaseTool] = [_tool(function) for function in (memorize, adapt, forget)]
     return [*tools, _tool(recall_sources, response_format="content_and_artifact")]
@@ -114,11 +124,6 @@ def sources(learner: Learner, question: str) -> list[dict[str, Any]]:
 def said_by_user(messages: Sequence[AnyMessage | BaseMessage]) -> list[str]:
     """What the user wrote, oldest first, without what a program wrote in the user's name."""
     return [str(message.text) for message in messages if is_users(message) and str(message.text).strip()]
-
-
-def is_users(message: BaseMessage) -> bool:
-    """Whether the user wrote a message; LangChain marks the summaries that it puts into the user's mouth."""
-    return isinstance(message, HumanMessage) and "lc_source" not in message.additional_kwargs
 
 
 def is_said(fact: str, said: str) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from seal_agent.core.backend import Backend
 from seal_agent.core.errors import InputError
 from seal_agent.core.models import EMBEDDED
+from seal_agent.core.numbers import check_whole
 from seal_agent.learning.learner import Learner, LearnerConfig
 from seal_agent.learning.learners import Learners, Scope
 from seal_agent.storage.database import Home
@@ -86,8 +87,7 @@ def open_backend(
     place of the URL is a vLLM engine in this process, for offline work. `max_context` bounds the tokens of a prompt and
     its reply; 0: as many as the model reads.
     """
-    if max_context < 0:
-        raise InputError(f"max_context={max_context} is a number of tokens; give 1 or more, or 0 for the model's own")
+    check_whole("max_context", max_context, 0)
     root = adapters or home.root
     if model == SCRIPTED:
         from seal_agent.adapters.context import DEFAULT_CONTEXT

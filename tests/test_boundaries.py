@@ -39,7 +39,7 @@ THIRD_PARTY = {
     "cli": {"typer", "rich", "uvicorn"},
     "core": {"pydantic", "detect_secrets", "numpy"},
     "deciding": {"numpy"},
-    "documents": {"pypdf", "bs4", "markdown_it"},
+    "documents": {"pypdf", "lxml", "markdown_it"},
     "gateway": {"pydantic", "starlette"},
     "graphs": {"langgraph", "langchain_core", "pydantic", "typing_extensions"},
     "graphs/middleware.py": {"langchain", "langchain_core", "langgraph"},

@@ -27,7 +27,7 @@ from seal_agent.adapters.vllm.client import VLLMClient
 from seal_agent.adapters.vllm.options import MAX_KEPT, MAX_LORA_RANK, EngineOptions
 from seal_agent.adapters.vllm.protocol import VLLM, Sampling
 from seal_agent.adapters.vllm.zero_adapter import is_on_gpu, neutral
-from seal_agent.core.backend import Backend, Reading, check_fits, check_grammars, room_for_reply, silent
+from seal_agent.core.backend import Backend, Reading, check_fits, check_grammars, check_sampling, room_for_reply, silent
 from seal_agent.core.edits import SelfEdit
 from seal_agent.core.episodes import Progress, Score
 from seal_agent.core.errors import ModelError, ServerError
@@ -207,6 +207,7 @@ class VLLMBackend:
     ) -> list[list[Generated]]:
         """`num_samples` continuations of every prompt, cut before the first `stop` text; a request for each prompt."""
         check_grammars(prompts, grammars)
+        check_sampling(max_new_tokens, num_samples, temperature, stop, seed)
         rows = self.encode(prompts)
         wanted = [
             Sampling(
@@ -240,6 +241,7 @@ class VLLMBackend:
         seed: int = 0,
     ) -> Iterator[Generated]:
         """One continuation of `prompt`, piece by piece as it is written; its adapter stays loaded until it ends."""
+        check_sampling(max_new_tokens, 1, temperature, stop, seed)
         (row,) = self.encode([prompt])
         sampling = Sampling(self._room(row, max_new_tokens), 1, temperature, tuple(stop), grammar, seed)
         if not self._active.layers:

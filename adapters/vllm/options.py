@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seal_agent.core.errors import InputError
+from seal_agent.core.numbers import check_whole
 
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # that vLLM 0.32 takes for --max-lora-rank
 MAX_LORA_RANK = 64
@@ -31,6 +32,10 @@ class EngineOptions:
     modules: tuple[str, ...] = LINEAR
 
     def __post_init__(self) -> None:
+        check_whole("max_lora_rank", self.max_lora_rank, 1)
+        check_whole("max_loras", self.max_loras, 1)
+        check_whole("max_kept", self.max_kept, 1)
+        check_whole("max_tokens", self.max_tokens, 0)
         if self.max_lora_rank not in RANKS:
             raise InputError(f"vLLM takes no --max-lora-rank {self.max_lora_rank}; choose {', '.join(map(str, RANKS))}")
         if not 1 <= self.max_loras <= self.max_kept:

@@ -24,6 +24,7 @@ from seal_agent.adapters.vllm.client import VLLMClient
 from seal_agent.adapters.vllm.options import RANKS, EngineOptions
 from seal_agent.core import interruption
 from seal_agent.core.errors import InputError, ServerError
+from seal_agent.core.numbers import check_whole
 from seal_agent.core.stacks import AdapterStack
 
 LEAST_RANK, MOST_RANK = 32, 128  # what a server is given unless asked: every token pays for the rank
@@ -49,6 +50,7 @@ class ServerOptions(EngineOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_whole("port", self.port, 1, 65535)
         if self.host not in LOCAL:
             raise InputError(
                 f"the server would take adapters from whoever reaches {self.host}; keep it on {LOCAL[0]} and put "

@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 
 from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import InputError, SealError, StackChanged
+from seal_agent.core.numbers import check_number, check_whole
 from seal_agent.core.priority import in_background
 from seal_agent.documents.files import KNOWN
 from seal_agent.learning import loop
@@ -71,9 +72,9 @@ class Budget:
     edits_per_hour: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("quiet_seconds", "idle_seconds", "max_wait_seconds", "seconds_per_hour", "edits_per_hour"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise InputError(f"{name} is {getattr(self, name)}; give a number from 0 (no bound) up")
+        for name in ("quiet_seconds", "idle_seconds", "max_wait_seconds", "seconds_per_hour"):
+            check_number(name, getattr(self, name), 0)
+        check_whole("edits_per_hour", self.edits_per_hour, 0)
 
     def has_room(self, num_edits: int, seconds: float) -> bool:
         """Whether another job may be begun after so much was spent in the last hour."""
@@ -111,12 +112,13 @@ class Worker:
         """Work in a thread of this process until `stop`; returns this worker."""
         if self._thread is None:
             self._stopping.clear()
-            self._thread = threading.Thread(target=self.work_on, name="seal-agent-worker", daemon=True)
+            self._thread = threading.Thread(target=self.run_forever, name="seal-agent-worker", daemon=True)
             self._thread.start()
         return self
 
     def stop(self, timeout: float = 60.0) -> None:
         """End the thread after the step it is in; the job in hand waits in the queue."""
+        check_number("timeout", timeout, 0, threading.TIMEOUT_MAX)
         self._stopping.set()
         if self._thread is not None:
             self._thread.join(timeout)
@@ -130,14 +132,14 @@ class Worker:
     def __exit__(self, *error: object) -> None:
         self.stop()
 
-    def work_off(self) -> int:
+    def run_until_empty(self) -> int:
         """Learn in this thread what may be begun now or after its quiet time; returns how many jobs were ended.
 
         Raises `InputError` where another worker is at it.
         """
         try:
             with self._lock, in_background():
-                self._take_up()
+                self.recover()
                 num_ended = 0
                 while self.queue.num_open(self._model) and self._has_room():
                     num_ended += self._work_once()
@@ -149,6 +151,8 @@ class Worker:
 
     def wait(self, timeout: float = 600.0) -> bool:
         """Wait until nothing waits and nothing runs; False if that took longer than `timeout` seconds."""
+        if timeout != math.inf:
+            check_number("timeout", timeout, 0)
         end = time.monotonic() + timeout
         while self.queue.num_open(self._model):
             if time.monotonic() > end:
@@ -156,12 +160,12 @@ class Worker:
             time.sleep(LOOK_SECONDS / 3)
         return True
 
-    def work_on(self) -> None:
+    def run_forever(self) -> None:
         """Learn in this thread until `stop`: take the model's lock as soon as it is free, then jobs as they come."""
         while not self._stopping.is_set():
             try:
                 with self._lock, in_background():
-                    self._take_up()
+                    self.recover()
                     while not self._stopping.is_set():
                         if not (self._has_room() and self._work_once()):
                             self._stopping.wait(LOOK_SECONDS)
@@ -171,7 +175,7 @@ class Worker:
                 log.exception("the queue cannot be read; trying again")
                 self._stopping.wait(10 * LOOK_SECONDS)
 
-    def _take_up(self) -> None:
+    def recover(self) -> None:
         """With the lock in hand: what a worker that was killed left behind waits again, or goes."""
         self.queue.requeue_abandoned(self._model)
         self.queue.prune(time.time() - KEPT_SECONDS)

@@ -23,11 +23,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from seal_agent.chaos.fork_server import Zygote
-from seal_agent.chaos.workload import ACKNOWLEDGED, WHERE, Acknowledged, LifePlan, backend_for, strategy_of
+from seal_agent.chaos.fork_server import ForkServer
+from seal_agent.chaos.workload import ACKNOWLEDGED, WHERE, Acknowledged, WorkloadPlan, backend_for, strategy_of
 from seal_agent.core.backend import silent
 from seal_agent.core.episodes import Progress
 from seal_agent.core.errors import InputError, SealError
+from seal_agent.core.numbers import MAX_SEED, check_number, check_whole
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.learning.config import LearnerConfig
 from seal_agent.learning.learner import Learner
@@ -70,7 +71,12 @@ class SoakPlan:
     def __post_init__(self) -> None:
         if not hasattr(os, "fork"):
             raise InputError("the soak kills forked processes; run it on Linux or macOS")
-        if self.num_kills < 1 or not 0 <= self.min_seconds < self.max_seconds:
+        check_whole("num_kills", self.num_kills, 1)
+        check_number("min_seconds", self.min_seconds, 0)
+        check_number("max_seconds", self.max_seconds, 0)
+        check_whole("max_disk_event", self.max_disk_event, 1)
+        check_whole("seed", self.seed, 0, MAX_SEED)
+        if self.min_seconds >= self.max_seconds:
             raise InputError(f"num_kills={self.num_kills} and seconds {self.min_seconds}-{self.max_seconds} do not fit")
 
 
@@ -212,7 +218,7 @@ class _Lived:
         self._queue = LearningQueue(self.home)
         self._witness = Witness.read(folder / f"witness-{generation}.json")
         self._backend = backend_for(self.home, plan.model, 1)
-        self._zygote = Zygote(self.home.root, plan.model, self.strategy)
+        self._zygote = ForkServer(self.home.root, plan.model, self.strategy)
 
     def close(self) -> None:
         """End the process that starts lives."""
@@ -224,7 +230,7 @@ class _Lived:
         start, before = time.monotonic(), _num_accepted(self.home)
         how = "clock" if rng.random() < 0.5 else "disk"
         seed = plan.seed * 1_000_003 + number
-        pid = self._zygote.start(LifePlan(seed, 0 if how == "clock" else rng.randrange(1, plan.max_disk_event)))
+        pid = self._zygote.start(WorkloadPlan(seed, 0 if how == "clock" else rng.randrange(1, plan.max_disk_event)))
         if how == "clock":
             time.sleep(rng.uniform(plan.min_seconds, plan.max_seconds))
             with suppress(ProcessLookupError):  # it has ended by itself, which is found below
@@ -244,7 +250,7 @@ class _Lived:
 
     def _ended_in_peace(self, seed: int) -> list[str]:
         """What is wrong after a life that worked off what was left: a job that failed, a folder nobody names."""
-        self._zygote.start(LifePlan(seed, scenarios=1, finishes=True))
+        self._zygote.start(WorkloadPlan(seed, scenarios=1, finishes=True))
         if self._zygote.ended():
             return [f"the last life failed: {_last_words(self.home)}"]
         found = self._asked()

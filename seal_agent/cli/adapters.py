@@ -82,7 +82,7 @@ def show_adapter(
 @app.command("why")
 def why_answer(
     question: Annotated[str, typer.Argument(help="What is asked; left out: everything the version holds.")] = "",
-    version: Annotated[int, typer.Option("--version", min=0, help="Of the stack; 0: the newest.")] = 0,
+    version: Annotated[int, typer.Option("--version", min=0, max=2**63 - 1, help="Of the stack; 0: the newest.")] = 0,
     model: Model = EMBEDDED,
     home: HomeFolder = None,
     namespace: Namespace = "default",
@@ -129,7 +129,7 @@ def rollback_adapter(
     """Take an adapter off the stack; from the next turn on the model answers without it."""
     opened = _open(home, namespace)
     before = opened.stack(namespace)
-    after = opened.undo(namespace, adapter_id)
+    after = opened.rollback(namespace, adapter_id)
     removed = next(i for i in before.ids if i not in after.ids)
     taken = next(layer for layer in before.layers if layer.ref.id == removed)
     above = before.layers[before.ids.index(removed) + 1 :]

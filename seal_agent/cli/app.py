@@ -19,7 +19,7 @@ from typer.exceptions import TyperException
 
 from seal_agent import __version__
 from seal_agent.cli import adapters, bench, bench_parts, forget, improve, ingest, queue, serve, soak
-from seal_agent.cli.chat import converse, converse_at_once, messages_in
+from seal_agent.cli.chat import HINT, NO_MESSAGE, Screen, converse, converse_at_once, messages_in
 from seal_agent.cli.loading import announce_head, begin_loading, load_learner, server_named
 from seal_agent.cli.options import (
     AsJson,
@@ -117,6 +117,7 @@ def chat(
     waits = wait if wait is not None else as_json or not sys.stdin.isatty()
     if as_json and not waits:
         raise InputError("with --json every turn says what was learned; leave out --no-wait")
+    interruption.keeps(NO_MESSAGE)
     with Display(lines=True) as display:
         from seal_agent.learning.config import LearnerConfig
         from seal_agent.writing.directives import preset as directives_of
@@ -124,11 +125,14 @@ def chat(
         config = LearnerConfig(directives_of(preset), strategy=strategy, seed=seed)
         learner = load_learner(display, model, home, namespace, device, chat_template, config, server=server_named())
         announce_head(display, learner.backend, learner.home)
-        messages = messages_in(sys.stdin, prompt_on_stderr=as_json or not sys.stdout.isatty())
+        screen = Screen(prompt_on_stderr=as_json or not sys.stdout.isatty())
+        messages = messages_in(sys.stdin, screen)
+        if sys.stdin.isatty():
+            display.line(HINT)
         if waits:
             converse(learner, messages, display, thread=thread, as_json=as_json)
         else:
-            converse_at_once(learner, messages, display, thread=thread)
+            converse_at_once(learner, messages, display, thread=thread, screen=screen)
 
 
 @app.command()

@@ -16,7 +16,7 @@ import typer
 
 from seal_agent.bench.machine import described
 from seal_agent.cli.loading import begin_loading
-from seal_agent.cli.options import AsJson, Device, HomeFolder, Model, Seed, write_json
+from seal_agent.cli.options import AsJson, Device, HomeFolder, Model, Seed, check_finite, write_json
 from seal_agent.cli.progress import Display
 from seal_agent.core import interruption
 from seal_agent.core.errors import InputError
@@ -116,7 +116,7 @@ def continual(
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """What is still known after many edits? Every strategy, gate and ladder, with matrices, report and plots."""
+    """What is still known after many edits? Every strategy, gated or not, with matrices, report and plots."""
     from seal_agent.bench import continual as bench
     from seal_agent.bench import knowledge as bench_knowledge
     from seal_agent.bench.reports import continual as continual_report
@@ -162,7 +162,9 @@ def arc(
     ] = 0,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Of ReST-EM.")] = 2,
     candidates: Annotated[int, typer.Option("--candidates", min=1, help="Edits for each task of ReST-EM.")] = 4,
-    minutes: Annotated[float, typer.Option("--minutes", min=0, help="Of ReST-EM, at most; 0: no bound.")] = 0.0,
+    minutes: Annotated[
+        float, typer.Option("--minutes", callback=check_finite, min=0, help="Of ReST-EM, at most; 0: no bound.")
+    ] = 0.0,
     easy: Annotated[int, typer.Option("--easy", min=0, help="Small training tasks, beside SEAL's.")] = 20,
     easy_symbols: Annotated[int, typer.Option("--easy-symbols", min=1, help="How long a small task may be.")] = 200,
     max_symbols: Annotated[
@@ -170,7 +172,8 @@ def arc(
     ] = 0,
     rows: Annotated[int, typer.Option("--rows", min=0, help="Training rows of every edit; 0: 128.")] = 0,
     rate: Annotated[
-        float, typer.Option("--rate", help="Learning rate of the fixed arm; 0: what fits the model.")
+        float,
+        typer.Option("--rate", callback=check_finite, help="Learning rate of the fixed arm; 0: what fits the model."),
     ] = 0.0,
     limit: Annotated[int, typer.Option("--limit", min=0, help="Tasks to measure now, the shortest; 0: all.")] = 0,
     part: Part = "",

@@ -1,7 +1,7 @@
 """The conversation of `seal-agent chat`: messages in, replies and what was learned out.
 
-The conversation lives as long as the process; what was learned lives in the home. `/good` and `/bad` say what the
-user thinks of the last reply, `/bad It was 1911.` what is right too; they are no messages.
+The conversation lives as long as the process; what was learned lives in the home. A line that begins with a command
+(`HELP` lists them) is no message.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import re
 import sys
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -28,6 +29,16 @@ FENCE = '"""'
 PROMPT = "> "
 GOOD = "/good"
 JUDGED = re.compile(r"/good|/bad(?: .*)?", re.DOTALL)
+COMMAND = re.compile(r"(/[A-Za-z?]+)(?: .*)?")  # "/etc/hosts holds names." is a message
+HELP = """\
+/good             the last reply was right
+/bad              the last reply was wrong
+/bad It was 1911. it was wrong, and what is right
+/help             this list
+\"\"\"               a line of it begins and ends a message of several lines
+Ctrl-D            ends; what was said and is not learned yet is learned first"""
+HINT = "/help lists what else can be typed; Ctrl-D ends"
+NO_MESSAGE = "no message was answered; begin with the first again"
 NOT_LEARNED = "not learned"
 BECAME = {
     "accepted": "learned",
@@ -44,12 +55,11 @@ def converse(learner: Learner, messages: Iterable[str], display: Display, *, thr
 
     graph = create_chat_graph(learner).compile()
     history: list[dict[str, str]] = []
-    interruption.keeps("what was learned is kept; a message that was still being learned has to be said again")
-    for message in messages:
-        if JUDGED.fullmatch(message):
-            judged = judge(learner, history, message)
+    interruption.keeps(_kept(0))
+    for number, message in enumerate(messages, 1):
+        if (answer := obeyed(learner, history, message)) is not None:
             if as_json:
-                write_json({"feedback": judged})
+                write_json(answer)
             continue
         history.append({"role": "user", "content": message})
         display.busy("answering")
@@ -69,33 +79,36 @@ def converse(learner: Learner, messages: Iterable[str], display: Display, *, thr
         else:
             for outcome in outcomes:
                 print(describe(outcome), flush=True)
+        interruption.keeps(_kept(number))
 
 
-def converse_at_once(learner: Learner, messages: Iterable[str], display: Display, *, thread: str) -> None:
-    """Answer every message; a worker learns behind the replies, and says what became of them between two turns."""
+def _kept(num_done: int) -> str:
+    """What a conversation that learns before it reads on says when it is stopped after so many messages."""
+    if not num_done:
+        return "what was learned is kept; begin with the first message again"
+    first = "the first message was" if num_done == 1 else f"the first {num_done} messages were"
+    return f"{first} answered, and what was learned is kept; go on with message {num_done + 1}"
+
+
+def converse_at_once(
+    learner: Learner, messages: Iterable[str], display: Display, *, thread: str, screen: Screen
+) -> None:
+    """Answer every message; a worker learns behind the replies, and says what became of them as soon as it is known."""
     from seal_agent.background.worker import ENDED, Budget, Worker, WorkEvent
     from seal_agent.graphs.chat import create_chat_graph
 
-    news: deque[str] = deque()
-
     def on_event(event: WorkEvent) -> None:
         if event.step == ENDED:
-            news.append(
-                f"  ({event.job.passage.topic}: {BECAME.get(event.job.outcome, event.job.state)}: {event.job.note})"
-            )
-
-    def tell() -> None:
-        while news:
-            print(news.popleft(), flush=True)
+            job = event.job
+            screen.tell(f"  ({job.passage.topic}: {BECAME.get(job.outcome, job.state)}: {job.note})")
 
     history: list[dict[str, str]] = []
-    interruption.keeps("what was answered and is not learned yet waits; the next `chat` or `queue work` learns it")
+    interruption.keeps(NO_MESSAGE)
     with Worker(learner, on_event=on_event) as worker:
         graph = create_chat_graph(learner, worker.queue).compile()
-        for message in messages:
-            tell()
-            if JUDGED.fullmatch(message):
-                judge(learner, history, message)
+        for number, message in enumerate(messages, 1):
+            screen.tell_news()
+            if obeyed(learner, history, message) is not None:
                 continue
             history.append({"role": "user", "content": message})
             display.busy("answering")
@@ -103,13 +116,93 @@ def converse_at_once(learner: Learner, messages: Iterable[str], display: Display
                 if "messages" in update:
                     history.append({"role": "assistant", "content": str(update["messages"][-1].text)})
             display.clear()
+            interruption.keeps(_waiting(number))
             print(history[-1]["content"], flush=True)
         announce_waiting(display, learner.backend, learner.home)
         display.busy("learning what was said; Ctrl-C leaves it for the next time")
         worker.budget = Budget(quiet_seconds=0)  # nobody will say more
         worker.wait(float("inf"))
         display.clear()
-        tell()
+        screen.tell_news()
+
+
+def _waiting(num_done: int) -> str:
+    """What a conversation whose worker learns behind the replies says when it is stopped."""
+    return (
+        "what was answered and is not learned yet waits, and the next `chat` or `queue work` learns it; "
+        f"go on with message {num_done + 1}"
+    )
+
+
+def obeyed(learner: Learner, history: Sequence[Mapping[str, str]], message: str) -> dict[str, Any] | None:
+    """What a command gave, as JSON; None for a message. People are told on stderr."""
+    if JUDGED.fullmatch(message):
+        return {"feedback": judge(learner, history, message)}
+    command = COMMAND.fullmatch(message)
+    if command is None:
+        return None
+    if command[1] == "/help":
+        print(HELP, file=sys.stderr, flush=True)
+        return {"help": HELP.splitlines()}
+    error = f"there is no command {command[1]}; /help lists them"
+    print(f"  ({error})", file=sys.stderr, flush=True)
+    return {"error": error}
+
+
+class Screen:
+    """Where an interactive conversation says what was learned: above the prompt while a line is typed, else later.
+
+    Safe to use from several threads.
+    """
+
+    def __init__(self, *, prompt_on_stderr: bool = False) -> None:
+        self._prompt_on_stderr = prompt_on_stderr
+        self._news: deque[str] = deque()
+        self._is_typing = False
+        self._lock = threading.Lock()
+
+    def tell(self, line: str) -> None:
+        """Print a line now if somebody types; otherwise before the next prompt."""
+        with self._lock:
+            self._news.append(line)
+            if self._is_typing:
+                self._print_news()
+
+    def tell_news(self) -> None:
+        """Print what was not told yet."""
+        with self._lock:
+            self._print_news()
+
+    def typed(self) -> str:
+        """The next line that is typed; raises `EOFError` at the end."""
+        with self._lock:
+            self._print_news()
+            self._is_typing = True
+        try:
+            if self._prompt_on_stderr:
+                print(PROMPT, end="", file=sys.stderr, flush=True)
+            return input("" if self._prompt_on_stderr else PROMPT)
+        finally:
+            with self._lock:
+                self._is_typing = False
+
+    def _print_news(self) -> None:
+        if not self._news:
+            return
+        erased, again = ("\r\x1b[K", PROMPT + _begun_line()) if self._is_typing else ("", "")
+        if self._prompt_on_stderr:
+            erased = again = ""  # the prompt stands elsewhere
+        print(erased + "\n".join(self._news), end=f"\n{again}", flush=True)
+        self._news.clear()
+
+
+def _begun_line() -> str:
+    """What is typed of a line that is not finished."""
+    with suppress(ImportError):
+        import readline
+
+        return readline.get_line_buffer()
+    return ""
 
 
 def judge(learner: Learner, history: Sequence[Mapping[str, str]], message: str) -> list[dict[str, Any]]:
@@ -136,9 +229,9 @@ def describe(outcome: dict[str, Any]) -> str:
     return f"  ({became}{adapter}: {outcome['reason']}; {outcome['seconds']:.1f} s)"
 
 
-def messages_in(stream: TextIO, *, prompt_on_stderr: bool) -> Iterator[str]:
+def messages_in(stream: TextIO, screen: Screen) -> Iterator[str]:
     """The messages a person types or a pipe holds; blank ones are passed over."""
-    return split_messages(_typed(prompt_on_stderr) if stream.isatty() else _piped(stream))
+    return split_messages(_typed(screen) if stream.isatty() else _piped(stream))
 
 
 def split_messages(lines: Iterable[str]) -> Iterator[str]:
@@ -161,17 +254,16 @@ def split_messages(lines: Iterable[str]) -> Iterator[str]:
         raise InputError(f"the last message was opened with {FENCE} and not closed; close it with a line of {FENCE}")
 
 
-def _typed(prompt_on_stderr: bool) -> Iterator[str]:
+def _typed(screen: Screen) -> Iterator[str]:
     with suppress(ImportError):
         import readline  # noqa: F401  # gives `input` its history and arrow keys
     while True:
         try:
-            if prompt_on_stderr:
-                print(PROMPT, end="", file=sys.stderr, flush=True)
-            yield input("" if prompt_on_stderr else PROMPT)
+            line = screen.typed()
         except EOFError:
             print(file=sys.stderr)
             return
+        yield line
 
 
 def _piped(stream: TextIO) -> Iterator[str]:

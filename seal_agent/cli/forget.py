@@ -125,9 +125,10 @@ def _open(home: Path | None, namespace: str) -> Home:
 
 def _source(home: Home, namespace: str, document: str) -> str:
     """The source of a document that is named by it, or by its file."""
-    from seal_agent.storage.documents import known_documents
+    from seal_agent.storage.documents import known_as, known_documents
 
     named = {known.source for known in known_documents(home, namespace)}
+    document = known_as(home, namespace, document)
     return document if document in named else Path(document).resolve().as_uri()
 
 

@@ -12,7 +12,17 @@ from seal_agent.adapters.loading import identity_of
 from seal_agent.cli import bench
 from seal_agent.cli.bench import keep_run
 from seal_agent.cli.loading import begin_loading, load_learner, server_named
-from seal_agent.cli.options import AsJson, Device, HomeFolder, Model, Namespace, Seed, write_json, write_table
+from seal_agent.cli.options import (
+    AsJson,
+    Device,
+    HomeFolder,
+    Model,
+    Namespace,
+    Seed,
+    check_finite,
+    write_json,
+    write_table,
+)
 from seal_agent.cli.progress import Display, follow
 from seal_agent.core import interruption
 from seal_agent.core.errors import InputError
@@ -39,16 +49,21 @@ def improve(
     contexts: Annotated[int, typer.Option("--contexts", min=0, help="At most so many; 0: all.")] = 0,
     explore: Annotated[int, typer.Option("--explore", min=0, help="Explore the first so many; 0: half, drawn.")] = 0,
     candidates: Annotated[int, typer.Option("--candidates", min=1, help="Edits for each context.")] = 4,
-    temperature: Annotated[float, typer.Option("--temperature", help="Of texts; of settings 4 times it.")] = 1.0,
+    temperature: Annotated[
+        float, typer.Option("--temperature", callback=check_finite, help="Of texts; of settings 4 times it.")
+    ] = 1.0,
     seeds: Annotated[int, typer.Option("--seeds", min=2, help="Training seeds for each edit.")] = 2,
     reward: Annotated[
         list[str] | None, typer.Option("--reward", help="NAME=WEIGHT: gold, self-made, retention, proxy, approval.")
     ] = None,
     fast: Annotated[bool, typer.Option("--fast", help="Short edits in formats that are quick to write.")] = False,
-    minutes: Annotated[float, typer.Option("--minutes", min=0, help="Of work, at most; 0: no bound.")] = 0.0,
+    minutes: Annotated[
+        float, typer.Option("--minutes", callback=check_finite, min=0, help="Of work, at most; 0: no bound.")
+    ] = 0.0,
     after: Annotated[int, typer.Option("--after-episodes", min=0, help="Only if so many are new.")] = 0,
     idle: Annotated[
-        float, typer.Option("--idle", min=0, help="Seconds without a conversation; 0: do not wait.")
+        float,
+        typer.Option("--idle", callback=check_finite, min=0, help="Seconds without a conversation; 0: do not wait."),
     ] = 60.0,
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the run; one that is there is resumed.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="First go on with the last run, if it was stopped.")] = False,
@@ -71,12 +86,12 @@ def improve(
         num_rounds=rounds, num_candidates=candidates, temperature=temperature, num_seeds=seeds, seed=seed
     )
     settings = RunSettings(config, _weights(reward or [REWARDS]), num_explore=explore, is_fast=fast)
-    state: dict[str, Any] = {"num_contexts": contexts, "after_episodes": after, "files": [str(f) for f in file or []]}
-    state |= {"data": str(data or ""), "folder": str(out or ""), "resume": resume}
+    state: dict[str, Any] = {"num_contexts": contexts, "after_episodes": after, "resume": resume}
+    sources = {"data": data, "files": tuple(file or ()), "folder": out}
     interruption.keeps("what was tried and measured is kept; `seal-agent improve --resume` goes on")
     with Display(lines=True) as display:
         learner = load_learner(display, model, home, namespace, device, server=server_named())
-        result = run(learner, settings, state, display, minutes=minutes, idle=idle)
+        result = run(learner, settings, state, display, minutes=minutes, idle=idle, sources=sources)
     if as_json:
         write_json({key: result.get(key) for key in ("outcome", "folder", "rounds")})
     else:
@@ -85,15 +100,23 @@ def improve(
 
 
 def run(
-    learner: Learner, settings: RunSettings, state: dict[str, Any], display: Display, *, minutes: float, idle: float
+    learner: Learner,
+    settings: RunSettings,
+    state: dict[str, Any],
+    display: Display,
+    *,
+    minutes: float,
+    idle: float,
+    sources: dict[str, Any],
 ) -> dict[str, Any]:
-    """One run of the graph to its end; returns its last state."""
-    from seal_agent.graphs.improve import create_improve_graph
+    """One run of the graph on those `graphs.improve.Sources` to its end; returns its last state."""
+    from seal_agent.graphs.improve import Sources, create_improve_graph
     from seal_agent.policy import schedule
 
     display.line(_takes(learner, settings, minutes))
     pause = schedule.waiter(learner.home, idle)
-    graph = create_improve_graph(learner, settings, minutes=minutes, pause=pause).compile()
+    built = create_improve_graph(learner, settings, minutes=minutes, pause=pause, sources=Sources(**sources))
+    graph = built.compile()
     result = dict(state)
     for update in follow(graph, state, display):
         result |= update or {}
@@ -143,7 +166,7 @@ def list_policies(
 
 @app.command("use")
 def use_policy(
-    version: int,
+    version: Annotated[int, typer.Argument(min=0, max=2**63 - 1)],
     model: Model = EMBEDDED,
     home: HomeFolder = None,
     namespace: Namespace = "default",
@@ -186,10 +209,14 @@ def bench_policy_command(
     limit: Annotated[int, typer.Option("--limit", min=0, help="Passages; 0: all.")] = 0,
     explore: Annotated[int, typer.Option("--explore", min=1, help="The first so many are explored.")] = 40,
     candidates: Annotated[int, typer.Option("--candidates", min=1, help="Edits for each context.")] = 4,
-    temperature: Annotated[float, typer.Option("--temperature", help="Of texts; of settings 4 times it.")] = 1.0,
+    temperature: Annotated[
+        float, typer.Option("--temperature", callback=check_finite, help="Of texts; of settings 4 times it.")
+    ] = 1.0,
     rounds: Rounds = 2,
     fast: Annotated[bool, typer.Option("--fast", help="Short edits in formats that are quick to write.")] = False,
-    minutes: Annotated[float, typer.Option("--minutes", min=0, help="Of work, at most; 0: no bound.")] = 0.0,
+    minutes: Annotated[
+        float, typer.Option("--minutes", callback=check_finite, min=0, help="Of work, at most; 0: no bound.")
+    ] = 0.0,
     seed: Seed = 0,
     model: Model = EMBEDDED,
     home: HomeFolder = None,
@@ -217,8 +244,9 @@ def bench_policy_command(
         begin_loading(display, model, home)
         backend = open_backend(opened, model, device=device, adapters=folder)
         learner = Learner(backend, Home(folder), "bench")  # its policies are the run's, not the user's
-        state = {"data": str(data), "num_contexts": limit, "folder": str(folder)}
-        result = run(learner, settings, state, display, minutes=minutes, idle=0.0)
+        sources = {"data": data, "folder": folder}
+        state = {"num_contexts": limit}
+        result = run(learner, settings, state, display, minutes=minutes, idle=0.0, sources=sources)
     if as_json:
         write_json({key: result.get(key) for key in ("outcome", "folder", "rounds")})
     else:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import sys
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,24 +30,34 @@ from seal_agent.cli.progress import Display, follow
 from seal_agent.core import interruption
 from seal_agent.core.errors import InputError
 from seal_agent.core.models import EMBEDDED
+from seal_agent.documents.files import MAX_PASSAGES
 from seal_agent.learning import estimates
 
 if TYPE_CHECKING:
     from seal_agent.documents.files import Document
+    from seal_agent.language.english.statements import LeftOut
     from seal_agent.learning.learner import Learner
 
 STANDARD_INPUT = Path("-")
+MAX_REASONS = 3  # for which something is left out, in the summary
 _ADDRESS = re.compile(r"^(https?|ftp):/+")
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A document under the name it is shown with, and the passages of it that are to be learned or known."""
+    """A document under the name it is shown with, and the passages of it that are to be learned or known.
+
+    `needs_head`: whether there is one among them that the model's head decides about. `left_out`: what stands in it and
+    is not learned; `note`: what is to be known of its name.
+    """
 
     name: str
     document: Document
     num_fresh: int
     num_known: int
+    needs_head: bool = False
+    left_out: tuple[LeftOut, ...] = ()
+    note: str = ""
 
 
 def ingest(
@@ -56,6 +67,9 @@ def ingest(
     ],
     title: Annotated[str, typer.Option("--title", help="What it is about, if the text does not begin with it.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Train nothing: say what would be learned.")] = False,
+    max_passages: Annotated[
+        int, typer.Option("--max-passages", min=1, help="Refuse a document of more passages to learn.")
+    ] = MAX_PASSAGES,
     seed: Seed = 0,
     strategy: Strategy = "route",
     preset: Preset = "default",
@@ -73,7 +87,9 @@ def ingest(
         from seal_agent.learning.config import LearnerConfig
         from seal_agent.writing.directives import preset as directives_of
 
-        config = LearnerConfig(directives_of(preset), strategy=strategy, seed=seed, dry_run=dry_run)
+        config = LearnerConfig(
+            directives_of(preset), strategy=strategy, seed=seed, dry_run=dry_run, max_passages=max_passages
+        )
         learner = load_learner(display, model, home, namespace, device, chat_template, config, server=server_named())
         plan = planned(learner, read, title)
         if not dry_run:
@@ -82,7 +98,15 @@ def ingest(
     outcomes = [(each.name, outcome) for each, found in zip(plan, learned, strict=True) for outcome in found]
     num_accepted = sum(outcome["outcome"] == "accepted" for _, outcome in outcomes)
     if as_json:
-        told = [{"file": str(path), "outcomes": found} for path, found in zip(files, learned, strict=True)]
+        told = [
+            {
+                "file": str(path),
+                "outcomes": found,
+                "left_out": [asdict(left) for left in each.left_out],
+                "note": each.note,
+            }
+            for path, each, found in zip(files, plan, learned, strict=True)
+        ]
         write_json({"documents": told, "num_accepted": num_accepted})
         return
     rows = [
@@ -92,6 +116,19 @@ def ingest(
     num_passages = sum(o["outcome"] != "forgotten" for _, o in outcomes)
     num_known = sum(o["outcome"] == "known" for _, o in outcomes)
     print(f"learned {num_accepted} of {num_passages} passages" + (f"; {num_known} were known" if num_known else ""))
+    for line in besides(plan):
+        print(line)
+
+
+def besides(plan: Sequence[Planned]) -> list[str]:
+    """What is to be said of documents besides their passages: their names, and how much of them is not learned, why."""
+    lines = [each.note for each in plan if each.note]
+    reasons = Counter(left.reason for each in plan for left in each.left_out)
+    if reasons:
+        most = "; ".join(f"{num} because {reason}" for reason, num in reasons.most_common(MAX_REASONS))
+        more = "; and others" if len(reasons) > MAX_REASONS else ""
+        lines.append(f"not learned: {sum(reasons.values())} pieces: {most}{more} (--json lists them)")
+    return lines
 
 
 def document_at(path: Path) -> Document:
@@ -99,7 +136,7 @@ def document_at(path: Path) -> Document:
     from seal_agent.documents import files as documents
 
     if path == STANDARD_INPUT:
-        return documents.document_of(_piped())
+        return _piped()
     if address := _ADDRESS.match(str(path)):
         given = _ADDRESS.sub(f"{address[1]}://", str(path))
         raise InputError(f"{given} is an address, and none is fetched; save the page and give its file")
@@ -108,29 +145,31 @@ def document_at(path: Path) -> Document:
     return documents.read_file(path)
 
 
-def _piped() -> str:
-    from seal_agent.documents.files import text_of
+def _piped() -> Document:
+    from seal_agent.documents import files as documents
 
-    text = text_of(sys.stdin.buffer.read(), "", "standard input")
-    if "\0" in text or not text.strip():
+    reading = documents.read(sys.stdin.buffer.read(), "", "standard input")
+    if "\0" in reading.text or not reading.text.strip():
         raise InputError("standard input holds no text; pipe a document with at least one sentence")
-    return text
+    return documents.document_of(reading.text, left_out=reading.left_out)
 
 
 def planned(learner: Learner, read: Sequence[tuple[str, Document]], title: str) -> list[Planned]:
     """What is to be learned of every document; a passage that stands in two of them counts as known in the second."""
-    from seal_agent.documents.passages import split_passages
+    from seal_agent.deciding import decide as decision
+    from seal_agent.documents import files as documents
     from seal_agent.storage.documents import compare, digests_of
 
     seen: set[str] = set()
     plan = []
     for name, document in read:
-        passages = split_passages(document.text, title=title)
-        served = learner.stack.learned
-        difference = compare(learner.home, learner.namespace, served, document.source, passages)
+        divided = documents.divided(learner.home, learner.namespace, document, title=title, keeps_name=False)
+        difference = compare(learner.home, learner.namespace, learner.stack.learned, divided.source, divided.passages)
+        documents.check_size(len(difference.fresh), name, learner.config.max_passages)
         fresh = set(digests_of(difference.fresh))
         num_known = len(difference.known) + len(fresh & seen)
-        plan.append(Planned(name, document, len(fresh - seen), num_known))
+        needs_head = any(decision.needs_head(passage.text, is_document=True) for passage in difference.fresh)
+        plan.append(Planned(name, document, len(fresh - seen), num_known, needs_head, divided.left_out, divided.note))
         seen |= fresh
     return plan
 
@@ -140,7 +179,8 @@ def announce(display: Display, learner: Learner, plan: Sequence[Planned]) -> Non
     num_fresh, num_known = (sum(getattr(each, name) for each in plan) for name in ("num_fresh", "num_known"))
     if not num_fresh:
         return
-    announce_head(display, learner.backend, learner.home)
+    if any(each.needs_head for each in plan):
+        announce_head(display, learner.backend, learner.home)
     cost = estimates.cost_of_an_edit(learner.home, learner.backend)
     if num_fresh * cost.seconds > estimates.WORTH_SAYING:
         display.line(estimates.documents(num_fresh + num_known, len(plan), num_known, cost))

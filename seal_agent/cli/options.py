@@ -6,6 +6,7 @@ Options are one line here and one word in a command's signature, so that they re
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -38,6 +39,13 @@ def _check_preset(name: str) -> str:
     if name not in PRESETS:
         raise typer.BadParameter(f"{name!r} is no preset; choose {', '.join(PRESETS)}")
     return name
+
+
+def check_finite(number: float) -> float:
+    """The callback of every option that is a float: typer takes "nan" and "inf" for numbers in any range."""
+    if not math.isfinite(number):
+        raise typer.BadParameter(f"{number} is not finite; give a number")
+    return number
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to stdout, and nothing else.")]

@@ -19,6 +19,7 @@ from seal_agent.cli.options import (
     Namespace,
     Seed,
     Strategy,
+    check_finite,
     write_json,
     write_table,
 )
@@ -30,14 +31,20 @@ if TYPE_CHECKING:
     from seal_agent.storage.jobs import Job
 
 app = typer.Typer(help="What waits to be learned: list, approve, cancel, work it off.")
-Number = Annotated[int, typer.Argument(metavar="JOB", help="The job's number.")]
-Threads = Annotated[int, typer.Option("--threads", min=0, help="Cores it may use; 0: as many as there are.")]
+Number = Annotated[int, typer.Argument(metavar="JOB", min=1, max=2**63 - 1, help="The job's number.")]
+Threads = Annotated[int, typer.Option("--threads", min=0, max=1024, help="Cores it may use; 0: as many as there are.")]
 Nice = Annotated[int, typer.Option("--nice", min=0, max=19, help="How far it gives way to other processes.")]
 PerHour = Annotated[int, typer.Option("--edits-per-hour", min=0, help="Edits it may learn an hour; 0: no bound.")]
 SecondsPerHour = Annotated[
-    float, typer.Option("--seconds-per-hour", min=0, help="Seconds it may learn an hour; 0: no bound.")
+    float,
+    typer.Option("--seconds-per-hour", callback=check_finite, min=0, help="Seconds it may learn an hour; 0: no bound."),
 ]
-Idle = Annotated[float, typer.Option("--idle", min=0, help="Begin only when nobody has said anything for so long, s.")]
+Idle = Annotated[
+    float,
+    typer.Option(
+        "--idle", callback=check_finite, min=0, help="Begin only when nobody has said anything for so long, s."
+    ),
+]
 Forever = Annotated[bool, typer.Option("--forever", help="Wait for more when the queue is empty.")]
 
 
@@ -138,9 +145,9 @@ def work(
         budget = Budget(idle_seconds=idle, seconds_per_hour=seconds_per_hour, edits_per_hour=edits_per_hour)
         worker = Worker(learner, budget, on_event=on_event)
         if forever:
-            worker.work_on()
+            worker.run_forever()
         else:
-            worker.work_off()
+            worker.run_until_empty()
     num_left = worker.queue.num_open(learner.backend.model)
     if as_json:
         write_json({"jobs": ended})

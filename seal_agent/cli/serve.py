@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seal_agent.cli.loading import announce_head, begin_loading
-from seal_agent.cli.options import AsJson, Device, HomeFolder, Model, Namespace, write_json, write_table
+from seal_agent.cli.options import AsJson, Device, HomeFolder, Model, Namespace, check_finite, write_json, write_table
 from seal_agent.cli.progress import Display
 from seal_agent.core import interruption
 from seal_agent.core.errors import InputError, ServerError
@@ -39,11 +39,11 @@ def serve(
         str, typer.Option("--dtype", envvar="SEAL_DTYPE", help="auto, bfloat16, float16 or float32.")
     ] = "auto",
     max_rank: Annotated[
-        int, typer.Option("--max-rank", help="The largest rank of a folded stack; 0: what was learned needs.")
+        int, typer.Option("--max-rank", min=0, help="The largest rank of a folded stack; 0: what was learned needs.")
     ] = 0,
-    max_loras: Annotated[int, typer.Option("--max-loras", help="Adapters at work in one batch.")] = 4,
-    max_kept: Annotated[int, typer.Option("--max-kept", help="Adapters kept in memory.")] = 8,
-    max_tokens: Annotated[int, typer.Option("--max-tokens", help="The context; 0: the model's.")] = 0,
+    max_loras: Annotated[int, typer.Option("--max-loras", min=1, help="Adapters at work in one batch.")] = 4,
+    max_kept: Annotated[int, typer.Option("--max-kept", min=1, help="Adapters kept in memory.")] = 8,
+    max_tokens: Annotated[int, typer.Option("--max-tokens", min=0, help="The context; 0: the model's.")] = 0,
     extra: Annotated[list[str] | None, typer.Option("--vllm", help="A word for vLLM's own command line.")] = None,
     model: Model = EMBEDDED,
     home: HomeFolder = None,
@@ -119,7 +119,9 @@ def start(
     approve: Annotated[
         bool, typer.Option("--approve", help="Hold every text until a person has agreed to learn it.")
     ] = False,
-    per_minute: Annotated[float, typer.Option("--per-minute", help="Requests a key may send.")] = 120.0,
+    per_minute: Annotated[
+        float, typer.Option("--per-minute", callback=check_finite, help="Requests a key may send.")
+    ] = 120.0,
     max_prompt_tokens: Annotated[
         int, typer.Option("--max-prompt-tokens", min=1, help="The longest prompt that is read, tools included.")
     ] = 4096,

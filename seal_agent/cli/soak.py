@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seal_agent.cli.options import AsJson, Seed, write_json
+from seal_agent.cli.options import AsJson, Seed, check_finite, write_json
 from seal_agent.cli.progress import Display
 from seal_agent.core import interruption
 
@@ -28,7 +28,9 @@ Flips = Annotated[int, typer.Option("--flips", min=0, help="Bytes to flip in a h
 Poisoned = Annotated[
     Path | None, typer.Option("--poison", help="Documents that try to do harm, as JSON; scripted, then the real model.")
 ]
-Minutes = Annotated[float, typer.Option("--minutes", min=0, help="When to stop; run it again to go on.")]
+Minutes = Annotated[
+    float, typer.Option("--minutes", callback=check_finite, min=0, help="When to stop; run it again to go on.")
+]
 
 
 def soak(
@@ -111,12 +113,12 @@ def damaging(num_flips: int, seed: int) -> Part:
 
     def part(folder: Path, _deadline: float, progress: Progress) -> dict[str, Any]:
         from seal_agent.chaos.bit_flips import flip_summary, flipped
-        from seal_agent.chaos.workload import LifePlan, backend_for, live
+        from seal_agent.chaos.workload import WorkloadPlan, backend_for, live
         from seal_agent.storage.database import Home
 
         shutil.rmtree(folder, ignore_errors=True)
         home = Home(folder / "home")
-        live(backend_for(home, "scripted", 1), home, LifePlan(seed, scenarios=6, finishes=True), "route")
+        live(backend_for(home, "scripted", 1), home, WorkloadPlan(seed, scenarios=6, finishes=True), "route")
         return flip_summary(flipped(home.root, folder / "copy", num_flips=num_flips, seed=seed, progress=progress))
 
     return part

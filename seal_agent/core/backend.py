@@ -18,6 +18,7 @@ from seal_agent.core.edits import SelfEdit
 from seal_agent.core.episodes import Progress, Score
 from seal_agent.core.errors import AdapterError, ContextLengthExceeded, EditFault, InputError
 from seal_agent.core.messages import Generated, Grammar, Prompt
+from seal_agent.core.numbers import check_number, check_seed, check_whole
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.core.tool_format import ToolFormat
 
@@ -32,6 +33,18 @@ def check_grammars(prompts: Sequence[Prompt], grammars: Sequence[Grammar]) -> No
     """Raise `InputError` unless there is one grammar for each prompt, or none."""
     if grammars and len(grammars) != len(prompts):
         raise InputError(f"{len(grammars)} grammars for {len(prompts)} prompts; give one for each, or none")
+
+
+def check_sampling(
+    max_new_tokens: int, num_samples: int = 1, temperature: float = 0.0, stop: Sequence[str] = (), seed: int = 0
+) -> None:
+    """Raise `InputError` for settings of `generate` or `stream` that no reply can be written with."""
+    check_whole("max_new_tokens", max_new_tokens, 1)
+    check_whole("num_samples", num_samples, 1)
+    check_number("temperature", temperature, 0)
+    check_seed(seed)
+    if isinstance(stop, str) or not all(isinstance(text, str) and text for text in stop):
+        raise InputError(f"stop={stop!r} does not fit; give a list of texts, none of them empty")
 
 
 def check_fits(ref: AdapterRef, model: str) -> None:

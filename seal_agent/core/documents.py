@@ -27,7 +27,8 @@ class Passage:
     def __post_init__(self) -> None:
         """Take out what looks like a secret: whatever is kept of a text was a passage once."""
         for field in fields(self):
-            object.__setattr__(self, field.name, redacted(getattr(self, field.name)))
+            earlier = self.earlier if field.name in ("topic", "text", "heading") else ""
+            object.__setattr__(self, field.name, redacted(getattr(self, field.name), earlier))
 
 
 def passage_of(episode: Episode) -> Passage:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from seal_agent.core.codec import UNLESS_EMPTY
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Prompt
+from seal_agent.core.numbers import check_number, check_whole
 
 Stratum = Literal["edit", "near", "fragile", "coverage", "general"]
 
@@ -117,12 +118,14 @@ class Directives:
             ("kl_weight", 0.0, 100.0),
             ("distill", 0.0, 1.0),
         )
-        if self.learning_rate:  # 0: what fits the model
+        if self.learning_rate != 0:  # 0: what fits the model
             limits += (("learning_rate", 1e-6, 1e-1),)
         for name, low, high in limits:
             value = getattr(self, name)
-            if not low <= value <= high:
-                raise InputError(f"directive {name}={value} is out of range; choose {low:g} to {high:g}")
+            if type(low) is int:
+                check_whole(f"directive {name}", value, low, int(high))
+            else:
+                check_number(f"directive {name}", value, low, high)
         if not self.formats and not self.tools:
             raise InputError("directives name no format and no tool; nothing would make a training row")
 

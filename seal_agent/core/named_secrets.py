@@ -1,7 +1,8 @@
 """Secrets that are called by their name: "The wifi password is tulip-Garden-88.", "api_key = ...", "Passwort: ...".
 
-A name and what leads from it to a value are found by pattern; whether what follows is a value is decided here, so that
-"The password is required" stays. No model, and nothing outside the text.
+Three parts make one: a name (`NAMES`), a link that leads from it to a value (`_CLOSE`, `_ASKED`, `_LOOSE`) or back
+to one (`_value_before`), and a value. Whether what stands there is a value is decided by `_value`, so that "The
+password is required" stays. No model, and nothing outside the text.
 """
 
 from __future__ import annotations
@@ -9,61 +10,74 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-Kind = Literal["password", "key", "code", "pin", "phrase", "short"]
-Span = tuple[int, int]
+from seal_agent.core.secret_layout import Span, table_cells
+from seal_agent.core.secret_words import (
+    BACK,
+    BACK_VERBS,
+    FIELDS,
+    HINTS,
+    MEASURE,
+    NAMES,
+    NO_VALUE,
+    PASSWORD,
+    PLACEHOLDER,
+    PLAIN,
+    Kind,
+)
+from seal_agent.language.english.words import FUNCTION
+
+Lead = Literal["assigned", "is", "label", "next", "asked", "linked", "beside"]
+LEADS: dict[str, Lead] = {lead: lead for lead in get_args(Lead)}
 REMOVED = "[secret removed]"
 
-PASSWORD = r"""password|mdp|passwd|pass[- ]?phrase|kennwort|passwort|contraseña|contrasena|mot de passe
-|palavra-passe|senha|parola|wachtwoord|hasło|lösenord|salasana|adgangskode|passord|heslo
-|jelsz[óa]\w*|şifre|mật khẩu|kata sandi|kata laluan|пароль|парола|лозинка|κωδικός|كلمة المرور
-|كلمة السر|סיסמה|पासवर्ड|รหัสผ่าน|密码|密碼|口令|パスワード|비밀번호|암호""".replace("\n", "")
-KEY = r"""(?:api|secret|access|private|account|signing|encryption|shared|license|licence|activation|master|app
-|auth|session|storage|service|subscription|webhook|deploy|client|setup|totp|otp|2fa|mfa
-|authenticator|recovery|backup)[ _-]?(?:access[ _-]?|setup[ _-]?)?(?:key|secret|token|seed)
-|session[ _-]?(?:id|cookie)|token|secret|credential|connection[ _-]?string|jsessionid|phpsessid
-|api[ _-]?schlüssel|clave secreta|密钥|令牌""".replace("\n", "")
-CODE = r"""(?:verification|one[- ]time|otp|2fa|mfa|two[- ]factor|security|login|authentication|backup|recovery
-|sms|unlock)[ _-]?(?:code|password|passcode)|pass ?code|otp|puk|cvv2?|cvc2?|cvn|zugangscode
-|bestätigungscode|验证码|認証コード""".replace("\n", "")
-PHRASE = "(?:seed|recovery|mnemonic|backup|secret|wallet) ?(?:phrase|words)|mnemonic"
-_OTHER_KEYS = "".join(f"(?<!{kind} )" for kind in ("primary", "foreign", "public", "sort", "cache"))
-_SHORT = (
-    rf"(?<![^\W_])(?:psk|passkey|clave|_?auth|totp|authenticator|community(?: string)?|{_OTHER_KEYS}key)(?![^\W_])"
-    r"|(?<![^\W_])(?:\w{1,20}_)?(?:pass|sshpass|requirepass)(?![^\W_])"
-)
-NAMES: tuple[tuple[Kind, str], ...] = (
-    ("phrase", PHRASE),
-    ("code", CODE),
-    ("pin", r"(?<![^\W_])pin(?:[ -]?(?:code|number|nummer))?|geheimzahl|暗証番号|пин-?код"),
-    ("password", rf"{PASSWORD}|(?<![^\W_])pwd?(?![^\W_])"),
-    ("key", KEY),
-    ("short", _SHORT),
-)
-_NAME = "|".join(f"(?P<{kind}>{pattern})" for kind, pattern in NAMES)
+_NAMED = re.compile(
+    rf"(?:{'|'.join(f'(?P<{kind}>{pattern})' for kind, pattern in NAMES)})"
+    r"(?:s|e|er|en|[_-](?:base|value|string|data)|\d)?"
+)  # in small letters: the search for them is several times faster so
+_COLUMN = re.compile(rf"(?:[\w'’-]{{1,30}}[ _-]){{0,3}}?(?:{_NAMED.pattern})", re.IGNORECASE)
 _OF = (
     r"\s+(?:for|of|to|on|at|in|from|i|we|you|he|she|they|that|which"
     r"|für|zum|zur|von|vom|der|del|de|da|du|do|van|voor|от|для|к)"
 )
 _MIDDLE = rf"(?:{_OF}\b[^.!?:=\n\"“]{{1,60}}?)?"
-_LABEL = r"(?:(?:\s+[\w-]{1,20}){1,2}|\s*\([^()\n]{1,40}\))(?:\s*[:：=]\s*)"
-_ASSIGNED = r"(?:\\?[\"'\])*_]{0,3}\s*(?:=>|:=|==?|[:：→]|->)[*_]{0,3}\s*|\\?[\"']?\s*[|\t]\s*|>\s*|[\"'] value=)"
-_IS = r"""(?:\s+(?:is|was|are|equals|ist|lautet|war|sind|es|est|é|è|jest|to|er|är|heter|on|هي))
-(?:\s+(?:now|still|simply|just|jetzt|ahora))?(?:\s+(?:set|changed|reset|equal)\s+to)?(?:\s*:)?\s+
-|(?:\s+(?:has|have|was|is|got|been|now|wurde)){0,3}\s+(?:changed|set|reset|updated|switched|geändert)?\s*(?:to|auf)\s+|\s*(?:是|为|為|は|が|은|는|이|:)\s*
-""".replace("\n", "")
+_ASIDE = r"(?:,\s[^.!?:;=\n\"“,]{1,80},|\s*\([^()\n]{1,60}\)|\s?[-–—]+\s[^.!?:;=\n–—]{1,80}?\s?[–—-])"
+_IT_IS = r"(?:it|that|this)(?:['’]s|\s+is|\s+was)\s+"
+_BEING = r"""(?:is|was|are|were|equals|remains|becomes|stays|reads|used\s+to\s+be|(?:will|would)\s+be
+|(?:has|have|had)\s+(?:always\s+)?been|ist|lautet|war|sind|es|est|é|è|jest|to|er|är|heter|(?<=salasana\s)on|هي)""".replace(
+    "\n", ""
+)
+_IS = rf"""(?:\s+{_BEING})(?:\s+(?:now|still|simply|just|jetzt|ahora))?
+(?:\s+(?:set|changed|reset|equal)\s+to)?(?:\s*:)?\s+
+|(?:\s+(?:has|have|was|is|got|been|now|wurde)){{0,3}}\s+(?:changed|set|reset|updated|switched|geändert)?\s*(?:to|auf)\s+
+|\s*(?:是|为|為|は|が|은|는|이|:)\s*|\s*\?\s*{_IT_IS}""".replace("\n", "")
+_LABEL = r"(?:(?:\s+[\w-]{1,20}){1,2}|\s*\([^()\n]{1,40}\)|,\s[^.:,\n]{1,40})(?:\s*[:=]\s*)"
+_ASSIGNED = (
+    r"(?:\\?[\"'\])*_]{0,3}(?:</\w{1,10}>)?\s*(?:=>|:=|==?|[:→]|->)[*_]{0,3}\s*|\\?[\"']?\s*[|\t]\s*|>\s*|[\"'] value=)"
+)
 _NEXT = r"\s*\n\s*|\s+[-–—]\s+|\s+\(\s*"
-_NAMED = re.compile(
-    rf"(?:{_NAME})(?:s|e|er|en|[_-](?:base|value|string|data)|\d)?(?P<lead>(?P<assigned>(?:{_MIDDLE}){_ASSIGNED})"
-    rf"|(?P<is>{_MIDDLE}(?:{_IS}))|(?P<label>{_LABEL})|(?P<next>{_MIDDLE}(?:{_NEXT}))|(?P<beside>(?:['’]s)?\s+))",
+# What can lead from a name to a value: closely, so that plain words may be one,
+_CLOSE = re.compile(
+    rf"(?P<assigned>{_MIDDLE}{_ASSIGNED})|(?P<is>{_ASIDE}\s+{_BEING}\s+|{_MIDDLE}(?:{_IS}))|(?P<label>{_LABEL})"
+    rf"|(?P<next>{_MIDDLE}(?:{_NEXT}))",
     re.IGNORECASE,
 )
-# A part of every name, in small letters: most texts have none, and looking for these takes no time.
-_HINTS = """pass pw mdp kennwort contrase palavra senha parola wachtwoord hasło lösenord salasana
-adgangskode heslo jelsz şifre khẩu kata парол лозинка κωδικ كلمة סיסמה पासवर्ड รหัส 密 口令 パス 비밀
-암호 key secret token seed session credential connection sessid schlüssel clave 令牌 code otp puk
-cvv cvc cvn 验证码 認証 pin geheim 暗証 пин psk auth community phrase words mnemonic""".split()
+# and loosely, so that only a word that looks made can be: "My password? tulip99", "as a password I use tulip99".
+_USING = r"""i|we|you|they|he|she|please|just|then|now|always|type|enter|uses?|used|take|try|say|picked|chose|set|its?
+|is|was|be|should|must|can|could|read|my|our|new|old|as|changed|c['’]est""".replace("\n", "")
+_ASKED = re.compile(
+    r"(?P<asked>(?:\s+[\w'’-]{1,20}){0,6}?"
+    rf"(?:\s*[?!]\s*(?:(?:a|answer|user|assistant)\s*[:.)]\s*)?(?:{_IT_IS})?|(?:\s*[.,:;–—-]|\s+and)\s+{_IT_IS}))",
+    re.IGNORECASE,
+)
+_LOOSE = re.compile(
+    rf"(?P<linked>,?\s+(?:(?:{_USING})\b,?\s+){{1,6}})"
+    r"|(?P<beside>(?:['’]s|\s*\([^()\n]{1,40}\))?\s+)",
+    re.IGNORECASE,
+)
+MAX_AHEAD, MAX_DECIDED = 800, 64  # characters after a name; places
+MAX_BACK, MAX_UNKNOWN = 100, 3  # characters before a name, and words there that belong to it: "guest wifi password"
 _FROM = re.compile(rf"(?:{PASSWORD}|token|secret|key)s?\s+from\s+(?P<old>\S+)\s+to\s+(?P<new>\S+)", re.IGNORECASE)
 _QUOTES = {'"': '"', "'": "'", "“": "”", "„": "“”", "«": "»", "`": "`", "‘": "’", "「": "」", '\\"': '\\"'}
 MAX_QUOTED, MAX_TOKEN, MAX_WORDS = 200, 512, 24
@@ -76,107 +90,143 @@ _QUOTED = re.compile(
 _TOKEN = re.compile(rf"[^\s\"<>|;,，。；、！？」]{{1,{MAX_TOKEN}}}")
 _WIDE = re.compile(r"[\u3000-\u30ff\u3400-\u9fff\uac00-\ud7af\uff00-\uffef]")
 _PARAMETER = re.compile(r"&\w+=")  # of a URL: the value ends there
-_DIGITS = re.compile(r"\d[\d -]{1,14}\d|\d{3,}")
+_DIGITS = re.compile(r"\d{1,5}(?:[ -]\d{1,5}){1,3}(?![\d-])|\d{3,16}(?!\d)")
+_DIGIT = "(?:zero|oh|one|two|three|four|five|six|seven|eight|nine)"
+_SPELLED = re.compile(rf"{_DIGIT}(?:[ ,-]{{1,3}}{_DIGIT}\b){{3,11}}", re.IGNORECASE)
 _BASE32 = re.compile(r"[A-Z2-7]{4}(?: [A-Z2-7]{4}){2,15}|[a-z2-7]{4}(?: [a-z2-7]{4}){2,15}(?![a-z])")
 _LISTED = re.compile(r"(?:\d{1,2}[.)]\s*)?[^\W\d_]{3,12}(?:,|\b)\s*")
 _LISTED_NAME = re.compile(
-    r"(?:[,;/]|\b(?:with|and|using|mit|und|con|avec|et))\s+(?:the\s+)?[\w ]{3,20}\s$", re.IGNORECASE
+    r"(?:[,;/]|\b(?:with|and|using|mit|und|con|avec|et))\s+(?:the\s+)?[^\W\d][^\W\d ]*(?: [^\W\d]{1,20}){0,3}\s$",
+    re.IGNORECASE,
 )
 _CLAUSE_END = re.compile(r"[.,;:!?)\]\n]|\s[-–—]\s")
 MAX_CLAUSE = 400  # characters
-_AND_MORE = re.compile(r"\s*(?:,|\b(?:and|or|und|oder)\b|/)\s*", re.IGNORECASE)
-_PLACEHOLDER = re.compile(
-    r"(?:none|null|nil|true|false|str|string|int|bool|bytes|undefined|empty|required|optional|\*+|x{3,}|\.{2,}|…+|<.*"
-    r"|\$\{?[A-Z_]+\}?|\$\(.*|\{\{.*|%\(.*|your[-_ ]?.*|\[.*|[\w.]*\(.*)$",
-    re.IGNORECASE,
+_AND_MORE = re.compile(r"\s*(?:[,;/]|\b(?:and|or|und|oder)\b)\s*(?:for\s+\w{1,20}:?\s+)?", re.IGNORECASE)
+_LISTED_MORE = re.compile(r"(?:\s*(?:,|\b(?:and|or|und|oder)\b|/)|(?=\s))\s*(?:[a-z]{2,12}:?\s+){0,2}", re.IGNORECASE)
+_NAMES_ANOTHER = re.compile(rf"\s+(?:{'|'.join(sorted(FIELDS))})\b", re.IGNORECASE)
+_CLAUSE_ENDS = re.compile(r"\s*(?:[.!?)\n]|\Z)")
+_NEEDS_LIST = re.compile(r"seed$|^\d|^twelve")  # "my seed: sunflower, sown in May"
+_WORD = re.compile(r"\S+")
+_LOGIN_PASS = re.compile(
+    r"(?:^|[\n,;(|/]\s*|\b(?:user(?:name)?|login|name|u)\b\W{1,3}\S{1,40}\s+)pass\s*[:=]\s*\Z", re.IGNORECASE
 )
-_MEASURE = re.compile(
-    r"\s*(?:%|mm|cm|m|km|v|°|characters?|chars?|letters?|digits?|signs|symbols?|words?|days?|hours?|minutes?|seconds?|bits?"
-    r"|bytes?|times?|years?|zeichen|stellen|caracteres|caractères|(?:to|and|or|bis|-)\s*\d+)\b",
-    re.IGNORECASE,
-)
-_NO_VALUE = re.compile(
-    r"\d+(?:st|nd|rd|th|%)?|\d+[-–][a-z]+|\d+[-–]\d+|(?:sha|aes|md|rsa|wpa|tls|ssl|v)-?\d[\w.-]*|2fa.*", re.I
-)
-PLAIN = frozenset(
-    """a an the it its this that these those there here what who whom whose where when why how which and or but nor so
-    if as than then because while until unless not no never always still now only already just also usually often
-    too very more most less least much many few some any all both each every other another same one two three four
-    five six seven eight nine ten twelve in on at by for from with without of to into onto over under about after
-    before between during is are was were be been being am do does did has have had will would shall should can
-    could may might must kept set known written given sent lost broken stolen forgotten hidden shown chosen taken
-    made held put case i you he she we they me him her us them my your his our their something anything nothing
-    everything someone somebody anyone nobody please ask see use used keep try tell make get got let go going
-    required needed expired wrong correct right incorrect invalid valid weak strong secret secure insecure safe
-    unsafe encrypted hashed stored changed missing blank empty unknown public private short long mandatory optional
-    numeric confidential case-sensitive case-insensitive sensitive different new old good bad great fine easy hard
-    simple complex important unique random default temporary permanent disabled enabled active inactive available
-    unavailable obvious clear characters letters digits words signs symbols numbers days hours minutes years times
-    policy rule rules printed handy personal similar identical das der die den dem des ein eine einer einem nicht
-    kein keine auf im zu zum zur bei von vom mit ohne und oder ist sind war mindestens muss soll sollte kann wird
-    wurde falsch richtig abgelaufen sicher unsicher lang kurz geheim zeichen el la los las un una unos es está son
-    en con sin de del por para y o muy obligatoria obligatorio correcta incorrecta larga corta le les une du au aux
-    et ou est trop court courte longue obligatoire il lo gli uno di per troppo lunga het een te niet op aan bij kort
-    verplicht""".split()
-)
-"""Words that say something of a password, and are none."""
-FIELDS = frozenset(
-    """manager policy reset hash hashes hint hints field fields box prompt column file list login access entry
-    page screen form recovery sharing generator vault app tool tools strength length history expiry rotation
-    reuse guess guesses cracker cracking spraying attack attacks checker meter rules requirements standard""".split()
-)
-"""Words that make another noun of a password."""
+_LETTER, _INNER_CAPITAL = re.compile(r"[^\W\d_]"), re.compile(r"[a-z][A-Z]")
+_DIGIT_OR_SIGN = re.compile(r"[^\w\-'’./]|[\d_]")
 _INFLECTED = re.compile(r"\w+(?:ed|ing|able|ible|ful|less|ous|ive|ly|ity|tion|ment|ness|ance|ence)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class _Found:
+    """A name of a secret in a text, and how it leads to what starts at `start`."""
+
     kind: Kind
-    lead: Literal["assigned", "is", "next", "label", "beside"]
-    start: int  # of the value
+    name: str
+    lead: Lead
+    start: int
+
+    @property
+    def is_close(self) -> bool:
+        return self.lead in ("assigned", "is")
 
 
 def named_secrets(text: str) -> Iterator[Span]:
-    """Where the values of what `text` calls a password, a key, a code or a phrase begin and end, in order."""
-    for changed in _FROM.finditer(text):
+    """Where the values of what `text` calls a password, a key, a code or a phrase begin and end."""
+    lowered = _lowered(text)
+    shown = lowered.replace(REMOVED, "")
+    if not any(hint in shown for hint in HINTS):
+        return
+    for changed in _FROM.finditer(text) if "from" in lowered else ():
         for group in ("old", "new"):
-            if is_strong(changed[group].strip(".,;!?")):
+            if is_strong(changed[group].strip(".,;!?")) and not PLACEHOLDER.match(changed[group]):
                 yield changed.start(group), changed.start(group) + len(changed[group].rstrip(".,;!?"))
-    lowered = text.lower()
-    place = 0 if any(hint in lowered for hint in _HINTS) else len(text)
-    while match := _NAMED.search(text, place):
-        if text.startswith(REMOVED, match.start() - 1):
-            place = match.start() + len(REMOVED) - 1
+    for heading, span in table_cells(text, _COLUMN):
+        if _can_stand_under(heading, text[slice(*span)]):
+            yield span
+    place = 0
+    decided: dict[tuple[str, int], list[Span]] = {}  # a text that repeats itself is decided on once
+    while name := _NAMED.search(lowered, place):
+        place = name.end()
+        if text.startswith(REMOVED, name.start() - 1):
+            place = name.start() + len(REMOVED) - 1
             continue
-        kind: Kind = next(kind for kind, _ in NAMES if match[kind])
-        for lead in ("assigned", "is", "next", "label", "beside"):
-            if match[lead] is not None:
-                found = _Found(kind, lead, match.end())
-        spans = list(_values(text, found))
-        yield from spans
-        place = max(match.end(kind), spans[-1][1] if spans else 0)
+        first = max(0, name.start() - MAX_BACK)
+        near = text[first : name.end() + MAX_AHEAD], name.start() - first
+        if near not in decided:
+            if len(decided) > MAX_DECIDED:
+                decided.clear()
+            decided[near] = _decided(*near)
+        for start, end in decided[near]:
+            yield first + start, first + end
+            place = max(place, first + end)
+
+
+def _decided(text: str, place: int) -> list[Span]:
+    """The values of the name that stands in `text` at `place`."""
+    name = _NAMED.match(_lowered(text), place)
+    if not name:
+        return []
+    kind: Kind = next(kind for kind, _ in NAMES if name[kind])
+    return list(_values_after(text, kind, name)) or list(_value_before(text, kind, name))
+
+
+def _lowered(text: str) -> str:
+    """`text` in small letters, each in its place: a few have two characters for a small letter."""
+    lowered = text.lower()
+    if len(lowered) == len(text):
+        return lowered
+    return "".join(small if len(small := character.lower()) == 1 else character for character in text)
+
+
+def _can_stand_under(heading: str, cell: str) -> bool:
+    """Whether a cell of a table is a secret of the kind that its heading names."""
+    if REMOVED in cell or PLACEHOLDER.match(cell) or cell.lower() in PLAIN:
+        return False
+    column = _COLUMN.fullmatch(heading)
+    if not column or column["short"]:
+        return False
+    if column["key"]:
+        return _is_key(cell)
+    if column["pass"]:
+        return not cell.isdigit()
+    return bool(column["password"] or column["phrase"] or re.search(r"\d", cell))
+
+
+def _values_after(text: str, kind: Kind, name: re.Match[str]) -> Iterator[Span]:
+    """The value, or values, that a name leads to."""
+    for pattern in (_CLOSE, _ASKED, _LOOSE):
+        link = pattern.match(text, name.end())
+        if not link or not link.lastgroup:
+            continue
+        found = _Found(kind, name[0].lower(), LEADS[link.lastgroup], link.end())
+        if spans := list(_values(text, found)):
+            yield from spans
+            return
 
 
 def _values(text: str, found: _Found) -> Iterator[Span]:
     if found.kind == "phrase":
         span = _phrase(text, found)
     elif found.kind == "pin":
-        span = _number(text, found.start, 4, 12) or _strong_quoted(text, found)
+        span = _number(text, found.start, 4, 12) or _spelled(text, found.start) or _strong_quoted(text, found)
     else:
         span = _value(text, found)
+    is_listed = (found.is_close or found.lead == "next") and found.name.endswith("s")
     while span:
         yield span
-        more = _AND_MORE.match(text, span[1])
+        more = (_LISTED_MORE if is_listed else _AND_MORE).match(text, span[1])
         token = _token(text, more.end()) if more else None
-        span = token if token and is_strong(text[slice(*token)]) else None
+        number = _number(text, more.end(), 4, 16) if more and found.kind == "code" else None
+        span = number or (token if token and is_strong(text[slice(*token)]) else None)
 
 
 def _value(text: str, found: _Found) -> Span | None:
+    """What stands at the end of a link, if it can be a value of that kind."""
     if quoted := _quoted(text, found.start):
         inner = text[slice(*quoted)]
-        is_told = found.kind == "password" and not (found.lead == "beside" and inner.lower() in PLAIN)
-        return quoted if not _PLACEHOLDER.match(inner) and (is_told or _is_key(inner)) else None
-    if found.kind == "code" and (number := _number(text, found.start, 3, 12)):
+        is_told = found.kind == "password" and not (not found.is_close and inner.lower() in PLAIN)
+        is_loose = found.kind in ("pass", "short") and not found.is_close  # "pass `x_1=True`"
+        return quoted if not PLACEHOLDER.match(inner) and not is_loose and (is_told or _is_key(inner)) else None
+    if found.kind == "code" and (number := _number(text, found.start, 3, 16) or _spelled(text, found.start)):
         return number
     if (grouped := _BASE32.match(text, found.start)) and re.search("[2-7]", grouped[0]):
         return grouped.span()
@@ -184,27 +234,77 @@ def _value(text: str, found: _Found) -> Span | None:
     if token is None:
         return None
     said, after = text[slice(*token)], text[token[1] : token[1] + 20]
-    if _PLACEHOLDER.match(said) or _MEASURE.match(after) or after.startswith("("):
+    if PLACEHOLDER.match(said) or MEASURE.match(after) or after.startswith("("):
         return None
     if found.kind == "key":
         return token if _is_key(said) else None
-    if found.kind == "short":
-        return token if is_strong(said) and len(said) >= 6 and re.search(r"\d", said) else None
-    is_number = said.isdigit() and len(said) >= 4 and found.lead in ("assigned", "is")
-    if is_strong(said) or (is_number and found.kind == "password"):
+    is_mixed = is_strong(said) and bool(re.search(r"\d", said))
+    if found.kind == "code" or found.lead == "linked":
+        return token if is_mixed else None
+    if found.kind in ("pass", "short"):
+        is_word = found.kind == "pass" and found.lead == "assigned" and _is_login_word(text, found, token)
+        return token if (is_mixed and len(said) >= 6) or is_word else None
+    return _password(text, found, token)
+
+
+def _password(text: str, found: _Found, token: Span) -> Span | None:
+    """The password that begins with `token`: a word that looks made, or plain words after a link that is close."""
+    if "code" in found.name and (number := _number(text, found.start, 4, 12)):
+        return number
+    said = text[slice(*token)]
+    is_number = said.isdigit() and len(said) >= 4 and (found.is_close or found.lead == "asked" or "code" in found.name)
+    if is_strong(said) or is_number:
         return token
-    if found.kind != "password" or " to " in text[found.start - 4 : found.start]:
+    if " to " in text[found.start - 4 : found.start] or re.search(r"[|\t]\s*$", text[found.start - 3 : found.start]):
         return None
-    words = _plain_words(text, found.start)
+    words = _plain_words(text, found.start, is_phrase="phrase" in found.name)
     if words and found.lead == "beside":  # "bob@x.org, password lemon-tree", and not "the password manager"
         is_listed = _LISTED_NAME.search(text[max(0, found.start - 40) : found.start])
         return words if is_listed and words == token and said.lower() not in FIELDS else None
-    return words if found.lead in ("assigned", "is") else None
+    return words if found.is_close else None
+
+
+def _is_login_word(text: str, found: _Found, token: Span) -> bool:
+    """Whether "pass: tulip" gives a password: a small word alone, after a user or at the beginning of a clause."""
+    said = text[slice(*token)]
+    before = text[max(0, found.start - MAX_BACK) : found.start]
+    is_alone = _plain_words(text, found.start) == token and said[:1].islower() and said.isalpha()
+    return is_alone and said.lower() not in PLAIN and bool(_LOGIN_PASS.search(before))
+
+
+def _value_before(text: str, kind: Kind, name: re.Match[str]) -> Iterator[Span]:
+    """A value that its name follows: "Use tulip99 as the password", "rose88 (the new password)"."""
+    if kind in ("phrase", "pass", "short") or _NAMES_ANOTHER.match(text, name.end()):
+        return
+    is_linked, num_unknown = False, 0
+    for word in reversed(list(_WORD.finditer(text, max(0, name.start() - MAX_BACK), name.start()))):
+        said = word[0].strip("(,–—-\"'“”‘’.!?;:")
+        if word[0].endswith((".", "!", "?", ";", ":")):
+            return
+        is_apart = kind != "key" and (word[0].endswith(",") or word[0].startswith("("))
+        is_linked |= said.lower() in BACK_VERBS or (is_apart and bool(_CLAUSE_ENDS.match(text, name.end())))
+        if said.lower() in BACK or not said:
+            continue
+        if is_linked:
+            if _can_be_named_after(said, kind):
+                start = word.start() + word[0].index(said)
+                yield start, start + len(said)
+            return
+        num_unknown += 1
+        if num_unknown > MAX_UNKNOWN or said.lower() in ("not", "no", "never"):
+            return
+
+
+def _can_be_named_after(said: str, kind: Kind) -> bool:
+    if kind == "key":
+        return _is_key(said)
+    is_number = kind in ("code", "pin") and bool(re.fullmatch(r"(?:[A-Z]{1,3}-)?\d[\d-]{2,9}", said))
+    return is_number or (is_strong(said) and bool(re.search(r"\d|[a-z][A-Z]", said)) and "@" not in said)
 
 
 def _strong_quoted(text: str, found: _Found) -> Span | None:
     span = _quoted(text, found.start)
-    return span if span and is_strong(text[slice(*span)]) else None
+    return span if span and found.is_close and is_strong(text[slice(*span)]) else None
 
 
 def _quoted(text: str, start: int) -> Span | None:
@@ -232,20 +332,23 @@ def _number(text: str, start: int, least: int, most: int) -> Span | None:
     """A number of so many digits there, in groups perhaps; not one that measures something."""
     match = _DIGITS.match(text, start)
     after = text[match.end() : match.end() + 20] if match else ""
-    if not match or _MEASURE.match(after) or (after[:1].isalnum() and after[:1].isascii()):
+    if not match or MEASURE.match(after) or (after[:1].isalnum() and after[:1].isascii()):
         return None
     return match.span() if least <= sum(character.isdigit() for character in match[0]) <= most else None
 
 
+def _spelled(text: str, start: int) -> Span | None:
+    """A number of four digits or more that is spelled there."""
+    match = _SPELLED.match(text, start)
+    return match.span() if match else None
+
+
 def is_strong(word: str) -> bool:
     """Whether a word looks made to be guessed by nobody: letters with digits or signs, or capitals inside."""
-    if len(word) < 4 or _NO_VALUE.fullmatch(word) or word.lower() in PLAIN or "://" in word:
+    if len(word) < 4 or NO_VALUE.fullmatch(word) or word.lower() in PLAIN or "://" in word:
         return False
-    has_letters = any(character.isalpha() for character in word)
-    has_digits = any(character.isdigit() for character in word)
-    has_signs = any(not character.isalnum() and character not in "-'’./" for character in word)
-    is_mixed = bool(re.search(r"[a-z][A-Z]", word)) and len(word) >= 6
-    return has_letters and (has_digits or has_signs or is_mixed)
+    is_mixed = len(word) >= 6 and _INNER_CAPITAL.search(word)
+    return bool(_LETTER.search(word) and (is_mixed or _DIGIT_OR_SIGN.search(word)))
 
 
 def _is_key(word: str) -> bool:
@@ -255,7 +358,7 @@ def _is_key(word: str) -> bool:
     has_digits = any(character.isdigit() for character in word)
     has_letters = any(character.isalpha() for character in word)
     is_mixed = word.upper() != word != word.lower()
-    return has_letters and ((has_digits and not _NO_VALUE.fullmatch(word)) or (len(word) >= 20 and is_mixed))
+    return has_letters and ((has_digits and not NO_VALUE.fullmatch(word)) or (len(word) >= 20 and is_mixed))
 
 
 def _words_at(text: str, start: int) -> list[re.Match[str]]:
@@ -264,11 +367,14 @@ def _words_at(text: str, start: int) -> list[re.Match[str]]:
     return list(re.finditer(r"\S+", clause))[:MAX_WORDS]
 
 
-def _plain_words(text: str, start: int) -> Span | None:
-    """The words there, where they say nothing of a password and so are one."""
+def _plain_words(text: str, start: int, *, is_phrase: bool = False) -> Span | None:
+    """The words there, where they say nothing of a password and so are one; of a phrase, nothing as a whole."""
     words = _words_at(text, start)
     said = [word[0].lower() for word in words]
-    if not said or any(word in PLAIN for word in said) or not re.search(r"[^\W\d_]", said[0]):
+    plain = [word for word in said if word in PLAIN]
+    if is_phrase and 1 < len(said) > len(plain):
+        plain = [word for word in said if word in FUNCTION]
+    if not said or plain or not re.search(r"[^\W\d_]", said[0]):
         return None
     if len(said) <= 2 and any(_INFLECTED.match(word) for word in said):
         return None
@@ -277,7 +383,7 @@ def _plain_words(text: str, start: int) -> Span | None:
 
 def _phrase(text: str, found: _Found) -> Span | None:
     """The words of a recovery phrase there, numbered perhaps."""
-    if found.lead == "beside":
+    if not found.is_close and found.lead not in ("label", "next"):
         return None
     if quoted := _quoted(text, found.start):
         return quoted
@@ -285,7 +391,7 @@ def _phrase(text: str, found: _Found) -> Span | None:
     while (word := _LISTED.match(text, end)) and len(words) < MAX_WORDS:
         words.append(re.sub(r"[\W\d_]", "", word[0]).lower())
         end = word.end()
-    if len(words) >= 3 and not set(words) & PLAIN:
+    if len(words) >= 3 and not _NEEDS_LIST.search(found.name) and not set(words) & PLAIN:
         return found.start, found.start + len(text[found.start : end].rstrip(" ,\n"))
     # Twelve words of a list may hold one that is common, "about" say; a sentence has many.
     is_list = len(words) >= 12 and sum(word in PLAIN for word in words) <= 2

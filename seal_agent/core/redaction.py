@@ -13,14 +13,18 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any
 
-from seal_agent.core.named_secrets import PASSWORD, REMOVED, Span, is_strong, named_secrets
+from seal_agent.core.named_secrets import REMOVED, is_strong, named_secrets
+from seal_agent.core.secret_layout import Reading, Span, bare_seed_phrases
+from seal_agent.core.secret_words import OPEN_CODES, PASSWORD
 
+NOTHING_LEFT = "a secret was removed from this text, and nothing else in it was left to learn"
+MAX_QUESTION = 300  # characters at the end of what was said before
 MAX_PASSES = 5  # what is left may look like a secret only once another is gone
 MAX_LINE = 4000  # characters that a detector is given at once: some of its patterns are quadratic
 _LONG_WORD = re.compile(r"\S{16,}")
 _SIGN = re.compile(r"[\d_$-]")
 _KEY_BLOCK = re.compile(
-    r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----.{0,8000}?"
+    r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----(?:[^-]|-(?!----)){0,8000}?"
     r"-----END [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
     r"|-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----(?:\s|\\n|[A-Za-z0-9+/=]{6,})*",  # one that breaks off
     re.DOTALL,
@@ -37,15 +41,29 @@ _KEY_SHAPES = re.compile(
     |\bdo[opr]_v1_[0-9a-f]{40,}|\bshp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}\b|\bdapi[0-9a-f]{32}\b|\bhv[sbr]\.[\w-]{20,}
     |\bAGE-SECRET-KEY-1[0-9A-Z]{40,}|\btskey-[\w-]{16,}|\bgl(?:sa|c)_[\w]{30,}|\bfigd_[\w-]{30,}|\bntn_\w{40,}
     |\bsntrys_[\w=+/.-]{20,}|\bEAA[A-Za-z0-9]{40,}|\bsq0(?:atp|csp)-[\w-]{20,}|\bPMAK-[0-9a-f-]{40,}|\bNRAK-[A-Z0-9]{20,}|\bpat[A-Za-z0-9]{14}\.[0-9a-f]{60,}
-    |(?<!\w)\d{8,10}:[A-Za-z0-9_-]{33,37}(?![\w-])
+    |\b\d{6}(?:-\d{6}){7}\b|(?<!\w)\d{8,10}:[A-Za-z0-9_-]{33,37}(?![\w-])
     |\b[MNO][A-Za-z\d_-]{23,27}\.[\w-]{6}\.[\w-]{27,}
-    |\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}
+    |(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}
     |\$(?:2[abxy]|1|5|6|y|apr1|argon2(?:id|i|d)?)\$[./A-Za-z0-9$,=+]{16,200}""",
     re.VERBOSE,
+)
+_BROKEN_KEY = re.compile(  # by blanks or the end of a line; every piece with a digit, or of capitals alone
+    r"""\b(?:AKIA|ASIA|ABIA|ACCA)(?:[ \n-]?[0-9A-Z]){16}(?![0-9A-Za-z])
+    |\b(?:gh[pousr]_|github_pat_|glpat-|(?:sk|pk|rk)[-_]|xox[abeoprs]-|hf_|AIza|npm_)[\w-]{6,80}
+     (?:\s(?=[\w-]{0,80}\d)[\w-]{4,80}){1,8}""",
+    re.VERBOSE,
+)
+_WALLET_KEY = re.compile(
+    r"(?<!\w)(?P<before>\b(?:tx|hash|transaction|block|commit|digest|checksum)\w*\W{1,3}(?:is\s+)?)?(?P<s>0x[0-9a-fA-F]{64})(?!\w)"
+    r"|\b(?:wallet|private|secret)\b[^\n]{0,40}?(?<!\w)(?P<s2>[0-9a-f]{64}|[0-9A-F]{64})(?!\w)",
+    re.IGNORECASE,
 )
 _PREFIXED = re.compile(r"\b[a-z][a-z0-9]{1,11}(?:[_-][a-z0-9]{1,12}){0,3}[_-](?P<s>[A-Za-z0-9]{16,128})(?![\w-])")
 _NAME_IN_URL = (
     r"[\w-]{0,40}(?:token|secret|passw(?:or)?d|pwd|api_?key|access_?key|signature|sig|jwt|auth|session_?id|sid)"
+)
+_STEP_IN_URL = (
+    "(?:reset|verify|confirm|activate|activation|invite|join|magic|unsubscribe|token|auth|login|share|password)"
 )
 # Each with what stands in every text it can be found in, in small letters: most texts have none of it.
 _PLACES = tuple(
@@ -56,10 +74,11 @@ _PLACES = tuple(
             r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/@:]{0,64}:(?P<s>[^\s/]{1,128})@(?=[\w.\[-])",
         ),  # a URL with a password
         ("://", r"\b[a-z][a-z0-9+.-]{1,20}://(?P<s>[A-Za-z0-9_-]{20,128})@"),  # or with a token
+        ("=", r"[?&#](?:invite|ticket|otp|nonce|hash|reset|confirm|verify|activation|t|k)=(?P<s>[A-Za-z0-9_.-]{12,})"),
         ("=", rf"[?&#;](?:amp;)?{_NAME_IN_URL}=(?P<s>[^&#;\s\"'<>]{{6,}})"),
         ("hooks.", r"hooks\.slack\.com/(?:services|workflows)/(?P<s>[\w/-]{10,})"),
         ("signature=", r"\bsignature=(?P<s>[0-9a-f]{32,})"),
-        ("identified by", r"\bidentified\s+by\s+[\"']?(?P<s>[^\s\"';]+)"),
+        ("identified by", r"\bidentified\s+by\s+[\"'](?P<s>[^\"';\n]+)"),
         ("auth", r"auth\w{0,20}\s*=\s*\(\s*[\"'][^\"'\n]{1,64}[\"']\s*,\s*[\"'](?P<s>[^\"'\n]+)"),
         ("jdbc:oracle", r"jdbc:oracle:\w+:\w{1,64}/(?P<s>[^\s@]{1,128})@"),
         ("webhooks", r"/api/webhooks/\d{5,}/(?P<s>[\w-]{20,})"),
@@ -71,7 +90,7 @@ _PLACES = tuple(
         ("sshpass", r"\bsshpass\s+-p\s*[\"']?(?P<s>[^\s\"']+)"),
         ("mysql", r"\bmysql\w{0,10}\b[^\n]{0,80}?\s-p(?P<s>[^\s\"']{3,})"),
         ("--", rf"--(?:[a-z]+-)?(?:{PASSWORD}|pass|token|secret|api-key|access-key)[ =][\"']?(?P<s>[^\s\"']{{3,}})"),
-        ("login", r"\blogin\s+\S{1,64}\s+password\s+(?P<s>\S+)"),  # .netrc
+        ("login", r"\blogin\s+[^\s|]{1,64}\s+password\s+(?P<s>[^\s|]+)"),  # .netrc
         ("login", r"\blogin\b[^\n]{1,80}?\s-p\s+[\"']?(?P<s>[^\s\"']+)"),  # docker login
         ("openssl", r"\bopenssl\b[^\n]{1,100}?\s(?:-k\s+|-pass(?:in|out)?\s+pass:)(?P<s>\S+)"),
         ("/user:", r"\s/user:\S{1,64}\s+(?P<s>\S+)"),  # net use
@@ -79,8 +98,23 @@ _PLACES = tuple(
         (
             "code",
             (
-                r"(?<!\d)(?P<s>\d{3}[ -]?\d{3,5})\s+is\s+(?:your|the|my)\s+(?:[\w-]{1,20}\s+){0,2}?"
-                r"(?:verification|security|login|one-time)\s+(?:code|password)"
+                r"(?<!\d)(?P<s>\d{3}[ -]?\d{2,5})\s+is\s+(?:your|the|my)\s+"
+                rf"(?:(?!(?:{OPEN_CODES})\b)[\w-]{{1,20}}\s+){{0,4}}?(?:code|password|passcode|pin)\b"
+            ),
+        ),
+        (
+            " ",  # of a keypad
+            (
+                r"\b(?:press|enter|type|dial)\s+(?P<s>\d{4,8})#?\s+"
+                r"(?:(?:on|at|into|in)\s+the\s+(?:keypad|key pad|door|lock|gate|alarm|safe)\b"
+                r"|to\s+(?:open|unlock|disarm|enter)\b)"
+            ),
+        ),
+        (
+            "/",  # a step of a link that is sent by mail, and its token
+            (
+                rf"(?<=[\w/.-])/{_STEP_IN_URL}[\w-]{{0,20}}(?:/[\w.%@-]{{1,40}})?/"
+                r"(?=[\w.~-]{0,99}(?:[A-Za-z]\d[A-Za-z]|\d[A-Za-z]{1,8}\d))(?P<s>[\w.~-]{12,200})"
             ),
         ),
         (
@@ -99,9 +133,13 @@ _PLACES = tuple(
         ),
     )
 )
+_LOGINS = """wi-?fi|wlan|ssid|network|router|login|log-?in|account|user|admin|email|e-mail|server|ftp|ssh|vpn|nas|bank
+|paypal|netflix|spotify|github|gitlab|google|gmail|facebook|instagram|twitter|amazon|apple|icloud|steam|dropbox|slack|discord
+|linkedin|zoom|disney|hulu""".replace("\n", "")
 _STRONG_PLACES = tuple(
     (hint, re.compile(pattern, re.IGNORECASE))
     for hint, pattern in (
+        ("identified by", r"\bidentified\s+by\s+(?P<s>[^\s\"';`]+)"),
         ("b", r"\b(?:bearer|basic)[\s:]+(?P<s>[\w.~+/-]{12,}={0,2})"),
         ("=", r"[?&](?:key|code)=(?P<s>[^&#\s\"'<>]{16,})"),
         (
@@ -111,7 +149,24 @@ _STRONG_PLACES = tuple(
                 r"[^\s/:,;]{1,64}\s*[:/]\s*(?P<s>[^\s,;]+)"
             ),
         ),
-        ("@", r"[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,4}(?:\s*[/|]\s*|:)(?P<s>\S{4,128})"),
+        # a login and what belongs to it: "Netflix: ada@x.org, tulip99", "WiFi: Lighthouse / Tr33house"
+        (
+            "@",
+            (
+                r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,4}"
+                r"(?:\s*[/|]\s*|:|(?:,[ \t]+|[ \t]+-[ \t]+|[ \t]+(?=\S+\s*\Z))(?=\S{0,60}[a-z])(?=\S{0,60}\d)(?=\S{6}))"
+                r"(?P<s>[^\s,;/]{4,128}+)(?!/)"
+            ),
+        ),
+        (
+            "",
+            (
+                rf"(?<![^\W_])(?:{_LOGINS})"
+                r"(?:[ \t]*[:–-][ \t]*[^\s/|,:@\d]{2,64}[ \t]*[/|,]|[ \t]+[^\s/|,:@\d]{2,64}[ \t]*/)"
+                r"[ \t]*(?P<s>(?=[^\s,;]{0,63}\d)[\w!#$%&*+.?^~-]{6,64})(?![^\s,;.)])"
+            ),
+        ),
+        (":", r"(?<!\S)u(?:ser)?:\s*\S{1,64}[\s,;]+p:\s*(?P<s>\S{4,128})"),
         (
             "@",
             r"(?<![\w/@])[\w.-]{1,64}[:/](?P<s>[^\s:@/]{4,128})@(?://)?[\w.-]{2,}",
@@ -120,18 +175,16 @@ _STRONG_PLACES = tuple(
             " in ",
             r"\b(?:log|sign)(?:ged|ed)?[ -]?in\s+(?:as|with|using)\s+\S{1,64}\s+(?:and|with|/)\s+(?P<s>[^\s,;]{4,128})",
         ),
-        (
-            "pass",
-            (
-                r"(?P<s>[^\s\"“”«»]{4,64})\s+(?:is|as|was|ist)\s+(?:(?:the|my|our|your|his|her|their|a|das|mein|unser)\s+)?"
-                rf"(?:[\w-]{{1,20}}\s+){{0,3}}?(?:{PASSWORD}|passcode|api key|access token)(?!\s*\w*\s*[:=(])"
-            ),
-        ),
     )
 )
+_ADDRESS = re.compile(r"@[\w-]+\.\w|://|^\+?\d+$|:$")
 _COOKIES = re.compile(r"\b(?:set-)?cookie[\"']?\s*[:=]\s*(?P<all>[^\n\"']+)", re.IGNORECASE)
 _COOKIE = re.compile(r"[\w.-]{1,64}=(?P<s>[^\s;,]{12,})")
-_CARD = re.compile(r"(?<![\w.+-])\d(?:[ .\u00a0\u2011–-]?\d){12,18}(?![\w]|[.,-]\d)")
+_CARD = re.compile(r"(?<![\w.+-])\d(?:[ .·•\u00a0\u2011–_-]?\d){12,18}(?![\w]|[.,-]\d)")
+_APART = r"(?:[ .·•\u00a0\u2011–_-]|[ \t]*\n[ \t]*)"
+_WRAPPED_CARD = re.compile(  # over the end of a line
+    rf"(?<![\w.+-])(?:\d{{4}}(?:{_APART}\d{{4}}){{3}}|\d{{4}}{_APART}\d{{6}}{_APART}\d{{5}})(?![\w]|[.,-]\d)"
+)
 _ISSUERS = re.compile(
     r"4(?:.{12}|.{15}|.{18})$|(?:5[1-5]|2[2-7]).{14}$|3[47].{13}$"  # Visa, Mastercard, American Express
     r"|(?:6011|64[4-9]|65|62).{10,}$|3(?:0[0-5]|[689]).{11,}$"  # Discover and UnionPay, Diners Club
@@ -143,23 +196,42 @@ _CARD_CHECK = re.compile(
 )
 
 
-def redacted(text: str) -> str:
-    """`text` without what looks like a secret; the rest of it stays as it was, and so does all of it a second time."""
+def redacted(text: str, earlier: str = "") -> str:
+    """`text` without what looks like a secret; the rest of it stays as it was, and so does all of it a second time.
+
+    `earlier` is what was said before it: the question "What is your password?" tells that the answer is one.
+    """
+    text = _redacted(text)
+    if not earlier.strip():
+        return text
+    asked = _redacted(earlier[-MAX_QUESTION:]) + "\n"
+    both = _redacted(asked + text)
+    return _redacted(both[len(asked) :]) if both.startswith(asked) else text
+
+
+def _redacted(text: str) -> str:
+    reading = Reading(text)
     for _ in range(MAX_PASSES):
         before = text
         for find in _FINDERS:
-            text = _without(text, find(text))
+            if spans := [reading.original_span(span) for span in find(reading.text)]:
+                text = _without(text, spans)
+                reading = Reading(text)
         if text == before:
             break
     return text
 
 
+def lost_secret(text: str) -> bool:
+    """Whether a secret was taken out of `text`."""
+    return REMOVED in text
+
+
 def _without(text: str, spans: Iterable[Span]) -> str:
     """`text` with `REMOVED` in the place of every span."""
-    pieces, place = list[str](), 0
-    removed = [match.span() for match in re.finditer(re.escape(REMOVED), text)]
-    for start, end in sorted(spans):
-        is_known = any(start < last and first < end for first, last in removed)
+    pieces, place, reach = list[str](), 0, len(REMOVED) - 1
+    for start, end in sorted(spans, key=lambda span: (span[0], -span[1])):
+        is_known = REMOVED in text[max(0, start - reach) : end + reach]
         if start < place or is_known or not text[start:end].strip():
             continue
         pieces += [text[place:start], REMOVED]
@@ -171,6 +243,10 @@ def _shaped(text: str) -> Iterator[Span]:
     """Secrets by their form alone: blocks of keys, and words that are too long and too mixed for a language."""
     if "-----BEGIN" in text:
         yield from (match.span() for match in _KEY_BLOCK.finditer(text))
+    yield from (match.span() for match in _BROKEN_KEY.finditer(text) if any(c.isdigit() for c in match[0]))
+    for match in _WALLET_KEY.finditer(text):
+        if not match["before"]:
+            yield match.span("s2" if match["s2"] else "s")
     for word in _long_words(text):
         yield from (match.span() for match in _KEY_SHAPES.finditer(text, *word))
         for match in _PREFIXED.finditer(text, *word):
@@ -190,7 +266,7 @@ def _placed(text: str) -> Iterator[Span]:
     for hint, pattern in (*_PLACES, *_STRONG_PLACES):
         is_sure = (hint, pattern) in _PLACES
         for match in pattern.finditer(text) if hint in lowered else ():
-            if is_sure or is_strong(match["s"]):
+            if is_sure or (is_strong(match["s"]) and not _ADDRESS.search(match["s"])):
                 yield match.span("s")
     for header in _COOKIES.finditer(text) if "cookie" in lowered else ():
         yield from (match.span("s") for match in _COOKIE.finditer(text, *header.span("all")))
@@ -198,7 +274,8 @@ def _placed(text: str) -> Iterator[Span]:
 
 def _cards(text: str) -> Iterator[Span]:
     """Payment cards: the numbers of an issuer whose check digit is right."""
-    return (match.span() for match in _CARD.finditer(text) if _is_card(re.sub(r"\D", "", match[0])))
+    for pattern in (_CARD, _WRAPPED_CARD):
+        yield from (match.span() for match in pattern.finditer(text) if _is_card(re.sub(r"\D", "", match[0])))
 
 
 def _is_card(digits: str) -> bool:
@@ -243,5 +320,6 @@ _FINDERS: tuple[Callable[[str], Iterator[Span]], ...] = (
     _cards,
     _card_checks,
     named_secrets,
+    bare_seed_phrases,
     _detected,
 )

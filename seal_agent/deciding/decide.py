@@ -1,7 +1,7 @@
 """Whether to learn a text: read off the model's own states, with a word on instructions and on what it knows.
 
 Three questions, in this order: a text that orders the model about is never learned from; a head on the base
-model's states says whether it is worth learning (`decision_head`); and a text the served stack is hardly surprised
+model's states says whether it is worth learning (`classifier`); and a text the served stack is hardly surprised
 by, although the base model is, has been learned already.
 """
 
@@ -11,6 +11,7 @@ import re
 
 from seal_agent.core.backend import Backend, Reading
 from seal_agent.core.episodes import Decision, Novelty
+from seal_agent.core.redaction import NOTHING_LEFT, lost_secret
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.deciding.classifier import Head, features_of, read
 from seal_agent.language.english.instructions import is_instruction
@@ -25,18 +26,25 @@ MIN_WORDS = 10  # that carry content, in what a document says without a name or 
 KNOWN_SHARE = 0.4  # of the base model's surprise that is left once a text has been learned
 
 
-def decide(backend: Backend, head: Head, text: str, earlier: str = "", *, is_document: bool = False) -> Decision:
+def needs_head(text: str, *, is_document: bool = False) -> bool:
+    """Whether the head has a say about a text; fitting one for a new model takes minutes, so it is not done in vain."""
+    is_wanted = _tells(text) if is_document else bool(examples_in(text))
+    return not is_wanted and not is_instruction(text)
+
+
+def decide(backend: Backend, head: Head | None, text: str, earlier: str = "", *, is_document: bool = False) -> Decision:
     """The decision on one message or passage, for the stack of `backend`.
 
-    `margin` is the head's score above its threshold; `novelty` is the surprise of the stack that is served.
-    `earlier` is what was said before, as `decision_head.conversation` writes it. A task that a user shows by examples
+    `head` may be None where `needs_head` says no. `margin` is its score above its threshold, 0 without one;
+    `novelty` is the surprise of the stack that is served. `earlier` is what was said before, as
+    `core.messages.conversation` writes it. A task that a user shows by examples
     is worth learning whatever the head makes of it: it was fitted on facts. A document's word is not taken for that;
     but somebody handed it over to be learned, so the head is asked only about few words that name nothing, no name and
     no number: "All rights reserved", a greeting.
     """
     base = read(backend.with_stack(AdapterStack()), [text], [earlier])[0]
     served = read(backend, [text], [earlier])[0] if backend.stack.layers else base
-    margin = float(head.scores(features_of([base]))[0]) - head.threshold
+    margin = float(head.scores(features_of([base]))[0]) - head.threshold if head else 0.0
     is_wanted = _tells(text) if is_document else bool(examples_in(text))
     reason = _reason(text, margin, base, served, is_wanted=is_wanted)
     return Decision(reason == WORTH, reason, round(margin, 4), novelty(served))
@@ -55,7 +63,7 @@ def _reason(text: str, margin: float, base: Reading, served: Reading, *, is_want
     if is_instruction(text):
         return INSTRUCTION
     if margin < 0 and not is_wanted:
-        return NOT_WORTH
+        return NOTHING_LEFT if lost_secret(text) else NOT_WORTH
     if novelty(served).nats < KNOWN_SHARE * novelty(base).nats:
         return KNOWN
     return WORTH

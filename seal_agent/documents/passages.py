@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import re
 import textwrap
+from dataclasses import dataclass
 from pathlib import Path
 
 from seal_agent.core.documents import MAX_PASSAGE_CHARS, Passage
 from seal_agent.core.errors import InputError
 from seal_agent.core.redaction import redacted
+from seal_agent.documents.voices import attributed, is_letter, voiced
 from seal_agent.language.english.coreference import denies_what_follows, opens_with_reference
+from seal_agent.language.english.statements import LeftOut
 from seal_agent.language.few_shot import examples_in
 from seal_agent.language.sentences import ENDS, full_stop, split_sentences
 
@@ -49,17 +52,20 @@ def title_of(text: str) -> str:
 
 def topic_of(text: str) -> str:
     """What `text` is about: its title, else the first name in it, else its first words."""
-    if title := title_of(text):
-        return title
-    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
-    for match in _NAME.finditer(" ".join(lines)):
-        words = match.group().split()
-        article = words[:1] if words[0] == "The" else []
-        while words and words[0].lower() in _OPENERS:
-            words = words[1:]
-        if words:
-            return " ".join(article + words)[:MAX_TOPIC_CHARS]
-    return " ".join(" ".join(lines).split()[:6])[:MAX_TOPIC_CHARS]
+    return title_of(text) or _named_in(text)
+
+
+def _named_in(text: str) -> str:
+    """The first name in `text`, else its first words."""
+    words = text.split()
+    for match in _NAME.finditer(" ".join(words)):
+        name = match.group().split()
+        article = name[:1] if name[0] == "The" else []
+        while name and name[0].lower() in _OPENERS:
+            name = name[1:]
+        if name:
+            return " ".join(article + name)[:MAX_TOPIC_CHARS]
+    return " ".join(words[:6])[:MAX_TOPIC_CHARS]
 
 
 def is_heading(line: str) -> bool:
@@ -143,31 +149,74 @@ def _begun(said: str) -> str:
     return f"{said[:1].upper()}{said[1:]}" if is_told else said
 
 
+_Section = tuple[list[str], list[str]]  # headings, sentences
+
+
+@dataclass(frozen=True)
+class Divided:
+    """A document in passages, and what of it is not learned, with the reasons."""
+
+    passages: tuple[Passage, ...]
+    left_out: tuple[LeftOut, ...] = ()
+
+
 def split_passages(
     text: str, *, title: str = "", earlier: str = "", max_chars: int = MAX_PASSAGE_CHARS
 ) -> list[Passage]:
-    """Cut a document of any length into passages of at most about `max_chars` characters at sentence ends.
+    """Cut a text of any length into passages of at most about `max_chars` characters at sentence ends.
 
-    The topic of the document (`title`, its heading, or the first name in it) goes with every passage, so that
-    "it" in the middle of a page still refers to something. A heading inside the document starts a passage. A text
+    The topic of the text (`title`, its heading, or the first name in it) goes with every passage, so that
+    "it" in the middle of a page still refers to something. A heading inside the text starts a passage. A text
     of examples is one passage: they mean nothing apart. `earlier` goes with every one.
     """
-    text = redacted(text)  # before it is cut: half a key is recognised by nobody
+    text = redacted(text, earlier)  # before it is cut: half a key is recognised by nobody
     title = title or title_of(text)
-    topic = title or topic_of(text)
+    topic = title or _named_in(text)
     if examples_in(text):
         return [Passage(topic, text.strip(), earlier, heading=title)]
-    passages: list[Passage] = []
-    for headings, sentences, shared in _with_neighbours(_sections(text, topic)):
-        about = ", ".join([topic, *headings])
-        heading = ", ".join([*([title] if title else []), *shared])
-        passages += [Passage(about, piece, earlier, heading=heading) for piece in _pieces(sentences, max_chars)]
+    passages = _passages(_sections(text, topic), topic, title, earlier, max_chars)
     if not passages and text.strip():  # no word at all: still a text to decide on
         passages.append(Passage(topic, text.strip()[:max_chars], earlier, heading=title))
     return passages
 
 
-_Section = tuple[list[str], list[str]]  # headings, sentences
+def divide(text: str, *, title: str = "", max_chars: int = MAX_PASSAGE_CHARS) -> Divided:
+    """Cut a document into passages as `split_passages` does, and leave out what is no statement of the document.
+
+    Header lines of e-mails and greetings go, a line of a chat is a quotation of its speaker, and what the writer of a
+    letter says of himself is a quotation of him, or left out where nobody signed it (`voices`). A `title` that is
+    given does not hide a heading like "Plan B (rejected)".
+    """
+    text = redacted(text)
+    own = title_of(text)
+    given, title = title, title or own
+    if given and own != given and denies_what_follows(own):
+        title = f"{given}, {own}"
+    if examples_in(text):
+        return Divided((Passage(title or _named_in(text), text.strip(), heading=title),))
+    document = voiced(text)
+    topic = title or _named_in(document.text) or _named_in(text)
+    sections = _sections(document.text, own if title != given else topic)
+    if not sections and document.text.strip():  # a heading or less: still a text to decide on
+        sections = [([], [" ".join(document.text.split())[:max_chars]])]
+    addressed = is_letter(document, [sentence for _, sentences in sections for sentence in sentences])
+    left_out = [*document.left_out]
+    kept: list[_Section] = []
+    for headings, sentences in sections:
+        told, lost = attributed(sentences, document, is_letter=addressed)
+        left_out += lost
+        kept += [(headings, told)] if told else []
+    passages = _passages(kept, topic, title, "", max_chars)
+    return Divided(tuple(passages), tuple(left_out))
+
+
+def _passages(sections: list[_Section], topic: str, title: str, earlier: str, max_chars: int) -> list[Passage]:
+    passages: list[Passage] = []
+    for headings, sentences, shared in _with_neighbours(sections):
+        about = ", ".join([topic, *headings])
+        heading = ", ".join([*([title] if title else []), *shared])
+        passages += [Passage(about, piece, earlier, heading=heading) for piece in _pieces(sentences, max_chars)]
+    return passages
 
 
 def _sections(text: str, topic: str) -> list[_Section]:
@@ -199,7 +248,8 @@ def _headed(above: list[str], topic: str) -> _Section:
     *listed, last = [heading for heading in above if heading != topic] or [""]
     is_list = len(listed) >= MAX_OPEN_HEADINGS
     said = [f"{line}." for line in listed if is_list or _FIELD.match(line)]
-    return [heading for heading in [*listed, last] if heading and f"{heading}." not in said], said
+    told = set(said)
+    return [heading for heading in [*listed, last] if heading and f"{heading}." not in told], said
 
 
 def _with_neighbours(sections: list[_Section]) -> list[tuple[list[str], list[str], list[str]]]:
@@ -210,20 +260,26 @@ def _with_neighbours(sections: list[_Section]) -> list[tuple[list[str], list[str
     in front.
     """
     joined: list[tuple[list[str], list[str], list[str]]] = []
+    last_size = 0
     for headings, sentences in sections:
-        if joined and min(len(" ".join(told)) for told in (joined[-1][1], sentences)) < MIN_PASSAGE_CHARS:
+        size = len(" ".join(sentences))
+        if joined and min(last_size, size) < MIN_PASSAGE_CHARS and last_size < MAX_PASSAGE_CHARS:
             before, told, shared = joined[-1]
             _put_heading_in_front(shared, told)
             _put_heading_in_front(headings, sentences)
             joined[-1] = ([*before, *headings], [*told, *sentences], [])
+            last_size = len(" ".join(joined[-1][1]))
         else:
             joined.append((headings, sentences, headings))
+            last_size = size
     return joined
 
 
 def _put_heading_in_front(headings: list[str], sentences: list[str]) -> None:
-    if headings and denies_what_follows(headings[-1]):
-        sentences[:] = [f"{headings[-1]}: {sentence}" for sentence in sentences]
+    denying = next((number for number, heading in enumerate(headings) if denies_what_follows(heading)), None)
+    if denying is not None:
+        stem = ", ".join(headings[denying:])
+        sentences[:] = [f"{stem}: {sentence}" for sentence in sentences]
     elif headings and opens_with_reference(sentences[0]):
         sentences[0] = f"{headings[-1]}: {sentences[0]}"
 
@@ -234,12 +290,15 @@ def _pieces(sentences: list[str], max_chars: int) -> list[str]:
     A text does not begin with "It" or the like where what stands before it can come along.
     """
     pieces: list[list[str]] = []
+    size = 0  # of the last piece, with a blank after every sentence
     for sentence in sentences:
         for part in textwrap.wrap(sentence, max_chars, break_on_hyphens=False):
-            if pieces and len(" ".join([*pieces[-1], part])) <= max_chars:
+            if pieces and size + len(part) <= max_chars:
                 pieces[-1].append(part)
+                size += len(part) + 1
             else:
                 pieces.append([*_brought_along(pieces[-1:], part, max_chars), part])
+                size = sum(len(each) + 1 for each in pieces[-1])
     return [" ".join(piece) for piece in pieces]
 
 

@@ -49,7 +49,7 @@ class Answering:
         check_prompt(num_asked, limits)
         versions = learner.home.versions(learner.namespace)
         stack = versions[-1].stack if versions else AdapterStack()
-        active = learner.state.serve(stack).active(asked.prompt)
+        active = learner.state.view(stack).active(asked.prompt)
         options = {
             "max_new_tokens": max_new_tokens,
             "temperature": request.temperature,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from seal_agent.core.errors import ContextLengthExceeded, InputError
+from seal_agent.core.errors import ContextLengthExceeded
+from seal_agent.core.numbers import check_number, check_whole
+from seal_agent.documents.files import MAX_PASSAGES
 
 
 @dataclass(frozen=True)
@@ -12,7 +14,7 @@ class GatewayLimits:
     """`max_body` bytes a request; `per_minute` requests a key, `burst` of them at once; `max_running` of all keys.
 
     `max_prompt_tokens` is the longest prompt that is read, tools included; `max_reply_tokens` is the most a client may
-    ask for; `max_waiting` texts may wait to be learned.
+    ask for; `max_waiting` texts may wait to be learned, of `max_passages` each.
     """
 
     max_body: int = 1 << 20
@@ -22,13 +24,20 @@ class GatewayLimits:
     max_prompt_tokens: int = 4096
     max_reply_tokens: int = 1024
     max_waiting: int = 1000
+    max_passages: int = MAX_PASSAGES
 
     def __post_init__(self) -> None:
-        for name in ("max_body", "burst", "max_running", "max_prompt_tokens", "max_reply_tokens", "max_waiting"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name}={getattr(self, name)} lets nothing in; choose 1 or more")
-        if self.per_minute <= 0:
-            raise InputError(f"per_minute={self.per_minute} lets nobody in; choose a number above 0")
+        for name in (
+            "max_body",
+            "burst",
+            "max_running",
+            "max_prompt_tokens",
+            "max_reply_tokens",
+            "max_waiting",
+            "max_passages",
+        ):
+            check_whole(name, getattr(self, name), 1)
+        check_number("per_minute", self.per_minute, 0, above=True)
 
 
 def check_prompt(num_tokens: int, limits: GatewayLimits) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from typing import Any, Literal
 
@@ -30,24 +30,38 @@ class BusyError(SealError):
 
 @dataclass(frozen=True)
 class Text:
-    """One text on its way; `outcomes` are the reports of its passages that have ended, `fault` why one failed."""
+    """One text on its way; `outcomes` are the reports of its passages that have ended, `fault` why one failed.
+
+    `num_passages`: how many it has. Where it is taken, `left_out` says what stands in it and is not learned, and `note`
+    what is to be known of its name.
+    """
 
     id: str
     title: str
     status: Status
     outcomes: tuple[dict[str, Any], ...] = ()
     fault: str = ""
+    num_passages: int = 0
+    left_out: tuple[dict[str, str], ...] = ()
+    note: str = ""
 
 
 class Learning:
     """The texts of a home that a model learns; with `needs_approval` each waits until a person has agreed to it."""
 
     def __init__(
-        self, queue: LearningQueue, model: str, *, max_waiting: int = 1000, needs_approval: bool = False
+        self,
+        queue: LearningQueue,
+        model: str,
+        *,
+        max_waiting: int = 1000,
+        max_passages: int = files.MAX_PASSAGES,
+        needs_approval: bool = False,
     ) -> None:
         self._queue = queue
         self._model = model
         self._max_waiting = max_waiting
+        self._max_passages = max_passages
         self._needs_approval = needs_approval
         self._lock = threading.Lock()
 
@@ -56,16 +70,23 @@ class Learning:
     ) -> Text:
         """Take a document, to be checked like one; raises `BusyError` where too much waits already.
 
-        It is the document of its `source`, or of its `title` where it has none (`documents.document_of`): what came
+        It is the document of its `source`, or of its `title` where it has none (`files.document_of`): what came
         under that name before is replaced. `content_type` says how it is written; without one the end of its name
-        does, or what is in it.
+        does, or what is in it. The text that is returned says what of it is left out, and what is to be known of its
+        name. Raises `InputError` for a document of more than `max_passages`.
         """
         name = source or title
-        document = files.document_of(files.text_of(text, content_type, name or "the document"), name)
+        reading = files.read(text, content_type, name or "the document")
+        document = files.document_of(reading.text, name, left_out=reading.left_out)
         if not document.text.strip():
             raise InputError("the document is empty; give at least one sentence")
-        passages = [replace(p, source=document.source) for p in split_passages(document.text, title=title)]
-        return self._submit(namespace, passages, digest_of(document.text))
+        read = files.divided(self._queue.home, namespace, document, title=title)
+        if not read.passages:
+            first = read.left_out[0]
+            raise InputError(f"nothing in the document can be learned: {first.sentence[:80]!r}: {first.reason}")
+        files.check_size(len(read.passages), name or "the document", self._max_passages)
+        taken = self._submit(namespace, read.passages, digest_of(document.text))
+        return replace(taken, left_out=tuple(asdict(each) for each in read.left_out), note=read.note)
 
     def submit_message(self, namespace: str, text: str, *, earlier: str = "") -> Text:
         """Take what a user said, after what was said `earlier`; raises `BusyError` where too much waits already."""
@@ -134,7 +155,9 @@ def _grouped(jobs: Sequence[Job]) -> list[list[Job]]:
 def _text(jobs: Sequence[Job]) -> Text:
     fault = next((job.note for job in jobs if job.state == "failed"), "")
     ended = tuple(_report(job) for job in jobs if job.state == "done")
-    return Text(jobs[0].thread, jobs[0].passage.topic, _status(jobs), ended, fault)
+    return Text(
+        jobs[0].thread, jobs[0].passage.topic, _status(jobs), ended, fault, sum(job.keep is None for job in jobs)
+    )
 
 
 def _status(jobs: Sequence[Job]) -> Status:

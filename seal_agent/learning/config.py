@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from seal_agent.core.edits import Directives
 from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import InputError
+from seal_agent.core.numbers import check_whole
+from seal_agent.core.renames import takes_former_names
+from seal_agent.documents.files import MAX_PASSAGES
 from seal_agent.learning import remedies, strategies
 from seal_agent.learning.strategies import Strategy
 from seal_agent.retention import judge as retention
@@ -15,17 +18,22 @@ from seal_agent.retention.judge import Judge, Limits
 from seal_agent.serving.router import RouteLimits
 from seal_agent.writing.directives import DEFAULT, checked
 
+MAX_RUN_SEED = 2**31 - 1
+"""The seed of every episode is made of it, and has to fit into 63 bits."""
 
+
+@takes_former_names(ladder="remedies")
 @dataclass(frozen=True)
 class LearnerConfig:
     """How an agent learns.
 
     `directives`: how edits are written and trained; None leaves the choice to the model. `strategy`: how the stack
     grows ("route", "stack", "merge", "rebuild" or one of your own); `routes`: when a routed adapter is active.
-    `judge`, within `limits`, says which edits forget, and `ladder` what is tried for them. `num_probes` replay probes
+    `judge`, within `limits`, says which edits forget, and `remedies` what is tried for them. `num_probes` replay probes
     are drawn first, up to `max_probes` when undecided. `max_rank`: of a stack folded into one adapter. `min_replay`:
-    general questions trained beside an edit at least, unless its directives want none. `approval`: a person is shown
-    the rows before anything is trained, and says yes or no. `dry_run`: everything but training; the outcome says what
+    general questions trained beside an edit at least, unless its directives want none. `max_passages`: of one
+    document; a longer one is refused. `approval`: a person is shown the rows before anything is trained, and says yes
+    or no. `dry_run`: everything but training; the outcome says what
     would be learned. `before_learn` is the user's own rule: it is given every written edit before it is trained and
     returns the episode as it may be learned, with fewer rows perhaps, or raises `Refused` with a reason
     (`examples/pii_filter.py`).
@@ -34,7 +42,7 @@ class LearnerConfig:
     directives: Directives | None = DEFAULT
     strategy: str | Strategy = "route"
     routes: RouteLimits = field(default_factory=RouteLimits)
-    ladder: tuple[str, ...] = ("scale 0.7", "scale 0.5", "repair", "route")
+    remedies: tuple[str, ...] = ("scale 0.7", "scale 0.5", "repair", "route")
     limits: Limits = field(default_factory=Limits)
     judge: Judge = retention.judge
     num_probes: int = 32
@@ -45,6 +53,7 @@ class LearnerConfig:
     max_reply_tokens: int = 128
     before_learn: Callable[[Episode], Episode] | None = None
     seed: int = 0
+    max_passages: int = MAX_PASSAGES
     approval: bool = False
     dry_run: bool = False
 
@@ -53,13 +62,13 @@ class LearnerConfig:
             checked(self.directives)
         if isinstance(self.strategy, str):
             strategies.strategy(self.strategy)
-        remedies.rungs(self.ladder)
-        if not 1 <= self.num_probes <= self.max_probes:
+        remedies.parse_remedies(self.remedies)
+        for name in ("num_probes", "max_probes", "max_attempts", "max_reply_tokens", "max_rank", "max_passages"):
+            check_whole(name, getattr(self, name), 1)
+        check_whole("min_replay", self.min_replay, 0)
+        check_whole("seed", self.seed, 0, MAX_RUN_SEED)
+        if self.num_probes > self.max_probes:
             raise InputError(f"num_probes={self.num_probes} must lie between 1 and max_probes={self.max_probes}")
-        if self.min_replay < 0:
-            raise InputError(f"min_replay={self.min_replay} is a number of questions; choose 0 or more")
-        if min(self.max_attempts, self.max_reply_tokens, self.max_rank) < 1:
-            raise InputError("max_attempts, max_reply_tokens and max_rank must be at least 1")
 
     def num_replayed(self, directives: Directives, num_rows: int) -> int:
         """How many general questions are trained beside an edit of so many rows."""

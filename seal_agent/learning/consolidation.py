@@ -33,8 +33,8 @@ def consolidate(state: Namespace, progress: Progress = silent, *, is_gated: bool
         adapter = _refitted(state, stack, progress)
     candidate = AdapterStack((Layer(adapter, 1.0, False, stack.learned),))
     drawn = state.replay.draw((), stack, state.config.max_probes)
-    probed = compared(drawn, state.serve(stack), state.serve(candidate), progress)
-    verdict = judge.judge_kept(probed, state.config.limits)
+    probed = compared(drawn, state.view(stack), state.view(candidate), progress)
+    verdict = judge.judge_consolidation(probed, state.config.limits)
     is_kept = verdict.outcome == "accept" or not is_gated
     done = Episode(
         namespace=state.name,

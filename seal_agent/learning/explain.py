@@ -62,7 +62,7 @@ def why(learner: Learner, question: str, *, version: int = 0) -> Explanation:
     Raises `InputError` for a version there is none of.
     """
     found = _version(learner.home, learner.namespace, version)
-    active = learner.state.serve(found.stack).active(Prompt.user(question))
+    active = learner.state.view(found.stack).active(Prompt.user(question))
     return _explained(learner.home, learner.namespace, found, active, question)
 
 

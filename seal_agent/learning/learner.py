@@ -26,7 +26,7 @@ from seal_agent.documents.passages import topic_of
 from seal_agent.learning import consolidation, remedies
 from seal_agent.learning.config import LearnerConfig as LearnerConfig
 from seal_agent.learning.namespace import Namespace
-from seal_agent.learning.remedies import Rung
+from seal_agent.learning.remedies import Remedy
 from seal_agent.learning.requirements import required_adapter, required_edit
 from seal_agent.learning.train_step import repair_candidate, train_candidate
 from seal_agent.learning.write_step import write
@@ -54,7 +54,7 @@ class Learner:
     ) -> None:
         deletion.delete_marked(home)
         self.state = Namespace(backend, home, namespace, config or LearnerConfig(), embeddings=embeddings)
-        self._remedies: tuple[Rung, ...] = remedies.rungs(self.config.ladder)
+        self._remedies: tuple[Remedy, ...] = remedies.parse_remedies(self.config.remedies)
         self._head: Head | None = None
 
     @property
@@ -87,7 +87,7 @@ class Learner:
         return Learner(self.backend, self.home, namespace, self.config, embeddings=self.state.embeddings)
 
     def answer(self, conversations: Sequence[Sequence[Message]], *, max_new_tokens: int = 0) -> list[str]:
-        """The served model's greedy reply to each conversation."""
+        """The served model's greedy reply to each conversation, of `config.max_reply_tokens` unless one is given."""
         return self.state.answer(conversations, max_new_tokens=max_new_tokens)
 
     def begin(self, passage: Passage, *, thread: str = "") -> Episode:
@@ -116,14 +116,18 @@ class Learner:
 
     def decide(self, episode: Episode, progress: Progress = silent) -> Episode:
         """Whether the text is worth learning: the model's own choice."""
-        view = self.backend.with_stack(self.state.serve(episode.parent).active(Prompt.raw(episode.text)))
+        view = self.backend.with_stack(self.state.view(episode.parent).active(Prompt.raw(episode.text)))
+        is_document = bool(episode.source)
+        head = self._fitted_head(progress) if decision.needs_head(episode.text, is_document=is_document) else None
+        made = decision.decide(view, head, episode.text, episode.earlier, is_document=is_document)
+        return replace(episode, decision=made)
+
+    def _fitted_head(self, progress: Progress) -> Head:
+        """The head that decides, loaded once; fitted first for a model without one."""
         if self._head is None:
             base = self.backend.with_stack(AdapterStack())
-            self._head = classifier.load(base, self.home.root / "heads", progress)
-        return replace(
-            episode,
-            decision=decision.decide(view, self._head, episode.text, episode.earlier, is_document=bool(episode.source)),
-        )
+            self._head = classifier.load(base, self.home.root / classifier.HEADS_FOLDER, progress)
+        return self._head
 
     def write(self, episode: Episode, progress: Progress = silent) -> Episode:
         """One attempt at a self-edit; a malformed one leaves its fault for the next attempt (`write_step`)."""
@@ -153,8 +157,8 @@ class Learner:
             num_probes = min(2 * sum(p.probe.item is not None for p in episode.probed), self.config.max_probes)
         drawn: list[tuple[Probe, float | None]] = [(probe, None) for probe in edit.probes]
         drawn += self.state.replay.draw(edit.probes, episode.parent, num_probes, without=_corrected(episode))
-        parent = self.state.serve(episode.parent, scores=self.state.scores)
-        candidate = self.state.serve(episode.candidate, self._key(episode), scores=self.state.scores)
+        parent = self.state.view(episode.parent, scores=self.state.scores)
+        candidate = self.state.view(episode.candidate, self._key(episode), scores=self.state.scores)
         probed = compared(drawn, parent, candidate, progress)
         return replace(episode, probed=probed, probed_on=episode.candidate_digest, verdict=None)
 
@@ -179,30 +183,32 @@ class Learner:
         verdict = self.config.judge(episode.probed, self.config.limits, final=num_drawn >= available)
         return replace(episode, verdict=verdict)
 
-    def can_amend(self, episode: Episode) -> bool:
+    def has_remedy(self, episode: Episode) -> bool:
         """Whether the edit forgets and something is left to try for it."""
         outcome = episode.verdict.outcome if episode.verdict else ""
-        has_forgotten = outcome == "forgot" or (outcome == "rollback" and bool(episode.tried))
-        return has_forgotten and self._next_rung(episode) is not None
+        has_forgotten = outcome == "forgot" or (outcome == "reject" and bool(episode.remedies_tried))
+        return has_forgotten and self._next_remedy(episode) is not None
 
-    def _next_rung(self, episode: Episode) -> Rung | None:
+    def _next_remedy(self, episode: Episode) -> Remedy | None:
         is_routed = any(y.is_routed for y in episode.candidate.layers if y.ref == episode.adapter)
-        return remedies.next_rung(self._remedies, episode.tried, is_routed=is_routed)
+        return remedies.next_remedy(self._remedies, episode.remedies_tried, is_routed=is_routed)
 
-    def amend(self, episode: Episode, progress: Progress = silent) -> Episode:
-        """The next rung of the ladder for an edit that forgets; it is probed again afterwards."""
-        rung = self._next_rung(episode)
-        if rung is None:
+    def apply_remedy(self, episode: Episode, progress: Progress = silent) -> Episode:
+        """The next remedy for an edit that forgets; it is probed again afterwards."""
+        remedy = self._next_remedy(episode)
+        if remedy is None:
             raise InputError("nothing is left to try for this edit; roll it back")
-        log.info("the edit forgets: %s", rung.name)
-        if rung.kind == remedies.REPAIR:
+        log.info("the edit forgets: %s", remedy.name)
+        if remedy.kind == remedies.REPAIR:
             episode = repair_candidate(self.state, episode, progress)
-        is_routed = rung.kind == remedies.ROUTE or any(y.is_routed for y in episode.candidate.layers[-1:])
-        weight = required_edit(episode).directives.weight * rung.weight
+        is_routed = remedy.kind == remedies.ROUTE or any(y.is_routed for y in episode.candidate.layers[-1:])
+        weight = required_edit(episode).directives.weight * remedy.weight
         candidate = remedies.with_layer(
             episode.candidate, required_adapter(episode), weight=weight, is_routed=is_routed
         )
-        return replace(episode, candidate=candidate, tried=(*episode.tried, rung.name), probed=(), verdict=None)
+        return replace(
+            episode, candidate=candidate, remedies_tried=(*episode.remedies_tried, remedy.name), probed=(), verdict=None
+        )
 
     def accept(self, episode: Episode, progress: Progress = silent, *, ungated: bool = False) -> Episode:
         """Serve the candidate from the next turn on: stack, replay items and ledger in one transaction.
@@ -245,7 +251,7 @@ class Learner:
         log.info("accepted %s: %s", adapter.short, edit.topic)
         return done
 
-    def rollback(self, episode: Episode, progress: Progress = silent) -> Episode:
+    def reject(self, episode: Episode, progress: Progress = silent) -> Episode:
         """Discard the candidate; the stack was never changed."""
         adapter = required_adapter(episode)
         self._check_own(episode)
@@ -257,7 +263,7 @@ class Learner:
         log.info("rolled back %s", adapter.short)
         return done
 
-    def ignore(self, episode: Episode, progress: Progress = silent) -> Episode:
+    def close(self, episode: Episode, progress: Progress = silent) -> Episode:
         """Close an episode nothing was learned from: not worth it, no usable edit, declined or a dry run."""
         self._check_own(episode)
         done = episode
@@ -271,13 +277,12 @@ class Learner:
 
     def give_up(self, passage: Passage, reason: str, *, thread: str = "") -> Episode:
         """Close a passage that is not tried any more: the ledger says why."""
-        return self.ignore(replace(self.begin(passage, thread=thread), fault=f"given up: {reason}"))
+        return self.close(replace(self.begin(passage, thread=thread), fault=f"given up: {reason}"))
 
     def _check_own(self, episode: Episode) -> None:
         if episode.namespace != self.namespace:
-            raise InputError(
-                f"this episode was begun for {episode.namespace!r} and cannot be closed for {self.namespace!r}"
-            )
+            log.warning("an episode of %r was refused to %r", episode.namespace, self.namespace)
+            raise InputError("this episode is another namespace's; close it with the learner that it was begun with")
 
     def can_consolidate(self) -> bool:
         """Whether the strategy wants the stack made smaller now."""
@@ -287,9 +292,9 @@ class Learner:
         """One adapter in the place of the stack, where the strategy wants it; else None (`consolidation`)."""
         return consolidation.consolidate(self.state, progress, is_gated=is_gated)
 
-    def undo(self, adapter_id: str) -> AdapterStack:
+    def rollback(self, adapter_id: str) -> AdapterStack:
         """Take an accepted adapter (by the beginning of its id) off the stack; its folder stays on disk."""
-        return self.state.undo(adapter_id)
+        return self.state.rollback(adapter_id)
 
 
 Verb = Callable[[Episode, Progress], Episode]

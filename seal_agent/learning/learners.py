@@ -6,95 +6,178 @@ namespace's. `namespace_of` is the only place that reads who is speaking out of 
 
 from __future__ import annotations
 
+import logging
+import re
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 from seal_agent.core.backend import Backend
 from seal_agent.core.errors import InputError
+from seal_agent.core.numbers import check_whole
 from seal_agent.learning.learner import Learner, LearnerConfig
 from seal_agent.storage.database import Home, check_namespace
 
 if TYPE_CHECKING:
     from seal_agent.retention.items import Embeddings
 
+log = logging.getLogger(__name__)
 Scope = Literal["user", "thread"]
 SCOPES: tuple[Scope, ...] = ("user", "thread")
 NAMESPACE, THREAD, AUTHENTICATED = "namespace", "thread_id", "langgraph_auth_user"
-USER_KEYS = (NAMESPACE, "user", "user_id", "langgraph_user_id", "langgraph_auth_user_id", AUTHENTICATED)
-"""The keys of a run's `configurable` or context that name the user who is speaking.
+USER_KEYS = (
+    NAMESPACE,
+    "user",
+    "user_id",
+    "userId",
+    "username",
+    "user_name",
+    "user_email",
+    "email",
+    "sub",
+    "uid",
+    "langgraph_user_id",
+    "langgraph_auth_user_id",
+    AUTHENTICATED,
+)
+"""The keys of a run that name the user who is speaking; `is_user_key` knows their other spellings.
 
 LangGraph's server sets the last two: `langgraph_auth_user` is an object or a dictionary with an `identity`.
 """
+ADVISED_KEYS = (NAMESPACE, "user", "user_id")
+_USER = re.compile(r"(?:x|langgraph|auth|current|end)*(?:user(?:id|name|email|uuid)?|email(?:address)?|sub|uid)")
+_TENANT = re.compile(r"(?:x|langgraph|auth|current)*(?:tenant|org|organi[sz]ation)(?:id|name)?")
 _NOBODY: Mapping[str, Any] = MappingProxyType({})
 
 
-def named_user(configurable: Mapping[str, Any], context: Mapping[str, Any] = _NOBODY) -> str:
-    """The user that a run names by any of `USER_KEYS`, in its `configurable` or its context; "" where it names none.
+def is_user_key(key: str) -> bool:
+    """Whether a key names a user: one of `USER_KEYS`, in any capitals and with any separators ("X-User-Id")."""
+    return key == NAMESPACE or _USER.fullmatch(_plain(key)) is not None
 
-    An empty text or None names nobody. Raises `InputError` where two of them name different users, and for a value
-    that is no name.
+
+def is_tenant_key(key: str) -> bool:
+    """Whether a key names an organisation: `tenant_id`, `org_id`, `organization` and their other spellings."""
+    return _TENANT.fullmatch(_plain(key)) is not None
+
+
+def _plain(key: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", key.casefold())
+
+
+def named_user(
+    configurable: Mapping[str, Any], context: Mapping[str, Any] = _NOBODY, metadata: Mapping[str, Any] = _NOBODY
+) -> str:
+    """The user that a run names under any key that `is_user_key` knows; "" where it names none.
+
+    `namespace` in the metadata of a run names nobody: programs that trace runs write it there. An empty text or None
+    names nobody. Raises `InputError` where two keys name different users, and for a value that is no name. The error
+    says which keys, and no names: they may be somebody else's.
     """
-    said = [(f"configurable[{key!r}]", key, configurable.get(key)) for key in USER_KEYS]
-    said += [(f"the context's {key}", key, context.get(key)) for key in USER_KEYS]
-    named = {where: name for where, key, value in said if (name := _name(where, key, value))}
+    named = {
+        where: name
+        for where, key, value in _said(configurable, context, metadata)
+        if is_user_key(key)
+        if (name := _name(where, value))
+    }
     if len(set(named.values())) > 1:
-        differing = ", ".join(f"{where} is {name!r}" for where, name in named.items())
-        raise InputError(f"this run names different users ({differing}); name one only")
+        raise InputError(f"this run names different users in {', '.join(named)}; name one only")
     return next(iter(named.values()), "")
 
 
 def namespace_of(
-    learner: Learner | Learners, configurable: Mapping[str, Any], context: Mapping[str, Any] = _NOBODY
+    learner: Learner | Learners,
+    configurable: Mapping[str, Any],
+    context: Mapping[str, Any] = _NOBODY,
+    metadata: Mapping[str, Any] = _NOBODY,
 ) -> str:
-    """The namespace of a run on `learner`, from the run's `configurable` and its context.
+    """The namespace of a run on `learner`, from the run's `configurable`, its context and its metadata.
 
-    One learner serves its own namespace: a run that names another user is refused. `Learners` of scope "user" serve
-    the user that is named. Those of scope "thread" serve the namespace that is named as such, else the thread: its
-    users share what is learned in it. Raises `InputError` where somebody else is named, or nobody and many are served.
+    A user is named by `user`, `user_id`, `userId`, `username`, `user_name`, `user_email`, `email`, `sub`, `uid`,
+    `langgraph_user_id`, `langgraph_auth_user_id`, the identity of `langgraph_auth_user`, or `namespace`, in any
+    capitals and with any separators. One learner serves its own namespace: a run that names another user is refused.
+    `Learners` of scope "user" serve the user that is named. Those of scope "thread" serve the namespace that is named
+    as such, else the thread: its users share what is learned in it.
+    A tenant (`tenant_id`, `org_id`, `organization_id`) is not a user, and users of one name in two tenants must not
+    share: a run that names a tenant is served where its namespace is the tenant's name or begins with it and "/".
+    Raises `InputError` where somebody else is named, or nobody and many are served.
     """
     if isinstance(learner, Learner):
-        return only(learner.namespace, configurable, context)
+        return only(learner.namespace, configurable, context, metadata)
     if learner.scope == "thread":
         wanted = named_user(_namespace_alone(configurable), _namespace_alone(context))
-        wanted = wanted or _name(f"configurable[{THREAD!r}]", THREAD, configurable.get(THREAD))
+        wanted = wanted or _name(f"configurable[{THREAD!r}]", configurable.get(THREAD))
     else:
-        wanted = named_user(configurable, context)
+        wanted = named_user(configurable, context, metadata)
     if not wanted:
-        keys = (THREAD,) if learner.scope == "thread" else USER_KEYS
+        keys = (THREAD,) if learner.scope == "thread" else ADVISED_KEYS
         raise InputError(
             f"this graph learns for each {learner.scope}, and this run names none; "
             f"name one in `configurable`: {' or '.join(keys)}{learner.advice}"
         )
+    if learner.scope == "user":
+        _check_tenant(wanted, configurable, context)
     return check_namespace(wanted)
 
 
-def only(namespace: str, configurable: Mapping[str, Any], context: Mapping[str, Any] = _NOBODY) -> str:
-    """`namespace`, which is the only one served; raises `InputError` for a run that names another user."""
-    wanted = named_user(configurable, context)
+def only(
+    namespace: str,
+    configurable: Mapping[str, Any],
+    context: Mapping[str, Any] = _NOBODY,
+    metadata: Mapping[str, Any] = _NOBODY,
+) -> str:
+    """`namespace`, which is the only one served; raises `InputError` for a run that names another user.
+
+    The error does not say whose namespace it is: whoever reads it may be somebody else. The log does.
+    """
+    wanted = named_user(configurable, context, metadata)
     if wanted not in ("", namespace):
+        log.warning("a run for %r was refused: the namespace served is %r", wanted, namespace)
         raise InputError(
-            f"this graph learns for {namespace!r}, not for {wanted!r}; "
+            "this graph learns for one namespace, which is not that of the user this run names; "
             "build it on Learners (`open_learners()`) to serve many users"
         )
+    _check_tenant(namespace, configurable, context)
     return namespace
+
+
+def _check_tenant(namespace: str, configurable: Mapping[str, Any], context: Mapping[str, Any]) -> None:
+    """Raise `InputError` where a run names a tenant that the namespace is not of."""
+    for where, key, value in _said(configurable, context, _NOBODY):
+        tenant = _name(where, value) if is_tenant_key(key) else ""
+        if tenant and tenant != namespace and not namespace.startswith(f"{tenant}/"):
+            raise InputError(
+                f"{where} names a tenant, and the namespace of this run is not one of that tenant; "
+                "name the user as 'TENANT/USER', or leave the tenant out"
+            )
+
+
+def _said(
+    configurable: Mapping[str, Any], context: Mapping[str, Any], metadata: Mapping[str, Any]
+) -> Iterator[tuple[str, str, Any]]:
+    """What a run says under every key that is a text: where it stands, the key and the value."""
+    for key, value in configurable.items():
+        yield f"configurable[{key!r}]", str(key), value
+    for key, value in context.items():
+        yield f"the context's {key}", str(key), value
+    for key, value in metadata.items():
+        if key != NAMESPACE:
+            yield f"metadata[{key!r}]", str(key), value
 
 
 def _namespace_alone(given: Mapping[str, Any]) -> Mapping[str, Any]:
     return {NAMESPACE: given.get(NAMESPACE)}
 
 
-def _name(where: str, key: str, value: Any) -> str:
+def _name(where: str, value: Any) -> str:
     """The name in the value of a key; a number is a name too, also 0."""
-    if key == AUTHENTICATED:
-        value = _identity(value)
+    value = _identity(value)
     if value is None or value == "":
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int | UUID) or not str(value).strip():
-        raise InputError(f"{where} is {value!r}, which names nobody; give a text, or leave it out")
+        raise InputError(f"{where} is of type {type(value).__name__} and names nobody; give a text, or leave it out")
     return str(value)
 
 
@@ -128,8 +211,9 @@ class Learners:
         max_open: int = 256,
         advice: str = "",
     ) -> None:
-        if scope not in SCOPES or max_open < 1:
-            raise InputError(f'scope={scope!r}, max_open={max_open}: choose "user" or "thread", and 1 or more')
+        if scope not in SCOPES:
+            raise InputError(f'scope={scope!r} does not exist; choose "user" or "thread"')
+        check_whole("max_open", max_open, 1)
         self.backend = backend
         self.home = home
         self.config = config or LearnerConfig()

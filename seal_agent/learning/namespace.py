@@ -9,6 +9,7 @@ from seal_agent.core.backend import Backend
 from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import StorageError
 from seal_agent.core.messages import Message, Prompt
+from seal_agent.core.numbers import check_whole
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.learning import strategies
 from seal_agent.learning.config import LearnerConfig
@@ -54,7 +55,7 @@ class Namespace:
         """The stack served now, read from the database: another process may have changed it."""
         return self.home.stack(self.name)
 
-    def serve(
+    def view(
         self, stack: AdapterStack, keys: Mapping[str, str] | None = None, *, scores: ScoreCache | None = None
     ) -> Served:
         """The model through `stack`; `keys` of adapters that are not accepted yet, `scores` that need no computing."""
@@ -72,21 +73,22 @@ class Namespace:
         return self._routers.over(keys, known)
 
     def answer(self, conversations: Sequence[Sequence[Message]], *, max_new_tokens: int = 0) -> list[str]:
-        """The served model's greedy reply to each conversation."""
+        """The served model's greedy reply to each conversation, of `config.max_reply_tokens` unless one is given."""
         return self.answer_with(self.stack, conversations, max_new_tokens=max_new_tokens)
 
     def answer_with(
         self, stack: AdapterStack, conversations: Sequence[Sequence[Message]], *, max_new_tokens: int = 0
     ) -> list[str]:
         """The greedy reply of another stack, an older version's say, to each conversation."""
-        served = self.serve(stack)
+        check_whole("max_new_tokens", max_new_tokens, 0)
+        served = self.view(stack)
         prompts = [Prompt(tuple(messages)) for messages in conversations]
         replies = served.generate(prompts, max_new_tokens=max_new_tokens or self.config.max_reply_tokens)
         return [samples[0].strip() for samples in replies]
 
     def nll(self, questions: Sequence[str], answers: Sequence[str]) -> float:
         """Mean negative log-likelihood of the answers in nats per token, under the served model."""
-        scores = self.serve(self.stack).score([Prompt.user(q) for q in questions], answers)
+        scores = self.view(self.stack).score([Prompt.user(q) for q in questions], answers)
         return -sum(score.per_token for score in scores) / len(scores)
 
     def accepted(self, adapters: Collection[str]) -> list[Episode]:
@@ -103,9 +105,9 @@ class Namespace:
     def _used_adapters(self) -> set[str]:
         return {i for version in self.home.all_versions() for i in version.stack.ids}
 
-    def undo(self, adapter_id: str) -> AdapterStack:
+    def rollback(self, adapter_id: str) -> AdapterStack:
         """Take an accepted adapter (by the beginning of its id) off the stack; its folder stays on disk."""
-        return self.home.undo(self.name, adapter_id)
+        return self.home.rollback(self.name, adapter_id)
 
     def clear_caches(self) -> None:
         """Drop what memory holds of texts, also of those that were removed from the home."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from seal_agent.core.errors import InputError
+from seal_agent.core.numbers import check_whole
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 
 Consolidation = Literal["", "fold", "refit"]
@@ -91,8 +92,7 @@ class Rebuild(Stack):
     every: int = 8
 
     def __post_init__(self) -> None:
-        if self.every < 2:
-            raise InputError(f"every={self.every} edits is too few to rebuild from; choose 2 or more")
+        check_whole("every", self.every, 2)
 
     def consolidation(self, stack: AdapterStack) -> Consolidation:
         """When so many lie on the last refitted one."""

@@ -133,7 +133,7 @@ def _manifest(episode: Episode, ref: AdapterRef) -> dict[str, object]:
 def _quarantined(home: Home, namespace: str, episode: Episode, ref: AdapterRef) -> str:
     if Path(ref.path).is_dir():
         _put_aside(home.root, Path(ref.path))
-    home.undo(namespace, ref.id, "damaged")
+    home.rollback(namespace, ref.id, "damaged")
     if not episode.text:
         return f"adapter {ref.short} ({episode.topic}) was damaged: put aside, what it stood for is served again"
     LearningQueue(home).submit([passage_of(episode)], namespace, thread=episode.thread, model=episode.model)

@@ -23,6 +23,7 @@ from seal_agent.core.messages import Prompt
 from seal_agent.language.english.words import WORD, content
 from seal_agent.policy.knowledge import KnowledgeContext, graded
 from seal_agent.retention.general_knowledge import general_probes
+from seal_agent.writing.writer import NO_ROW
 
 C = TypeVar("C")
 Seen = TypeVar("Seen", covariant=True)
@@ -131,7 +132,8 @@ class Proxy:
         rows = [row for row in edit.rows if row.source not in REPLAYED]
         texts = [f"{row.question} {row.answer}" for row in rows]
         length = min(sum(len(text.split()) for text in texts) / NUM_WORDS_ENOUGH, 1.0)
-        faithful = len(rows) / max(len(rows) + len(edit.dropped), 1)
+        refused = [dropped for dropped in edit.dropped if dropped.reason != NO_ROW]  # it was not written
+        faithful = len(rows) / max(len(rows) + len(refused), 1)
         return fmean((length, _diversity(texts), faithful, _coverage(edit.passage, rows)))
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from seal_agent.core.edits import Directives
 from seal_agent.core.errors import InputError
+from seal_agent.core.numbers import MAX_SEED, check_number, check_whole
 from seal_agent.core.stacks import AdapterRef
 from seal_agent.policy import selection
 from seal_agent.policy.candidates import Proposed
@@ -49,13 +50,15 @@ class ImproveConfig:
     imitation: Directives = IMITATION
 
     def __post_init__(self) -> None:
-        if min(self.num_rounds, self.num_candidates) < 1 or self.num_seeds < 2:
-            raise InputError(
-                f"{self.num_rounds} rounds of {self.num_candidates} candidates with {self.num_seeds} seeds show "
-                "nothing; give a round and a candidate or more, and two seeds or more: one has no noise"
-            )
-        if self.temperature <= 0 or not 0.5 < self.confidence < 1 or min(self.minutes, self.tokens, self.margin) < 0:
-            raise InputError("temperature lies above 0, confidence between 0.5 and 1, bounds and margin at 0 or above")
+        check_whole("num_rounds", self.num_rounds, 1)
+        check_whole("num_candidates", self.num_candidates, 1)
+        check_whole("num_seeds", self.num_seeds, 2)  # one has no noise
+        check_number("temperature", self.temperature, 0, above=True)
+        check_number("confidence", self.confidence, 0.5, 1, above=True, below=True)
+        check_number("margin", self.margin, 0)
+        check_number("minutes", self.minutes, 0)
+        check_whole("tokens", self.tokens, 0)
+        check_whole("seed", self.seed, 0, MAX_SEED)
 
 
 @dataclass(frozen=True)

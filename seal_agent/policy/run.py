@@ -17,9 +17,10 @@ from seal_agent.core.edits import Probe
 from seal_agent.core.episodes import Progress
 from seal_agent.core.errors import InputError, StorageError
 from seal_agent.core.messages import Prompt
+from seal_agent.core.numbers import check_number, check_whole
 from seal_agent.documents.datasets import read_items
 from seal_agent.documents.files import read_file
-from seal_agent.documents.passages import split_passages
+from seal_agent.documents.passages import divide
 from seal_agent.learning.learner import Learner
 from seal_agent.policy import schedule
 from seal_agent.policy.candidates import Candidates, seed_of
@@ -51,6 +52,12 @@ class RunSettings:
     right_weight: float = 0.0
     num_explore: int = 0
     is_fast: bool = False
+
+    def __post_init__(self) -> None:
+        for name, weight in self.rewards:
+            check_number(f"the weight of the reward {name!r}", weight)
+        check_number("right_weight", self.right_weight, 0)
+        check_whole("num_explore", self.num_explore, 0)
 
     @property
     def domain(self) -> KnowledgeDomain:
@@ -90,7 +97,7 @@ def of_files(paths: Sequence[Path]) -> list[KnowledgeContext]:
     return [
         KnowledgeContext(p.topic, p.text, heading=p.heading)
         for path in paths
-        for p in split_passages(read_file(path).text)
+        for p in divide(read_file(path).text).passages
     ]
 
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from filelock import FileLock, Timeout
 
 from seal_agent.core.errors import StorageError
+from seal_agent.core.numbers import check_number
 from seal_agent.storage.database import Home
 
 IDLE_SECONDS = 60.0
@@ -38,6 +39,7 @@ def waiter(
     sleep: Callable[[float], object] = time.sleep,
 ) -> Callable[[], None]:
     """A function that returns once the machine has been idle for `seconds`."""
+    check_number("seconds of idleness", seconds, 0)
 
     def wait() -> None:
         while seconds and not is_idle(now(), home.last_activity(), seconds):

@@ -23,8 +23,8 @@ from importlib import resources
 import numpy as np
 from numpy.typing import NDArray
 
-from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Prompt
+from seal_agent.core.numbers import check_number, check_whole
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.language.english.phrases import noun_phrases
 from seal_agent.language.english.questions import direct_question, echo_question
@@ -66,9 +66,9 @@ class RouteLimits:
     max_active: int = 1
 
     def __post_init__(self) -> None:
-        nats = (self.min_evidence, self.min_relevance, self.min_personal, self.min_of_others)
-        if not all(0 <= number < math.inf for number in nats) or self.max_active < 1:
-            raise InputError("evidence, relevance and their sums are nats from 0 up, and max_active is at least 1")
+        for name in ("min_evidence", "min_relevance", "min_personal", "min_of_others"):
+            check_number(name, getattr(self, name), 0)
+        check_whole("max_active", self.max_active, 1)
 
 
 class Router:

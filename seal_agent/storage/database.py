@@ -59,9 +59,9 @@ class Home(Database):
         """Append a version; raises `StackChanged` if another process was first."""
         stacks.append(self, tx, namespace, stack, expected=expected, reason=reason)
 
-    def undo(self, namespace: str, adapter_id: str, reason: str = "rolled back by hand") -> AdapterStack:
+    def rollback(self, namespace: str, adapter_id: str, reason: str = "rolled back by hand") -> AdapterStack:
         """Take an accepted adapter (by the beginning of its id) off the stack; its folder stays on disk."""
-        return stacks.undo(self, namespace, adapter_id, reason)
+        return stacks.rollback(self, namespace, adapter_id, reason)
 
     def route_keys(self, namespace: str) -> dict[str, str]:
         """What routes to each adapter that was ever accepted as routed, by its id."""

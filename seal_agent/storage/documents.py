@@ -1,4 +1,4 @@
-"""Which passages of which documents were read in a namespace, and what became of them.
+"""Which passages of which documents were read in a namespace, under which names, and what became of them.
 
 A passage is kept as a digest of its text, so that it is recognised when its document is read again.
 """
@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from urllib.parse import unquote
 
 from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, select, update
 
@@ -17,7 +18,7 @@ from seal_agent.core.documents import Passage
 from seal_agent.core.episodes import Episode
 from seal_agent.storage.connection import Database, Transaction
 from seal_agent.storage.expressions import add_missing, is_one_of, put
-from seal_agent.storage.schema import PASSAGES
+from seal_agent.storage.schema import DOCUMENT_NAMES, PASSAGES
 
 SETTLED = ("ignored", "declined")  # a passage of these outcomes is not asked about again
 _FORMER = r"(?:document|attachment) {} [0-9a-f]{{16}}"  # how named documents were called before their name was enough
@@ -119,10 +120,67 @@ def digests_in(database: Database, namespace: str, sources: Collection[str], *, 
     return {digest for source, digest in rows if (source in sources) != by_others}
 
 
+def known_as(database: Database, namespace: str, name: str) -> str:
+    """The source of the document that `name` is a second name of, else `name`."""
+    c = DOCUMENT_NAMES.c
+    is_read = (
+        select(PASSAGES.c.digest).where(PASSAGES.c.namespace == c.namespace, PASSAGES.c.source == c.source).exists()
+    )
+    with database.reading() as db:
+        source = db.execute(select(c.source).where(c.namespace == namespace, c.name == name, is_read)).scalar()
+    return name if source is None else str(source)
+
+
+def identified(
+    database: Database, namespace: str, source: str, digests: Sequence[str], *, keeps_name: bool
+) -> tuple[str, str]:
+    """The source by which a document is known that comes as `source`, and what its giver should know.
+
+    A full name and a short one are of one document where the short one ends the full one and both had the same content.
+    Two full names are two files, whatever is in them. With `keeps_name` a second name is written down.
+    """
+    known = _digests_by_source(database, namespace)
+    if any(is_version_of(source, other) for other in known):
+        return source, ""
+    if (first := known_as(database, namespace, source)) != source:
+        return first, ""
+    same_text = [other for other, held in known.items() if digests and held == set(digests)]
+    namesakes = [other for other in known if _are_long_and_short(source, other)]
+    both = [other for other in same_text if other in namesakes]
+    if len(both) == 1:
+        if keeps_name:
+            with database.transaction() as tx:
+                put(tx, DOCUMENT_NAMES, [{"namespace": namespace, "name": source, "source": both[0]}])
+        return both[0], f"{source} is the document {both[0]}, which was read before"
+    if same_text:
+        return source, f"{source} was read before as {same_text[0]}, and is not learned twice"
+    if namesakes:
+        return source, (
+            f"{source} is learned beside {namesakes[0]}, which has the same name and another text; where it is a new "
+            f"version, give it as {namesakes[0]}, or forget that"
+        )
+    return source, ""
+
+
+def _digests_by_source(database: Database, namespace: str) -> dict[str, set[str]]:
+    held: dict[str, set[str]] = {}
+    with database.reading() as db:
+        for source, digest in db.execute(select(PASSAGES.c.source, PASSAGES.c.digest).where(_of(namespace))):
+            held.setdefault(source, set()).add(digest)
+    return held
+
+
+def _are_long_and_short(name: str, other: str) -> bool:
+    """Whether one is a path or an address, and the other the file's name at its end."""
+    long, short = sorted((unquote(name), unquote(other)), key=lambda each: "/" in each, reverse=True)
+    return "/" in long and "/" not in short and long.rpartition("/")[2] == short
+
+
 def same_documents(database: Database, namespace: str, sources: Collection[str]) -> set[str]:
     """Those sources, and the names that documents which were called so are known by now."""
     with database.reading() as db:
         names = _sources(db, namespace)
+    sources = {*sources, *(known_as(database, namespace, source) for source in sources)}
     return {*sources, *(name for name in names if any(is_version_of(name, source) for source in sources))}
 
 

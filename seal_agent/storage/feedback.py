@@ -13,6 +13,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Message
+from seal_agent.core.numbers import check_number
 from seal_agent.core.redaction import redacted
 from seal_agent.storage.connection import Database, Transaction
 from seal_agent.storage.expressions import is_one_of
@@ -29,7 +30,8 @@ class Feedback:
     value: float = 1.0
 
     def __post_init__(self) -> None:
-        if not self.question.strip() or not self.answer.strip() or not -1 <= self.value <= 1:
+        check_number("value", self.value, -1, 1)
+        if not self.question.strip() or not self.answer.strip():
             raise InputError(
                 f"feedback of {self.value} on {self.question[:40]!r} does not fit; "
                 "give a question, an answer and a value from -1 to 1"
@@ -60,7 +62,7 @@ def record(database: Database, namespace: str, *given: Feedback) -> None:
         {
             "namespace": namespace,
             "question": redacted(each.question),
-            "answer": redacted(each.answer),
+            "answer": redacted(each.answer, each.question),
             "value": each.value,
             "created": now,
         }

@@ -47,6 +47,7 @@ from seal_agent.storage.schema import BEGINNINGS, JOBS
 DECLINED = "declined by a person"
 LONGEST_WAIT = 3600.0
 """Seconds after which a job is begun although somebody is always speaking."""
+MAX_ID = 2**63 - 1  # of SQLite
 MAX_BEGINNINGS = 10
 """Times that a job is begun in the same step, where each time its process was killed."""
 TOO_OFTEN = (
@@ -97,7 +98,8 @@ class LearningQueue:
 
     def job(self, number: int) -> Job:
         """One job; raises `InputError` for a number nobody got."""
-        found = self._select(JOBS.c.id == number)
+        is_id = isinstance(number, int) and 0 < number <= MAX_ID
+        found = self._select(JOBS.c.id == number) if is_id else []
         if not found:
             raise InputError(f"there is no job {number}; see `seal-agent queue list`")
         return found[0]
@@ -203,6 +205,12 @@ class LearningQueue:
                 supersede(tx, namespace, source, json.loads(keep), now, but=thread)
             return tx.execute(update(JOBS).where(which).values(state="waiting")).rowcount
 
+    def withdraw(self, namespace: str, thread: str, text: str) -> None:
+        """Remove what is held of that text in a thread: it has come to its end outside of the queue."""
+        is_held = and_(of_thread(namespace, thread), JOBS.c.state == "held")
+        with self.home.transaction() as tx:
+            tx.execute(delete(JOBS).where(is_held, json_text(JOBS.c.passage, "text") == text))
+
     def begin(self, job: Job) -> bool:
         """Take a waiting job; False if it was cancelled or taken meanwhile."""
         is_free = and_(JOBS.c.id == job.id, JOBS.c.state == "waiting")
@@ -262,6 +270,7 @@ class LearningQueue:
 
     def cancel(self, number: int) -> Job:
         """Cancel a job: one that waits at once, one that runs before its next step; raises `InputError` if it ended."""
+        self.job(number)
         is_asked = JOBS.c.id == number
         with self.home.transaction() as tx:
             if not close(tx, and_(is_asked, JOBS.c.state.in_(("held", "waiting"))), time.time()):

@@ -135,6 +135,9 @@ PASSAGES = _table(  # documents.py
     "passages", _text("namespace", is_key=True), _text("source", is_key=True), _text("digest", is_key=True),
     _text("outcome"), _text("adapter"), _real("created"),
 )  # fmt: skip
+DOCUMENT_NAMES = _table(  # documents.py
+    "document_names", _text("namespace", is_key=True), _text("name", is_key=True), _text("source")
+)
 Index("passages_by_digest", PASSAGES.c.namespace, PASSAGES.c.digest)
 PENDING_DELETIONS = _table("pending_deletions", _text("path", is_key=True))  # deletion.py
 ALEMBIC_VERSION = Table(

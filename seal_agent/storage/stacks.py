@@ -104,7 +104,7 @@ def append(
     _write(tx, namespace, number + 1, stack, reason, time.time())
 
 
-def undo(database: Database, namespace: str, adapter_id: str, reason: str) -> AdapterStack:
+def rollback(database: Database, namespace: str, adapter_id: str, reason: str) -> AdapterStack:
     """Take an accepted adapter (by the beginning of its id) off the stack; its folder stays on disk.
 
     The adapters it stood for come back in its place.

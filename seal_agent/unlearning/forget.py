@@ -106,7 +106,7 @@ def forget(
 
 def _forget_user(state: Namespace, user: str) -> Forgotten:
     if user != state.name:
-        raise InputError(f"this learner is {state.name!r}'s; open one for {user!r} to forget that user")
+        raise InputError(f"this learner is not of the user {user!r}; open one for {user!r} to forget that user")
     adapters = state.stack.learned
     for layer in state.stack.layers:
         state.backend.unload(layer.ref)
@@ -153,6 +153,7 @@ def _forget_thread(state: Namespace, thread: str, progress: Progress) -> Forgott
 
 def forget_document(state: Namespace, source: str, progress: Progress = silent) -> Forgotten:
     """Unlearn every passage of a document that no other document holds too; raises `InputError` for an unknown one."""
+    source = documents.known_as(state.home, state.name, source)
     if not documents.num_passages(state.home, state.name, source):
         raise InputError(f"no document {source!r} was learned from; see `seal-agent documents`")
     return forget_passages(state, source, progress=progress)
@@ -220,9 +221,9 @@ def _judged(
 ) -> tuple[Verdict, float | None]:
     """The verdict on a stack in which adapters were trained anew, and the change of what stays in nats per token."""
     drawn = state.replay.draw((), plan.stack, state.config.num_probes, without=_items(state, plan))
-    scored = compared(drawn, state.serve(plan.stack), state.serve(after, keys), progress)
+    scored = compared(drawn, state.view(plan.stack), state.view(after, keys), progress)
     change = fmean(p.after.per_token - p.before.per_token for p in scored) if scored else None
-    return judge.judge_kept(scored, state.config.limits), change
+    return judge.judge_consolidation(scored, state.config.limits), change
 
 
 def _queued_again(state: Namespace, episode: Episode) -> list[int]:
@@ -242,7 +243,7 @@ def _checked(
     progress: Progress,
 ) -> Check:
     """Scores of the forgotten questions; `change` is that of what stays."""
-    before, then = state.serve(plan.stack), state.serve(after, keys)
+    before, then = state.view(plan.stack), state.view(after, keys)
     served = [e for _, e in plan.ledger if e.text in plan.traces.texts and e.edit and e.outcome == "accepted"]
     probes = list({(p.prompt, p.answer): p for e in served if e.edit for p in e.edit.probes}.values())
     if not probes:

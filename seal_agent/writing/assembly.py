@@ -8,6 +8,7 @@ from itertools import zip_longest
 
 from seal_agent.core.edits import Directives, Dropped, Probe, Row, SelfEdit
 from seal_agent.core.errors import EditFault
+from seal_agent.core.redaction import NOTHING_LEFT, lost_secret
 from seal_agent.language.sentences import split_sentences
 
 MIN_ROWS = 2  # of what was written about several sentences; one sentence, or the passage itself, may be all
@@ -29,6 +30,8 @@ def assemble(
     Raises `EditFault` when fewer than `MIN_ROWS` rows are left: it says what was dropped, for the next attempt.
     """
     fewest = MIN_ROWS if directives.formats and len(split_sentences(passage)) > 1 else 1
+    if len(rows) < fewest and lost_secret(passage):
+        raise EditFault(NOTHING_LEFT)
     if len(rows) < fewest:
         reasons = ", ".join(sorted({entry.reason for entry in dropped}))
         why = f"; others were dropped: {reasons}" if reasons else ""

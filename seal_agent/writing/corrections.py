@@ -114,18 +114,38 @@ def _is_of(row: Row, correction: Correction) -> bool:
     """Whether a row rests on the sentence that a correction changes, or asks the question that it answers."""
     if not correction.said:
         return row.question == correction.question
-    before = correction.said.replace(correction.new, correction.old).strip(" .").casefold()
-    return any(before in text.casefold() for text in (row.evidence, row.answer))
+    return any(_found(before, text) for before in _before(correction) for text in (row.evidence, row.answer))
+
+
+def _before(correction: Correction) -> list[str]:
+    """The sentences that may have read as the corrected one does now: it may hold the new answer elsewhere too.
+
+    Only one place was changed (`_said`): "Mira is 5 and has 5 cats." read "Mira is 4 and has 5 cats.", or the like.
+    """
+    said, new = correction.said, correction.new
+    places = [match.start() for match in re.finditer(re.escape(new), said)]
+    return [f"{said[:place]}{correction.old}{said[place + len(new) :]}" for place in places]
+
+
+def _found(sentence: str, text: str) -> re.Match[str] | None:
+    """Where `sentence` stands in `text`, in whatever letters, its full stop aside."""
+    return re.search(re.escape(sentence.strip(" .")), text, re.IGNORECASE)
 
 
 def _corrected(row: Row, corrections: Sequence[Correction]) -> Row:
     """`row` with the new answers; only rows of the corrected sentence change, for another may name the same thing."""
     texts = [row.answer, row.evidence, *(message.content for message in row.prompt.messages), row.prompt.text]
     for correction in corrections:
-        if not _is_of(row, correction):
-            continue
-        pattern = re.compile(rf"(?<!\w){re.escape(correction.old)}(?!\w)", re.IGNORECASE)
-        texts = [pattern.sub(lambda _match, new=correction.new: new, text) for text in texts]  # type: ignore[misc]
+        if _is_of(row, correction):
+            texts = [_with_new_answer(text, correction) for text in texts]
     answer, evidence, *said, text = texts
     messages = tuple(replace(message, content=c) for message, c in zip(row.prompt.messages, said, strict=True))
     return replace(row, answer=answer, evidence=evidence, prompt=Prompt(messages, text))
+
+
+def _with_new_answer(text: str, correction: Correction) -> str:
+    """`text` as it reads now: the corrected sentence in it, and nothing beside that; in a part of it the answer."""
+    for before in _before(correction):
+        if found := _found(before, text):
+            return f"{text[: found.start()]}{correction.said.strip(' .')}{text[found.end() :]}"
+    return re.sub(rf"(?<!\w){re.escape(correction.old)}(?!\w)", lambda _: correction.new, text, flags=re.IGNORECASE)

@@ -16,9 +16,12 @@ from seal_agent.core.edits import Directives, Dropped, Row, SelfEdit
 from seal_agent.core.episodes import Progress
 from seal_agent.core.errors import EditFault
 from seal_agent.core.models import EMBEDDED_FILE
+from seal_agent.core.redaction import NOTHING_LEFT, lost_secret
 from seal_agent.core.stacks import AdapterStack
+from seal_agent.language.english.questions import field_questions
 from seal_agent.language.english.second_person import addressed
 from seal_agent.language.few_shot import examples_in
+from seal_agent.language.sentences import split_sentences
 from seal_agent.language.source import Source
 from seal_agent.writing import few_shot, filters
 from seal_agent.writing.assembly import assemble
@@ -28,6 +31,7 @@ from seal_agent.writing.formats import FORMATS, Ask, Format
 
 log = logging.getLogger(__name__)
 NOT_A_ROW = "does not fit the format"
+NO_ROW = "no training row is left that says it"
 TEXT = "text"
 """The source of what is dropped before anything is written: a sentence of the text."""
 MIN_PASSED = 0.3  # of what is asked in a format's exam
@@ -80,6 +84,8 @@ def write(
     """
     given, source = source, source.learnable()
     if not source.passage:
+        if lost_secret(given.passage):
+            raise EditFault(NOTHING_LEFT)
         raise EditFault("; ".join(left.reason for left in given.left_out) or "the text has no sentence")
     left_out = [Dropped(left.sentence, TEXT, left.reason) for left in given.left_out]
     directives = fitting(backend, directives, progress)
@@ -103,9 +109,26 @@ def write(
         dropped=[*left_out, *malformed, *dropped],
         seed=seed,
     )
+    edit = replace(edit, dropped=(*edit.dropped, *_without_row(given, edit)))
     held = {(row.question, row.answer) for row in kept}
     useful = (e.said for e in texts if any((row.question, row.answer) in held for row in e.own_rows))
     return Proposal(edit, (*said, *useful))
+
+
+def _without_row(given: Source, edit: SelfEdit) -> list[Dropped]:
+    """The sentences of the text that no row or probe of its edit says and no reason is given for yet."""
+    texts = [text for row in edit.rows for text in (row.evidence, row.question, row.answer)]
+    texts += [text for probe in edit.probes for text in (probe.prompt.asked, probe.answer)]
+    said = "\n".join(dict.fromkeys(texts)).casefold()
+    known = {dropped.text for dropped in edit.dropped}
+    told = {statement.quoted: statement.sentence for statement in given.statements}
+    missing = []
+    for quoted in split_sentences(edit.passage):
+        field = field_questions(quoted, given.title)
+        wordings = (quoted, told.get(quoted, quoted), field[1] if field else quoted)
+        if quoted not in known and not any(wording.strip(" .").casefold() in said for wording in wordings):
+            missing.append(Dropped(quoted, TEXT, NO_ROW))
+    return missing
 
 
 @dataclass(frozen=True)

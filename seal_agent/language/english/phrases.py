@@ -100,6 +100,12 @@ def verbs(sentence: str) -> list[int]:
     return [token.start for token in tokens if token.said in _CARRYING or (token.tag, token.said) == ("V", "NNS")]
 
 
+def tagged_verbs(sentence: str) -> list[tuple[int, str, str]]:
+    """The verbs of `sentence` in order: where each stands, in characters, the word, and the tagger's tag."""
+    tokens = [token for token in _tagged(sentence) if not token.is_part and token.said in _CARRYING | {"VBG"}]
+    return [(token.start, token.word, token.said) for token in tokens]
+
+
 def says(text: str, *, after: int = -1) -> bool:
     """Whether a finite verb stands in `text` beyond `after`, in characters: it says something, and names nothing."""
     return any(token.start > after and not token.is_part and token.said in _FINITE for token in _tagged(text))
@@ -160,11 +166,12 @@ def _tag(word: str, tag: str, previous: _Token, after: str, *, expects_noun: boo
 def _runs(tokens: Sequence[_Token]) -> list[tuple[_Token, list[_Token], str]]:
     """What noun phrases may be made of: the token before it, adverbs aside, the tokens of it, the word after it."""
     runs: list[tuple[_Token, list[_Token], str]] = []
-    before = NOTHING
+    before, num_read = NOTHING, 0
     for is_part, group in groupby(tokens, key=lambda token: token.is_part):
         run = list(group)
+        num_read += len(run)
         if is_part:
-            after = next((token.word for token in tokens if token.start >= run[-1].end), ".")
+            after = tokens[num_read].word if num_read < len(tokens) else "."
             runs.append((before, run, after))
         before = next((token for token in reversed(run) if token.tag != "RB"), before)
     return runs

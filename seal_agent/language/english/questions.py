@@ -10,7 +10,8 @@ from __future__ import annotations
 import random
 import re
 
-from seal_agent.language.english.phrases import Span, is_plural, is_present, says, verbs
+from seal_agent.language.english.coreference import refers_back
+from seal_agent.language.english.phrases import Span, is_plural, is_present, noun_phrases, says, verbs
 from seal_agent.language.english.words import content
 from seal_agent.language.sentences import full_stop
 
@@ -18,6 +19,9 @@ MAX_RECITAL_WORDS = 28
 MIN_PART_WORDS = 14  # shorter pieces of a sentence lose what they are about
 MAX_VALUE_WORDS = 5  # of a field; a longer one is asked for phrase by phrase
 MIN_CLAUSE_WORDS = 6  # besides the phrase: a question with fewer is about nothing
+_JOINING = re.compile(r"^(?:and|or|but|then)\b[, ]*", re.IGNORECASE)
+_SUBJECT = re.compile(r"(?:I|we|you|he|she|it|they|there|this|that|these|those)\b", re.IGNORECASE)
+_RELATIVE = re.compile(r"(?:which|who|whom|whose|where|that|than|often|as)\b", re.IGNORECASE)
 _CLAUSE_END = re.compile(r"[;()—–]|[:,](?!\d)|\.\s")
 _FIELD = re.compile(r"(?P<name>[^\W\d_][^:.!?]{0,60}): (?P<value>\S.{0,120}?)[.]?")
 _QUALIFIED = re.compile(
@@ -25,7 +29,8 @@ _QUALIFIED = re.compile(
     r"|neither|nor|hardly|rarely|without|instead|rather than|but|although|though|however|may|might|could|would|should"
     r"|perhaps|maybe|possibly|probably|allegedly|supposedly|according to|rumou?red|said|says|say|claim(?:s|ed)?"
     r"|argue[sd]?|believe[sd]?|think|thinks|thought|suggest(?:s|ed)?|den(?:y|ies|ied)|doubt(?:s|ed)?|report(?:s|ed|edly)"
-    r"|suppose[sd]?|hope[sd]?|wish(?:es|ed)?|plan(?:s|ned)?|propose[sd]?|wrote|asked|whether|as if|false|wrong"
+    r"|suppose[sd]?|imagine[sd]?|assume[sd]?|let['’]s"
+    r"|hope[sd]?|wish(?:es|ed)?|plan(?:s|ned)?|propose[sd]?|wrote|asked|whether|as if|false|wrong"
     r"|untrue)\b"
     r"|n['’]t\b",
     re.IGNORECASE,
@@ -103,12 +108,15 @@ def field_questions(sentence: str, topic: str) -> tuple[list[str], str] | None:
 def recital(sentence: str, span: Span) -> str:
     """The sentence around `span`; of a long one the part that holds it, cut at a clause's end.
 
-    A sentence with a condition, a denial or somebody's opinion stays whole: a part of it would say something else.
+    A sentence with a condition, a denial or somebody's opinion stays whole: a part of it would say something else. So
+    does a part that says nothing without the others: "it was sold in 1920", "entirely reject democracy".
     """
     parts = [(0, len(sentence))] if _QUALIFIED.search(sentence) else _parts(sentence)
     start, end = next((start, end) for start, end in parts if start <= span.start < end)
+    if not _says_by_itself(sentence[start:end], is_first=start == 0):
+        start, end = 0, len(sentence)
     told = " ".join(sentence[start:end].split())  # any white space, a line separator too, is a space
-    text = re.sub(r"^(?:and|or|but|then)\b[, ]*", "", told.strip(" ,;:."), flags=re.I)
+    text = _JOINING.sub("", told.strip(" ,;:."))
     return f"{text[0].upper()}{text[1:]}{full_stop(text)}"
 
 
@@ -154,6 +162,14 @@ def _parts(sentence: str) -> list[tuple[int, int]]:
         ):
             cuts.append(match.end())
     return list(zip(cuts, [*cuts[1:], len(sentence)], strict=True))
+
+
+def _says_by_itself(part: str, *, is_first: bool) -> bool:
+    """Whether a part of a sentence has a subject and a verb of its own, and points to no other part."""
+    told = _JOINING.sub("", part.strip(" ,;:()—–"))
+    verb = min(verbs(told), default=0)
+    has_subject = bool(_SUBJECT.match(told)) or any(found.start < verb for found in noun_phrases(told))
+    return verb > 0 and has_subject and (is_first or not (_RELATIVE.match(told) or refers_back(told)))
 
 
 def _clause(sentence: str, span: Span) -> tuple[int, int]:

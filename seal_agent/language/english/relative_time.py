@@ -1,12 +1,19 @@
 """Words that say when by counting from the day they were written: "tomorrow", "two weeks ago". English.
 
 A sentence with such words means something else on another day. This module finds them and does not compute dates.
-It leaves alone what stays true for a while ("now", "currently") and weekdays by themselves, which mostly recur.
+It leaves alone what stays true for a while ("now", "currently") and names such as "USA Today".
+
+A weekday alone is a certain day in "will arrive on Friday", "broke on Friday", "is coming on Friday", "until Friday"
+and "See you on Friday". In the simple present it mostly recurs: "The market is on Friday." cannot be told from a
+single appointment by its form, and is left alone.
 """
 
 from __future__ import annotations
 
 import re
+
+from seal_agent.language.english.mentions import is_capitalised_inside, without_mentions
+from seal_agent.language.english.phrases import tagged_verbs
 
 _UNIT = r"(?:seconds?|minutes?|hours?|days?|nights?|weeks?|weekends?|fortnights?|months?|quarters?|years?|decades?)"
 _PART = r"(?:morning|afternoon|evening|night|spring|summer|autumn|fall|winter|term|semester|season)"
@@ -41,6 +48,30 @@ _OVER = re.compile(
 )
 
 
+_DAY = r"(?:mon|tues|wednes|thurs|fri|satur|sun)day"
+_WEEKDAY = re.compile(
+    rf"\b(?:(?P<edge>until|till|by|since|from|as of|starting)\s|on\s|(?P<verb>(?:you|me|us|him|her|\w+(?:es|ed|ve))\s))"
+    rf"{_DAY}\b(?!['’]|\s+(?:mornings|afternoons|evenings|nights)\b)",
+    re.IGNORECASE,
+)
+_ANY_DAY = re.compile(rf"\b{_DAY}s?\b", re.IGNORECASE)
+_KNOWN_DAY = re.compile(
+    rf"\b(?:1\d|20)\d\d\b|\b\d{{1,2}}(?:st|nd|rd|th)?\.? {_MONTH}\b|\b{_MONTH} \d{{1,2}}\b", re.IGNORECASE
+)
+_HABIT = re.compile(
+    r"\b(?:always|usually|normally|generally|traditionally|regularly|often|sometimes|never|every|each|any|whenever"
+    r"|used to|only)\b",
+    re.IGNORECASE,
+)
+_WILL = re.compile(r"\b(?:will|won['’]t|shall|going to)\b|['’]ll\b", re.IGNORECASE)
+_PROGRESSIVE = re.compile(r"(?:\b(?:is|are|am)|['’](?:s|re|m))\s+(?:(?:not|also|all)\s+)?\w{2,}ing\b", re.IGNORECASE)
+_MEETING = re.compile(r"\W*(?:\w+ (?:me|us|you)\b|let['’]?s\b|let us\b)", re.IGNORECASE)
+_PAST = frozenset({"VBD", "VBN"})
+_PRESENT = frozenset("is are am has have be been do does can may must".split())
+_WAS = frozenset("was were had did".split())
+_NAMING = frozenset("named called".split())
+
+
 def relative_time(sentence: str) -> str:
     """The first words of `sentence` that count from the day it was written; "" where there are none, or a full date.
 
@@ -48,7 +79,38 @@ def relative_time(sentence: str) -> str:
     """
     if _DATED.search(sentence):
         return ""
-    if found := _RELATIVE.search(sentence):
-        return found[0]
+    sentence = without_mentions(sentence)
+    for found in _RELATIVE.finditer(sentence):
+        _, _, unit = found[0].partition(" ")  # "Last Week Tonight"
+        is_title = unit[:1].isupper() and unit[1:].islower() and not re.fullmatch(_NAMED, unit, re.IGNORECASE)
+        is_name = is_capitalised_inside(sentence, found.start()) or is_title
+        if _ANY_DAY.match(found[0]) or not is_name:
+            return found[0]
     ahead = _AHEAD.search(sentence)
-    return ahead[0] if ahead and not _OVER.search(sentence) else ""
+    return ahead[0] if ahead and not _OVER.search(sentence) else _certain_day(sentence)
+
+
+def _certain_day(sentence: str) -> str:
+    """The weekday of `sentence` that is one certain day, with its preposition; "" where it may recur every week."""
+    found = _WEEKDAY.search(sentence)
+    if not found or _KNOWN_DAY.search(sentence) or _HABIT.search(sentence):
+        return ""
+    day = found[0].removeprefix(found["verb"] or "")
+    if found["edge"]:
+        is_name = found["edge"].lower() == "by" and sentence[found.end() :][1:2].isupper()  # "by Sunday Oliseh"
+        return "" if is_name or len(_ANY_DAY.findall(sentence)) > 1 else day  # "from Monday to Friday"
+    if (found["verb"] or "").strip().lower() in _NAMING:
+        return ""  # "a man called Friday"
+    is_certain = _WILL.search(sentence) or _MEETING.match(sentence) or _is_event(sentence, found.end() - len(day))
+    return day if is_certain else ""
+
+
+def _is_event(sentence: str, place: int) -> bool:
+    """Whether the verb next to `place` says what happened or is arranged: "broke", "was sold", "are coming"."""
+    verbs = tagged_verbs(sentence)
+    before = [verb for verb in verbs if verb[0] < place]
+    *others, (_, word, tag) = before or verbs[:1] or [(0, "", "")]
+    auxiliary = others[-1][1].lower() if others else ""
+    if _PROGRESSIVE.search(sentence):
+        return True
+    return word.lower() in _WAS or (tag in _PAST and auxiliary not in _PRESENT)

@@ -58,7 +58,7 @@ def addressed(rows: Sequence[Row], message: str) -> list[Row]:
 def _turned(match: re.Match[str]) -> str:
     word, before = match[0], match.string[: match.start()].rstrip()
     is_first = not before or before[-1] in ".!?:"
-    if word == "I" and _is_name(before):
+    if word == "I" and is_name(before):
         return word  # "World War I"
     if word[0].isupper() and word != "I" and not is_first:
         return word  # "the film My Fair Lady"
@@ -66,7 +66,7 @@ def _turned(match: re.Match[str]) -> str:
     return told.capitalize() if is_first else told
 
 
-def _is_name(before: str) -> bool:
+def is_name(before: str) -> bool:
     """Whether `before` ends in a word with a capital, which only a name would have there."""
     *others, last = before.split() or [""]
     if not last[:1].isupper() or last[-1] in ",;":

@@ -12,9 +12,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from seal_agent.language.english.coreference import denies_what_follows, full_names, refers_back, spelled_out
-from seal_agent.language.english.phrases import verbs
+from seal_agent.language.english.coreference import (
+    denies_what_follows,
+    full_names,
+    is_pronoun,
+    refers_back,
+    spelled_out,
+)
+from seal_agent.language.english.ellipsis import can_answer, is_verbless, says_question
 from seal_agent.language.english.relative_time import relative_time
+from seal_agent.language.english.suppositions import Supposition
 
 MAX_CONTEXT_WORDS = 80  # of the sentences that are learned with one that points back to them
 MAX_SHOWN = 80  # characters of a sentence in a reason
@@ -64,36 +71,52 @@ def statements(
     before = [f"{heading}:"] if heading else []
     stem = f"{heading}: " if denies_what_follows(heading) else ""
     names = full_names(sentences)
+    supposed, is_answer, is_behind_gap = Supposition(), False, False
     for number, quoted in enumerate(sentences):
         sentence = spelled_out(quoted, names)
-        is_first = number == 0 and not is_reply
+        asked = sentences[number - 1] if number and sentences[number - 1].endswith("?") else ""
+        is_answer = (is_answer or says_question(asked)) and can_answer(sentence)
         reason = _never_alone(sentence, is_reply=is_reply)
-        word = "" if reason else refers_back(sentence, is_first=is_first)
-        if not word and not reason:
-            before = [f"{stem}{sentence}"]
+        link = ""
+        if not reason:
+            is_first = number == 0 and not is_reply
+            link = refers_back(sentence, is_first=is_first, is_headed=bool(heading))
+            link = link or supposed.of(sentence) or (sentence if is_answer else "")
+        supposed = supposed.after(sentence)
+        if not link and not reason:
+            before, is_behind_gap = [f"{stem}{sentence}"], False
             told.append(Statement(before[0], len(stem), quoted))
             continue
         context = " ".join(before)
-        if word and not before:
-            reason = f'"{word}" points to something that was said before; say it with the name'
-        elif word and len(context.split()) > MAX_CONTEXT_WORDS:
-            reason = f'"{word}" points back over more than {MAX_CONTEXT_WORDS} words'
+        reason = reason or _without_context(link, context, is_behind_gap=is_behind_gap)
         if reason:
-            if number and told and sentences[number - 1] == told[-1].quoted and told[-1].quoted.endswith("?"):
+            if asked and told and told[-1].quoted == asked:
                 left_out.append(LeftOut(told.pop().quoted, "its answer is left out"))
             left_out.append(LeftOut(quoted, f'in "{_shown(sentence)}" {reason}'))
-            before = []
+            before, is_behind_gap = [], True
             continue
         told.append(Statement(f"{context} {sentence}", len(context) + 1, quoted))
         before.append(sentence)
     return told, left_out
 
 
+def _without_context(link: str, context: str, *, is_behind_gap: bool) -> str:
+    """Why a sentence whose words `link` lean on the `context` before it cannot be learned; "" if it can."""
+    if context and len(context.split()) <= MAX_CONTEXT_WORDS:
+        return ""
+    advice = "say it with the name" if is_pronoun(link) else "say it as a full sentence"
+    if context:
+        return f'"{_shown(link)}" points back over more than {MAX_CONTEXT_WORDS} words; {advice}'
+    if is_behind_gap:
+        return f'"{_shown(link)}" may point back to the sentence before it, which is left out; {advice}'
+    return f'"{_shown(link)}" points to something that was said before; {advice}'
+
+
 def _never_alone(sentence: str, *, is_reply: bool) -> str:
     """Why a sentence cannot be learned, whatever stands before it; "" if it can."""
     if when := relative_time(sentence):
         return f'"{when}" means another time when it is read later; say it with the date'
-    if is_reply and ":" not in sentence and not verbs(sentence):
+    if is_reply and ":" not in sentence and is_verbless(sentence):
         return "there is no verb, so it means nothing without what was said before; say it as a full sentence"
     return ""
 

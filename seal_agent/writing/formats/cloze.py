@@ -26,6 +26,7 @@ from itertools import accumulate, takewhile
 from seal_agent.core.edits import Row
 from seal_agent.core.messages import Prompt
 from seal_agent.language.english.coreference import refers_back
+from seal_agent.language.english.ellipsis import is_verbless
 from seal_agent.language.english.phrases import Span, named, noun_phrases
 from seal_agent.language.english.questions import (
     direct_question,
@@ -59,9 +60,12 @@ def ask(source: Source) -> list[Ask]:
         sentence = statement.sentence
         if not statement.context and (field := field_questions(sentence, source.title)):
             asks.append(_stands(field[1], field[0]))
-        elif not (answered and sentence.endswith("?")):
+        elif not (answered and (sentence.endswith("?") or _is_bare_answer(statement))):
             hint = _HINT.match(sentence)
-            placed += [(statement, span) for span in noun_phrases(sentence) if not hint or span.start >= hint.end()]
+            spans = [span for span in noun_phrases(sentence) if not hint or span.start >= hint.end()]
+            placed += [(statement, span) for span in spans]
+            if not spans and not sentence.endswith("?") and not is_verbless(sentence):
+                asks.append(_stands(statement.text, [f"What about {source.topic}?"]))
     brief = _brief(placed) if len(source.sentences) > 1 else frozenset()
     return asks + [
         Ask(
@@ -127,6 +131,11 @@ def _joined(statements: list[Statement]) -> list[Statement]:
         else:
             joined.append(statement)
     return joined
+
+
+def _is_bare_answer(statement: Statement) -> bool:
+    """Whether a sentence only answers the question before it: "Yes, to Norway.", which no other question asks for."""
+    return statement.context.rstrip().endswith("?") and is_verbless(statement.sentence)
 
 
 def _in_other_words(question: str) -> list[str]:

@@ -1,6 +1,7 @@
 """Schema 8: tables have the names that the code has; scores have an id.
 
-How often a job was begun came under schema 7, so that a database of it may lack that table.
+How often a job was begun and the other names of a document came under schema 7, so that a database of it may lack
+those tables.
 """
 
 from alembic import op
@@ -17,7 +18,11 @@ TRIGGERS = {
     "route_changed": f"AFTER UPDATE ON routes BEGIN {ROUTE}; END",
     "job_deleted": "AFTER DELETE ON jobs BEGIN DELETE FROM beginnings WHERE job = old.id; END",
 }
-BEGINNINGS = "CREATE TABLE IF NOT EXISTS beginnings (job INTEGER PRIMARY KEY, step TEXT NOT NULL, num INTEGER NOT NULL)"
+MISSING = (
+    "CREATE TABLE IF NOT EXISTS beginnings (job INTEGER PRIMARY KEY, step TEXT NOT NULL, num INTEGER NOT NULL)",
+    """CREATE TABLE IF NOT EXISTS document_names (
+    namespace TEXT NOT NULL, name TEXT NOT NULL, source TEXT NOT NULL, PRIMARY KEY (namespace, name))""",
+)
 SCORES = (
     "ALTER TABLE scores RENAME TO old_scores",
     "DROP INDEX scores_by_item",
@@ -38,7 +43,7 @@ def upgrade() -> None:
     for old, new in RENAMED:
         op.rename_table(old, new)
     op.execute("ALTER TABLE namespace_generations RENAME COLUMN life TO generation")
-    for statement in (BEGINNINGS, *SCORES):
+    for statement in (*MISSING, *SCORES):
         op.execute(statement)
     for trigger, body in TRIGGERS.items():
         op.execute(f"CREATE TRIGGER {trigger} {body}")

@@ -1,0 +1,494 @@
+"""HTML and Markdown into plain text: the words of a page without its marks, in linear time.
+
+Tables become sentences (`tables`), and a heading like "Old model" stands in the headings below it, too. Struck-through
+text, code, navigation and the like are left out, and so is what stands outside of a page's main part: the reading says
+what, and why. It reads what a page holds and fetches nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from seal_agent.core.errors import InputError, MissingExtra
+from seal_agent.documents.passages import MAX_TOPIC_CHARS, is_heading
+from seal_agent.documents.tables import Cell, Table, Told, told
+from seal_agent.language.english.coreference import denies_what_follows
+from seal_agent.language.english.statements import LeftOut
+from seal_agent.language.sentences import full_stop
+
+NEEDS = "HTML files need lxml; pip install 'seal-agent[documents]'"
+STRUCK = "it is struck through"
+CODE = "it is code or preformatted text"
+CONTROL = "it is a control of a form"
+HIDDEN = "it is hidden on the page"
+OUTSIDE = "it stands outside of the page's main part"
+PICTURE = "it describes a picture"
+NO_WORDS = ("script", "style", "head")  # what these hold is not written for readers
+LEFT_OUT = {
+    **dict.fromkeys(("s", "del", "strike"), STRUCK),
+    "pre": CODE,
+    "nav": "it is navigation",
+    "footer": "it is the foot of the page",
+    "svg": PICTURE,
+    "noscript": "it is shown only where scripts do not run",
+    "template": HIDDEN,
+    **dict.fromkeys(("button", "select", "textarea"), CONTROL),
+}
+HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
+BLOCKS = (*HEADINGS, "p", "div", "section", "article", "ul", "ol", "dl", "table", "blockquote")
+LINES = ("li", "tr", "dd")
+AFTER = {
+    "br": "\n",
+    "td": " ",
+    "th": " ",
+    "caption": "\n",
+    **dict.fromkeys(LINES, "\n"),
+    **dict.fromkeys(BLOCKS, "\n\n"),
+    "dt": ": ",
+}
+MAX_LINES = 20_000  # of Markdown; a text of more and very short lines is read as plain text
+MAX_MARKS = 20_000  # likewise: reading one takes about 15 microseconds
+MIN_LINE_CHARS, MAX_MARK_SHARE = 12, 0.2
+MAX_NESTING = 100  # levels of Markdown; a text with more is read as plain text
+_INVISIBLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+_MARK = re.compile(r"[\[\]!*_`<&\\~]")
+_FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)\n---[ \t]*\n", re.DOTALL)
+_STRIKES = re.compile(r"<(/?)(?:s|del|strike)\b[^<>]*>", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The plain text of a document, and what it holds besides that is not read, with the reasons."""
+
+    text: str
+    left_out: tuple[LeftOut, ...] = ()
+
+
+def tidy(text: str) -> str:
+    """`text` without double blanks, blanks at the ends of lines and more than one empty line."""
+    lines = [re.sub(r"[ \t]+([.]?)$", r"\1", re.sub(r"[ \t]+", " ", line)).strip() for line in text.split("\n")]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
+
+
+def _number(said: str | None) -> int:
+    """How many columns or rows a cell says it covers; 1 where it says nothing that can be read."""
+    digits = re.match(r"\s*(\d{1,5})", said or "")
+    return max(int(digits[1]), 1) if digits else 1
+
+
+class _Sections:
+    """The headings that are open, outermost first, so that a text stands under all of them that matter."""
+
+    def __init__(self) -> None:
+        self._open: list[tuple[int, str]] = []
+        self._num = 0
+
+    def enter(self, level: int, heading: str) -> str:
+        """A heading opens a section; returns it with those above it that deny what follows ("Old model, Weight")."""
+        while self._open and self._open[-1][0] >= level:
+            self._open.pop()
+        above = [text for _, text in self._open if denies_what_follows(text)]
+        self._num += 1
+        self._open.append((level, heading if is_heading(heading) else ""))
+        whole = ", ".join([*above, heading])
+        return whole if is_heading(whole) else heading
+
+    @property
+    def of_table(self) -> str:
+        """What a table's rows are told with: the nearest heading, unless it stands above the whole page."""
+        if not self._open or self._num == 1:
+            return ""
+        *above, (_, nearest) = self._open
+        return ", ".join([*(text for _, text in above if denies_what_follows(text)), *([nearest] if nearest else [])])
+
+
+@dataclass
+class _OpenTable:
+    """A table of a page that is not closed yet."""
+
+    rows: list[list[Cell]] = field(default_factory=list)
+    caption: list[str] = field(default_factory=list)
+    cell: list[str] | None = None  # the pieces of the open cell
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    num_head: int = 0  # rows in <thead>
+    is_in_head: bool = False
+    is_in_caption: bool = False
+
+    def end_cell(self, tag: str) -> None:
+        if self.cell is not None:
+            spans = _number(self.attributes.get("colspan")), _number(self.attributes.get("rowspan"))
+            if not self.rows:
+                self.rows.append([])
+            self.rows[-1].append(Cell(" ".join("".join(self.cell).split()), *spans, is_name=tag == "th"))
+        self.cell = None
+
+    def table(self, heading: str) -> Table:
+        """The table as it stands, under its caption or else the `heading` above it."""
+        rows = [row for row in self.rows if row]
+        num_names = self.num_head
+        if not num_names:
+            while num_names < len(rows) and all(cell.is_name for cell in rows[num_names]):
+                num_names += 1
+        caption = " ".join("".join(self.caption).split())
+        return Table(rows, num_names, caption or heading)
+
+
+@dataclass(frozen=True)
+class _Tag:
+    """An open tag: where its pieces begin, and why its text is left out ("" where it is read)."""
+
+    name: str
+    begun: int
+    hides: str | None = None
+
+
+class _Page:
+    """What lxml's parser calls for every tag and text of a page, which it never holds as a tree."""
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        self.left_out: list[LeftOut] = []
+        self.title = self.heading = ""
+        self._open: list[_Tag] = []
+        self._num_open: Counter[str] = Counter()
+        self._hidden: list[str] = []
+        self._hides: _Tag | None = None
+        self._table: _OpenTable | None = None
+        self._sections = _Sections()
+        self._said, self._last = -1, ""  # the last piece that says something, and its last character
+        self._titles: list[str] = []
+        self._mains: list[tuple[int, int]] = []
+        self._articles: list[tuple[int, int]] = []
+
+    def start(self, name: str, attributes: Mapping[str, str]) -> None:
+        """A tag opens."""
+        hides = None if self._hides else self._hides_text(name, attributes)
+        if self._hides is None and hides is None:
+            self._begin(name, attributes)
+        tag = _Tag(name, len(self.pieces), hides)
+        self._hides = self._hides or (tag if hides is not None else None)
+        self._open.append(tag)
+        self._num_open[name] += 1
+
+    def end(self, name: str) -> None:
+        """A tag closes, and with it those that were opened in it."""
+        while self._num_open[name]:
+            tag = self._open.pop()
+            self._num_open[tag.name] -= 1
+            self._end(tag)
+            if tag.name == name:
+                return
+
+    def data(self, text: str) -> None:
+        """Words between tags."""
+        if self._open and self._open[-1].name == "title" and self._num_open["head"]:
+            self._titles.append(text)
+        elif self._hides:
+            self._hidden.append(text)
+        elif self._table and self._table.cell is not None:
+            self._table.cell.append(text)
+        elif self._table and self._table.is_in_caption:
+            self._table.caption.append(text)
+        else:
+            self._say(re.sub(r"\s+", " ", text))
+
+    def close(self) -> None:
+        """The page ends."""
+        while self._open:
+            self.end(self._open[-1].name)
+        self.title = " ".join("".join(self._titles).split())
+
+    @staticmethod
+    def _hides_text(name: str, attributes: Mapping[str, str]) -> str | None:
+        if name in NO_WORDS:
+            return ""
+        if "hidden" in attributes or _INVISIBLE.search(attributes.get("style", "")):
+            return HIDDEN
+        return LEFT_OUT.get(name)
+
+    def _begin(self, name: str, attributes: Mapping[str, str]) -> None:
+        if name == "table":
+            self._lay_out()
+            self._table = _OpenTable()
+        if name == "input" and attributes.get("type", "").lower() == "checkbox":
+            self.data("[x] " if "checked" in attributes else "[ ] ")
+        elif name == "img" and attributes.get("alt", "").strip():
+            self.left_out.append(LeftOut(" ".join(attributes["alt"].split()), PICTURE))
+        elif self._table:
+            self._begin_in_table(self._table, name, attributes)
+        elif name in BLOCKS:
+            self.pieces.append("\n\n")
+
+    def _begin_in_table(self, table: _OpenTable, name: str, attributes: Mapping[str, str]) -> None:
+        if name == "tr":
+            table.rows.append([])
+            table.num_head += table.is_in_head
+        elif name == "thead":
+            table.is_in_head = True
+        elif name == "caption":
+            table.is_in_caption = True
+        elif name in ("td", "th"):
+            table.cell, table.attributes = [], dict(attributes)
+        elif table.cell is not None and name in (*BLOCKS, *LINES):
+            table.cell.append(" ")
+
+    def _lay_out(self) -> None:
+        """The table that another one begins in is for the layout: what it holds so far is text of the page."""
+        outer, self._table = self._table, None
+        if outer is None:
+            return
+        self._say("".join(outer.caption))
+        for row in outer.rows:
+            for cell in row:
+                self._say(f"{cell.text} ")
+            self.pieces.append("\n")
+        if outer.cell is not None:
+            self._say(" ".join("".join(outer.cell).split()))
+
+    def _end(self, tag: _Tag) -> None:
+        if self._hides:
+            if self._hides is tag:
+                said = " ".join("".join(self._hidden).split())
+                if said and tag.hides:
+                    self.left_out.append(LeftOut(said, tag.hides))
+                self._hides, self._hidden = None, []
+                if tag.name in BLOCKS or tag.hides == CODE:
+                    self.pieces.append("\n\n")
+            return
+        if self._table:
+            self._end_in_table(self._table, tag.name)
+            return
+        if tag.name in HEADINGS:
+            self._end_heading(tag)
+        elif tag.name in ("main", "article"):
+            place = (tag.begun, len(self.pieces))
+            (self._mains if tag.name == "main" else self._articles).append(place)
+        if tag.name in LINES and self._said >= tag.begun:
+            self.pieces.append(full_stop(self._last))
+        self.pieces.append(AFTER.get(tag.name, ""))
+
+    def _end_in_table(self, table: _OpenTable, name: str) -> None:
+        if name == "table":
+            self._table = None
+            shown = table.table(self._sections.of_table)
+            read = told(shown) if shown.rows else Told([" ".join("".join(table.caption).split())])
+            self.left_out.extend(read.left_out)
+            self.pieces.append("\n\n")
+            for line in read.lines:
+                self._say(line)
+                self.pieces.append("\n")
+            self.pieces.append("\n\n")
+        elif name in ("td", "th"):
+            table.end_cell(name)
+        elif name == "caption":
+            table.is_in_caption = False
+        elif name == "thead":
+            table.is_in_head = False
+        elif table.cell is not None and name in AFTER:
+            table.cell.append(" ")
+
+    def _end_heading(self, tag: _Tag) -> None:
+        pieces = self.pieces[tag.begun : tag.begun + MAX_TOPIC_CHARS]  # more of them are no heading
+        said = " ".join("".join(pieces).split())
+        self.heading = self.heading or (said if tag.name == "h1" else "")
+        whole = self._sections.enter(int(tag.name[1]), said)
+        if whole != said:
+            self.pieces[tag.begun :] = [whole]
+            self._said = tag.begun
+
+    def _say(self, text: str) -> None:
+        self.pieces.append(text)
+        if text.strip():
+            self._said, self._last = len(self.pieces) - 1, text.strip()[-1]
+
+    def main_part(self) -> tuple[str, list[str]]:
+        """The text of the main part, else of the only article, else of all; and the lines outside of it."""
+        articles = _outermost(self._articles)
+        places = _outermost(self._mains) or (articles if len(articles) == 1 else [])
+        inside = tidy("\n\n".join("".join(self.pieces[begin:end]) for begin, end in places))
+        if not inside:
+            return tidy("".join(self.pieces)), []
+        return inside, [line for line in self._outside(places) if line]
+
+    def _outside(self, places: list[tuple[int, int]]) -> Iterator[str]:
+        last = 0
+        for begin, end in [*places, (len(self.pieces), len(self.pieces))]:
+            yield from tidy("".join(self.pieces[last:begin])).split("\n")
+            last = end
+
+
+def _outermost(places: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Those places that are in no other, in order."""
+    found: list[tuple[int, int]] = []
+    for begin, end in sorted(places, key=lambda place: (place[0], -place[1])):
+        if not found or begin >= found[-1][1]:
+            found.append((begin, end))
+    return found
+
+
+def read_html(text: str, name: str) -> Reading:
+    """The text of a page under its title; `name` is for the errors: `InputError`, `MissingExtra`."""
+    page = _page(text, name)
+    said, outside = page.main_part()
+    left_out = [*page.left_out, *(LeftOut(line, OUTSIDE) for line in outside)]
+    return Reading(_under(page.title, page.heading, said), tuple(left_out))
+
+
+def _page(text: str, name: str) -> _Page:
+    try:
+        from lxml import etree
+    except ImportError as error:
+        raise MissingExtra(NEEDS) from error
+    page = _Page()
+    if not text.strip():
+        return page
+    try:
+        parser = etree.HTMLParser(target=page, encoding="utf-8", huge_tree=True)
+        parser.feed(text.replace("\0", " ").encode("utf-8", "replace"))
+        parser.close()
+    except etree.LxmlError as error:
+        raise InputError(f"{name} cannot be read as HTML: {error}; save it anew or as text") from error
+    return page
+
+
+def _under(title: str, heading: str, told: str) -> str:
+    """A page under its title, which names the site too, unless its first line or the text is that already.
+
+    Its main heading stands on the same line: both are what all of the page is about.
+    """
+    first, _, rest = told.partition("\n")
+    if not told or not is_heading(title) or title.lower() in first.lower():
+        return told
+    whole = f"{title}, {first}"
+    return f"{whole}\n{rest}" if first == heading and rest and is_heading(whole) else f"{title}\n\n{told}"
+
+
+def read_markdown(text: str) -> Reading:
+    """The text of a Markdown file. One that consists of marks, or is nested very deep, is read as plain text."""
+    front = _FRONT_MATTER.match(text)
+    body = text[front.end() :] if front else text
+    left_out = [LeftOut(line.strip(), "it is front matter") for line in (front[1] if front else "").split("\n")]
+    page = _Markdown([left for left in left_out if left.sentence])
+    if _is_mostly_marks(body) or not page.read(body):
+        return Reading(body, tuple(left for left in left_out if left.sentence))
+    return Reading(tidy("".join(page.lines)), tuple(page.left_out))
+
+
+def _is_mostly_marks(text: str) -> bool:
+    num_lines, num_marks = text.count("\n"), sum(1 for _ in _MARK.finditer(text))
+    return (num_lines > MAX_LINES and len(text) < MIN_LINE_CHARS * num_lines) or (
+        num_marks > MAX_MARKS and num_marks > MAX_MARK_SHARE * len(text)
+    )
+
+
+class _Markdown:
+    """A Markdown file, token by token."""
+
+    def __init__(self, left_out: list[LeftOut]) -> None:
+        self.lines: list[str] = []
+        self.left_out = left_out
+        self._depth = 0  # of lists
+        self._level = 0  # of the open heading
+        self._table: list[list[Cell]] | None = None
+        self._struck: list[str] = []
+        self._num_strikes = 0  # how many marks of struck-through text are open
+        self._sections = _Sections()
+
+    def read(self, text: str) -> bool:
+        """Read a whole file; returns False for one that is nested too deep."""
+        from markdown_it import MarkdownIt
+
+        parser = MarkdownIt("commonmark", {"maxNesting": MAX_NESTING}).enable(["table", "strikethrough"])
+        tokens = parser.parse(text)
+        if any(token.level >= MAX_NESTING - 2 for token in tokens):
+            return False
+        for token in tokens:
+            self._take(token)
+        self._end_strike(0)
+        return True
+
+    def _take(self, token: Any) -> None:
+        if token.type in ("list_item_open", "list_item_close"):
+            self._depth += token.nesting
+        elif token.type in ("heading_open", "heading_close"):
+            self._level = int(token.tag[1]) if token.nesting > 0 else 0
+        elif token.type == "table_open":
+            self._table = []
+        elif token.type == "tr_open" and self._table is not None:
+            self._table.append([])
+        elif token.type == "table_close":
+            self._tell_table()
+        elif token.type == "inline":
+            self._inline(token)
+        elif token.type in ("fence", "code_block"):
+            self._leave_out(token.content, CODE)
+        elif token.type == "html_block":
+            self._html(token.content)
+        elif token.nesting < 0 and token.type.endswith("list_close"):
+            self.lines.append("\n")
+
+    def _inline(self, token: Any) -> None:
+        said = "".join(self._words(child) for child in token.children or ())
+        if self._table is not None:
+            if self._table:
+                self._table[-1].append(Cell(" ".join(said.split())))
+        elif self._level:
+            self.lines.append(f"{self._sections.enter(self._level, ' '.join(said.split()))}\n\n")
+        else:
+            self.lines.append(said + (f"{full_stop(said)}\n" if self._depth else "\n\n"))
+
+    def _words(self, token: Any) -> str:
+        """What is read of a piece of a line: its words, not its marks, pictures or tags."""
+        if token.type in ("s_open", "s_close"):
+            self._strike(token.nesting)
+        elif token.type == "html_inline" and (strikes := _STRIKES.match(token.content)):
+            self._strike(-1 if strikes[1] else 1)
+        elif token.type == "image":
+            self._leave_out(token.content, PICTURE)
+        elif token.type in ("softbreak", "hardbreak"):
+            return "\n"
+        elif token.type in ("text", "code_inline"):
+            if not self._num_strikes:
+                return str(token.content)
+            self._struck.append(token.content)
+        return ""
+
+    def _strike(self, nesting: int) -> None:
+        self._end_strike(max(self._num_strikes + nesting, 0))
+
+    def _end_strike(self, num_left: int) -> None:
+        self._num_strikes = num_left
+        if not num_left:
+            self._leave_out("".join(self._struck), STRUCK)
+            self._struck = []
+
+    def _tell_table(self) -> None:
+        read = told(Table(self._table or [], 1, self._sections.of_table))
+        self.lines += [f"{line}\n" for line in read.lines] + ["\n"]
+        self.left_out.extend(read.left_out)
+        self._table = None
+
+    def _html(self, block: str) -> None:
+        """A block of HTML: a lone tag that strikes through what follows, or text like that of a page."""
+        if strikes := _STRIKES.fullmatch(block.strip()):
+            self._strike(-1 if strikes[1] else 1)
+            return
+        try:
+            page = _page(block, "HTML in Markdown")
+        except MissingExtra:
+            self._leave_out(re.sub(r"<[^<>]*>", " ", block), f"it is HTML: {NEEDS}")
+            return
+        said = tidy("".join(page.pieces))
+        if self._num_strikes:
+            self._struck.append(said)
+        elif said:
+            self.lines.append(f"{said}\n\n")
+        self.left_out.extend(page.left_out)
+
+    def _leave_out(self, text: str, reason: str) -> None:
+        if said := " ".join(text.split()):
+            self.left_out.append(LeftOut(said, reason))

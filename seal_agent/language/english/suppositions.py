@@ -1,0 +1,65 @@
+"""What is only supposed: after "Suppose the mill closes." the next sentences need not hold. English.
+
+Where a supposition ends is told by the verb: by the first sentence that says what is, after one that says what would
+be. While no sentence says what would be, every one may be part of it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from seal_agent.language.english.ellipsis import START
+from seal_agent.language.english.mentions import without_mentions
+from seal_agent.language.english.phrases import verbs
+
+_SUPPOSED = re.compile(
+    rf"{START}(?P<word>suppos(?:e|ing)|imagine|assume|assuming|picture|let['’]s (?:say|assume|suppose|imagine|pretend)"
+    r"|let us (?:say|assume|suppose|imagine)|say(?=,|\s+(?:the|an?|that|you|we|I)\b)|pretend|what if)\b"
+    r"(?!\s+(?:that|the role)\W*$)",
+    re.IGNORECASE,
+)
+_IF = re.compile(r"\b(?:if|unless|were to)\b", re.IGNORECASE)
+_INVERTED = re.compile(rf"{START}(?:were|had|should)\s", re.IGNORECASE)
+_CONDITIONAL = re.compile(r"\b(?:would|could|might|wouldn['’]t|couldn['’]t)\b|(?<=[a-z])['’]d\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Supposition:
+    """What is supposed where a sentence stands: `word` began it, "" where nothing is supposed.
+
+    It ends with the first sentence that says what is, after one that says what would be.
+    """
+
+    word: str = ""
+    is_conditional: bool = False
+
+    def of(self, sentence: str) -> str:
+        """The word under which `sentence` may hold only; "" where it holds anyway."""
+        return self.word if not self.is_conditional or _says_what_would_be(sentence) else ""
+
+    def after(self, sentence: str) -> Supposition:
+        """What is supposed behind `sentence`."""
+        if word := _supposes(sentence) or ("if" if _says_condition(sentence) else self.of(sentence)):
+            return Supposition(word, is_conditional=_says_what_would_be(sentence))
+        return Supposition()
+
+
+def _supposes(sentence: str) -> str:
+    """The words with which `sentence` asks to suppose something, so that the next sentences need not hold; else ""."""
+    supposed = _SUPPOSED.match(without_mentions(sentence))
+    if not supposed:
+        return ""
+    is_order = supposed["word"].lower() in ("assume", "picture", "say")  # "Assume the role of the owner."
+    is_said = any(place > supposed.end() for place in verbs(sentence))
+    return supposed["word"] if is_said or not is_order else ""
+
+
+def _says_what_would_be(sentence: str) -> bool:
+    """Whether `sentence` says what would be, and not what is."""
+    return bool(_CONDITIONAL.search(sentence))
+
+
+def _says_condition(sentence: str) -> bool:
+    """Whether `sentence` says on what condition something would be: "If the bridge were sold, the ferry would"."""
+    return _says_what_would_be(sentence) and bool(_IF.search(sentence) or _INVERTED.match(sentence))
