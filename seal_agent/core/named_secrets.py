@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from seal_agent.core.function_words import FUNCTION
 from seal_agent.core.secret_layout import Span, table_cells
 from seal_agent.core.secret_words import (
     BACK,
@@ -26,7 +27,6 @@ from seal_agent.core.secret_words import (
     PLAIN,
     Kind,
 )
-from seal_agent.language.english.words import FUNCTION
 
 Lead = Literal["assigned", "is", "label", "next", "asked", "linked", "beside"]
 LEADS: dict[str, Lead] = {lead: lead for lead in get_args(Lead)}

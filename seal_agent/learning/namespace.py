@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from seal_agent.core.backend import Backend
 from seal_agent.core.episodes import Episode
-from seal_agent.core.errors import StorageError
+from seal_agent.core.errors import AdapterError, StorageError
 from seal_agent.core.messages import Message, Prompt
 from seal_agent.core.numbers import check_whole
 from seal_agent.core.stacks import AdapterRef, AdapterStack
@@ -54,6 +54,19 @@ class Namespace:
     def stack(self) -> AdapterStack:
         """The stack served now, read from the database: another process may have changed it."""
         return self.home.stack(self.name)
+
+    def version(self, number: int | None = None) -> tuple[int, AdapterStack]:
+        """A version of the stack with its number: the one served now, or the one of that number (0: nothing learned).
+
+        Raises `AdapterError` for a number that no version has.
+        """
+        stacks = {0: AdapterStack()} | {v.version: v.stack for v in self.home.versions(self.name)}
+        wanted = max(stacks) if number is None else number
+        if wanted not in stacks:
+            raise AdapterError(
+                f"the stack of namespace {self.name!r} has no version {wanted}; it has 0 to {max(stacks)}"
+            )
+        return wanted, stacks[wanted]
 
     def view(
         self, stack: AdapterStack, keys: Mapping[str, str] | None = None, *, scores: ScoreCache | None = None
