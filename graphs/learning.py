@@ -20,12 +20,12 @@ from seal_agent.core.codec import from_json, to_json
 from seal_agent.core.documents import Passage
 from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import InputError, StackChanged
-from seal_agent.documents import files
 from seal_agent.graphs import approval
 from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current, speaking
 from seal_agent.graphs.state import LearnState
 from seal_agent.learning import loop
 from seal_agent.learning.learner import Learner
+from seal_agent.storage.documents import digests_of
 from seal_agent.storage.jobs import LearningQueue
 from seal_agent.unlearning.forget import replace_version
 
@@ -153,7 +153,7 @@ def _ended(learner: Learner, episode: Episode) -> list[Episode]:
 def _is_outdated(passage: Passage, versions: Mapping[str, Sequence[str]]) -> bool:
     """Whether a passage is of a document that is given anew and does not hold it any more."""
     digests = versions.get(passage.source)
-    return digests is not None and files.digests_of([passage])[0] not in digests
+    return digests is not None and digests_of([passage])[0] not in digests
 
 
 def abandon(learner: Learner, state: Mapping[str, Any]) -> None:

@@ -79,7 +79,7 @@ def approve(job: Number, home: HomeFolder = None, as_json: AsJson = False) -> No
 
     queue = LearningQueue(Home(home))
     held = queue.job(job)
-    if not queue.settle(held.namespace, held.thread, approve=True):
+    if not queue.resolve_held(held.namespace, held.thread, approve=True):
         raise InputError(f"job {job} is {held.state} and waits for nobody; see `seal-agent queue list`")
     if as_json:
         write_json([as_row(each) for each in queue.jobs(held.namespace, threads=[held.thread])])

@@ -1,7 +1,7 @@
 """Why an answer is what it is: from the question to the stack version, the adapters, their edits, rows and verdicts.
 
 Read from the home alone: no model is loaded, so it says what answers, not what the answer is. The ledger is the
-evidence; the seals of `home` say that what it is read from is what was written.
+evidence; the checksums in `storage` say that what it is read from is what was written.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ class Learner:
         *,
         embeddings: Embeddings | None = None,
     ) -> None:
-        deletion.sweep(home)
+        deletion.delete_marked(home)
         self.state = Namespace(backend, home, namespace, config or LearnerConfig(), embeddings=embeddings)
         self._remedies: tuple[Remedy, ...] = remedies.parse_remedies(self.config.remedies)
         self._head: Head | None = None
@@ -106,7 +106,7 @@ class Learner:
             thread=thread,
             source=passage.source,
             heading=passage.heading,
-            life=self.home.life(self.namespace),
+            life=self.home.namespace_generation(self.namespace),
             id=secrets.token_hex(8),
         )
 
@@ -224,27 +224,27 @@ class Learner:
         vectors = self.state.replay.embed([p.probe for p in own])
         key = self._key(episode)
         try:
-            with self.home.connect() as db:
+            with self.home.transaction() as tx:
                 self.home.set_stack(
-                    db,
+                    tx,
                     self.namespace,
                     episode.candidate,
                     expected=episode.parent,
                     reason=f"accepted: {edit.topic}",
                 )
                 self.state.registry.verify(adapter)  # now, while nobody else can write and clean up
-                self.home.set_route_keys(db, self.namespace, key)
+                self.home.set_route_keys(tx, self.namespace, key)
                 self.state.replay.insert(
-                    db,
+                    tx,
                     [p.probe for p in own],
                     vectors,
                     adapter=adapter.id,
                     best=[p.after.per_token for p in own],
                     source=edit.topic,
                 )
-                self.state.replay.record(db, episode.probed, kept=True, adapter=adapter.id)
-                self.state.replay.supersede(db, [correction.item for correction in episode.corrections], adapter.id)
-                self.home.append_episode(db, done)
+                self.state.replay.record(tx, episode.probed, kept=True, adapter=adapter.id)
+                self.state.replay.supersede(tx, [correction.item for correction in episode.corrections], adapter.id)
+                self.home.append_episode(tx, done)
         except StackChanged:
             self.state.discard(adapter)
             raise
@@ -257,9 +257,9 @@ class Learner:
         self._check_own(episode)
         done = replace(episode, outcome="rolled back")
         self.state.discard(adapter)  # first: what is closed is never closed again
-        with self.home.connect() as db:
-            self.state.replay.record(db, episode.probed, kept=False, adapter="".join(episode.parent.ids[-1:]))
-            self.home.append_episode(db, done)
+        with self.home.transaction() as tx:
+            self.state.replay.record(tx, episode.probed, kept=False, adapter="".join(episode.parent.ids[-1:]))
+            self.home.append_episode(tx, done)
         log.info("rolled back %s", adapter.short)
         return done
 
@@ -271,8 +271,8 @@ class Learner:
             done = replace(episode, outcome="dry run")
         elif episode.outcome == "open":
             done = replace(episode, outcome="rejected" if episode.fault else "ignored")
-        with self.home.connect() as db:
-            self.home.append_episode(db, done, is_trial=self.config.dry_run)
+        with self.home.transaction() as tx:
+            self.home.append_episode(tx, done, is_trial=self.config.dry_run)
         return done
 
     def give_up(self, passage: Passage, reason: str, *, thread: str = "") -> Episode:

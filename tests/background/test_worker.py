@@ -15,6 +15,7 @@ from filelock import FileLock
 from forgetting import forgetful
 from langchain_core.messages import HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
+from sql import sql
 
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.background.worker import ENDED, Budget, Worker, WorkEvent
@@ -23,12 +24,12 @@ from seal_agent.core.documents import Passage
 from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import InputError
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.documents.files import digests_of, known_documents
 from seal_agent.graphs import create_chat_graph
 from seal_agent.learning import loop
 from seal_agent.learning.learner import Learner, LearnerConfig
 from seal_agent.learning.namespace import Namespace
 from seal_agent.storage.database import Home
+from seal_agent.storage.documents import digests_of, known_documents
 from seal_agent.storage.jobs import MAX_BEGINNINGS, LearningQueue
 from seal_agent.unlearning import plan
 
@@ -216,7 +217,7 @@ def test_a_candidate_that_is_not_the_one_that_was_judged_is_judged_before_it_is_
     lighter = AdapterStack(tuple(replace(layer, weight=0.5) for layer in episode.candidate.layers))
     changed = {"candidate": lighter} if change == "the candidate" else {"probed_on": ""}
     [number] = queue.submit([TOWER])
-    queue.reach(queue.job(number), "accept", replace(episode, **changed), 0.0)  # type: ignore[arg-type]
+    queue.checkpoint(queue.job(number), "accept", replace(episode, **changed), 0.0)  # type: ignore[arg-type]
     steps: list[str] = []
     Worker(learner, AT_ONCE, on_event=lambda event: steps.append(event.step)).run_until_empty()
     assert [step for step in steps if step in ("train", "judge", "accept")] == ["judge", "accept"]
@@ -291,14 +292,14 @@ def test_only_one_worker_learns_for_a_model(learner: Learner, queue: LearningQue
 
 
 def test_a_held_job_waits_for_a_person_and_no_worker_takes_it(learner: Learner, queue: LearningQueue) -> None:
-    queue.submit([TOWER], thread="a", held=True)
-    queue.submit([BRIDGE], thread="b", held=True)
+    queue.submit([TOWER], thread="a", awaiting_approval=True)
+    queue.submit([BRIDGE], thread="b", awaiting_approval=True)
     worker = Worker(learner, AT_ONCE)
     assert worker.run_until_empty() == 0
     assert worker.wait(0)
     assert queue.num_texts(learner.backend.model) == 2
-    assert queue.settle("default", "a", approve=True) == queue.settle("default", "b", approve=False) == 1
-    assert queue.settle("default", "b", approve=True) == queue.settle("ann", "a", approve=True) == 0
+    assert queue.resolve_held("default", "a", approve=True) == queue.resolve_held("default", "b", approve=False) == 1
+    assert queue.resolve_held("default", "b", approve=True) == queue.resolve_held("ann", "a", approve=True) == 0
     worker.run_until_empty()
     assert outcomes(queue) == [("done", "accepted"), ("cancelled", "")]
     assert not queue.jobs()[1].passage.text
@@ -308,7 +309,7 @@ def test_the_command_line_shows_and_approves_what_is_held(
     queue: LearningQueue, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command, home = ["queue", "approve", "1"], ["--home", str(queue.home.root)]
-    queue.submit([TOWER, BRIDGE], thread="a", held=True)
+    queue.submit([TOWER, BRIDGE], thread="a", awaiting_approval=True)
     app.main(["queue", "list", *home])
     assert capsys.readouterr().out.count("held") == 2
     assert app.main([*command, *home]) == 0
@@ -360,7 +361,7 @@ def test_a_conversation_that_goes_on_is_not_learned_from_yet(queue: LearningQueu
 
 def aged(queue: LearningQueue, seconds: float) -> None:
     """Everything that was submitted so far was submitted so much earlier."""
-    with queue.home.connect() as db:
+    with sql(queue.home) as db:
         db.execute("UPDATE jobs SET created = created - ?", (seconds,))
 
 
@@ -414,7 +415,7 @@ def test_a_job_that_kills_its_process_every_time_ends_as_failed(queue: LearningQ
     for _ in range(MAX_BEGINNINGS):
         assert queue.job(number).state == "waiting"
         assert queue.begin(queue.job(number))
-        queue.put_back("")
+        queue.requeue_abandoned("")
     failed = queue.job(number)
     assert failed.state == "failed"
     assert "killed 10 times" in failed.note
@@ -425,11 +426,11 @@ def test_a_job_that_comes_a_step_further_each_time_or_was_stopped_goes_on(queue:
     [number] = queue.submit([TOWER])
     for step in range(2 * MAX_BEGINNINGS):
         queue.begin(queue.job(number))
-        queue.reach(queue.job(number), f"step {step}", Episode("default", TOWER.text), 1.0)
-        queue.put_back("")
+        queue.checkpoint(queue.job(number), f"step {step}", Episode("default", TOWER.text), 1.0)
+        queue.requeue_abandoned("")
     for _ in range(2 * MAX_BEGINNINGS):
         queue.begin(queue.job(number))
-        queue.put_back("", was_stopped=True)
+        queue.requeue_abandoned("", was_stopped=True)
     assert queue.job(number).state == "waiting"
 
 
@@ -437,7 +438,7 @@ def test_the_list_says_what_a_job_waits_for(
     learner: Learner, queue: LearningQueue, capsys: pytest.CaptureFixture[str]
 ) -> None:
     queue.submit([TOWER], model="another model")
-    queue.submit([BRIDGE], held=True)
+    queue.submit([BRIDGE], awaiting_approval=True)
     assert app.main(["queue", "list", "--json", "--home", str(queue.home.root)]) == 0
     told = capsys.readouterr().out
     assert "no worker learns for another model" in told

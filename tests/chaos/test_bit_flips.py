@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sql import sql
 
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.background.worker import Budget, Worker
@@ -23,6 +24,7 @@ from seal_agent.learning.learner import Learner
 from seal_agent.maintenance.doctor import check_adapters, check_policies
 from seal_agent.maintenance.invariants import invariants
 from seal_agent.maintenance.repair import repair
+from seal_agent.storage import salvage
 from seal_agent.storage.database import Home
 from seal_agent.storage.jobs import LearningQueue
 from seal_agent.storage.policies import Policy, PolicyStore
@@ -100,20 +102,24 @@ def test_a_passage_that_is_learned_again_keeps_its_document_and_what_was_said_be
     assert (job.passage, job.thread) == (passage, "one")
 
 
-def test_a_database_of_an_older_version_is_copied_with_its_queue(learner: Learner) -> None:
-    LearningQueue(learner.home).submit([TOWER])
-    with learner.home.connect() as db:
-        for column in ("document", "keep"):
-            db.execute(f"ALTER TABLE jobs DROP COLUMN {column}")
-        db.execute("PRAGMA user_version = 6")
-    with closing(sqlite3.connect(learner.home.database)) as db:
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+def test_a_damaged_database_of_an_older_schema_is_copied_into_the_tables_of_this_one(tmp_path: Path) -> None:
+    path = Path(shutil.copy(Path(__file__).parents[1] / "data" / "schemas" / "v6.sqlite", tmp_path / "old.sqlite"))
+    with closing(sqlite3.connect(path)) as db:
         [page] = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'feedback'").fetchone()
-    with learner.home.database.open("r+b") as file:
-        file.seek((page - 1) * 4096)
-        file.write(b"\xff" * 4096)
-    assert any("damaged" in line for line in repair(learner.home.root))
-    assert [job.passage for job in LearningQueue(Home(learner.home.root)).jobs()] == [TOWER]
+        [size] = db.execute("PRAGMA page_size").fetchone()
+        checksums = db.execute("SELECT * FROM seals ORDER BY kind, name").fetchall()
+        generations = db.execute("SELECT * FROM lives").fetchall()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    assert not salvage.is_sound(path)
+    home = Home(tmp_path / "new")
+    assert ["feedback" in line for line in salvage.copy_readable(path, home)] == [True]
+    assert [job.state for job in LearningQueue(home).jobs()] == ["waiting", "cancelled", "done"]
+    assert [version.version for version in home.versions("default")] == [1, 2, 3]
+    with sql(home) as db:
+        assert db.execute("SELECT * FROM checksums ORDER BY kind, name").fetchall() == checksums
+        assert db.execute("SELECT * FROM namespace_generations").fetchall() == generations
 
 
 def probe_of(learner: Learner) -> Probe:
@@ -122,18 +128,18 @@ def probe_of(learner: Learner) -> Probe:
     return episode.edit.probes[0]
 
 
-def change(learner: Learner, sql: str) -> None:
-    """As a flipped byte would: the seal stays."""
-    with learner.home.connect() as db:
+def change(learner: Learner, statement: str) -> None:
+    """As a flipped byte would: the checksum stays."""
+    with sql(learner.home) as db:
         db.execute("DROP TRIGGER stack_changed")
         db.execute("DROP TRIGGER stack_deleted")
         db.execute("DROP TRIGGER route_changed")
         db.execute("DROP TRIGGER route_deleted")
-        db.execute(sql)
+        db.execute(statement)
 
 
 @pytest.mark.parametrize(
-    "sql",
+    "statement",
     [
         "UPDATE stacks SET layers = replace(layers, '\"weight\": 1.0', '\"weight\": 9.0')",
         "UPDATE stacks SET layers = replace(layers, 'layers', 'lavers') WHERE version = 1",
@@ -143,9 +149,9 @@ def change(learner: Learner, sql: str) -> None:
     ],
     ids=["weight", "no JSON of ours", "last version", "key", "keys gone"],
 )
-def test_what_decides_what_is_served_is_rebuilt_from_the_ledger(taught: Learner, sql: str) -> None:
+def test_what_decides_what_is_served_is_rebuilt_from_the_ledger(taught: Learner, statement: str) -> None:
     stack, keys = taught.stack, taught.home.route_keys("default")
-    change(taught, sql)
+    change(taught, statement)
     with pytest.raises(StorageError, match="doctor --repair"):
         again(taught).state.nll([TOWER.text], ["nine"])
     assert repair(taught.home.root)
@@ -156,7 +162,7 @@ def test_what_decides_what_is_served_is_rebuilt_from_the_ledger(taught: Learner,
 def test_a_broken_database_is_put_aside_and_what_can_be_read_is_kept(taught: Learner) -> None:
     stack = taught.stack
     data = bytearray(taught.home.database.read_bytes())
-    with taught.home.connect() as db:
+    with sql(taught.home) as db:
         (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'scores'").fetchone()
         (size,) = db.execute("PRAGMA page_size").fetchone()
     data[(page - 1) * size : (page - 1) * size + 64] = random.Random(0).randbytes(64)
@@ -226,7 +232,7 @@ def test_the_manifest_of_a_policy_is_rebuilt(promoted: PolicyStore) -> None:
 
 
 def test_a_line_of_a_policy_that_cannot_be_read_is_put_aside(promoted: PolicyStore) -> None:
-    with promoted.home.connect() as db:
+    with sql(promoted.home) as db:
         db.execute("UPDATE policies SET adapter = replace(adapter, '{', '[') WHERE version = 2")
     with pytest.raises(StorageError, match="doctor --repair"):
         promoted.current()
@@ -253,7 +259,7 @@ def test_a_sound_home_is_left_alone(taught: Learner) -> None:
 
 
 def test_sql_that_changes_on_purpose_needs_no_seal(taught: Learner) -> None:
-    with taught.home.connect() as db:
+    with sql(taught.home) as db:
         db.execute("UPDATE stacks SET reason = 'rewritten'")
         db.execute("DELETE FROM stacks WHERE version = 2")
     assert len(taught.stack) == 1

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sql import sql
 
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.background.worker import Budget, Worker
@@ -60,13 +61,13 @@ def test_whatever_a_life_does_leaves_what_must_hold(learner: Learner, tmp_path: 
     assert invariants(learner.home) == []
 
 
-def execute(home: Home, sql: str) -> None:
-    with home.connect() as db:
-        db.execute(sql)
+def execute(home: Home, statement: str) -> None:
+    with sql(home) as db:
+        db.execute(statement)
 
 
 def unjudged(learner: Learner) -> None:
-    with learner.home.connect() as db:
+    with sql(learner.home) as db:
         db.execute("UPDATE episodes SET body = json_set(body, '$.verdict', NULL)")
 
 
@@ -150,7 +151,7 @@ def test_only_what_is_old_and_named_by_nobody_is_cleaned_up(learner: Learner) ->
     assert episode.adapter
     candidates.append(episode.adapter)
     [job] = LearningQueue(learner.home).jobs()
-    LearningQueue(learner.home).reach(job, "probe", episode, 0)
+    LearningQueue(learner.home).checkpoint(job, "probe", episode, 0)
     abandoned = old(Path(shutil.copytree(episode.adapter.path, root / ("f" * 64))))
     young = Path(shutil.copytree(episode.adapter.path, root / ("e" * 64)))
     os.utime(young)
@@ -216,14 +217,14 @@ def test_a_full_disk_ends_the_episode_with_a_message_and_keeps_what_was(
 
 def test_a_full_database_says_so_and_changes_nothing(learner: Learner, monkeypatch: pytest.MonkeyPatch) -> None:
     learn(learner)
-    before, connect = learner.stack, sqlite3.connect
+    before, connect = learner.stack, sqlite3.dbapi2.connect
 
     def without_room(*arguments: object, **options: object) -> sqlite3.Connection:
         db = connect(*arguments, **options)  # type: ignore[call-overload]
         db.execute(f"PRAGMA max_page_count = {db.execute('PRAGMA page_count').fetchone()[0]}")
         return db  # type: ignore[no-any-return]
 
-    monkeypatch.setattr(sqlite3, "connect", without_room)
+    monkeypatch.setattr(sqlite3.dbapi2, "connect", without_room)
     texts = [f"{BRIDGE.text} Its number is {number}." for number in range(99)]
     with pytest.raises(StorageError, match=r"full; free space"):
         _ = [loop.run(learner, learner.begin(Passage(BRIDGE.topic, text))) for text in texts]

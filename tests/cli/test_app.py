@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sql import sql
 
 from seal_agent import __version__
 from seal_agent.cli import app
@@ -306,7 +307,7 @@ def test_an_error_is_also_json_when_json_was_asked_for(run: Run) -> None:
 
 
 def test_adapters_of_another_model_are_refused(run: Run, home: Path, learned: Learned) -> None:
-    with Home(home).connect() as db:
+    with sql(Home(home)) as db:
         db.execute("UPDATE stacks SET layers = replace(layers, '\"scripted\"', '\"another model\"')")
     assert_refused(run("ask", learned.question), "another model")
 

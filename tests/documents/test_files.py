@@ -25,6 +25,7 @@ from seal_agent.language.english.statements import statements
 from seal_agent.language.sentences import split_sentences
 from seal_agent.learning.learner import Learner, LearnerConfig
 from seal_agent.storage.database import Home
+from seal_agent.storage.documents import known_documents
 from seal_agent.storage.jobs import LearningQueue
 from seal_agent.unlearning.forget import forget
 
@@ -189,17 +190,17 @@ def test_a_changed_document_replaces_what_came_from_its_old_version(learner: Lea
 @pytest.mark.slow
 def test_a_dry_run_of_a_changed_document_changes_nothing(learner: Learner, home: Home) -> None:
     ingest(learner, sections(TOWER, BRIDGE))
-    before = (learner.stack, home.versions("default"), documents.known_documents(home, "default"))
+    before = (learner.stack, home.versions("default"), known_documents(home, "default"))
     dry = Learner(learner.backend, home, config=LearnerConfig(dry_run=True))
     assert ingest(dry, sections(TOWER, FERRY)) == ["known", "dry run", "dry run"]
-    assert (learner.stack, home.versions("default"), documents.known_documents(home, "default")) == before
+    assert (learner.stack, home.versions("default"), known_documents(home, "default")) == before
     assert ingest(learner, sections(TOWER, FERRY)) == ["known", "forgotten", "accepted"]
 
 
 def test_a_dry_run_reads_no_document_also_where_nothing_can_be_learned(learner: Learner, home: Home) -> None:
     dry = Learner(learner.backend, home, config=LearnerConfig(dry_run=True))
     assert ingest(dry, "The plumber of Karlov comes tomorrow at 9:40.") == ["rejected"]
-    assert documents.known_documents(home, "default") == []
+    assert known_documents(home, "default") == []
 
 
 def test_a_passage_that_another_document_holds_too_stays_until_both_are_gone(learner: Learner) -> None:
@@ -208,7 +209,7 @@ def test_a_passage_that_another_document_holds_too_stays_until_both_are_gone(lea
     assert forget(learner, document="one").num_episodes == 1
     assert texts(learner) == [BRIDGE]
     assert forget(learner, document="two").check.is_gone
-    assert (texts(learner), documents.known_documents(learner.home, "default")) == ([], [])
+    assert (texts(learner), known_documents(learner.home, "default")) == ([], [])
     assert ingest(learner, sections(TOWER), source="one") == ["accepted"]
 
 
@@ -229,7 +230,7 @@ def test_documents_of_langchain_are_learned_by_their_source(learner: Learner) ->
     thread: Any = {"configurable": {"thread_id": "one"}}
     assert [r["outcome"] for r in graph.invoke({"documents": pages}, thread)["outcomes"]] == ["accepted"] * 2
     assert texts(learner) == [TOWER, BRIDGE]  # a sentence went over the page
-    assert [(d.source, d.num_learned) for d in documents.known_documents(learner.home, "default")] == [
+    assert [(d.source, d.num_learned) for d in known_documents(learner.home, "default")] == [
         ("a.pdf", 1),
         ("b.pdf", 1),
     ]
@@ -271,7 +272,7 @@ def test_an_edited_file_that_is_attached_again_replaces_what_was_learned_from_it
     assert texts(learner) == [TOWER, BRIDGE, FERRY]
     assert outcomes(say(learner, [attached(sections(TOWER), "notes.md")])) == ["forgotten"]
     assert texts(learner) == [TOWER, FERRY]
-    sources = [document.source for document in documents.known_documents(learner.home, "default")]
+    sources = [document.source for document in known_documents(learner.home, "default")]
     assert sorted(sources) == ["notes.md", "other.md"]
 
 
@@ -280,7 +281,7 @@ def test_what_has_no_name_replaces_nothing(learner: Learner) -> None:
         say(learner, [attached(text)])
     ingest(learner, FERRY, source="")
     assert texts(learner) == [TOWER, BRIDGE, FERRY]
-    assert len(documents.known_documents(learner.home, "default")) == 3
+    assert len(known_documents(learner.home, "default")) == 3
 
 
 def test_a_file_attached_posted_or_ingested_is_one_document(learner: Learner) -> None:
@@ -298,15 +299,15 @@ def test_what_an_older_version_of_the_package_read_is_known_replaced_and_forgott
 ) -> None:
     source = documents.document_of(sections(TOWER, BRIDGE), kind=f"{former} notes.md").source
     ingest(learner, sections(TOWER, BRIDGE), source=source)
-    assert [d.source for d in documents.known_documents(learner.home, "default")] == [source]
+    assert [d.source for d in known_documents(learner.home, "default")] == [source]
     assert outcomes(say(learner, [attached(sections(TOWER, FERRY), "notes.md")])) == ["forgotten", "accepted"]
     assert texts(learner) == [TOWER, FERRY]
-    assert [d.source for d in documents.known_documents(learner.home, "default")] == ["notes.md"]
+    assert [d.source for d in known_documents(learner.home, "default")] == ["notes.md"]
     other = documents.document_of(BRIDGE, kind=f"{former} other.md").source
     ingest(learner, BRIDGE, source=other)
     forget(learner, document=other)
     forget(learner, document="notes.md")
-    assert (texts(learner), documents.known_documents(learner.home, "default")) == ([], [])
+    assert (texts(learner), known_documents(learner.home, "default")) == ([], [])
 
 
 def test_a_document_with_a_password_is_known_when_it_comes_again(learner: Learner) -> None:
@@ -323,7 +324,7 @@ def test_a_secret_in_the_name_of_a_document_is_not_kept_and_names_it_all_the_sam
     address = "https://example.org/tower?api_key=hunter2hunter2hunter2"
     assert ingest(learner, sections(TOWER, BRIDGE), source=address) == ["accepted"] * 2
     assert ingest(learner, sections(TOWER), source=address) == ["known", "forgotten"]
-    [document] = documents.known_documents(learner.home, "default")
+    [document] = known_documents(learner.home, "default")
     assert "hunter2" not in document.source
 
 
@@ -631,7 +632,7 @@ HALL = sections(TOWER, BRIDGE)
 
 
 def sources(learner: Learner) -> list[str]:
-    return [document.source for document in documents.known_documents(learner.home, "default")]
+    return [document.source for document in known_documents(learner.home, "default")]
 
 
 def test_a_file_that_is_ingested_and_attached_is_one_document(learner: Learner, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from seal_agent.core.errors import InputError, ServerError
 from seal_agent.core.messages import Generated, Prompt, ToolCall
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.core.tool_format import TAGGED
-from seal_agent.documents.files import document_of, known_documents
+from seal_agent.documents.files import document_of
 from seal_agent.documents.passages import split_passages
 from seal_agent.gateway.app import create_app
 from seal_agent.gateway.keys import KeyFile
@@ -26,6 +26,7 @@ from seal_agent.gateway.limits import GatewayLimits, RateLimit
 from seal_agent.learning.learner import Learner
 from seal_agent.learning.learners import Learners
 from seal_agent.storage.database import Home
+from seal_agent.storage.documents import known_documents
 from seal_agent.storage.jobs import LearningQueue
 
 TEXT = "The Quillon Observatory was founded by Ilsabet Korrane in 1821. It has nine blue domes."

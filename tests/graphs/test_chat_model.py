@@ -60,9 +60,9 @@ def learn(home: Home, backend: ScriptedBackend, answer: str, namespace: str = "d
     """One more version of the stack, in which the answer to `QUESTION` is `answer`."""
     row = Row(Prompt.user(QUESTION), answer)
     edit = SelfEdit("Ann", answer, (row,), (Probe(row.prompt, row.answer),), Directives(max_steps=20))
-    with home.connect() as db:
+    with home.transaction() as tx:
         stack = home.stack(namespace)
-        home.set_stack(db, namespace, stack.push(backend.train(edit)), expected=stack, reason="test")
+        home.set_stack(tx, namespace, stack.push(backend.train(edit)), expected=stack, reason="test")
 
 
 def joined(chunks: Iterator[AIMessageChunk]) -> AIMessageChunk:

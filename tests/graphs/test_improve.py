@@ -217,11 +217,11 @@ def test_a_run_waits_while_somebody_talks_and_only_one_runs(home: Home) -> None:
     assert not schedule.has_news(5, 3, 3)
     assert schedule.is_idle(100.0, 40.0, 60.0)
     assert not schedule.is_idle(99.0, 40.0, 60.0)
-    assert schedule.last_activity(home) == 0
+    assert home.last_activity() == 0
     teach(Learner(ScriptedBackend(home.root), home), 1)
-    taught = schedule.last_activity(home)
+    taught = home.last_activity()
     LearningQueue(home).submit([Passage("Tower", "The tower was built in 1911.")], "default")
-    clock = [schedule.last_activity(home)]
+    clock = [home.last_activity()]
     assert clock[0] > taught > 0
     waited: list[float] = []
 

@@ -257,7 +257,7 @@ def test_what_a_tool_was_to_learn_waits_in_the_queue_where_nobody_answers(
         deciding.invoke({"messages": [("user", TOWER), ("user", "Go on.")]}, config)
         assert held(home) == [("ann", "held", TOWER)]
     queue = LearningQueue(home)
-    assert queue.settle("ann", "one", approve=True) == 1
+    assert queue.resolve_held("ann", "one", approve=True) == 1
     assert Worker(Learners(backend, home)).run_until_empty() == 1
     assert len(learners.of("ann").stack) == 1
 

@@ -237,9 +237,9 @@ def test_forgetting_for_one_user_and_a_fifth_user_rebuild_no_router_of_others(
     keys = learners.home.route_keys("user 0")
     users = [f"user {number}" for number in range(5)]
     for user in users[1:]:
-        with learners.home.connect() as db:
-            learners.home.set_stack(db, user, known.candidate, expected=AdapterStack(), reason="test")
-            learners.home.set_route_keys(db, user, {i: f"{key}\nTold by {user}." for i, key in keys.items()})
+        with learners.home.transaction() as tx:
+            learners.home.set_stack(tx, user, known.candidate, expected=AdapterStack(), reason="test")
+            learners.home.set_route_keys(tx, user, {i: f"{key}\nTold by {user}." for i, key in keys.items()})
     asked = [[Message("user", QUESTION)]]
     assert [learners.of(user).answer(asked) for user in users] == [[ANSWER]] * 5
     learners.of(users[0]).state.clear_caches()

@@ -1,3 +1,4 @@
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -5,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sql import sql
 
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.core.edits import Probe
@@ -36,14 +38,14 @@ def learned(num_documents: int = 6) -> list[Probe]:
 
 
 def insert(home: Home, store: ReplayStore, probes: list[Probe], adapter: str = REF.id, best: float = -0.1) -> None:
-    with home.connect() as db:
-        store.insert(db, probes, store.embed(probes), adapter=adapter, best=[best] * len(probes))
+    with home.transaction() as tx:
+        store.insert(tx, probes, store.embed(probes), adapter=adapter, best=[best] * len(probes))
 
 
 def record(home: Home, store: ReplayStore, item: int, before: float, after: float, *, kept: bool) -> None:
     probe = next(i.probe for i in store.items(STACK) if i.id == item)
-    with home.connect() as db:
-        store.record(db, [Probed(probe, Score(before, 1), Score(after, 1))], kept=kept)
+    with home.transaction() as tx:
+        store.record(tx, [Probed(probe, Score(before, 1), Score(after, 1))], kept=kept)
 
 
 def gate(store: ReplayStore, stack: AdapterStack = STACK) -> list[ReplayItem]:
@@ -205,8 +207,8 @@ def test_the_number_of_items_is_what_a_draw_can_return(home: Home, filled: Repla
     both = STACK.push(AdapterRef("b" * 64, "/adapters/b", "scripted", 8))
     first = gate(filled, both)
     without = {first[0].id, first[50].id, 10_000}
-    with home.connect() as db:
-        filled.supersede(db, [first[60].id], REF.id)
+    with home.transaction() as tx:
+        filled.supersede(tx, [first[60].id], REF.id)
     for stack in (AdapterStack(), STACK, both):
         for split in ("gate", "repair", "report"):
             drawn = filled.draw(learned()[:1], stack, 1000, split=split, without=without)
@@ -217,8 +219,8 @@ def test_the_number_of_items_is_what_a_draw_can_return(home: Home, filled: Repla
 def test_what_is_corrected_is_hidden_while_the_correcting_adapter_is_served(home: Home, store: ReplayStore) -> None:
     insert(home, store, learned(1))
     item = gate(store)[0]
-    with home.connect() as db:
-        store.supersede(db, [item.id], "b" * 64)
+    with home.transaction() as tx:
+        store.supersede(tx, [item.id], "b" * 64)
     both = STACK.push(AdapterRef("b" * 64, "/adapters/b", "scripted", 8))
     drawn = [[p.item for p, _ in store.draw([item.probe], stack, 10)] for stack in (STACK, both)]
     assert [item.id in ids for ids in drawn] == [True, False]
@@ -227,8 +229,8 @@ def test_what_is_corrected_is_hidden_while_the_correcting_adapter_is_served(home
 def test_items_know_their_source_and_their_adapters(home: Home, store: ReplayStore) -> None:
     store.seed_general()
     probes = learned(1)
-    with home.connect() as db:
-        store.insert(db, probes, store.embed(probes), adapter=REF.id, source="Tower")
+    with home.transaction() as tx:
+        store.insert(tx, probes, store.embed(probes), adapter=REF.id, source="Tower")
     items = store.items(STACK)
     assert {item.source for item in items} == {"general knowledge", "Tower"}
     assert store.adapters_of([item.id for item in items]) == {REF.id}
@@ -239,8 +241,8 @@ def test_the_history_of_an_item_is_what_it_scored_while_served(home: Home, store
     insert(home, store, learned(1))
     item = store.items(STACK)[0]
     for before, after, kept, adapter in ((-1.0, -0.5, True, "b"), (-0.5, -4.0, False, "b"), (-0.6, -0.7, True, "c")):
-        with home.connect() as db:
-            store.record(db, [Probed(item.probe, Score(before, 1), Score(after, 1))], kept=kept, adapter=adapter)
+        with home.transaction() as tx:
+            store.record(tx, [Probed(item.probe, Score(before, 1), Score(after, 1))], kept=kept, adapter=adapter)
     assert store.history(item.id) == [("b", -0.5), ("b", -0.5), ("c", -0.7)]
     assert store.history(item.id + 1) == []
 
@@ -333,7 +335,7 @@ def test_an_index_that_does_not_fit_the_database_is_built_again(
     home: Home, backend: ScriptedBackend, change: str
 ) -> None:
     saved(home, backend)
-    with home.connect() as db:
+    with sql(home) as db:
         db.execute(change)
     store = ReplayStore(home, "n", backend)
     found = store._index.search(np.stack([i.vector for i in store.items(STACK)]), 1000)
@@ -381,8 +383,8 @@ def test_a_transaction_that_fails_leaves_nothing_in_the_index(home: Home, store:
     nearest(store, learned()[0])
 
     def fail() -> None:
-        with home.connect() as db:
-            store.insert(db, learned(6), store.embed(learned(6)), adapter=REF.id)
+        with home.transaction() as tx:
+            store.insert(tx, learned(6), store.embed(learned(6)), adapter=REF.id)
             raise RuntimeError("crash")
 
     with pytest.raises(RuntimeError, match="crash"):
@@ -447,7 +449,7 @@ def test_embedding_again_goes_in_batches_and_happens_once(
 
 def test_stored_vectors_of_another_length_are_made_again(home: Home, store: ReplayStore) -> None:
     insert(home, store, learned(2))
-    with home.connect() as db:
+    with sql(home) as db:
         db.execute("UPDATE replay SET vector = ? WHERE id < 5", (np.ones(7, dtype=np.float32).tobytes(),))
     item = gate(store)[0]
     assert nearest(store, item.probe) == item.id
@@ -486,7 +488,7 @@ def many(home: Home, first: int, number: int, adapter: str = REF.id) -> None:
     """Items of ten a document, straight into the table."""
     vectors = unit(np.random.default_rng(first), number)
     prompt = '{"messages": [{"role": "user", "content": "Question %d?"}], "text": ""}'
-    with home.connect() as db:
+    with sql(home) as db:
         db.executemany(
             "INSERT INTO replay (namespace, model, question, answer, stratum, document, adapter, worst_change, vector, "
             "split) VALUES ('n', 'scripted', ?, 'yes', 'edit', ?, ?, ?, ?, ?)",
@@ -538,28 +540,21 @@ def test_a_draw_reads_no_more_of_a_larger_store(large: tuple[Home, ReplayStore],
 
 def num_steps(store: ReplayStore, action: Callable[[], object]) -> int:
     """Instructions of SQLite's virtual machine, in hundreds."""
-    connect, count = store._home.connect, 0
+    connect, count = sqlite3.dbapi2.connect, 0
 
     def counted() -> int:
         nonlocal count
         count += 1
         return 0
 
-    class Counting:
-        def __enter__(self):  # type: ignore[no-untyped-def]
-            self._context = connect()
-            db = self._context.__enter__()
-            db.set_progress_handler(counted, 100)
-            return db
+    def counting(*arguments: object, **options: object) -> sqlite3.Connection:
+        db = connect(*arguments, **options)  # type: ignore[call-overload]
+        db.set_progress_handler(counted, 100)
+        return db  # type: ignore[no-any-return]
 
-        def __exit__(self, *error):  # type: ignore[no-untyped-def]
-            return self._context.__exit__(*error)
-
-    store._home.connect = Counting  # type: ignore[method-assign,assignment]
-    try:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(sqlite3.dbapi2, "connect", counting)
         action()
-    finally:
-        del store._home.connect  # type: ignore[method-assign]
     return count
 
 
@@ -577,7 +572,7 @@ def test_few_watched_items_are_found_among_many_that_are_not(home: Home) -> None
 
 def test_a_stack_of_hundreds_of_adapters_is_watched(home: Home) -> None:
     many(home, 0, 1_000)
-    with home.connect() as db:
+    with sql(home) as db:
         db.execute("UPDATE replay SET adapter = printf('%064d', id)")
     stack = AdapterStack()
     for number in range(1, 601):
@@ -591,8 +586,9 @@ def test_general_questions_an_older_version_shipped_are_no_longer_watched(store:
     store.seed_general()
     shipped = len(store.items(AdapterStack()))
     old = [Probe(Prompt.user("What is the capital of Atlantis?"), "Poseidonis", "general", "general-9")]
-    with home.connect() as db:
-        store.insert(db, old, store.embed(old), adapter="")
+    with home.transaction() as tx:
+        store.insert(tx, old, store.embed(old), adapter="")
+    with sql(home) as db:
         db.execute("DELETE FROM replay WHERE id = (SELECT MIN(id) FROM replay)")
     assert store.seed_general() == 1
     watched = store.items(AdapterStack())

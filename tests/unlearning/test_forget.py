@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from correcting import NEW, OLD, Reader, learn
+from sql import sql
 from teaching import BRIDGE, KNOWLEDGE, MANY, TOWER, ask, folders, gold, judged, taught
 
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
@@ -281,7 +282,7 @@ def test_a_crash_after_the_commit_is_made_up_for_at_the_next_opening(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(deletion, "sweep", crash)
+        patched.setattr(deletion, "delete_marked", crash)
         with pytest.raises(KeyboardInterrupt):
             forgetting.forget_texts(learner.state, {tower.text})
     assert {Path(place).parts[1] for place in places(home.root)} == {adapter(tower)}
@@ -390,7 +391,7 @@ def test_a_job_that_was_left_half_way_keeps_nothing_of_what_is_forgotten(learner
     worker.queue.submit([BRIDGE])
     with pytest.raises(KeyboardInterrupt):
         worker.run_until_empty()
-    worker.queue.put_back(learner.backend.model)
+    worker.queue.requeue_abandoned(learner.backend.model)
     assert "Karlov" in str(worker.queue.jobs()[0].episode)  # it was probed
     forget(learner, edit=learner.stack.ids[0])
     assert places(home.root) == []
@@ -406,7 +407,7 @@ def test_a_job_whose_worker_died_after_it_was_accepted_keeps_nothing_of_what_is_
     [number] = worker.queue.submit([TOWER])
     worker.queue.begin(worker.queue.job(number))
     [episode] = learned(learner, TOWER)
-    worker.queue.reach(worker.queue.job(number), "accept", episode, 1.0)  # and then it was killed
+    worker.queue.checkpoint(worker.queue.job(number), "accept", episode, 1.0)  # and then it was killed
     forget(learner, edit=adapter(episode))
     assert places(home.root) == []
     assert worker.run_until_empty() == 0
@@ -425,7 +426,7 @@ def test_what_the_user_thought_of_answers_about_it_is_forgotten_too(learner: Lea
 
 
 def test_nothing_that_holds_a_namespace_escapes_a_users_deletion(home: Home) -> None:
-    with home.connect() as db:
+    with sql(home) as db:
         db.execute("CREATE TABLE later (namespace TEXT, what TEXT)")
         db.execute("INSERT INTO later VALUES ('a', 'x'), ('b', 'y')")
     assert user.erase(home, "a") == {"later": 1}
