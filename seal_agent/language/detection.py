@@ -15,13 +15,12 @@ from seal_agent.language.english.words import reads_as_english
 
 ENGLISH, UNKNOWN = "en", "und"  # ISO 639; "und" is the code for a language that is not known
 MIN_WORDS = 3  # in Latin letters; fewer may be names alone
-MIN_SCORE = 0.5  # of the model, 0 to 1, for a language in Latin letters other than English
-MAX_SHORT_WORDS = 20  # in a longer text the model alone decides
+MIN_SCORE = 0.5  # of the model, 0 to 1, for another language than English in Latin letters
 MAX_SAMPLE = 3000  # characters of a long text, a third each from its beginning, middle and end
 NUM_CANDIDATES = 3
 SHIPPED = "lite"  # the model in the package; others are downloaded
 FOREIGN_SHARE = 0.2  # of the letters
-MIN_WORDS_TO_DIFFER = 8
+MIN_WORDS_TO_DIFFER = 8  # fewer may be names and terms
 
 
 def language_code(text: str) -> str:
@@ -30,12 +29,19 @@ def language_code(text: str) -> str:
 
 
 def differs(text: str, other: str) -> bool:
-    """Whether `text` is in another script or another language than `other`, and too long for names or terms alone."""
+    """Whether `text` is in another script than `other`, or one of them in English and the other not.
+
+    Languages that are close are not told apart, and a text of few words may be names and terms alone.
+    """
     letters = [_script(character) for character in text if character.isalpha()]
     scripts = {_script(character) for character in _sample(other) if character.isalpha()}
     if sum(script not in scripts for script in letters) > FOREIGN_SHARE * len(letters):
         return True
-    return len(text.split()) >= MIN_WORDS_TO_DIFFER and language_code(text) != language_code(other)
+    if len(text.split()) < MIN_WORDS_TO_DIFFER:
+        return False
+    if language_code(other) == ENGLISH:
+        return language_code(text) != ENGLISH
+    return language_code(text) == ENGLISH and reads_as_english(text)
 
 
 @lru_cache(maxsize=512)
@@ -46,10 +52,9 @@ def _code_of(sample: str) -> str:
     found = [(each["lang"], each["score"]) for each in _candidates(sample)]
     if 2 * sum(map(_is_latin, letters)) < len(letters):
         return next((code for code, _ in found if code != ENGLISH), UNKNOWN)
-    (code, score) = found[0]
-    num_words = len(sample.split())
-    is_unsure = score < MIN_SCORE or num_words < MIN_WORDS
-    return ENGLISH if is_unsure or (num_words <= MAX_SHORT_WORDS and reads_as_english(sample)) else str(code)
+    code, score = found[0]
+    is_unsure = score < MIN_SCORE or len(sample.split()) < MIN_WORDS
+    return ENGLISH if is_unsure or reads_as_english(sample) else str(code)
 
 
 def _sample(text: str) -> str:

@@ -19,7 +19,7 @@ ENDS = ".!?:;。！？"
 WINDOW, OVERLAP = 1000, 100  # characters that are given to sentencex at once; the overlap of two in one sentence
 _WITHOUT_SPACE = "。！？｡"  # full stops after which no space stands
 _HIDDEN = re.compile("[\"'“”‘’«»„()]+|[.!?]+[\"'“”’»)]*(?=[.!?])")  # what sentencex does not part at, or between
-_NUMBER_NEXT = re.compile(rf"(?<=[{_WITHOUT_SPACE}])\d")  # sentencex takes "。2019" for a decimal point
+_ASCII_NEXT = re.compile(rf"(?<=[{_WITHOUT_SPACE}])[a-z0-9]")  # sentencex parts nothing before these
 _OPENING, _CLOSING = "\"'“‘«„(", "\"'”’»“)"
 
 
@@ -33,7 +33,7 @@ def split_sentences(text: str, code: str = "") -> list[str]:
         piece = line[start:end].strip()
         if not piece:
             continue
-        is_open = bool(sentences) and code == ENGLISH and ABBREVIATION.search(sentences[-1][-8:])
+        is_open = bool(sentences) and ABBREVIATION.search(sentences[-1][-8:])
         if is_open and len(sentences[-1]) < MAX_PASSAGE_CHARS:
             sentences[-1] += " " + piece
         else:
@@ -58,16 +58,17 @@ def _boundaries(line: str, code: str) -> Iterator[int]:
 
 def _can_begin(line: str, place: int) -> bool:
     """Whether a sentence can begin at `place`: after a space or a full stop without one, with no small letter."""
-    is_apart = " " in line[place - 1 : place + 1] or line[place - 1] in _WITHOUT_SPACE
     first = line[place : place + 3].lstrip(" ")[:2].lstrip(_OPENING)[:1]
-    return is_apart and first.isalnum() and not first.islower()
+    if line[place - 1] in _WITHOUT_SPACE:
+        return first.isalnum()
+    return " " in line[place - 1 : place + 1] and first.isalnum() and not first.islower()
 
 
 def _found_by_sentencex(line: str, code: str) -> Iterator[int]:
     """The places in `line` behind which sentencex begins a sentence."""
     from sentencex import segment
 
-    bare = _NUMBER_NEXT.sub("x", _HIDDEN.sub("", line))
+    bare = _ASCII_NEXT.sub("A", _HIDDEN.sub("", line))
     if code == ENGLISH:
         bare = WHOLE_WORD.sub(lambda word: "x" * len(word[0]) if len(word[0]) > 1 else "0", bare)
     hidden = {number for match in _HIDDEN.finditer(line) for number in range(*match.span())}
