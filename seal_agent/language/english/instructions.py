@@ -13,7 +13,8 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from seal_agent.language.english.words import DETERMINERS, FUNCTION, WORD
+from seal_agent.language.english.words import DETERMINERS, FUNCTION
+from seal_agent.language.words import WORD
 
 _QUOTED = re.compile(r"[\"“”][^\"“”]*[\"“”]")
 _PIECE = re.compile(r"[;:—–]\s*")

@@ -11,9 +11,10 @@ import random
 import re
 
 from seal_agent.language.english.coreference import refers_back
-from seal_agent.language.english.phrases import Span, is_plural, is_present, noun_phrases, says, verbs
+from seal_agent.language.english.phrases import is_plural, is_present, noun_phrases, says, verbs
 from seal_agent.language.english.words import content
 from seal_agent.language.sentences import full_stop
+from seal_agent.language.values import Span
 
 MAX_RECITAL_WORDS = 28
 MIN_PART_WORDS = 14  # shorter pieces of a sentence lose what they are about
