@@ -31,7 +31,8 @@ FOREIGN = {
     "ja": ["うちの犬のビスケットは病気です。京都の獣医が薬をくれました。", "京都に住んでいます。"],
 }
 TEXTS = [(code, text) for code, texts in FOREIGN.items() for text in texts]
-MESSAGES = """My dog Biscuit is ill.|I live in Graz.|No, Friday.|hi|ok|thanks!|Lol, no|What is 2+2?|Leo is 7.|Call me Max.  # noqa: E501
+MESSAGES = """My dog Biscuit is ill.|I live in Graz.|No, Friday.|hi|ok|thanks!|Lol, no|What is 2+2?|Leo is 7.
+Call me Max.
 I love risotto alla milanese.|Die Hard is my favourite film.|My name is Jean-Pierre Lefèvre.|Mia adora pasta.
 Ostrava won 3-1.|Default port: 7719.|Wifi: hexgate-guest|Manager: Ines Carvalho|Set MAX_TOKENS to 30.|Ana is a nurse.
 Our son is named Matteo.|Petra Holm runs it.|I take 20 mg ramipril.|omg noooo im not 80|okay im ready now|7719
