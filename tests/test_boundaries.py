@@ -1,4 +1,4 @@
-"""Which room may import what (the table of ARCHITECTURE.md), and that `import seal_agent` stays light."""
+"""Which room may import what (the table of docs/design.md), and that `import seal_agent` stays light."""
 
 import ast
 import re
