@@ -31,7 +31,8 @@ FOREIGN = {
     "ja": ["うちの犬のビスケットは病気です。京都の獣医が薬をくれました。", "京都に住んでいます。"],
 }
 TEXTS = [(code, text) for code, texts in FOREIGN.items() for text in texts]
-MESSAGES = """My dog Biscuit is ill.|I live in Graz.|No, Friday.|hi|ok|thanks!|Lol, no|What is 2+2?|Leo is 7.|Call me Max.
+MESSAGES = """My dog Biscuit is ill.|I live in Graz.|No, Friday.|hi|ok|thanks!|Lol, no|What is 2+2?|Leo is 7.
+Call me Max.|Que lindo means how pretty.|saw Die Zauberflöte|visit Musée d'Orsay|C'mon, Bruno hates broccoli
 I love risotto alla milanese.|Die Hard is my favourite film.|My name is Jean-Pierre Lefèvre.|Mia adora pasta.
 Ostrava won 3-1.|Default port: 7719.|Wifi: hexgate-guest|Manager: Ines Carvalho|Set MAX_TOKENS to 30.|Ana is a nurse.
 Our son is named Matteo.|Petra Holm runs it.|I take 20 mg ramipril.|omg noooo im not 80|okay im ready now|7719
@@ -164,3 +165,9 @@ def test_the_rows_of_english_are_still_made_by_its_rules() -> None:
     source = Source("Biscuit", "My dog Biscuit is ill. The vet in Graz gave him tablets.")
     rows = [row for asked in FORMATS["cloze"].ask(source) for row in FORMATS["cloze"].parse(source, asked, "")]
     assert "My dog Biscuit is what?" in {row.question for row in rows}
+
+
+def test_a_text_that_no_encoding_can_write_is_read_all_the_same() -> None:
+    text = "The mill \ud83d is old. It stands \udfff by the river."
+    assert for_text(text) == english()
+    assert split_sentences(text) == ["The mill \ud83d is old.", "It stands \udfff by the river."]
