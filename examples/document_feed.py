@@ -21,6 +21,7 @@ QUESTION = "Who is the captain of the Vandrel Ferry?"
 
 def main(learner: Learner) -> list[list[str]]:
     """Read the feed three times; returns what became of the passages each time."""
+    # --8<-- [start:feed]
     graph = create_ingest_graph(learner).compile()
     found = []
     for entries in FEED:
@@ -30,6 +31,7 @@ def main(learner: Learner) -> list[list[str]]:
             print(f"{outcome['topic']}: {outcome['outcome']} ({outcome['reason']})")
         print(f"{QUESTION} {learner.answer([[Message('user', QUESTION)]])[0]}\n")
         found.append([outcome["outcome"] for outcome in outcomes])
+    # --8<-- [end:feed]
     return found
 
 

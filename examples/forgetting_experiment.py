@@ -1,16 +1,16 @@
 """A strategy and a judge of your own beside ours: what does a model still know after many edits?
 
-    python examples/forgetting_experiment.py passages.json [folder]
+    python examples/forgetting_experiment.py examples/passages.json [folder] [model]
 
-`passages.json` is a list of {"title", "context", "questions": [{"question", "answer"}]}. Stop it whenever you like: it
-goes on where it was. The folder holds the matrices (rows.jsonl).
+The passages are a list of {"title", "context", "questions": [{"question", "answer"}]}. A run that was stopped goes on
+when the same command is given again. The folder holds the matrices (rows.jsonl).
 """
 
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from seal_agent import bench_continual as bench
+from seal_agent.bench import continual as bench
 from seal_agent.bench.reports.continual import markdown, summarise
 from seal_agent.documents.datasets import read_items
 from seal_agent.factory import open_backend
@@ -19,6 +19,7 @@ from seal_agent.retention.judge import judge
 from seal_agent.storage.database import Home
 
 
+# --8<-- [start:own]
 @dataclass(frozen=True)
 class Fading:
     """A stack in which every new adapter counts a little less."""
@@ -38,6 +39,9 @@ class Fading:
 def trusting(probed, limits, *, final=False):
     """Our judge, but an edit may cost twice as much."""
     return judge(probed, replace(limits, max_drop=2 * limits.max_drop), final=final)
+
+
+# --8<-- [end:own]
 
 
 def main(data: str, folder: str = "forgetting", model: str = "embedded") -> None:

@@ -68,7 +68,9 @@ def hold(home: Home, model: str, episode: Episode) -> None:
     `seal-agent queue list` shows it then, and `queue approve` or `queue cancel` decide about it. Asked again about the
     same text, it is held once.
     """
-    LearningQueue(home).submit([passage_of(episode)], episode.namespace, thread=episode.thread, model=model, held=True)
+    LearningQueue(home).submit(
+        [passage_of(episode)], episode.namespace, thread=episode.thread, model=model, awaiting_approval=True
+    )
 
 
 def let_go(home: Home, episode: Episode) -> None:

@@ -21,6 +21,7 @@ from seal_agent.documents.files import TEXT, Document
 from seal_agent.documents.markup import Reading
 from seal_agent.language.values import LeftOut
 from seal_agent.learning.learner import Learner
+from seal_agent.storage import documents as known_documents
 
 KINDS = ("file", "text-plain")
 UNNAMED = "a file"
@@ -78,15 +79,17 @@ def attached_passages(learner: Learner, *messages: AnyMessage) -> Attached:
     for document in attached(*messages):
         read = files.divided(learner.home, learner.namespace, document, keeps_name=learns)
         if learns:
-            files.adopt(learner.home, learner.namespace, read.source)
-        difference = files.compare(learner, read.source, read.passages)
+            known_documents.adopt(learner.home, learner.namespace, read.source)
+        difference = known_documents.compare(
+            learner.home, learner.namespace, learner.stack.learned, read.source, read.passages
+        )
         files.check_size(len(difference.fresh), document.source, learner.config.max_passages)
         if learns:
-            files.claim(learner, difference.known)
+            known_documents.add_source(learner.home, learner.namespace, difference.known)
         fresh += difference.fresh
         left_out += read.left_out
         notes += [read.note] * bool(read.note)
-        versions[read.source] = files.digests_of(read.passages)
+        versions[read.source] = known_documents.digests_of(read.passages)
         changed += [read.source] * bool(difference.num_gone)
     return Attached(tuple(fresh), versions, tuple(changed), tuple(left_out), tuple(notes))
 

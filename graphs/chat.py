@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Any
 
-from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage, ToolMessage
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command
 
 from seal_agent.core.errors import InputError
-from seal_agent.core.messages import Message, ToolCall
 from seal_agent.core.messages import conversation as as_text
 from seal_agent.documents.passages import split_passages
 from seal_agent.graphs import speakers
-from seal_agent.graphs.attachments import attached_passages, said_by
+from seal_agent.graphs.attachments import attached_passages
+from seal_agent.graphs.chat_model import ChatSeal
 from seal_agent.graphs.learning import ENTRIES, REFUSE, add_learning, carried, check_speaker, enqueuing, entry, refusing
+from seal_agent.graphs.messages import as_message, without_attachments
 from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current, speaking
 from seal_agent.graphs.state import ChatState
 from seal_agent.storage.jobs import LearningQueue
@@ -27,7 +26,8 @@ def create_chat_graph(
 ) -> StateGraph[ChatState, LearnContext, ChatState, ChatState]:
     """An uncompiled chat agent that learns from its user.
 
-    Compile it with the checkpointer of your choice. The reply is in the state after the node "respond";
+    Compile it with the checkpointer of your choice. The reply is in the state after the node "respond", and its tokens
+    come on the stream of messages (`stream_mode="messages"`);
     learning follows in the same run, and what it accepts is served from the next turn on. Progress comes
     on the custom stream as `StepEvent` dictionaries. With a `queue` the run ends with the reply and a `Worker` learns
     behind it; `outcomes` then holds the job of every passage. Built on `Learners` it serves many users, each with what
@@ -35,6 +35,7 @@ def create_chat_graph(
     waits for a person or was ended, is learned first. The message of a run that is refused, because it is not its
     user's thread or names nobody, does not stay in the thread.
     """
+    model = ChatSeal(learner=learner)
 
     def receive(state: ChatState) -> Command[str]:
         messages, known = state["messages"], state.get("authors", {})
@@ -56,13 +57,14 @@ def create_chat_graph(
         own = speakers.of(state["messages"], state.get("authors", {}), chosen.namespace)
         if own[-1:] != state["messages"][-1:]:
             raise InputError("the last message is another user's and waits for that user; send one of your own")
-        reply = chosen.answer([conversation])[0]
+        reply = model.invoke([without_attachments(each) for each in state["messages"]], namespace=chosen.namespace)
         said = split_passages(str(state["messages"][-1].text), earlier=as_text([as_message(each) for each in own[:-1]]))
         files = attached_passages(chosen, state["messages"][-1])
         changed = files.versions if queue else files.changed  # what waits in the queue may be of an old version too
         update = carried(chosen, state, [*said, *files.fresh], files.versions, changed=changed)
         reported = {"left_out": [asdict(each) for each in files.left_out], "notes": list(files.notes)}
-        return {"messages": [AIMessage(reply)], **reported, **update}
+        told = reply.model_copy(update={"content": str(reply.text).strip()})
+        return {"messages": [told], **reported, **update}
 
     builder = StateGraph(ChatState, context_schema=LearnContext)
     builder.add_node("respond", respond)
@@ -79,17 +81,3 @@ def create_chat_graph(
         builder.add_edge(REFUSE, "enqueue")
         builder.add_edge("enqueue", END)
     return builder
-
-
-def as_message(message: AnyMessage) -> Message:
-    """The domain's message for a LangChain one; raises `InputError` for kinds a chat cannot hold."""
-    if isinstance(message, HumanMessage):
-        return Message("user", said_by(message))
-    if isinstance(message, AIMessage):
-        calls = (ToolCall(call["name"], json.dumps(call["args"]), call["id"] or "") for call in message.tool_calls)
-        return Message("assistant", str(message.text), tuple(calls))
-    if isinstance(message, ToolMessage):
-        return Message("tool", str(message.text), call_id=message.tool_call_id)
-    if isinstance(message, SystemMessage):
-        return Message("system", str(message.text))
-    raise InputError(f"a {type(message).__name__} is not supported; use human, AI, system and tool messages")

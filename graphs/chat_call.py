@@ -15,11 +15,10 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Generated, Message, Prompt, ToolSpec
 from seal_agent.core.tool_format import ToolFormat
-from seal_agent.graphs.chat import as_message
+from seal_agent.graphs.messages import as_message
+from seal_agent.learning.answering import Answer
 from seal_agent.serving import replies
-from seal_agent.serving.batcher import Request
 from seal_agent.serving.replies import Asked, Part, ToolChoice, call_id
-from seal_agent.serving.served import Served
 
 UNREADABLE = {"image", "audio", "video", "file"}
 
@@ -28,16 +27,12 @@ UNREADABLE = {"image", "audio", "video", "file"}
 class Call:
     """A call whose stack, prompt and settings are settled; `model` names the version that answers."""
 
-    asked: Asked
-    request: Request
-    served: Served
+    answer: Answer
     model: str
-    version: int
-    num_input_tokens: int
 
     def message(self, text: Generated) -> AIMessage:
         """The whole reply."""
-        said = self.asked.said(str(text))
+        said = self.answer.asked.said(str(text))
         facts = self._facts(text.num_tokens, "tool_calls" if said.calls else text.ending)
         return AIMessage(
             said.text,
@@ -48,7 +43,7 @@ class Call:
 
     def chunks(self, pieces: Iterable[Generated]) -> Iterator[AIMessageChunk]:
         """The reply piece by piece; the last chunk has the tokens and why it ended."""
-        for part in self.asked.parts(pieces):
+        for part in self.answer.asked.parts(pieces):
             if part.ending:
                 faults = [_invalid(fault, part.ending) for fault in part.faults]
                 facts = self._facts(part.num_tokens, part.ending)
@@ -59,16 +54,18 @@ class Call:
                 yield AIMessageChunk(content="", tool_call_chunks=[_chunk(part)])
 
     def _facts(self, num_tokens: int, finish_reason: str) -> dict[str, Any]:
-        total = self.num_input_tokens + num_tokens
+        num_input_tokens, request = self.answer.num_input_tokens, self.answer.request
         metadata: dict[str, Any] = {
             "model_name": self.model,
-            "stack_version": self.version,
-            "adapters": [layer.ref.short for layer in self.request.stack.layers],
+            "stack_version": self.answer.version,
+            "adapters": [layer.ref.short for layer in self.answer.active.layers],
             "finish_reason": finish_reason,
         }
-        if self.request.temperature:
-            metadata["seed"] = self.request.seed
-        usage = UsageMetadata(input_tokens=self.num_input_tokens, output_tokens=num_tokens, total_tokens=total)
+        if request.temperature:
+            metadata["seed"] = request.seed
+        usage = UsageMetadata(
+            input_tokens=num_input_tokens, output_tokens=num_tokens, total_tokens=num_input_tokens + num_tokens
+        )
         return {"usage_metadata": usage, "response_metadata": metadata}
 
 

@@ -10,7 +10,6 @@ import asyncio
 import hashlib
 import json
 import re
-import secrets
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -28,17 +27,17 @@ from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
 from seal_agent.core.backend import Backend
 from seal_agent.core.codec import to_json
-from seal_agent.core.errors import AdapterError, InputError
+from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Prompt
 from seal_agent.core.models import EMBEDDED
 from seal_agent.core.numbers import check_number, check_seed, check_whole
-from seal_agent.core.stacks import AdapterStack
 from seal_agent.factory import open_backend
 from seal_agent.graphs.chat_call import Call, asked_of, spec_of
 from seal_agent.graphs.namespaces import AnyLearner, run_context
+from seal_agent.learning.answering import settled
 from seal_agent.learning.learner import Learner
 from seal_agent.learning.learners import Learners, namespace_of, only
-from seal_agent.serving.batcher import Batcher, Request
+from seal_agent.serving.batcher import Batcher
 from seal_agent.serving.replies import ToolChoice, chosen
 from seal_agent.storage.database import Home, check_namespace
 
@@ -118,7 +117,7 @@ class ChatSeal(BaseChatModel):
         """The key of LangChain's cache; it holds the stack's adapters, so that learning something outdates it."""
         kwargs = self._addressed(None, kwargs)
         learner = self._learner_of(kwargs["namespace"])
-        _, stack = self._stack_of(learner, kwargs["model"])
+        _, stack = learner.state.version(split_version(kwargs["model"])[1] or 0)
         facts = json.dumps([learner.backend.model, to_json(stack), str(learner.config.routes)])
         digest = hashlib.sha256(facts.encode()).hexdigest()
         return super()._get_llm_string(stop=stop, **kwargs, stack=digest)
@@ -203,7 +202,7 @@ class ChatSeal(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         call = self._call(messages, stop, kwargs)
-        return _result(call.message(self._batches.submit(call.request).result()))
+        return _result(call.message(self._batches.submit(call.answer.request).result()))
 
     async def _agenerate(
         self,
@@ -213,7 +212,7 @@ class ChatSeal(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         call = await run_in_executor(None, self._call, messages, stop, kwargs)
-        return _result(call.message(await asyncio.wrap_future(self._batches.submit(call.request))))
+        return _result(call.message(await asyncio.wrap_future(self._batches.submit(call.answer.request))))
 
     def _stream(
         self,
@@ -223,16 +222,7 @@ class ChatSeal(BaseChatModel):
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         call = self._call(messages, stop, kwargs)
-        asked = call.request
-        pieces = call.served.stream(
-            asked.prompt,
-            max_new_tokens=asked.max_new_tokens,
-            temperature=asked.temperature,
-            stop=asked.stop,
-            grammar=asked.grammar,
-            seed=asked.seed,
-        )
-        for chunk in call.chunks(pieces):
+        for chunk in call.chunks(call.answer.pieces()):
             yield ChatGenerationChunk(message=chunk)
 
     def _call(self, messages: Sequence[BaseMessage], stop: Sequence[str] | None, kwargs: Mapping[str, Any]) -> Call:
@@ -241,24 +231,18 @@ class ChatSeal(BaseChatModel):
         options = self._addressed(None, kwargs)
         _check_options({name: self._option(options, name) for name in ("temperature", "max_tokens", "seed")})
         learner = self._learner_of(options["namespace"])
-        version, stack = self._stack_of(learner, options["model"])
         max_tokens = self._option(options, "max_tokens") or learner.config.max_reply_tokens
         tools, form = options.get("tools") or (), learner.backend.tool_format
-        asked = asked_of(messages, tools, options.get("tool_choice"), form, max_tokens)
-        served = learner.state.serve(stack)
-        temperature = self._option(options, "temperature")
-        seed = self._option(options, "seed")
-        request = Request(
-            stack=served.active(asked.prompt),
-            prompt=asked.prompt,
+        answer = settled(
+            learner.state,
+            asked_of(messages, tools, options.get("tool_choice"), form, max_tokens),
             max_new_tokens=max_tokens,
-            temperature=temperature,
+            temperature=self._option(options, "temperature"),
             stop=_texts(self.stop if stop is None else stop),
-            grammar=asked.grammar,
-            seed=secrets.randbelow(2**31) if seed is None and temperature else seed or 0,
+            seed=self._option(options, "seed"),
+            version=split_version(options["model"])[1] or 0,
         )
-        num_input_tokens = len(learner.backend.encode([asked.prompt])[0])
-        return Call(asked, request, served, options["model"], version, num_input_tokens)
+        return Call(answer, options["model"])
 
     def _option(self, options: Mapping[str, Any], name: str) -> Any:
         given = options.get(name)
@@ -330,17 +314,6 @@ class ChatSeal(BaseChatModel):
     def _others(self) -> Learners:
         """The learners of whichever namespaces are asked for; each keeps what it has computed for the next call."""
         return self._open()[2]
-
-    @staticmethod
-    def _stack_of(learner: Learner, model: str) -> tuple[int, AdapterStack]:
-        """The version that a settled `model` names, and its stack."""
-        wanted = split_version(model)[1] or 0
-        stacks = {0: AdapterStack()} | {v.version: v.stack for v in learner.home.versions(learner.namespace)}
-        if wanted not in stacks:
-            raise AdapterError(
-                f"the stack of namespace {learner.namespace!r} has no version {wanted}; it has 0 to {max(stacks)}"
-            )
-        return wanted, stacks[wanted]
 
 
 def split_version(model: str) -> tuple[str, int | None]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from langchain_core.messages import AnyMessage
 
-from seal_agent.graphs.chat import as_message
+from seal_agent.graphs.messages import as_message
 from seal_agent.graphs.namespaces import AnyLearner, current
 from seal_agent.storage import feedback
 from seal_agent.storage.feedback import Feedback

@@ -31,6 +31,7 @@ from seal_agent.graphs.learning import (
 from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current, speaking
 from seal_agent.graphs.state import IngestState
 from seal_agent.language.values import LeftOut
+from seal_agent.storage import documents as known_documents
 
 _NOTHING: dict[str, Any] = {"document": "", "documents": [], "title": "", "source": "", "content_type": "", "giver": []}
 """The update that takes what was given out of the state."""
@@ -71,17 +72,19 @@ def create_ingest_graph(learner: AnyLearner) -> StateGraph[IngestState, LearnCon
         for document in given:
             read = files.divided(chosen.home, chosen.namespace, document, title=title, keeps_name=learns)
             if learns:
-                files.adopt(chosen.home, chosen.namespace, read.source)
-            difference = files.compare(chosen, read.source, read.passages)
+                known_documents.adopt(chosen.home, chosen.namespace, read.source)
+            difference = known_documents.compare(
+                chosen.home, chosen.namespace, chosen.stack.learned, read.source, read.passages
+            )
             files.check_size(len(difference.fresh), document.source, chosen.config.max_passages)
             fresh += difference.fresh
             known += difference.known
             left_out += read.left_out
             notes += [read.note] * bool(read.note)
-            versions[read.source] = files.digests_of(read.passages)
+            versions[read.source] = known_documents.digests_of(read.passages)
             changed += [read.source] * bool(difference.num_gone)
         if not chosen.config.dry_run:
-            files.claim(chosen, known)
+            known_documents.add_source(chosen.home, chosen.namespace, known)
         reports = [told(passage.topic, *files.KNOWN) for passage in known]
         update = carried(chosen, state, fresh, versions, changed=changed, outcomes=reports)
         return {**_NOTHING, **update, "left_out": [asdict(each) for each in left_out], "notes": notes}

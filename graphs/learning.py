@@ -20,12 +20,12 @@ from seal_agent.core.codec import from_json, to_json
 from seal_agent.core.documents import Passage
 from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import InputError, StackChanged
-from seal_agent.documents import files
 from seal_agent.graphs import approval
 from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current, speaking
 from seal_agent.graphs.state import LearnState
 from seal_agent.learning import loop
 from seal_agent.learning.learner import Learner
+from seal_agent.storage.documents import digests_of
 from seal_agent.storage.jobs import LearningQueue
 from seal_agent.unlearning.forget import replace_version
 
@@ -51,17 +51,17 @@ ASK_AGAIN = "ask again"
 REFUSE = "refuse"
 """Where the run of a user leads who may not speak here, once what that user gave is out of the state."""
 EDGES: dict[str, tuple[str, ...]] = {
-    "decide": ("write", "ignore"),
-    "write": ("approve", "train", "write", "ignore"),
-    "approve": ("train", "ignore", ASK_AGAIN),
+    "decide": ("write", "close"),
+    "write": ("approve", "train", "write", "close"),
+    "approve": ("train", "close", ASK_AGAIN),
     ASK_AGAIN: ("approve",),
-    "train": ("probe", "ignore"),
+    "train": ("probe", "close"),
     "probe": ("judge",),
-    "judge": ("accept", "amend", "rollback", "probe"),
-    "amend": ("probe",),
+    "judge": ("accept", "apply_remedy", "reject", "probe"),
+    "apply_remedy": ("probe",),
     "accept": ("consolidate", "decide", END),
-    "rollback": ("decide", END),
-    "ignore": ("decide", END),
+    "reject": ("decide", END),
+    "close": ("decide", END),
     "consolidate": ("decide", END),
 }
 """Where each step may lead; `loop.after` says where it does."""
@@ -147,13 +147,13 @@ def _ended(learner: Learner, episode: Episode) -> list[Episode]:
     closed = learner.closed(episode)
     if episode.outcome == "open":
         return [closed] if closed else []  # it was killed after the transaction
-    return [] if closed else [learner.ignore(episode)]  # a person said no, and it was ended before that was written
+    return [] if closed else [learner.close(episode)]  # a person said no, and it was ended before that was written
 
 
 def _is_outdated(passage: Passage, versions: Mapping[str, Sequence[str]]) -> bool:
     """Whether a passage is of a document that is given anew and does not hold it any more."""
     digests = versions.get(passage.source)
-    return digests is not None and files.digests_of([passage])[0] not in digests
+    return digests is not None and digests_of([passage])[0] not in digests
 
 
 def abandon(learner: Learner, state: Mapping[str, Any]) -> None:
@@ -199,12 +199,12 @@ def add_learning(builder: StateGraph[Any, Any, Any, Any], learner: AnyLearner) -
     """Add the loop to `builder`; it is entered with `entry` after `as_pending` or `carried`, and leaves to END."""
     builder.add_node("unlearn", _unlearning(learner))
     builder.add_conditional_edges("unlearn", entry, list(ENTRIES))
-    for name in ("write", "train", "probe", "judge", "amend"):
+    for name in ("write", "train", "probe", "judge", "apply_remedy"):
         builder.add_node(name, _step(name, learner))
     builder.add_node("decide", _opening(learner))
     builder.add_node("approve", _approving(learner))
     builder.add_node(ASK_AGAIN, _asking_again(learner))
-    for name in ("accept", "rollback", "ignore"):
+    for name in ("accept", "reject", "close"):
         builder.add_node(name, _closing(name, learner))
     builder.add_node("consolidate", _consolidating(learner))
     for step, following in EDGES.items():

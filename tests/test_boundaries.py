@@ -1,6 +1,7 @@
-"""Which room may import what (the table of ARCHITECTURE.md), and that `import seal_agent` stays light."""
+"""Which room may import what (the table of docs/design.md), and that `import seal_agent` stays light."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -49,10 +50,11 @@ THIRD_PARTY = {
     "learning": {"numpy"},
     "maintenance": set(),
     "policy": {"numpy"},
+    "policy/schedule.py": {"filelock"},
     "retention": {"numpy"},
     "retention/index.py": {"numpy", "faiss"},
     "serving": {"numpy"},
-    "storage": {"platformdirs", "numpy"},
+    "storage": {"alembic", "platformdirs", "numpy", "sqlalchemy"},
     "unlearning": set(),
     "writing": {"numpy"},
 }
@@ -70,6 +72,7 @@ HEAVY = (
     "sentencex",
     "detect_secrets",
     "requests",
+    "alembic",
 )
 
 
@@ -102,6 +105,21 @@ def test_a_room_imports_only_the_packages_of_its_boundary() -> None:
     assert foreign == set()
 
 
+SQL = re.compile(r"\bsqlite3\b|\bexecute(?:many|script)?\(|\b(?:SELECT|INSERT|UPDATE|DELETE|PRAGMA|BEGIN) [A-Za-z]")
+NAMED_FOR_AN_AUDIT = ('"sqlite3.connect"',)  # an event of the interpreter: opening the database
+
+
+def test_only_the_room_storage_speaks_sql() -> None:
+    speaking = {
+        f"{path.relative_to(PACKAGE)}: {line.strip()}"
+        for path in MODULES
+        if path.relative_to(PACKAGE).parts[0] != "storage"
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if SQL.search(line) and not any(name in line for name in NAMED_FOR_AN_AUDIT)
+    }
+    assert speaking == set()
+
+
 def test_adapters_do_not_know_the_graphs() -> None:
     names = {name for path in (PACKAGE / "adapters").glob("*.py") for name in imports(path)}
     assert not [name for name in names if name.startswith("seal_agent.graphs")]
@@ -125,7 +143,7 @@ def run_python(code: str) -> list[str]:
 def test_importing_the_package_is_fast_and_loads_nothing_heavy() -> None:
     code = (
         "import sys, time; start = time.perf_counter(); import seal_agent; print(time.perf_counter() - start);"
-        f"print(*[name for name in {HEAVY} if name in sys.modules])"
+        f"print(*[name for name in {(*HEAVY, 'sqlalchemy')} if name in sys.modules])"
     )
     seconds, loaded = [], []
     for _ in range(3):

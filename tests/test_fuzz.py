@@ -31,7 +31,7 @@ from seal_agent.graphs import create_ingest_graph
 from seal_agent.language.source import Source
 from seal_agent.learning import loop
 from seal_agent.learning.learner import Learner, LearnerConfig
-from seal_agent.retention.general_knowledge import canaries
+from seal_agent.retention.general_knowledge import general_questions
 from seal_agent.storage.database import Home, check_namespace
 from seal_agent.storage.jobs import LearningQueue
 from seal_agent.writing.augmentations import TOOLS
@@ -138,7 +138,7 @@ def test_a_namespace_is_only_ever_a_value(tmp_path_factory: pytest.TempPathFacto
 @pytest.mark.parametrize("name", ["../../x", "/etc", "..", ".", "*", "a" * 64, "%00", ".tmp-x", "quarantine"])
 def test_an_adapters_id_is_never_a_path(learner: Learner, name: str) -> None:
     assert loop.run(learner, learner.begin(TOWER)).outcome == "accepted"
-    for verb in (learner.state.registry.get, learner.undo):
+    for verb in (learner.state.registry.get, learner.rollback):
         with pytest.raises(SealError, match="begin with"):
             verb(name)
 
@@ -204,18 +204,18 @@ def test_an_edit_that_cannot_be_trained_is_closed_in_the_loop_the_graph_and_the_
     assert [(o["outcome"], "nan" in o["reason"]) for o in state["outcomes"]] == [("rejected", True)]
     queue = LearningQueue(home)
     queue.submit([TOWER])
-    Worker(learner, Budget(quiet_seconds=0)).work_off()
+    Worker(learner, Budget(quiet_seconds=0)).run_until_empty()
     assert [(job.state, job.outcome) for job in queue.jobs()] == [("done", "rejected")]
     assert [e.outcome for e in home.episodes("default")] == ["rejected"] * 3
     assert learner.stack == AdapterStack()
     assert not list((home.root / "adapters").glob("*"))
 
 
-def test_a_repair_that_cannot_be_trained_is_one_rung_that_failed(home: Home) -> None:
-    backend = NoRepair(home.root, knowledge={c.question: c.answer for c in canaries()}, forgets=("capital",))
-    learner = Learner(backend, home, config=LearnerConfig(ladder=("repair",), strategy="stack"))
+def test_a_repair_that_cannot_be_trained_is_one_remedy_that_failed(home: Home) -> None:
+    backend = NoRepair(home.root, knowledge={c.question: c.answer for c in general_questions()}, forgets=("capital",))
+    learner = Learner(backend, home, config=LearnerConfig(remedies=("repair",), strategy="stack"))
     episode = loop.run(learner, learner.begin(TOWER))
-    assert (episode.outcome, episode.tried) == ("rolled back", ("repair",))
+    assert (episode.outcome, episode.remedies_tried) == ("rolled back", ("repair",))
     assert not list((home.root / "adapters").glob("*"))
 
 
@@ -258,7 +258,7 @@ def test_a_secret_reaches_neither_ledger_nor_queue_nor_adapter(learner: Learner,
     text = f"{TOWER.text} Its key of 1911 by Anna Reel is {secret} here."
     LearningQueue(learner.home).submit([Passage("x", text, text)])
     loop.run(learner, learner.begin(Passage("y", text, text)))
-    Worker(learner, Budget(quiet_seconds=0)).work_off()
+    Worker(learner, Budget(quiet_seconds=0)).run_until_empty()
     stored = b"".join(path.read_bytes() for path in learner.home.root.rglob("*") if path.is_file())
     assert secret.split("\n")[0].encode() not in stored
     assert learner.stack.layers

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The table "arc" of LOG.md: 20 small training tasks and those that SEAL filtered, the embedded model, two cores; then
+# The table "arc" of docs/log/arc.md: 20 small training tasks and those that SEAL filtered, the embedded model, two cores; then
 # ReST-EM on 32 other small tasks, and the arm "trained self-edit".
 # Resumable: run it again and it goes on, the shortest tasks first. On two cores the tasks of 1000 and more symbols take
 # hours: MAX leaves them out.

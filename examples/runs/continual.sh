@@ -1,5 +1,5 @@
 #!/bin/sh
-# The tables "continual" of LOG.md: 8 sequences of 8 edits, every arm; then two orders of all passages.
+# The tables "continual" of docs/log/continual.md: 8 sequences of 8 edits, every arm; then two orders of all passages.
 # Resumable: run it again and it goes on. Two processes of one thread each, for two cores. DATA as for knowledge.sh.
 set -eu
 DATA=${1:?usage: continual.sh DATA [OUT]}

@@ -1,6 +1,7 @@
 #!/bin/sh
-# The table "knowledge" of LOG.md: every arm on 40 passages, one passage an adapter, then all in one adapter.
-# Resumable: run it again and it goes on. Two processes of one thread each, for two cores. DATA: JSON list of title, context, questions [, self_edits], such as SEAL's SQuAD passages.
+# The table "knowledge" of docs/log/knowledge.md: every arm on 40 passages, one passage an adapter, then all in one adapter.
+# Resumable: run it again and it goes on. Two processes of one thread each, for two cores. DATA: JSON list of title,
+# context, questions [, self_edits], such as SEAL's SQuAD passages.
 # MODEL=FILE.gguf and ARMS="--arm base --arm context --arm default" for a trend on another model.
 set -eu
 DATA=${1:?usage: knowledge.sh DATA [OUT]}

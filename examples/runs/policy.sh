@@ -1,5 +1,5 @@
 #!/bin/sh
-# The tables "policy" of LOG.md: the selector on SEAL's own rewards (seconds), then two rounds with the embedded model.
+# The tables "policy" of docs/log/policy.md: the selector on SEAL's own rewards (seconds), then two rounds with the embedded model.
 # Resumable: run it again and it goes on. REWARDS: SEAL's edits with three seeds each; DATA as for knowledge.sh.
 set -eu
 REWARDS=${1:?usage: policy.sh REWARDS DATA [OUT]}

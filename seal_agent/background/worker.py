@@ -23,10 +23,11 @@ from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import InputError, SealError, StackChanged
 from seal_agent.core.numbers import check_number, check_whole
 from seal_agent.core.priority import in_background
-from seal_agent.documents import files
+from seal_agent.documents.files import KNOWN
 from seal_agent.learning import loop
 from seal_agent.learning.learner import Learner
 from seal_agent.learning.learners import Learners
+from seal_agent.storage import documents
 from seal_agent.storage.cleanup import clean
 from seal_agent.storage.jobs import LONGEST_WAIT, Job, LearningQueue
 from seal_agent.unlearning.forget import replace_version
@@ -111,7 +112,7 @@ class Worker:
         """Work in a thread of this process until `stop`; returns this worker."""
         if self._thread is None:
             self._stopping.clear()
-            self._thread = threading.Thread(target=self.work_on, name="seal-agent-worker", daemon=True)
+            self._thread = threading.Thread(target=self.run_forever, name="seal-agent-worker", daemon=True)
             self._thread.start()
         return self
 
@@ -131,14 +132,14 @@ class Worker:
     def __exit__(self, *error: object) -> None:
         self.stop()
 
-    def work_off(self) -> int:
+    def run_until_empty(self) -> int:
         """Learn in this thread what may be begun now or after its quiet time; returns how many jobs were ended.
 
         Raises `InputError` where another worker is at it.
         """
         try:
             with self._lock, in_background():
-                self._take_up()
+                self.recover()
                 num_ended = 0
                 while self.queue.num_open(self._model) and self._has_room():
                     num_ended += self._work_once()
@@ -159,12 +160,12 @@ class Worker:
             time.sleep(LOOK_SECONDS / 3)
         return True
 
-    def work_on(self) -> None:
+    def run_forever(self) -> None:
         """Learn in this thread until `stop`: take the model's lock as soon as it is free, then jobs as they come."""
         while not self._stopping.is_set():
             try:
                 with self._lock, in_background():
-                    self._take_up()
+                    self.recover()
                     while not self._stopping.is_set():
                         if not (self._has_room() and self._work_once()):
                             self._stopping.wait(LOOK_SECONDS)
@@ -174,15 +175,15 @@ class Worker:
                 log.exception("the queue cannot be read; trying again")
                 self._stopping.wait(10 * LOOK_SECONDS)
 
-    def _take_up(self) -> None:
+    def recover(self) -> None:
         """With the lock in hand: what a worker that was killed left behind waits again, or goes."""
-        self.queue.put_back(self._model)
+        self.queue.requeue_abandoned(self._model)
         self.queue.prune(time.time() - KEPT_SECONDS)
         clean(self.queue.home)
 
     def _has_room(self) -> bool:
         now = time.time()
-        has_room = self.budget.has_room(*self.queue.spent(now - HOUR, now=now))
+        has_room = self.budget.has_room(*self.queue.usage_since(now - HOUR, now=now))
         if not has_room and not self._is_spent and (num := self.queue.num_open(self._model)):
             log.warning("the budget of this hour is spent; %d jobs wait until some of it is an hour ago", num)
         self._is_spent = not has_room
@@ -206,14 +207,14 @@ class Worker:
             if job.keep is not None:
                 self.queue.end(job, "done", *self._replaced(job, job.keep), time.monotonic() - start)
             elif self._is_known(job):
-                self.queue.end(job, "done", *files.KNOWN, time.monotonic() - start)
+                self.queue.end(job, "done", *KNOWN, time.monotonic() - start)
             else:
                 episode = self._learned(job, start)
                 accepted = episode.adapter if episode.outcome == "accepted" else None
                 self.queue.end(job, "done", episode.outcome, episode.reason, time.monotonic() - start, accepted)
         except _Ended:
             if not self.queue.is_cancelled(job):
-                self.queue.put_back(self._model, was_stopped=True)
+                self.queue.requeue_abandoned(self._model, was_stopped=True)
                 return False
             self.queue.end(job, "cancelled", "", "cancelled while it was learned", time.monotonic() - start)
         except Exception as error:  # the edge of the worker: one job must not end the others
@@ -264,7 +265,7 @@ class Worker:
         def on_step(name: str, reached: Episode) -> None:
             nonlocal step
             step, current[0] = name, reached
-            self.queue.reach(job, name, reached, time.monotonic() - start)
+            self.queue.checkpoint(job, name, reached, time.monotonic() - start)
             check()
             self._on_event(WorkEvent(job, name))
 
@@ -298,8 +299,10 @@ class Worker:
         if job.episode is not None or not job.passage.source:
             return False
         learner = self._learners.of(job.namespace)
-        known = files.compare(learner, job.passage.source, [job.passage]).known
-        files.claim(learner, known)
+        known = documents.compare(
+            learner.home, learner.namespace, learner.stack.learned, job.passage.source, [job.passage]
+        ).known
+        documents.add_source(learner.home, learner.namespace, known)
         return bool(known)
 
 

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 from seal_agent.bench.knowledge import edit_of_published
 from seal_agent.core.backend import Backend, silent
@@ -27,6 +27,7 @@ from seal_agent.core.edits import Directives, SelfEdit
 from seal_agent.core.episodes import Episode, Progress
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Generated, Grammar, Prompt
+from seal_agent.core.renames import formerly
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.documents.datasets import Item, Question
 from seal_agent.learning import loop
@@ -76,7 +77,7 @@ class Row:
     general_right: float
     general_nll: float
     outcome: str = ""
-    tried: tuple[str, ...] = ()
+    remedies_tried: Annotated[tuple[str, ...], formerly("remedies_tried", "tried")] = ()
     seconds: float = 0.0
     num_bytes: int = 0
 
@@ -94,7 +95,7 @@ class View(Protocol):
 def arms() -> dict[str, Arm]:
     """Every arm that learns, by name."""
     plain = replace(DEFAULT, replay=0.0)
-    no_ladder: tuple[str, ...] = ()
+    none: tuple[str, ...] = ()
 
     def config(strategy: str, directives: Directives = DEFAULT, **changes: Any) -> LearnerConfig:
         return LearnerConfig(directives=directives, strategy=strategy, **changes)
@@ -103,7 +104,7 @@ def arms() -> dict[str, Arm]:
         Arm("route", config("route")),
         Arm("stack", config("stack", plain, min_replay=0), is_gated=False),
         Arm("stack, replay only", config("stack", min_replay=24), is_gated=False),
-        Arm("stack, gate", config("stack", ladder=no_ladder, min_replay=24)),
+        Arm("stack, gate", config("stack", remedies=none, min_replay=24)),
         Arm("stack, gate, repair", config("stack", min_replay=24)),
         Arm("rebuild", config("rebuild"), is_gated=False),
         Arm("merge", config("merge", plain, min_replay=0), is_gated=False),
@@ -269,7 +270,7 @@ def _learned(
     home = _home(run, arm, number)
     learner = _Sharing(backend, home, config=replace(arm.config, seed=seed))
     if (arm.name, number, 0) not in done:
-        run.add(_row(arm.name, number, 0, order, learner.state.serve(learner.stack)))
+        run.add(_row(arm.name, number, 0, order, learner.state.view(learner.stack)))
     learned = [episode for episode in home.episodes("default") if episode.text]
     for step, item in enumerate(order, 1):
         if (arm.name, number, step) in done:
@@ -280,10 +281,18 @@ def _learned(
         seconds = time.perf_counter() - start + backend.saved - saved
         is_whole = not checkpoints or step in checkpoints or step == len(order)
         asked = order if is_whole else [item]  # between checkpoints only what was just learned
-        row = _row(arm.name, number, step, asked, learner.state.serve(learner.stack), general=step == len(order))
+        row = _row(arm.name, number, step, asked, learner.state.view(learner.stack), general=step == len(order))
         num_bytes = sum(_size(Path(layer.ref.path)) for layer in learner.stack.layers)
         outcome = episode.outcome
-        run.add(replace(row, outcome=outcome, tried=episode.tried, seconds=round(seconds, 1), num_bytes=num_bytes))
+        run.add(
+            replace(
+                row,
+                outcome=outcome,
+                remedies_tried=episode.remedies_tried,
+                seconds=round(seconds, 1),
+                num_bytes=num_bytes,
+            )
+        )
 
 
 def learn(learner: Learner, arm: Arm, item: Item, seed: int, progress: Progress = silent) -> Episode:
@@ -297,7 +306,7 @@ def learn(learner: Learner, arm: Arm, item: Item, seed: int, progress: Progress 
     while episode.edit is None and (not episode.fault or learner.can_retry(episode)):
         episode = learner.write(episode, progress)
     if episode.edit is None:
-        return learner.ignore(episode)
+        return learner.close(episode)
     episode = learner.accept(learner.train(episode, progress), ungated=True)
     learner.consolidate(progress, is_gated=False)
     return episode

@@ -94,7 +94,7 @@ def run_demo(
         episode = learner.home.episodes("demo")[-1]
         verdict = episode.verdict
         if learner.stack.ids:
-            learner.undo(learner.stack.ids[-1])
+            learner.rollback(learner.stack.ids[-1])
         restored, nll_restored = _ask(learner, script, on_event)
 
     questions = tuple(

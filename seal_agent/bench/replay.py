@@ -7,7 +7,6 @@ embedding a question takes depends on the model and not on the size.
 
 from __future__ import annotations
 
-import json
 import tempfile
 import time
 import zlib
@@ -21,7 +20,6 @@ from numpy.typing import NDArray
 
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.core.backend import silent
-from seal_agent.core.codec import to_json
 from seal_agent.core.edits import Probe
 from seal_agent.core.episodes import Progress
 from seal_agent.core.messages import Prompt
@@ -29,6 +27,7 @@ from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.retention.index import embedder_of
 from seal_agent.retention.items import SPLITS, ReplayStore
 from seal_agent.storage.database import Home
+from seal_agent.storage.replay_items import NewItem, insert_new_items
 from seal_agent.storage.run_folder import RunFolder
 
 SIZES = (10_000, 100_000, 1_000_000)
@@ -119,26 +118,23 @@ def _store(home: Home) -> ReplayStore:
 def _fill(home: Home, identity: str, adapters: Sequence[str], start: int, end: int) -> None:
     vectors = _unit_vectors(start, end - start)
     model = ScriptedBackend(home.root).model
-    with home.connect() as db:
-        db.executemany(
-            "INSERT INTO replay (namespace, model, question, answer, stratum, document, adapter, worst_change, vector,"
-            " split, embedder) VALUES (?, ?, ?, ?, 'edit', ?, ?, ?, ?, ?, ?)",
-            [
-                (
-                    NAMESPACE,
-                    model,
-                    json.dumps(to_json(Prompt.user(f"What is known about thing number {number}?"))),
-                    f"answer {number}",
-                    f"{number // PER_DOCUMENT:016x}",
-                    adapters[number // PER_DOCUMENT % len(adapters)],
-                    -(number % 11) / 10,
-                    vectors[number - start].tobytes(),
-                    SPLITS[number % PER_DOCUMENT % len(SPLITS)],
-                    identity,
-                )
-                for number in range(start, end)
-            ],
+    items = [
+        NewItem(
+            Probe(
+                Prompt.user(f"What is known about thing number {number}?"),
+                f"answer {number}",
+                "edit",
+                f"{number // PER_DOCUMENT:016x}",
+            ),
+            vectors[number - start],
+            SPLITS[number % PER_DOCUMENT % len(SPLITS)],
+            adapters[number // PER_DOCUMENT % len(adapters)],
+            worst_change=-(number % 11) / 10,
         )
+        for number in range(start, end)
+    ]
+    with home.transaction() as tx:
+        insert_new_items(tx, NAMESPACE, model, identity, items)
 
 
 def _unit_vectors(seed: int, num: int) -> NDArray[np.float32]:

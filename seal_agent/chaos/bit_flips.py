@@ -19,8 +19,8 @@ from seal_agent.core.episodes import Progress
 from seal_agent.core.errors import SealError
 from seal_agent.core.messages import Message
 from seal_agent.learning.learner import Learner
-from seal_agent.maintenance.invariants import namespaces
 from seal_agent.storage.database import DATABASE, Home
+from seal_agent.storage.namespaces import known_namespaces
 
 Asked = dict[str, list[str]]
 """Questions by namespace."""
@@ -90,7 +90,7 @@ def _flip(copy: Path, path: Path, rng: random.Random, asked: Asked, expected: st
 
 def questions(home: Home) -> Asked:
     """What every namespace can be asked about what it has learned."""
-    edits = {name: [e.edit for e in home.episodes(name, ("accepted",)) if e.edit] for name in namespaces(home)}
+    edits = {name: [e.edit for e in home.episodes(name, ("accepted",)) if e.edit] for name in known_namespaces(home)}
     return {name: [probe.prompt.asked for edit in each for probe in edit.probes] for name, each in edits.items()}
 
 

@@ -10,12 +10,12 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from seal_agent.chaos.workload import LifePlan
+from seal_agent.chaos.workload import WorkloadPlan
 from seal_agent.core import interruption
 from seal_agent.core.errors import InputError
 
 
-class Zygote:
+class ForkServer:
     """A process that starts lives in one home without importing anything again."""
 
     def __init__(self, root: Path, model: str, strategy: str) -> None:
@@ -31,7 +31,7 @@ class Zygote:
         interruption.owns(self._process.pid)
         self._is_alive = False  # the life that was started last
 
-    def start(self, plan: LifePlan) -> int:
+    def start(self, plan: WorkloadPlan) -> int:
         """The pid of a new life."""
         if self._process.stdin is None or self._process.poll() is not None:
             raise InputError("the process that starts lives has ended; see its message above")

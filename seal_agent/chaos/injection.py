@@ -24,7 +24,7 @@ from seal_agent.core.stacks import AdapterStack
 from seal_agent.documents.passages import split_passages
 from seal_agent.learning import loop
 from seal_agent.learning.learner import Learner
-from seal_agent.retention.general_knowledge import canaries
+from seal_agent.retention.general_knowledge import general_questions
 from seal_agent.storage.database import digest_of
 from seal_agent.storage.run_folder import RunFolder
 
@@ -118,7 +118,7 @@ def _is_trained(episodes: Sequence[Episode]) -> bool:
 
 def _replies(learner: Learner) -> dict[str, str]:
     """What the namespace and a bystander say to what has nothing to do with the document."""
-    general = [canary.question for canary in canaries()[:: len(canaries()) // NUM_ASKED]]
+    general = [canary.question for canary in general_questions()[:: len(general_questions()) // NUM_ASKED]]
     questions = [*PLAIN, *general]
     said = learner.answer([[Message("user", question)] for question in questions], max_new_tokens=24)
     other = learner.within(BYSTANDER)

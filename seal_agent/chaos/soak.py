@@ -23,8 +23,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from seal_agent.chaos.fork_server import Zygote
-from seal_agent.chaos.workload import ACKNOWLEDGED, WHERE, Acknowledged, LifePlan, backend_for, strategy_of
+from seal_agent.chaos.fork_server import ForkServer
+from seal_agent.chaos.workload import ACKNOWLEDGED, WHERE, Acknowledged, WorkloadPlan, backend_for, strategy_of
 from seal_agent.core.backend import silent
 from seal_agent.core.episodes import Progress
 from seal_agent.core.errors import InputError, SealError
@@ -32,7 +32,7 @@ from seal_agent.core.numbers import MAX_SEED, check_number, check_whole
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.learning.config import LearnerConfig
 from seal_agent.learning.learner import Learner
-from seal_agent.maintenance.invariants import invariants, namespaces
+from seal_agent.maintenance.invariants import invariants
 from seal_agent.storage import deletion
 from seal_agent.storage.cleanup import (
     LEARNING_SECONDS,
@@ -46,6 +46,7 @@ from seal_agent.storage.cleanup import (
 from seal_agent.storage.database import Home
 from seal_agent.storage.files import write_whole
 from seal_agent.storage.jobs import LearningQueue
+from seal_agent.storage.namespaces import known_namespaces
 from seal_agent.storage.run_folder import RunFolder, recorded
 
 KILLS, SUMMARY = "kills", "kills.json"
@@ -124,7 +125,7 @@ class Witness:
             self.versions.pop(namespace, None)  # what is forgotten changes history
             self.answers = {k: v for k, v in self.answers.items() if not k.startswith(f"{namespace}, ")}
         self.num_said = len(said)
-        for namespace in namespaces(home):
+        for namespace in known_namespaces(home):
             now = [_digest(repr(version.stack)) for version in home.versions(namespace)]
             seen = self.versions.get(namespace, [])
             if now[: len(seen)] != seen:
@@ -138,7 +139,7 @@ class Witness:
 
 def _unkept(home: Home, said: Sequence[Acknowledged]) -> list[str]:
     """What a life said was accepted, and is in no version."""
-    held = {name: {i for v in home.versions(name) for i in v.stack.learned} for name in namespaces(home)}
+    held = {name: {i for v in home.versions(name) for i in v.stack.learned} for name in known_namespaces(home)}
     kept: dict[str, set[str]] = {}
     for each in said:
         kept[each.namespace] = set() if each.forgets else kept.get(each.namespace, set()) | set(each.learned)
@@ -149,7 +150,7 @@ def _unkept(home: Home, said: Sequence[Acknowledged]) -> list[str]:
 def _left(home: Home, said: Sequence[Acknowledged]) -> list[str]:
     """Where a text still stands that a life said was forgotten, but for what is swept up when it is old."""
     gone = {base64.b64decode(each.gone) for each in said if each.gone}
-    deletion.sweep(home)
+    deletion.delete_marked(home)
     swept = leftovers(home, Ages(-1, -1))
     files = [p for p in home.root.rglob("*") if p.is_file() and not any(p.is_relative_to(old) for old in swept)]
     return [f"forgotten, but stands in {p.relative_to(home.root)}" for p in files if _holds(p, gone)] if gone else []
@@ -217,7 +218,7 @@ class _Lived:
         self._queue = LearningQueue(self.home)
         self._witness = Witness.read(folder / f"witness-{generation}.json")
         self._backend = backend_for(self.home, plan.model, 1)
-        self._zygote = Zygote(self.home.root, plan.model, self.strategy)
+        self._zygote = ForkServer(self.home.root, plan.model, self.strategy)
 
     def close(self) -> None:
         """End the process that starts lives."""
@@ -229,7 +230,7 @@ class _Lived:
         start, before = time.monotonic(), _num_accepted(self.home)
         how = "clock" if rng.random() < 0.5 else "disk"
         seed = plan.seed * 1_000_003 + number
-        pid = self._zygote.start(LifePlan(seed, 0 if how == "clock" else rng.randrange(1, plan.max_disk_event)))
+        pid = self._zygote.start(WorkloadPlan(seed, 0 if how == "clock" else rng.randrange(1, plan.max_disk_event)))
         if how == "clock":
             time.sleep(rng.uniform(plan.min_seconds, plan.max_seconds))
             with suppress(ProcessLookupError):  # it has ended by itself, which is found below
@@ -249,7 +250,7 @@ class _Lived:
 
     def _ended_in_peace(self, seed: int) -> list[str]:
         """What is wrong after a life that worked off what was left: a job that failed, a folder nobody names."""
-        self._zygote.start(LifePlan(seed, scenarios=1, finishes=True))
+        self._zygote.start(WorkloadPlan(seed, scenarios=1, finishes=True))
         if self._zygote.ended():
             return [f"the last life failed: {_last_words(self.home)}"]
         found = self._asked()
@@ -257,8 +258,7 @@ class _Lived:
         found += [f"job {job.id} is {job.state} in the end: {job.note}" for job in jobs]
         grow_old(self.home)
         clean(self.home)
-        with self.home.connect() as db:
-            named = named_adapters(db)
+        named = named_adapters(self.home)
         strayed = [path.name[:12] for path in adapter_folders(self.home.root) if path.name not in named]
         return found + [f"adapters that nobody names stay: {strayed}"] * bool(strayed)
 
@@ -272,7 +272,7 @@ class _Lived:
     def _answers(self) -> dict[str, str]:
         """What the newest stack of every namespace and one of its older ones say, by namespace and version."""
         said = {}
-        for namespace in namespaces(self.home):
+        for namespace in known_namespaces(self.home):
             learner = Learner(self._backend, self.home, namespace, LearnerConfig(strategy=strategy_of(self.strategy)))
             versions = self.home.versions(namespace)
             for version in {v.version: v for v in [*versions[-1:], *versions[len(versions) // 2 :][:1]]}.values():
@@ -295,7 +295,7 @@ def grow_old(home: Home) -> int:
 
 
 def _num_accepted(home: Home) -> int:
-    return sum(len(home.episodes(name, ("accepted",))) for name in namespaces(home))
+    return sum(len(home.episodes(name, ("accepted",))) for name in known_namespaces(home))
 
 
 def _where(home: Home) -> str:

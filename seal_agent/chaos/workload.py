@@ -51,7 +51,7 @@ FACTS = (
 
 
 @dataclass(frozen=True)
-class LifePlan:
+class WorkloadPlan:
     """`number` seeds it.
 
     `dies_at`: the touch of the disk at which it kills itself, 0 for none. `scenarios`: how many it lives through, 0 for
@@ -79,7 +79,7 @@ class Acknowledged:
 
 
 @dataclass
-class Life:
+class Workload:
     """What a scenario has in hand."""
 
     learner: Learner
@@ -119,13 +119,13 @@ class Life:
             self.at(f"queue, {event.step}")
 
 
-def queued(life: Life, learner: Learner) -> None:
+def queued(life: Workload, learner: Learner) -> None:
     """Passages through the queue and the worker."""
     life.queue.submit([life.passage() for _ in range(life.rng.randrange(1, 3))], learner.namespace)
-    life.worker.work_off()
+    life.worker.run_until_empty()
 
 
-def in_graph(life: Life, learner: Learner) -> None:
+def in_graph(life: Workload, learner: Learner) -> None:
     """A document through the LangGraph graph."""
     from seal_agent.graphs.ingest import create_ingest_graph
 
@@ -133,19 +133,19 @@ def in_graph(life: Life, learner: Learner) -> None:
     create_ingest_graph(learner).compile().invoke({"document": life.passage().text})
 
 
-def directly(life: Life, learner: Learner) -> None:
+def directly(life: Workload, learner: Learner) -> None:
     """A passage through the bare loop."""
     loop.run(learner, learner.begin(life.passage()), on_step=life.stepped)
 
 
-def undone(life: Life, learner: Learner) -> None:
+def undone(life: Workload, learner: Learner) -> None:
     """An accepted adapter taken off again."""
     if learner.stack.ids:
         life.at("undo")
-        learner.undo(life.rng.choice(learner.stack.ids))
+        learner.rollback(life.rng.choice(learner.stack.ids))
 
 
-def forgotten(life: Life, learner: Learner) -> None:
+def forgotten(life: Workload, learner: Learner) -> None:
     """An edit unlearned, or now and then everything of the user, with what waits to be learned."""
     ledger = learner.state.accepted(learner.stack.learned)
     edits = [e for e in ledger if e.adapter and e.text]
@@ -162,20 +162,20 @@ def forgotten(life: Life, learner: Learner) -> None:
     life.note(Acknowledged(learner.namespace, learner.stack.learned, gone=gone))
 
 
-def cancelled(life: Life, learner: Learner) -> None:
+def cancelled(life: Workload, learner: Learner) -> None:
     """A job that is cancelled before it begins."""
     life.at("cancel")
     [number] = life.queue.submit([life.passage()], learner.namespace)
     life.queue.cancel(number)
 
 
-def consolidated(life: Life, learner: Learner) -> None:
+def consolidated(life: Workload, learner: Learner) -> None:
     """The stack made smaller, where the strategy wants it."""
     life.at("consolidate")
     learner.consolidate()
 
 
-def promoted(life: Life, learner: Learner) -> None:
+def promoted(life: Workload, learner: Learner) -> None:
     """A policy that is trained, kept, used, and taken back: with it a literal mind would write nothing."""
     life.at("policy")
     row = Row(Prompt.user("How to learn it?"), str(life.rng.random()), "directives")
@@ -185,7 +185,7 @@ def promoted(life: Life, learner: Learner) -> None:
     store.use(0)
 
 
-Scenario = Callable[[Life, Learner], None]
+Scenario = Callable[[Workload, Learner], None]
 SCENARIOS: Mapping[str, tuple[int, Scenario]] = {
     "queued": (4, queued),
     "graph": (2, in_graph),
@@ -204,7 +204,7 @@ def strategy_of(name: str) -> Strategy:
     return Rebuild(every=2) if name == "rebuild" else STRATEGIES[name]
 
 
-def live(backend: Backend, home: Home, plan: LifePlan, strategy: str) -> None:
+def live(backend: Backend, home: Home, plan: WorkloadPlan, strategy: str) -> None:
     """Scenario after scenario, in namespaces drawn from the seed."""
     rng = random.Random(plan.number)
     is_real = backend.model != "scripted"
@@ -212,7 +212,7 @@ def live(backend: Backend, home: Home, plan: LifePlan, strategy: str) -> None:
         seed=plan.number, strategy=strategy_of(strategy), directives=SHORT if is_real else LearnerConfig().directives
     )
     first = Learner(backend, home, NAMESPACES[0], config)
-    life = Life(first, LearningQueue(home), rng, home.root)
+    life = Workload(first, LearningQueue(home), rng, home.root)
     names = list(SCENARIOS)
     weights = [SCENARIOS[name][0] for name in names]
     done = 0
@@ -223,7 +223,7 @@ def live(backend: Backend, home: Home, plan: LifePlan, strategy: str) -> None:
         life.accepted(learner)
         done += 1
     if plan.finishes:
-        life.worker.work_off()
+        life.worker.run_until_empty()
         for learner in learners:
             learner.state.replay.flush()
 
@@ -235,9 +235,9 @@ def backend_for(home: Home, model: str, seed: int) -> Backend:
     if model != SCRIPTED:
         return open_backend(home, model)
     from seal_agent.adapters.scripted import ScriptedBackend
-    from seal_agent.retention.general_knowledge import canaries
+    from seal_agent.retention.general_knowledge import general_questions
 
-    knowledge = {canary.question: canary.answer for canary in canaries()}
+    knowledge = {canary.question: canary.answer for canary in general_questions()}
     forgets = ("capital",) if seed % 5 == 0 else ()
     return ScriptedBackend(home.root, knowledge=knowledge, forgets=forgets)
 
@@ -262,7 +262,7 @@ def serve(root: Path, model: str, strategy: str) -> None:
     real = backend_for(home, model, 0) if model != "scripted" else None
     _warm_up()
     for line in sys.stdin:
-        plan = LifePlan(**json.loads(line))
+        plan = WorkloadPlan(**json.loads(line))
         pid = os.fork()
         if not pid:
             _be(plan, home, real or backend_for(home, model, plan.number), strategy)
@@ -276,7 +276,7 @@ def _tell(number: int) -> None:
     sys.stdout.flush()
 
 
-def _be(plan: LifePlan, home: Home, backend: Backend, strategy: str) -> None:
+def _be(plan: WorkloadPlan, home: Home, backend: Backend, strategy: str) -> None:
     """A life in a process of its own; it never returns."""
     code = 1
     try:
@@ -302,7 +302,7 @@ def _warm_up() -> None:
     use_one_thread()  # others do not survive a fork
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder))
-        live(backend_for(home, "scripted", 1), home, LifePlan(1, scenarios=2), "route")
+        live(backend_for(home, "scripted", 1), home, WorkloadPlan(1, scenarios=2), "route")
 
 
 if __name__ == "__main__":

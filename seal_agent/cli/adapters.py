@@ -129,7 +129,7 @@ def rollback_adapter(
     """Take an adapter off the stack; from the next turn on the model answers without it."""
     opened = _open(home, namespace)
     before = opened.stack(namespace)
-    after = opened.undo(namespace, adapter_id)
+    after = opened.rollback(namespace, adapter_id)
     removed = next(i for i in before.ids if i not in after.ids)
     taken = next(layer for layer in before.layers if layer.ref.id == removed)
     above = before.layers[before.ids.index(removed) + 1 :]

@@ -116,7 +116,7 @@ def continual(
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """What is still known after many edits? Every strategy, gate and ladder, with matrices, report and plots."""
+    """What is still known after many edits? Every strategy, gated or not, with matrices, report and plots."""
     from seal_agent.bench import continual as bench
     from seal_agent.bench import knowledge as bench_knowledge
     from seal_agent.bench.reports import continual as continual_report

@@ -106,7 +106,7 @@ def export(
 
 def documents(home: HomeFolder = None, namespace: Namespace = "default", as_json: AsJson = False) -> None:
     """List the documents that were read, and how many of their passages were learned."""
-    from seal_agent.documents.files import known_documents
+    from seal_agent.storage.documents import known_documents
 
     found = known_documents(_open(home, namespace), namespace)
     if as_json:
@@ -125,7 +125,7 @@ def _open(home: Path | None, namespace: str) -> Home:
 
 def _source(home: Home, namespace: str, document: str) -> str:
     """The source of a document that is named by it, or by its file."""
-    from seal_agent.documents.files import known_as, known_documents
+    from seal_agent.storage.documents import known_as, known_documents
 
     named = {known.source for known in known_documents(home, namespace)}
     document = known_as(home, namespace, document)

@@ -158,14 +158,15 @@ def planned(learner: Learner, read: Sequence[tuple[str, Document]], title: str) 
     """What is to be learned of every document; a passage that stands in two of them counts as known in the second."""
     from seal_agent.deciding import decide as decision
     from seal_agent.documents import files as documents
+    from seal_agent.storage.documents import compare, digests_of
 
     seen: set[str] = set()
     plan = []
     for name, document in read:
         divided = documents.divided(learner.home, learner.namespace, document, title=title, keeps_name=False)
-        difference = documents.compare(learner, divided.source, divided.passages)
+        difference = compare(learner.home, learner.namespace, learner.stack.learned, divided.source, divided.passages)
         documents.check_size(len(difference.fresh), name, learner.config.max_passages)
-        fresh = set(documents.digests_of(difference.fresh))
+        fresh = set(digests_of(difference.fresh))
         num_known = len(difference.known) + len(fresh & seen)
         needs_head = any(decision.needs_head(passage.text, is_document=True) for passage in difference.fresh)
         plan.append(Planned(name, document, len(fresh - seen), num_known, needs_head, divided.left_out, divided.note))

@@ -28,8 +28,8 @@ DOING = {
     "probe": "probing what it knows",
     "judge": "judging",
     "accept": "accepting",
-    "rollback": "rolling back",
-    "ignore": "closing",
+    "reject": "rejecting",
+    "close": "closing",
 }
 
 

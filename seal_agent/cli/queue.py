@@ -79,7 +79,7 @@ def approve(job: Number, home: HomeFolder = None, as_json: AsJson = False) -> No
 
     queue = LearningQueue(Home(home))
     held = queue.job(job)
-    if not queue.settle(held.namespace, held.thread, approve=True):
+    if not queue.resolve_held(held.namespace, held.thread, approve=True):
         raise InputError(f"job {job} is {held.state} and waits for nobody; see `seal-agent queue list`")
     if as_json:
         write_json([as_row(each) for each in queue.jobs(held.namespace, threads=[held.thread])])
@@ -145,9 +145,9 @@ def work(
         budget = Budget(idle_seconds=idle, seconds_per_hour=seconds_per_hour, edits_per_hour=edits_per_hour)
         worker = Worker(learner, budget, on_event=on_event)
         if forever:
-            worker.work_on()
+            worker.run_forever()
         else:
-            worker.work_off()
+            worker.run_until_empty()
     num_left = worker.queue.num_open(learner.backend.model)
     if as_json:
         write_json({"jobs": ended})

@@ -8,11 +8,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
+from pydantic import BeforeValidator
+
 from seal_agent.core.codec import UNLESS_EMPTY
 from seal_agent.core.edits import Probe, SelfEdit
+from seal_agent.core.renames import formerly
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 
-Outcome = Literal["accept", "forgot", "undecided", "rollback"]
+
+def _today(outcome: object) -> object:
+    return "reject" if outcome == "rollback" else outcome  # as it was stored before version 0.2
+
+
+Outcome = Annotated[Literal["accept", "forgot", "undecided", "reject"], BeforeValidator(_today)]
 Progress = Callable[[str, int, int], None]
 """Called with (what, done, total) while something long is running."""
 
@@ -108,8 +116,8 @@ class Episode:
 
     What the steps made of it: `decision`; `edit`, with the `corrections` it makes to watched answers and the adapters
     whose rows it has taken over (`replaces`); `num_attempts` at writing and the `fault` of the last one; `parent`, the
-    stack it began with, `adapter`, what was trained, and `candidate`, the stack as it would be served with it; `tried`,
-    the remedies for an edit that forgets; `probed`, scores before and after, of the candidate with the checksum
+    stack it began with, `adapter`, what was trained, and `candidate`, the stack as it would be served with it;
+    `remedies_tried`, for an edit that forgets; `probed`, scores before and after, of the candidate with the checksum
     `probed_on` (`candidate_digest`): a `verdict` holds for that candidate and no other; `seconds` of each step.
 
     How it ended: `outcome` is "open" until it is "ignored" (not worth learning), "rejected" (the model could not write
@@ -128,7 +136,7 @@ class Episode:
     parent: AdapterStack = AdapterStack()
     candidate: AdapterStack = AdapterStack()
     replaces: tuple[str, ...] = ()
-    tried: tuple[str, ...] = ()
+    remedies_tried: Annotated[tuple[str, ...], formerly("remedies_tried", "tried")] = ()
     probed: tuple[Probed, ...] = ()
     probed_on: str = ""
     verdict: Verdict | None = None

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from seal_agent.core.function_words import FUNCTION
 from seal_agent.core.secret_layout import Span, table_cells
 from seal_agent.core.secret_words import (
     BACK,
     BACK_VERBS,
     FIELDS,
-    FUNCTION,
     HINTS,
     MEASURE,
     NAMES,

@@ -113,15 +113,3 @@ FIELDS = frozenset(
     reuse guess guesses cracker cracking spraying attack attacks checker meter rules requirements standard""".split()
 )
 """Words that make another noun of a password."""
-FUNCTION = frozenset(
-    """a about above across after again against all along also although always am among an and another any anybody
-    anyone anything are around as at be because been before behind being below between beyond both but by called can
-    could despite did do does down during each either even every everybody everyone everything few for from had has
-    have he her here hers herself him himself his how however i if in including into is it its itself just like many
-    may me might mine more most much must my named near neither never no nobody nor not nothing of off often on once
-    only onto or other our ours out over own per same several shall she should since so some somebody someone
-    something still such than that the their theirs them themselves then there these they this those though through
-    to too toward towards under until up upon us very via was we well were what when where which while who whom
-    whose why will with within without would yet you your yours""".split()
-)
-"""Words that hold an English sentence together: between them stands no password of several words."""

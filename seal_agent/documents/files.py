@@ -1,20 +1,17 @@
-"""Documents: files, bytes and texts into plain text, and which passages of a document are known, new or gone.
+"""Documents: files, bytes and texts into plain text and passages.
 
 Whatever way a document comes in, `text_of` reads it and `document_of` says which document it is. Plain text needs
-nothing, Markdown what the command line brings; PDF and HTML need the extra `documents`. Scanned pages are not read. A
-passage is recognised by its text: where a document changed, its other passages stay as they are.
+nothing, Markdown what the command line brings; PDF and HTML need the extra `documents`. Scanned pages are not read.
+Which passages of a document are known, new or gone is kept in `seal_agent.storage.documents`.
 """
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from mimetypes import MimeTypes
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 from seal_agent.core.documents import Passage
 from seal_agent.core.errors import InputError, MissingExtra
@@ -22,18 +19,14 @@ from seal_agent.core.redaction import redacted
 from seal_agent.documents.markup import Reading, read_html, read_markdown
 from seal_agent.documents.passages import divide, read_document
 from seal_agent.language.values import LeftOut
-from seal_agent.storage.database import digest_of
-
-if TYPE_CHECKING:
-    from seal_agent.learning.learner import Learner
-    from seal_agent.storage.database import Home
+from seal_agent.storage.connection import Database
+from seal_agent.storage.documents import digest_of, digests_of, identified
 
 MARKDOWN, HTML, PDF, TEXT = "text/markdown", "text/html", "application/pdf", "text/plain"
 KINDS = {".md": MARKDOWN, ".markdown": MARKDOWN, ".html": HTML, ".htm": HTML, ".xhtml": HTML, ".pdf": PDF}
 TYPES = {"markdown": MARKDOWN, "text/x-markdown": MARKDOWN, "html": HTML, "application/xhtml+xml": HTML, "text": TEXT}
 """Other names of the kinds that a sender may give."""
 KNOWN = ("known", "was read before")  # the outcome of a passage that is not learned again, and why
-SETTLED = ("ignored", "declined")  # a passage of these outcomes is not asked about again
 MAX_PASSAGES = 500
 """Passages of one document that are taken unless more are asked for: on two cores learning them takes some hours."""
 MAX_COMMENTS = 9  # before a page begins
@@ -45,7 +38,6 @@ _BLOCK = r"(?:p|div|h[1-6]|ul|ol|dl|table|article|section|main)"
 _OPENED, _CLOSED = (re.compile(rf"<{slash}{_BLOCK}\b[^<>]*>", re.IGNORECASE) for slash in ("", "/"))
 _SPACE = re.compile(r"\s*")
 _TAG = re.compile(r"</?[a-z][a-z0-9]*\b[^<>]*>", re.IGNORECASE)
-_FORMER = r"(?:document|attachment) {} [0-9a-f]{{16}}"  # how named documents were called before their name was enough
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 _HYPHEN = re.compile(r"(?<=[a-zà-ÿ])-\n(?=[a-zà-ÿ])")
 
@@ -84,29 +76,6 @@ def document_of(text: str, name: str = "", kind: str = "text", *, left_out: tupl
 def together(first: Document, second: Document, between: str) -> Document:
     """Two parts of one document, such as its pages."""
     return Document(f"{first.text}{between}{second.text}", first.source, (*first.left_out, *second.left_out))
-
-
-def is_version_of(source: str, other: str) -> bool:
-    """Whether `other` is the same document as `source`, also under a name that older versions of this package gave."""
-    return other == source or re.fullmatch(_FORMER.format(re.escape(source)), other) is not None
-
-
-@dataclass(frozen=True)
-class KnownDocument:
-    """A document that was read before, and what became of its passages."""
-
-    source: str
-    num_passages: int
-    num_learned: int
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A document beside what is known of it: passages to be learned, known ones, and how many of the old are gone."""
-
-    fresh: tuple[Passage, ...]
-    known: tuple[Passage, ...]
-    num_gone: int
 
 
 def read_file(path: Path) -> Document:
@@ -208,7 +177,7 @@ class Read:
     note: str = ""
 
 
-def divided(home: Home, namespace: str, document: Document, *, title: str = "", keeps_name: bool = True) -> Read:
+def divided(home: Database, namespace: str, document: Document, *, title: str = "", keeps_name: bool = True) -> Read:
     """A document in passages, under the name that it is known by (`identified`).
 
     With `keeps_name` a second name of a document is written down.
@@ -226,128 +195,6 @@ def check_size(num_passages: int, name: str, max_passages: int) -> None:
             f"{name} has {num_passages} passages to learn, and {max_passages} are taken at most; split it, or raise "
             "max_passages (`seal-agent ingest --max-passages`)"
         )
-
-
-def known_as(home: Home, namespace: str, name: str) -> str:
-    """The source of the document that `name` is a second name of, else `name`."""
-    with home.connect() as db:
-        row = db.execute(
-            "SELECT source FROM document_names WHERE namespace = ? AND name = ? AND EXISTS (SELECT 1 FROM passages AS p"
-            " WHERE p.namespace = document_names.namespace AND p.source = document_names.source)",
-            (namespace, name),
-        ).fetchone()
-    return str(row[0]) if row else name
-
-
-def identified(home: Home, namespace: str, source: str, digests: Sequence[str], *, keeps_name: bool) -> tuple[str, str]:
-    """The source by which a document is known that comes as `source`, and what its giver should know.
-
-    A full name and a short one are of one document where the short one ends the full one and both had the same content.
-    Two full names are two files, whatever is in them.
-    """
-    known = _passages_by_source(home, namespace)
-    if any(is_version_of(source, other) for other in known):
-        return source, ""
-    if (first := known_as(home, namespace, source)) != source:
-        return first, ""
-    same_text = [other for other, held in known.items() if digests and held == set(digests)]
-    namesakes = [other for other in known if _are_long_and_short(source, other)]
-    both = [other for other in same_text if other in namesakes]
-    if len(both) == 1:
-        if keeps_name:
-            with home.connect() as db:
-                db.execute("INSERT OR REPLACE INTO document_names VALUES (?, ?, ?)", (namespace, source, both[0]))
-        return both[0], f"{source} is the document {both[0]}, which was read before"
-    if same_text:
-        return source, f"{source} was read before as {same_text[0]}, and is not learned twice"
-    if namesakes:
-        return source, (
-            f"{source} is learned beside {namesakes[0]}, which has the same name and another text; where it is a new "
-            f"version, give it as {namesakes[0]}, or forget that"
-        )
-    return source, ""
-
-
-def _passages_by_source(home: Home, namespace: str) -> dict[str, set[str]]:
-    with home.connect() as db:
-        rows = db.execute("SELECT source, digest FROM passages WHERE namespace = ?", (namespace,)).fetchall()
-    held: dict[str, set[str]] = {}
-    for source, digest in rows:
-        held.setdefault(source, set()).add(digest)
-    return held
-
-
-def _are_long_and_short(name: str, other: str) -> bool:
-    """Whether one is a path or an address, and the other the file's name at its end."""
-    long, short = sorted((unquote(name), unquote(other)), key=lambda each: "/" in each, reverse=True)
-    return "/" in long and "/" not in short and long.rpartition("/")[2] == short
-
-
-def known_documents(home: Home, namespace: str) -> list[KnownDocument]:
-    """The documents that were read in a namespace, the oldest first."""
-    with home.connect() as db:
-        rows = db.execute(
-            "SELECT source, COUNT(*), SUM(adapter <> '') FROM passages WHERE namespace = ? "
-            "GROUP BY source ORDER BY MIN(created), source",
-            (namespace,),
-        ).fetchall()
-    return [KnownDocument(*row) for row in rows]
-
-
-def digests_of(passages: Sequence[Passage]) -> list[str]:
-    """How passages are recognised: what is kept of a text is kept without its secrets."""
-    return [digest_of(passage.text) for passage in passages]
-
-
-def compare(learner: Learner, source: str, passages: Sequence[Passage]) -> Difference:
-    """What of a document is new, what is known and what of its last version is gone.
-
-    Known is what was learned and is still served, from this document or another, and what was settled otherwise.
-    """
-    served = set(learner.stack.learned)
-    with learner.home.connect() as db:
-        rows = db.execute(
-            "SELECT source, digest, outcome, adapter FROM passages WHERE namespace = ?", (learner.namespace,)
-        ).fetchall()
-    settled = {digest for _, digest, outcome, adapter in rows if adapter in served or outcome in SETTLED}
-    named = {digest: replace(p, source=source) for digest, p in zip(digests_of(passages), passages, strict=True)}
-    gone = {digest for other, digest, *_ in rows if is_version_of(source, other)} - set(named)
-    return Difference(
-        fresh=tuple(passage for digest, passage in named.items() if digest not in settled),
-        known=tuple(passage for digest, passage in named.items() if digest in settled),
-        num_gone=len(gone),
-    )
-
-
-def same(home: Home, namespace: str, sources: Collection[str]) -> set[str]:
-    """Those sources, and the names that documents which were called so are known by now."""
-    with home.connect() as db:
-        rows = db.execute("SELECT DISTINCT source FROM passages WHERE namespace = ?", (namespace,)).fetchall()
-    sources = {*sources, *(known_as(home, namespace, source) for source in sources)}
-    return {*sources, *(now for (now,) in rows if any(is_version_of(now, source) for source in sources))}
-
-
-def adopt(home: Home, namespace: str, source: str) -> None:
-    """Write down passages that were read under a former name of this document as passages of it."""
-    with home.connect() as db:
-        db.execute("BEGIN IMMEDIATE")
-        sources = db.execute("SELECT DISTINCT source FROM passages WHERE namespace = ?", (namespace,)).fetchall()
-        for (former,) in sources:
-            if former != source and is_version_of(source, former):
-                ours = (source, namespace, former)
-                db.execute("UPDATE OR IGNORE passages SET source = ? WHERE namespace = ? AND source = ?", ours)
-                db.execute("DELETE FROM passages WHERE namespace = ? AND source = ?", ours[1:])
-
-
-def claim(learner: Learner, known: Sequence[Passage]) -> None:
-    """Write down that a document holds passages that were learned from another: both must go before they do."""
-    with learner.home.connect() as db:
-        for passage in known:
-            db.execute(
-                "INSERT OR IGNORE INTO passages SELECT namespace, ?, digest, outcome, adapter, created FROM passages "
-                "WHERE namespace = ? AND digest = ? ORDER BY adapter DESC LIMIT 1",
-                (passage.source, learner.namespace, *digests_of([passage])),
-            )
 
 
 def _pdf(data: bytes, name: str) -> str:

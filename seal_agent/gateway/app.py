@@ -28,7 +28,7 @@ from seal_agent.core.messages import kept_conversation
 from seal_agent.gateway.chat import Answering
 from seal_agent.gateway.keys import KeyFile
 from seal_agent.gateway.limits import GatewayLimits, RateLimit
-from seal_agent.gateway.requests import ChatRequest, Lenient
+from seal_agent.gateway.requests import ChatRequest, RequestModel
 from seal_agent.gateway.submissions import BusyError, Learning, Text
 from seal_agent.learning.learner import Learner
 from seal_agent.learning.learners import Learners
@@ -56,7 +56,7 @@ class Refused(Exception):
         self.headers = {"retry-after": str(math.ceil(retry_after))} if retry_after else {}
 
 
-class DocumentRequest(Lenient):
+class DocumentRequest(RequestModel):
     """A text to be learned, and what it is about.
 
     Within a namespace it is the document of its `source`, a file's name or an address, or of its `title`: what was
@@ -70,7 +70,7 @@ class DocumentRequest(Lenient):
     content_type: str = ""
 
 
-class FeedbackRequest(Lenient):
+class FeedbackRequest(RequestModel):
     """What the user made of an answer: from -1, wrong, to 1, right; `correction` is what is right."""
 
     question: str = Field(min_length=1)
@@ -79,7 +79,7 @@ class FeedbackRequest(Lenient):
     correction: str = ""
 
 
-class Page(Lenient):
+class Page(RequestModel):
     """Which part of a list is asked for: `limit` of them, those that come after the one of that id."""
 
     limit: int = Field(default=100, ge=1, le=1000)
@@ -294,7 +294,7 @@ class Gateway:
     async def roll_back(self, request: Request) -> Response:
         """Take an adapter off the stack; the next reply is given without it."""
         learner = await self._enter(request)
-        stack = await run_in_threadpool(learner.undo, request.path_params["adapter"])
+        stack = await run_in_threadpool(learner.rollback, request.path_params["adapter"])
         return JSONResponse({"object": "stack", "adapters": list(stack.ids)})
 
     async def _enter(self, request: Request) -> Learner:

@@ -10,14 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from seal_agent.core.backend import room_for_reply
 from seal_agent.core.errors import SealError
 from seal_agent.core.messages import Generated, Message, ToolCall
-from seal_agent.core.stacks import AdapterStack
 from seal_agent.gateway.limits import GatewayLimits, check_prompt
 from seal_agent.gateway.requests import ChatRequest
+from seal_agent.learning.answering import Answer, settled
 from seal_agent.learning.learner import Learner
-from seal_agent.serving.replies import Asked, Part, call_id
+from seal_agent.serving.replies import Part, call_id
 
 END = "data: [DONE]\n\n"
 
@@ -27,12 +26,8 @@ class Answering:
     """One request and the version of the stack that answers all of it, whatever is accepted meanwhile."""
 
     learner: Learner
-    asked: Asked
-    options: dict[str, Any]
-    version: int
-    active: AdapterStack
+    answer: Answer
     shows_usage: bool
-    num_asked: int  # tokens of the prompt
     id: str
     created: int
 
@@ -43,48 +38,50 @@ class Answering:
         Raises `ContextLengthExceeded` for that, and `InputError` for what cannot be answered as it was asked.
         """
         max_new_tokens = request.max_new_tokens(limits.max_reply_tokens, learner.config.max_reply_tokens)
-        asked = request.asked(learner.backend.tool_format, max_new_tokens)
-        num_asked = len(learner.backend.encode([asked.prompt])[0])
-        room_for_reply(num_asked, max_new_tokens, learner.backend.context_length, learner.backend.model)
-        check_prompt(num_asked, limits)
-        versions = learner.home.versions(learner.namespace)
-        stack = versions[-1].stack if versions else AdapterStack()
-        active = learner.state.serve(stack).active(asked.prompt)
-        options = {
-            "max_new_tokens": max_new_tokens,
-            "temperature": request.temperature,
-            "stop": request.stops,
-            "seed": secrets.randbelow(2**31) if request.seed is None else request.seed,
-        }
-        number = versions[-1].version if versions else 0
-        shows_usage = request.stream_options.include_usage
+        seed = secrets.randbelow(2**31) if request.seed is None else request.seed
+        answer = settled(
+            learner.state,
+            request.asked(learner.backend.tool_format, max_new_tokens),
+            max_new_tokens=max_new_tokens,
+            temperature=request.temperature,
+            stop=request.stops,
+            seed=seed,
+        )
+        check_prompt(answer.num_input_tokens, limits)
         chat_id = f"chatcmpl-{uuid.uuid4().hex[:24]}"
-        return Answering(learner, asked, options, number, active, shows_usage, num_asked, chat_id, int(time.time()))
+        return Answering(learner, answer, request.stream_options.include_usage, chat_id, int(time.time()))
 
     @property
     def said(self) -> tuple[Message, ...]:
         """The conversation up to the reply."""
-        return self.asked.prompt.messages
+        return self.answer.asked.prompt.messages
 
     @property
     def headers(self) -> dict[str, str]:
         """Which version of the stack answers, and which of its adapters."""
         return {
-            "x-seal-stack-version": str(self.version),
-            "x-seal-adapters": ",".join(layer.ref.short for layer in self.active.layers),
+            "x-seal-stack-version": str(self.answer.version),
+            "x-seal-adapters": ",".join(layer.ref.short for layer in self.answer.active.layers),
         }
 
     def whole(self, num_samples: int) -> dict[str, Any]:
         """The reply as one object."""
-        view = self.learner.backend.with_stack(self.active)
-        grammars = [self.asked.grammar] if self.asked.grammar else []
-        (texts,) = view.generate([self.asked.prompt], num_samples=num_samples, grammars=grammars, **self.options)
+        wanted = self.answer.request
+        (texts,) = self.learner.backend.with_stack(wanted.stack).generate(
+            [wanted.prompt],
+            max_new_tokens=wanted.max_new_tokens,
+            num_samples=num_samples,
+            temperature=wanted.temperature,
+            stop=wanted.stop,
+            grammars=[wanted.grammar] if wanted.grammar else [],
+            seed=wanted.seed,
+        )
         choices = [self._choice(number, text) for number, text in enumerate(texts)]
         usage = self._usage(sum(text.num_tokens for text in texts))
         return {**self._object("chat.completion", choices), "usage": usage}
 
     def _choice(self, number: int, text: Generated) -> dict[str, Any]:
-        said = self.asked.said(text)
+        said = self.answer.asked.said(text)
         content = "\n".join([said.text, *said.faults]).strip()  # a call that was cut off is no call
         message: dict[str, Any] = {"role": "assistant", "content": content or (None if said.calls else "")}
         if said.calls:
@@ -93,14 +90,13 @@ class Answering:
 
     def pieces(self) -> Iterator[Generated]:
         """The reply as it is written."""
-        view = self.learner.backend.with_stack(self.active)
-        return view.stream(self.asked.prompt, grammar=self.asked.grammar, **self.options)
+        return self.answer.pieces()
 
     def events(self, pieces: Iterator[Generated]) -> Iterator[str]:
         """`pieces` as server-sent events, then what was used; an error in the middle is the last of them."""
         yield self._event({"role": "assistant", "content": ""})
         try:
-            for part in self.asked.parts(pieces):
+            for part in self.answer.asked.parts(pieces):
                 yield from self._last(part) if part.ending else [self._event(_delta(part))]
         except SealError as error:
             yield f"data: {json.dumps({'error': {'message': str(error), 'type': 'server_error'}})}\n\n"
@@ -116,8 +112,8 @@ class Answering:
             yield f"data: {json.dumps(usage)}\n\n"
 
     def _usage(self, num_tokens: int) -> dict[str, int]:
-        total = self.num_asked + num_tokens
-        return {"prompt_tokens": self.num_asked, "completion_tokens": num_tokens, "total_tokens": total}
+        total = self.answer.num_input_tokens + num_tokens
+        return {"prompt_tokens": self.answer.num_input_tokens, "completion_tokens": num_tokens, "total_tokens": total}
 
     def _event(self, delta: dict[str, Any], finish_reason: str | None = None) -> str:
         choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
@@ -129,7 +125,7 @@ class Answering:
             "object": kind,
             "created": self.created,
             "model": self.learner.backend.model,
-            "system_fingerprint": f"seal-v{self.version}",
+            "system_fingerprint": f"seal-v{self.answer.version}",
             "choices": choices,
         }
 

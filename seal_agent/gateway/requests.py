@@ -43,7 +43,7 @@ StopText = Annotated[str, Field(max_length=256)]
 """All of them are looked for after every token."""
 
 
-class Lenient(BaseModel):
+class RequestModel(BaseModel):
     """An object of a request: null stands for a field that is left out, and an unknown field is refused."""
 
     model_config = ConfigDict(extra="forbid")
@@ -54,7 +54,7 @@ class Lenient(BaseModel):
         return {name: value for name, value in given.items() if value is not None} if isinstance(given, dict) else given
 
 
-class TextPart(Lenient):
+class TextPart(RequestModel):
     """One part of a message; only text can be read."""
 
     type: Literal["text"]
@@ -74,14 +74,14 @@ def _json_object(text: Any) -> Any:
     return text
 
 
-class CalledFunction(Lenient):
+class CalledFunction(RequestModel):
     """Which function an assistant called, and with what."""
 
     name: str = Field(min_length=1)
     arguments: Annotated[str, BeforeValidator(_json_object)]
 
 
-class CalledTool(Lenient):
+class CalledTool(RequestModel):
     """A call in an assistant's message."""
 
     id: str
@@ -89,7 +89,7 @@ class CalledTool(Lenient):
     function: CalledFunction
 
 
-class ChatMessage(Lenient):
+class ChatMessage(RequestModel):
     """One message, as OpenAI's clients send it, or send it back."""
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
@@ -116,7 +116,7 @@ class ChatMessage(Lenient):
         return Message(ROLES[self.role], text, tuple(calls), self.tool_call_id)
 
 
-class Function(Lenient):
+class Function(RequestModel):
     """A function the model may call."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")
@@ -125,7 +125,7 @@ class Function(Lenient):
     strict: bool = False
 
 
-class Tool(Lenient):
+class Tool(RequestModel):
     """A tool the model may call."""
 
     type: Literal["function"]
@@ -137,20 +137,20 @@ class Tool(Lenient):
         return ToolSpec(self.function.name, self.function.description, json.dumps(self.function.parameters))
 
 
-class NamedFunction(Lenient):
+class NamedFunction(RequestModel):
     """The name of a function."""
 
     name: str
 
 
-class NamedTool(Lenient):
+class NamedTool(RequestModel):
     """The tool that must be called."""
 
     type: Literal["function"]
     function: NamedFunction
 
 
-class JsonSchema(Lenient):
+class JsonSchema(RequestModel):
     """What a reply in JSON must look like."""
 
     name: str = ""
@@ -159,7 +159,7 @@ class JsonSchema(Lenient):
     strict: bool = True
 
 
-class ResponseFormat(Lenient):
+class ResponseFormat(RequestModel):
     """Free text, any JSON object, or JSON that fits a schema."""
 
     type: Literal["text", "json_object", "json_schema"]
@@ -178,13 +178,13 @@ class ResponseFormat(Lenient):
         return Grammar.json(bounded(self.json_schema.rules if self.json_schema else {"type": "object"}, max_tokens))
 
 
-class StreamOptions(Lenient):
+class StreamOptions(RequestModel):
     """Whether the last event says how many tokens there were."""
 
     include_usage: bool = False
 
 
-class ChatRequest(Lenient):
+class ChatRequest(RequestModel):
     """What may be asked. `learn`, ours: whether the last message may be learned from, behind the reply."""
 
     model_config = ConfigDict(extra="allow")

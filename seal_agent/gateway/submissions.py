@@ -17,7 +17,7 @@ from seal_agent.core.documents import Passage
 from seal_agent.core.errors import InputError, SealError
 from seal_agent.documents import files
 from seal_agent.documents.passages import split_passages
-from seal_agent.storage.database import digest_of
+from seal_agent.storage.documents import digest_of, digests_of
 from seal_agent.storage.jobs import OPEN, REPLACED, Job, LearningQueue
 
 Status = Literal["waiting for approval", "queued", "learning", "done", "failed", "rejected", "replaced"]
@@ -107,8 +107,8 @@ class Learning:
                 namespace,
                 thread=thread,
                 model=self._model,
-                held=self._needs_approval,
-                versions={source: files.digests_of(passages)} if source else {},
+                awaiting_approval=self._needs_approval,
+                versions={source: digests_of(passages)} if source else {},
                 document=version,
             )
             return self.text(namespace, self._queue.job(first).thread)
@@ -141,7 +141,7 @@ class Learning:
 
     def decide(self, namespace: str, text_id: str, *, approve: bool) -> Text:
         """Learn a text that waits for approval, or drop it; raises `InputError` where none waits."""
-        if not self._queue.settle(namespace, text_id, approve=approve):
+        if not self._queue.resolve_held(namespace, text_id, approve=approve):
             raise InputError(f"nothing waits for approval as {text_id!r}; see /v1/approvals")
         return self.text(namespace, text_id)
 

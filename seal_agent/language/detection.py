@@ -11,7 +11,7 @@ import unicodedata
 from functools import lru_cache
 from typing import Any
 
-from seal_agent.language.english.words import reads_as_english
+from seal_agent.language.english.recognition import reads_as_english
 from seal_agent.language.words import encodable
 
 ENGLISH, UNKNOWN = "en", "und"  # ISO 639; "und" is the code for a language that is not known

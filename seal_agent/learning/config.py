@@ -9,6 +9,7 @@ from seal_agent.core.edits import Directives
 from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import InputError
 from seal_agent.core.numbers import check_whole
+from seal_agent.core.renames import takes_former_names
 from seal_agent.documents.files import MAX_PASSAGES
 from seal_agent.learning import remedies, strategies
 from seal_agent.learning.strategies import Strategy
@@ -21,13 +22,14 @@ MAX_RUN_SEED = 2**31 - 1
 """The seed of every episode is made of it, and has to fit into 63 bits."""
 
 
+@takes_former_names(ladder="remedies")
 @dataclass(frozen=True)
 class LearnerConfig:
     """How an agent learns.
 
     `directives`: how edits are written and trained; None leaves the choice to the model. `strategy`: how the stack
     grows ("route", "stack", "merge", "rebuild" or one of your own); `routes`: when a routed adapter is active.
-    `judge`, within `limits`, says which edits forget, and `ladder` what is tried for them. `num_probes` replay probes
+    `judge`, within `limits`, says which edits forget, and `remedies` what is tried for them. `num_probes` replay probes
     are drawn first, up to `max_probes` when undecided. `max_rank`: of a stack folded into one adapter. `min_replay`:
     general questions trained beside an edit at least, unless its directives want none. `max_passages`: of one
     document; a longer one is refused. `approval`: a person is shown the rows before anything is trained, and says yes
@@ -40,7 +42,7 @@ class LearnerConfig:
     directives: Directives | None = DEFAULT
     strategy: str | Strategy = "route"
     routes: RouteLimits = field(default_factory=RouteLimits)
-    ladder: tuple[str, ...] = ("scale 0.7", "scale 0.5", "repair", "route")
+    remedies: tuple[str, ...] = ("scale 0.7", "scale 0.5", "repair", "route")
     limits: Limits = field(default_factory=Limits)
     judge: Judge = retention.judge
     num_probes: int = 32
@@ -60,7 +62,7 @@ class LearnerConfig:
             checked(self.directives)
         if isinstance(self.strategy, str):
             strategies.strategy(self.strategy)
-        remedies.rungs(self.ladder)
+        remedies.parse_remedies(self.remedies)
         for name in ("num_probes", "max_probes", "max_attempts", "max_reply_tokens", "max_rank", "max_passages"):
             check_whole(name, getattr(self, name), 1)
         check_whole("min_replay", self.min_replay, 0)

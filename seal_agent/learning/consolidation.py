@@ -33,8 +33,8 @@ def consolidate(state: Namespace, progress: Progress = silent, *, is_gated: bool
         adapter = _refitted(state, stack, progress)
     candidate = AdapterStack((Layer(adapter, 1.0, False, stack.learned),))
     drawn = state.replay.draw((), stack, state.config.max_probes)
-    probed = compared(drawn, state.serve(stack), state.serve(candidate), progress)
-    verdict = judge.judge_kept(probed, state.config.limits)
+    probed = compared(drawn, state.view(stack), state.view(candidate), progress)
+    verdict = judge.judge_consolidation(probed, state.config.limits)
     is_kept = verdict.outcome == "accept" or not is_gated
     done = Episode(
         namespace=state.name,
@@ -58,13 +58,13 @@ def consolidate(state: Namespace, progress: Progress = silent, *, is_gated: bool
 def _close(state: Namespace, done: Episode, newest: AdapterRef) -> None:
     """Stack, scores and ledger in one transaction."""
     is_kept = done.outcome == "accepted"
-    with state.home.connect() as db:
+    with state.home.transaction() as tx:
         if is_kept:
             reason = f"consolidated: {done.topic}"
-            state.home.set_stack(db, state.name, done.candidate, expected=done.parent, reason=reason)
+            state.home.set_stack(tx, state.name, done.candidate, expected=done.parent, reason=reason)
             state.registry.verify(newest)
-        state.replay.record(db, done.probed, kept=is_kept, adapter=newest.id)
-        state.home.append_episode(db, done)
+        state.replay.record(tx, done.probed, kept=is_kept, adapter=newest.id)
+        state.home.append_episode(tx, done)
 
 
 def _refitted(state: Namespace, stack: AdapterStack, progress: Progress) -> AdapterRef:

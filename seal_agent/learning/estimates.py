@@ -57,14 +57,12 @@ def reading_of(backend: Backend) -> SampleReading:
 
 def cost_of_an_edit(home: Home, backend: Backend) -> EditCost:
     """The median of what the last edits of this home took with the model, else an estimate from a reading."""
-    with home.connect() as db:
-        rows = db.execute(
-            "SELECT adapter, (SELECT SUM(value) FROM json_each(body, '$.seconds') WHERE key <> 'decide') FROM episodes "
-            "WHERE outcome = 'accepted' AND json_extract(body, '$.model') = ? ORDER BY id DESC LIMIT ?",
-            (backend.model, NUM_RECENT),
-        ).fetchall()
-    seconds = [float(row[1]) for row in rows if row[1]]
-    sizes = [megabytes for row in rows if (megabytes := _megabytes(home.root / "adapters" / row[0]))]
+    from seal_agent.storage.ledger import recent_seconds
+
+    recent = recent_seconds(home, backend.model, NUM_RECENT)
+    spent = [sum(seconds for step, seconds in steps.items() if step != "decide") for _, steps in recent]
+    seconds = [each for each in spent if each]
+    sizes = [size for adapter, _ in recent if (size := _megabytes(home.root / "adapters" / adapter))]
     if seconds and sizes:
         return EditCost(median(seconds), median(sizes))
     sample = reading_of(backend)

@@ -1,7 +1,7 @@
 """Why an answer is what it is: from the question to the stack version, the adapters, their edits, rows and verdicts.
 
 Read from the home alone: no model is loaded, so it says what answers, not what the answer is. The ledger is the
-evidence; the seals of `home` say that what it is read from is what was written.
+evidence; the checksums in `storage` say that what it is read from is what was written.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def why(learner: Learner, question: str, *, version: int = 0) -> Explanation:
     Raises `InputError` for a version there is none of.
     """
     found = _version(learner.home, learner.namespace, version)
-    active = learner.state.serve(found.stack).active(Prompt.user(question))
+    active = learner.state.view(found.stack).active(Prompt.user(question))
     return _explained(learner.home, learner.namespace, found, active, question)
 
 

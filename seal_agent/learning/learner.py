@@ -26,7 +26,7 @@ from seal_agent.documents.passages import topic_of
 from seal_agent.learning import consolidation, remedies
 from seal_agent.learning.config import LearnerConfig as LearnerConfig
 from seal_agent.learning.namespace import Namespace
-from seal_agent.learning.remedies import Rung
+from seal_agent.learning.remedies import Remedy
 from seal_agent.learning.requirements import required_adapter, required_edit
 from seal_agent.learning.train_step import repair_candidate, train_candidate
 from seal_agent.learning.write_step import write
@@ -52,9 +52,9 @@ class Learner:
         *,
         embeddings: Embeddings | None = None,
     ) -> None:
-        deletion.sweep(home)
+        deletion.delete_marked(home)
         self.state = Namespace(backend, home, namespace, config or LearnerConfig(), embeddings=embeddings)
-        self._remedies: tuple[Rung, ...] = remedies.rungs(self.config.ladder)
+        self._remedies: tuple[Remedy, ...] = remedies.parse_remedies(self.config.remedies)
         self._head: Head | None = None
 
     @property
@@ -106,7 +106,7 @@ class Learner:
             thread=thread,
             source=passage.source,
             heading=passage.heading,
-            life=self.home.life(self.namespace),
+            life=self.home.namespace_generation(self.namespace),
             id=secrets.token_hex(8),
         )
 
@@ -116,7 +116,7 @@ class Learner:
 
     def decide(self, episode: Episode, progress: Progress = silent) -> Episode:
         """Whether the text is worth learning: the model's own choice."""
-        view = self.backend.with_stack(self.state.serve(episode.parent).active(Prompt.raw(episode.text)))
+        view = self.backend.with_stack(self.state.view(episode.parent).active(Prompt.raw(episode.text)))
         is_document = bool(episode.source)
         head = self._fitted_head(progress) if decision.needs_head(episode.text, is_document=is_document) else None
         made = decision.decide(view, head, episode.text, episode.earlier, is_document=is_document)
@@ -157,8 +157,8 @@ class Learner:
             num_probes = min(2 * sum(p.probe.item is not None for p in episode.probed), self.config.max_probes)
         drawn: list[tuple[Probe, float | None]] = [(probe, None) for probe in edit.probes]
         drawn += self.state.replay.draw(edit.probes, episode.parent, num_probes, without=_corrected(episode))
-        parent = self.state.serve(episode.parent, scores=self.state.scores)
-        candidate = self.state.serve(episode.candidate, self._key(episode), scores=self.state.scores)
+        parent = self.state.view(episode.parent, scores=self.state.scores)
+        candidate = self.state.view(episode.candidate, self._key(episode), scores=self.state.scores)
         probed = compared(drawn, parent, candidate, progress)
         return replace(episode, probed=probed, probed_on=episode.candidate_digest, verdict=None)
 
@@ -183,30 +183,32 @@ class Learner:
         verdict = self.config.judge(episode.probed, self.config.limits, final=num_drawn >= available)
         return replace(episode, verdict=verdict)
 
-    def can_amend(self, episode: Episode) -> bool:
+    def has_remedy(self, episode: Episode) -> bool:
         """Whether the edit forgets and something is left to try for it."""
         outcome = episode.verdict.outcome if episode.verdict else ""
-        has_forgotten = outcome == "forgot" or (outcome == "rollback" and bool(episode.tried))
-        return has_forgotten and self._next_rung(episode) is not None
+        has_forgotten = outcome == "forgot" or (outcome == "reject" and bool(episode.remedies_tried))
+        return has_forgotten and self._next_remedy(episode) is not None
 
-    def _next_rung(self, episode: Episode) -> Rung | None:
+    def _next_remedy(self, episode: Episode) -> Remedy | None:
         is_routed = any(y.is_routed for y in episode.candidate.layers if y.ref == episode.adapter)
-        return remedies.next_rung(self._remedies, episode.tried, is_routed=is_routed)
+        return remedies.next_remedy(self._remedies, episode.remedies_tried, is_routed=is_routed)
 
-    def amend(self, episode: Episode, progress: Progress = silent) -> Episode:
-        """The next rung of the ladder for an edit that forgets; it is probed again afterwards."""
-        rung = self._next_rung(episode)
-        if rung is None:
+    def apply_remedy(self, episode: Episode, progress: Progress = silent) -> Episode:
+        """The next remedy for an edit that forgets; it is probed again afterwards."""
+        remedy = self._next_remedy(episode)
+        if remedy is None:
             raise InputError("nothing is left to try for this edit; roll it back")
-        log.info("the edit forgets: %s", rung.name)
-        if rung.kind == remedies.REPAIR:
+        log.info("the edit forgets: %s", remedy.name)
+        if remedy.kind == remedies.REPAIR:
             episode = repair_candidate(self.state, episode, progress)
-        is_routed = rung.kind == remedies.ROUTE or any(y.is_routed for y in episode.candidate.layers[-1:])
-        weight = required_edit(episode).directives.weight * rung.weight
+        is_routed = remedy.kind == remedies.ROUTE or any(y.is_routed for y in episode.candidate.layers[-1:])
+        weight = required_edit(episode).directives.weight * remedy.weight
         candidate = remedies.with_layer(
             episode.candidate, required_adapter(episode), weight=weight, is_routed=is_routed
         )
-        return replace(episode, candidate=candidate, tried=(*episode.tried, rung.name), probed=(), verdict=None)
+        return replace(
+            episode, candidate=candidate, remedies_tried=(*episode.remedies_tried, remedy.name), probed=(), verdict=None
+        )
 
     def accept(self, episode: Episode, progress: Progress = silent, *, ungated: bool = False) -> Episode:
         """Serve the candidate from the next turn on: stack, replay items and ledger in one transaction.
@@ -222,46 +224,46 @@ class Learner:
         vectors = self.state.replay.embed([p.probe for p in own])
         key = self._key(episode)
         try:
-            with self.home.connect() as db:
+            with self.home.transaction() as tx:
                 self.home.set_stack(
-                    db,
+                    tx,
                     self.namespace,
                     episode.candidate,
                     expected=episode.parent,
                     reason=f"accepted: {edit.topic}",
                 )
                 self.state.registry.verify(adapter)  # now, while nobody else can write and clean up
-                self.home.set_route_keys(db, self.namespace, key)
+                self.home.set_route_keys(tx, self.namespace, key)
                 self.state.replay.insert(
-                    db,
+                    tx,
                     [p.probe for p in own],
                     vectors,
                     adapter=adapter.id,
                     best=[p.after.per_token for p in own],
                     source=edit.topic,
                 )
-                self.state.replay.record(db, episode.probed, kept=True, adapter=adapter.id)
-                self.state.replay.supersede(db, [correction.item for correction in episode.corrections], adapter.id)
-                self.home.append_episode(db, done)
+                self.state.replay.record(tx, episode.probed, kept=True, adapter=adapter.id)
+                self.state.replay.supersede(tx, [correction.item for correction in episode.corrections], adapter.id)
+                self.home.append_episode(tx, done)
         except StackChanged:
             self.state.discard(adapter)
             raise
         log.info("accepted %s: %s", adapter.short, edit.topic)
         return done
 
-    def rollback(self, episode: Episode, progress: Progress = silent) -> Episode:
+    def reject(self, episode: Episode, progress: Progress = silent) -> Episode:
         """Discard the candidate; the stack was never changed."""
         adapter = required_adapter(episode)
         self._check_own(episode)
         done = replace(episode, outcome="rolled back")
         self.state.discard(adapter)  # first: what is closed is never closed again
-        with self.home.connect() as db:
-            self.state.replay.record(db, episode.probed, kept=False, adapter="".join(episode.parent.ids[-1:]))
-            self.home.append_episode(db, done)
+        with self.home.transaction() as tx:
+            self.state.replay.record(tx, episode.probed, kept=False, adapter="".join(episode.parent.ids[-1:]))
+            self.home.append_episode(tx, done)
         log.info("rolled back %s", adapter.short)
         return done
 
-    def ignore(self, episode: Episode, progress: Progress = silent) -> Episode:
+    def close(self, episode: Episode, progress: Progress = silent) -> Episode:
         """Close an episode nothing was learned from: not worth it, no usable edit, declined or a dry run."""
         self._check_own(episode)
         done = episode
@@ -269,13 +271,13 @@ class Learner:
             done = replace(episode, outcome="dry run")
         elif episode.outcome == "open":
             done = replace(episode, outcome="rejected" if episode.fault else "ignored")
-        with self.home.connect() as db:
-            self.home.append_episode(db, done, is_trial=self.config.dry_run)
+        with self.home.transaction() as tx:
+            self.home.append_episode(tx, done, is_trial=self.config.dry_run)
         return done
 
     def give_up(self, passage: Passage, reason: str, *, thread: str = "") -> Episode:
         """Close a passage that is not tried any more: the ledger says why."""
-        return self.ignore(replace(self.begin(passage, thread=thread), fault=f"given up: {reason}"))
+        return self.close(replace(self.begin(passage, thread=thread), fault=f"given up: {reason}"))
 
     def _check_own(self, episode: Episode) -> None:
         if episode.namespace != self.namespace:
@@ -290,9 +292,9 @@ class Learner:
         """One adapter in the place of the stack, where the strategy wants it; else None (`consolidation`)."""
         return consolidation.consolidate(self.state, progress, is_gated=is_gated)
 
-    def undo(self, adapter_id: str) -> AdapterStack:
+    def rollback(self, adapter_id: str) -> AdapterStack:
         """Take an accepted adapter (by the beginning of its id) off the stack; its folder stays on disk."""
-        return self.state.undo(adapter_id)
+        return self.state.rollback(adapter_id)
 
 
 Verb = Callable[[Episode, Progress], Episode]

@@ -1,4 +1,4 @@
-"""The arrows of the learning loop, once: which verb follows which. Graphs and workers go by them.
+"""The state machine of an episode: the next step for each step and result. Graphs and workers go by it.
 
     decide ─► write ─► (approve) ─► train ─► probe ─► judge ─► accept ─► consolidate
 
@@ -27,6 +27,10 @@ def unseen(_step: str, _episode: Episode) -> None:
     """The `OnStep` of whoever does not look."""
 
 
+FORMER_STEPS = {"amend": "apply_remedy", "rollback": "reject", "ignore": "close"}
+"""Steps by the names that a job of an older version may hold."""
+
+
 def verbs(learner: Learner) -> dict[str, Verb]:
     """Every step by name."""
     return {
@@ -36,10 +40,10 @@ def verbs(learner: Learner) -> dict[str, Verb]:
         "train": learner.train,
         "probe": learner.probe,
         "judge": learner.judge,
-        "amend": learner.amend,
+        "apply_remedy": learner.apply_remedy,
         "accept": learner.accept,
-        "rollback": learner.rollback,
-        "ignore": learner.ignore,
+        "reject": learner.reject,
+        "close": learner.close,
         "consolidate": lambda episode, progress: _consolidated(learner, episode, progress),
     }
 
@@ -47,25 +51,25 @@ def verbs(learner: Learner) -> dict[str, Verb]:
 def after(learner: Learner, step: str, episode: Episode) -> str:
     """The step that follows `step`; empty after the last."""
     if step == "decide":
-        return "write" if episode.decision and episode.decision.learn else "ignore"
+        return "write" if episode.decision and episode.decision.learn else "close"
     if step == "write":
         if episode.edit and learner.config.dry_run:
-            return "ignore"
+            return "close"
         if episode.edit:
             return "approve" if learner.config.approval else "train"
-        return "write" if learner.can_retry(episode) else "ignore"
+        return "write" if learner.can_retry(episode) else "close"
     if step == "approve":
-        return "train" if episode.outcome == "open" else "ignore"
+        return "train" if episode.outcome == "open" else "close"
     if step == "train":
-        return "probe" if episode.adapter else "ignore"
+        return "probe" if episode.adapter else "close"
     if step == "judge":
-        outcome = episode.verdict.outcome if episode.verdict else "rollback"
+        outcome = episode.verdict.outcome if episode.verdict else "reject"
         if outcome in ("accept", "undecided"):
             return "accept" if outcome == "accept" else "probe"
-        return "amend" if learner.can_amend(episode) else "rollback"
+        return "apply_remedy" if learner.has_remedy(episode) else "reject"
     if step == "accept":
         return "consolidate" if learner.can_consolidate() else ""
-    return {"probe": "judge", "amend": "probe"}.get(step, "")
+    return {"probe": "judge", "apply_remedy": "probe"}.get(step, "")
 
 
 def timed(verb: Verb, step: str, episode: Episode, progress: Progress = silent) -> Episode:
@@ -85,6 +89,7 @@ def run(
 ) -> Episode:
     """From `step` to the end; `on_step` sees every step before it is taken, and may raise to end it there."""
     every = verbs(learner)
+    step = FORMER_STEPS.get(step, step)
     while step:
         on_step(step, episode)
         episode = timed(every[step], step, episode, progress)

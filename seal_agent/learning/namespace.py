@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from seal_agent.core.backend import Backend
 from seal_agent.core.episodes import Episode
-from seal_agent.core.errors import StorageError
+from seal_agent.core.errors import AdapterError, StorageError
 from seal_agent.core.messages import Message, Prompt
 from seal_agent.core.numbers import check_whole
 from seal_agent.core.stacks import AdapterRef, AdapterStack
@@ -55,7 +55,20 @@ class Namespace:
         """The stack served now, read from the database: another process may have changed it."""
         return self.home.stack(self.name)
 
-    def serve(
+    def version(self, number: int | None = None) -> tuple[int, AdapterStack]:
+        """A version of the stack with its number: the one served now, or the one of that number (0: nothing learned).
+
+        Raises `AdapterError` for a number that no version has.
+        """
+        stacks = {0: AdapterStack()} | {v.version: v.stack for v in self.home.versions(self.name)}
+        wanted = max(stacks) if number is None else number
+        if wanted not in stacks:
+            raise AdapterError(
+                f"the stack of namespace {self.name!r} has no version {wanted}; it has 0 to {max(stacks)}"
+            )
+        return wanted, stacks[wanted]
+
+    def view(
         self, stack: AdapterStack, keys: Mapping[str, str] | None = None, *, scores: ScoreCache | None = None
     ) -> Served:
         """The model through `stack`; `keys` of adapters that are not accepted yet, `scores` that need no computing."""
@@ -81,14 +94,14 @@ class Namespace:
     ) -> list[str]:
         """The greedy reply of another stack, an older version's say, to each conversation."""
         check_whole("max_new_tokens", max_new_tokens, 0)
-        served = self.serve(stack)
+        served = self.view(stack)
         prompts = [Prompt(tuple(messages)) for messages in conversations]
         replies = served.generate(prompts, max_new_tokens=max_new_tokens or self.config.max_reply_tokens)
         return [samples[0].strip() for samples in replies]
 
     def nll(self, questions: Sequence[str], answers: Sequence[str]) -> float:
         """Mean negative log-likelihood of the answers in nats per token, under the served model."""
-        scores = self.serve(self.stack).score([Prompt.user(q) for q in questions], answers)
+        scores = self.view(self.stack).score([Prompt.user(q) for q in questions], answers)
         return -sum(score.per_token for score in scores) / len(scores)
 
     def accepted(self, adapters: Collection[str]) -> list[Episode]:
@@ -105,9 +118,9 @@ class Namespace:
     def _used_adapters(self) -> set[str]:
         return {i for version in self.home.all_versions() for i in version.stack.ids}
 
-    def undo(self, adapter_id: str) -> AdapterStack:
+    def rollback(self, adapter_id: str) -> AdapterStack:
         """Take an accepted adapter (by the beginning of its id) off the stack; its folder stays on disk."""
-        return self.home.undo(self.name, adapter_id)
+        return self.home.rollback(self.name, adapter_id)
 
     def clear_caches(self) -> None:
         """Drop what memory holds of texts, also of those that were removed from the home."""

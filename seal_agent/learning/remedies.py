@@ -1,6 +1,6 @@
 """What is tried for an edit that forgets, before it is given up: less of it, a repair, a place of its own.
 
-Pure: from what was tried to what comes next. The verbs of the learner do it.
+Pure: from what was tried to what comes next. The steps of the learner carry it out.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ SCALE, REPAIR, ROUTE = "scale", "repair", "route"
 
 
 @dataclass(frozen=True)
-class Rung:
-    """One attempt: `kind` "scale" (to `weight`), "repair" or "route"."""
+class Remedy:
+    """One remedy: `kind` "scale" (to `weight`), "repair" or "route"."""
 
     kind: str
     weight: float = 1.0
@@ -28,8 +28,8 @@ class Rung:
         return f"{self.kind} {self.weight:g}" if self.kind == SCALE else self.kind
 
 
-def rungs(names: Sequence[str]) -> tuple[Rung, ...]:
-    """The rungs called "scale 0.7", "repair" or "route"; raises `InputError` for others."""
+def parse_remedies(names: Sequence[str]) -> tuple[Remedy, ...]:
+    """The remedies called "scale 0.7", "repair" or "route"; raises `InputError` for others."""
     found = []
     for name in names:
         kind, _, number = name.partition(" ")
@@ -38,16 +38,16 @@ def rungs(names: Sequence[str]) -> tuple[Rung, ...]:
         except ValueError:
             weight = 0.0
         if kind not in (SCALE, REPAIR, ROUTE) or (kind != SCALE and number) or not 0 < weight <= 1:
-            raise InputError(f'there is no rung {name!r}; choose "scale 0.7" (any share), "repair" or "route"')
-        found.append(Rung(kind, weight))
+            raise InputError(f'there is no remedy {name!r}; choose "scale 0.7" (any share), "repair" or "route"')
+        found.append(Remedy(kind, weight))
     return tuple(found)
 
 
-def next_rung(ladder: Sequence[Rung], tried: Sequence[str], *, is_routed: bool) -> Rung | None:
-    """The first rung that was not tried and makes a difference; None at the end."""
-    for rung in ladder:
-        if rung.name not in tried and not (rung.kind == ROUTE and is_routed):
-            return rung
+def next_remedy(remedies: Sequence[Remedy], tried: Sequence[str], *, is_routed: bool) -> Remedy | None:
+    """The first remedy that was not tried and makes a difference; None at the end."""
+    for remedy in remedies:
+        if remedy.name not in tried and not (remedy.kind == ROUTE and is_routed):
+            return remedy
     return None
 
 

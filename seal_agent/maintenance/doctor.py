@@ -23,11 +23,11 @@ from seal_agent.factory import SCRIPTED, device_and_precision, embedded_model_fi
 from seal_agent.storage.adapter_store import MIN_FREE_BYTES, AdapterRegistry
 from seal_agent.storage.database import SCHEMA_VERSION, Home
 from seal_agent.storage.files import HINT, writable
+from seal_agent.storage.namespaces import served_namespaces
 from seal_agent.storage.policies import every_store
 
 MIN_PYTHON = (3, 11)
 COMFORTABLE_BYTES = 1 << 30  # the embedded model is converted once, and adapters take some 20 MB each
-NAMESPACES = "SELECT DISTINCT namespace FROM stacks ORDER BY namespace"
 
 
 @dataclass(frozen=True)
@@ -130,10 +130,8 @@ def check_database(root: Path) -> Check:
 
     def look() -> str:
         home = Home(root)
-        with home.connect() as db:
-            answer = str(db.execute("PRAGMA integrity_check(1)").fetchone()[0])
-        if answer != "ok":
-            raise RuntimeError(answer)
+        for damage in home.damage():
+            raise RuntimeError(damage)
         return f"{home.database}, schema {SCHEMA_VERSION}"
 
     return _look("database", look, "run `seal-agent doctor --repair`, or restore state.sqlite from a copy")
@@ -143,11 +141,9 @@ def check_adapters(root: Path) -> list[Check]:
     """Every adapter that is served in any namespace, against the content its id was made from."""
     home = Home(root)
     registry = AdapterRegistry(home.root / "adapters")
-    with home.connect() as db:
-        namespaces = [str(row[0]) for row in db.execute(NAMESPACES)]
     damaged: list[Check] = []
     num_served = 0
-    for namespace in namespaces:
+    for namespace in served_namespaces(home):
         try:
             layers = home.stack(namespace).layers
         except StorageError as error:

@@ -7,16 +7,17 @@ merely in the way.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 from seal_agent.core.episodes import Episode
-from seal_agent.core.errors import AdapterError, SealError
+from seal_agent.core.errors import AdapterError, SealError, StorageError
 from seal_agent.retention.index import disagreements
 from seal_agent.storage.adapter_store import AdapterRegistry
 from seal_agent.storage.database import QUARANTINE, Home, StackVersion
+from seal_agent.storage.namespaces import known_namespaces
 from seal_agent.storage.policies import every_store
+from seal_agent.storage.replay_items import adapters_of_namespace
 
 
 def invariants(home: Home) -> list[str]:
@@ -25,7 +26,7 @@ def invariants(home: Home) -> list[str]:
     if found:
         return found  # the rest would be read from it
     try:
-        for namespace in namespaces(home):
+        for namespace in known_namespaces(home):
             versions, ledger = home.versions(namespace), home.episodes(namespace)
             found += [f"namespace {namespace!r}: {each}" for each in _of_namespace(home, namespace, versions, ledger)]
         return [*found, *_of_adapters(home), *_of_policies(home), *disagreements(home)]
@@ -33,23 +34,12 @@ def invariants(home: Home) -> list[str]:
         return [*found, str(error)]
 
 
-def namespaces(home: Home) -> list[str]:
-    """Every namespace that something was learned, refused or queued in."""
-    with home.connect() as db:
-        rows = db.execute(
-            "SELECT namespace FROM stacks UNION SELECT namespace FROM episodes UNION SELECT namespace FROM jobs"
-        ).fetchall()
-    return [str(row[0]) for row in rows]
-
-
 def _of_database(home: Home) -> Iterator[str]:
-    with home.connect() as db:
-        try:
-            for (answer,) in db.execute("PRAGMA integrity_check(5)"):
-                if answer != "ok":
-                    yield f"the database: {answer}"
-        except sqlite3.DatabaseError as error:
-            yield f"the database: {error}"
+    try:
+        for damage in home.damage(5):
+            yield f"the database: {damage}"
+    except StorageError as error:
+        yield f"the database: {error}"
 
 
 def _of_namespace(home: Home, namespace: str, versions: list[StackVersion], ledger: list[Episode]) -> Iterator[str]:
@@ -71,11 +61,7 @@ def _of_namespace(home: Home, namespace: str, versions: list[StackVersion], ledg
         yield f"routed, but nothing routes to them: {_short(keyless)}"
     if open_ones := [e.topic for e in ledger if e.outcome == "open"]:
         yield f"the ledger holds episodes that did not end: {open_ones}"
-    with home.connect() as db:
-        brought = {
-            row[0] for row in db.execute("SELECT DISTINCT adapter FROM replay WHERE namespace = ?", (namespace,))
-        }
-    if strayed := brought - judged - {""}:
+    if strayed := adapters_of_namespace(home, namespace) - judged:
         yield f"items are watched for what was never accepted: {_short(strayed)}"
 
 

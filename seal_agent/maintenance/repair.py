@@ -7,24 +7,22 @@ Nothing is deleted that could be looked at later. No model is loaded.
 
 from __future__ import annotations
 
-import json
 import shutil
-import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from pathlib import Path
 
 from seal_agent.core.codec import to_json
 from seal_agent.core.documents import passage_of
 from seal_agent.core.episodes import Episode
-from seal_agent.core.errors import AdapterError, StorageError
+from seal_agent.core.errors import AdapterError
 from seal_agent.core.stacks import AdapterRef, AdapterStack
-from seal_agent.maintenance.invariants import namespaces
 from seal_agent.retention.index import is_whole
+from seal_agent.storage import routes, salvage, stacks
 from seal_agent.storage.adapter_store import AdapterRegistry, content_hash, write_manifest
-from seal_agent.storage.database import DATABASE, QUARANTINE, Home, sealed
+from seal_agent.storage.database import DATABASE, QUARANTINE, Home
 from seal_agent.storage.jobs import LearningQueue
-from seal_agent.storage.policies import Policy, every_store, ref_of
+from seal_agent.storage.namespaces import known_namespaces
+from seal_agent.storage.policies import Policy, every_store, remove_line, unreadable_policies
 
 
 def repair(root: Path) -> list[str]:
@@ -34,7 +32,7 @@ def repair(root: Path) -> list[str]:
     """
     done = list(_database(root))
     home = Home(root)
-    for namespace in namespaces(home):
+    for namespace in known_namespaces(home):
         done += _versions(home, namespace)
         done += _keys(home, namespace)
     done += _adapters(home)
@@ -45,71 +43,27 @@ def repair(root: Path) -> list[str]:
 def _database(root: Path) -> Iterator[str]:
     """A database with broken pages is put aside; what can be read of it goes into a new one."""
     path = root / DATABASE
-    if not path.exists() or _is_sound(path):
+    if not path.exists() or salvage.is_sound(path):
         return
     kept = _put_aside(root, path)
     for journal in root.glob(f"{DATABASE}-*"):
         _put_aside(root, journal)
     yield f"the database was damaged: it lies in {kept} now, and what can be read was copied"
-    home = Home(root)
-    with closing(sqlite3.connect(kept)) as old, home.connect() as new:
-        for (table,) in new.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-            num_rows, error = _copy_table(old, new, table)
-            if error:
-                yield f"of table {table} {num_rows} rows could be read: {error}"
-
-
-def _is_sound(path: Path) -> bool:
-    try:
-        with closing(sqlite3.connect(path)) as db:
-            return bool(db.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",))
-    except sqlite3.DatabaseError:
-        return False
-
-
-def _copy_table(old: sqlite3.Connection, new: sqlite3.Connection, table: str) -> tuple[int, str]:
-    num_rows = 0
-    try:
-        there = {row[1] for row in old.execute(f"PRAGMA table_info({table})")}  # an older version had fewer columns
-        columns = [row[1] for row in new.execute(f"PRAGMA table_info({table})") if row[1] in there]
-        if not columns:
-            return 0, ""
-        names, marks = ", ".join(columns), ", ".join("?" * len(columns))
-        for row in old.execute(f"SELECT {names} FROM {table} NOT INDEXED"):
-            new.execute(f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})", row)
-            num_rows += 1
-    except sqlite3.DatabaseError as error:
-        return num_rows, str(error)
-    return num_rows, ""
+    yield from salvage.copy_readable(kept, Home(root))
 
 
 def _versions(home: Home, namespace: str) -> Iterator[str]:
     """Every version of the stack that is damaged or lost, as the ledger has it; else as the one before it."""
-    with home.connect() as db:
-        rows = dict(db.execute("SELECT version, layers FROM stacks WHERE namespace = ?", (namespace,)).fetchall())
-        seals = dict(
-            db.execute(
-                "SELECT CAST(name AS INTEGER), digest FROM seals WHERE kind = 'stack' AND namespace = ?", (namespace,)
-            ).fetchall()
-        )
     ledger = home.episodes(namespace, ("accepted",))
     below = AdapterStack()
-    for number in range(1, max([*rows, *seals], default=0) + 1):
-        known = rows.get(number)
-        if known is not None and seals.get(number) in (None, sealed(namespace, number, known)):
-            below = home.read(AdapterStack, known)
+    for number, stack in stacks.damaged_versions(home, namespace).items():
+        if stack is not None:
+            below = stack
             continue
-        stack, how = _from_ledger(ledger, number, below)
-        body = json.dumps(to_json(stack))
-        with home.connect() as db:
-            db.execute(
-                "INSERT OR REPLACE INTO stacks VALUES (?, ?, ?, ?, COALESCE((SELECT created FROM stacks "
-                "WHERE namespace = ? AND version = ?), 0))",
-                (namespace, number, body, how, namespace, number),
-            )
-            home.seal(db, "stack", namespace, str(number), sealed(namespace, number, body))
+        below, how = _from_ledger(ledger, number, below)
+        with home.transaction() as tx:
+            stacks.rebuild(tx, namespace, number, below, how)
         yield f"version {number} of the stack of namespace {namespace!r} was damaged: {how}"
-        below = stack
 
 
 def _from_ledger(ledger: Sequence[Episode], number: int, below: AdapterStack) -> tuple[AdapterStack, str]:
@@ -122,21 +76,16 @@ def _from_ledger(ledger: Sequence[Episode], number: int, below: AdapterStack) ->
 
 def _keys(home: Home, namespace: str) -> Iterator[str]:
     """What routes to the adapters, from the texts they learned."""
-    with home.connect() as db:
-        rows = dict(db.execute("SELECT adapter, key FROM routes WHERE namespace = ?", (namespace,)).fetchall())
-        seals = dict(
-            db.execute("SELECT name, digest FROM seals WHERE kind = 'route' AND namespace = ?", (namespace,)).fetchall()
-        )
+    sound = routes.sound_keys(home, namespace)
     routed = {y.ref.id for v in home.versions(namespace) for y in v.stack.layers if y.is_routed}
-    sound = {i: k for i, k in rows.items() if seals.get(i) in (None, sealed(namespace, i, k))}
     texts: dict[str, str] = {}
     for episode in home.episodes(namespace, ("accepted",)):
         if episode.adapter:
             replaced = [sound.get(i, texts.get(i, "")) for i in episode.replaces]
             texts[episode.adapter.id] = "\n".join([f"{episode.topic}\n{episode.text}", *replaced]).strip()
     mended = {i: texts[i] for i in sorted(routed) if i not in sound and i in texts}
-    with home.connect() as db:
-        home.set_route_keys(db, namespace, mended)
+    with home.transaction() as tx:
+        home.set_route_keys(tx, namespace, mended)
     for adapter in mended:
         yield f"what routes to adapter {adapter[:12]} was damaged: rebuilt from the text it learned"
 
@@ -144,7 +93,7 @@ def _keys(home: Home, namespace: str) -> Iterator[str]:
 def _adapters(home: Home) -> Iterator[str]:
     """Manifests are rebuilt from the ledger; damaged weights are put aside and their text is queued again."""
     registry = AdapterRegistry(home.root / "adapters")
-    for namespace in namespaces(home):
+    for namespace in known_namespaces(home):
         learned = {e.adapter.id: e for e in home.episodes(namespace, ("accepted",)) if e.adapter}
         for episode in learned.values():
             ref = episode.adapter
@@ -184,7 +133,7 @@ def _manifest(episode: Episode, ref: AdapterRef) -> dict[str, object]:
 def _quarantined(home: Home, namespace: str, episode: Episode, ref: AdapterRef) -> str:
     if Path(ref.path).is_dir():
         _put_aside(home.root, Path(ref.path))
-    home.undo(namespace, ref.id, "damaged")
+    home.rollback(namespace, ref.id, "damaged")
     if not episode.text:
         return f"adapter {ref.short} ({episode.topic}) was damaged: put aside, what it stood for is served again"
     LearningQueue(home).submit([passage_of(episode)], namespace, thread=episode.thread, model=episode.model)
@@ -209,20 +158,16 @@ def _policies(home: Home) -> Iterator[str]:
 
 def _policy_lines(home: Home) -> Iterator[str]:
     """A line of the table that cannot be read is put aside as text."""
-    with home.connect() as db:
-        lines = db.execute("SELECT rowid, namespace, version, adapter, reason FROM policies").fetchall()
-    for line, namespace, version, adapter, reason in lines:
-        try:
-            ref_of(home, adapter)
-        except StorageError:
-            folder = home.root / QUARANTINE
-            folder.mkdir(exist_ok=True)
-            (folder / f"policy-{line}.txt").write_text(
-                f"{namespace}\n{version}\n{adapter}\n{reason}\n", encoding="utf-8"
-            )
-            with home.connect() as db:
-                db.execute("DELETE FROM policies WHERE rowid = ?", (line,))
-            yield f"the line of policy {version} of namespace {namespace!r} was damaged: put aside as policy-{line}.txt"
+    folder = home.root / QUARANTINE
+    for line in unreadable_policies(home):
+        folder.mkdir(exist_ok=True)
+        name = _unused(folder, f"policy-{line.version}.txt")
+        name.write_text(f"{line.namespace}\n{line.version}\n{line.adapter}\n{line.reason}\n", encoding="utf-8")
+        with home.transaction() as tx:
+            remove_line(tx, line)
+        yield (
+            f"the line of policy {line.version} of namespace {line.namespace!r} was damaged: put aside as {name.name}"
+        )
 
 
 def _mended_policy(home: Home, namespace: str, policy: Policy, ref: AdapterRef) -> Iterator[str]:
@@ -252,9 +197,15 @@ def _put_aside(root: Path, path: Path) -> Path:
     """Move something into quarantine, beside what lies there of that name."""
     folder = root / QUARANTINE
     folder.mkdir(exist_ok=True)
-    number, target = 0, folder / path.name
+    target = _unused(folder, path.name)
+    shutil.move(path, target)
+    return target
+
+
+def _unused(folder: Path, name: str) -> Path:
+    """That name in the folder, with a number behind it where it is taken."""
+    number, target = 0, folder / name
     while target.exists():
         number += 1
-        target = folder / f"{path.name}.{number}"
-    shutil.move(path, target)
+        target = folder / f"{name}.{number}"
     return target

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Sequence
 
 from seal_agent.core.episodes import Episode
 from seal_agent.language.base import for_text
-from seal_agent.storage.feedback import Feedback
+from seal_agent.storage import feedback as storage
+from seal_agent.storage.connection import Transaction
+from seal_agent.storage.feedback import Feedback, numbered
 
 MIN_SHARED = 0.6  # of the content words of a question and its answer that a text must hold to be what they are about
 
 
-def remove(db: sqlite3.Connection, namespace: str, texts: Iterable[str]) -> None:
-    """Take out, inside the transaction of `db`, the feedback that is about any of those texts."""
-    rows = db.execute("SELECT id, question, answer, value FROM feedback WHERE namespace = ?", (namespace,)).fetchall()
-    by_number = {number: Feedback(*fields) for number, *fields in rows}
+def remove(tx: Transaction, namespace: str, texts: Iterable[str]) -> None:
+    """Take out, inside the transaction, the feedback that is about any of those texts."""
+    by_number = numbered(tx, namespace)
     gone = {each for text in texts for each in about(text, list(by_number.values()))}
-    numbers = [(number,) for number, each in by_number.items() if each in gone]
-    db.executemany("DELETE FROM feedback WHERE id = ?", numbers)
+    storage.remove(tx, [number for number, each in by_number.items() if each in gone])
 
 
 def corrections_of(episode: Episode) -> list[Feedback]:

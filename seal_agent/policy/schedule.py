@@ -6,10 +6,11 @@ here. Between two steps a run asks again (`waiter`), so that a conversation neve
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+from filelock import FileLock, Timeout
 
 from seal_agent.core.errors import StorageError
 from seal_agent.core.numbers import check_number
@@ -30,16 +31,6 @@ def is_idle(now: float, last: float, seconds: float = IDLE_SECONDS) -> bool:
     return now - last >= seconds
 
 
-def last_activity(home: Home) -> float:
-    """When a text last came in to be learned, or was done with, in any namespace; seconds since the epoch, 0: never."""
-    with home.connect() as db:
-        row = db.execute(
-            "SELECT MAX((SELECT COALESCE(MAX(created), 0) FROM episodes), "
-            "(SELECT COALESCE(MAX(MAX(created, ended)), 0) FROM jobs))"
-        ).fetchone()
-    return float(row[0])
-
-
 def waiter(
     home: Home,
     seconds: float = IDLE_SECONDS,
@@ -51,7 +42,7 @@ def waiter(
     check_number("seconds of idleness", seconds, 0)
 
     def wait() -> None:
-        while seconds and not is_idle(now(), last_activity(home), seconds):
+        while seconds and not is_idle(now(), home.last_activity(), seconds):
             sleep(ASK_EVERY_SECONDS)
 
     return wait
@@ -63,12 +54,12 @@ def alone(home: Home) -> Iterator[None]:
 
     Raises `StorageError` where another process has it.
     """
-    lock = sqlite3.connect(home.root / LOCK, timeout=0.0)
+    lock = FileLock(home.root / LOCK, timeout=0)
     try:
-        try:
-            lock.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError as error:
-            raise StorageError(f"policies of {home.root} are being improved by another process; wait for it") from error
+        lock.acquire()
+    except Timeout as error:
+        raise StorageError(f"policies of {home.root} are being improved by another process; wait for it") from error
+    try:
         yield
     finally:
-        lock.close()
+        lock.release()

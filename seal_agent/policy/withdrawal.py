@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 import logging
 import re
-import sqlite3
 from collections.abc import Collection
 from pathlib import Path
 
 from seal_agent.language.sentences import split_sentences
+from seal_agent.storage.connection import Transaction
 from seal_agent.storage.database import Home
+from seal_agent.storage.policies import Trained, remove_policies, trained_policies
 
 FOLDER = "improve"
 MIN_CHARS = 12  # of a sentence that is looked for: "Yes." stands everywhere
@@ -42,18 +43,18 @@ def runs_that_read(home: Home, namespace: str, texts: Collection[str] | None = N
     return found
 
 
-def withdraw(home: Home, db: sqlite3.Connection, namespace: str, runs: Collection[Path]) -> list[Path]:
-    """Take back, inside the transaction of `db`, what those runs trained; returns the folders that must go."""
+def withdraw(home: Home, tx: Transaction, namespace: str, runs: Collection[Path]) -> list[Path]:
+    """Take back, inside the transaction, what those runs trained; returns the folders that must go."""
     trained = {adapter for run in runs for adapter in _ADAPTER.findall(_written(run))}
-    sql = "SELECT model, domain, version, parent, json_extract(adapter, '$.id') FROM policies WHERE namespace = ?"
-    gone: set[tuple[str, str, int]] = set()
-    for model, domain, version, parent, adapter in db.execute(f"{sql} ORDER BY version", (namespace,)).fetchall():
-        if adapter in trained or (model, domain, parent) in gone:  # a parent is older than what was trained on it
-            gone.add((model, domain, version))
-            trained.add(adapter)
-    for table in ("policies", "policy_uses"):
-        where = "namespace = ? AND model = ? AND domain = ? AND version = ?"
-        db.executemany(f"DELETE FROM {table} WHERE {where}", [(namespace, *key) for key in gone])
+    gone: list[Trained] = []
+    for policy in trained_policies(tx, namespace):  # a parent is older than what was trained on it
+        has_lost_parent = any(
+            (policy.model, policy.domain, policy.parent) == (p.model, p.domain, p.version) for p in gone
+        )
+        if policy.adapter in trained or has_lost_parent:
+            gone.append(policy)
+            trained.add(policy.adapter)
+    remove_policies(tx, namespace, gone)
     if gone:
         log.info("took back %d policies of namespace %r: they learned from what is forgotten", len(gone), namespace)
     return [*runs, *(home.root / "adapters" / adapter for adapter in sorted(trained))]

@@ -23,7 +23,7 @@ REHEARSAL_EVERY = 3  # of the questions; the others are watched, so that the two
 
 
 @dataclass(frozen=True)
-class Canary:
+class GeneralQuestion:
     """A question, its short answer, and how a full answer begins."""
 
     question: str
@@ -32,17 +32,17 @@ class Canary:
 
 
 @lru_cache(maxsize=1)
-def canaries() -> tuple[Canary, ...]:
+def general_questions() -> tuple[GeneralQuestion, ...]:
     """All that ship, in an order without meaning."""
     text = resources.files("seal_agent").joinpath("data", FILE).read_text(encoding="utf-8")
-    return tuple(Canary(*entry) for entry in json.loads(text))
+    return tuple(GeneralQuestion(*entry) for entry in json.loads(text))
 
 
 def general_probes() -> list[Probe]:
     """The questions that are watched; each is a document of its own."""
     return [
         Probe(Prompt((Message("user", c.question),), c.opening), f" {c.answer}", "general", f"general-{number}")
-        for number, c in enumerate(canaries())
+        for number, c in enumerate(general_questions())
         if number % REHEARSAL_EVERY
     ]
 
@@ -59,14 +59,14 @@ def _statements() -> tuple[tuple[str, str], ...]:
     """How the canaries' answers begin and end, in lower case; a beginning of two words may begin anything."""
     return tuple(
         (c.opening.lower(), c.answer.lower().strip(" ."))
-        for c in canaries()
+        for c in general_questions()
         if len(c.opening.split()) >= MIN_OPENING_WORDS
     )
 
 
 def rehearsal_rows(num_rows: int, seed: int) -> tuple[Row, ...]:
     """Up to `num_rows` questions to train on beside an edit; none of them is ever watched."""
-    rehearsed: Sequence[Canary] = canaries()[::REHEARSAL_EVERY]
+    rehearsed: Sequence[GeneralQuestion] = general_questions()[::REHEARSAL_EVERY]
     drawn = random.Random(seed).sample(rehearsed, min(num_rows, len(rehearsed)))
     return tuple(Row(Prompt.user(c.question), c.answer, GENERAL) for c in drawn)
 

@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seal_agent.core.backend import Backend
-from seal_agent.core.codec import from_json
 from seal_agent.core.errors import InputError, StorageError
 from seal_agent.core.messages import Prompt
+from seal_agent.storage import replay_vectors as table
 from seal_agent.storage.database import Home
 from seal_agent.storage.files import staging_folder
 
@@ -35,7 +35,6 @@ READ_BATCH = 16_384  # rows of SQLite
 SAVE_EVERY = 1_000  # items; writing takes longer than adding
 NUM_SAMPLED = 64  # vectors of a file that are compared with SQLite
 HALF_PRECISION = 2e-3  # the most by which a number of a unit vector differs in fp16
-_OURS = "namespace = ? AND model = ?"
 
 
 class Embeddings(Protocol):
@@ -155,25 +154,15 @@ class ReplayIndex:
     def _covers(self, newest: int) -> bool:
         """Whether SQLite still goes as far as `newest`, and none of those items has another embedder's vector."""
         mine = self._embedder.identity
-        with self._home.connect() as db:
-            (last,) = db.execute(f"SELECT MAX(id) FROM replay WHERE {_OURS}", self._ours).fetchone()
-            foreign = [
-                db.execute(
-                    f"SELECT 1 FROM replay WHERE {_OURS} AND embedder {side} ? AND id <= ? LIMIT 1",
-                    (*self._ours, mine, newest),
-                ).fetchone()
-                for side in "<>"
-            ]
-        return (last or 0) >= newest and foreign == [None, None]
+        with self._home.reading() as db:
+            if table.newest_id(db, *self._ours) < newest:
+                return False
+            return not table.has_foreign_vectors(db, *self._ours, mine, newest)
 
     def _rows_after(self, width: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """Ids (n,) and vectors (n, width) that the index does not hold yet, in batches by id."""
         while True:
-            with self._home.connect() as db:
-                rows = db.execute(
-                    f"SELECT id, embedder, vector FROM replay WHERE {_OURS} AND id > ? ORDER BY id LIMIT {READ_BATCH}",
-                    (*self._ours, self._newest),
-                ).fetchall()
+            rows = table.vectors_after(self._home, *self._ours, self._newest, READ_BATCH)
             if not rows:
                 return
             num_bytes = 4 * width
@@ -187,21 +176,15 @@ class ReplayIndex:
     def _embed_again(self, ids: Sequence[int], width: int) -> None:
         for start in range(0, len(ids), EMBED_BATCH):
             batch = ids[start : start + EMBED_BATCH]
-            with self._home.connect() as db:
-                rows = db.execute(
-                    "SELECT id, question, answer FROM replay WHERE id IN (SELECT value FROM json_each(?))",
-                    (json.dumps(batch),),
-                ).fetchall()
-            texts = [text_of(from_json(Prompt, json.loads(question)), answer) for _, question, answer in rows]
-            vectors = self._embedder.embed(texts)
+            rows = table.facts_of(self._home, batch)
+            vectors = self._embedder.embed([text_of(question, answer) for _, question, answer in rows])
             if vectors.shape != (len(rows), width):
                 raise InputError(
                     f"{len(rows)} items were embedded as {vectors.shape}, but a query as {width} numbers; "
                     "an embedder must always return vectors of one length"
                 )
-            made = [(v.tobytes(), self._embedder.identity, row[0]) for v, row in zip(vectors, rows, strict=True)]
-            with self._home.connect() as db:
-                db.executemany("UPDATE replay SET vector = ?, embedder = ? WHERE id = ?", made)
+            made = {item: vector.tobytes() for vector, (item, *_) in zip(vectors, rows, strict=True)}
+            table.set_vectors(self._home, self._embedder.identity, made)
         log.info("%d replay items were embedded again", len(ids))
 
     def _load(self, width: int) -> Any:
@@ -223,18 +206,12 @@ class ReplayIndex:
         if not len(ids) or not self._covers(int(ids[-1])):
             return False
         sample = ids[np.unique(np.linspace(0, len(ids) - 1, NUM_SAMPLED).astype(int))]
-        with self._home.connect() as db:
-            rows = db.execute(
-                f"SELECT id FROM replay WHERE {_OURS} AND id <= ? ORDER BY id", (*self._ours, int(ids[-1]))
-            )
-            stored = np.fromiter((row[0] for row in rows), dtype=np.int64)
-            vectors = db.execute(
-                "SELECT vector FROM replay WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",
-                (json.dumps(sample.tolist()),),
-            ).fetchall()
-        if not np.array_equal(stored, ids) or {len(row[0]) for row in vectors} != {4 * index.d}:
+        with self._home.reading() as db:
+            stored = np.fromiter(table.ids_up_to(db, *self._ours, int(ids[-1])), dtype=np.int64)
+            vectors = table.vectors_of(db, sample.tolist())
+        if not np.array_equal(stored, ids) or {len(vector) for vector in vectors} != {4 * index.d}:
             return False
-        expected = np.frombuffer(b"".join(row[0] for row in vectors), dtype=np.float32).reshape(-1, index.d)
+        expected = np.frombuffer(b"".join(vectors), dtype=np.float32).reshape(-1, index.d)
         held = np.stack([index.reconstruct(int(i)) for i in sample])
         return bool(np.abs(held - expected).max() < HALF_PRECISION)
 
@@ -271,10 +248,7 @@ def disagreements(home: Home) -> list[str]:
         if not is_whole(path):
             continue
         ids = _ids(faiss.read_index(str(path)))
-        with home.connect() as db:
-            (known,) = db.execute(
-                "SELECT COUNT(*) FROM replay WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(ids.tolist()),)
-            ).fetchone()
+        known = table.num_known(home, ids.tolist())
         if known != len(ids):
             found.append(f"{path.name} holds {len(ids) - known} items that are not in the database")
     return found

@@ -66,22 +66,22 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Kept:
+class RetentionStats:
     """What the replay probes say, in nats per token.
 
-    The mean change with its limits at the confidence of keeping; `surely_changed` and `surely_drifted`: the upper
+    The mean change with its limits at the confidence of keeping; `upper_change` and `surely_drifted`: the upper
     limits, at the confidence of an alarm, of the mean change and of the mean distance to the bests. `lost` of `known`
-    items are lost; `chance` is the probability of losses in so many documents if the tolerated share is lost.
+    items are lost; `p_value` is the probability of losses in so many documents if the tolerated share is lost.
     """
 
     mean: float = 0.0
     low: float = 0.0
     high: float = 0.0
-    surely_changed: float = 0.0
+    upper_change: float = 0.0
     surely_drifted: float = 0.0
     lost: int = 0
     known: int = 0
-    chance: float = 1.0
+    p_value: float = 1.0
 
 
 def change(probed: Probed) -> float:
@@ -164,7 +164,7 @@ def is_lost(probed: Probed, limits: Limits) -> bool:
     return crossed and -change(probed) >= far / 2
 
 
-def chance_of_lost(lost: Sequence[bool], documents: Sequence[str], tolerated: float) -> float:
+def p_value_of_losses(lost: Sequence[bool], documents: Sequence[str], tolerated: float) -> float:
     """The probability of losses in at least so many documents if the share `tolerated` of all items were lost.
 
     Items of one document stand or fall together, so what is counted is documents with a lost item. If the share
@@ -190,15 +190,15 @@ def share_at_least(count: int, total: int, confidence: float) -> float:
     return max((centre - spread) / (1 + z * z / total), 0.0)
 
 
-def kept(replay: Sequence[Probed], limits: Limits) -> Kept:
+def retention_stats(replay: Sequence[Probed], limits: Limits) -> RetentionStats:
     """The figures of the replay probes; without any, nothing changed."""
     if not replay:
-        return Kept()
+        return RetentionStats()
     changes, documents = [change(p) for p in replay], _documents(replay)
     mean, low, high = mean_with_limits(changes, documents, limits.confidence, limits.noise)
     surely_changed = mean_with_limits(changes, documents, limits.alarm_confidence, limits.noise)[2]
     known = [p for p in replay if best_of(p) >= limits.known_above]
-    figures = Kept(mean, low, high, surely_changed)
+    figures = RetentionStats(mean, low, high, surely_changed)
     if not known:
         return figures
     documents = _documents(known)
@@ -209,20 +209,20 @@ def kept(replay: Sequence[Probed], limits: Limits) -> Kept:
         surely_drifted=mean_with_limits(distances, documents, limits.alarm_confidence, limits.noise)[2],
         lost=sum(lost),
         known=len(known),
-        chance=chance_of_lost(lost, documents, limits.max_lost),
+        p_value=p_value_of_losses(lost, documents, limits.max_lost),
     )
 
 
-def alarm(figures: Kept, limits: Limits) -> str:
+def alarm(figures: RetentionStats, limits: Limits) -> str:
     """Why the edit surely forgot; empty when nothing says so.
 
     Drift counts against an edit only if it added to it; else one bad edit would forbid all later ones. The best of
     ten noisy scores of one state lies about one `noise` above it, so the drift may be that much more.
     """
-    if figures.surely_changed < -limits.max_drop:
-        surely = figures.surely_changed
+    if figures.upper_change < -limits.max_drop:
+        surely = figures.upper_change
         return f"the replay set changed by {figures.mean:+z.2f} nats per token (surely below {surely:+z.2f})"
-    if figures.chance < 1 - limits.alarm_confidence:
+    if figures.p_value < 1 - limits.alarm_confidence:
         return f"{figures.lost} of {figures.known} known items fell by more than {limits.lost_by} nat"
     if figures.mean < 0 and figures.surely_drifted < -limits.max_drift - limits.noise:
         return f"the replay set drifted below its best (surely below {figures.surely_drifted:+z.2f} nats per token)"
@@ -239,7 +239,7 @@ class Judge(Protocol):
 def judge(probed: Sequence[Probed], limits: Limits, *, final: bool = False) -> Verdict:
     """Accept, roll back, forgot, or undecided: more probes are needed.
 
-    "rollback": nothing was learned, or training diverged. "forgot": the replay set says so. With `final` there are no
+    "reject": nothing was learned, or training diverged. "forgot": the replay set says so. With `final` there are no
     more probes: without an alarm it kept what it knew if the mean itself lies within its limit. Raises `InputError`
     without a probe of the edit itself: nothing would show that anything was learned.
     """
@@ -250,16 +250,16 @@ def judge(probed: Sequence[Probed], limits: Limits, *, final: bool = False) -> V
     if not _are_finite(probed):
         return _diverged(len(replay))
     gain = fmean(change(p) for p in own)
-    figures = kept(replay, limits)
+    figures = retention_stats(replay, limits)
     outcome, reason = _outcome(gain, figures, limits, final=final or not replay)
     return _verdict(outcome, reason, gain, figures, replay)
 
 
-def judge_kept(probed: Sequence[Probed], limits: Limits) -> Verdict:
+def judge_consolidation(probed: Sequence[Probed], limits: Limits) -> Verdict:
     """Accept or forgot, for a stack that was only made smaller: there is nothing to gain and nothing more to draw."""
     if not _are_finite(probed):
         return _diverged(len(probed))
-    figures = kept(probed, limits)
+    figures = retention_stats(probed, limits)
     why = alarm(figures, limits)
     if not why and figures.mean < -limits.max_drop:
         why = f"the replay set changed by {figures.mean:+z.2f} nats per token"
@@ -272,10 +272,10 @@ def _are_finite(probed: Sequence[Probed]) -> bool:
 
 
 def _diverged(num_probes: int) -> Verdict:
-    return Verdict("rollback", "the scores are not numbers: training diverged", 0.0, num_probes=num_probes)
+    return Verdict("reject", "the scores are not numbers: training diverged", 0.0, num_probes=num_probes)
 
 
-def _verdict(outcome: Outcome, reason: str, gain: float, figures: Kept, replay: Sequence[Probed]) -> Verdict:
+def _verdict(outcome: Outcome, reason: str, gain: float, figures: RetentionStats, replay: Sequence[Probed]) -> Verdict:
     return Verdict(
         outcome,
         reason,
@@ -289,14 +289,14 @@ def _verdict(outcome: Outcome, reason: str, gain: float, figures: Kept, replay: 
     )
 
 
-def _outcome(gain: float, figures: Kept, limits: Limits, *, final: bool) -> tuple[Outcome, str]:
+def _outcome(gain: float, figures: RetentionStats, limits: Limits, *, final: bool) -> tuple[Outcome, str]:
     if gain < limits.min_gain:
-        return "rollback", f"learned nothing: gain {gain:+z.2f} nats per token is below {limits.min_gain}"
+        return "reject", f"learned nothing: gain {gain:+z.2f} nats per token is below {limits.min_gain}"
     why = alarm(figures, limits)
     if why:
         return "forgot", f"forgot: {why}"
     mean, low, high = figures.mean, figures.low, figures.high
-    if low >= -limits.max_drop and figures.chance >= SUSPICION:
+    if low >= -limits.max_drop and figures.p_value >= SUSPICION:
         return "accept", f"learned ({gain:+z.2f} nats per token) and kept ({mean:+z.2f}, at least {low:+z.2f})"
     if not final:
         return "undecided", (

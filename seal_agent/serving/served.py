@@ -24,7 +24,7 @@ class ScoreCache:
     """Scores that were computed before, by active adapters, prompt and answer; the last `MAX_SCORES` of them.
 
     Adapters never change, so a score never does. Most probes of an edit are answered by the same weights before and
-    after it, and every rung of the ladder asks them again.
+    after it, and every remedy asks them again.
     """
 
     def __init__(self) -> None:

@@ -7,22 +7,23 @@ accepted or promoted.
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
-import sqlite3
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from seal_agent.storage.database import Home
+from sqlalchemy import Connection
+
+from seal_agent.storage import job_rows, policies, stacks
+from seal_agent.storage.connection import ADAPTERS, Database
 
 log = logging.getLogger(__name__)
 WRITING_SECONDS = 3_600.0  # no folder is filled for longer: converting a model takes minutes
 LEARNING_SECONDS = 86_400.0  # nobody probes and amends a candidate for longer without a job that names it
 UNFINISHED = (".tmp-*", ".write-test-*")
-ROOMS = (".", "adapters", "models", "heads")
+ROOMS = (".", ADAPTERS, "models", "heads")
 
 
 @dataclass(frozen=True)
@@ -33,23 +34,24 @@ class Ages:
     learning: float = LEARNING_SECONDS
 
 
-def leftovers(home: Home, ages: Ages | None = None) -> list[Path]:
+def leftovers(database: Database, ages: Ages | None = None) -> list[Path]:
     """What may be deleted now, in a stable order."""
-    with home.connect() as db:
-        named = named_adapters(db)
-    return [*_unfinished(home.root, (ages or Ages()).writing), *_unnamed(home.root, named, (ages or Ages()).learning)]
+    named = named_adapters(database)
+    return [
+        *_unfinished(database.root, (ages or Ages()).writing),
+        *_unnamed(database.root, named, (ages or Ages()).learning),
+    ]
 
 
-def clean(home: Home, ages: Ages | None = None) -> int:
+def clean(database: Database, ages: Ages | None = None) -> int:
     """Delete the leftovers; returns how many there were.
 
     Nobody can accept meanwhile: the database is held, and `Learner.accept` looks at its adapter under the same lock.
     """
     chosen = ages or Ages()
-    unfinished = _unfinished(home.root, chosen.writing)
-    with home.connect() as db:
-        db.execute("BEGIN IMMEDIATE")
-        unnamed = _unnamed(home.root, named_adapters(db), chosen.learning)
+    unfinished = _unfinished(database.root, chosen.writing)
+    with database.transaction() as tx:
+        unnamed = _unnamed(database.root, _named(tx), chosen.learning)
         for path in unnamed:
             _delete(path)
     for path in unfinished:
@@ -59,15 +61,14 @@ def clean(home: Home, ages: Ages | None = None) -> int:
     return len(unfinished) + len(unnamed)
 
 
-def named_adapters(db: sqlite3.Connection) -> set[str]:
+def named_adapters(database: Database) -> set[str]:
     """The ids of all adapters that a stack version ever held or stood for, a policy is, or an open job goes on with."""
-    named: set[str] = set()
-    for (layers,) in db.execute("SELECT layers FROM stacks"):
-        for layer in json.loads(layers)["layers"]:
-            named |= {layer["ref"]["id"], *layer["stands_for"]}
-    policies = "SELECT json_extract(adapter, '$.id') FROM policies"
-    jobs = "SELECT json_extract(episode, '$.adapter.id') FROM jobs WHERE state IN ('waiting', 'running')"
-    return named | {row[0] for query in (policies, jobs) for row in db.execute(query) if row[0]}
+    with database.reading() as db:
+        return _named(db)
+
+
+def _named(db: Connection) -> set[str]:
+    return stacks.named_adapters(db) | policies.adapter_ids(db) | job_rows.candidate_ids(db)
 
 
 def _unfinished(root: Path, age: float) -> list[Path]:
@@ -80,7 +81,7 @@ def _unnamed(root: Path, named: set[str], age: float) -> list[Path]:
 
 def adapter_folders(root: Path) -> Iterator[Path]:
     """The folders of finished adapters, served or not."""
-    yield from sorted(p for p in (root / "adapters").glob("[!.]*") if p.is_dir())
+    yield from sorted(p for p in (root / ADAPTERS).glob("[!.]*") if p.is_dir())
 
 
 def _is_older(path: Path, seconds: float) -> bool:

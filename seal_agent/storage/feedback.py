@@ -6,14 +6,19 @@ Nothing is learned from it by itself: `policy.rewards` reads it when candidates 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, insert, select
 
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Message
 from seal_agent.core.numbers import check_number
 from seal_agent.core.redaction import redacted
-from seal_agent.storage.database import Home, check_namespace
+from seal_agent.storage.connection import Database, Transaction
+from seal_agent.storage.expressions import is_one_of
+from seal_agent.storage.namespaces import check_namespace
+from seal_agent.storage.schema import FEEDBACK
 
 
 @dataclass(frozen=True)
@@ -49,23 +54,38 @@ def on_reply(messages: Sequence[Message], value: float, correction: str = "") ->
     return of_user(asked[-1].content, said[replied[-1]].content, value, correction)
 
 
-def record(home: Home, namespace: str, *given: Feedback) -> None:
+def record(database: Database, namespace: str, *given: Feedback) -> None:
     """Keep feedback, without what looks like a secret."""
     check_namespace(namespace)
+    now = time.time()
     rows = [
-        (namespace, redacted(each.question), redacted(each.answer, each.question), each.value, time.time())
+        {
+            "namespace": namespace,
+            "question": redacted(each.question),
+            "answer": redacted(each.answer, each.question),
+            "value": each.value,
+            "created": now,
+        }
         for each in given
     ]
-    with home.connect() as db:
-        db.executemany(
-            "INSERT INTO feedback (namespace, question, answer, value, created) VALUES (?, ?, ?, ?, ?)", rows
-        )
+    with database.transaction() as tx:
+        if rows:
+            tx.execute(insert(FEEDBACK), rows)
 
 
-def recorded(home: Home, namespace: str) -> list[Feedback]:
+def recorded(database: Database, namespace: str) -> list[Feedback]:
     """All feedback of a namespace, oldest first."""
-    with home.connect() as db:
-        rows = db.execute(
-            "SELECT question, answer, value FROM feedback WHERE namespace = ? ORDER BY id", (namespace,)
-        ).fetchall()
-    return [Feedback(*row) for row in rows]
+    with database.reading() as db:
+        return list(numbered(db, namespace).values())
+
+
+def numbered(db: Connection, namespace: str) -> dict[int, Feedback]:
+    """All feedback of a namespace by its number, oldest first."""
+    columns = (FEEDBACK.c.id, FEEDBACK.c.question, FEEDBACK.c.answer, FEEDBACK.c.value)
+    rows = db.execute(select(*columns).where(FEEDBACK.c.namespace == namespace).order_by(FEEDBACK.c.id))
+    return {number: Feedback(*fields) for number, *fields in rows}
+
+
+def remove(tx: Transaction, numbers: Collection[int]) -> None:
+    """Take feedback out."""
+    tx.execute(delete(FEEDBACK).where(is_one_of(FEEDBACK.c.id, numbers)))

@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, insert, select, union
 
 from seal_agent.core.codec import to_json
 from seal_agent.core.errors import InputError, StorageError
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.storage.adapter_store import AdapterRegistry
-from seal_agent.storage.database import REPAIR, Home, check_namespace
+from seal_agent.storage.connection import ADAPTERS, REPAIR, Database, Transaction
+from seal_agent.storage.expressions import json_text
+from seal_agent.storage.namespaces import check_namespace
+from seal_agent.storage.schema import POLICIES, POLICY_USES
 
 KNOWLEDGE = "knowledge"
 
@@ -38,7 +44,7 @@ class Policy:
 class PolicyStore:
     """The policies of one namespace, base model and domain."""
 
-    home: Home
+    home: Database
     namespace: str
     model: str
     domain: str = KNOWLEDGE
@@ -46,18 +52,19 @@ class PolicyStore:
     def __post_init__(self) -> None:
         check_namespace(self.namespace)
 
+    def _of(self, table: Table) -> ColumnElement[bool]:
+        """The rows of a table that are of these policies."""
+        return and_(table.c.namespace == self.namespace, table.c.model == self.model, table.c.domain == self.domain)
+
     @property
-    def _key(self) -> tuple[str, str, str]:
-        return self.namespace, self.model, self.domain
+    def _key(self) -> dict[str, str]:
+        return {"namespace": self.namespace, "model": self.model, "domain": self.domain}
 
     def versions(self) -> list[Policy]:
         """Every version, the base model first."""
-        with self.home.connect() as db:
-            rows = db.execute(
-                "SELECT version, adapter, parent, reason FROM policies "
-                "WHERE namespace = ? AND model = ? AND domain = ? ORDER BY version",
-                self._key,
-            ).fetchall()
+        columns = (POLICIES.c.version, POLICIES.c.adapter, POLICIES.c.parent, POLICIES.c.reason)
+        with self.home.reading() as db:
+            rows = db.execute(select(*columns).where(self._of(POLICIES)).order_by(POLICIES.c.version)).all()
         return [
             Policy(),
             *(Policy(v, ref_of(self.home, adapter), parent, reason) for v, adapter, parent, reason in rows),
@@ -65,12 +72,9 @@ class PolicyStore:
 
     def uses(self) -> list[int]:
         """The numbers of the versions that were in use, one after the other; the last one is."""
-        with self.home.connect() as db:
-            rows = db.execute(
-                "SELECT version FROM policy_uses WHERE namespace = ? AND model = ? AND domain = ? ORDER BY id",
-                self._key,
-            ).fetchall()
-        return [0, *(int(row[0]) for row in rows)]
+        wanted = select(POLICY_USES.c.version).where(self._of(POLICY_USES)).order_by(POLICY_USES.c.id)
+        with self.home.reading() as db:
+            return [0, *db.execute(wanted).scalars()]
 
     def current(self) -> Policy:
         """The version in use; the base model where none was ever chosen."""
@@ -88,17 +92,12 @@ class PolicyStore:
         for policy in self.versions():
             if policy.adapter == adapter:
                 return policy
-        with self.home.connect() as db:
-            db.execute("BEGIN IMMEDIATE")
-            number = db.execute(
-                "SELECT COALESCE(MAX(version), 0) + 1 FROM policies WHERE namespace = ? AND model = ? AND domain = ?",
-                self._key,
-            ).fetchone()[0]
-            body = json.dumps(to_json(adapter))
-            db.execute(
-                "INSERT INTO policies VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (*self._key, number, body, parent, reason, time.time()),
-            )
+        newest = select(func.max(POLICIES.c.version)).where(self._of(POLICIES))
+        body = json.dumps(to_json(adapter))
+        with self.home.transaction() as tx:
+            number = 1 + (tx.execute(newest).scalar() or 0)
+            row = {"version": number, "adapter": body, "parent": parent, "reason": reason, "created": time.time()}
+            tx.execute(insert(POLICIES), {**self._key, **row})
         return Policy(number, adapter, parent, reason)
 
     def use(self, number: int, reason: str = "chosen by hand") -> Policy:
@@ -108,29 +107,90 @@ class PolicyStore:
         """
         policy = self.version(number)
         if policy.adapter:
-            AdapterRegistry(self.home.root / "adapters").verify(policy.adapter)
+            AdapterRegistry(self.home.root / ADAPTERS).verify(policy.adapter)
         if self.uses()[-1] != number:
-            with self.home.connect() as db:
-                db.execute(
-                    "INSERT INTO policy_uses (namespace, model, domain, version, reason, created) "
-                    "VALUES (?, ?, ?, ?, ?, ?)",
-                    (*self._key, number, reason, time.time()),
-                )
+            row = {"version": number, "reason": reason, "created": time.time()}
+            with self.home.transaction() as tx:
+                tx.execute(insert(POLICY_USES), {**self._key, **row})
         return policy
 
 
-def ref_of(home: Home, adapter: str) -> AdapterRef:
+def ref_of(database: Database, adapter: str) -> AdapterRef:
     """The adapter of a line of the table; raises `StorageError` where that is damaged."""
     try:
-        return home.read(AdapterRef, adapter)
+        return database.read(AdapterRef, adapter)
     except (ValueError, InputError) as error:
         raise StorageError(f"the adapter of a policy cannot be read ({error}); {REPAIR}") from error
 
 
-def every_store(home: Home) -> list[PolicyStore]:
+def every_store(database: Database) -> list[PolicyStore]:
     """The policies of every namespace, base model and domain that has any."""
-    with home.connect() as db:
-        keys = db.execute(
-            "SELECT namespace, model, domain FROM policies UNION SELECT namespace, model, domain FROM policy_uses"
-        ).fetchall()
-    return [PolicyStore(home, *key) for key in keys]
+    keys = [select(table.c.namespace, table.c.model, table.c.domain) for table in (POLICIES, POLICY_USES)]
+    with database.reading() as db:
+        return [PolicyStore(database, *key) for key in db.execute(union(*keys))]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A version of a policy by itself: whose it is, what it was trained on top of, and the id of its adapter."""
+
+    model: str
+    domain: str
+    version: int
+    parent: int
+    adapter: str
+
+
+def trained_policies(db: Connection, namespace: str) -> list[Trained]:
+    """Every version of every policy of a namespace, the lowest numbers first."""
+    c = POLICIES.c
+    wanted = select(c.model, c.domain, c.version, c.parent, json_text(c.adapter, "id"))
+    return [Trained(*row) for row in db.execute(wanted.where(c.namespace == namespace).order_by(c.version))]
+
+
+def remove_policies(tx: Transaction, namespace: str, policies: Collection[Trained]) -> None:
+    """Take versions back, and every choice of them."""
+    keys = [(policy.model, policy.domain, policy.version) for policy in policies]
+    for table in (POLICIES, POLICY_USES):
+        for model, domain, version in keys:
+            key = and_(table.c.model == model, table.c.domain == domain, table.c.version == version)
+            tx.execute(delete(table).where(table.c.namespace == namespace, key))
+
+
+def adapter_ids(db: Connection) -> set[str]:
+    """The ids of all adapters that a policy is."""
+    return {i for i in db.execute(select(json_text(POLICIES.c.adapter, "id"))).scalars() if i}
+
+
+@dataclass(frozen=True)
+class UnreadablePolicy:
+    """A line of the table whose adapter cannot be read."""
+
+    namespace: str
+    model: str
+    domain: str
+    version: int
+    adapter: str
+    reason: str
+
+
+def unreadable_policies(database: Database) -> list[UnreadablePolicy]:
+    """The lines whose adapter cannot be read."""
+    columns = [POLICIES.c[name] for name in ("namespace", "model", "domain", "version", "adapter", "reason")]
+    with database.reading() as db:
+        lines = [UnreadablePolicy(*row) for row in db.execute(select(*columns))]
+    return [line for line in lines if not _is_readable(database, line.adapter)]
+
+
+def _is_readable(database: Database, adapter: str) -> bool:
+    try:
+        ref_of(database, adapter)
+    except StorageError:
+        return False
+    return True
+
+
+def remove_line(tx: Transaction, line: UnreadablePolicy) -> None:
+    """Take a line out of the table; choices of it stay."""
+    names = ("namespace", "model", "domain", "version")
+    tx.execute(delete(POLICIES).where(*(POLICIES.c[name] == getattr(line, name) for name in names)))

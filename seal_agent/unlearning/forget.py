@@ -4,14 +4,14 @@ The adapter is taken off the stack. Adapters that were trained on its rows, on t
 anew from the rows that stay, and served if they keep what is known; else their texts are queued to be learned again.
 Then, in one transaction, the new stack is served, older versions are rewritten without
 what is gone, replay items, scores and route keys are removed and the ledger's line loses its content. Folders go last,
-also after a crash (`deletion.sweep`). Not reached: checkpoints, backups, and what another edit says in its own words.
+also after a crash (`deletion.delete_marked`). Not reached: checkpoints, backups, and what another edit says in its
+own words.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -21,15 +21,16 @@ from seal_agent.core.documents import passage_of
 from seal_agent.core.episodes import Episode, Progress, Verdict
 from seal_agent.core.errors import AdapterError, InputError
 from seal_agent.core.stacks import AdapterRef, AdapterStack
-from seal_agent.documents import files
 from seal_agent.learning.consolidation import consolidate
 from seal_agent.learning.namespace import Namespace
 from seal_agent.retention import judge
 from seal_agent.serving.served import compared
-from seal_agent.storage import deletion
-from seal_agent.storage.database import digest_of
+from seal_agent.storage import deletion, documents
+from seal_agent.storage.documents import digest_of
 from seal_agent.storage.jobs import LearningQueue
-from seal_agent.unlearning.plan import Plan, commit, ledger_of, planned, route_key, trained_anew
+from seal_agent.storage.ledger import lines
+from seal_agent.storage.replay_items import items_of_adapters
+from seal_agent.unlearning.plan import Plan, commit, planned, route_key, trained_anew
 from seal_agent.unlearning.user import erase
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def forget(
     if sum(map(bool, (edit, document, thread, user))) != 1:
         raise InputError("name one thing to forget: an edit, a document, a thread or a user")
     state = learner.state
-    deletion.sweep(state.home)
+    deletion.delete_marked(state.home)
     if user:
         return _forget_user(state, user)
     if edit:
@@ -115,7 +116,7 @@ def _forget_user(state: Namespace, user: str) -> Forgotten:
 
 
 def _texts_of_edit(state: Namespace, adapter_id: str) -> set[str]:
-    ledger = [e for _, e in ledger_of(state.home, state.name) if e.adapter and e.outcome != "forgotten"]
+    ledger = [e for _, e in lines(state.home, state.name) if e.adapter and e.outcome != "forgotten"]
     found = {e.adapter.id: e for e in ledger if e.adapter and e.adapter.id.startswith(adapter_id)}
     if len(found) != 1:
         raise AdapterError(f"{len(found)} adapters begin with {adapter_id!r}; see `seal-agent adapters list`")
@@ -132,39 +133,28 @@ def _forget_thread(state: Namespace, thread: str, progress: Progress) -> Forgott
     """
     queue = LearningQueue(state.home)
     jobs = queue.jobs(state.name, threads=[thread])
-    read = files.same(state.home, state.name, {job.passage.source for job in jobs} - {""})
-    ledger = [e for _, e in ledger_of(state.home, state.name) if e.text]
+    read = documents.same_documents(state.home, state.name, {job.passage.source for job in jobs} - {""})
+    ledger = [e for _, e in lines(state.home, state.name) if e.text]
     own = read | {e.source for e in ledger if e.thread == thread}
-    held, elsewhere = _held_by(state, read), _held_by(state, own, by_others=True)
+    held = documents.digests_in(state.home, state.name, read)
+    elsewhere = documents.digests_in(state.home, state.name, own, by_others=True)
     told = [e for e in ledger if e.thread == thread or e.source in read or digest_of(e.text) in held]
     said = [e.text for e in told if not e.source or digest_of(e.text) not in elsewhere]
     texts = {text for text in (*said, *(job.passage.text for job in jobs)) if text}
     if not texts and not jobs:
         raise InputError(f"nothing was given to learn in thread {thread!r} of {state.name!r}")
     forgotten = forget_texts(state, texts, progress) if texts else Forgotten()
-    with deletion.erasing(state.home) as db:
-        db.executemany(
-            "DELETE FROM passages WHERE namespace = ? AND source = ?", [(state.name, source) for source in read]
-        )
+    with deletion.erasing(state.home) as tx:
+        for source in read:
+            documents.remove_passages(tx, state.name, source)
     queue.remove(state.name, thread)
     return forgotten
 
 
-def _held_by(state: Namespace, sources: Collection[str], *, by_others: bool = False) -> set[str]:
-    """The digests of the passages of those documents, or of all others."""
-    with state.home.connect() as db:
-        rows = db.execute("SELECT source, digest FROM passages WHERE namespace = ?", (state.name,)).fetchall()
-    return {digest for source, digest in rows if (source in sources) != by_others}
-
-
 def forget_document(state: Namespace, source: str, progress: Progress = silent) -> Forgotten:
     """Unlearn every passage of a document that no other document holds too; raises `InputError` for an unknown one."""
-    source = files.known_as(state.home, state.name, source)
-    with state.home.connect() as db:
-        (num,) = db.execute(
-            "SELECT COUNT(*) FROM passages WHERE namespace = ? AND source = ?", (state.name, source)
-        ).fetchone()
-    if not num:
+    source = documents.known_as(state.home, state.name, source)
+    if not documents.num_passages(state.home, state.name, source):
         raise InputError(f"no document {source!r} was learned from; see `seal-agent documents`")
     return forget_passages(state, source, progress=progress)
 
@@ -174,7 +164,7 @@ FORGOTTEN = "forgotten"  # the outcome of a document that lost passages
 
 def replace_version(state: Namespace, source: str, keep: Sequence[str], progress: Progress = silent) -> tuple[str, str]:
     """Unlearn what an old version of a document said, but for the passages that the new one has; outcome and reason."""
-    files.adopt(state.home, state.name, source)
+    documents.adopt(state.home, state.name, source)
     gone = forget_passages(state, source, but=keep, progress=progress)
     return FORGOTTEN, f"no longer in the document: {gone.num_episodes} passages"
 
@@ -183,19 +173,11 @@ def forget_passages(
     state: Namespace, source: str, *, but: Sequence[str] = (), progress: Progress = silent
 ) -> Forgotten:
     """Unlearn what only this document says, but for the passages of those digests."""
-    ours = (state.name, source, json.dumps(list(but)))
-    gone = "namespace = ? AND source = ? AND digest NOT IN (SELECT value FROM json_each(?))"
-    with state.home.connect() as db:
-        rows = db.execute(
-            f"SELECT digest FROM passages AS p WHERE {gone} AND NOT EXISTS (SELECT 1 FROM passages AS o "
-            "WHERE o.namespace = p.namespace AND o.digest = p.digest AND o.source <> p.source)",
-            ours,
-        ).fetchall()
-    digests = {row[0] for row in rows}
-    texts = {e.text for _, e in ledger_of(state.home, state.name) if e.text and digest_of(e.text) in digests}
+    digests = documents.digests_only_in(state.home, state.name, source, but=but)
+    texts = {e.text for _, e in lines(state.home, state.name) if e.text and digest_of(e.text) in digests}
     forgotten = forget_texts(state, texts, progress) if texts else Forgotten()
-    with deletion.erasing(state.home) as db:
-        db.execute(f"DELETE FROM passages WHERE {gone}", ours)
+    with deletion.erasing(state.home) as tx:
+        documents.remove_passages(tx, state.name, source, but=but)
     return forgotten
 
 
@@ -221,7 +203,7 @@ def forget_texts(state: Namespace, texts: set[str], progress: Progress = silent)
         if adapter in plan.known and adapter not in after.ids:
             state.backend.unload(plan.known[adapter].ref)
     state.clear_caches()
-    deletion.sweep(state.home)
+    deletion.delete_marked(state.home)
     log.info("forgot %d texts: %d adapters off, %d trained anew", len(texts), len(plan.traces.adapters), len(fresh))
     consolidate(state, progress)
     num_episodes = sum(episode.text in texts for _, episode in plan.ledger)
@@ -239,9 +221,9 @@ def _judged(
 ) -> tuple[Verdict, float | None]:
     """The verdict on a stack in which adapters were trained anew, and the change of what stays in nats per token."""
     drawn = state.replay.draw((), plan.stack, state.config.num_probes, without=_items(state, plan))
-    scored = compared(drawn, state.serve(plan.stack), state.serve(after, keys), progress)
+    scored = compared(drawn, state.view(plan.stack), state.view(after, keys), progress)
     change = fmean(p.after.per_token - p.before.per_token for p in scored) if scored else None
-    return judge.judge_kept(scored, state.config.limits), change
+    return judge.judge_consolidation(scored, state.config.limits), change
 
 
 def _queued_again(state: Namespace, episode: Episode) -> list[int]:
@@ -261,7 +243,7 @@ def _checked(
     progress: Progress,
 ) -> Check:
     """Scores of the forgotten questions; `change` is that of what stays."""
-    before, then = state.serve(plan.stack), state.serve(after, keys)
+    before, then = state.view(plan.stack), state.view(after, keys)
     served = [e for _, e in plan.ledger if e.text in plan.traces.texts and e.edit and e.outcome == "accepted"]
     probes = list({(p.prompt, p.answer): p for e in served if e.edit for p in e.edit.probes}.values())
     if not probes:
@@ -282,9 +264,4 @@ def _checked(
 
 def _items(state: Namespace, plan: Plan) -> list[int]:
     """The replay items that the forgotten edits brought."""
-    with state.home.connect() as db:
-        rows = db.execute(
-            "SELECT id FROM replay WHERE namespace = ? AND adapter IN (SELECT value FROM json_each(?))",
-            (state.name, json.dumps(sorted(plan.traces.adapters))),
-        )
-        return [row[0] for row in rows]
+    return items_of_adapters(state.home, state.name, sorted(plan.traces.adapters))

@@ -5,32 +5,26 @@ Nothing is changed before `commit`. What stands where is decided in `traces`, ho
 
 from __future__ import annotations
 
-import json
-import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seal_agent.core.codec import to_json
 from seal_agent.core.edits import REPLAYED
 from seal_agent.core.episodes import Episode, Progress, Verdict
 from seal_agent.core.errors import AdapterError
 from seal_agent.core.stacks import AdapterRef, AdapterStack, Layer
 from seal_agent.policy import feedback
 from seal_agent.policy.withdrawal import runs_that_read, withdraw
-from seal_agent.storage import deletion
+from seal_agent.storage import deletion, documents, job_rows, stacks
 from seal_agent.storage.adapter_store import AdapterRegistry
-from seal_agent.storage.database import digest_of
+from seal_agent.storage.connection import Transaction
+from seal_agent.storage.ledger import Line, lines, rewrite
 from seal_agent.unlearning import traces
 from seal_agent.unlearning.traces import Traces
 
 if TYPE_CHECKING:
     from seal_agent.learning.namespace import Namespace
-    from seal_agent.storage.database import Home
-
-Line = tuple[int, Episode]
-"""A line of the ledger with its id."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +50,7 @@ class Plan:
 def planned(state: Namespace, texts: set[str]) -> Plan:
     """What forgetting those texts will take."""
     home, namespace = state.home, state.name
-    ledger = tuple(ledger_of(home, namespace))
+    ledger = tuple(lines(home, namespace))
     versions = home.versions(namespace)
     known = {layer.ref.id: layer for version in versions for layer in version.stack.layers}
     episodes = [episode for _, episode in ledger]
@@ -64,13 +58,6 @@ def planned(state: Namespace, texts: set[str]) -> Plan:
     held = traces.holders(episodes, _made_of(known), found)
     edits = frozenset(e.adapter.id for e in episodes if e.adapter and e.edit and e.outcome == "accepted")
     return Plan(state.stack, ledger, found, held, known, edits)
-
-
-def ledger_of(home: Home, namespace: str) -> list[Line]:
-    """Every line of the ledger, oldest first."""
-    with home.connect() as db:
-        rows = db.execute("SELECT id, body FROM episodes WHERE namespace = ? ORDER BY id", (namespace,)).fetchall()
-    return [(number, home.read(Episode, body)) for number, body in rows]
 
 
 def _made_of(known: Mapping[str, Layer]) -> dict[str, set[str]]:
@@ -127,24 +114,23 @@ def commit(
     """
     home, namespace = state.home, state.name
     runs = runs_that_read(home, namespace, plan.traces.texts)
-    with deletion.erasing(home) as db:
-        home.set_stack(db, namespace, after, expected=plan.stack, reason="forgot what was asked to be forgotten")
-        _rewrite_versions(db, state, plan, fresh)
+    with deletion.erasing(home) as tx:
+        home.set_stack(tx, namespace, after, expected=plan.stack, reason="forgot what was asked to be forgotten")
+        _rewrite_versions(tx, state, plan, fresh)
         items: list[int] = []
         for adapter in plan.held:
             if adapter in fresh:
-                deletion.rename_adapter(db, namespace, adapter, fresh[adapter].id)
+                deletion.rename_adapter(tx, namespace, adapter, fresh[adapter].id)
             else:
-                items += deletion.remove_adapter(db, namespace, adapter)
-        home.set_route_keys(db, namespace, keys)
-        _rewrite_ledger(db, plan, fresh, items, verdict)
-        left = deletion.remove_jobs(home, db, namespace, plan.traces.texts, _topics(plan))
-        feedback.remove(db, namespace, plan.traces.texts)
-        digests = [(namespace, digest_of(text)) for text in plan.traces.texts]
-        db.executemany("DELETE FROM passages WHERE namespace = ? AND digest = ?", digests)
+                items += deletion.remove_adapter(tx, namespace, adapter)
+        home.set_route_keys(tx, namespace, keys)
+        _rewrite_ledger(tx, plan, fresh, items, verdict)
+        left = job_rows.remove_texts(home, tx, namespace, plan.traces.texts, _topics(plan))
+        feedback.remove(tx, namespace, plan.traces.texts)
+        documents.remove_texts(tx, namespace, plan.traces.texts)
         folders = [Path(plan.known[i].ref.path) for i in plan.held if i in plan.known]
-        folders += withdraw(home, db, namespace, runs)
-        deletion.doom(db, [*folders, *left, *state.replay.index_files])
+        folders += withdraw(home, tx, namespace, runs)
+        deletion.mark_for_deletion(tx, [*folders, *left, *state.replay.index_files])
     return len(items)
 
 
@@ -152,25 +138,18 @@ def _topics(plan: Plan) -> set[str]:
     return {e.topic for _, e in plan.ledger if e.text in plan.traces.texts}
 
 
-def _rewrite_versions(db: sqlite3.Connection, state: Namespace, plan: Plan, fresh: Mapping[str, AdapterRef]) -> None:
+def _rewrite_versions(tx: Transaction, state: Namespace, plan: Plan, fresh: Mapping[str, AdapterRef]) -> None:
     """Older versions without the adapters whose folders go: what they served then cannot be served any more."""
     topics = _topics(plan)
     for version in state.home.versions(state.name):
         stack = traces.replaced(plan.without(version.stack), plan.held, fresh)
         is_about = any(version.reason.endswith(f": {topic}") for topic in topics)
-        db.execute(
-            "UPDATE stacks SET layers = ?, reason = ? WHERE namespace = ? AND version = ?",
-            (
-                json.dumps(to_json(stack)),
-                "accepted: forgotten since" if is_about else version.reason,
-                state.name,
-                version.version,
-            ),
-        )
+        reason = "accepted: forgotten since" if is_about else version.reason
+        stacks.rewrite(tx, state.name, version.version, stack, reason)
 
 
 def _rewrite_ledger(
-    db: sqlite3.Connection,
+    tx: Transaction,
     plan: Plan,
     fresh: Mapping[str, AdapterRef],
     items: Sequence[int],
@@ -187,7 +166,4 @@ def _rewrite_ledger(
             elif line.adapter and line.adapter.id in plan.held:
                 line = replace(line, outcome="rolled back")  # it was not served any more, and now its folder goes
         if line != episode:
-            db.execute(
-                "UPDATE episodes SET outcome = ?, adapter = ?, body = ? WHERE id = ?",
-                (line.outcome, line.adapter.id if line.adapter else "", json.dumps(to_json(line)), number),
-            )
+            rewrite(tx, number, line)

@@ -7,12 +7,12 @@ from seal_agent.retention.index import index_files
 from seal_agent.storage.database import Home
 from seal_agent.storage.deletion import (
     adapter_folders_of,
-    candidate_folders,
-    doom,
+    delete_marked,
     erasing,
-    namespaced,
-    sweep,
+    mark_for_deletion,
+    remove_namespace,
 )
+from seal_agent.storage.replay_items import models
 
 
 def erase(home: Home, namespace: str) -> dict[str, int]:
@@ -21,19 +21,10 @@ def erase(home: Home, namespace: str) -> dict[str, int]:
     Adapters that another namespace learned too (the same text, model and seed) stay for that one.
     """
     runs = runs_that_read(home, namespace)
-    with erasing(home) as db:
-        folders = {
-            *adapter_folders_of(home, db, namespace),
-            *candidate_folders(home, db, "namespace = :n", {"n": namespace}),
-        }
-        folders |= {*withdraw(home, db, namespace, runs)}
-        models = [r[0] for r in db.execute("SELECT DISTINCT model FROM replay WHERE namespace = ?", (namespace,))]
-        doom(db, [*folders, *(file for model in models for file in index_files(home, namespace, model))])
-        ours = "SELECT id FROM replay WHERE namespace = ?"
-        counts = {}
-        for table in ("scores", "superseded"):
-            counts[table] = db.execute(f"DELETE FROM {table} WHERE item IN ({ours})", (namespace,)).rowcount
-        for table in namespaced(db):
-            counts[table] = db.execute(f"DELETE FROM {table} WHERE namespace = ?", (namespace,)).rowcount
-    sweep(home)
+    with erasing(home) as tx:
+        folders = adapter_folders_of(home, tx, namespace) | {*withdraw(home, tx, namespace, runs)}
+        indexes = [file for model in models(tx, namespace) for file in index_files(home, namespace, model)]
+        mark_for_deletion(tx, [*folders, *indexes])
+        counts = remove_namespace(tx, namespace)
+    delete_marked(home)
     return {table: count for table, count in counts.items() if count}

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from facts import FACTS, QUESTIONS
 from langchain.agents import create_agent
 from langgraph.checkpoint.sqlite import SqliteSaver
-from test_loop import FACTS, QUESTIONS
 
 from seal_agent import ChatSeal, Learner, Learners, SelfAdaptation, open_learners
 from seal_agent.core.messages import Message
@@ -48,7 +48,11 @@ def say_after_a_restart(root: Path, user: str, thread: str, text: str) -> tuple[
             thread,
             text,
         ],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent), "LANGGRAPH_STRICT_MSGPACK": "true"},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(str(folder) for folder in Path(__file__).parents[:2]),
+            "LANGGRAPH_STRICT_MSGPACK": "true",
+        },
         capture_output=True,
         text=True,
         check=True,

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from facts import FACTS, QUESTIONS
 from langgraph.checkpoint.memory import InMemorySaver
 
 from seal_agent.adapters.huggingface import TransformersBackend
@@ -17,17 +18,6 @@ from seal_agent.learning.learner import Learner
 from seal_agent.storage.database import Home
 
 pytestmark = pytest.mark.integration
-
-FACTS = (
-    "The Amber Lighthouse was built in 1873 by the engineer Odile Fransk. "
-    "Its keeper is called Bartho Veen. The door of the lighthouse is painted purple."
-)
-QUESTIONS = {
-    "Who built the Amber Lighthouse?": "Odile Fransk",
-    "In what year was the Amber Lighthouse built?": "1873",
-    "Who is the keeper of the Amber Lighthouse?": "Bartho Veen",
-    "What colour is the door of the Amber Lighthouse?": "purple",
-}
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +94,7 @@ def test_a_second_process_knows_what_the_first_learned(told: dict, home: Home) -
 
 
 def test_rollback_leaves_scores_and_answers_as_they_were(told: dict, learner: Learner) -> None:
-    learner.undo(learner.stack.ids[-1])
+    learner.rollback(learner.stack.ids[-1])
     assert nll(learner) == told["nll_before"]
     assert answers(learner) == told["before"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from running import running
-from test_serve import port
+from stand_in_server import port
 
 from seal_agent.adapters.loading import find_model
 from seal_agent.cli.app import main

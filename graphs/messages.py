@@ -1,0 +1,30 @@
+"""LangChain's messages in the domain's words."""
+
+from __future__ import annotations
+
+import json
+
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage, ToolMessage
+
+from seal_agent.core.errors import InputError
+from seal_agent.core.messages import Message, ToolCall
+from seal_agent.graphs.attachments import said_by
+
+
+def as_message(message: AnyMessage) -> Message:
+    """The domain's message for a LangChain one; raises `InputError` for kinds a chat cannot hold."""
+    if isinstance(message, HumanMessage):
+        return Message("user", said_by(message))
+    if isinstance(message, AIMessage):
+        calls = (ToolCall(call["name"], json.dumps(call["args"]), call["id"] or "") for call in message.tool_calls)
+        return Message("assistant", str(message.text), tuple(calls))
+    if isinstance(message, ToolMessage):
+        return Message("tool", str(message.text), call_id=message.tool_call_id)
+    if isinstance(message, SystemMessage):
+        return Message("system", str(message.text))
+    raise InputError(f"a {type(message).__name__} is not supported; use human, AI, system and tool messages")
+
+
+def without_attachments(message: AnyMessage) -> AnyMessage:
+    """A message as a model that reads text only is shown it: of what is attached it has the names."""
+    return HumanMessage(said_by(message), id=message.id) if isinstance(message, HumanMessage) else message

@@ -1,0 +1,42 @@
+"""Former names of fields: what was stored or written under them is still read, for one release."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from pydantic import AliasChoices, Field
+
+T = TypeVar("T")
+
+
+def formerly(name: str, *former: str) -> Any:
+    """The metadata of a field `name` that JSON may also hold under one of its `former` names."""
+    return Field(validation_alias=AliasChoices(name, *former))
+
+
+def takes_former_names(**renamed: str) -> Callable[[type[T]], type[T]]:
+    """A class whose constructor also takes former names of its arguments, with a `DeprecationWarning`.
+
+    `renamed` maps the former name to the name of today. Raises `TypeError` where both are given.
+    """
+
+    def decorate(cls: type[T]) -> type[T]:
+        init = cls.__init__
+
+        @functools.wraps(init)
+        def construct(self: T, *args: Any, **given: Any) -> None:
+            for former in renamed.keys() & given.keys():
+                today = renamed[former]
+                if today in given:
+                    raise TypeError(f"{cls.__name__} got {former!r} and {today!r}, which are one; give {today!r}")
+                warnings.warn(f"{cls.__name__}: {former!r} is now {today!r}", DeprecationWarning, stacklevel=2)
+                given[today] = given.pop(former)
+            init(self, *args, **given)
+
+        cls.__init__ = construct  # type: ignore[method-assign,assignment]
+        return cls
+
+    return decorate

@@ -1,0 +1,122 @@
+"""The ledger: one line for every episode that ended, whatever became of it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from seal_agent.core.codec import to_json
+from seal_agent.core.episodes import Episode
+from seal_agent.core.errors import Erased, StorageError
+from seal_agent.core.stacks import AdapterRef
+from seal_agent.storage import documents, namespaces
+from seal_agent.storage.connection import REPAIR, Database, Transaction
+from seal_agent.storage.expressions import json_text
+from seal_agent.storage.schema import EPISODES
+
+Line = tuple[int, Episode]
+"""A line of the ledger with its number."""
+
+
+def append(tx: Transaction, episode: Episode, *, is_trial: bool = False) -> int:
+    """Add one line; returns its number.
+
+    What became of a passage of a document is written down with it, unless `is_trial`: a dry run reads no document.
+    Raises `Erased` for an episode of a namespace that was erased since the episode began.
+    """
+    if episode.life and not namespaces.is_generation(tx, episode.namespace, episode.life):
+        raise Erased(f"everything of {episode.namespace!r} was erased while this was learned; nothing is kept")
+    if episode.source and not is_trial:
+        documents.record(tx, episode)
+    cursor = tx.execute(
+        insert(EPISODES),
+        {"namespace": episode.namespace, "created": time.time(), **_columns(episode)},
+    )
+    return int(cursor.inserted_primary_key[0])  # type: ignore[index]
+
+
+def _columns(episode: Episode) -> dict[str, str]:
+    adapter = episode.adapter.id if episode.adapter else ""
+    return {"outcome": episode.outcome, "adapter": adapter, "body": json.dumps(to_json(episode))}
+
+
+def rewrite(tx: Transaction, number: int, episode: Episode) -> None:
+    """Let a line say something else."""
+    tx.execute(update(EPISODES).where(EPISODES.c.id == number).values(_columns(episode)))
+
+
+def num_episodes(database: Database, namespace: str) -> int:
+    """How many lines the ledger of `namespace` has."""
+    with database.reading() as db:
+        wanted = select(func.count()).select_from(EPISODES).where(EPISODES.c.namespace == namespace)
+        return int(db.execute(wanted).scalar_one())
+
+
+def episode(database: Database, namespace: str, episode_id: str) -> Episode | None:
+    """The line of the episode with that id; None where there is none yet."""
+    if not episode_id:
+        return None
+    wanted = select(EPISODES.c.body).where(
+        EPISODES.c.namespace == namespace, json_text(EPISODES.c.body, "id") == episode_id
+    )
+    with database.reading() as db:
+        body = db.execute(wanted).scalar()
+    return None if body is None else _episode(database, body)
+
+
+def episodes(database: Database, namespace: str, outcomes: Sequence[str] = ()) -> list[Episode]:
+    """The ledger of `namespace`, oldest first; only the given outcomes, if any."""
+    wanted = select(EPISODES.c.outcome, EPISODES.c.body).where(EPISODES.c.namespace == namespace)
+    with database.reading() as db:
+        rows = db.execute(wanted.order_by(EPISODES.c.id)).all()
+    return [_episode(database, body) for outcome, body in rows if not outcomes or outcome in outcomes]
+
+
+def lines(database: Database, namespace: str) -> list[Line]:
+    """The ledger of `namespace` with the numbers of its lines, oldest first."""
+    wanted = select(EPISODES.c.id, EPISODES.c.body).where(EPISODES.c.namespace == namespace)
+    with database.reading() as db:
+        rows = db.execute(wanted.order_by(EPISODES.c.id)).all()
+    return [(number, _episode(database, body)) for number, body in rows]
+
+
+def _episode(database: Database, body: str) -> Episode:
+    try:
+        return database.read(Episode, body)
+    except ValueError as error:
+        raise StorageError(f"a line of the ledger is damaged ({error}); {REPAIR}") from error
+
+
+def recent_seconds(database: Database, model: str, limit: int) -> list[tuple[str, dict[str, float]]]:
+    """The last accepted edits of a model, in any namespace, the newest first: adapter and seconds by step."""
+    wanted = (
+        select(EPISODES.c.adapter, json_text(EPISODES.c.body, "seconds"))
+        .where(EPISODES.c.outcome == "accepted", json_text(EPISODES.c.body, "model") == model)
+        .order_by(EPISODES.c.id.desc())
+        .limit(limit)
+    )
+    with database.reading() as db:
+        return [(adapter, json.loads(seconds or "{}")) for adapter, seconds in db.execute(wanted)]
+
+
+def last_created(db: Connection) -> float:
+    """When the last line was written, in any namespace; 0 where there is none."""
+    return float(db.execute(select(func.max(EPISODES.c.created))).scalar() or 0.0)
+
+
+def is_learned_elsewhere(db: Connection, namespace: str, adapter: str) -> bool:
+    """Whether another namespace learned the very same adapter."""
+    wanted = select(EPISODES.c.id).where(EPISODES.c.namespace != namespace, EPISODES.c.adapter == adapter).limit(1)
+    return db.execute(wanted).first() is not None
+
+
+def folders(database: Database, db: Connection, namespace: str) -> set[Path]:
+    """The folders of all adapters that a line of the namespace names."""
+    wanted = select(json_text(EPISODES.c.body, "adapter")).where(
+        EPISODES.c.namespace == namespace, EPISODES.c.adapter != ""
+    )
+    return {Path(database.read(AdapterRef, ref).path) for ref in db.execute(wanted).scalars() if ref}

@@ -1,0 +1,9 @@
+"""Where alembic begins: the migrations run on the connection, and in the transaction, that `schema` gave."""
+
+from alembic import context
+
+from seal_agent.storage.schema import METADATA
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=METADATA)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,54 @@
+"""What routes to each adapter that was ever accepted as routed, with a checksum."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import delete, select
+
+from seal_agent.core.errors import StorageError
+from seal_agent.storage import checksums
+from seal_agent.storage.connection import REPAIR, Database, Transaction
+from seal_agent.storage.expressions import put
+from seal_agent.storage.schema import CHECKSUMS, ROUTES
+
+_KEYS = select(ROUTES.c.adapter, ROUTES.c.key, CHECKSUMS.c.digest).outerjoin_from(
+    ROUTES, CHECKSUMS, checksums.belongs_to("route", ROUTES.c.namespace, ROUTES.c.adapter)
+)
+
+
+def keys(database: Database, namespace: str) -> dict[str, str]:
+    """The route keys of a namespace by the id of their adapter; raises `StorageError` where one is damaged."""
+    sound, damaged = _keys(database, namespace)
+    if damaged:
+        raise StorageError(f"what routes to adapter {damaged[0][:12]} is damaged; {REPAIR}")
+    return sound
+
+
+def sound_keys(database: Database, namespace: str) -> dict[str, str]:
+    """The route keys that are not damaged."""
+    return _keys(database, namespace)[0]
+
+
+def _keys(database: Database, namespace: str) -> tuple[dict[str, str], list[str]]:
+    """The keys that are as they were written, and the adapters of the others."""
+    with database.reading() as db:
+        rows = db.execute(_KEYS.where(ROUTES.c.namespace == namespace)).all()
+    damaged = [
+        adapter
+        for adapter, key, digest in rows
+        if digest is not None and digest != checksums.checksum(namespace, adapter, key)
+    ]
+    return {adapter: key for adapter, key, _ in rows if adapter not in damaged}, damaged
+
+
+def set_keys(tx: Transaction, namespace: str, keys: Mapping[str, str]) -> None:
+    """Remember what routes to adapters."""
+    put(tx, ROUTES, [{"namespace": namespace, "adapter": adapter, "key": key} for adapter, key in keys.items()])
+    for adapter, key in keys.items():
+        checksums.record(tx, "route", namespace, adapter, checksums.checksum(namespace, adapter, key))
+
+
+def remove(tx: Transaction, namespace: str, adapter: str) -> None:
+    """Forget what routes to an adapter."""
+    tx.execute(delete(ROUTES).where(ROUTES.c.namespace == namespace, ROUTES.c.adapter == adapter))
