@@ -17,7 +17,7 @@ from seal_agent.language.words import encodable
 ENGLISH, UNKNOWN = "en", "und"  # ISO 639; "und" is the code for a language that is not known
 MIN_WORDS = 3  # in Latin letters; fewer may be names alone
 MIN_SCORE = 0.5  # of the model, 0 to 1, for another language than English in Latin letters
-MAX_SAMPLE = 3000  # characters of a long text, a third each from its beginning, middle and end
+MAX_SAMPLE = 1500  # characters of a long text, a third each from its beginning, middle and end
 NUM_CANDIDATES = 3
 SHIPPED = "lite"  # the model in the package; others are downloaded
 FOREIGN_SHARE = 0.2  # of the letters
