@@ -98,8 +98,8 @@ class Plain:
         return False
 
     def denies_what_follows(self, heading: str, /) -> bool:
-        """Not known."""
-        return False
+        """It may: which words deny is not known, so what stands above a list goes with every sentence of it."""
+        return True
 
     def is_verbless(self, sentence: str, /) -> bool:
         """Not known."""

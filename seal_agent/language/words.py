@@ -5,9 +5,15 @@ from __future__ import annotations
 import re
 
 WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _NUMBER = re.compile(r"\d[\d.,]*\d|\d")
 _WITH_DIGIT = re.compile(r"\b\w*\d\w*")
 _CAPITAL_OR_DIGIT = re.compile(r"\d|(?<![.!?:] )(?<!^)\b[A-Z]\w")
+
+
+def encodable(text: str) -> str:
+    """`text` with a letter in the place of every surrogate that stands alone, which has no place in UTF-8."""
+    return _SURROGATE.sub("x", text)
 
 
 def numbers_in(text: str) -> set[str]:

@@ -82,10 +82,10 @@ def sentence_asks(source: Source) -> list[Ask]:
 
 
 def sentence_rows(source: Source, asked: Ask, name: str) -> list[Row]:
-    """The row of a sentence: what the title of the document is answered with; plain text where it has no title."""
-    request = source.language.request_about(source.title) if source.title else ""
+    """The row of a sentence: an answer to what stands above the text; plain text where nothing stands there."""
+    request = source.language.request_about(source.heading) if source.heading else ""
     if not source.language.content(asked.view) - source.language.content(request):
-        request = ""  # the title says all of it
+        request = ""  # the heading says all of it
     if not request:
         return [statement(asked.view, name, asked.view)]
     return [Row(Prompt.user(request), asked.view, name, asked.view)]
