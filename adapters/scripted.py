@@ -36,8 +36,8 @@ from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Generated, Grammar, Prompt
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.core.tool_format import TAGGED, ToolFormat
-from seal_agent.language.english.prompts import ABOUT
-from seal_agent.language.english.words import content
+from seal_agent.language.base import for_text
+from seal_agent.language.prompts import ABOUT
 from seal_agent.language.sentences import split_sentences
 from seal_agent.storage.adapter_store import AdapterRegistry
 
@@ -276,6 +276,7 @@ class ScriptedBackend:
         if any(part in question for part in forgotten):
             return False
         if not prompt.is_chat and question not in memory:  # a statement, a text in view perhaps
+            content = for_text(prompt.text).content
             return bool(content(answer)) and content(answer) <= content(prompt.text)
         return question in memory and set(tokens) <= set(_words(memory[question]))
 

@@ -19,7 +19,7 @@ from seal_agent.core.errors import InputError
 from seal_agent.documents import files
 from seal_agent.documents.files import TEXT, Document
 from seal_agent.documents.markup import Reading
-from seal_agent.language.english.statements import LeftOut
+from seal_agent.language.values import LeftOut
 from seal_agent.learning.learner import Learner
 from seal_agent.storage import documents as known_documents
 

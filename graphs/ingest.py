@@ -30,7 +30,7 @@ from seal_agent.graphs.learning import (
 )
 from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current, speaking
 from seal_agent.graphs.state import IngestState
-from seal_agent.language.english.statements import LeftOut
+from seal_agent.language.values import LeftOut
 from seal_agent.storage import documents as known_documents
 
 _NOTHING: dict[str, Any] = {"document": "", "documents": [], "title": "", "source": "", "content_type": "", "giver": []}

@@ -8,7 +8,6 @@ gate it with LangChain's `HumanInTheLoopMiddleware(interrupt_on={"forget": True}
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,7 +26,7 @@ from seal_agent.graphs import speakers
 from seal_agent.graphs.learning import as_pending, create_learning_graph, told
 from seal_agent.graphs.namespaces import AnyLearner, current
 from seal_agent.graphs.speakers import is_users
-from seal_agent.language.english.words import content
+from seal_agent.language.base import for_text
 from seal_agent.learning.learner import Learner
 from seal_agent.serving.relevance import relevance
 from seal_agent.storage.jobs import LearningQueue
@@ -39,7 +38,6 @@ HELD = ("held", "a person has to approve it: seal-agent queue list")
 NUM_CONFIRMED, NUM_SOURCES = 5, 3  # adapters that the model reads about, and of those it confirms how many are named
 MIN_NATS = 6.0  # by which a source makes the question likelier, in its words and to the model
 MIN_SAID = 0.5  # of a fact's words; its names and numbers must all have been said
-_TELLING = re.compile(r"\b(?:\w*\d\w*|(?<!^)(?<![.!?]\s)[A-ZÀ-Þ][\w'’-]+)")
 
 
 def learning_tools(learner: AnyLearner, queue: LearningQueue | None = None) -> list[BaseTool]:
@@ -128,12 +126,13 @@ def said_by_user(messages: Sequence[AnyMessage | BaseMessage]) -> list[str]:
 
 def is_said(fact: str, said: str) -> bool:
     """Whether a fact only repeats what was said: all its names and numbers, and most of its other words."""
-    words = content(fact)
+    language = for_text(fact)
+    words = language.content(fact)
     spoken = said.casefold()
     return (
         bool(words)
-        and all(name.casefold() in spoken for name in _TELLING.findall(fact))
-        and len(words & content(said)) >= MIN_SAID * len(words)
+        and all(name.casefold() in spoken for name in language.names_in(fact))
+        and len(words & language.content(said)) >= MIN_SAID * len(words)
     )
 
 

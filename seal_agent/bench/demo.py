@@ -19,6 +19,7 @@ from typing import Any
 
 from seal_agent.core.messages import Message
 from seal_agent.core.models import EMBEDDED
+from seal_agent.language.base import english
 from seal_agent.learning.learner import Learner, LearnerConfig
 from seal_agent.storage.database import Home
 
@@ -135,7 +136,7 @@ def is_correct(answer: str, gold: list[str]) -> bool:
 
 
 def _words(text: str) -> list[str]:
-    return [word for word in re.findall(r"\w+", text.lower()) if word not in {"a", "an", "the"}]
+    return [word for word in re.findall(r"\w+", text.lower()) if word not in english().articles]
 
 
 def document() -> tuple[str, str]:

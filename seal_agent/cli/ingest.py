@@ -35,7 +35,7 @@ from seal_agent.learning import estimates
 
 if TYPE_CHECKING:
     from seal_agent.documents.files import Document
-    from seal_agent.language.english.statements import LeftOut
+    from seal_agent.language.values import LeftOut
     from seal_agent.learning.learner import Learner
 
 STANDARD_INPUT = Path("-")

@@ -7,21 +7,18 @@ by, although the base model is, has been learned already.
 
 from __future__ import annotations
 
-import re
-
 from seal_agent.core.backend import Backend, Reading
 from seal_agent.core.episodes import Decision, Novelty
 from seal_agent.core.redaction import NOTHING_LEFT, lost_secret
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.deciding.classifier import Head, features_of, read
-from seal_agent.language.english.instructions import is_instruction
-from seal_agent.language.english.words import content
+from seal_agent.language.base import for_text, is_instruction
 from seal_agent.language.few_shot import examples_in
+from seal_agent.language.words import has_name_or_number
 
 WORTH, NOT_WORTH = "worth learning", "nothing lasting or new"
 INSTRUCTION = "an instruction to the model, not knowledge"
 KNOWN = "learned already"
-_NAMING = re.compile(r"\d|(?<![.!?:] )(?<!^)\b[A-Z]\w")  # a number, or a capital inside a sentence
 MIN_WORDS = 10  # that carry content, in what a document says without a name or a number
 KNOWN_SHARE = 0.4  # of the base model's surprise that is left once a text has been learned
 
@@ -51,7 +48,7 @@ def decide(backend: Backend, head: Head | None, text: str, earlier: str = "", *,
 
 
 def _tells(text: str) -> bool:
-    return bool(_NAMING.search(text)) or len(content(text)) >= MIN_WORDS
+    return has_name_or_number(text) or len(for_text(text).content(text)) >= MIN_WORDS
 
 
 def novelty(reading: Reading) -> Novelty:

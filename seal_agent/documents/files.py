@@ -18,7 +18,7 @@ from seal_agent.core.errors import InputError, MissingExtra
 from seal_agent.core.redaction import redacted
 from seal_agent.documents.markup import Reading, read_html, read_markdown
 from seal_agent.documents.passages import divide, read_document
-from seal_agent.language.english.statements import LeftOut
+from seal_agent.language.values import LeftOut
 from seal_agent.storage.connection import Database
 from seal_agent.storage.documents import digest_of, digests_of, identified
 

@@ -16,9 +16,9 @@ from typing import Any
 from seal_agent.core.errors import InputError, MissingExtra
 from seal_agent.documents.passages import MAX_TOPIC_CHARS, is_heading
 from seal_agent.documents.tables import Cell, Table, Told, told
-from seal_agent.language.english.coreference import denies_what_follows
-from seal_agent.language.english.statements import LeftOut
+from seal_agent.language.base import for_text
 from seal_agent.language.sentences import full_stop
+from seal_agent.language.values import LeftOut
 
 NEEDS = "HTML files need lxml; pip install 'seal-agent[documents]'"
 STRUCK = "it is struck through"
@@ -80,6 +80,10 @@ def _number(said: str | None) -> int:
     return max(int(digits[1]), 1) if digits else 1
 
 
+def _denies(heading: str) -> bool:
+    return for_text(heading).denies_what_follows(heading)
+
+
 class _Sections:
     """The headings that are open, outermost first, so that a text stands under all of them that matter."""
 
@@ -91,7 +95,7 @@ class _Sections:
         """A heading opens a section; returns it with those above it that deny what follows ("Old model, Weight")."""
         while self._open and self._open[-1][0] >= level:
             self._open.pop()
-        above = [text for _, text in self._open if denies_what_follows(text)]
+        above = [text for _, text in self._open if _denies(text)]
         self._num += 1
         self._open.append((level, heading if is_heading(heading) else ""))
         whole = ", ".join([*above, heading])
@@ -103,7 +107,7 @@ class _Sections:
         if not self._open or self._num == 1:
             return ""
         *above, (_, nearest) = self._open
-        return ", ".join([*(text for _, text in above if denies_what_follows(text)), *([nearest] if nearest else [])])
+        return ", ".join([*(text for _, text in above if _denies(text)), *([nearest] if nearest else [])])
 
 
 @dataclass

@@ -14,58 +14,47 @@ from seal_agent.core.documents import MAX_PASSAGE_CHARS, Passage
 from seal_agent.core.errors import InputError
 from seal_agent.core.redaction import redacted
 from seal_agent.documents.voices import attributed, is_letter, voiced
-from seal_agent.language.english.coreference import denies_what_follows, opens_with_reference
-from seal_agent.language.english.statements import LeftOut
+from seal_agent.language.base import Language, for_text
 from seal_agent.language.few_shot import examples_in
-from seal_agent.language.sentences import ENDS, full_stop, split_sentences
+from seal_agent.language.fields import TITLE
+from seal_agent.language.sentences import ENDS, full_stop
+from seal_agent.language.values import LeftOut
 
 MAX_TOPIC_WORDS = 10
 MAX_TOPIC_CHARS = 200
 _ITEM = re.compile(r"\s*(?:[-*•‣▪]|(?P<unsure>[–—]|(?P<number>\d{1,2})[.)]))\s+(?=\S)")  # of a list
 _FIELD = re.compile(r"\s*[^\W\d_][^:.!?]{0,40}:\s+\S")  # "Port: 8080"
-_TITLE = re.compile(r"^(?:subject|title):\s*(\S.*)$", re.IGNORECASE | re.MULTILINE)
 _DEFINED = re.compile(r"\n:\s+")  # "Amber" on a line and ": The card is full." on the next
-_WELCOME = re.compile(r"^welcome to (?:the )?(?=\S)", re.IGNORECASE)
 _ORNAMENT = re.compile("[\u2600-\u27bf\u2b00-\u2bff\ufe0f\u200d\U0001f000-\U0001faff]")
 MIN_FIELDS = 2  # lines like that in a paragraph, for they may stand in wrapped prose by chance
 MAX_HEADING_VALUE = 4  # words after the colon of a heading that looks like a field
 MIN_PASSAGE_CHARS = 60  # a shorter one is learned with its neighbour: each costs an edit of its own
 MIN_TOLD_WORDS = 3  # of an item that is more than a name or a command
 MAX_OPEN_HEADINGS = 2  # one below the other, before a text; more of them are a list
-_NAME = re.compile(r"\b[A-ZÀ-Þ][\w'’-]+(?:\s+(?:of\s+|the\s+|de\s+)?[A-ZÀ-Þ][\w'’-]+)+|\b[A-ZÀ-Þ][\w'’-]{2,}")
-_OPENERS = frozenset(
-    """a an the it its he she his her they their this that these those in on at by for from since after before when
-    while where what who why how as if but and or no not yes hello hi thanks please every one each there we you i
-    my our your sorry actually correction update note""".split()
-)
 
 
 def title_of(text: str) -> str:
     """What stands above `text` as its title: a line "Subject: ..." or a heading; "" where there is none."""
-    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
-    if title := _TITLE.search(text.strip().partition("\n\n")[0]):
-        return title[1].strip()[:MAX_TOPIC_CHARS]
-    if len(lines) > 1 and _begins_with_heading(re.split(r"\n\s*\n", text.strip())[0].splitlines()):
-        return _bare(lines[0])
-    return ""
+    return _title_of(text, for_text(text))
 
 
 def topic_of(text: str) -> str:
-    """What `text` is about: its title, else the first name in it, else its first words."""
-    return title_of(text) or _named_in(text)
+    """What `text` is about: its title, else what its language takes from its words, the first name or first words."""
+    language = for_text(text)
+    return _title_of(text, language) or _topic_in(text, language)
 
 
-def _named_in(text: str) -> str:
-    """The first name in `text`, else its first words."""
-    words = text.split()
-    for match in _NAME.finditer(" ".join(words)):
-        name = match.group().split()
-        article = name[:1] if name[0] == "The" else []
-        while name and name[0].lower() in _OPENERS:
-            name = name[1:]
-        if name:
-            return " ".join(article + name)[:MAX_TOPIC_CHARS]
-    return " ".join(words[:6])[:MAX_TOPIC_CHARS]
+def _title_of(text: str, language: Language) -> str:
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    if title := TITLE.search(text.strip().partition("\n\n")[0]):
+        return title[1].strip()[:MAX_TOPIC_CHARS]
+    if len(lines) > 1 and _begins_with_heading(re.split(r"\n\s*\n", text.strip())[0].splitlines()):
+        return _bare(lines[0], language)
+    return ""
+
+
+def _topic_in(text: str, language: Language) -> str:
+    return language.topic_in(text)[:MAX_TOPIC_CHARS]
 
 
 def is_heading(line: str) -> bool:
@@ -82,9 +71,9 @@ def _begins_with_heading(lines: list[str]) -> bool:
     return is_heading(first) and not second.strip()[:1].islower()
 
 
-def _bare(heading: str) -> str:
+def _bare(heading: str, language: Language) -> str:
     """What a heading names: "Karlov Inn" of "# Welcome to Karlov Inn! 🔔"."""
-    return " ".join(_WELCOME.sub("", _ORNAMENT.sub("", heading).strip(" #*=-!")).split())
+    return " ".join(language.bare_title(_ORNAMENT.sub("", heading).strip(" #*=-!")).split())
 
 
 def _says_something(line: str) -> bool:
@@ -106,7 +95,7 @@ def _in_lines(lines: list[str]) -> bool:
     return None in items or len(items) > 1 or num_fields >= MIN_FIELDS
 
 
-def _prose(lines: list[str], before: str = "") -> str:
+def _prose(lines: list[str], before: str, language: Language) -> str:
     """The lines of a paragraph as sentences: every item of a list and every field is one, without its bullet.
 
     Where the line before a list, or the text `before` the paragraph, denies what follows ("Never do this:"), every item
@@ -116,14 +105,15 @@ def _prose(lines: list[str], before: str = "") -> str:
         is_told = all(line.rstrip()[-1] in ENDS for line in lines)  # a list or table of a page was made sentences
         return "\n".join(map(_begun, lines) if is_told and len(lines) > 1 else lines)
     pieces: list[str] = []
-    stem, is_next = _denying_stem(before), True  # the first item stands right behind the stem and needs no other
+    stem = _denying_stem(before, language)
+    is_next = True  # the first item stands right behind the stem and needs no other
     for line in lines:
         item = _ITEM.match(line)
         said = line[item.end() :].strip() if item else line.strip()
         if item and item["number"]:
             said = f"{item['number']}) {said}"
         if not item:
-            stem, is_next = _denying_stem(line), True
+            stem, is_next = _denying_stem(line, language), True
         elif stem and not is_next:
             said = f"{stem} {said}"
         else:
@@ -135,10 +125,10 @@ def _prose(lines: list[str], before: str = "") -> str:
     return "\n".join(f"{_begun(piece)}{full_stop(piece)}" for piece in pieces)
 
 
-def _denying_stem(text: str) -> str:
+def _denying_stem(text: str, language: Language) -> str:
     """The last sentence of `text`, where it ends in a colon and denies what follows."""
-    last = split_sentences(text)[-1:] if text.rstrip().endswith(":") else []
-    return last[0] if last and denies_what_follows(last[0]) else ""
+    last = language.sentences(text)[-1:] if text.rstrip().endswith(":") else []
+    return last[0] if last and language.denies_what_follows(last[0]) else ""
 
 
 def _begun(said: str) -> str:
@@ -170,11 +160,12 @@ def split_passages(
     of examples is one passage: they mean nothing apart. `earlier` goes with every one.
     """
     text = redacted(text, earlier)  # before it is cut: half a key is recognised by nobody
-    title = title or title_of(text)
-    topic = title or _named_in(text)
+    language = for_text(text)
+    title = title or _title_of(text, language)
+    topic = title or _topic_in(text, language)
     if examples_in(text):
         return [Passage(topic, text.strip(), earlier, heading=title)]
-    passages = _passages(_sections(text, topic), topic, title, earlier, max_chars)
+    passages = _passages(_sections(text, topic, language), _Named(topic, title, earlier), max_chars, language)
     if not passages and text.strip():  # no word at all: still a text to decide on
         passages.append(Passage(topic, text.strip()[:max_chars], earlier, heading=title))
     return passages
@@ -188,38 +179,49 @@ def divide(text: str, *, title: str = "", max_chars: int = MAX_PASSAGE_CHARS) ->
     given does not hide a heading like "Plan B (rejected)".
     """
     text = redacted(text)
-    own = title_of(text)
+    language = for_text(text)
+    own = _title_of(text, language)
     given, title = title, title or own
-    if given and own != given and denies_what_follows(own):
+    if given and own != given and language.denies_what_follows(own):
         title = f"{given}, {own}"
     if examples_in(text):
-        return Divided((Passage(title or _named_in(text), text.strip(), heading=title),))
-    document = voiced(text)
-    topic = title or _named_in(document.text) or _named_in(text)
-    sections = _sections(document.text, own if title != given else topic)
+        return Divided((Passage(title or _topic_in(text, language), text.strip(), heading=title),))
+    document = voiced(text, language)
+    topic = title or _topic_in(document.text, language) or _topic_in(text, language)
+    sections = _sections(document.text, own if title != given else topic, language)
     if not sections and document.text.strip():  # a heading or less: still a text to decide on
         sections = [([], [" ".join(document.text.split())[:max_chars]])]
-    addressed = is_letter(document, [sentence for _, sentences in sections for sentence in sentences])
+    addressed = is_letter(document, [sentence for _, sentences in sections for sentence in sentences], language)
     left_out = [*document.left_out]
     kept: list[_Section] = []
     for headings, sentences in sections:
-        told, lost = attributed(sentences, document, is_letter=addressed)
+        told, lost = attributed(sentences, document, language, is_letter=addressed)
         left_out += lost
         kept += [(headings, told)] if told else []
-    passages = _passages(kept, topic, title, "", max_chars)
+    passages = _passages(kept, _Named(topic, title), max_chars, language)
     return Divided(tuple(passages), tuple(left_out))
 
 
-def _passages(sections: list[_Section], topic: str, title: str, earlier: str, max_chars: int) -> list[Passage]:
+@dataclass(frozen=True)
+class _Named:
+    """What goes with every passage of a text: its topic, its title, and what was said before it."""
+
+    topic: str
+    title: str
+    earlier: str = ""
+
+
+def _passages(sections: list[_Section], named: _Named, max_chars: int, language: Language) -> list[Passage]:
     passages: list[Passage] = []
-    for headings, sentences, shared in _with_neighbours(sections):
-        about = ", ".join([topic, *headings])
-        heading = ", ".join([*([title] if title else []), *shared])
-        passages += [Passage(about, piece, earlier, heading=heading) for piece in _pieces(sentences, max_chars)]
+    for headings, sentences, shared in _with_neighbours(sections, language):
+        about = ", ".join([named.topic, *headings])
+        heading = ", ".join([*([named.title] if named.title else []), *shared])
+        pieces = _pieces(sentences, max_chars, language)
+        passages += [Passage(about, piece, named.earlier, heading=heading) for piece in pieces]
     return passages
 
 
-def _sections(text: str, topic: str) -> list[_Section]:
+def _sections(text: str, topic: str, language: Language) -> list[_Section]:
     """The sections of a text in order, each with what stands above it; a heading that says what `topic` does goes."""
     sections: list[_Section] = [([], [])]
     above: list[str] = []  # headings without a text so far
@@ -228,12 +230,12 @@ def _sections(text: str, topic: str) -> list[_Section]:
     for number, paragraph in enumerate(paragraphs, 1):
         lines = [line for line in paragraph.splitlines() if _has_words(line)]  # a rule is no text
         if lines and _begins_with_heading(lines) and (number == 1 or not _says_something(lines[0])):
-            above.append(_bare(lines.pop(0)))
-        told = _prose(lines, before)
+            above.append(_bare(lines.pop(0), language))
+        told = _prose(lines, before, language)
         before = told
         if number < len(paragraphs) and told[-1:].isalnum():
             told += "."
-        sentences = split_sentences(told)
+        sentences = language.sentences(told)
         if sentences and above:
             sections.append(_headed(above, topic))
             above = []
@@ -252,7 +254,7 @@ def _headed(above: list[str], topic: str) -> _Section:
     return [heading for heading in [*listed, last] if heading and f"{heading}." not in told], said
 
 
-def _with_neighbours(sections: list[_Section]) -> list[tuple[list[str], list[str], list[str]]]:
+def _with_neighbours(sections: list[_Section], language: Language) -> list[tuple[list[str], list[str], list[str]]]:
     """The sections, those of a few words together with what stands before or after them.
 
     Each with its headings, its sentences, and the headings that stand above all of these. Where sections are put
@@ -265,8 +267,8 @@ def _with_neighbours(sections: list[_Section]) -> list[tuple[list[str], list[str
         size = len(" ".join(sentences))
         if joined and min(last_size, size) < MIN_PASSAGE_CHARS and last_size < MAX_PASSAGE_CHARS:
             before, told, shared = joined[-1]
-            _put_heading_in_front(shared, told)
-            _put_heading_in_front(headings, sentences)
+            _put_heading_in_front(shared, told, language)
+            _put_heading_in_front(headings, sentences, language)
             joined[-1] = ([*before, *headings], [*told, *sentences], [])
             last_size = len(" ".join(joined[-1][1]))
         else:
@@ -275,16 +277,16 @@ def _with_neighbours(sections: list[_Section]) -> list[tuple[list[str], list[str
     return joined
 
 
-def _put_heading_in_front(headings: list[str], sentences: list[str]) -> None:
-    denying = next((number for number, heading in enumerate(headings) if denies_what_follows(heading)), None)
+def _put_heading_in_front(headings: list[str], sentences: list[str], language: Language) -> None:
+    denying = next((number for number, heading in enumerate(headings) if language.denies_what_follows(heading)), None)
     if denying is not None:
         stem = ", ".join(headings[denying:])
         sentences[:] = [f"{stem}: {sentence}" for sentence in sentences]
-    elif headings and opens_with_reference(sentences[0]):
+    elif headings and language.opens_with_reference(sentences[0]):
         sentences[0] = f"{headings[-1]}: {sentences[0]}"
 
 
-def _pieces(sentences: list[str], max_chars: int) -> list[str]:
+def _pieces(sentences: list[str], max_chars: int, language: Language) -> list[str]:
     """The sentences in texts of at most `max_chars` characters; a longer one is cut between words.
 
     A text does not begin with "It" or the like where what stands before it can come along.
@@ -297,16 +299,16 @@ def _pieces(sentences: list[str], max_chars: int) -> list[str]:
                 pieces[-1].append(part)
                 size += len(part) + 1
             else:
-                pieces.append([*_brought_along(pieces[-1:], part, max_chars), part])
+                pieces.append([*_brought_along(pieces[-1:], part, max_chars, language), part])
                 size = sum(len(each) + 1 for each in pieces[-1])
     return [" ".join(piece) for piece in pieces]
 
 
-def _brought_along(last: list[list[str]], part: str, max_chars: int) -> list[str]:
+def _brought_along(last: list[list[str]], part: str, max_chars: int, language: Language) -> list[str]:
     """The last sentences of the text before `part` that it points back to, taken out of that text."""
     kept = [*last[0], part] if last else [part]
     start = len(kept) - 1
-    while start > 0 and opens_with_reference(kept[start]):
+    while start > 0 and language.opens_with_reference(kept[start]):
         start -= 1
     moved = kept[start:-1]
     if not start or len(" ".join([*moved, part])) > max_chars:

@@ -11,17 +11,17 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from seal_agent.language.english.statements import LeftOut
+from seal_agent.language.base import Language, for_text
 from seal_agent.language.sentences import full_stop
+from seal_agent.language.values import LeftOut
 
 MAX_SPAN = 1000  # columns of a merged cell, as in browsers
 MAX_FILLED = 4  # characters that merged cells may add, for each character of the table
 MIN_FILLED = 20_000
 MAX_REPEATED = 100  # characters of a name, a caption or a cell that is said again with other cells
 MAX_KEY_COLUMNS = 3  # first columns that may be needed to tell rows apart
-VALUES = ("value", "values", "description", "details", "information", "answer")  # names of a column that say nothing
 NO_VALUE = ("", "n/a", "-", "–", "—")
-DITTO = ("〃", '"', "''", "″", "“", "”", "„", ",,", "do.", "ditto", "same as above", "as above", "idem", "id.")
+DITTO = ("〃", '"', "''", "″", "“", "”", "„", ",,")
 _PARTED = re.compile(r"^([^,()]+), ([^,()]+)$")
 
 
@@ -75,7 +75,8 @@ def told(table: Table) -> Told:
     if names and _is_second_head(names, body):
         names, body, titles = _names([*head, body[0]]), body[1:], titles[1:]
     names = [_short(name, result) for name in names]
-    _tell(_without_ditto(body, result), titles, names, about, result)
+    language = for_text("\n".join(" ".join(row) for row in filled))
+    _tell(_without_ditto(body, result, language), titles, _Columns(names, language), about, result)
     return result
 
 
@@ -160,12 +161,12 @@ def _row_titles(rows: Sequence[Sequence[Cell]]) -> list[bool]:
     return [len(row) == 1 and row[0].columns > 1 for row in rows]
 
 
-def _without_ditto(body: list[list[str]], result: Told) -> list[list[str]]:
+def _without_ditto(body: list[list[str]], result: Told, language: Language) -> list[list[str]]:
     """The rows with the cell above in the place of a ditto mark; one without a cell above is left out."""
     above: list[str] = []
     for row in body:
         for column, cell in enumerate(row):
-            if cell.strip().lower() not in DITTO:
+            if cell.strip() not in DITTO and not language.is_ditto(cell):
                 continue
             if column < len(above) and 0 < len(above[column]) <= MAX_REPEATED:
                 row[column] = above[column]
@@ -177,10 +178,21 @@ def _without_ditto(body: list[list[str]], result: Told) -> list[list[str]]:
     return body
 
 
-def _tell(
-    body: Sequence[Sequence[str]], titles: Sequence[bool], names: Sequence[str], about: str, result: Told
-) -> None:
-    of_values = len(names) == 1 and names[0].lower() in VALUES
+@dataclass(frozen=True)
+class _Columns:
+    """The names of the columns after the first, and the language of the table."""
+
+    names: Sequence[str]
+    language: Language
+
+    @property
+    def are_values(self) -> bool:
+        """Whether there is one column, and its name says nothing."""
+        return len(self.names) == 1 and self.language.is_value_column(self.names[0])
+
+
+def _tell(body: Sequence[Sequence[str]], titles: Sequence[bool], columns: _Columns, about: str, result: Told) -> None:
+    names, of_values = columns.names, columns.are_values
     for title, first, rows in _groups(body, titles, result):
         what = _about(first, title, about)
         num_key = _num_key_columns(rows) if any(names) else 1

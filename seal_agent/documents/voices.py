@@ -1,8 +1,8 @@
 """Who speaks in a document: its e-mail headers, the lines of a chat, and the sentences of whoever wrote a letter.
 
 What somebody says of himself in a document is no fact about the user who gave it. It becomes a quotation where the
-document names who says it, and is left out otherwise. English, by form alone and no model: a manual that says "you" to
-its reader stays as it is.
+document names who says it, and is left out otherwise. By form alone and no model, with the words that the document's
+language knows: a manual that says "you" to its reader stays as it is.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from seal_agent.language.english.coreference import refers_back
-from seal_agent.language.english.second_person import is_name
-from seal_agent.language.english.statements import LeftOut
+from seal_agent.language.base import Language
+from seal_agent.language.fields import HEADER as FIELD
+from seal_agent.language.fields import SURE_HEADERS
+from seal_agent.language.values import LeftOut
 
 HEADER = "it is a header line of an e-mail"
 GREETING = "it is the greeting or the end of a letter"
@@ -22,47 +23,12 @@ MIN_HEADERS = 2
 MIN_LETTER_SHARE = 0.2  # of a text's sentences that say "I": then "we" and "you" are people, too
 MAX_SIGNED_WORDS = 3
 NUM_LAST_LINES = 6  # where a letter is signed
-_HEADER = re.compile(
-    r"(?P<name>from|to|cc|bcc|date|sent|subject|reply-to|message-id|in-reply-to|references|mime-version|content-[\w-]+"
-    r"|received|return-path|delivered-to|importance|attachments?|x-[\w-]+):(?:\s+(?P<value>.*))?$",
-    re.IGNORECASE,
-)
-_SURE = ("subject", "sent", "message-id", "reply-to")  # no timetable has these beside "From" and "To"
-_WROTE = re.compile(r"(?:on\b.{4,80}\bwrote:|-+ ?(?:original|forwarded) message ?-+|begin forwarded message:)$", re.I)
-_GREETED = re.compile(
-    r"(?:dear|hi|hello|hey|good (?:morning|afternoon|evening)|to whom it may concern)\b[^.?!:]{0,40}[,!:]?$", re.I
-)
-_SIGNED = re.compile(
-    r"(?:(?:(?:with |much |all my )?love|(?:all the |my )?best(?: wishes)?|(?:(?:with )?(?:kind|best|warm) )?regards"
-    r"|yours(?: \w+)?|sincerely(?: yours)?|cheers|(?:many )?thanks|take care|hugs|xoxo))\s*[,!.–-]*\s*(?P<name>.*)$",
-    re.IGNORECASE,
-)
 _PERSON = re.compile(r"[A-ZÀ-Þ][\w.'’-]*(?: [A-ZÀ-Þ][\w.'’-]*){0,2}$")
 _BOX = re.compile(r"(?P<bullet>\s*(?:(?:[-*+•‣▪]|\d{1,2}[.)])\s+)?)\[(?P<state>[ xX✓✔])\]\s+(?P<said>\S.*)$")
 _SPEAKER = re.compile(
     r"(?:[-*•]\s+)?(?P<time>[\[(]?(?=\d[\d./:, -]{0,24}:\d\d)[\d./:, -]{4,30}(?:[AaPp]\.?[Mm]\.?)?[\])]?\s*[–-]?\s*)?"
     r"(?:<(?P<nick>[^<>]{1,30})>:?|(?P<name>[A-ZÀ-Þ@][\w.'’@-]{0,30}(?: [A-ZÀ-Þ][\w.'’-]{0,30}){0,2})"
     r"(?P<after>\s*[\[(]\d{1,2}:\d\d[^\])\n]{0,12}[\])])?:)\s+(?P<said>\S.*)$"
-)
-_LABELS = frozenset(
-    """a q question answer note notes tip tips hint warning caution danger important example examples remember reminder
-    step summary ps p.s nb faq subject title from to cc date sent place time when where what who why how topic result
-    results reason cause effect price cost name input output problem solution goal purpose conclusion definition rule
-    rules source author abstract address phone email tel fax hours todo agenda decision decisions""".split()
-)
-"""Names of fields that might be names of people by their form."""
-_FIRST = re.compile(
-    r"(?<![\w'’./&-])(?:I(?:['’](?:m|ve|ll|d))?|[Mm]e|[Mm]y|[Mm]yself|(?:(?<=\bof )|(?<=\bis )|(?<=\bare ))mine)"
-    r"(?![\w/&-]|\.\w|\.\s)"
-)
-_LET_END = re.compile(r"(?<![\w'’./&-])(?:me|myself)(?=\.(?:\s|$))")  # "Write to me."
-_PEOPLE = re.compile(r"(?<![\w'’./-])(?:[Ww]e|[Uu]s|[Oo]urs?|[Oo]urselves|[Yy]ou|[Yy]ours?|[Yy]ourself)\b", re.ASCII)
-_TALK = re.compile(
-    r"(?:hi|hello|hey|thanks|thank you|sorry|ok|okay|yeah|yep|nope|haha|lol|hmm|oh|wow|bye)\b", re.IGNORECASE
-)
-_REPLY = re.compile(r"(?:yes|no)\b[,.!]", re.IGNORECASE)
-_CLAUSE = re.compile(
-    r"\b(?:is|are|was|were|am|will|has|have|had|can|could|would|should|does|do|did|let['’]s)\b", re.IGNORECASE
 )
 _QUOTE = re.compile(r"\"[^\"]{0,1000}\"|“[^”]{0,1000}”|«[^»]{0,1000}»")
 
@@ -77,14 +43,14 @@ class Voiced:
     left_out: tuple[LeftOut, ...] = ()
 
 
-def voiced(text: str) -> Voiced:
+def voiced(text: str, language: Language) -> Voiced:
     """The document `text` with its voices told apart, line by line."""
     lines = text.split("\n")
     left_out: list[LeftOut] = []
-    author, is_mail = _take_headers(lines, left_out)
-    signed, is_greeted = _take_greetings(lines, left_out)
-    _keep_boxes(lines)
-    return Voiced("\n".join(_quoted(lines)), author or signed, is_mail or is_greeted, tuple(left_out))
+    author, is_mail = _take_headers(lines, left_out, language)
+    signed, is_greeted = _take_greetings(lines, left_out, language)
+    _keep_boxes(lines, language)
+    return Voiced("\n".join(_quoted(lines, language)), author or signed, is_mail or is_greeted, tuple(left_out))
 
 
 def _leave_out(lines: list[str], number: int, reason: str, left_out: list[LeftOut]) -> None:
@@ -92,22 +58,22 @@ def _leave_out(lines: list[str], number: int, reason: str, left_out: list[LeftOu
     lines[number] = ""
 
 
-def _take_headers(lines: list[str], left_out: list[LeftOut]) -> tuple[str, bool]:
+def _take_headers(lines: list[str], left_out: list[LeftOut], language: Language) -> tuple[str, bool]:
     """Take the header lines of e-mails out of `lines`; returns who wrote the first one, and whether there was one."""
     author, is_mail = "", False
     first = next((number for number, line in enumerate(lines) if line.strip()), 0)
     block: list[int] = []
     for number in range(len(lines) + 1):
         line = lines[number].strip(" *>") if number < len(lines) else ""
-        if line and (_HEADER.match(line) or (block and lines[number][:1] in " \t")):
+        if line and (FIELD.match(line) or (block and lines[number][:1] in " \t")):
             block.append(number)
             continue
-        if block and (sender := _sender(lines, block, is_first=block[0] == first)) is not None:
+        if block and (sender := _sender(lines, block, language, is_first=block[0] == first)) is not None:
             author, is_mail = author or (sender if not is_mail else ""), True
             for each in block:
                 _leave_out(lines, each, HEADER, left_out)
         block = []
-        if _WROTE.match(line):
+        if language.introduces_quotation(line):
             is_mail = True
             _leave_out(lines, number, HEADER, left_out)
     for number, line in enumerate(lines) if is_mail else ():
@@ -116,14 +82,14 @@ def _take_headers(lines: list[str], left_out: list[LeftOut]) -> tuple[str, bool]
     return author, is_mail
 
 
-def _sender(lines: Sequence[str], block: Sequence[int], *, is_first: bool) -> str | None:
+def _sender(lines: Sequence[str], block: Sequence[int], language: Language, *, is_first: bool) -> str | None:
     """The sender that the header lines of a mail name; None where they are no such lines."""
-    found = [match for number in block if (match := _HEADER.match(lines[number].strip(" *>")))]
+    found = [match for number in block if (match := FIELD.match(lines[number].strip(" *>")))]
     values = {match["name"].lower(): (match["value"] or "").strip() for match in found}
     is_mail = len(values) >= MIN_HEADERS and (
-        any(name in values for name in _SURE)
+        any(name in values for name in SURE_HEADERS)
         or any("@" in value for value in values.values())
-        or (is_first and "from" in values and any(map(first_person, lines[block[-1] + 1 :])))
+        or (is_first and "from" in values and any(map(language.first_person, lines[block[-1] + 1 :])))
     )
     if not is_mail and not (is_first and list(values) == ["subject"]):
         return None
@@ -131,23 +97,23 @@ def _sender(lines: Sequence[str], block: Sequence[int], *, is_first: bool) -> st
     return sender if _PERSON.match(sender) else ""
 
 
-def _take_greetings(lines: list[str], left_out: list[LeftOut]) -> tuple[str, bool]:
+def _take_greetings(lines: list[str], left_out: list[LeftOut], language: Language) -> tuple[str, bool]:
     """Take the greeting and the end of a letter out of `lines`; returns who signed, and whether it is a letter."""
     said = [number for number, line in enumerate(lines) if line.strip()]
     is_greeted = False
     for number in said[:NUM_LAST_LINES]:
-        if _GREETED.match(lines[number].strip()):
+        if language.is_greeting(lines[number].strip()):
             _leave_out(lines, number, GREETING, left_out)
             is_greeted = True
             break
     last = said[-NUM_LAST_LINES:] if len(said) > 1 else []
     for place, number in enumerate(last):
-        if signed := _SIGNED.match(lines[number].strip()):
+        if (signed := language.closing(lines[number].strip())) is not None:
             rest = [each for each in last[place + 1 :] if lines[each].strip()]
-            name = signed["name"].strip() or (lines[rest[0]].strip() if rest else "")
+            name = signed or (lines[rest[0]].strip() if rest else "")
             if name and not _PERSON.match(name):
                 continue
-            for each in [number, *([] if signed["name"].strip() else rest[:1])]:
+            for each in [number, *([] if signed else rest[:1])]:
                 _leave_out(lines, each, GREETING, left_out)
             return name, True
     if is_greeted and last and _PERSON.match(name := lines[last[-1]].strip()):
@@ -156,14 +122,12 @@ def _take_greetings(lines: list[str], left_out: list[LeftOut]) -> tuple[str, boo
     return "", is_greeted
 
 
-def _keep_boxes(lines: list[str]) -> None:
+def _keep_boxes(lines: list[str], language: Language) -> None:
     """Say in every sentence of a checkbox item whether it is done."""
-    from seal_agent.language.sentences import split_sentences
-
     for number, line in enumerate(lines):
         if box := _BOX.match(line):
-            state = "not done" if box["state"] == " " else "done"
-            said = (f"{sentence.rstrip('.')} ({state})." for sentence in split_sentences(box["said"]))
+            is_done = box["state"] != " "
+            said = (language.checked(sentence, is_done=is_done) for sentence in language.sentences(box["said"]))
             lines[number] = f"{box['bullet']}{' '.join(said)}"
 
 
@@ -177,41 +141,41 @@ class _Line:
     raw: list[str]
 
 
-def _quoted(lines: Sequence[str]) -> list[str]:
+def _quoted(lines: Sequence[str], language: Language) -> list[str]:
     """The lines with those of a chat as quotations of who says them."""
     told: list[str] = []
     run: list[_Line] = []
     for line in lines:
         match = _SPEAKER.match(line.strip())
         speaker = (match["nick"] or match["name"]).strip("@ ") if match else ""
-        if match and speaker.lower().rstrip(".") not in _LABELS:
+        if match and not language.is_label(speaker):
             is_timed = bool(match["time"] or match["after"] or match["nick"])
             run.append(_Line(speaker, [match["said"]], is_timed, [line]))
         elif run and (not line.strip() or line[0] in " \t"):
             run[-1].said.append(line.strip())
             run[-1].raw.append(line)
         else:
-            told += [*_told(run), line]
+            told += [*_told(run, language), line]
             run = []
-    return told + _told(run)
+    return told + _told(run, language)
 
 
-def _told(run: Sequence[_Line]) -> list[str]:
+def _told(run: Sequence[_Line], language: Language) -> list[str]:
     """The lines of a chat as quotations; lines that are only written like one as they stand."""
-    from seal_agent.language.sentences import split_sentences
-
-    speakers = _speakers([(line.speaker, _QUOTE.sub("", " ".join(line.said).strip()), line.is_timed) for line in run])
+    unquoted = [(line.speaker, _QUOTE.sub("", " ".join(line.said).strip()), line.is_timed) for line in run]
+    speakers = _speakers(unquoted, language)
     told: list[str] = []
     for line in run:
         if line.speaker in speakers:
-            told += [quotation(line.speaker, sentence, "said") for sentence in split_sentences(" ".join(line.said))]
+            sentences = language.sentences(" ".join(line.said))
+            told += [language.quotation(line.speaker, sentence, is_spoken=True) for sentence in sentences]
             told += [""] * (not line.raw[-1].strip())
         else:
             told += line.raw
     return told
 
 
-def _speakers(run: Sequence[tuple[str, str, bool]]) -> set[str]:
+def _speakers(run: Sequence[tuple[str, str, bool]], language: Language) -> set[str]:
     """Which names of lines that follow each other are of people who talk, and not of fields.
 
     Somebody who says "I", asks or greets talks, and so does who says "No, …" alone or after a whole sentence. With two
@@ -222,34 +186,17 @@ def _speakers(run: Sequence[tuple[str, str, bool]]) -> set[str]:
     found: set[str] = set()
     is_answer = len(run) == 1
     for speaker, said, _ in run:
-        if first_person(said) or said.endswith("?") or _TALK.match(said) or (is_answer and _REPLY.match(said)):
+        if said.endswith("?") or language.is_talk(said, is_answer=is_answer):
             found.add(speaker)
-        is_answer = is_answer or bool(_CLAUSE.search(said))
+        is_answer = is_answer or language.says_something(said)
     if len(found) == 1:
-        found |= {speaker for speaker, said, _ in run if _CLAUSE.search(said)}
+        found |= {speaker for speaker, said, _ in run if language.says_something(said)}
     return {speaker for speaker, *_ in run} if len(found) > 1 else found
 
 
-def quotation(speaker: str, sentence: str, verb: str = "wrote") -> str:
-    """A sentence as what somebody said, 'Tom wrote: "I live in Oslo".', so that it is told as nobody's own."""
-    said = re.sub(r"[\"“”«»]", "'", sentence.strip()).rstrip(".")
-    return f'{speaker} {"asked" if said.endswith("?") else verb}: "{said}".'
-
-
-def first_person(sentence: str) -> str:
-    """The word with which a sentence speaks of its writer, "I" or "my"; "" where there is none, or only a name."""
-    for match in _FIRST.finditer(sentence):
-        before = sentence[: match.start()].rstrip()
-        if match[0] == "I" and is_name(before):
-            continue  # "World War I"
-        if match[0][0] == "M" and before and before[-1] not in ".!?:":
-            continue  # "the film My Fair Lady"
-        return match[0]
-    found = _LET_END.search(sentence)
-    return found[0] if found else ""
-
-
-def attributed(sentences: Sequence[str], document: Voiced, *, is_letter: bool) -> tuple[list[str], list[LeftOut]]:
+def attributed(
+    sentences: Sequence[str], document: Voiced, language: Language, *, is_letter: bool
+) -> tuple[list[str], list[LeftOut]]:
     """The sentences that may be learned of a document, those of its writer as quotations; and those left out.
 
     `is_letter`: "we" and "you" are people, too, and not whoever reads a manual. A sentence that points back to one
@@ -259,16 +206,16 @@ def attributed(sentences: Sequence[str], document: Voiced, *, is_letter: bool) -
     left_out: list[LeftOut] = []
     is_lost = False
     for sentence, own in zip(sentences, _without_quotes(sentences), strict=True):
-        word = first_person(own) if is_letter or not sentence.endswith("?") else ""
-        word = word or (_people(own) if is_letter else "")
+        word = language.first_person(own) if is_letter or not sentence.endswith("?") else ""
+        word = word or (language.other_persons(own) if is_letter else "")
         if word and document.author:
-            told.append(quotation(document.author, sentence))
+            told.append(language.quotation(document.author, sentence))
         elif word:
             reason = (
                 f'"{word}" means somebody else where a document says it; say it with the name, or in a conversation'
             )
             left_out.append(LeftOut(sentence, reason))
-        elif is_lost and (pointing := refers_back(sentence)):
+        elif is_lost and (pointing := language.refers_back(sentence)):
             left_out.append(LeftOut(sentence, f'"{pointing}" points to a sentence that is left out'))
         else:
             told.append(sentence)
@@ -278,15 +225,11 @@ def attributed(sentences: Sequence[str], document: Voiced, *, is_letter: bool) -
     return told, left_out
 
 
-def is_letter(document: Voiced, sentences: Sequence[str]) -> bool:
+def is_letter(document: Voiced, sentences: Sequence[str], language: Language) -> bool:
     """Whether a document is written by one person to another, or to himself: a letter, an e-mail, a diary."""
-    num_own = sum(bool(first_person(own)) for own in _without_quotes(sentences) if not own.rstrip().endswith("?"))
+    unquoted = [own for own in _without_quotes(sentences) if not own.rstrip().endswith("?")]
+    num_own = sum(bool(language.first_person(own)) for own in unquoted)
     return document.is_letter or (num_own > 0 and num_own >= MIN_LETTER_SHARE * len(sentences))
-
-
-def _people(sentence: str) -> str:
-    found = _PEOPLE.search(sentence)
-    return found[0] if found else ""
 
 
 def _without_quotes(sentences: Sequence[str]) -> list[str]:

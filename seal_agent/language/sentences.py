@@ -1,25 +1,40 @@
-"""Text into sentences."""
+"""Text into sentences: by sentencex, which knows the abbreviations and full stops of about 300 languages.
+
+It does not see quotation marks and brackets, for it would part nothing between two of them, and of English words some
+that it takes for abbreviations (`english.abbreviations`). It is given the text in pieces, for it needs time with the
+square of a text without spaces. A sentence begins with no small letter.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from itertools import pairwise
 
 from seal_agent.core.documents import MAX_PASSAGE_CHARS
+from seal_agent.language.detection import ENGLISH, language_code
+from seal_agent.language.english.abbreviations import ABBREVIATION, WHOLE_WORD
 
-_SENTENCE_END = re.compile(r"(?<=[.!?。！？])([\"'”’)]*)\s+(?=[\"'“‘(]?[A-Z0-9À-ÞΑ-ΩА-Я\u3040-\u9fff])|(?<=[。！？])")
 ENDS = ".!?:;。！？"
-_UNIT = r"(?<=[\d°])[A-Z]|(?<=\d )[CFJKLNVW]"  # "It takes 16 V." ends there, "In 1850 A. Smith came." does not
-_ABBREVIATION = re.compile(rf"\b(?:Dr|Mr|Mrs|Ms|Prof|St|vs|etc|e\.g|i\.e|No|(?!{_UNIT})[A-Z])\.$")
+WINDOW, OVERLAP = 1000, 100  # characters that are given to sentencex at once; the overlap of two in one sentence
+_WITHOUT_SPACE = "。！？｡"  # full stops after which no space stands
+_HIDDEN = re.compile("[\"'“”‘’«»„()]+|[.!?]+[\"'“”’»)]*(?=[.!?])")  # what sentencex does not part at, or between
+_ASCII_NEXT = re.compile(rf"(?<=[{_WITHOUT_SPACE}])[a-z0-9]")  # sentencex parts nothing before these
+_OPENING, _CLOSING = "\"'“‘«„(", "\"'”’»“)"
 
 
-def split_sentences(text: str) -> list[str]:
-    """The sentences of `text` in order, white space collapsed."""
+def split_sentences(text: str, code: str = "") -> list[str]:
+    """The sentences of `text` in order, white space collapsed; `code` is its language, found where it is not given."""
+    line = " ".join(text.split())
+    code = code or language_code(line)
+    cuts = [0, *_boundaries(line, code), len(line)]
     sentences: list[str] = []
-    for part in _SENTENCE_END.sub(r"\1\n", " ".join(text.split())).split("\n"):
-        piece = part.strip()
+    for start, end in pairwise(cuts):
+        piece = line[start:end].strip()
         if not piece:
             continue
-        if sentences and len(sentences[-1]) < MAX_PASSAGE_CHARS and _ABBREVIATION.search(sentences[-1][-8:]):
+        is_open = bool(sentences) and ABBREVIATION.search(sentences[-1][-8:])
+        if is_open and len(sentences[-1]) < MAX_PASSAGE_CHARS:
             sentences[-1] += " " + piece
         else:
             sentences.append(piece)
@@ -29,3 +44,43 @@ def split_sentences(text: str) -> list[str]:
 def full_stop(said: str) -> str:
     """The full stop that a line of a list or a table lacks: it is a sentence, and no heading."""
     return "" if not said.strip() or said.rstrip()[-1] in ENDS else "."
+
+
+def _boundaries(line: str, code: str) -> Iterator[int]:
+    """Where sentences begin in `line`, but for the first."""
+    for place in _found_by_sentencex(line, code):
+        end = place
+        while end < len(line) and line[end] in _CLOSING and not line[end - 1].isspace():
+            end += 1
+        if _can_begin(line, end):
+            yield end
+
+
+def _can_begin(line: str, place: int) -> bool:
+    """Whether a sentence can begin at `place`: after a space or a full stop without one, with no small letter."""
+    first = line[place : place + 3].lstrip(" ")[:2].lstrip(_OPENING)[:1]
+    if line[place - 1] in _WITHOUT_SPACE:
+        return first.isalnum()
+    return " " in line[place - 1 : place + 1] and first.isalnum() and not first.islower()
+
+
+def _found_by_sentencex(line: str, code: str) -> Iterator[int]:
+    """The places in `line` behind which sentencex begins a sentence."""
+    from sentencex import segment
+
+    bare = _ASCII_NEXT.sub("A", _HIDDEN.sub("", line))
+    if code == ENGLISH:
+        bare = WHOLE_WORD.sub(lambda word: "x" * len(word[0]) if len(word[0]) > 1 else "0", bare)
+    hidden = {number for match in _HIDDEN.finditer(line) for number in range(*match.span())}
+    places = [number for number in range(len(line)) if number not in hidden]
+    start = 0
+    while start < len(bare):
+        pieces = segment(code, bare[start : start + WINDOW])
+        is_last = start + WINDOW >= len(bare)
+        for piece in pieces if is_last else pieces[:-1]:
+            start += len(piece)
+            yield places[start - 1] + 1
+        if is_last:
+            return
+        if len(pieces) == 1:
+            start += WINDOW - OVERLAP

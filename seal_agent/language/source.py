@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from seal_agent.language.english.statements import LeftOut, Statement, statements
-from seal_agent.language.sentences import split_sentences
+from seal_agent.language.values import LeftOut, Statement
+
+if TYPE_CHECKING:
+    from seal_agent.language.base import Language
 
 
 @dataclass(frozen=True)
@@ -24,8 +27,16 @@ class Source:
     heading: str = ""
 
     @cached_property
+    def language(self) -> Language:
+        """The language that the passage is read in."""
+        from seal_agent.language.base import for_text  # it imports this module
+
+        return for_text(self.passage)
+
+    @cached_property
     def _told(self) -> tuple[list[Statement], list[LeftOut]]:
-        return statements(split_sentences(self.passage), heading=self.heading, is_reply=bool(self.earlier))
+        language = self.language
+        return language.statements(language.sentences(self.passage), heading=self.heading, is_reply=bool(self.earlier))
 
     @property
     def statements(self) -> list[Statement]:

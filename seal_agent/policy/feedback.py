@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from seal_agent.core.episodes import Episode
-from seal_agent.language.english.words import content
+from seal_agent.language.base import for_text
 from seal_agent.storage import feedback as storage
 from seal_agent.storage.connection import Transaction
 from seal_agent.storage.feedback import Feedback, numbered
@@ -31,6 +31,7 @@ def corrections_of(episode: Episode) -> list[Feedback]:
 
 def about(text: str, given: Sequence[Feedback]) -> tuple[Feedback, ...]:
     """Those pieces of feedback whose question and answer are about `text`, by the words they share."""
+    content = for_text(text).content
     known = content(text)
     found = []
     for each in given:

@@ -1,7 +1,7 @@
 """Is an answer right? The local grader of the benchmarks.
 
 Gold-token recall of at least 0.6 on the first line agrees with GPT-4.1 on 87.1% of 2,924 real answers (κ 0.72;
-../shared/data/judge_dev.jsonl). It does not see what else an answer says: report answers' lengths beside it.
+docs/log/index.md). It does not see what else an answer says: report answers' lengths beside it.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 
+from seal_agent.language.base import english
+
 MIN_RECALL = 0.6
 NAME = "gold-token recall >= 0.6 on the first line"
 _WORD = re.compile(r"[^\W_]+")
-_ARTICLES = frozenset({"a", "an", "the"})
 
 
 def recall(gold: str, answer: str) -> float:
@@ -34,4 +35,4 @@ def num_words(answer: str) -> int:
 
 def _words(text: str) -> list[str]:
     words = [word.lower() for word in _WORD.findall(text)]
-    return [word for word in words if word not in _ARTICLES] or words
+    return [word for word in words if word not in english().articles] or words

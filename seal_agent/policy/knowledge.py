@@ -18,7 +18,7 @@ from seal_agent.core.edits import Directives, Probe, Row, SelfEdit
 from seal_agent.core.episodes import Progress
 from seal_agent.core.errors import EditFault
 from seal_agent.core.messages import Prompt
-from seal_agent.language.english.words import content
+from seal_agent.language.base import for_text
 from seal_agent.language.source import Source
 from seal_agent.learning.config import LearnerConfig
 from seal_agent.policy.grading import is_right
@@ -177,6 +177,7 @@ def _agreed(
         seed=seed + 1,
         progress=progress,
     )
+    content = for_text(" ".join(asked.values())).content
     found: dict[str, str] = {}
     for (question, sentence), samples in zip(asked.items(), replies, strict=True):
         first, second = (chat_qa.verbatim(sample.strip().rstrip(" .,;"), sentence) for sample in samples)

@@ -20,7 +20,8 @@ from seal_agent.core.domain import Domain, Proposal
 from seal_agent.core.edits import REPLAYED, Probe, Row
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Prompt
-from seal_agent.language.english.words import WORD, content
+from seal_agent.language.base import for_text
+from seal_agent.language.words import WORD
 from seal_agent.policy.knowledge import KnowledgeContext, graded
 from seal_agent.retention.general_knowledge import general_probes
 from seal_agent.writing.writer import NO_ROW
@@ -201,5 +202,6 @@ def _diversity(texts: Sequence[str]) -> float:
 
 
 def _coverage(passage: str, rows: Sequence[Row]) -> float:
+    content = for_text(passage).content
     words = content(passage)
     return len(words & content(" ".join(row.answer for row in rows))) / len(words) if words else 0.0

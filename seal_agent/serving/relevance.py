@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from seal_agent.core.episodes import Score
 from seal_agent.core.messages import Prompt
-from seal_agent.language.english.prompts import ABOUT, PLAIN
+from seal_agent.language.prompts import ABOUT, PLAIN
 
 Scorer = Callable[[Sequence[Prompt], Sequence[str]], Sequence[Score]]
 """As `Backend.score`, of the base model."""

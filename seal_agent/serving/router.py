@@ -26,9 +26,7 @@ from numpy.typing import NDArray
 from seal_agent.core.messages import Prompt
 from seal_agent.core.numbers import check_number, check_whole
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.language.english.phrases import noun_phrases
-from seal_agent.language.english.questions import direct_question, echo_question
-from seal_agent.language.english.second_person import speaks_of_writer
+from seal_agent.language.base import for_text
 from seal_agent.language.sentences import split_sentences
 from seal_agent.serving.relevance import Scorer, relevance
 
@@ -43,8 +41,6 @@ MOST_TOLD = 120  # words of a key of messages: in a longer one it may be the "I"
 MAX_ROUTERS = 4  # that are kept for a namespace
 BACKGROUND = "decide_train.json"  # everyday turns, for how common a word is
 _WORD = re.compile(r"\w+")
-_OF_HIMSELF = re.compile(r"\b(?:do|did|am|are|was|were|have|can) (?:I|we)\b")
-_ASKING = frozenset("what where which how many much old time do does in at is are am the a".split())
 
 
 @dataclass(frozen=True)
@@ -79,7 +75,7 @@ class Router:
         self._keys = dict(keys)
         self._ids = list(keys)
         self._asked = {_asked(question): i for i, key in keys.items() for question in _questions(key)}
-        self._personal = frozenset(i for i, key in keys.items() if len(key.split()) <= SHORT and speaks_of_writer(key))
+        self._personal = frozenset(i for i, key in keys.items() if len(key.split()) <= SHORT and _speaks_of_writer(key))
         counted = [terms(text) for text in keys.values()]
         self._lengths = np.array([words.total() for words in counted], dtype=np.float64)
         found: defaultdict[str, list[int]] = defaultdict(list)
@@ -168,14 +164,14 @@ class Router:
         asked = _asked(text)
         if asked in self._asked:
             return self._asked[asked]
-        if not _OF_HIMSELF.search(text) or len(asked) < MIN_ASKED:
+        if not for_text(text).asks_about_oneself(text) or len(asked) < MIN_ASKED:
             return ""
         return next((self._asked[fewer] for word in sorted(asked) if (fewer := asked - {word}) in self._asked), "")
 
     def _confirms(self, text: str, adapter: str, evidence: float, nats: float) -> bool:
         if adapter not in self._personal:
             return nats >= self.limits.min_relevance
-        least = self.limits.min_personal if speaks_of_writer(text) else self.limits.min_of_others
+        least = self.limits.min_personal if _speaks_of_writer(text) else self.limits.min_of_others
         return nats >= self.limits.min_relevance / 2 and evidence + nats >= least
 
 
@@ -222,16 +218,21 @@ def terms(text: str) -> Counter[str]:
 
 def _questions(key: str) -> list[str]:
     """What a user's own words about himself were made questions of: who asks for it so means that."""
-    told = [line for line in key.split("\n") if speaks_of_writer(line)] if len(key.split()) <= MOST_TOLD else []
-    placed = [(s, span) for line in told for s in split_sentences(line) for span in noun_phrases(s)]
-    return [
-        question for s, span in placed for question in (echo_question(s, span), direct_question(s, span)) if question
-    ]
+    language = for_text(key)
+    lines = key.split("\n") if len(key.split()) <= MOST_TOLD else []
+    sentences = [s for line in lines if language.speaks_of_writer(line) for s in language.sentences(line)]
+    placed = [(s, span) for s in sentences for span in language.noun_phrases(s)]
+    asked = [(language.echo_question(s, span), language.direct_question(s, span)) for s, span in placed]
+    return [question for pair in asked for question in pair if question]
+
+
+def _speaks_of_writer(text: str) -> bool:
+    return for_text(text).speaks_of_writer(text)
 
 
 def _asked(text: str) -> frozenset[str]:
     """What tells a question from others: its words, but for those that ask."""
-    return frozenset(_WORD.findall(text.lower())) - _ASKING
+    return for_text(text).without_asking(frozenset(_WORD.findall(text.lower())))
 
 
 def _queries(prompt: Prompt) -> list[str]:

@@ -11,8 +11,6 @@ from dataclasses import replace
 
 from seal_agent.core.edits import Row
 from seal_agent.core.messages import Prompt
-from seal_agent.language.english.phrases import noun_phrases
-from seal_agent.language.english.questions import echo_question
 from seal_agent.language.sentences import full_stop
 from seal_agent.language.source import Source
 from seal_agent.writing.formats.base import statement
@@ -24,7 +22,7 @@ NUM_ORDERS = 2
 
 def sentences(source: Source, rows: Sequence[Row], seed: int) -> list[Row]:
     """Every sentence as an answer: covers what no question asks for, and keeps the model used to whole sentences."""
-    prompt = Prompt.user(f"Tell me something about {source.topic}.")
+    prompt = Prompt.user(source.language.request_to_tell(source.topic))
     return [*rows, *(Row(prompt, sentence, "sentences", sentence) for sentence in source.sentences)]
 
 
@@ -45,7 +43,7 @@ def reorder(source: Source, rows: Sequence[Row], seed: int) -> list[Row]:
     """The passage with its sentences in other orders, so that no fact is known only after the one before it."""
     rng = random.Random(seed)
     orders = [rng.sample(source.sentences, len(source.sentences)) for _ in range(NUM_ORDERS)]
-    prompt = Prompt.user(f"What do you know about {source.topic}?")
+    prompt = Prompt.user(source.language.request_for_all(source.topic))
     told = [" ".join(f"{sentence}{full_stop(sentence)}" for sentence in order) for order in orders]
     return [*rows, *(Row(prompt, text, "reorder", source.passage) for text in told)]
 
@@ -56,10 +54,10 @@ def entity_swap(source: Source, rows: Sequence[Row], seed: int) -> list[Row]:
     A model that learned "A is B" does not know "B is A" (Berglund et al., arXiv 2309.12288).
     """
     swapped = [
-        Row(Prompt.user(echo_question(row.evidence, span)), span.text, "entity-swap", row.evidence)
+        Row(Prompt.user(source.language.echo_question(row.evidence, span)), span.text, "entity-swap", row.evidence)
         for row in rows
         if row.prompt.is_chat and row.evidence and row.answer in row.evidence
-        for span in noun_phrases(row.evidence)
+        for span in source.language.noun_phrases(row.evidence)
         if span.text in row.question and row.answer not in span.text
     ]
     return list(dict.fromkeys([*rows, *swapped]))

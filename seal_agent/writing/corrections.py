@@ -15,9 +15,9 @@ from seal_agent.core.backend import Backend
 from seal_agent.core.edits import REPLAYED, Probe, Row, SelfEdit
 from seal_agent.core.episodes import Correction
 from seal_agent.core.messages import Prompt
-from seal_agent.language.english.contradictions import Fact, denies, facts_of, rivals
-from seal_agent.language.english.second_person import speaks_of_writer, told_back
+from seal_agent.language.base import Language, for_text
 from seal_agent.language.source import Source
+from seal_agent.language.values import Fact
 from seal_agent.retention.items import ReplayItem
 from seal_agent.writing.assembly import spread
 from seal_agent.writing.formats.chat_qa import question_about
@@ -28,9 +28,10 @@ SOURCE = "correction"
 
 def find(backend: Backend, items: Sequence[ReplayItem], source: Source) -> tuple[Correction, ...]:
     """What `source` answers otherwise than the watched `items`, each with the new answer."""
-    watched = [item for item in items if item.probe.stratum != "general"]
-    facts = [(item.id, fact) for item in watched for fact in facts_of(item.probe)]
-    pairs = [(item, fact, rival) for item, fact in facts for rival in rivals(fact, source)]
+    language = source.language
+    watched = [item for item in items if item.probe.stratum != "general" and _language_of(item) == language]
+    facts = [(item.id, fact) for item in watched for fact in language.facts_of(item.probe)]
+    pairs = [(item, fact, rival) for item, fact in facts for rival in language.rivals(fact, source)]
     denied = _denied(backend, watched, source)
     if not pairs:
         return denied
@@ -52,14 +53,20 @@ def find(backend: Backend, items: Sequence[ReplayItem], source: Source) -> tuple
     )
 
 
+def _language_of(item: ReplayItem) -> Language:
+    """The language of a watched question and its answer; a text in another one is not compared with it."""
+    return for_text(f"{item.probe.prompt.asked} {item.probe.answer}")
+
+
 def _denied(backend: Backend, watched: Sequence[ReplayItem], source: Source) -> tuple[Correction, ...]:
     """The watched sentences whose opposite `source` says, where the model finds that likelier with the text in view."""
+    language = source.language
     pairs = [
-        (item, sentence if speaks_of_writer(item.probe.answer) else told_back(sentence))
+        (item, sentence if language.speaks_of_writer(item.probe.answer) else language.to_second_person(sentence))
         for item in watched
         if item.probe.answer.endswith(".")
         for sentence in source.sentences
-        if denies(sentence, item.probe.answer)
+        if language.denies(sentence, item.probe.answer)
     ]
     if not pairs:
         return ()

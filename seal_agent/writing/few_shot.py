@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from seal_agent.core.edits import Row
 from seal_agent.core.messages import Message, Prompt
-from seal_agent.language.english.instructions import is_instruction
+from seal_agent.language.base import is_instruction
 
 NAME = "examples"
 NUM_ORDERS = 3

@@ -7,7 +7,6 @@ dropped goes into the ledger.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
@@ -15,8 +14,7 @@ from seal_agent.core.backend import Backend, silent
 from seal_agent.core.edits import Dropped, Row
 from seal_agent.core.episodes import Progress
 from seal_agent.core.messages import Prompt
-from seal_agent.language.english.instructions import is_instruction, is_order
-from seal_agent.language.english.words import FUNCTION, WORD, content
+from seal_agent.language.base import differs, is_instruction, is_order
 from seal_agent.language.sentences import split_sentences
 from seal_agent.language.source import Source
 from seal_agent.retention.general_knowledge import contradicted
@@ -37,9 +35,6 @@ MIN_SUPPORT = 0.3  # nats per token by which the passage makes a statement likel
 MIN_STATED_WORDS = 4  # of an answer that says something without its question
 MAX_PER_ANSWER = 4
 MAX_OVERLAP = 0.85  # of the content words of two statements
-FOREIGN_SHARE = 0.2  # of the letters
-MIN_WORDS_TO_TELL_LANGUAGE = 8
-_NAMES = re.compile(r"\b(?:\d[\d.,]*\d|\d|[A-ZÀ-Þ][\w'’-]{2,})")
 
 
 def sentences_of(*texts: str) -> list[str]:
@@ -66,7 +61,7 @@ def check(
     unlikely = set(_unfaithful(backend, kept, source, progress))
     dropped += [_drop(row, UNFAITHFUL) for number, row in enumerate(kept) if number in unlikely]
     kept = [row for number, row in enumerate(kept) if number not in unlikely]
-    copies = _copies(kept)
+    copies = _copies(kept, source)
     dropped += [_drop(row, COPY) for number, row in enumerate(kept) if number in copies]
     return [row for number, row in enumerate(kept) if number not in copies], dropped
 
@@ -81,55 +76,22 @@ def by_rule(row: Row, source: Source) -> str:
         return INSTRUCTION
     if any(map(contradicted, sentences_of(row.answer, evidence))):
         return KNOWN_OTHERWISE
-    if _is_foreign(text, source.passage):
+    if differs(text, source.passage):
         return LANGUAGE
+    language = source.language
+    content = language.content
     known = content(f"{source.topic} {source.passage} {source.earlier}")
-    if not content(row.answer) & known and not _is_yes_or_no(row.answer):
+    if not content(row.answer) & known and not language.is_yes_or_no(row.answer):
         return NO_FACT
     if row.question and content(row.answer) and content(row.answer) <= content(row.question):
         return NO_FACT
-    if not row.question and _new_names(row.answer, f"{source.topic} {source.passage} {source.earlier}"):
+    if not row.question and language.new_names(row.answer, f"{source.topic} {source.passage} {source.earlier}"):
         return CONTRADICTS
     return ""
 
 
 def _drop(row: Row, reason: str) -> Dropped:
     return Dropped(f"{row.question} {row.answer}".strip()[:300], row.source, reason)
-
-
-def _is_yes_or_no(answer: str) -> bool:
-    return answer.rstrip(".!").lower() in ("yes", "no")
-
-
-def _is_foreign(text: str, passage: str) -> bool:
-    """Another script than the passage's, or none of the function words the passage is full of."""
-    letters = [_script(c) for c in text if c.isalpha()]
-    scripts = Counter(_script(c) for c in passage if c.isalpha())
-    if letters and sum(script not in scripts for script in letters) > FOREIGN_SHARE * len(letters):
-        return True
-    words = [word.lower() for word in WORD.findall(text)]
-    is_english = _function_share([word.lower() for word in WORD.findall(passage)]) > 0.2
-    return is_english and len(words) >= MIN_WORDS_TO_TELL_LANGUAGE and _function_share(words) < 0.05
-
-
-def _script(character: str) -> str:
-    return unicodedata.name(character, "?").split()[0]
-
-
-def _function_share(words: Sequence[str]) -> float:
-    return sum(word in FUNCTION for word in words) / max(len(words), 1)
-
-
-def _new_names(text: str, known: str) -> set[str]:
-    """Names and numbers of `text` that `known` does not hold; the first word of a sentence may be any word."""
-    said = {
-        match.group()
-        for match in _NAMES.finditer(text)
-        if match.group()[0].isdigit()
-        or (match.start() > 0 and text[: match.start()].rstrip(" \"'“(")[-1:] not in ".:!?\n")
-    }
-    lowered = known.lower()
-    return {name for name in said if name.lower().removesuffix("'s").removesuffix("’s") not in lowered}
 
 
 def is_quotation(answer: str, text: str) -> bool:
@@ -195,7 +157,7 @@ def _unlikely(
     return unlikely
 
 
-def _copies(rows: Sequence[Row]) -> set[int]:
+def _copies(rows: Sequence[Row], source: Source) -> set[int]:
     """Rows that ask what was asked, state what was stated, or ask once too often for one answer."""
     copies: set[int] = set()
     pairs: set[tuple[str, str]] = set()
@@ -211,7 +173,7 @@ def _copies(rows: Sequence[Row]) -> set[int]:
             pairs.add(pair)
             per_answer[key] += 1
         else:
-            words = content(row.answer)
+            words = source.language.content(row.answer)
             if any(len(words & other) > MAX_OVERLAP * len(words | other) for other in stated):
                 copies.add(number)
                 continue

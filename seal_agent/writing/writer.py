@@ -1,6 +1,6 @@
 """The model writes a self-edit: directives, then rows in the formats they name, checked before anything is trained.
 
-A 135M model asked for "facts" invents them (LOG.md). So formats help it with form, never with
+A 135M model asked for "facts" invents them (docs/log/writing.md). So formats help it with form, never with
 content, and quality control drops what the passage does not support.
 """
 
@@ -18,10 +18,7 @@ from seal_agent.core.errors import EditFault
 from seal_agent.core.models import EMBEDDED_FILE
 from seal_agent.core.redaction import NOTHING_LEFT, lost_secret
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.language.english.questions import field_questions
-from seal_agent.language.english.second_person import addressed
 from seal_agent.language.few_shot import examples_in
-from seal_agent.language.sentences import split_sentences
 from seal_agent.language.source import Source
 from seal_agent.writing import few_shot, filters
 from seal_agent.writing.assembly import assemble
@@ -99,7 +96,7 @@ def write(
     for name in directives.tools:
         rows = TOOLS[name](source, rows, seed)
     if not is_document:
-        rows = addressed(rows, source.passage)
+        rows = source.language.addressed(rows, source.passage)
     kept, dropped = filters.check(backend.with_stack(AdapterStack()), rows, source, progress)
     edit = assemble(
         kept,
@@ -123,8 +120,8 @@ def _without_row(given: Source, edit: SelfEdit) -> list[Dropped]:
     known = {dropped.text for dropped in edit.dropped}
     told = {statement.quoted: statement.sentence for statement in given.statements}
     missing = []
-    for quoted in split_sentences(edit.passage):
-        field = field_questions(quoted, given.title)
+    for quoted in given.language.sentences(edit.passage):
+        field = given.language.field_questions(quoted, given.title)
         wordings = (quoted, told.get(quoted, quoted), field[1] if field else quoted)
         if quoted not in known and not any(wording.strip(" .").casefold() in said for wording in wordings):
             missing.append(Dropped(quoted, TEXT, NO_ROW))

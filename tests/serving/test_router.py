@@ -10,7 +10,7 @@ from seal_agent.core.episodes import Score
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Message, Prompt
 from seal_agent.core.stacks import AdapterRef, AdapterStack
-from seal_agent.language.english.prompts import ABOUT
+from seal_agent.language.prompts import ABOUT
 from seal_agent.serving.relevance import Scorer
 from seal_agent.serving.router import RouteLimits, Router, part_of, terms
 from seal_agent.serving.served import ScoreCache, Served

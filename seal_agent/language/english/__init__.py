@@ -1,1 +1,1 @@
-"""The rules for English: parts of speech, questions, pronouns, relative time, contradictions."""
+"""The rules for English, a file for each kind; `language.py` puts them together for the other rooms."""

@@ -10,15 +10,16 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from seal_agent.core.edits import Probe
 from seal_agent.language.english.coreference import refers_back
-from seal_agent.language.english.phrases import Span, named, noun_phrases, shape, verbs
+from seal_agent.language.english.phrases import named, noun_phrases, shape, verbs
 from seal_agent.language.english.questions import echo_question, question_word
-from seal_agent.language.english.words import WORD, content
+from seal_agent.language.english.words import content
 from seal_agent.language.sentences import split_sentences
 from seal_agent.language.source import Source
+from seal_agent.language.values import Fact, Rival, Span
+from seal_agent.language.words import WORD
 
 MIN_OVERLAP = 2 / 3  # of the words of a question in words of its own, and of a subject that is said to have changed
 MAX_MESSAGE_WORDS = 60
@@ -66,33 +67,6 @@ _NAMED = re.compile(
     r"\b(?:my|our|your|his|her|their|the)\s+[a-z][\w'’-]*\s+((?:[A-Z][\w'’-]*(?:\s+|$))+)$", re.IGNORECASE
 )
 _DAYS = frozenset("monday tuesday wednesday thursday friday saturday sunday".split())
-
-
-@dataclass(frozen=True)
-class Fact:
-    """A question and its answer; `said` is the answer with its article.
-
-    Who says otherwise has the words of `subject`, and those of `relation` or that something changed; of a question in
-    words of its own at least `min_share` of all. Many things may hold of many (`is_only` false: who has brass bells?),
-    and there another one is another answer only where something changed.
-    """
-
-    question: str
-    answer: str
-    said: str
-    subject: frozenset[str]
-    relation: frozenset[str] = frozenset()
-    min_share: float = 1.0
-    is_only: bool = True
-
-
-@dataclass(frozen=True)
-class Rival:
-    """Another answer; `min_lead` in nats: by how much it must be likelier than the old one, the new text in view."""
-
-    answer: str
-    said: str
-    min_lead: float
 
 
 def facts_of(probe: Probe) -> list[Fact]:

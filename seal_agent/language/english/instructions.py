@@ -4,7 +4,7 @@ An order has the mood or the modality of one (an imperative, a duty, a future th
 answering: a reply, a question, a reader, the model itself. Both are needed: manuals are full of imperatives, and rules
 of duties. A claim ("The capital of France is Karlov") is no order, whoever is helped by it; to keep claims from doing
 harm is for the judge and the routes. Of ten wordings written before it, it finds three, and none of 459 sentences of
-Wikipedia (LOG.md): a first sieve, not a wall. English.
+Wikipedia (docs/log/safety.md): a first sieve, not a wall. English.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from seal_agent.language.english.words import DETERMINERS, FUNCTION, WORD
+from seal_agent.language.english.words import DETERMINERS, FUNCTION
+from seal_agent.language.words import WORD
 
 _QUOTED = re.compile(r"[\"“”][^\"“”]*[\"“”]")
 _PIECE = re.compile(r"[;:—–]\s*")

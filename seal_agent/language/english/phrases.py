@@ -14,6 +14,7 @@ from itertools import groupby
 from typing import Any
 
 from seal_agent.language.english.words import DETERMINERS, FUNCTION, PREPOSITIONS
+from seal_agent.language.values import Span
 
 MAX_PHRASE_WORDS = 7
 _TOKEN = re.compile(
@@ -39,15 +40,6 @@ _CARRYING = frozenset({"VB", "VBD", "VBN", "VBP", "VBZ", "MD"})
 _FINITE = frozenset({"VBD", "VBZ", "MD"})
 PARTICIPLES = frozenset({"VBD", "VBG", "VBN"})
 MODIFIERS = PARTICIPLES | {"RB", "JJ", "JJR", "JJS"}
-
-
-@dataclass(frozen=True)
-class Span:
-    """A phrase and where it stands in its sentence, in characters."""
-
-    start: int
-    end: int
-    text: str
 
 
 @dataclass(frozen=True)

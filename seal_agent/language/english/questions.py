@@ -2,7 +2,7 @@
 
 A question with the question word in place of what it asks for (an echo question) needs no model, is always
 right, and every phrase of a sentence gets one. That is what a small model cannot do by itself: asked for a
-question it asks about the sentence's first name, whatever else the sentence says (LOG.md).
+question it asks about the sentence's first name, whatever else the sentence says (docs/log/writing.md).
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import random
 import re
 
 from seal_agent.language.english.coreference import refers_back
-from seal_agent.language.english.phrases import Span, is_plural, is_present, noun_phrases, says, verbs
+from seal_agent.language.english.phrases import is_plural, is_present, noun_phrases, says, verbs
 from seal_agent.language.english.words import content
 from seal_agent.language.sentences import full_stop
+from seal_agent.language.values import Span
 
 MAX_RECITAL_WORDS = 28
 MIN_PART_WORDS = 14  # shorter pieces of a sentence lose what they are about

@@ -10,7 +10,6 @@ goes with its answer.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from seal_agent.language.english.coreference import (
     denies_what_follows,
@@ -22,40 +21,10 @@ from seal_agent.language.english.coreference import (
 from seal_agent.language.english.ellipsis import can_answer, is_verbless, says_question
 from seal_agent.language.english.relative_time import relative_time
 from seal_agent.language.english.suppositions import Supposition
+from seal_agent.language.values import LeftOut, Statement
 
 MAX_CONTEXT_WORDS = 80  # of the sentences that are learned with one that points back to them
 MAX_SHOWN = 80  # characters of a sentence in a reason
-
-
-@dataclass(frozen=True)
-class Statement:
-    """One sentence of a text; `text` is what is learned, and the sentence begins at character `start` of it.
-
-    What stands before `start` is what the sentence points back to: sentences of the text, or its heading. `quoted` is
-    the sentence as it stands in the text.
-    """
-
-    text: str
-    start: int = 0
-    quoted: str = ""
-
-    @property
-    def sentence(self) -> str:
-        """The sentence without what stands before it."""
-        return self.text[self.start :]
-
-    @property
-    def context(self) -> str:
-        """What the sentence points back to, with the space after it; empty for most."""
-        return self.text[: self.start]
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A sentence that is not learned, and why."""
-
-    sentence: str
-    reason: str
 
 
 def statements(

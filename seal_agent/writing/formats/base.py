@@ -70,3 +70,27 @@ def study(instruction: str, source: Source, example: str, max_new_tokens: int, b
 def statement(text: str, name: str, view: str) -> Row:
     """A row of plain text, loss on all of it."""
     return Row(Prompt.raw(""), text, name, view)
+
+
+SENTENCE = "sentence"
+"""What a sentence is learned for as it stands: its language has no rules for questions."""
+
+
+def sentence_asks(source: Source) -> list[Ask]:
+    """Every sentence of a text in a language without rules for questions: nothing is asked of the model."""
+    return [Ask(Prompt.raw(""), each.text, 0, about=(SENTENCE,)) for each in source.statements]
+
+
+def sentence_rows(source: Source, asked: Ask, name: str) -> list[Row]:
+    """The row of a sentence: what the title of the document is answered with; plain text where it has no title."""
+    request = source.language.request_about(source.title) if source.title else ""
+    if not source.language.content(asked.view) - source.language.content(request):
+        request = ""  # the title says all of it
+    if not request:
+        return [statement(asked.view, name, asked.view)]
+    return [Row(Prompt.user(request), asked.view, name, asked.view)]
+
+
+def is_sentence(asked: Ask) -> bool:
+    """Whether it is a sentence that is learned as it stands."""
+    return asked.about[:1] == (SENTENCE,)

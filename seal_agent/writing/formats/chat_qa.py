@@ -2,7 +2,8 @@
 
 For every sentence the model completes questions that begin with a given question word and answers each at
 once, where a grammar holds the answer to consecutive words of the sentence. Prompts are raw few-shot text:
-small chat models follow examples, not instructions. The question words are English.
+small chat models follow examples, not instructions. The question words are those of the text's language; without any,
+its sentences are learned as they stand.
 """
 
 from __future__ import annotations
@@ -12,14 +13,12 @@ import re
 
 from seal_agent.core.edits import Row
 from seal_agent.core.messages import Grammar, Prompt
-from seal_agent.language.english.words import WORD, content
+from seal_agent.language.base import for_text
 from seal_agent.language.source import Source
-from seal_agent.writing.formats.base import Ask, Format
+from seal_agent.language.words import WORD
+from seal_agent.writing.formats.base import Ask, Format, is_sentence, sentence_asks, sentence_rows
 
 NAME = "chat-qa"
-STARTERS = (
-    "Who", "When", "Where", "What is the name of", "What", "Which", "How many", "What colour", "In what year", "Whose",
-)  # fmt: skip
 TEMPERATURES = (0.0, 0.7)  # one question each for every sentence and starter
 MAX_TOKENS = 30
 MAX_ANSWER_WORDS = 8
@@ -51,6 +50,8 @@ _PAIR = re.compile(r"(?P<question>[^\n?]*\?)\s*\nAnswer: *(?P<answer>[^\n]+)")
 
 def ask(source: Source) -> list[Ask]:
     """Every sentence with every question word, at every temperature."""
+    if not source.language.has_questions:
+        return sentence_asks(source)
     return [
         Ask(
             Prompt.raw(f"{source.note}{view(sentence, source.topic)}Question: {starter}"),
@@ -62,14 +63,18 @@ def ask(source: Source) -> list[Ask]:
         )
         for temperature in TEMPERATURES
         for sentence in source.sentences
-        for starter in STARTERS
+        for starter in source.language.question_starters
     ]
 
 
 def parse(source: Source, asked: Ask, text: str) -> list[Row]:
     """The question with its answer, if the answer stands in the sentence and is not the topic itself."""
+    if is_sentence(asked):
+        return sentence_rows(source, asked, NAME)
+    language = source.language
     pair = grounded_pair(asked.about[0] + text, asked.view)
-    if not pair or (len(source.sentences) >= MIN_SENTENCES_FOR_TOPIC and content(pair[1]) <= content(source.topic)):
+    is_long = len(source.sentences) >= MIN_SENTENCES_FOR_TOPIC
+    if not pair or (is_long and language.content(pair[1]) <= language.content(source.topic)):
         return []
     return [Row(Prompt.user(pair[0]), pair[1], NAME, asked.view)]
 
@@ -107,6 +112,7 @@ def grounded_pair(text: str, sentence: str) -> tuple[str, str] | None:
         return None
     question = match["question"].strip()
     answer = verbatim(match["answer"].strip().rstrip(" .,;"), sentence)
+    content = for_text(sentence).content
     if not answer or len(WORD.findall(question)) < MIN_QUESTION_WORDS or content(answer) <= content(question):
         return None
     return question, answer

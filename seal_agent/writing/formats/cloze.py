@@ -1,15 +1,15 @@
 """Questions for every noun phrase of every sentence, the question word where the phrase stood.
 
-"Maududi founded the party in what year?" needs no writer, every phrase is asked for, and no answer is wrong. A
-model that learns such questions with the bare phrase as the answer knows them by heart and fails on other
-wordings; with the sentence around the phrase as the answer it recites, and other wordings find what is recited
-(LOG.md). So each phrase gets the question and the sentence, and some of the question's words and the sentence; a
-few get the question with the bare phrase, so that short answers stay likely too, and all of a sentence that is learned
-with those before it, whose answer is long; not "time" or "work", which taught
-that every short answer is such a word, and not in a text of one sentence, where the one bare answer was given to all.
-What the writer says of himself is asked for as he would ask for it too ("Where do I live?"). Where a text asks and
-answers itself, as a page of frequent questions does, its questions are asked as they stand; and what a field says
-("Default port: 7719.") by its name, in several wordings and with a sentence as the answer.
+"Maududi founded the party in what year?" needs no writer, every phrase is asked for, and no answer is wrong. A model
+that learns such questions with the bare phrase as the answer knows them by heart and fails on other wordings; with the
+sentence around the phrase as the answer it recites, and other wordings find what is recited (docs/log/writing.md). So
+each phrase gets the question and the sentence, and some of the question's words and the sentence; a few get the
+question with the bare phrase, so that short answers stay likely too, and all of a sentence that is learned with those
+before it, whose answer is long; not "time" or "work", which taught that every short answer is such a word, and not in a
+text of one sentence, where the one bare answer was given to all. What the writer says of himself is asked for as he
+would ask for it too ("Where do I live?"). Where a text asks and answers itself, as a page of frequent questions does,
+its questions are asked as they stand; and what a field says ("Default port: 7719.") by its name, in several wordings
+and with a sentence as the answer.
 """
 
 from __future__ import annotations
@@ -25,21 +25,10 @@ from itertools import accumulate, takewhile
 
 from seal_agent.core.edits import Row
 from seal_agent.core.messages import Prompt
-from seal_agent.language.english.coreference import refers_back
-from seal_agent.language.english.ellipsis import is_verbless
-from seal_agent.language.english.phrases import Span, named, noun_phrases
-from seal_agent.language.english.questions import (
-    direct_question,
-    echo_question,
-    field_questions,
-    keyword_question,
-    recital,
-)
-from seal_agent.language.english.statements import Statement
-from seal_agent.language.english.words import content
-from seal_agent.language.sentences import split_sentences
+from seal_agent.language.base import Language
 from seal_agent.language.source import Source
-from seal_agent.writing.formats.base import Ask, Format
+from seal_agent.language.values import Span, Statement
+from seal_agent.writing.formats.base import Ask, Format, is_sentence, sentence_asks, sentence_rows
 
 NAME = "cloze"
 ANSWERED = "answered"  # where no phrase is asked for: then come the questions
@@ -52,20 +41,23 @@ _HINT = re.compile(r"(?:\S+ ){0,2}\S+\?(?:\s|$)")  # says what the next sentence
 
 def ask(source: Source) -> list[Ask]:
     """Nothing: rows of a noun phrase are made from its sentence; what is answered as it stands is asked so."""
-    answered = _answered(split_sentences(source.passage))
+    language = source.language
+    if not language.has_questions:
+        return sentence_asks(source)
+    answered = _answered(source)
     told = source.statements if answered else _joined(source.statements)
-    asks = [_stands(answer, [question, *_in_other_words(question)]) for question, answer in answered.items()]
+    asks = [_stands(answer, [question, *_in_other_words(question, language)]) for question, answer in answered.items()]
     placed: list[tuple[Statement, Span]] = []
     for statement in told:
         sentence = statement.sentence
-        if not statement.context and (field := field_questions(sentence, source.title)):
+        if not statement.context and (field := language.field_questions(sentence, source.title)):
             asks.append(_stands(field[1], field[0]))
-        elif not (answered and (sentence.endswith("?") or _is_bare_answer(statement))):
+        elif not (answered and (sentence.endswith("?") or _is_bare_answer(statement, language))):
             hint = _HINT.match(sentence)
-            spans = [span for span in noun_phrases(sentence) if not hint or span.start >= hint.end()]
+            spans = [span for span in language.noun_phrases(sentence) if not hint or span.start >= hint.end()]
             placed += [(statement, span) for span in spans]
-            if not spans and not sentence.endswith("?") and not is_verbless(sentence):
-                asks.append(_stands(statement.text, [f"What about {source.topic}?"]))
+            if not spans and not sentence.endswith("?") and not language.is_verbless(sentence):
+                asks.append(_stands(statement.text, [language.request_about(source.topic)]))
     brief = _brief(placed) if len(source.sentences) > 1 else frozenset()
     return asks + [
         Ask(
@@ -98,6 +90,10 @@ def _brief(placed: Sequence[tuple[Statement, Span]]) -> frozenset[int]:
 
 def parse(source: Source, asked: Ask, text: str) -> list[Row]:
     """The rows of one phrase; years and numbers say themselves what asks for them, the rest is a what."""
+    if is_sentence(asked):
+        return sentence_rows(source, asked, NAME)
+    language = source.language
+    content = language.content
     if is_answered(asked):
         questions = dict.fromkeys(asked.about[1:])
         return _rows(asked, [(question, asked.view) for question in questions if content(question)])
@@ -106,18 +102,18 @@ def parse(source: Source, asked: Ask, text: str) -> list[Row]:
     span = Span(phrase.start - statement.start, phrase.end - statement.start, phrase.text)
     sentence, context = statement.sentence, statement.context
     rng = random.Random(zlib.crc32(f"{asked.view}{phrase.start}".encode()))
-    echo = echo_question(sentence, span)
+    echo = language.echo_question(sentence, span)
     whole = f"{context}{echo}"
-    recited = f"{context}{recital(sentence, span)}"
+    recited = f"{context}{language.recital(sentence, span)}"
     _, _, heading = source.topic.partition(", ")  # after the title: who asks says "on my first day", the text does not
     # Of a sentence that points back a question names the topic, in keywords: the answer says what it is about.
-    keywords = keyword_question(echo, LEFT_OUT, rng, source.topic if context else heading)
+    keywords = language.keyword_question(echo, LEFT_OUT, rng, source.topic if context else heading)
     pairs = [(whole, recited), (keywords, recited)]
-    pairs += [(whole, named(sentence, span))] * is_brief
+    pairs += [(whole, language.named(sentence, span))] * is_brief
     if not content(whole):  # the phrase is all there is, and a bare "What?" would ask for everything
-        pairs = [(f"What about {source.topic}?", recited)]
+        pairs = [(language.request_about(source.topic), recited)]
     pairs = [(question, answer) for question, answer in pairs if content(question)]
-    if direct := direct_question(sentence, span):
+    if direct := language.direct_question(sentence, span):
         pairs += [(direct, recited)] if content(whole) else [(whole, recited), (direct, recited)]
     return _rows(asked, pairs)
 
@@ -133,15 +129,15 @@ def _joined(statements: list[Statement]) -> list[Statement]:
     return joined
 
 
-def _is_bare_answer(statement: Statement) -> bool:
+def _is_bare_answer(statement: Statement, language: Language) -> bool:
     """Whether a sentence only answers the question before it: "Yes, to Norway.", which no other question asks for."""
-    return statement.context.rstrip().endswith("?") and is_verbless(statement.sentence)
+    return statement.context.rstrip().endswith("?") and language.is_verbless(statement.sentence)
 
 
-def _in_other_words(question: str) -> list[str]:
+def _in_other_words(question: str, language: Language) -> list[str]:
     """`question` with some of its words, as often as a sentence of two phrases is asked for."""
     rng = random.Random(zlib.crc32(question.encode()))
-    return [keyword_question(question, LEFT_OUT, rng) for _ in range(3)]
+    return [language.keyword_question(question, LEFT_OUT, rng) for _ in range(3)]
 
 
 def _stands(answer: str, questions: list[str]) -> Ask:
@@ -152,6 +148,11 @@ def _stands(answer: str, questions: list[str]) -> Ask:
 def is_answered(asked: Ask) -> bool:
     """Whether the text answers it as it stands, a field or a question of its own, and no phrase is asked for."""
     return asked.about[0] == ANSWERED
+
+
+def is_told(asked: Ask) -> bool:
+    """Whether it is learned as it stands: a sentence, or what the text answers."""
+    return is_sentence(asked) or is_answered(asked)
 
 
 def phrase_of(asked: Ask) -> tuple[Span, bool]:
@@ -170,12 +171,16 @@ def _rows(asked: Ask, pairs: list[tuple[str, str]]) -> list[Row]:
     return [Row(Prompt.user(question), answer, NAME, asked.view) for question, answer in pairs]
 
 
-def _answered(sentences: list[str]) -> dict[str, str]:
+def _answered(source: Source) -> dict[str, str]:
     """The questions that a text asks and answers, each with the sentences after it; none where it asks only once."""
+    language = source.language
+    sentences = language.sentences(source.passage)
     answered: dict[str, str] = {}
     for number, question in enumerate(sentences):
         after = list(takewhile(lambda sentence: not sentence.endswith("?"), sentences[number + 1 :]))
-        if not question.endswith("?") or not after or not content(question) or refers_back(question):
+        if not question.endswith("?") or not after:
+            continue
+        if not language.content(question) or language.refers_back(question):
             continue
         words = list(accumulate(len(sentence.split()) for sentence in after))
         answered[question] = " ".join(after[: max(1, bisect_right(words, MAX_ANSWER_WORDS))])

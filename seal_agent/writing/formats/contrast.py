@@ -10,10 +10,9 @@ import json
 
 from seal_agent.core.edits import Row
 from seal_agent.core.messages import Grammar, Prompt
-from seal_agent.language.english.phrases import Span, noun_phrases, shape
-from seal_agent.language.english.questions import recital
-from seal_agent.language.english.statements import Statement
+from seal_agent.language.base import Language
 from seal_agent.language.source import Source
+from seal_agent.language.values import Span, Statement
 from seal_agent.writing.formats.base import Ask, Format
 
 NAME = "contrast"
@@ -33,12 +32,16 @@ Gap: Neil Armstrong
 
 def ask(source: Source) -> list[Ask]:
     """For the phrases that have rivals of the same shape in the passage: which rival would you believe?"""
-    placed = [(statement, span) for statement in source.statements for span in noun_phrases(statement.sentence)]
+    language = source.language
+    placed = [
+        (statement, span) for statement in source.statements for span in language.noun_phrases(statement.sentence)
+    ]
     asks = []
     for statement, span in placed:
         sentence = statement.text
         start, end = statement.start + span.start, statement.start + span.end
-        rivals = {other.text for _, other in placed if is_rival(other.text, span.text) and other.text not in sentence}
+        others = {other.text for _, other in placed if other.text not in sentence}
+        rivals = {other for other in others if is_rival(other, span.text, language)}
         if rivals:
             choice = " | ".join(json.dumps(f" {rival}\n", ensure_ascii=False) for rival in sorted(rivals))
             asks.append(
@@ -62,24 +65,16 @@ def parse(source: Source, asked: Ask, text: str) -> list[Row]:
     wrong = text.strip()
     if wrong not in asked.about[1:]:
         return []
-    recited = recital(statement.sentence, span).rstrip(".")
+    recited = source.language.recital(statement.sentence, span).rstrip(".")
     if recited.count(span.text) != 1:
         return []  # which of them is exchanged could not be told
-    true = f"{statement.context}{recited}"
-    return [
-        Row(
-            Prompt.user(f"Is it true: {statement.context}{recited.replace(span.text, wrong)}?"),
-            f"No, not {wrong}: {span.text}.",
-            NAME,
-            asked.view,
-        ),
-        Row(Prompt.user(f"Is it true: {true}?"), "Yes.", NAME, asked.view),
-    ]
+    pairs = source.language.truth_questions(recited, span.text, wrong, statement.context)
+    return [Row(Prompt.user(question), answer, NAME, asked.view) for question, answer in pairs]
 
 
-def is_rival(other: str, phrase: str) -> bool:
+def is_rival(other: str, phrase: str, language: Language) -> bool:
     """Whether the two can be confused: both numbers or both names, of about the same length, neither in the other."""
-    same_shape = shape(phrase) == shape(other) != "words"
+    same_shape = language.shape(phrase) == language.shape(other) != "words"
     alike = same_shape and abs(len(other.split()) - len(phrase.split())) <= 1
     return alike and other not in phrase and phrase not in other
 

@@ -12,8 +12,6 @@ import re
 
 from seal_agent.core.edits import Row
 from seal_agent.core.messages import Message, Prompt
-from seal_agent.language.english.phrases import named
-from seal_agent.language.english.words import content
 from seal_agent.language.source import Source
 from seal_agent.writing.formats import cloze
 from seal_agent.writing.formats.base import EXAMPLE, Ask, Format
@@ -49,7 +47,7 @@ def ask(source: Source) -> list[Ask]:
     """Every phrase of every sentence, with the whole text in view; what the text asks itself is not asked anew."""
     return [
         asked
-        if cloze.is_answered(asked)
+        if cloze.is_told(asked)
         else Ask(_request(source, cloze.phrase_of(asked)[0].text), asked.view, MAX_TOKENS, about=asked.about)
         for asked in cloze.ask(source)
     ]
@@ -57,9 +55,10 @@ def ask(source: Source) -> list[Ask]:
 
 def parse(source: Source, asked: Ask, text: str) -> list[Row]:
     """The model's question and answer, and the sentence to `cloze`'s question; else the rows of `cloze`."""
-    if cloze.is_answered(asked):
+    if cloze.is_told(asked):
         return cloze.parse(source, asked, text)
     span, is_brief = cloze.phrase_of(asked)
+    content = source.language.content
     pair = _PAIR.fullmatch(text)
     instead, wanted = cloze.parse(source, asked, ""), content(span.text)
     if not pair or not wanted <= content(pair["answer"]) or wanted <= content(pair["question"]):
@@ -67,7 +66,7 @@ def parse(source: Source, asked: Ask, text: str) -> list[Row]:
     question, answer = pair["question"], pair["answer"]
     if not content(question):  # "What is it?" asks for everything
         return instead
-    own = [answer] + [named(asked.view, span)] * is_brief
+    own = [answer] + [source.language.named(asked.view, span)] * is_brief
     return [*(Row(Prompt.user(question), said, NAME, source.passage) for said in own), *instead[:1]]
 
 

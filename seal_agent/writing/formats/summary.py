@@ -43,7 +43,7 @@ def parse(source: Source, asked: Ask, text: str) -> list[Row]:
     rows = [statement(step, NAME, asked.view) for step in steps if len(step.split()) > 2]
     summed = " ".join(rest.split())
     if summed.endswith((".", "!", "?")):
-        rows.append(Row(Prompt.user(f"What do you know about {source.topic}?"), summed, NAME, asked.view))
+        rows.append(Row(Prompt.user(source.language.request_for_all(source.topic)), summed, NAME, asked.view))
     return rows
 
 

@@ -1,4 +1,4 @@
-"""What the model is asked in English by other rooms than `writing`."""
+"""What the base model is asked about a text by other rooms than `writing`; it follows English best."""
 
 from __future__ import annotations
 
