@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from seal_agent.core.documents import MAX_PASSAGES
 from seal_agent.core.edits import Directives
 from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import InputError
 from seal_agent.core.numbers import check_whole
 from seal_agent.core.renames import takes_former_names
-from seal_agent.documents.files import MAX_PASSAGES
 from seal_agent.learning import remedies, strategies
 from seal_agent.learning.strategies import Strategy
 from seal_agent.retention import judge as retention
