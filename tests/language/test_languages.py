@@ -8,12 +8,18 @@ from pathlib import Path
 import pytest
 
 from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.core.documents import Passage
 from seal_agent.core.errors import EditFault
+from seal_agent.core.messages import Prompt
 from seal_agent.documents.passages import divide, topic_of
 from seal_agent.language.base import Language, by_code, differs, english, for_text, is_instruction, with_rules
 from seal_agent.language.plain import Plain
 from seal_agent.language.sentences import split_sentences
 from seal_agent.language.source import Source
+from seal_agent.learning.learner import Learner
+from seal_agent.learning.loop import run
+from seal_agent.serving.router import Router
+from seal_agent.storage.database import Home
 from seal_agent.writing.directives import CLOZE
 from seal_agent.writing.formats import FORMATS
 from seal_agent.writing.writer import write
@@ -61,15 +67,32 @@ def test_a_long_text_is_told_by_samples_of_it_and_in_linear_time() -> None:
 @pytest.mark.parametrize(("code", "text"), TEXTS)
 def test_a_language_without_rules_learns_its_sentences_and_asks_nothing(code: str, text: str, tmp_path: Path) -> None:
     edit = write(ScriptedBackend(tmp_path), Source(topic_of(text), text), CLOZE).edit
-    assert [(row.question, row.answer) for row in edit.rows] == [("", s) for s in split_sentences(text, code)]
+    assert [row.answer for row in edit.rows] == split_sentences(text, code)
+    assert all(row.answer.startswith(row.question) and row.question for row in edit.rows)
     assert edit.dropped == ()
+
+
+@pytest.mark.parametrize("code", ["de", "fr", "es"])
+def test_what_a_language_without_rules_learns_is_routed_to_and_passes_the_gate(code: str, tmp_path: Path) -> None:
+    text = FOREIGN[code][0]
+    learner = Learner(ScriptedBackend(tmp_path), Home(tmp_path))
+    episode = run(learner, learner.begin(Passage(topic_of(text), text)))
+    assert episode.outcome == "accepted"
+
+
+def test_words_without_spaces_between_them_are_routed_by() -> None:
+    router = Router(
+        {"mill": "老磨坊\n老磨坊建于1623年。它有三个水轮和一个院子。", "dog": "我的狗叫饼干,它今年三岁了。"}
+    )
+    asked = [Prompt.user(question) for question in ("老磨坊建于哪一年?", "我的狗几岁了?", "今天天气怎么样?")]
+    assert router.match(asked) == [("mill",), ("dog",), ()]
 
 
 @pytest.mark.parametrize("name", ["chat-qa", "cloze", "phrase-qa"])
 def test_every_format_that_asks_about_phrases_learns_sentences_instead(name: str) -> None:
     source = Source("Das Alte Rathaus", "Es hat drei Türme und einen Brunnen.", heading="Das Alte Rathaus")
     rows = [row for asked in FORMATS[name].ask(source) for row in FORMATS[name].parse(source, asked, "")]
-    assert [(row.question, row.answer) for row in rows] == [("Das Alte Rathaus", source.passage)]
+    assert [(row.question, row.answer) for row in rows] == [("Das Alte Rathaus: Es hat drei Türme", source.passage)]
     assert FORMATS["contrast"].ask(source) == []
 
 
