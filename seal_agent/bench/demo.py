@@ -17,6 +17,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from seal_agent.core.episodes import Verdict
 from seal_agent.core.messages import Message
 from seal_agent.core.models import EMBEDDED
 from seal_agent.language.base import english
@@ -92,7 +93,6 @@ def run_demo(
         learned = _say(learner, script["text"], on_event)
         after, nll_after = _ask(learner, script, on_event)
         episode = learner.home.episodes("demo")[-1]
-        verdict = episode.verdict
         if learner.stack.ids:
             learner.rollback(learner.stack.ids[-1])
         restored, nll_restored = _ask(learner, script, on_event)
@@ -113,20 +113,25 @@ def run_demo(
         reason=learned["reason"],
         seconds=round(time.perf_counter() - start, 1),
         small_talk=small_talk,
-        retention={
-            "change": round(verdict.change, 4),
-            "low": round(verdict.low, 4),
-            "num_probes": verdict.num_probes,
-            "num_lost": verdict.num_lost,
-            "by_stratum": dict(verdict.by_stratum),
-        }
-        if verdict
-        else {},
+        retention=_retention(episode.verdict),
         num_rows=len(episode.edit.rows) if episode.edit else 0,
         steps=dict(episode.seconds),
         restored=restored == before and nll_restored == nll_before,
         questions=questions,
     )
+
+
+def _retention(verdict: Verdict | None) -> dict[str, Any]:
+    """The figures of the verdict on what was known before."""
+    if verdict is None:
+        return {}
+    return {
+        "change": round(verdict.change, 4),
+        "low": round(verdict.low, 4),
+        "num_probes": verdict.num_probes,
+        "num_lost": verdict.num_lost,
+        "by_stratum": dict(verdict.by_stratum),
+    }
 
 
 def is_correct(answer: str, gold: list[str]) -> bool:

@@ -213,19 +213,18 @@ def arc(
         arms = arm or [name for name in bench.ARMS if policy or improve or name != bench.TRAINED]
         writer = _writer(opened, policy)
         keep_run(folder)
+        practice = arc_policy.practice_tasks(training.values(), chosen.values(), improve) if improve else []
+        settings = ImproveConfig(num_rounds=rounds, num_candidates=candidates, seed=seed)
         with Display() as display:
             begin_loading(display, model, home)
-            backend = _bench_backend(run, opened, model, device)
-            registry = AdapterRegistry(folder / "adapters")
-            todo = tasks[: limit or None]
-            if improve:
-                settings = ImproveConfig(num_rounds=rounds, num_candidates=candidates, seed=seed)
-                practice = arc_policy.practice_tasks(training.values(), chosen.values(), improve)
+            backend, progress = _bench_backend(run, opened, model, device), display.progress
+            registry, todo = AdapterRegistry(folder / "adapters"), tasks[: limit or None]
+            if practice:
                 writer = arc_policy.improve(
-                    backend, practice, folder, settings, domain=domain, minutes=minutes, progress=display.progress
+                    backend, practice, folder, settings, domain=domain, minutes=minutes, progress=progress
                 ).stack
             bench.measure(
-                backend, registry, todo, arms, run, domain=domain, policy=writer, seed=seed, progress=display.progress
+                backend, registry, todo, arms, run, domain=domain, policy=writer, seed=seed, progress=progress
             )
     results = run.results()
     reports = arc_report.summarise(results, names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from statistics import fmean
@@ -19,6 +20,7 @@ from seal_agent.core.errors import InputError
 from seal_agent.core.models import EMBEDDED
 
 if TYPE_CHECKING:
+    from seal_agent.adapters.loading import LoadedModel
     from seal_agent.bench.decide import ArmResult
     from seal_agent.bench.routing import Routed
     from seal_agent.language.source import Source
@@ -187,20 +189,11 @@ def speed(
         keep_run(folder)
         with Display() as display:
             begin_loading(display, model, home)
-            from seal_agent.adapters.loading import load_model
-            from seal_agent.bench.speed.rig import Rig, random_model
-
-            cache = opened.root / "models"
-            load = partial(random_model, random) if random else partial(load_model, model)
+            load = partial(_loader(random, model), opened.root / "models", device=device)
             source = _passage(data, offset)
-            rig = Rig.open(
-                partial(load, cache, device=device),
-                source,
-                folder / "adapters",
-                num_rows=num_rows,
-                seed=seed,
-                is_shared=shared,
-            )
+            from seal_agent.bench.speed.rig import Rig
+
+            rig = Rig.open(load, source, folder / "adapters", num_rows=num_rows, seed=seed, is_shared=shared)
             bench.measure(rig, run, only or bench.PARTS, rig.num_rows, rounds, seed, display.progress)
     curves, report = run.curves(), bench.summarise(run.curves(), run.measured())
 
@@ -210,6 +203,14 @@ def speed(
     write_report(
         folder, config, [report], text, lambda: speed_report.plot(report, curves, folder / "report.png"), as_json
     )
+
+
+def _loader(random: str, model: str) -> Callable[..., LoadedModel]:
+    """What loads `model`, or a model of random weights of the size `random`."""
+    from seal_agent.adapters.loading import load_model
+    from seal_agent.bench.speed.rig import random_model
+
+    return partial(random_model, random) if random else partial(load_model, model)
 
 
 def _passage(data: Path | None, number: int) -> Source:
