@@ -8,10 +8,13 @@ are for the user's own rule (`LearnerConfig.before_learn`).
 
 from __future__ import annotations
 
+import hashlib
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any
+from urllib.parse import unquote
 
 from seal_agent.core.named_secrets import REMOVED, is_strong, named_secrets
 from seal_agent.core.secret_layout import Reading, Span, bare_seed_phrases
@@ -20,7 +23,9 @@ from seal_agent.core.secret_words import OPEN_CODES, PASSWORD
 NOTHING_LEFT = "a secret was removed from this text, and nothing else in it was left to learn"
 MAX_QUESTION = 300  # characters at the end of what was said before
 MAX_PASSES = 5  # what is left may look like a secret only once another is gone
+MAX_NAME_COST = 2**14  # of the hash of what was removed from a name: some 50 ms
 MAX_LINE = 4000  # characters that a detector is given at once: some of its patterns are quadratic
+_REMOVED_PLACE = re.compile(rf"{re.escape(REMOVED)}(?:-[0-9a-f]{{8}}(?![^\W_]))?")  # with the mark of `redacted_name`
 _LONG_WORD = re.compile(r"\S{16,}")
 _SIGN = re.compile(r"[\d_$-]")
 _KEY_BLOCK = re.compile(
@@ -222,6 +227,47 @@ def _redacted(text: str) -> str:
     return text
 
 
+def redacted_name(name: str) -> str:
+    """The name of a document without what looks like a secret; two names stay two.
+
+    What is removed leaves a mark of 8 hexadecimal digits behind, a hash of it that is slow to compute, so that
+    "door code 4471.md" and "door code 9982.md" are told apart. The name is also read without percent-encoding and with
+    blanks for underscores and hyphens. A name that holds a mark already stays as it is where nothing else is found.
+    """
+    shown = unquote(name)
+    found = sorted({*_removed_from(name, name), *_removed_from(shown, shown), *_removed_from(shown, _spaced(shown))})
+    for removed in sorted(found, key=len, reverse=True):
+        text = name if removed in name else shown
+        name = shown = text.replace(removed, f"{REMOVED}-{_mark_of(removed)}")
+    return name
+
+
+def without_marks(name: str) -> str:
+    """A name as `redacted` leaves it: without the marks of what was removed."""
+    return _REMOVED_PLACE.sub(REMOVED, name)
+
+
+def _spaced(name: str) -> str:
+    return re.sub("[_-]", " ", name)
+
+
+def _removed_from(name: str, read: str) -> list[str]:
+    """The pieces of `name` that are secrets where it is `read` so, character for character."""
+    kept = redacted(read)
+    if kept == read:
+        return []
+    pattern = r"(.+?)".join(re.escape(part) for part in kept.split(REMOVED))
+    found = re.fullmatch(pattern, read, re.DOTALL)
+    spans = [found.span(number) for number in range(1, found.re.groups + 1)] if found else []
+    return [name[slice(*span)] for span in spans if REMOVED not in read[slice(*span)]]
+
+
+@cache
+def _mark_of(removed: str) -> str:
+    salt = b"the name of a document"
+    return hashlib.scrypt(removed.encode(errors="replace"), salt=salt, n=MAX_NAME_COST, r=8, p=1, dklen=4).hex()
+
+
 def lost_secret(text: str) -> bool:
     """Whether a secret was taken out of `text`."""
     return REMOVED in text
@@ -229,9 +275,12 @@ def lost_secret(text: str) -> bool:
 
 def _without(text: str, spans: Iterable[Span]) -> str:
     """`text` with `REMOVED` in the place of every span."""
-    pieces, place, reach = list[str](), 0, len(REMOVED) - 1
+    pieces, place = list[str](), 0
+    known = [match.span() for match in _REMOVED_PLACE.finditer(text)]
+    ends = [after for _, after in known]
     for start, end in sorted(spans, key=lambda span: (span[0], -span[1])):
-        is_known = REMOVED in text[max(0, start - reach) : end + reach]
+        next_known = bisect_right(ends, start)
+        is_known = next_known < len(known) and known[next_known][0] < end
         if start < place or is_known or not text[start:end].strip():
             continue
         pieces += [text[place:start], REMOVED]
