@@ -21,6 +21,7 @@ from seal_agent.core.secret_layout import Reading, Span, bare_seed_phrases
 from seal_agent.core.secret_words import OPEN_CODES, PASSWORD
 
 NOTHING_LEFT = "a secret was removed from this text, and nothing else in it was left to learn"
+SECRET_LEFT_OUT = "a secret was removed from it"
 MAX_QUESTION = 300  # characters at the end of what was said before
 MAX_PASSES = 5  # what is left may look like a secret only once another is gone
 MAX_NAME_COST = 2**14  # of the hash of what was removed from a name: some 50 ms
@@ -271,6 +272,16 @@ def _mark_of(removed: str) -> str:
 def lost_secret(text: str) -> bool:
     """Whether a secret was taken out of `text`."""
     return REMOVED in text
+
+
+def without_secrets(text: str) -> str:
+    """`text` without what stands in the place of secrets that were removed."""
+    return text.replace(REMOVED, "")
+
+
+def only_secret(text: str) -> bool:
+    """Whether `text` was nothing but a secret."""
+    return lost_secret(text) and not any(character.isalnum() for character in without_secrets(text))
 
 
 def _without(text: str, spans: Iterable[Span]) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from seal_agent.core.documents import MAX_PASSAGE_CHARS, Passage
 from seal_agent.core.errors import InputError
-from seal_agent.core.redaction import redacted
+from seal_agent.core.redaction import SECRET_LEFT_OUT, lost_secret, only_secret, redacted, without_secrets
 from seal_agent.documents.voices import attributed, is_letter, voiced
 from seal_agent.language.base import Language, for_text
 from seal_agent.language.few_shot import examples_in
@@ -26,6 +26,7 @@ _ITEM = re.compile(r"\s*(?:[-*•‣▪]|(?P<unsure>[–—]|(?P<number>\d{1,2})
 _FIELD = re.compile(r"\s*[^\W\d_][^:.!?]{0,40}:\s+\S")  # "Port: 8080"
 _DEFINED = re.compile(r"\n:\s+")  # "Amber" on a line and ": The card is full." on the next
 _ORNAMENT = re.compile("[\u2600-\u27bf\u2b00-\u2bff\ufe0f\u200d\U0001f000-\U0001faff]")
+_LEAD_LINE = re.compile(r"[^\n]*:[ \t]*\n\s*(?P<next>[^\n]+)")
 MIN_FIELDS = 2  # lines like that in a paragraph, for they may stand in wrapped prose by chance
 MAX_HEADING_VALUE = 4  # words after the colon of a heading that looks like a field
 MIN_PASSAGE_CHARS = 60  # a shorter one is learned with its neighbour: each costs an edit of its own
@@ -46,14 +47,20 @@ def topic_of(text: str) -> str:
 
 def _title_of(text: str, language: Language) -> str:
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
-    if title := TITLE.search(text.strip().partition("\n\n")[0]):
+    title = TITLE.search(text.strip().partition("\n\n")[0])
+    if title and not lost_secret(title[1]):
         return title[1].strip()[:MAX_TOPIC_CHARS]
-    if len(lines) > 1 and _begins_with_heading(re.split(r"\n\s*\n", text.strip())[0].splitlines()):
+    if len(lines) > 1 and not lost_secret(lines[0]) and _begins_with_heading(re.split(r"\n\s*\n", text.strip())[0].splitlines()):
         return _bare(lines[0], language)
     return ""
 
 
 def _topic_in(text: str, language: Language) -> str:
+    if lost_secret(text):
+        lines = _LEAD_LINE.sub(lambda lead: lead[0] * (not only_secret(lead["next"])), text).splitlines()
+        open_lines = "\n".join(line for line in lines if not lost_secret(line))
+        told = [each for each in language.sentences(open_lines or text) if not lost_secret(each)]
+        text = " ".join(told) or without_secrets(text)
     return language.topic_in(text)[:MAX_TOPIC_CHARS]
 
 
@@ -161,7 +168,7 @@ def split_passages(
     """
     text = redacted(text, earlier)  # before it is cut: half a key is recognised by nobody
     language = for_text(text)
-    title = title or _title_of(text, language)
+    title = _open_title(title) or _title_of(text, language)
     topic = title or _topic_in(text, language)
     if examples_in(text):
         return [Passage(topic, text.strip(), earlier, heading=title)]
@@ -169,6 +176,11 @@ def split_passages(
     if not passages and text.strip():  # no word at all: still a text to decide on
         passages.append(Passage(topic, text.strip()[:max_chars], earlier, heading=title))
     return passages
+
+
+def _open_title(title: str) -> str:
+    """A title that was given, or "" for one that names a secret."""
+    return "" if lost_secret(redacted(title)) else title
 
 
 def divide(text: str, *, title: str = "", max_chars: int = MAX_PASSAGE_CHARS) -> Divided:
@@ -181,7 +193,8 @@ def divide(text: str, *, title: str = "", max_chars: int = MAX_PASSAGE_CHARS) ->
     text = redacted(text)
     language = for_text(text)
     own = _title_of(text, language)
-    given, title = title, title or own
+    given = _open_title(title)
+    title = given or own
     if given and own != given and language.denies_what_follows(own):
         title = f"{given}, {own}"
     if examples_in(text):
@@ -192,7 +205,7 @@ def divide(text: str, *, title: str = "", max_chars: int = MAX_PASSAGE_CHARS) ->
     if not sections and document.text.strip():  # a heading or less: still a text to decide on
         sections = [([], [" ".join(document.text.split())[:max_chars]])]
     addressed = is_letter(document, [sentence for _, sentences in sections for sentence in sentences], language)
-    left_out = [*document.left_out]
+    left_out = [*document.left_out, *_secret_headings(document.text, sections)]
     kept: list[_Section] = []
     for headings, sentences in sections:
         told, lost = attributed(sentences, document, language, is_letter=addressed)
@@ -200,6 +213,13 @@ def divide(text: str, *, title: str = "", max_chars: int = MAX_PASSAGE_CHARS) ->
         kept += [(headings, told)] if told else []
     passages = _passages(kept, _Named(topic, title), max_chars, language)
     return Divided(tuple(passages), tuple(left_out))
+
+
+def _secret_headings(text: str, sections: list[_Section]) -> list[LeftOut]:
+    """The lines of `text` that stand in no sentence because of the secret in them."""
+    told = " ".join(sentence for _, sentences in sections for sentence in sentences)
+    lines = [line.strip(" #*=-") for line in text.splitlines() if lost_secret(line)]
+    return [LeftOut(line, SECRET_LEFT_OUT) for line in lines if line not in told]
 
 
 @dataclass(frozen=True)
@@ -230,7 +250,11 @@ def _sections(text: str, topic: str, language: Language) -> list[_Section]:
     for number, paragraph in enumerate(paragraphs, 1):
         lines = [line for line in paragraph.splitlines() if _has_words(line)]  # a rule is no text
         if lines and _begins_with_heading(lines) and (number == 1 or not _says_something(lines[0])):
-            above.append(_bare(lines.pop(0), language))
+            heading = lines.pop(0)
+            if not lost_secret(heading):
+                above.append(_bare(heading, language))
+            elif only_secret(heading) and before.endswith(":"):
+                sections[-1][1].pop()  # "Password:", which leads to the secret alone
         told = _prose(lines, before, language)
         before = told
         if number < len(paragraphs) and told[-1:].isalnum():

@@ -372,6 +372,27 @@ def test_a_path_and_its_uri_name_one_document(learner: Learner, tmp_path: Path) 
     assert known_as(learner.home, "default", str(tmp_path / "hall.md")) == read.source
 
 
+SECRET_PAGES = {
+    "a heading": f"# Router password: Blu3Whale99\n\n{TOWER}",
+    "a line of its own": f"Password: Blu3Whale99\n\n{TOWER}",
+    "below its name": f"Password:\n\n    Blu3Whale99\n\n{TOWER}",
+    "a page": f"<p>Password: <b>Blu3Whale99</b></p><p>{TOWER}</p>",
+    "under a title": f"# Login\n\nPassword: Blu3Whale99\n\n# Bells\n\n{TOWER}",
+    "in the text": f"{TOWER} The door code is 4471.",
+}
+
+
+@pytest.mark.parametrize("where", SECRET_PAGES)
+def test_a_secret_takes_no_fact_of_its_page_with_it(learner: Learner, where: str) -> None:
+    graph = create_ingest_graph(learner).compile()
+    result = graph.invoke({"document": SECRET_PAGES[where]})
+    assert [each["outcome"] for each in result["outcomes"]] == ["accepted"], result["outcomes"]
+    assert all("assword" not in each["topic"] for each in result["outcomes"])
+    [episode] = learner.home.episodes("default")
+    assert episode.edit is not None
+    assert {"The Tower of Karlov was built in 1911 by Anna Reel."} <= {row.answer for row in episode.edit.rows}
+
+
 PAGES = {documents.MARKDOWN: MARKDOWN, documents.HTML: HTML}
 
 

@@ -391,3 +391,19 @@ def test_a_passage_is_not_cut_before_a_pronoun_that_stands_before_the_subject() 
         for n in range(1, 30)
     )
     assert all(passage.text.startswith("The mill") for passage in split_passages(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("My door code is [secret removed] and my sister is called Nadia.", ["My sister is called Nadia."]),
+        ("Bob keeps the key; the PIN is [secret removed].", ["Bob keeps the key."]),
+        ("Bob and Ada set the code to [secret removed].", []),
+        ("If the code is [secret removed] and the door is red, Ada lives there.", []),
+        ("Ada lives in Riga. The code is [secret removed]. It was set by Tom.", ["Ada lives in Riga."]),
+    ],
+)
+def test_a_clause_with_a_secret_is_left_out_and_the_rest_is_learned(text: str, kept: list[str]) -> None:
+    told, left_out = statements(split_sentences(text))
+    assert [each.text for each in told] == kept
+    assert any("a secret was removed" in each.reason for each in left_out)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Callable
 
 from seal_agent.language.english.coreference import refers_back
 from seal_agent.language.english.phrases import is_plural, is_present, noun_phrases, says, verbs
@@ -36,6 +37,7 @@ _QUALIFIED = re.compile(
     r"|n['’]t\b",
     re.IGNORECASE,
 )
+_JOINED = re.compile(r";\s+|,?\s+and\s+")
 _YEAR = re.compile(r"(?:1\d|20)\d\d")
 _AMOUNT = re.compile(r"[$€£]\S+(?: (?:thousand|million|billion|trillion))?")
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
@@ -163,6 +165,15 @@ def _parts(sentence: str) -> list[tuple[int, int]]:
         ):
             cuts.append(match.end())
     return list(zip(cuts, [*cuts[1:], len(sentence)], strict=True))
+
+
+def clauses_without(sentence: str, is_bad: Callable[[str], bool]) -> list[str]:
+    """The clauses of `sentence` that hold by themselves, without those that are bad; none of a qualified sentence."""
+    if _QUALIFIED.search(sentence):
+        return []
+    clauses = [clause.strip(" ,;.") for clause in _JOINED.split(sentence)]
+    good = [clause for clause in clauses if not is_bad(clause) and _says_by_itself(clause, is_first=False)]
+    return [f"{clause[:1].upper()}{clause[1:]}." for clause in good]
 
 
 def _says_by_itself(part: str, *, is_first: bool) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from seal_agent.core.redaction import SECRET_LEFT_OUT, lost_secret
 from seal_agent.language.english.coreference import (
     denies_what_follows,
     full_names,
@@ -19,11 +20,13 @@ from seal_agent.language.english.coreference import (
     spelled_out,
 )
 from seal_agent.language.english.ellipsis import can_answer, is_verbless, says_question
+from seal_agent.language.english.questions import clauses_without
 from seal_agent.language.english.relative_time import relative_time
 from seal_agent.language.english.suppositions import Supposition
 from seal_agent.language.values import LeftOut, Statement
 
 MAX_CONTEXT_WORDS = 80  # of the sentences that are learned with one that points back to them
+ANSWER_LEFT_OUT = "its answer is left out"
 MAX_SHOWN = 80  # characters of a sentence in a reason
 
 
@@ -36,12 +39,17 @@ def statements(
     a sentence without a verb ("No, Friday.") may answer it.
     """
     told: list[Statement] = []
-    left_out: list[LeftOut] = []
+    sentences, left_out = _without_secrets(sentences)
     before = [f"{heading}:"] if heading else []
     stem = f"{heading}: " if denies_what_follows(heading) else ""
     names = full_names(sentences)
     supposed, is_answer, is_behind_gap = Supposition(), False, False
     for number, quoted in enumerate(sentences):
+        if not quoted:
+            if told and number and told[-1].quoted == sentences[number - 1] and told[-1].quoted.endswith("?"):
+                left_out.append(LeftOut(told.pop().quoted, ANSWER_LEFT_OUT))
+            before, is_behind_gap, is_answer = [], True, False
+            continue
         sentence = spelled_out(quoted, names)
         asked = sentences[number - 1] if number and sentences[number - 1].endswith("?") else ""
         is_answer = (is_answer or says_question(asked)) and can_answer(sentence)
@@ -60,13 +68,26 @@ def statements(
         reason = reason or _without_context(link, context, is_behind_gap=is_behind_gap)
         if reason:
             if asked and told and told[-1].quoted == asked:
-                left_out.append(LeftOut(told.pop().quoted, "its answer is left out"))
+                left_out.append(LeftOut(told.pop().quoted, ANSWER_LEFT_OUT))
             left_out.append(LeftOut(quoted, f'in "{_shown(sentence)}" {reason}'))
             before, is_behind_gap = [], True
             continue
         told.append(Statement(f"{context} {sentence}", len(context) + 1, quoted))
         before.append(sentence)
     return told, left_out
+
+
+def _without_secrets(sentences: Sequence[str]) -> tuple[list[str], list[LeftOut]]:
+    """The sentences without the clauses that a secret was removed from; "" stands in the place of one that goes."""
+    kept: list[str] = []
+    left_out: list[LeftOut] = []
+    for sentence in sentences:
+        if lost_secret(sentence):
+            kept += ["", *clauses_without(sentence, lost_secret)]
+            left_out.append(LeftOut(sentence, SECRET_LEFT_OUT))
+        else:
+            kept.append(sentence)
+    return kept, left_out
 
 
 def _without_context(link: str, context: str, *, is_behind_gap: bool) -> str:
