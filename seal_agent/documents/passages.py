@@ -27,6 +27,7 @@ _FIELD = re.compile(r"\s*[^\W\d_][^:.!?]{0,40}:\s+\S")  # "Port: 8080"
 _DEFINED = re.compile(r"\n:\s+")  # "Amber" on a line and ": The card is full." on the next
 _ORNAMENT = re.compile("[\u2600-\u27bf\u2b00-\u2bff\ufe0f\u200d\U0001f000-\U0001faff]")
 _LEAD_LINE = re.compile(r"[^\n]*:[ \t]*\n\s*(?P<next>[^\n]+)")
+MAX_LIST_CHARS = 200  # of a list that is one sentence
 MIN_FIELDS = 2  # lines like that in a paragraph, for they may stand in wrapped prose by chance
 MAX_HEADING_VALUE = 4  # words after the colon of a heading that looks like a field
 MIN_PASSAGE_CHARS = 60  # a shorter one is learned with its neighbour: each costs an edit of its own
@@ -50,7 +51,11 @@ def _title_of(text: str, language: Language) -> str:
     title = TITLE.search(text.strip().partition("\n\n")[0])
     if title and not lost_secret(title[1]):
         return title[1].strip()[:MAX_TOPIC_CHARS]
-    if len(lines) > 1 and not lost_secret(lines[0]) and _begins_with_heading(re.split(r"\n\s*\n", text.strip())[0].splitlines()):
+    if (
+        len(lines) > 1
+        and not lost_secret(lines[0])
+        and _begins_with_heading(re.split(r"\n\s*\n", text.strip())[0].splitlines())
+    ):
         return _bare(lines[0], language)
     return ""
 
@@ -110,6 +115,8 @@ def _prose(lines: list[str], before: str, language: Language) -> str:
     """
     if not _in_lines(lines):
         is_told = all(line.rstrip()[-1] in ENDS for line in lines)  # a list or table of a page was made sentences
+        if is_told and len(lines) > 1 and before.rstrip().endswith(":"):
+            return "\n".join(_listed([line.strip() for line in lines], _denying_stem(before, language), language))
         return "\n".join(map(_begun, lines) if is_told and len(lines) > 1 else lines)
     pieces: list[str] = []
     stem = _denying_stem(before, language)
@@ -130,6 +137,20 @@ def _prose(lines: list[str], before: str, language: Language) -> str:
         else:
             pieces[-1] += f" {said}"
     return "\n".join(f"{_begun(piece)}{full_stop(piece)}" for piece in pieces)
+
+
+def _listed(items: list[str], stem: str, language: Language) -> list[str]:
+    """The items of a list that stand behind a lead, "Ingredients:", as sentences.
+
+    Every one gets a denying `stem` in front; the first stands behind it. Short items are one sentence: one of them is
+    not the whole list.
+    """
+    if stem:
+        return [_begun(items[0]), *(f"{stem} {item}" for item in items[1:])]
+    bare = [item.rstrip(".") for item in items]
+    if sum(map(len, bare)) <= MAX_LIST_CHARS and all(len(language.sentences(item)) == 1 for item in bare):
+        return [f"{'; '.join(bare)}."]
+    return list(map(_begun, items))
 
 
 def _denying_stem(text: str, language: Language) -> str:
@@ -282,8 +303,8 @@ def _with_neighbours(sections: list[_Section], language: Language) -> list[tuple
     """The sections, those of a few words together with what stands before or after them.
 
     Each with its headings, its sentences, and the headings that stand above all of these. Where sections are put
-    together, a sentence that points back to its heading, and every one under a heading like "Don'ts", gets the heading
-    in front.
+    together, a field, a sentence without a verb or one that points back to its heading, and every one under a heading
+    like "Don'ts", gets the heading in front.
     """
     joined: list[tuple[list[str], list[str], list[str]]] = []
     last_size = 0
@@ -306,8 +327,13 @@ def _put_heading_in_front(headings: list[str], sentences: list[str], language: L
     if denying is not None:
         stem = ", ".join(headings[denying:])
         sentences[:] = [f"{stem}: {sentence}" for sentence in sentences]
-    elif headings and language.opens_with_reference(sentences[0]):
-        sentences[0] = f"{headings[-1]}: {sentences[0]}"
+        return
+    heading = f"{headings[-1][:1].upper()}{headings[-1][1:]}" if headings else ""
+    for number, sentence in enumerate(sentences if headings else ()):
+        if _FIELD.match(sentence):
+            sentences[number] = f"{heading}, {sentence}"
+        elif language.is_verbless(sentence) or (number == 0 and language.opens_with_reference(sentence)):
+            sentences[number] = f"{heading}: {sentence}"
 
 
 def _pieces(sentences: list[str], max_chars: int, language: Language) -> list[str]:

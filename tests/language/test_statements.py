@@ -407,3 +407,30 @@ def test_a_clause_with_a_secret_is_left_out_and_the_rest_is_learned(text: str, k
     told, left_out = statements(split_sentences(text))
     assert [each.text for each in told] == kept
     assert any("a secret was removed" in each.reason for each in left_out)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("Ada lives in Riga. My dog is Rex. No wait, that's my neighbour's dog.", ["Ada lives in Riga."]),
+        (
+            "The bridge opened in 1954. Correction: the bridge opened in 1961.",
+            ["Correction: the bridge opened in 1961."],
+        ),
+        ("The Moss flows north. (False).", []),
+        ("True or false? The Moss flows north.", []),
+        ("Who built the dam? a) Arno Pell b) Greta Sund c) Tom Varga.", []),
+        (
+            "The claim of Tom Varga was false. Ada lives in Riga.",
+            ["The claim of Tom Varga was false.", "Ada lives in Riga."],
+        ),
+    ],
+)
+def test_what_is_taken_back_or_only_asked_in_a_quiz_is_left_out(text: str, kept: list[str]) -> None:
+    told, _ = statements(split_sentences(text))
+    assert [each.text for each in told if not each.text.endswith("?")] == kept
+
+
+def test_one_of_several_rejected_things_is_not_said_to_be_all_of_them() -> None:
+    assert field_questions("Rejected plans: Move to Riga.", "Board") is None
+    assert field_questions("Old price: 5 euros.", "Hall") is not None

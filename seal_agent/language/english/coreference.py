@@ -68,7 +68,7 @@ _OBJECT = re.compile(
 _SUBJECT = re.compile(rf"{START}(?:I|we|you|they|he|she)\b", re.IGNORECASE)
 _DENYING = re.compile(
     r"\b(?:not|never|no|nor|none|neither|without|don['’]?ts?|avoid|forbidden|prohibited|banned|false|wrong|untrue|myths?"
-    r"|mistakes?|rejected|removed|deprecated|obsolete|outdated|old|former|formerly|previous|cancell?ed|discontinued"
+    r"|misconceptions?|fallac(?:y|ies)|hoax(?:es)?|rumou?rs?|superstitions?|debunked|disproved|mistakes?|rejected|removed|deprecated|obsolete|outdated|old|former|formerly|previous|cancell?ed|discontinued"
     r"|superseded|withdrawn|draft|proposed|hypothetical|fiction(?:al)?|if|unless|suppose|assume|assuming|except|only)\b"
     r"|n['’]t\b",
     re.IGNORECASE,

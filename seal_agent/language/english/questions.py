@@ -11,7 +11,7 @@ import random
 import re
 from collections.abc import Callable
 
-from seal_agent.language.english.coreference import refers_back
+from seal_agent.language.english.coreference import denies_what_follows, refers_back
 from seal_agent.language.english.phrases import is_plural, is_present, noun_phrases, says, verbs
 from seal_agent.language.english.words import content
 from seal_agent.language.sentences import full_stop
@@ -93,6 +93,8 @@ def field_questions(sentence: str, topic: str) -> tuple[list[str], str] | None:
         return None
     if says(field["name"], after=0) or says(field["value"]) or len(field["value"].split()) > MAX_VALUE_WORDS:
         return None
+    if is_plural(field["name"]) and denies_what_follows(field["name"]):
+        return None  # "Rejected plans: Move out." is one of several
     about, _, name = field["name"].rpartition(", ")
     name = name[:1].lower() + name[1:] if name[1:].islower() else name
     copula = "are" if is_plural(name) else "is"
