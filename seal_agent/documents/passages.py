@@ -23,7 +23,7 @@ from seal_agent.language.values import LeftOut
 MAX_TOPIC_WORDS = 10
 MAX_TOPIC_CHARS = 200
 _ITEM = re.compile(r"\s*(?:[-*•‣▪]|(?P<unsure>[–—]|(?P<number>\d{1,2})[.)]))\s+(?=\S)")  # of a list
-_FIELD = re.compile(r"\s*[^\W\d_][^:.!?]{0,40}:\s+\S")  # "Port: 8080"
+_FIELD = re.compile(r"\s*[^\W\d_](?:[^:.!?]|\.(?=\s[a-z])){0,40}:\s+\S")  # "Port: 8080"
 _DEFINED = re.compile(r"\n:\s+")  # "Amber" on a line and ": The card is full." on the next
 _ORNAMENT = re.compile("[\u2600-\u27bf\u2b00-\u2bff\ufe0f\u200d\U0001f000-\U0001faff]")
 _LEAD_LINE = re.compile(r"[^\n]*:[ \t]*\n\s*(?P<next>[^\n]+)")

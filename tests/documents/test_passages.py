@@ -360,7 +360,7 @@ def test_what_is_put_together_keeps_its_lead_and_heading(text: str, told: list[s
 
 def test_an_answer_that_is_left_out_takes_its_question_along() -> None:
     divided = divide(
-        "Q: When did you found Lorne?\nA: In 1998, with my brother.\nQ: Was it hard?\nA: None.\nThe mill is red."
+        "Q: When was Lorne founded?\nA: In 1998, by my brother.\nQ: Was it hard?\nA: None.\nThe mill is red."
     )
     assert [passage.text for passage in divided.passages] == ["The mill is red."]
     assert "its answer is left out" in [each.reason for each in divided.left_out]

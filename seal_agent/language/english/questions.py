@@ -25,7 +25,7 @@ _JOINING = re.compile(r"^(?:and|or|but|then)\b[, ]*", re.IGNORECASE)
 _SUBJECT = re.compile(r"(?:I|we|you|he|she|it|they|there|this|that|these|those)\b", re.IGNORECASE)
 _RELATIVE = re.compile(r"(?:which|who|whom|whose|where|that|than|often|as)\b", re.IGNORECASE)
 _CLAUSE_END = re.compile(r"[;()—–]|[:,](?!\d)|\.\s")
-_FIELD = re.compile(r"(?P<name>[^\W\d_][^:.!?]{0,60}): (?P<value>\S.{0,120}?)[.]?")
+_FIELD = re.compile(r"(?P<name>[^\W\d_](?:[^:.!?]|\.(?=\s[a-z])){0,60}): (?P<value>\S.{0,120}?)[.]?")
 _QUALIFIED = re.compile(
     r"\b(?:if|unless|when(?:ever)?|until|till|while|once|provided|assuming|except|only|no|not|never|none|nobody|nothing"
     r"|neither|nor|hardly|rarely|without|instead|rather than|but|although|though|however|may|might|could|would|should"
