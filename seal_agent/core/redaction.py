@@ -21,7 +21,7 @@ from seal_agent.core.secret_layout import Reading, Span, bare_seed_phrases
 from seal_agent.core.secret_words import OPEN_CODES, PASSWORD
 
 NOTHING_LEFT = "a secret was removed from this text, and nothing else in it was left to learn"
-SECRET_LEFT_OUT = "a secret was removed from it"
+WAS_REMOVED = "a secret was removed from it"
 MAX_QUESTION = 300  # characters at the end of what was said before
 MAX_PASSES = 5  # what is left may look like a secret only once another is gone
 MAX_NAME_COST = 2**14  # of the hash of what was removed from a name: some 50 ms

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from seal_agent.core.documents import MAX_PASSAGE_CHARS, Passage
 from seal_agent.core.errors import InputError
-from seal_agent.core.redaction import SECRET_LEFT_OUT, lost_secret, only_secret, redacted, without_secrets
+from seal_agent.core.redaction import WAS_REMOVED, lost_secret, only_secret, redacted, without_secrets
 from seal_agent.documents.voices import attributed, is_letter, voiced
 from seal_agent.language.base import Language, for_text
 from seal_agent.language.few_shot import examples_in
@@ -240,7 +240,7 @@ def _secret_headings(text: str, sections: list[_Section]) -> list[LeftOut]:
     """The lines of `text` that stand in no sentence because of the secret in them."""
     told = " ".join(sentence for _, sentences in sections for sentence in sentences)
     lines = [line.strip(" #*=-") for line in text.splitlines() if lost_secret(line)]
-    return [LeftOut(line, SECRET_LEFT_OUT) for line in lines if line not in told]
+    return [LeftOut(line, WAS_REMOVED) for line in lines if line not in told]
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def speaks_of_writer(text: str) -> bool:
 def told_back(text: str) -> str:
     """`text` as one says it to who wrote it; unchanged where it is not about him, or nobody can tell."""
     plain = _QUOTED.sub(_blank, text)
-    if not _ANY_WRITER.search(plain) or unclear_speaker(text):
+    if not (_ANY_WRITER.search(plain) or _OBJECT.search(plain)) or unclear_speaker(text):
         return text
     turned = _turned_text(_QUOTED.sub(QUOTATION, text))
     for quoted in _QUOTED.findall(text):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from seal_agent.core.redaction import SECRET_LEFT_OUT, lost_secret
+from seal_agent.core.redaction import WAS_REMOVED, lost_secret
 from seal_agent.language.english.coreference import (
     denies_what_follows,
     full_names,
@@ -97,7 +97,7 @@ def _without_secrets(sentences: Sequence[str]) -> tuple[list[str], list[LeftOut]
     for sentence in sentences:
         if lost_secret(sentence):
             kept += ["", *clauses_without(sentence, lost_secret)]
-            left_out.append(LeftOut(sentence, SECRET_LEFT_OUT))
+            left_out.append(LeftOut(sentence, WAS_REMOVED))
         else:
             kept.append(sentence)
     return kept, left_out
