@@ -27,6 +27,11 @@ MAX_PASSES = 5  # what is left may look like a secret only once another is gone
 MAX_NAME_COST = 2**14  # of the hash of what was removed from a name: some 50 ms
 MAX_LINE = 4000  # characters that a detector is given at once: some of its patterns are quadratic
 _REMOVED_PLACE = re.compile(rf"{re.escape(REMOVED)}(?:-[0-9a-f]{{8}}(?![^\W_]))?")  # with the mark of `redacted_name`
+_WANTED = re.compile(rf"\b(?:{PASSWORD})\b\W*(?:(?:assistant|user|system)\b[^\n]{{0,200}})?\s*\Z", re.IGNORECASE)
+"""What was said last, or before it, ends with the name of a secret: "its admin page wants a password."."""
+_FIRST_SAID = re.compile(
+    r"\W*(?:(?:it|that)(?:['’]s|\s+is)\s+)?(?P<s>[^\s,;]{4,128}?)(?=[,.;!?]?(?:\s|\Z))", re.IGNORECASE
+)
 _LONG_WORD = re.compile(r"\S{16,}")
 _SIGN = re.compile(r"[\d_$-]")
 _KEY_BLOCK = re.compile(
@@ -93,6 +98,12 @@ _PLACES = tuple(
             r"authorization[\"']?\s*[:=]\s*[\"']?(?:bearer|basic|token|digest|apikey|negotiate|key)\s+(?P<s>[^\s\"',]+)",
         ),
         ("-u", r"(?:^|\s)(?:-u|--user)[ =]+[\"']?[^\s:\"']{1,64}:(?P<s>[^\s\"']+)"),  # curl
+        ("requirepass", r"(?:^|\n)[ \t]*requirepass[ \t]+[\"']?(?P<s>[^\s\"'#]{3,})[\"']?[ \t]*(?=\n|\Z)"),  # Redis
+        ("_pass", r"(?<!\w)\w{1,40}_pass[\"']?\s*[:=]\s*[\"']?(?P<s>[^\s\"'$<{,;]{3,})"),
+        (
+            "export",
+            r"\bexport\s+\w{0,40}(?:token|secret|passw(?:or)?d|pass|api_?key)=[\"']?(?P<s>[^\s\"'$<{`]{4,})",
+        ),
         ("sshpass", r"\bsshpass\s+-p\s*[\"']?(?P<s>[^\s\"']+)"),
         ("mysql", r"\bmysql\w{0,10}\b[^\n]{0,80}?\s-p(?P<s>[^\s\"']{3,})"),
         ("--", rf"--(?:[a-z]+-)?(?:{PASSWORD}|pass|token|secret|api-key|access-key)[ =][\"']?(?P<s>[^\s\"']{{3,}})"),
@@ -143,7 +154,7 @@ _LOGINS = """wi-?fi|wlan|ssid|network|router|login|log-?in|account|user|admin|em
 |paypal|netflix|spotify|github|gitlab|google|gmail|facebook|instagram|twitter|amazon|apple|icloud|steam|dropbox|slack|discord
 |linkedin|zoom|disney|hulu""".replace("\n", "")
 _STRONG_PLACES = tuple(
-    (hint, re.compile(pattern, re.IGNORECASE))
+    (hint, re.compile(pattern, re.IGNORECASE | re.DOTALL))
     for hint, pattern in (
         ("identified by", r"\bidentified\s+by\s+(?P<s>[^\s\"';`]+)"),
         ("b", r"\b(?:bearer|basic)[\s:]+(?P<s>[\w.~+/-]{12,}={0,2})"),
@@ -170,6 +181,19 @@ _STRONG_PLACES = tuple(
                 rf"(?<![^\W_])(?:{_LOGINS})"
                 r"(?:[ \t]*[:–-][ \t]*[^\s/|,:@\d]{2,64}[ \t]*[/|,]|[ \t]+[^\s/|,:@\d]{2,64}[ \t]*/)"
                 r"[ \t]*(?P<s>(?=[^\s,;]{0,63}\d)[\w!#$%&*+.?^~-]{6,64})(?![^\s,;.)])"
+            ),
+        ),
+        (
+            "@",
+            (
+                r"\b(?:log-?in|account|user(?:name)?)\b[^\n@]{1,80}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,4}"
+                r"\s+(?:with|and|using)\s+(?P<s>[^\s,;]{6,128})"
+            ),
+        ),
+        (
+            "one is",
+            (
+                rf"\b(?:{PASSWORD})\b[^\n]{{0,40}}\n.{{0,200}}?\b(?:current|new|old|present)\s+one\s+is\s+(?P<s>[^\s,;]{{4,128}})"
             ),
         ),
         (":", r"(?<!\S)u(?:ser)?:\s*\S{1,64}[\s,;]+p:\s*(?P<s>\S{4,128})"),
@@ -210,6 +234,9 @@ def redacted(text: str, earlier: str = "") -> str:
     text = _redacted(text)
     if not earlier.strip():
         return text
+    said = _FIRST_SAID.match(text)
+    if said and is_strong(said["s"]) and re.search(r"\d", said["s"]) and _WANTED.search(earlier[-MAX_QUESTION:]):
+        text = _without(text, [said.span("s")])
     asked = _redacted(earlier[-MAX_QUESTION:]) + "\n"
     both = _redacted(asked + text)
     return _redacted(both[len(asked) :]) if both.startswith(asked) else text

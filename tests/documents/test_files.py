@@ -782,6 +782,7 @@ def test_a_chat_says_what_of_an_attachment_is_not_learned_and_why(learner: Learn
 
 
 def test_a_head_of_two_rows_names_every_column() -> None:
-    table = "| | 2023 | | 2024 | |\n|---|---|---|---|---|\n| | Sales | Profit | Sales | Profit |\n| Feld | 10 | 2 | 12 | 3 |\n"
+    head = "| | 2023 | | 2024 | |\n|---|---|---|---|---|\n"
+    table = f"{head}| | Sales | Profit | Sales | Profit |\n| Feld | 10 | 2 | 12 | 3 |\n"
     told = documents.text_of(table, documents.MARKDOWN, "x").splitlines()
     assert told == ["Feld, 2023 Sales: 10.", "Feld, 2023 Profit: 2.", "Feld, 2024 Sales: 12.", "Feld, 2024 Profit: 3."]

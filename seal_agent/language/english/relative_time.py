@@ -46,12 +46,14 @@ _SCHEDULED = re.compile(
 )
 _LIMIT = re.compile(r"\b(?:more|less|fewer|most|least|up to|once|twice|times?)\b", re.IGNORECASE)
 _SO_LONG = re.compile(
-    rf"\b(?:(?:has|have)\b|['’]ve\b)[^.;:]{{0,60}}?\b(?P<when>for (?:about |over |almost |nearly )?{_NUMBER} {_UNIT})\b",
+    r"\b(?:(?:has|have)\b|['’]ve\b)[^.;:]{0,60}?"
+    rf"\b(?P<when>for (?:about |over |almost |nearly )?{_NUMBER} {_UNIT})\b",
     re.IGNORECASE,
 )
 _JUST = re.compile(r"(?<!not )(?<!only )\bjust (?P<verb>[a-z]+)", re.IGNORECASE)
 _NAMED_DAY = re.compile(
-    r"(?:Yesterday is|Tomorrow was|(?:Today|Tomorrow|Tonight|Yesterday)['’]s [A-Z]\w+|(?P<word>Tonight|Today|Tomorrow) (?P=word))\b"
+    r"(?:Yesterday is|Tomorrow was|(?:Today|Tomorrow|Tonight|Yesterday)['’]s [A-Z]\w+"
+    r"|(?P<word>Tonight|Today|Tomorrow) (?P=word))\b"
 )
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 _DATED = re.compile(
@@ -84,7 +86,8 @@ _EVENT = (
 )
 _DAY_OF_EVENT = re.compile(
     rf"\b(?:{_EVENT}(?:['’]s|\s+(?:is|are))|(?:ends?|starts?|begins?|closes|due|expires?))\s+"
-    rf"(?P<when>(?:on\s+)?(?:{_DAY}\b(?!['’]|\s+(?:mornings|afternoons|evenings|nights)\b)|the \d{{1,2}}(?:st|nd|rd|th)\b(?! of)))",
+    rf"(?P<when>(?:on\s+)?(?:{_DAY}\b(?!['’]|\s+(?:mornings|afternoons|evenings|nights)\b)"
+    r"|the \d{1,2}(?:st|nd|rd|th)\b(?! of)))",
     re.IGNORECASE,
 )
 _WILL = re.compile(r"\b(?:will|won['’]t|shall|going to)\b|['’]ll\b", re.IGNORECASE)
@@ -122,7 +125,7 @@ def relative_time(sentence: str) -> str:
 
 
 def _is_point(sentence: str, ahead: re.Match[str]) -> bool:
-    """Whether "in two hours" says when, and not how long: "The bus leaves in two hours.", not "It dries in two hours."."""
+    """Whether "in two hours" says when, "The bus leaves in two hours.", and not how long, "It dries in two hours."."""
     if _OVER.search(sentence) or _LIMIT.search(sentence, 0, ahead.start()):
         return False
     return not _SMALL_UNIT.search(ahead[0]) or bool(_SCHEDULED.search(sentence) or _PROGRESSIVE.search(sentence))
