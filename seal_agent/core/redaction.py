@@ -196,6 +196,13 @@ _STRONG_PLACES = tuple(
                 rf"\b(?:{PASSWORD})\b[^\n]{{0,40}}\n.{{0,200}}?\b(?:current|new|old|present)\s+one\s+is\s+(?P<s>[^\s,;]{{4,128}})"
             ),
         ),
+        (
+            "user:",  # the next turn of a conversation
+            (
+                rf"\b(?:{PASSWORD})\b\W*\n(?:assistant:[^\n]{{0,300}}\n)?user:\s+"
+                r"(?:(?:it|that)(?:['’]s|\s+is)\s+)?(?P<s>(?=[^\s\d]{0,64}\d)[^\s,;]{4,128}?)(?=[,.;!?]?(?:\s|\Z))"
+            ),
+        ),
         (":", r"(?<!\S)u(?:ser)?:\s*\S{1,64}[\s,;]+p:\s*(?P<s>\S{4,128})"),
         (
             "@",

@@ -329,3 +329,10 @@ def test_settings_and_changes_of_a_password_are_found(text: str, shown: str | No
 )
 def test_the_next_turn_may_be_the_password_that_was_spoken_of(earlier: str, text: str, shown: str) -> None:
     assert redacted(text, earlier) == shown.format("[secret removed]")
+
+
+def test_what_was_said_before_holds_no_password_of_an_earlier_turn() -> None:
+    said = "User: The page wants a password.\nAssistant: Noted.\nUser: Kitten77x, that's what Tom set.\n"
+    assert "Kitten77x" not in redacted(said)
+    other = said.replace("wants a password", "is red")
+    assert redacted(other) == other
