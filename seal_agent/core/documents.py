@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from seal_agent.core.episodes import Episode
-from seal_agent.core.redaction import redacted
+from seal_agent.core.redaction import redacted, redacted_name
 
 MAX_PASSAGE_CHARS = 1200
 MAX_PASSAGES = 500
@@ -29,6 +29,9 @@ class Passage:
     def __post_init__(self) -> None:
         """Take out what looks like a secret: whatever is kept of a text was a passage once."""
         for field in fields(self):
+            if field.name == "source":
+                object.__setattr__(self, field.name, redacted_name(self.source))
+                continue
             earlier = self.earlier if field.name in ("topic", "text", "heading") else ""
             object.__setattr__(self, field.name, redacted(getattr(self, field.name), earlier))
 

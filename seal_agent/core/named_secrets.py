@@ -79,6 +79,13 @@ _LOOSE = re.compile(
 MAX_AHEAD, MAX_DECIDED = 800, 64  # characters after a name; places
 MAX_BACK, MAX_UNKNOWN = 100, 3  # characters before a name, and words there that belong to it: "guest wifi password"
 _FROM = re.compile(rf"(?:{PASSWORD}|token|secret|key)s?\s+from\s+(?P<old>\S+)\s+to\s+(?P<new>\S+)", re.IGNORECASE)
+_CHANGED = re.compile(
+    rf"\b(?:changed?|reset|updated?|switched?)\s+(?:[\w'’-]+\s+){{0,5}}?(?:{PASSWORD})s?\s+from\s+(?P<old>\S+)\s+to\s+(?P<new>\S+)",
+    re.IGNORECASE,
+)
+"""Here plain words are passwords: "I changed the password from kitty to fluffy"."""
+_ABOUT = re.compile(r"\s+(?:of|to|behind)\b", re.IGNORECASE)  # "the secret of the recipe is Saffron2"
+MIN_OPAQUE = 12  # characters of what is a secret of something
 _QUOTES = {'"': '"', "'": "'", "“": "”", "„": "“”", "«": "»", "`": "`", "‘": "’", "「": "」", '\\"': '\\"'}
 MAX_QUOTED, MAX_TOKEN, MAX_WORDS = 200, 512, 24
 _QUOTED = re.compile(
@@ -139,6 +146,12 @@ def named_secrets(text: str) -> Iterator[Span]:
         for group in ("old", "new"):
             if is_strong(changed[group].strip(".,;!?")) and not PLACEHOLDER.match(changed[group]):
                 yield changed.start(group), changed.start(group) + len(changed[group].rstrip(".,;!?"))
+    for changed in _CHANGED.finditer(text) if "from" in lowered else ():
+        for group in ("old", "new"):
+            said = changed[group].strip(".,;!?\"'“”‘’")
+            if said and said.lower() not in PLAIN and not PLACEHOLDER.match(said):
+                start = changed.start(group) + changed[group].index(said)
+                yield start, start + len(said)
     for heading, span in table_cells(text, _COLUMN):
         if _can_stand_under(heading, text[slice(*span)]):
             yield span
@@ -237,7 +250,8 @@ def _value(text: str, found: _Found) -> Span | None:
     if PLACEHOLDER.match(said) or MEASURE.match(after) or after.startswith("("):
         return None
     if found.kind == "key":
-        return token if _is_key(said) else None
+        is_of = found.name == "secret" and _ABOUT.match(text, text.lower().rfind("secret", 0, found.start) + 6)
+        return token if _is_key(said) and not (is_of and len(said) < MIN_OPAQUE) else None
     is_mixed = is_strong(said) and bool(re.search(r"\d", said))
     if found.kind == "code" or found.lead == "linked":
         return token if is_mixed else None

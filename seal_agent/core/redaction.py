@@ -8,19 +8,30 @@ are for the user's own rule (`LearnerConfig.before_learn`).
 
 from __future__ import annotations
 
+import hashlib
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any
+from urllib.parse import unquote
 
 from seal_agent.core.named_secrets import REMOVED, is_strong, named_secrets
 from seal_agent.core.secret_layout import Reading, Span, bare_seed_phrases
 from seal_agent.core.secret_words import OPEN_CODES, PASSWORD
 
 NOTHING_LEFT = "a secret was removed from this text, and nothing else in it was left to learn"
+WAS_REMOVED = "a secret was removed from it"
 MAX_QUESTION = 300  # characters at the end of what was said before
 MAX_PASSES = 5  # what is left may look like a secret only once another is gone
+MAX_NAME_COST = 2**14  # of the hash of what was removed from a name: some 50 ms
 MAX_LINE = 4000  # characters that a detector is given at once: some of its patterns are quadratic
+_REMOVED_PLACE = re.compile(rf"{re.escape(REMOVED)}(?:-[0-9a-f]{{8}}(?![^\W_]))?")  # with the mark of `redacted_name`
+_WANTED = re.compile(rf"\b(?:{PASSWORD})\b\W*(?:(?:assistant|user|system)\b[^\n]{{0,200}})?\s*\Z", re.IGNORECASE)
+"""What was said last, or before it, ends with the name of a secret: "its admin page wants a password."."""
+_FIRST_SAID = re.compile(
+    r"\W*(?:(?:it|that)(?:['’]s|\s+is)\s+)?(?P<s>[^\s,;]{4,128}?)(?=[,.;!?]?(?:\s|\Z))", re.IGNORECASE
+)
 _LONG_WORD = re.compile(r"\S{16,}")
 _SIGN = re.compile(r"[\d_$-]")
 _KEY_BLOCK = re.compile(
@@ -87,6 +98,12 @@ _PLACES = tuple(
             r"authorization[\"']?\s*[:=]\s*[\"']?(?:bearer|basic|token|digest|apikey|negotiate|key)\s+(?P<s>[^\s\"',]+)",
         ),
         ("-u", r"(?:^|\s)(?:-u|--user)[ =]+[\"']?[^\s:\"']{1,64}:(?P<s>[^\s\"']+)"),  # curl
+        ("requirepass", r"(?:^|\n)[ \t]*requirepass[ \t]+[\"']?(?P<s>[^\s\"'#]{3,})[\"']?[ \t]*(?=\n|\Z)"),  # Redis
+        ("_pass", r"(?<!\w)\w{1,40}_pass[\"']?\s*[:=]\s*[\"']?(?P<s>[^\s\"'$<{,;]{3,})"),
+        (
+            "export",
+            r"\bexport\s+\w{0,40}(?:token|secret|passw(?:or)?d|pass|api_?key)=[\"']?(?P<s>[^\s\"'$<{`]{4,})",
+        ),
         ("sshpass", r"\bsshpass\s+-p\s*[\"']?(?P<s>[^\s\"']+)"),
         ("mysql", r"\bmysql\w{0,10}\b[^\n]{0,80}?\s-p(?P<s>[^\s\"']{3,})"),
         ("--", rf"--(?:[a-z]+-)?(?:{PASSWORD}|pass|token|secret|api-key|access-key)[ =][\"']?(?P<s>[^\s\"']{{3,}})"),
@@ -137,7 +154,7 @@ _LOGINS = """wi-?fi|wlan|ssid|network|router|login|log-?in|account|user|admin|em
 |paypal|netflix|spotify|github|gitlab|google|gmail|facebook|instagram|twitter|amazon|apple|icloud|steam|dropbox|slack|discord
 |linkedin|zoom|disney|hulu""".replace("\n", "")
 _STRONG_PLACES = tuple(
-    (hint, re.compile(pattern, re.IGNORECASE))
+    (hint, re.compile(pattern, re.IGNORECASE | re.DOTALL))
     for hint, pattern in (
         ("identified by", r"\bidentified\s+by\s+(?P<s>[^\s\"';`]+)"),
         ("b", r"\b(?:bearer|basic)[\s:]+(?P<s>[\w.~+/-]{12,}={0,2})"),
@@ -164,6 +181,26 @@ _STRONG_PLACES = tuple(
                 rf"(?<![^\W_])(?:{_LOGINS})"
                 r"(?:[ \t]*[:–-][ \t]*[^\s/|,:@\d]{2,64}[ \t]*[/|,]|[ \t]+[^\s/|,:@\d]{2,64}[ \t]*/)"
                 r"[ \t]*(?P<s>(?=[^\s,;]{0,63}\d)[\w!#$%&*+.?^~-]{6,64})(?![^\s,;.)])"
+            ),
+        ),
+        (
+            "@",
+            (
+                r"\b(?:log-?in|account|user(?:name)?)\b[^\n@]{1,80}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,4}"
+                r"\s+(?:with|and|using)\s+(?P<s>[^\s,;]{6,128})"
+            ),
+        ),
+        (
+            "one is",
+            (
+                rf"\b(?:{PASSWORD})\b[^\n]{{0,40}}\n.{{0,200}}?\b(?:current|new|old|present)\s+one\s+is\s+(?P<s>[^\s,;]{{4,128}})"
+            ),
+        ),
+        (
+            "user:",  # the next turn of a conversation
+            (
+                rf"\b(?:{PASSWORD})\b\W*\n(?:assistant:[^\n]{{0,300}}\n)?user:\s+"
+                r"(?:(?:it|that)(?:['’]s|\s+is)\s+)?(?P<s>(?=[^\s\d]{0,64}\d)[^\s,;]{4,128}?)(?=[,.;!?]?(?:\s|\Z))"
             ),
         ),
         (":", r"(?<!\S)u(?:ser)?:\s*\S{1,64}[\s,;]+p:\s*(?P<s>\S{4,128})"),
@@ -204,6 +241,9 @@ def redacted(text: str, earlier: str = "") -> str:
     text = _redacted(text)
     if not earlier.strip():
         return text
+    said = _FIRST_SAID.match(text)
+    if said and is_strong(said["s"]) and re.search(r"\d", said["s"]) and _WANTED.search(earlier[-MAX_QUESTION:]):
+        text = _without(text, [said.span("s")])
     asked = _redacted(earlier[-MAX_QUESTION:]) + "\n"
     both = _redacted(asked + text)
     return _redacted(both[len(asked) :]) if both.startswith(asked) else text
@@ -222,16 +262,70 @@ def _redacted(text: str) -> str:
     return text
 
 
+def redacted_name(name: str) -> str:
+    """The name of a document without what looks like a secret; two names stay two.
+
+    What is removed leaves a mark of 8 hexadecimal digits behind, a hash of it that is slow to compute, so that
+    "door code 4471.md" and "door code 9982.md" are told apart. The name is also read without percent-encoding and with
+    blanks for underscores and hyphens. A name that holds a mark already stays as it is where nothing else is found.
+    """
+    shown = unquote(name)
+    found = sorted({*_removed_from(name, name), *_removed_from(shown, shown), *_removed_from(shown, _spaced(shown))})
+    for removed in sorted(found, key=len, reverse=True):
+        text = name if removed in name else shown
+        name = shown = text.replace(removed, f"{REMOVED}-{_mark_of(removed)}")
+    return name
+
+
+def without_marks(name: str) -> str:
+    """A name as `redacted` leaves it: without the marks of what was removed."""
+    return _REMOVED_PLACE.sub(REMOVED, name)
+
+
+def _spaced(name: str) -> str:
+    return re.sub("[_-]", " ", name)
+
+
+def _removed_from(name: str, read: str) -> list[str]:
+    """The pieces of `name` that are secrets where it is `read` so, character for character."""
+    kept = redacted(read)
+    if kept == read:
+        return []
+    pattern = r"(.+?)".join(re.escape(part) for part in kept.split(REMOVED))
+    found = re.fullmatch(pattern, read, re.DOTALL)
+    spans = [found.span(number) for number in range(1, found.re.groups + 1)] if found else []
+    return [name[slice(*span)] for span in spans if REMOVED not in read[slice(*span)]]
+
+
+@cache
+def _mark_of(removed: str) -> str:
+    salt = b"the name of a document"
+    return hashlib.scrypt(removed.encode(errors="replace"), salt=salt, n=MAX_NAME_COST, r=8, p=1, dklen=4).hex()
+
+
 def lost_secret(text: str) -> bool:
     """Whether a secret was taken out of `text`."""
     return REMOVED in text
 
 
+def without_secrets(text: str) -> str:
+    """`text` without what stands in the place of secrets that were removed."""
+    return text.replace(REMOVED, "")
+
+
+def only_secret(text: str) -> bool:
+    """Whether `text` was nothing but a secret."""
+    return lost_secret(text) and not any(character.isalnum() for character in without_secrets(text))
+
+
 def _without(text: str, spans: Iterable[Span]) -> str:
     """`text` with `REMOVED` in the place of every span."""
-    pieces, place, reach = list[str](), 0, len(REMOVED) - 1
+    pieces, place = list[str](), 0
+    known = [match.span() for match in _REMOVED_PLACE.finditer(text)]
+    ends = [after for _, after in known]
     for start, end in sorted(spans, key=lambda span: (span[0], -span[1])):
-        is_known = REMOVED in text[max(0, start - reach) : end + reach]
+        next_known = bisect_right(ends, start)
+        is_known = next_known < len(known) and known[next_known][0] < end
         if start < place or is_known or not text[start:end].strip():
             continue
         pieces += [text[place:start], REMOVED]

@@ -15,12 +15,11 @@ from pathlib import Path
 
 from seal_agent.core.documents import Passage
 from seal_agent.core.errors import InputError, MissingExtra
-from seal_agent.core.redaction import redacted
 from seal_agent.documents.markup import Reading, read_html, read_markdown
 from seal_agent.documents.passages import divide, read_document
 from seal_agent.language.values import LeftOut
 from seal_agent.storage.connection import Database
-from seal_agent.storage.documents import digest_of, digests_of, identified
+from seal_agent.storage.documents import digest_of, digests_of, document_name, identified
 
 MARKDOWN, HTML, PDF, TEXT = "text/markdown", "text/html", "application/pdf", "text/plain"
 KINDS = {".md": MARKDOWN, ".markdown": MARKDOWN, ".html": HTML, ".htm": HTML, ".xhtml": HTML, ".pdf": PDF}
@@ -52,7 +51,7 @@ class Document:
     left_out: tuple[LeftOut, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "source", redacted(self.source))
+        object.__setattr__(self, "source", document_name(self.source))
 
 
 def document_of(text: str, name: str = "", kind: str = "text", *, left_out: tuple[LeftOut, ...] = ()) -> Document:
@@ -62,7 +61,7 @@ def document_of(text: str, name: str = "", kind: str = "text", *, left_out: tupl
     read before replaces that version, whichever way either came in: an edited file that is attached again replaces the
     old one, also in another conversation, and two files that are both called "notes.md" replace each other. Without a
     name the content names a document, with its `kind` in front, and nothing is replaced. A secret in a name, as in the
-    address of a download, is taken out: what is kept of a passage is kept without.
+    address of a download, is taken out, and a mark of it left (`redacted_name`). An absolute path is its file URI.
 
     A file has a full name (file:///home/ann/hall.md) where it is ingested and a short one (hall.md) where it is
     attached. Once the same content has come under both, they are two names of one document (`identified`). A short name

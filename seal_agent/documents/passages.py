@@ -12,7 +12,7 @@ from pathlib import Path
 
 from seal_agent.core.documents import MAX_PASSAGE_CHARS, Passage
 from seal_agent.core.errors import InputError
-from seal_agent.core.redaction import redacted
+from seal_agent.core.redaction import WAS_REMOVED, lost_secret, only_secret, redacted, without_secrets
 from seal_agent.documents.voices import attributed, is_letter, voiced
 from seal_agent.language.base import Language, for_text
 from seal_agent.language.few_shot import examples_in
@@ -23,9 +23,11 @@ from seal_agent.language.values import LeftOut
 MAX_TOPIC_WORDS = 10
 MAX_TOPIC_CHARS = 200
 _ITEM = re.compile(r"\s*(?:[-*•‣▪]|(?P<unsure>[–—]|(?P<number>\d{1,2})[.)]))\s+(?=\S)")  # of a list
-_FIELD = re.compile(r"\s*[^\W\d_][^:.!?]{0,40}:\s+\S")  # "Port: 8080"
+_FIELD = re.compile(r"\s*[^\W\d_](?:[^:.!?]|\.(?=\s[a-z])){0,40}:\s+\S")  # "Port: 8080"
 _DEFINED = re.compile(r"\n:\s+")  # "Amber" on a line and ": The card is full." on the next
 _ORNAMENT = re.compile("[\u2600-\u27bf\u2b00-\u2bff\ufe0f\u200d\U0001f000-\U0001faff]")
+_LEAD_LINE = re.compile(r"[^\n]*:[ \t]*\n\s*(?P<next>[^\n]+)")
+MAX_LIST_CHARS = 200  # of a list that is one sentence
 NO_HEADING_ENDS = f"{ENDS},，：；؟।"
 MIN_FIELDS = 2  # lines like that in a paragraph, for they may stand in wrapped prose by chance
 MAX_HEADING_VALUE = 4  # words after the colon of a heading that looks like a field
@@ -47,14 +49,24 @@ def topic_of(text: str) -> str:
 
 def _title_of(text: str, language: Language) -> str:
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
-    if title := TITLE.search(text.strip().partition("\n\n")[0]):
+    title = TITLE.search(text.strip().partition("\n\n")[0])
+    if title and not lost_secret(title[1]):
         return title[1].strip()[:MAX_TOPIC_CHARS]
-    if len(lines) > 1 and _begins_with_heading(re.split(r"\n\s*\n", text.strip())[0].splitlines()):
+    if (
+        len(lines) > 1
+        and not lost_secret(lines[0])
+        and _begins_with_heading(re.split(r"\n\s*\n", text.strip())[0].splitlines())
+    ):
         return _bare(lines[0], language)
     return ""
 
 
 def _topic_in(text: str, language: Language) -> str:
+    if lost_secret(text):
+        lines = _LEAD_LINE.sub(lambda lead: lead[0] * (not only_secret(lead["next"])), text).splitlines()
+        open_lines = "\n".join(line for line in lines if not lost_secret(line))
+        told = [each for each in language.sentences(open_lines or text) if not lost_secret(each)]
+        text = " ".join(told) or without_secrets(text)
     return language.topic_in(text)[:MAX_TOPIC_CHARS]
 
 
@@ -104,6 +116,8 @@ def _prose(lines: list[str], before: str, language: Language) -> str:
     """
     if not _in_lines(lines):
         is_told = all(line.rstrip()[-1] in ENDS for line in lines)  # a list or table of a page was made sentences
+        if is_told and len(lines) > 1 and before.rstrip().endswith(":"):
+            return "\n".join(_listed([line.strip() for line in lines], _denying_stem(before, language), language))
         return "\n".join(map(_begun, lines) if is_told and len(lines) > 1 else lines)
     pieces: list[str] = []
     stem = _denying_stem(before, language)
@@ -124,6 +138,20 @@ def _prose(lines: list[str], before: str, language: Language) -> str:
         else:
             pieces[-1] += f" {said}"
     return "\n".join(f"{_begun(piece)}{full_stop(piece)}" for piece in pieces)
+
+
+def _listed(items: list[str], stem: str, language: Language) -> list[str]:
+    """The items of a list that stand behind a lead, "Ingredients:", as sentences.
+
+    Every one gets a denying `stem` in front; the first stands behind it. Short items are one sentence: one of them is
+    not the whole list.
+    """
+    if stem:
+        return [_begun(items[0]), *(f"{stem} {item}" for item in items[1:])]
+    bare = [item.rstrip(".") for item in items]
+    if sum(map(len, bare)) <= MAX_LIST_CHARS and all(len(language.sentences(item)) == 1 for item in bare):
+        return [f"{'; '.join(bare)}."]
+    return list(map(_begun, items))
 
 
 def _denying_stem(text: str, language: Language) -> str:
@@ -162,7 +190,7 @@ def split_passages(
     """
     text = redacted(text, earlier)  # before it is cut: half a key is recognised by nobody
     language = for_text(text)
-    title = title or _title_of(text, language)
+    title = _open_title(title) or _title_of(text, language)
     topic = title or _topic_in(text, language)
     if examples_in(text):
         return [Passage(topic, text.strip(), earlier, heading=title)]
@@ -170,6 +198,11 @@ def split_passages(
     if not passages and text.strip():  # no word at all: still a text to decide on
         passages.append(Passage(topic, text.strip()[:max_chars], earlier, heading=title))
     return passages
+
+
+def _open_title(title: str) -> str:
+    """A title that was given, or "" for one that names a secret."""
+    return "" if lost_secret(redacted(title)) else title
 
 
 def divide(text: str, *, title: str = "", max_chars: int = MAX_PASSAGE_CHARS) -> Divided:
@@ -182,7 +215,8 @@ def divide(text: str, *, title: str = "", max_chars: int = MAX_PASSAGE_CHARS) ->
     text = redacted(text)
     language = for_text(text)
     own = _title_of(text, language)
-    given, title = title, title or own
+    given = _open_title(title)
+    title = given or own
     if given and own != given and language.denies_what_follows(own):
         title = f"{given}, {own}"
     if examples_in(text):
@@ -193,7 +227,7 @@ def divide(text: str, *, title: str = "", max_chars: int = MAX_PASSAGE_CHARS) ->
     if not sections and document.text.strip():  # a heading or less: still a text to decide on
         sections = [([], [" ".join(document.text.split())[:max_chars]])]
     addressed = is_letter(document, [sentence for _, sentences in sections for sentence in sentences], language)
-    left_out = [*document.left_out]
+    left_out = [*document.left_out, *_secret_headings(document.text, sections)]
     kept: list[_Section] = []
     for headings, sentences in sections:
         told, lost = attributed(sentences, document, language, is_letter=addressed)
@@ -201,6 +235,13 @@ def divide(text: str, *, title: str = "", max_chars: int = MAX_PASSAGE_CHARS) ->
         kept += [(headings, told)] if told else []
     passages = _passages(kept, _Named(topic, title), max_chars, language)
     return Divided(tuple(passages), tuple(left_out))
+
+
+def _secret_headings(text: str, sections: list[_Section]) -> list[LeftOut]:
+    """The lines of `text` that stand in no sentence because of the secret in them."""
+    told = " ".join(sentence for _, sentences in sections for sentence in sentences)
+    lines = [line.strip(" #*=-") for line in text.splitlines() if lost_secret(line)]
+    return [LeftOut(line, WAS_REMOVED) for line in lines if line not in told]
 
 
 @dataclass(frozen=True)
@@ -231,7 +272,11 @@ def _sections(text: str, topic: str, language: Language) -> list[_Section]:
     for number, paragraph in enumerate(paragraphs, 1):
         lines = [line for line in paragraph.splitlines() if _has_words(line)]  # a rule is no text
         if lines and _begins_with_heading(lines) and (number == 1 or not _says_something(lines[0])):
-            above.append(_bare(lines.pop(0), language))
+            heading = lines.pop(0)
+            if not lost_secret(heading):
+                above.append(_bare(heading, language))
+            elif only_secret(heading) and before.endswith(":"):
+                sections[-1][1].pop()  # "Password:", which leads to the secret alone
         told = _prose(lines, before, language)
         before = told
         if number < len(paragraphs) and told[-1:].isalnum():
@@ -259,8 +304,8 @@ def _with_neighbours(sections: list[_Section], language: Language) -> list[tuple
     """The sections, those of a few words together with what stands before or after them.
 
     Each with its headings, its sentences, and the headings that stand above all of these. Where sections are put
-    together, a sentence that points back to its heading, and every one under a heading like "Don'ts", gets the heading
-    in front.
+    together, a field, a sentence without a verb or one that points back to its heading, and every one under a heading
+    like "Don'ts", gets the heading in front.
     """
     joined: list[tuple[list[str], list[str], list[str]]] = []
     last_size = 0
@@ -283,8 +328,13 @@ def _put_heading_in_front(headings: list[str], sentences: list[str], language: L
     if denying is not None:
         stem = ", ".join(headings[denying:])
         sentences[:] = [f"{stem}: {sentence}" for sentence in sentences]
-    elif headings and language.opens_with_reference(sentences[0]):
-        sentences[0] = f"{headings[-1]}: {sentences[0]}"
+        return
+    heading = f"{headings[-1][:1].upper()}{headings[-1][1:]}" if headings else ""
+    for number, sentence in enumerate(sentences if headings else ()):
+        if _FIELD.match(sentence):
+            sentences[number] = f"{heading}, {sentence}"
+        elif language.is_verbless(sentence) or (number == 0 and language.opens_with_reference(sentence)):
+            sentences[number] = f"{heading}: {sentence}"
 
 
 def _pieces(sentences: list[str], max_chars: int, language: Language) -> list[str]:

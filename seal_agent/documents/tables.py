@@ -72,7 +72,10 @@ def told(table: Table) -> Told:
     if not body:  # a head alone is a row after all
         head, body, titles = [], head, [False] * len(head)
     names = _names(head)
-    if names and _is_second_head(names, body):
+    spread = _spread(head[-1]) if head and len(body) > 1 and not body[0][0] else []
+    if spread and _is_second_head(spread[1:], body):
+        names, body, titles = _names([*head[:-1], spread, body[0]]), body[1:], titles[1:]
+    elif names and _is_second_head(names, body):
         names, body, titles = _names([*head, body[0]]), body[1:], titles[1:]
     names = [_short(name, result) for name in names]
     language = for_text("\n".join(" ".join(row) for row in filled))
@@ -154,6 +157,14 @@ def _is_second_head(names: Sequence[str], body: Sequence[Sequence[str]]) -> bool
         and not any(character.isdigit() for cell in second for character in cell)
         and any(character.isdigit() for cell in body[1][1:] for character in cell)
     )
+
+
+def _spread(names: Sequence[str]) -> list[str]:
+    """The names of a head row, each over the empty cells behind it, as where Markdown has no merged cells."""
+    spread: list[str] = []
+    for name in names:
+        spread.append(name or (spread[-1] if len(spread) > 1 else ""))
+    return spread
 
 
 def _row_titles(rows: Sequence[Sequence[Cell]]) -> list[bool]:

@@ -205,7 +205,7 @@ def attributed(
     told: list[str] = []
     left_out: list[LeftOut] = []
     is_lost = False
-    for sentence, own in zip(sentences, _without_quotes(sentences), strict=True):
+    for number, (sentence, own) in enumerate(zip(sentences, _without_quotes(sentences), strict=True)):
         word = language.first_person(own) if is_letter or not sentence.endswith("?") else ""
         word = word or (language.other_persons(own) if is_letter else "")
         if word and document.author:
@@ -215,6 +215,8 @@ def attributed(
                 f'"{word}" means somebody else where a document says it; say it with the name, or in a conversation'
             )
             left_out.append(LeftOut(sentence, reason))
+        elif is_lost and sentences[number - 1].endswith("?") and language.is_verbless(sentence):
+            left_out.append(LeftOut(sentence, "its question is left out"))
         elif is_lost and (pointing := language.refers_back(sentence)):
             left_out.append(LeftOut(sentence, f'"{pointing}" points to a sentence that is left out'))
         else:
@@ -222,6 +224,8 @@ def attributed(
             is_lost = False
             continue
         is_lost = not (word and document.author)
+        if is_lost and number and told[-1:] == [sentences[number - 1]] and told[-1].endswith("?"):
+            left_out.append(LeftOut(told.pop(), "its answer is left out"))
     return told, left_out
 
 

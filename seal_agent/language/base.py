@@ -148,6 +148,9 @@ class Speakers(Protocol):
     def to_second_person(self, text: str, /) -> str:
         """`text` as one says it to who wrote it; unchanged where it is not about him, or nobody can tell."""
 
+    def unclear_speaker(self, text: str, /) -> str:
+        """The word that keeps `text`, in which its writer speaks of himself, from being told back to him; else ""."""
+
     def addressed(self, rows: Sequence[Row], message: str, /) -> list[Row]:
         """The rows made of a chat message with answers that speak to its writer."""
 

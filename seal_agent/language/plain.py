@@ -166,6 +166,10 @@ class Plain:
         """The text as it stands."""
         return text
 
+    def unclear_speaker(self, text: str, /) -> str:
+        """Nothing is turned, so nothing is unclear."""
+        return ""
+
     def addressed(self, rows: Sequence[Row], message: str, /) -> list[Row]:
         """The rows as they are."""
         return list(rows)

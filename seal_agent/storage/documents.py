@@ -10,12 +10,15 @@ import re
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
 from urllib.parse import unquote
 
 from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, select, update
 
 from seal_agent.core.documents import Passage
 from seal_agent.core.episodes import Episode
+from seal_agent.core.redaction import lost_secret, redacted_name, without_marks
 from seal_agent.storage.connection import Database, Transaction
 from seal_agent.storage.expressions import add_missing, is_one_of, put
 from seal_agent.storage.schema import DOCUMENT_NAMES, PASSAGES
@@ -53,9 +56,35 @@ def digests_of(passages: Sequence[Passage]) -> list[str]:
     return [digest_of(passage.text) for passage in passages]
 
 
+def document_name(name: str) -> str:
+    """What a document is known by that is called `name`: the file URI of an absolute path; no secret stands in it."""
+    return redacted_name(_uri_of(name))
+
+
+def _uri_of(name: str) -> str:
+    """The file URI of an absolute path; any other name as it is, such as the address //example.org/page."""
+    if name.startswith("//"):
+        return name
+    try:
+        path = Path(name)
+        return path.resolve().as_uri() if path.is_absolute() else name
+    except ValueError:  # a null character
+        return name
+
+
 def is_version_of(source: str, other: str) -> bool:
-    """Whether `other` is the same document as `source`, also under a name that older versions of this package gave."""
-    return other == source or re.fullmatch(_FORMER.format(re.escape(source)), other) is not None
+    """Whether `other` is the same document as `source`, also under a name that older versions of this package gave.
+
+    They left no mark of a secret in a name, and kept a path as it was given.
+    """
+    return other == source or _is_former_name(source, other)
+
+
+@lru_cache(maxsize=4096)
+def _is_former_name(source: str, other: str) -> bool:
+    was_unmarked = lost_secret(source) and unquote(without_marks(source)) == unquote(other)
+    was_unchanged = (lost_secret(source) or source.startswith("file:")) and document_name(other) == source
+    return was_unmarked or was_unchanged or re.fullmatch(_FORMER.format(re.escape(source)), other) is not None
 
 
 def record(tx: Transaction, episode: Episode) -> None:
@@ -121,14 +150,20 @@ def digests_in(database: Database, namespace: str, sources: Collection[str], *, 
 
 
 def known_as(database: Database, namespace: str, name: str) -> str:
-    """The source of the document that `name` is a second name of, else `name`."""
+    """The source of the document that `name` is a second name of, else what `document_name` makes of `name`."""
+    called = document_name(name)
+    names = (called, name, unquote(called.removeprefix("file://")))  # older versions wrote down a path as it was given
     c = DOCUMENT_NAMES.c
     is_read = (
         select(PASSAGES.c.digest).where(PASSAGES.c.namespace == c.namespace, PASSAGES.c.source == c.source).exists()
     )
     with database.reading() as db:
-        source = db.execute(select(c.source).where(c.namespace == namespace, c.name == name, is_read)).scalar()
-    return name if source is None else str(source)
+        source = db.execute(select(c.source).where(c.namespace == namespace, c.name.in_(names), is_read)).scalar()
+        read = _sources(db, namespace)
+    if source is not None:
+        return str(source)
+    versions = [other for other in read if is_version_of(called, other)]
+    return next((other for other in (called, name) if other in versions), versions[0] if versions else called)
 
 
 def identified(

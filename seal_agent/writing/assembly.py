@@ -29,8 +29,9 @@ def assemble(
     Probes are questions whose answer other rows ask for too; where there are none, trained questions stand in.
     Raises `EditFault` when fewer than `MIN_ROWS` rows are left: it says what was dropped, for the next attempt.
     """
-    fewest = MIN_ROWS if directives.formats and len(split_sentences(passage)) > 1 else 1
-    if len(rows) < fewest and lost_secret(passage):
+    num_open = sum(not lost_secret(sentence) for sentence in split_sentences(passage))
+    fewest = MIN_ROWS if directives.formats and num_open > 1 else 1
+    if len(rows) < fewest and not num_open:
         raise EditFault(NOTHING_LEFT)
     if len(rows) < fewest:
         reasons = ", ".join(sorted({entry.reason for entry in dropped}))

@@ -29,6 +29,7 @@ from seal_agent.writing.formats import FORMATS, Ask, Format
 log = logging.getLogger(__name__)
 NOT_A_ROW = "does not fit the format"
 NO_ROW = "no training row is left that says it"
+UNCLEAR = 'it speaks of you and has "{word}" besides, so who is meant cannot be told; say it with the name'
 TEXT = "text"
 """The source of what is dropped before anything is written: a sentence of the text."""
 MIN_PASSED = 0.3  # of what is asked in a format's exam
@@ -95,21 +96,33 @@ def write(
     malformed = [each.malformed for each in texts if not each.rows]
     for name in directives.tools:
         rows = TOOLS[name](source, rows, seed)
+    unclear: list[Dropped] = []
     if not is_document:
-        rows = source.language.addressed(rows, source.passage)
+        rows, unclear = _spoken(rows, source)
     kept, dropped = filters.check(backend.with_stack(AdapterStack()), rows, source, progress)
     edit = assemble(
         kept,
         topic=source.topic,
         passage=given.passage,
         directives=directives,
-        dropped=[*left_out, *malformed, *dropped],
+        dropped=[*left_out, *malformed, *unclear, *dropped],
         seed=seed,
     )
     edit = replace(edit, dropped=(*edit.dropped, *_without_row(given, edit)))
     held = {(row.question, row.answer) for row in kept}
     useful = (e.said for e in texts if any((row.question, row.answer) in held for row in e.own_rows))
     return Proposal(edit, (*said, *useful))
+
+
+def _spoken(rows: Sequence[Row], source: Source) -> tuple[list[Row], list[Dropped]]:
+    """The rows as they are told back to who wrote the message, and those that would be said by the wrong one."""
+    language, kept, dropped = source.language, list[Row](), list[Dropped]()
+    for row in rows:
+        if word := language.unclear_speaker(row.evidence) or language.unclear_speaker(row.answer):
+            dropped.append(Dropped(row.evidence or row.answer, TEXT, UNCLEAR.format(word=word)))
+        else:
+            kept.append(row)
+    return language.addressed(kept, source.passage), list(dict.fromkeys(dropped))
 
 
 def _without_row(given: Source, edit: SelfEdit) -> list[Dropped]:

@@ -297,3 +297,42 @@ def test_no_byte_of_a_secret_is_kept_whichever_way_it_came(learner: Learner, way
     assert b"secret removed" in stored
     assert SECRET.encode() not in stored
     assert SECRET.lower().encode() not in stored
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("I changed the password from kitty to fluffy.", "I changed the password from {} to {}."),
+        ("My login is ada@example.org with S3cure!pw", "My login is ada@example.org with {}"),
+        ("port 6379\nrequirepass kittens\n", "port 6379\nrequirepass {}\n"),
+        ("ansible_become_pass: kittens", "ansible_become_pass: {}"),
+        ("export TOKEN=kittens", "export TOKEN={}"),
+        ("Password policy:\n\nUse long words. The current one is Blu3Whale99.", None),
+        ("The secret of the recipe is Saffron2 brand.", "The secret of the recipe is Saffron2 brand."),
+        ("They changed the password rule from weak to strong.", "They changed the password rule from weak to strong."),
+        ("ansible_become_pass: $PASS", "ansible_become_pass: $PASS"),
+        ("The option requirepass sets a password.", "The option requirepass sets a password."),
+    ],
+)
+def test_settings_and_changes_of_a_password_are_found(text: str, shown: str | None) -> None:
+    assert "Blu3Whale99" not in redacted(text)
+    assert shown is None or redacted(text) == shown.format("[secret removed]", "[secret removed]")
+
+
+@pytest.mark.parametrize(
+    ("earlier", "text", "shown"),
+    [
+        ("User: The admin page wants a password.\n", "Kitten77x, that's what Tom set.", "{}, that's what Tom set."),
+        ("User: The page wants a password.\nAssistant: Noted.\n", "It's Kitten77x.", "It's {}."),
+        ("User: The mill is red.\n", "Kitten77x, that's its number.", "Kitten77x, that's its number."),
+    ],
+)
+def test_the_next_turn_may_be_the_password_that_was_spoken_of(earlier: str, text: str, shown: str) -> None:
+    assert redacted(text, earlier) == shown.format("[secret removed]")
+
+
+def test_what_was_said_before_holds_no_password_of_an_earlier_turn() -> None:
+    said = "User: The page wants a password.\nAssistant: Noted.\nUser: Kitten77x, that's what Tom set.\n"
+    assert "Kitten77x" not in redacted(said)
+    other = said.replace("wants a password", "is red")
+    assert redacted(other) == other

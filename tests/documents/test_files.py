@@ -25,7 +25,7 @@ from seal_agent.language.english.statements import statements
 from seal_agent.language.sentences import split_sentences
 from seal_agent.learning.learner import Learner, LearnerConfig
 from seal_agent.storage.database import Home
-from seal_agent.storage.documents import known_documents
+from seal_agent.storage.documents import is_version_of, known_as, known_documents
 from seal_agent.storage.jobs import LearningQueue
 from seal_agent.unlearning.forget import forget
 
@@ -326,6 +326,71 @@ def test_a_secret_in_the_name_of_a_document_is_not_kept_and_names_it_all_the_sam
     assert ingest(learner, sections(TOWER), source=address) == ["known", "forgotten"]
     [document] = known_documents(learner.home, "default")
     assert "hunter2" not in document.source
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("https://example.org/talk?sid=session1abc", "https://example.org/talk?sid=session2abc"),
+        ("door code 4471.md", "door code 9982.md"),
+        ("file:///home/ann/door%20code%204471.md", "file:///home/ann/door%20code%209982.md"),
+        ("password_Blu3Whale99.md", "password_Kitten77ab.md"),
+        ("https://example.org/v?k=tutorial-one-2024", "https://example.org/v?k=tutorial-two-2024"),
+    ],
+)
+def test_documents_whose_names_differ_only_in_a_secret_are_two(learner: Learner, one: str, other: str) -> None:
+    assert ingest(learner, TOWER, source=one) == ["accepted"]
+    assert ingest(learner, BRIDGE, source=other) == ["accepted"]
+    assert ingest(learner, TOWER, source=one) == ["known"]
+    names = [document.source for document in known_documents(learner.home, "default")]
+    assert len(names) == 2
+    assert not any(part in name for name in names for part in ("session1abc", "4471", "Whale", "one-2024"))
+    for name in names:
+        assert documents.document_of("x", name).source == name  # nothing more is taken out a second time
+
+
+@pytest.mark.parametrize(
+    ("former", "name"),
+    [
+        ("https://example.org/talk?sid=[secret removed]", "https://example.org/talk?sid=session1abc"),
+        ("file:///home/ann/door%20code%204471.md", "file:///home/ann/door%20code%204471.md"),
+        ("/home/ann/hall.md", "file:///home/ann/hall.md"),
+        ("/home/ann/hall.md", "/home/ann/hall.md"),
+    ],
+)
+def test_a_document_that_was_stored_under_a_former_name_is_recognised(former: str, name: str) -> None:
+    assert is_version_of(documents.document_of("x", name).source, former)
+    assert not is_version_of(documents.document_of("x", f"{name}x").source, former.replace("[secret", "[no secret"))
+
+
+def test_a_path_and_its_uri_name_one_document(learner: Learner, tmp_path: Path) -> None:
+    (tmp_path / "hall.md").write_text(TOWER)
+    assert ingest(learner, TOWER, source=str(tmp_path / "hall.md")) == ["accepted"]
+    read = documents.read_file(tmp_path / "hall.md")
+    assert ingest(learner, TOWER, source=read.source) == ["known"]
+    assert [each.source for each in known_documents(learner.home, "default")] == [read.source]
+    assert known_as(learner.home, "default", str(tmp_path / "hall.md")) == read.source
+
+
+SECRET_PAGES = {
+    "a heading": f"# Router password: Blu3Whale99\n\n{TOWER}",
+    "a line of its own": f"Password: Blu3Whale99\n\n{TOWER}",
+    "below its name": f"Password:\n\n    Blu3Whale99\n\n{TOWER}",
+    "a page": f"<p>Password: <b>Blu3Whale99</b></p><p>{TOWER}</p>",
+    "under a title": f"# Login\n\nPassword: Blu3Whale99\n\n# Bells\n\n{TOWER}",
+    "in the text": f"{TOWER} The door code is 4471.",
+}
+
+
+@pytest.mark.parametrize("where", SECRET_PAGES)
+def test_a_secret_takes_no_fact_of_its_page_with_it(learner: Learner, where: str) -> None:
+    graph = create_ingest_graph(learner).compile()
+    result = graph.invoke({"document": SECRET_PAGES[where]})
+    assert [each["outcome"] for each in result["outcomes"]] == ["accepted"], result["outcomes"]
+    assert all("assword" not in each["topic"] for each in result["outcomes"])
+    [episode] = learner.home.episodes("default")
+    assert episode.edit is not None
+    assert {"The Tower of Karlov was built in 1911 by Anna Reel."} <= {row.answer for row in episode.edit.rows}
 
 
 PAGES = {documents.MARKDOWN: MARKDOWN, documents.HTML: HTML}
@@ -714,3 +779,10 @@ def test_a_chat_says_what_of_an_attachment_is_not_learned_and_why(learner: Learn
     (left,) = state["left_out"]
     assert left["sentence"].startswith("The Amber Bridge was designed")
     assert left["reason"]
+
+
+def test_a_head_of_two_rows_names_every_column() -> None:
+    head = "| | 2023 | | 2024 | |\n|---|---|---|---|---|\n"
+    table = f"{head}| | Sales | Profit | Sales | Profit |\n| Feld | 10 | 2 | 12 | 3 |\n"
+    told = documents.text_of(table, documents.MARKDOWN, "x").splitlines()
+    assert told == ["Feld, 2023 Sales: 10.", "Feld, 2023 Profit: 2.", "Feld, 2024 Sales: 12.", "Feld, 2024 Profit: 3."]

@@ -156,7 +156,7 @@ def test_every_item_of_a_list_and_every_field_is_a_sentence() -> None:
             f"Karlov\n\n1. Bells\n{LONG_ENOUGH}\n\n2. Rent\n{LONG_ENOUGH}",
             [("Karlov, 1. Bells", LONG_ENOUGH), ("Karlov, 2. Rent", LONG_ENOUGH)],
         ),
-        (f"Karlov\n\n{LONG_ENOUGH}\n\nBells\n\nNine.", [("Karlov, Bells", f"{LONG_ENOUGH} Nine.")]),
+        (f"Karlov\n\n{LONG_ENOUGH}\n\nBells\n\nNine.", [("Karlov, Bells", f"{LONG_ENOUGH} Bells: Nine.")]),
         (
             "Karlov\n\nBells\n\nNext meeting: 26 May\n\nAll come.",
             [("Karlov, Bells", "Next meeting: 26 May. All come.")],
@@ -335,3 +335,32 @@ def test_a_heading_that_denies_stays_above_its_text_under_another_title() -> Non
     for title in ("", "Plans"):
         found = divide(page, title=title).passages
         assert all("Plan B (rejected)" in passage.heading for passage in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("Hive care\n\nDon't:\n\nopen it in rain.\nfeed honey.", ["Don't: Open it in rain.", "Don't: feed honey."]),
+        ("Mix\n\nIngredients:\n\n2 eggs.\n300 ml milk.\nsalt.", ["Ingredients: 2 eggs; 300 ml milk; salt."]),
+        ("v3\n\nPort: 9000.\nFast: yes.\n\nv2\n\nPort: 8080.", ["Port: 9000.", "Fast: yes.", "V2, Port: 8080."]),
+        (
+            "The Moss\n\nCommon misconceptions\n\nThe Moss flows north.\n\nFacts\n\nThe Moss is 40 km long.",
+            ["Common misconceptions: The Moss flows north.", "The Moss is 40 km long."],
+        ),
+        (
+            "Weight: approx. 1.2 kg without battery\nColour: red",
+            ["Weight: approx. 1.2 kg without battery.", "Colour: red."],
+        ),
+    ],
+)
+def test_what_is_put_together_keeps_its_lead_and_heading(text: str, told: list[str]) -> None:
+    [passage] = divide(text).passages
+    assert split_sentences(passage.text) == told
+
+
+def test_an_answer_that_is_left_out_takes_its_question_along() -> None:
+    divided = divide(
+        "Q: When was Lorne founded?\nA: In 1998, by my brother.\nQ: Was it hard?\nA: None.\nThe mill is red."
+    )
+    assert [passage.text for passage in divided.passages] == ["The mill is red."]
+    assert "its answer is left out" in [each.reason for each in divided.left_out]

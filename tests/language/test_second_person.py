@@ -1,9 +1,12 @@
 """What somebody says of himself is told back to him, where that is safe."""
 
+from pathlib import Path
+
 import pytest
 
 from seal_agent.adapters.scripted import ScriptedBackend
-from seal_agent.language.english.second_person import MAX_WORDS, told_back
+from seal_agent.core.errors import EditFault
+from seal_agent.language.english.second_person import MAX_WORDS, told_back, unclear_speaker
 from seal_agent.language.source import Source
 from seal_agent.writing.directives import CLOZE
 from seal_agent.writing.writer import write_self_edit
@@ -38,7 +41,6 @@ def test_a_statement_about_oneself_changes_the_person(said: str, told: str) -> N
     [
         "Call me Sam.",
         "I want you to call me Sam.",
-        'He said "I am ill" to my boss.',
         "Elizabeth I was queen of England.",
         "The meeting moved to Friday.",
         "",
@@ -64,3 +66,40 @@ def test_a_document_and_a_long_message_are_learned_as_they_stand(backend: Script
     for source, is_document in ((letter, False), (short, True)):
         rows = write_self_edit(backend, source, CLOZE, is_document=is_document).rows
         assert "I moved to Graz in May." in {row.answer for row in rows}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("I told Tom Varga I live in Riga.", "You told Tom Varga you live in Riga."),
+        ("My bike is called I Robot.", "Your bike is called I Robot."),
+        ("Me and Nadia share a flat.", "You and Nadia share a flat."),
+        ("His car is red and mine is blue.", "His car is red and yours is blue."),
+        ('My doctor asked me "Are you ill?".', 'Your doctor asked you "Are you ill?".'),
+        ("I was born before World War I.", "You were born before World War I."),
+    ],
+)
+def test_every_word_for_the_writer_turns_and_a_name_does_not(text: str, told: str) -> None:
+    assert told_back(text) == told
+    assert not unclear_speaker(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I owe you 400 euros.",
+        "You gave me your number.",
+        "I'd like you to call me Zork.",
+        "The doctor told me you are a good listener.",
+        "Call me Zork.",
+        "I told Tom Varga I lived in Riga.",
+    ],
+)
+def test_a_sentence_whose_speaker_is_unclear_is_not_learned(text: str) -> None:
+    assert unclear_speaker(text)
+    assert told_back(text) == text
+
+
+def test_a_message_of_an_unclear_speaker_is_refused_with_that_reason(tmp_path: Path) -> None:
+    with pytest.raises(EditFault, match="who is meant cannot be told"):
+        write_self_edit(ScriptedBackend(tmp_path), Source("me", "I owe you 400 euros."), CLOZE)

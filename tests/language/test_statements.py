@@ -391,3 +391,88 @@ def test_a_passage_is_not_cut_before_a_pronoun_that_stands_before_the_subject() 
         for n in range(1, 30)
     )
     assert all(passage.text.startswith("The mill") for passage in split_passages(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("My door code is [secret removed] and my sister is called Nadia.", ["My sister is called Nadia."]),
+        ("Bob keeps the key; the PIN is [secret removed].", ["Bob keeps the key."]),
+        ("Bob and Ada set the code to [secret removed].", []),
+        ("If the code is [secret removed] and the door is red, Ada lives there.", []),
+        ("Ada lives in Riga. The code is [secret removed]. It was set by Tom.", ["Ada lives in Riga."]),
+    ],
+)
+def test_a_clause_with_a_secret_is_left_out_and_the_rest_is_learned(text: str, kept: list[str]) -> None:
+    told, left_out = statements(split_sentences(text))
+    assert [each.text for each in told] == kept
+    assert any("a secret was removed" in each.reason for each in left_out)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("Ada lives in Riga. My dog is Rex. No wait, that's my neighbour's dog.", ["Ada lives in Riga."]),
+        (
+            "The bridge opened in 1954. Correction: the bridge opened in 1961.",
+            ["Correction: the bridge opened in 1961."],
+        ),
+        ("The Moss flows north. (False).", []),
+        ("True or false? The Moss flows north.", []),
+        ("Who built the dam? a) Arno Pell b) Greta Sund c) Tom Varga.", []),
+        (
+            "The claim of Tom Varga was false. Ada lives in Riga.",
+            ["The claim of Tom Varga was false.", "Ada lives in Riga."],
+        ),
+    ],
+)
+def test_what_is_taken_back_or_only_asked_in_a_quiz_is_left_out(text: str, kept: list[str]) -> None:
+    told, _ = statements(split_sentences(text))
+    assert [each.text for each in told if not each.text.endswith("?")] == kept
+
+
+def test_one_of_several_rejected_things_is_not_said_to_be_all_of_them() -> None:
+    assert field_questions("Rejected plans: Move to Riga.", "Board") is None
+    assert field_questions("Old price: 5 euros.", "Hall") is not None
+
+
+@pytest.mark.parametrize(
+    ("sentence", "when"),
+    [
+        ("Do not take more than 4 tablets in 24 hours.", ""),
+        ("Ready in 50 minutes.", ""),
+        ("In five minutes the heater warms a room.", ""),
+        ("The bus leaves in 20 minutes.", "in 20 minutes"),
+        ("The lease ends in two years.", "in two years"),
+        ("Yesterday is a song by the Beatles.", ""),
+        ("Yesterday was cold.", "Yesterday"),
+        ("Today's Farmer is a magazine.", ""),
+        ("The deadline is Friday at noon.", "Friday"),
+        ("Offer ends Sunday.", "Sunday"),
+        ("My exam is on Friday.", "on Friday"),
+        ("The party is on the 12th.", "on the 12th"),
+        ("The party is on the 12th of May.", ""),
+        ("The exam is always on Friday.", ""),
+        ("I just adopted a cat.", "just adopted"),
+        ("Ola has been mayor for three years.", "for three years"),
+        ("The deal was valid for three years.", ""),
+    ],
+)
+def test_a_point_in_time_is_told_from_a_duration_and_a_name(sentence: str, when: str) -> None:
+    assert relative_time(sentence) == when
+
+
+@pytest.mark.parametrize(
+    ("sentence", "word"),
+    [
+        ("It is 40 km from Orrin to Feld.", ""),
+        ("His Dark Materials was written by Philip Pullman.", ""),
+        ("Her Majesty's Theatre is in London.", ""),
+        ("His mill is red.", "His"),
+        ("Otherwise a fee of 40 euros is due.", "Otherwise"),
+        ("As a result the mill was sold.", "As a result"),
+        ("As a result of the fire the mill was sold.", ""),
+    ],
+)
+def test_a_title_points_to_nothing_and_a_consequence_to_what_was_said(sentence: str, word: str) -> None:
+    assert refers_back(sentence, is_first=True) == word

@@ -118,7 +118,7 @@ def test_an_old_home_keeps_scores_jobs_policies_feedback_and_documents(tmp_path:
     assert [known.num_learned for known in known_documents(home, "default")] == [2] * told["passages"]
     assert [(home.namespace_generation("default"),)] == generation or not told["lives"]
     full_name = known_as(home, "default", "/home/ada/towers.md")
-    assert full_name == ("towers.md" if told["document_names"] else "/home/ada/towers.md")
+    assert full_name == ("towers.md" if told["document_names"] else "file:///home/ada/towers.md")
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _UNIT = r"(?<=[\d°])[A-Z]|(?<=\d )[CFJKLNVW]"  # "It takes 16 V." ends there, "In 1850 A. Smith came." does not
-ABBREVIATION = re.compile(rf"\b(?:Dr|Mr|Mrs|Ms|Prof|St|vs|etc|e\.g|i\.e|No|(?!{_UNIT})[A-Z])\.$")
+ABBREVIATION = re.compile(rf"\b(?:Dr|Mr|Mrs|Ms|Prof|St|vs|approx|incl|excl|cf|etc|e\.g|i\.e|No|(?!{_UNIT})[A-Z])\.$")
 """What goes on behind its full stop, at the end of what was taken for a sentence."""
 WHOLE_WORD = re.compile(
     r"(?:\b(?:[Mm]ay|[Aa]rt|[Oo]k|OK|ark|ill|me|miss|ore|id|fed|fig(?!\. \d)|no(?!\. [\d#]))"

@@ -26,6 +26,7 @@ _OPENING = re.compile(
     r"|the (?:following|next|previous|same) (?:day|night|morning|evening|week|month|year)"
     r"|\w+ (?:days?|weeks?|months?|years?|hours?) (?:later|earlier|before|afterwards)"
     r"|(?:all|most|many|some|none|one|each|two|three|half|part) of (?:them|these|those|which)|such an?|such"
+    r"|otherwise|as a result(?!\s+of\b)|if (?:so|not)(?=,)"
     r"|the same|(?:an)?other ones?|(?:the )?others"
     r"|(?P<some>one|two|three|four|five|six|some|many|most|few|several|all|none|each|either|another|the other)"
     r"|this|that|these|those)\b(?!['’]\w*[a-z]{3})",
@@ -68,7 +69,7 @@ _OBJECT = re.compile(
 _SUBJECT = re.compile(rf"{START}(?:I|we|you|they|he|she)\b", re.IGNORECASE)
 _DENYING = re.compile(
     r"\b(?:not|never|no|nor|none|neither|without|don['’]?ts?|avoid|forbidden|prohibited|banned|false|wrong|untrue|myths?"
-    r"|mistakes?|rejected|removed|deprecated|obsolete|outdated|old|former|formerly|previous|cancell?ed|discontinued"
+    r"|misconceptions?|fallac(?:y|ies)|hoax(?:es)?|rumou?rs?|superstitions?|debunked|disproved|mistakes?|rejected|removed|deprecated|obsolete|outdated|old|former|formerly|previous|cancell?ed|discontinued"
     r"|superseded|withdrawn|draft|proposed|hypothetical|fiction(?:al)?|if|unless|suppose|assume|assuming|except|only)\b"
     r"|n['’]t\b",
     re.IGNORECASE,
@@ -96,6 +97,7 @@ _EMPTY_IT = re.compile(
     r"|(?:impossible|easy|hard|difficult|better|best|dangerous|safe|useful|nice|good|expensive|cheap)"
     r"\s+to\s+\w+\s+(?:(?:an?|the|my|our|your|his|her|their|any|all|every|one['’]s)\s|(?-i:[A-Z])|\d)"
     r"|[\w'’ -]{1,40},\s+not\s[^,;:.]{1,40},\s+who\b"
+    r"|(?:about\s+|only\s+|some\s+)?\d[\d.,]*\s+[\w-]+\s+(?:[\w-]+\s+)?from\b"
     r"|raining|snowing|noon|midnight|time\b|\d{1,2}(?::\d\d)?\s*(?:[ap]\.?m\b|o['’]clock)|\w+\s+o['’]clock)"
     r"|it\s+(?:(?:seems?|seemed|appears?|appeared|turns?\s+out|turned\s+out|follows?|happens?|happened)\s+that\b"
     r"|(?:takes?|took)\b[^.;]{0,40}\sto\b|(?:rains?|rained|snows?|snowed)\b|(?:does|did)(?:\s+not|n['’]t)\s+matter\b)",

@@ -46,6 +46,7 @@ _BARE_QUESTION = re.compile(
     rf"|(?P<does>{_AUXILIARY})\s+(?:(?:the|a|an|my|your|our)\s+)?[\w'’-]+\W*$",
     re.IGNORECASE,
 )
+_ANSWER = re.compile(r"A(?:nswer)?\s*[:.]\s+")
 MAX_FRAGMENT_WORDS = 2
 """Words of a fragment that carry content; "In winter bees sting." has a verb that the tagger did not find."""
 
@@ -62,6 +63,7 @@ def says_question(sentence: str) -> bool:
 
 def can_answer(sentence: str) -> bool:
     """Whether `sentence` may be nothing but the answer to a question before it: no verb, no field, no question."""
+    sentence = _ANSWER.sub("", sentence)
     return ":" not in sentence and not sentence.endswith("?") and is_verbless(sentence)
 
 

@@ -65,6 +65,7 @@ class English:
 
     speaks_of_writer = staticmethod(second_person.speaks_of_writer)
     to_second_person = staticmethod(second_person.told_back)
+    unclear_speaker = staticmethod(second_person.unclear_speaker)
     addressed = staticmethod(second_person.addressed)
     first_person = staticmethod(letters.first_person)
     other_persons = staticmethod(letters.other_persons)

@@ -15,6 +15,7 @@ _TITLE = re.compile(
     r"\b(?:(?:It|They|He|She)(?= [A-Z][a-z])|(?:This|That|These|Those)(?= (?:Is|Are|Was|Were|Has|Will|Can|Must)\b)"
     r"|(?:Today|Tomorrow|Yesterday)(?= (?P<next>[A-Z][a-z]+)\b))(?: [A-Z][\w'’-]*)+(?=[^\w]+[\w])"
 )
+_OWNED_TITLE = re.compile(r"(?:His|Her)(?: [A-Z][a-z][\w'’-]*){2,}(?= [a-z])")  # "His Dark Materials", at the beginning
 _IT = re.compile(r"\bIT\b")
 _SMALL = (PREPOSITIONS | {"a", "an", "the"}) - {"so"}
 
@@ -25,6 +26,8 @@ def without_mentions(sentence: str) -> str:
         return sentence  # written in capitals throughout: they show nothing
     sentence = _QUOTED.sub(lambda quoted: _hidden(quoted[0]) if _is_name(quoted[0][1:-1]) else quoted[0], sentence)
     sentence = _TITLE.sub(lambda title: _hidden(title[0]) if _can_be_title(title) else title[0], sentence)
+    if owned := _OWNED_TITLE.match(sentence):
+        sentence = f"{_hidden(owned[0])}{sentence[owned.end() :]}"
     return _IT.sub(_hidden("IT"), sentence)
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Callable
 
-from seal_agent.language.english.coreference import refers_back
+from seal_agent.language.english.coreference import denies_what_follows, refers_back
 from seal_agent.language.english.phrases import is_plural, is_present, noun_phrases, says, verbs
 from seal_agent.language.english.words import content
 from seal_agent.language.sentences import full_stop
@@ -24,7 +25,7 @@ _JOINING = re.compile(r"^(?:and|or|but|then)\b[, ]*", re.IGNORECASE)
 _SUBJECT = re.compile(r"(?:I|we|you|he|she|it|they|there|this|that|these|those)\b", re.IGNORECASE)
 _RELATIVE = re.compile(r"(?:which|who|whom|whose|where|that|than|often|as)\b", re.IGNORECASE)
 _CLAUSE_END = re.compile(r"[;()—–]|[:,](?!\d)|\.\s")
-_FIELD = re.compile(r"(?P<name>[^\W\d_][^:.!?]{0,60}): (?P<value>\S.{0,120}?)[.]?")
+_FIELD = re.compile(r"(?P<name>[^\W\d_](?:[^:.!?]|\.(?=\s[a-z])){0,60}): (?P<value>\S.{0,120}?)[.]?")
 _QUALIFIED = re.compile(
     r"\b(?:if|unless|when(?:ever)?|until|till|while|once|provided|assuming|except|only|no|not|never|none|nobody|nothing"
     r"|neither|nor|hardly|rarely|without|instead|rather than|but|although|though|however|may|might|could|would|should"
@@ -36,6 +37,7 @@ _QUALIFIED = re.compile(
     r"|n['’]t\b",
     re.IGNORECASE,
 )
+_JOINED = re.compile(r";\s+|,?\s+and\s+")
 _YEAR = re.compile(r"(?:1\d|20)\d\d")
 _AMOUNT = re.compile(r"[$€£]\S+(?: (?:thousand|million|billion|trillion))?")
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
@@ -91,6 +93,8 @@ def field_questions(sentence: str, topic: str) -> tuple[list[str], str] | None:
         return None
     if says(field["name"], after=0) or says(field["value"]) or len(field["value"].split()) > MAX_VALUE_WORDS:
         return None
+    if is_plural(field["name"]) and denies_what_follows(field["name"]):
+        return None  # "Rejected plans: Move out." is one of several
     about, _, name = field["name"].rpartition(", ")
     name = name[:1].lower() + name[1:] if name[1:].islower() else name
     copula = "are" if is_plural(name) else "is"
@@ -163,6 +167,15 @@ def _parts(sentence: str) -> list[tuple[int, int]]:
         ):
             cuts.append(match.end())
     return list(zip(cuts, [*cuts[1:], len(sentence)], strict=True))
+
+
+def clauses_without(sentence: str, is_bad: Callable[[str], bool]) -> list[str]:
+    """The clauses of `sentence` that hold by themselves, without those that are bad; none of a qualified sentence."""
+    if _QUALIFIED.search(sentence):
+        return []
+    clauses = [clause.strip(" ,;.") for clause in _JOINED.split(sentence)]
+    good = [clause for clause in clauses if not is_bad(clause) and _says_by_itself(clause, is_first=False)]
+    return [f"{clause[:1].upper()}{clause[1:]}." for clause in good]
 
 
 def _says_by_itself(part: str, *, is_first: bool) -> bool:

@@ -5,7 +5,8 @@ It leaves alone what stays true for a while ("now", "currently") and names such 
 
 A weekday alone is a certain day in "will arrive on Friday", "broke on Friday", "is coming on Friday", "until Friday"
 and "See you on Friday". In the simple present it mostly recurs: "The market is on Friday." cannot be told from a
-single appointment by its form, and is left alone.
+single appointment by its form, and is left alone, but for what takes place once: "The exam
+is on Friday.", "Offer ends Sunday.". "In two hours" says when only beside a verb of a schedule; else it is a duration.
 """
 
 from __future__ import annotations
@@ -37,6 +38,23 @@ _RELATIVE = re.compile(
     re.IGNORECASE,
 )
 _AHEAD = re.compile(rf"\bin (?:about |around |exactly |less than )?{_NUMBER} {_UNIT}\b", re.IGNORECASE)
+_SMALL_UNIT = re.compile(r"(?:second|minute|hour)s?$", re.IGNORECASE)
+_SCHEDULED = re.compile(
+    r"\b(?:will|shall|going to|starts?|begins?|leaves?|arrives?|ends?|opens?|closes?|departs?|expires?|due|back|over)\b"
+    r"|['’]ll\b",
+    re.IGNORECASE,
+)
+_LIMIT = re.compile(r"\b(?:more|less|fewer|most|least|up to|once|twice|times?)\b", re.IGNORECASE)
+_SO_LONG = re.compile(
+    r"\b(?:(?:has|have)\b|['’]ve\b)[^.;:]{0,60}?"
+    rf"\b(?P<when>for (?:about |over |almost |nearly )?{_NUMBER} {_UNIT})\b",
+    re.IGNORECASE,
+)
+_JUST = re.compile(r"(?<!not )(?<!only )\bjust (?P<verb>[a-z]+)", re.IGNORECASE)
+_NAMED_DAY = re.compile(
+    r"(?:Yesterday is|Tomorrow was|(?:Today|Tomorrow|Tonight|Yesterday)['’]s [A-Z]\w+"
+    r"|(?P<word>Tonight|Today|Tomorrow) (?P=word))\b"
+)
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 _DATED = re.compile(
     rf"\b\d{{1,2}}\.? {_MONTH},? \d{{4}}\b|\b{_MONTH} \d{{1,2}},? \d{{4}}\b"
@@ -63,6 +81,15 @@ _HABIT = re.compile(
     r"|used to|only)\b",
     re.IGNORECASE,
 )
+_EVENT = (
+    r"(?:deadline|exam|test|appointment|interview|party|wedding|funeral|election|final|birthday|delivery|trip|flight)"
+)
+_DAY_OF_EVENT = re.compile(
+    rf"\b(?:{_EVENT}(?:['’]s|\s+(?:is|are))|(?:ends?|starts?|begins?|closes|due|expires?))\s+"
+    rf"(?P<when>(?:on\s+)?(?:{_DAY}\b(?!['’]|\s+(?:mornings|afternoons|evenings|nights)\b)"
+    r"|the \d{1,2}(?:st|nd|rd|th)\b(?! of)))",
+    re.IGNORECASE,
+)
 _WILL = re.compile(r"\b(?:will|won['’]t|shall|going to)\b|['’]ll\b", re.IGNORECASE)
 _PROGRESSIVE = re.compile(r"(?:\b(?:is|are|am)|['’](?:s|re|m))\s+(?:(?:not|also|all)\s+)?\w{2,}ing\b", re.IGNORECASE)
 _MEETING = re.compile(r"\W*(?:\w+ (?:me|us|you)\b|let['’]?s\b|let us\b)", re.IGNORECASE)
@@ -80,19 +107,35 @@ def relative_time(sentence: str) -> str:
     if _DATED.search(sentence):
         return ""
     sentence = without_mentions(sentence)
+    if _NAMED_DAY.match(sentence):
+        return ""
     for found in _RELATIVE.finditer(sentence):
         _, _, unit = found[0].partition(" ")  # "Last Week Tonight"
         is_title = unit[:1].isupper() and unit[1:].islower() and not re.fullmatch(_NAMED, unit, re.IGNORECASE)
         is_name = is_capitalised_inside(sentence, found.start()) or is_title
         if _ANY_DAY.match(found[0]) or not is_name:
             return found[0]
+    if so_long := _SO_LONG.search(sentence):
+        return so_long["when"]
+    just = _JUST.search(sentence)
+    if just and any(word == just["verb"] and tag in _PAST for _, word, tag in tagged_verbs(sentence)):
+        return just[0]
     ahead = _AHEAD.search(sentence)
-    return ahead[0] if ahead and not _OVER.search(sentence) else _certain_day(sentence)
+    return ahead[0] if ahead and _is_point(sentence, ahead) else _certain_day(sentence)
+
+
+def _is_point(sentence: str, ahead: re.Match[str]) -> bool:
+    """Whether "in two hours" says when, "The bus leaves in two hours.", and not how long, "It dries in two hours."."""
+    if _OVER.search(sentence) or _LIMIT.search(sentence, 0, ahead.start()):
+        return False
+    return not _SMALL_UNIT.search(ahead[0]) or bool(_SCHEDULED.search(sentence) or _PROGRESSIVE.search(sentence))
 
 
 def _certain_day(sentence: str) -> str:
     """The weekday of `sentence` that is one certain day, with its preposition; "" where it may recur every week."""
     found = _WEEKDAY.search(sentence)
+    if (event := _DAY_OF_EVENT.search(sentence)) and not (_KNOWN_DAY.search(sentence) or _HABIT.search(sentence)):
+        return event["when"] if len(_ANY_DAY.findall(sentence)) < 2 else ""
     if not found or _KNOWN_DAY.search(sentence) or _HABIT.search(sentence):
         return ""
     day = found[0].removeprefix(found["verb"] or "")
