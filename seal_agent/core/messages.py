@@ -136,6 +136,13 @@ def conversation(messages: Sequence[Message]) -> str:
 
 
 def kept_conversation(messages: Sequence[Message]) -> str:
-    """As `conversation`, of what may be kept: secrets are taken out before a message is cut."""
-    last = messages[-MAX_EARLIER:]
-    return conversation([replace(m, content=redacted(m.content[: 10 * MAX_EARLIER_CHARS])) for m in last])
+    """As `conversation`, of what may be kept: secrets are taken out before a message is cut.
+
+    The message before says whether one answers a question for a secret.
+    """
+    last = messages[-MAX_EARLIER - 1 :]
+    texts = [message.content[: 10 * MAX_EARLIER_CHARS] for message in last]
+    kept = [
+        redacted(text, f"User: {before}" if before else "") for before, text in zip(["", *texts], texts, strict=False)
+    ]
+    return conversation([replace(m, content=text) for m, text in zip(last, kept, strict=True)])
