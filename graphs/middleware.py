@@ -10,17 +10,17 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import asdict, replace
 from typing import Annotated, Any, NotRequired
 
-from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AnyMessage, HumanMessage, ToolMessage
 from langgraph.runtime import Runtime
 
 from seal_agent.core.documents import Passage
 from seal_agent.core.errors import InputError, MissingExtra
-from seal_agent.core.messages import Message, kept_conversation
 from seal_agent.documents import files as documents
 from seal_agent.documents.passages import divide, split_passages
 from seal_agent.graphs import speakers
 from seal_agent.graphs.attachments import Attached, attached_passages
 from seal_agent.graphs.learning import carried, check_speaker, create_learning_graph
+from seal_agent.graphs.messages import as_text
 from seal_agent.graphs.namespaces import AnyLearner, current, speaking
 from seal_agent.graphs.speakers import is_users
 from seal_agent.graphs.tools import RECALLED, learning_tools
@@ -197,13 +197,3 @@ def turn_begins(messages: list[AnyMessage]) -> int:
     while 0 < last < len(messages) and isinstance(messages[last - 1], HumanMessage):
         last -= 1
     return last
-
-
-def as_text(messages: list[AnyMessage]) -> str:
-    """What was said before, as the writer of edits is told it."""
-    said = [
-        Message("user" if is_users(message) else "assistant", str(message.text))
-        for message in messages
-        if (is_users(message) or isinstance(message, AIMessage)) and str(message.text).strip()
-    ]
-    return kept_conversation(said)
