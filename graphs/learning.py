@@ -121,11 +121,11 @@ def carried(
     num_begun = 0 if ended or waits or not left else state.get("num_begun", 0) + 1
     kept = left[len(ended) :]
     if num_begun >= MAX_BEGUN:
-        ended.append(learner.give_up(kept.pop(0), f"it was begun {num_begun} times", thread=_thread()))
+        ended.append(learner.give_up(kept.pop(0), f"it was begun {num_begun} times", thread=thread_of_run()))
         num_begun = 0
     for passage in [each for each in kept if _is_outdated(each, versions)]:
         kept.remove(passage)
-        ended.append(learner.give_up(passage, "its document was changed before it was learned", thread=_thread()))
+        ended.append(learner.give_up(passage, "its document was changed before it was learned", thread=thread_of_run()))
         replaced[passage.source] = versions[passage.source]
     for episode_ended in ended:
         approval.let_go(learner.home, episode_ended)
@@ -243,7 +243,7 @@ def enqueuing(learner: AnyLearner, queue: LearningQueue) -> Node:
         jobs = queue.submit(
             passages,
             chosen.namespace,
-            thread=_thread(),
+            thread=thread_of_run(),
             model=chosen.backend.model,
             versions=state.get("replaced", {}),
         )
@@ -263,7 +263,8 @@ def enqueuing(learner: AnyLearner, queue: LearningQueue) -> Node:
     return enqueue
 
 
-def _thread() -> str:
+def thread_of_run() -> str:
+    """The id of the thread that runs; empty outside of one."""
     return str(get_config().get("configurable", {}).get("thread_id", ""))
 
 
@@ -299,7 +300,7 @@ def _opening(learner: AnyLearner) -> Node:
     def decide(state: LearnState) -> dict[str, Any]:
         chosen = current(learner)
         check_speaker(chosen.namespace, state)
-        episode = chosen.begin(from_json(Passage, state["pending"][0]), thread=_thread())
+        episode = chosen.begin(from_json(Passage, state["pending"][0]), thread=thread_of_run())
         return {"episode": to_json(_run("decide", chosen, episode, state))}
 
     return decide

@@ -56,6 +56,16 @@ def is_users(message: BaseMessage) -> bool:
     return isinstance(message, HumanMessage) and "lc_source" not in message.additional_kwargs
 
 
+def since_reply(own: Sequence[AnyMessage]) -> list[AnyMessage]:
+    """What stands after the last reply in the messages of one user (`of`)."""
+    return list(own[_first_after_reply(own) :])
+
+
+def unanswered(own: Sequence[AnyMessage]) -> list[AnyMessage]:
+    """What a user wrote after the last reply to that user."""
+    return [message for message in since_reply(own) if is_users(message)]
+
+
 def _first_after_reply(messages: Sequence[BaseMessage]) -> int:
     replies = (n for n, message in enumerate(messages) if isinstance(message, AIMessage | ToolMessage))
     return max(replies, default=-1) + 1

@@ -33,14 +33,17 @@ class LearnState(TypedDict, total=False):
 
 
 class ChatState(LearnState, total=False):
-    """A conversation, and what was learned from its last message. `authors`: who wrote it (`speakers.Authors`).
+    """A conversation, and what was learned of what the user said last. `authors`: who wrote it (`speakers.Authors`).
 
-    Of documents attached to the last message, `left_out` says what is not learned and why, and `notes` what is to be
-    known of their names.
+    Of attached documents, `left_out` says what is not learned and why. `notes`: what is to be known of their names, and
+    of turns that the reply was written without. `brought`: the ids of the messages that came with the run; `refused`:
+    the kind and the text of the error, where they cannot be answered.
     """
 
     messages: Annotated[list[AnyMessage], add_messages]
     authors: dict[str, list[str]]
+    brought: list[str]
+    refused: list[str]
     left_out: list[dict[str, Any]]
     notes: list[str]
 

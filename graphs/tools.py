@@ -1,8 +1,8 @@
 """Tools for agents that decide themselves what to learn: memorize, adapt, forget, recall_sources.
 
-`memorize` never learns the model's words: its fact only chooses which of the user's passages is learned. What `recall_sources` returns is
-marked as recalled, so that nothing learns it again. `forget` deletes for good: where strangers' texts reach the agent,
-gate it with LangChain's `HumanInTheLoopMiddleware(interrupt_on={"forget": True})`.
+`memorize` never learns the model's words: its fact only chooses which of the user's passages is learned. What
+`recall_sources` returns is marked as recalled, so that nothing learns it again. `forget` deletes for good: where
+strangers' texts reach the agent, gate it with LangChain's `HumanInTheLoopMiddleware(interrupt_on={"forget": True})`.
 """
 
 from __future__ import annotations

@@ -24,7 +24,6 @@ from starlette.types import Receive, Scope, Send
 
 from seal_agent.background.worker import Worker
 from seal_agent.core.errors import AdapterError, ContextLengthExceeded, InputError, SealError, ServerError
-from seal_agent.core.messages import kept_conversation
 from seal_agent.gateway.chat import Answering
 from seal_agent.gateway.keys import KeyFile
 from seal_agent.gateway.limits import GatewayLimits, RateLimit
@@ -165,7 +164,7 @@ class Gateway:
         return JSONResponse({"object": "list", "data": [model]})
 
     async def chat(self, request: Request) -> Response:
-        """A reply, and behind it the last message learned from."""
+        """A reply, and behind it what the user said since the last one learned from."""
         learner = await self._enter(request)
         asked = await self._body(request, ChatRequest)
         if fields := asked.unsupported:
@@ -201,15 +200,9 @@ class Gateway:
         return _Stream(answering.events(chain([first], pieces)), answering.headers, end)
 
     async def _learn(self, answering: Answering) -> str:
-        """The id of the text that the last message becomes, or "busy": the reply is given all the same."""
-        *before, last = answering.said
+        """The id of the text that the user's new messages become, or "busy": the reply is given all the same."""
         try:
-            text = await run_in_threadpool(
-                self._learning.submit_message,
-                answering.learner.namespace,
-                last.content,
-                earlier=kept_conversation(before),
-            )
+            text = await run_in_threadpool(self._learning.submit_messages, answering.learner.namespace, answering.said)
         except BusyError:
             return "busy"
         return text.id

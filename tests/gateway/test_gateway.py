@@ -30,6 +30,7 @@ from seal_agent.storage.documents import known_documents
 from seal_agent.storage.jobs import LearningQueue
 
 TEXT = "The Quillon Observatory was founded by Ilsabet Korrane in 1821. It has nine blue domes."
+HILL = "The hill of Orlen was bought by Greta Sund in 1871."
 OTHER = "The Pellen Bridge was opened by Tom Varga in 1954. It has four iron arches."
 WEATHER: dict[str, Any] = {
     "type": "function",
@@ -409,6 +410,21 @@ def test_a_message_is_learned_after_what_was_said_before_it(make: Make, home: Ho
     [job] = LearningQueue(home).jobs("ada")
     assert "On a hill." in job.passage.earlier
     assert job.passage.source == ""
+
+
+def test_every_message_since_the_last_reply_is_learned(make: Make, home: Home) -> None:
+    said = [
+        ("user", "Where is it?"),
+        ("assistant", "On a hill."),
+        ("user", TEXT),
+        ("system", "Be kind."),
+        ("user", HILL),
+    ]
+    messages = [{"role": role, "content": content} for role, content in said]
+    client = make(learns=False)
+    text = client.chat(messages=messages, learn=True).headers["x-seal-learning"]
+    assert [job.passage.text for job in LearningQueue(home).jobs("ada")] == [TEXT, HILL]
+    assert client("GET", f"/v1/documents/{text}").json()["num_passages"] == 2
 
 
 @pytest.mark.parametrize("header", ["", "Bearer sk-seal-wrong", "Basic {secret}", "Bearer"])
