@@ -10,7 +10,7 @@ from langgraph.runtime import get_runtime
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from seal_agent.learning.learner import Learner
-from seal_agent.learning.learners import Learners, is_tenant_key, is_user_key, namespace_of
+from seal_agent.learning.learners import Learners, is_tenant_key, is_user_key, may_name_user, namespace_of
 
 AnyLearner = Learner | Learners
 """What the builders take: one learner, or many of which each run uses its user's."""
@@ -19,7 +19,7 @@ AnyLearner = Learner | Learners
 class LearnContext(TypedDict, total=False):
     """The context of a run (`context_schema`): who is speaking, as `configurable` says it (`learners.namespace_of`).
 
-    Any other key that names a user is read too, and so is a context that is an object.
+    Any other key that names a user is read or refused too, and so is a context that is an object.
     """
 
     namespace: str
@@ -58,4 +58,4 @@ def run_context() -> dict[str, Any]:
 
 
 def _is_telling(key: str) -> bool:
-    return is_user_key(key) or is_tenant_key(key)
+    return is_user_key(key) or is_tenant_key(key) or (may_name_user(key) and not key.startswith("_"))
