@@ -26,7 +26,7 @@ from seal_agent.graphs.state import LearnState
 from seal_agent.learning import loop
 from seal_agent.learning.learner import Learner
 from seal_agent.storage.documents import digests_of
-from seal_agent.storage.jobs import LearningQueue
+from seal_agent.storage.jobs import Job, LearningQueue
 from seal_agent.unlearning.forget import replace_version
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ REFUSE = "refuse"
 EDGES: dict[str, tuple[str, ...]] = {
     "decide": ("write", "close"),
     "write": ("approve", "train", "write", "close"),
-    "approve": ("train", "close", ASK_AGAIN),
+    "approve": ("train", "close", ASK_AGAIN, "decide", END),
     ASK_AGAIN: ("approve",),
     "train": ("probe", "close"),
     "probe": ("judge",),
@@ -92,6 +92,7 @@ def as_pending(
         "speaker": speaker,
         "replaced": {source: list(keep) for source, keep in replaced.items()},
         "num_begun": 0,
+        "held": 0,
     }
 
 
@@ -116,10 +117,12 @@ def carried(
     replaced = {**state.get("replaced", {}), **{source: versions[source] for source in changed}}
     check_speaker(learner.namespace, state, left or state.get("replaced"))
     episode = from_json(Episode, state["episode"]) if left and state.get("episode") else None
-    ended = _ended(learner, episode) if episode else []
+    decided = approval.decided_in_queue(learner.home, state.get("held", 0)) if episode else None
+    ended = _ended(learner, episode, decided) if episode else []
+    taken = [told(*approval.taken_over(left[0].topic, decided))] if decided and not ended else []
     waits = learner.config.approval and (episode is None or approval.is_waiting(episode))
-    num_begun = 0 if ended or waits or not left else state.get("num_begun", 0) + 1
-    kept = left[len(ended) :]
+    num_begun = 0 if ended or taken or waits or not left else state.get("num_begun", 0) + 1
+    kept = left[len(ended) + len(taken) :]
     if num_begun >= MAX_BEGUN:
         ended.append(learner.give_up(kept.pop(0), f"it was begun {num_begun} times", thread=thread_of_run()))
         num_begun = 0
@@ -134,17 +137,22 @@ def carried(
         abandon(learner, state)
     known = {(passage.text, passage.source) for passage in kept}
     fresh = [passage for passage in passages if (passage.text, passage.source) not in known]
-    reports = [*map(report, ended), *outcomes]
+    reports = [*map(report, ended), *taken, *outcomes]
     update = as_pending([*kept, *fresh], learner.namespace, replaced, outcomes=reports)
-    return {**update, "episode": state["episode"] if goes_on else {}, "num_begun": num_begun}
+    going_on = {"episode": state["episode"], "held": state.get("held", 0)} if goes_on else {}
+    return {**update, **going_on, "num_begun": num_begun}
 
 
-def _ended(learner: Learner, episode: Episode) -> list[Episode]:
+def _ended(learner: Learner, episode: Episode, decided: Job | None) -> list[Episode]:
     """The episode of the first passage that was left, if all that was missing is its end; else none.
+
+    `decided`: its job, where somebody decided about it in the queue.
 
     An episode that has its end in the ledger and in the state is of a passage before those that were left.
     """
     closed = learner.closed(episode)
+    if decided and decided.state == "cancelled" and not closed:
+        return [learner.close(approval.overruled(episode, decided))]
     if episode.outcome == "open":
         return [closed] if closed else []  # it was killed after the transaction
     return [] if closed else [learner.close(episode)]  # a person said no, and it was ended before that was written
@@ -291,7 +299,12 @@ def _shown(name: str, learner: Learner, episode: Episode, number: int = 0, num_p
 
 def _step(name: str, learner: AnyLearner) -> Node:
     def node(state: LearnState) -> dict[str, Any]:
-        return {"episode": to_json(_run(name, current(learner), from_json(Episode, state["episode"]), state))}
+        chosen = current(learner)
+        episode = _run(name, chosen, from_json(Episode, state["episode"]), state)
+        update = {"episode": to_json(episode)}
+        if loop.after(chosen, name, episode) == "approve":
+            return {**update, "held": approval.hold(chosen.home, chosen.backend.model, episode)}
+        return update
 
     return node
 
@@ -309,8 +322,17 @@ def _opening(learner: AnyLearner) -> Node:
 def _approving(learner: AnyLearner) -> Node:
     def approve(state: LearnState) -> dict[str, Any]:
         episode = from_json(Episode, state["episode"])
-        approval.hold(learner.home, learner.backend.model, episode)
-        answered = approval.ask(episode)
+        decided = approval.decided_in_queue(learner.home, state.get("held", 0))
+        if decided is None:
+            answered = approval.ask(episode)
+        elif not _is_speaker(speaking(learner), state):
+            return {}
+        elif decided.state == "cancelled":
+            answered = approval.overruled(episode, decided)
+        else:
+            report_of_job = told(*approval.taken_over(episode.topic, decided))
+            outcomes = [*state["outcomes"], report_of_job]
+            return {"episode": {}, "held": 0, "pending": state["pending"][1:], "outcomes": outcomes, "num_begun": 0}
         if not _is_speaker(speaking(learner), state):
             return {}  # the answer is used up, so that it does not count as that of whoever goes on with the thread
         return {"episode": to_json(answered)}
@@ -343,6 +365,7 @@ def _closing(name: str, learner: AnyLearner) -> Node:
             "pending": state["pending"][1:],
             "outcomes": [*state["outcomes"], report(episode)],
             "num_begun": 0,
+            "held": 0,
         }
 
     return node

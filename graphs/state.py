@@ -20,7 +20,8 @@ class LearnState(TypedDict, total=False):
     `pending`: passages (topic, text) still to be looked at; `num_passages`: how many there were;
     `episode`: the one in hand; `outcomes`: one short report per passage that is done. `speaker`: the namespace they are
     learned in; `replaced`: documents that were read before, with the digests of the passages they hold now;
-    `num_begun`: how often the first passage was begun and left unfinished.
+    `num_begun`: how often the first passage was begun and left unfinished. `held`: the job of the queue that holds the
+    text in hand while a person is asked; 0 for none.
     """
 
     pending: list[dict[str, Any]]
@@ -30,6 +31,7 @@ class LearnState(TypedDict, total=False):
     speaker: str
     replaced: dict[str, list[str]]
     num_begun: int
+    held: int
 
 
 class ChatState(LearnState, total=False):
