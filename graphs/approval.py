@@ -88,7 +88,7 @@ def overruled(episode: Episode, job: Job) -> Episode:
 
 
 def taken_over(topic: str, job: Job) -> tuple[str, str, str]:
-    """Topic, outcome and reason of a text that was approved in the queue: it is learned there, and not in the thread."""
+    """Topic, outcome and reason of a text that was approved in the queue: it is learned there, not in the thread."""
     became = f"it is {job.state}" + f" ({job.note})" * bool(job.note)
     return topic, job.outcome or "queued", f"job {job.id} was approved in the queue, before it was answered: {became}"
 

@@ -10,8 +10,9 @@ from langchain_core.messages import AnyMessage, RemoveMessage
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command
 
+from seal_agent.core.characters import whole
 from seal_agent.core.documents import Passage
-from seal_agent.core.errors import ContextLengthExceeded, InputError
+from seal_agent.core.errors import InputError
 from seal_agent.core.messages import conversation as as_text
 from seal_agent.core.redaction import redacted
 from seal_agent.documents.passages import split_passages, topic_of
@@ -27,6 +28,7 @@ from seal_agent.graphs.learning import (
     check_speaker,
     enqueuing,
     entry,
+    refusal,
     refusing,
     thread_of_run,
 )
@@ -34,6 +36,7 @@ from seal_agent.graphs.messages import as_message
 from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current, speaking
 from seal_agent.graphs.state import ChatState
 from seal_agent.learning.learner import Learner
+from seal_agent.learning.learners import check_learner
 from seal_agent.storage.jobs import LearningQueue
 
 
@@ -53,6 +56,7 @@ def create_chat_graph(
     is longer than the model reads or holds a file that cannot be read: the ledger keeps it, with the reason. A thread
     that has grown longer than the model reads is answered from its newest turns; `notes` says so.
     """
+    check_learner(learner)
     model = ChatSeal(learner=learner)
 
     def receive(state: ChatState) -> Command[str]:
@@ -86,13 +90,6 @@ def create_chat_graph(
         told = reply.model_copy(update={"content": str(reply.text).strip()})
         return {"messages": [told], **reported, **update}
 
-    def refuse(state: ChatState) -> dict[str, Any]:
-        if state.get("refused"):
-            kind, said = state["refused"]
-            raise ContextLengthExceeded(said) if kind == ContextLengthExceeded.__name__ else InputError(said)
-        left: dict[str, Any] = refusing(learner)(state)
-        return left
-
     def after_reply(state: ChatState) -> str:
         if state.get("refused"):
             return REFUSE
@@ -101,7 +98,7 @@ def create_chat_graph(
     builder = StateGraph(ChatState, context_schema=LearnContext)
     builder.add_node("respond", respond)
     builder.add_node("receive", receive, destinations=("respond", REFUSE))
-    builder.add_node(REFUSE, refuse)
+    builder.add_node(REFUSE, refusing(learner))
     builder.add_edge(START, "receive")
     if queue is None:
         add_learning(builder, learner)
@@ -140,7 +137,7 @@ def _refused(learner: Learner, state: ChatState, error: InputError) -> dict[str,
     brought = set(state.get("brought", ()))
     for message in state["messages"]:
         if str(message.id) in brought and speakers.is_users(message) and str(message.text).strip():
-            text = redacted(str(message.text))  # before a topic is cut from it
+            text = redacted(whole(str(message.text)))  # before a topic is cut from it
             learner.give_up(Passage(topic_of(text), text), str(error), thread=thread_of_run())
     removal = [RemoveMessage(id=number) for number in state.get("brought", ())]
-    return {"messages": removal, "refused": [type(error).__name__, str(error)]}
+    return {"messages": removal, "refused": refusal(error)}

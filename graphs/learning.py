@@ -19,7 +19,7 @@ from seal_agent.core import interruption
 from seal_agent.core.codec import from_json, to_json
 from seal_agent.core.documents import Passage
 from seal_agent.core.episodes import Episode
-from seal_agent.core.errors import InputError, StackChanged
+from seal_agent.core.errors import ContextLengthExceeded, InputError, StackChanged
 from seal_agent.graphs import approval
 from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current, speaking
 from seal_agent.graphs.state import LearnState
@@ -192,12 +192,20 @@ def _of_another(owner: str, namespace: str) -> InputError:
     )
 
 
+def refusal(error: InputError) -> list[str]:
+    """An error as the state keeps it, until the node that raises it runs."""
+    return [type(error).__name__, str(error)]
+
+
 def refusing(learner: AnyLearner) -> Node:
     """A node that raises the `InputError` of a run that is refused; for another user what was left is taken up."""
 
     def refuse(state: LearnState) -> dict[str, Any]:
         chosen = current(learner)
         check_speaker(chosen.namespace, state, state.get("pending") or state.get("replaced"))
+        if state.get("refused"):
+            kind, said = state["refused"]
+            raise ContextLengthExceeded(said) if kind == ContextLengthExceeded.__name__ else InputError(said)
         return carried(chosen, state, ())
 
     return refuse

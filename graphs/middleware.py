@@ -25,6 +25,7 @@ from seal_agent.graphs.namespaces import AnyLearner, current, speaking
 from seal_agent.graphs.speakers import is_users
 from seal_agent.graphs.tools import RECALLED, learning_tools
 from seal_agent.learning.learner import Learner
+from seal_agent.learning.learners import check_learner
 from seal_agent.storage.jobs import LearningQueue
 
 try:
@@ -84,8 +85,9 @@ class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
         pin: Pin | None = None,
     ) -> None:
         super().__init__()
-        if isinstance(learn_from, str):
-            raise InputError(f"learn_from={learn_from!r} is one text; give a list of the names of tools")
+        check_learner(learner)
+        if isinstance(learn_from, str) or not isinstance(learn_from, Collection):
+            raise InputError(f"learn_from={learn_from!r} is no list; give a list of the names of tools")
         self.tools = learning_tools(learner, queue) if with_tools else []
         self._learner = learner
         self._queue = queue

@@ -16,6 +16,7 @@ from langchain_core.messages import AnyMessage
 from langchain_core.tools import BaseTool, StructuredTool, ToolException
 from langgraph.prebuilt import ToolRuntime
 
+from seal_agent.core.characters import whole
 from seal_agent.core.codec import to_json
 from seal_agent.core.documents import Passage
 from seal_agent.core.episodes import Episode
@@ -134,6 +135,7 @@ def told_in(fact: str, passages: Sequence[Passage]) -> Passage | None:
     Of several the one whose words are most alike, and of those the first. It may say the opposite of the fact: what is
     learned is the passage.
     """
+    fact = whole(fact)
     language = for_text(fact)
     words, names = language.content(fact), {word for name in language.names_in(fact) for word in _words(name)}
     best, most = None, 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from seal_agent.core.characters import whole
 from seal_agent.core.episodes import Episode
 from seal_agent.core.redaction import redacted
 
@@ -26,6 +27,8 @@ class Passage:
 
     def __post_init__(self) -> None:
         """Take out what looks like a secret: whatever is kept of a text was a passage once."""
+        for field in fields(self):
+            object.__setattr__(self, field.name, whole(getattr(self, field.name)))
         for field in fields(self):
             earlier = self.earlier if field.name in ("topic", "text", "heading") else ""
             object.__setattr__(self, field.name, redacted(getattr(self, field.name), earlier))

@@ -45,6 +45,10 @@ STATUS: tuple[tuple[type[SealError], int, str], ...] = (
 )
 
 
+MIN_ID = 8
+"""Characters of an adapter's id that name it: one that is cut off by mistake would take another one off the stack."""
+
+
 class Refused(Exception):
     """A request that is turned away before anything is done for it."""
 
@@ -287,7 +291,10 @@ class Gateway:
     async def roll_back(self, request: Request) -> Response:
         """Take an adapter off the stack; the next reply is given without it."""
         learner = await self._enter(request)
-        stack = await run_in_threadpool(learner.rollback, request.path_params["adapter"])
+        adapter = request.path_params["adapter"]
+        if len(adapter) < MIN_ID:
+            raise Refused(404, f"{adapter!r} names no adapter; give its id, or {MIN_ID} characters of it at least")
+        stack = await run_in_threadpool(learner.rollback, adapter)
         return JSONResponse({"object": "stack", "adapters": list(stack.ids)})
 
     async def _enter(self, request: Request) -> Learner:
@@ -333,7 +340,8 @@ def _asked(kind: type[Model], data: bytes | dict[str, str]) -> Model:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise Refused(400, f"{where or 'the body'}: {first['msg']}", param=where or None) from error
+        said = first["msg"].removeprefix("Value error, ")
+        raise Refused(400, f"{where or 'the body'}: {said}", param=where or None) from error
 
 
 def _adapters(learner: Learner) -> list[dict[str, Any]]:

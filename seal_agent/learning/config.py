@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from seal_agent.core.edits import Directives
 from seal_agent.core.episodes import Episode
@@ -58,6 +59,8 @@ class LearnerConfig:
     dry_run: bool = False
 
     def __post_init__(self) -> None:
+        if self.directives is not None and not isinstance(self.directives, Directives):
+            raise InputError(f"directives={self.directives!r} is not of Directives; give one, or None")
         if self.directives:
             checked(self.directives)
         if isinstance(self.strategy, str):
@@ -73,3 +76,9 @@ class LearnerConfig:
     def num_replayed(self, directives: Directives, num_rows: int) -> int:
         """How many general questions are trained beside an edit of so many rows."""
         return max(round(directives.replay * num_rows), self.min_replay) if directives.replay else 0
+
+
+def check_config(config: Any) -> None:
+    """Raise `InputError` for what is no `LearnerConfig`; None stands for the default."""
+    if config is not None and not isinstance(config, LearnerConfig):
+        raise InputError(f"config={config!r} is not a LearnerConfig; give LearnerConfig(approval=True), say, or None")

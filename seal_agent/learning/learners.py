@@ -18,6 +18,7 @@ from uuid import UUID
 from seal_agent.core.backend import Backend
 from seal_agent.core.errors import InputError
 from seal_agent.core.numbers import check_whole
+from seal_agent.learning.config import check_config
 from seal_agent.learning.learner import Learner, LearnerConfig
 from seal_agent.storage.database import Home, check_namespace
 
@@ -52,7 +53,7 @@ _USER = re.compile(r"(?:x|langgraph|auth|current|end)*(?:user(?:id|name|email|uu
 _TENANT = re.compile(r"(?:x|langgraph|auth|current)*(?:tenant|org|organi[sz]ation)(?:id|name)?")
 _NOBODY: Mapping[str, Any] = MappingProxyType({})
 _USER_ENDINGS = (
-    *("id", "user", "users", "name", "email", "namespace", "identity", "identifier", "owner", "author", "caller"),
+    *("id", "user", "name", "email", "namespace", "identity", "identifier", "owner", "author", "caller"),
     *("speaker", "principal", "login", "phone", "upn", "userinfo", "userkey", "userref", "userpk", "userhash"),
 )
 _OF_LANGGRAPH = re.compile(
@@ -231,6 +232,12 @@ def _identity(user: Any) -> Any:
         return user
 
 
+def check_learner(given: Any) -> None:
+    """Raise `InputError` for what is no learner."""
+    if not isinstance(given, Learner | Learners):
+        raise InputError(f"{given!r} is no learner; open one with open_learner(), or open_learners() for many users")
+
+
 class Learners:
     """The learners of one model by namespace; the `max_open` used last stay open. Safe to use from several threads.
 
@@ -252,6 +259,7 @@ class Learners:
         if scope not in SCOPES:
             raise InputError(f'scope={scope!r} does not exist; choose "user" or "thread"')
         check_whole("max_open", max_open, 1)
+        check_config(config)
         self.backend = backend
         self.home = home
         self.config = config or LearnerConfig()
