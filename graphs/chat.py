@@ -33,7 +33,7 @@ from seal_agent.graphs.learning import (
     thread_of_run,
 )
 from seal_agent.graphs.messages import as_message
-from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current, speaking
+from seal_agent.graphs.namespaces import AnyLearner, LearnContext, check_giver, current, speaking
 from seal_agent.graphs.state import ChatState
 from seal_agent.learning.learner import Learner
 from seal_agent.learning.learners import check_learner
@@ -68,6 +68,11 @@ def create_chat_graph(
             check_speaker(namespace, state, state.get("pending") or state.get("replaced"))
         except InputError:
             return Command(update={"messages": removal, **noted}, goto=REFUSE)
+        try:
+            check_giver(learner, is_known=speakers.are_known(messages, known))
+        except InputError as error:
+            authors = speakers.with_authors(messages, known, speakers.NOBODY)
+            return Command(update={**noted, "authors": authors, "refused": refusal(error)}, goto=REFUSE)
         return Command(update={"authors": speakers.with_authors(messages, known, namespace), **noted}, goto="respond")
 
     def respond(state: ChatState) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from seal_agent.graphs.learning import (
     refusing,
     told,
 )
-from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current, speaking
+from seal_agent.graphs.namespaces import AnyLearner, LearnContext, check_giver, current, speaking
 from seal_agent.graphs.state import IngestState
 from seal_agent.language.values import LeftOut
 from seal_agent.learning.learners import check_learner
@@ -60,6 +60,7 @@ def create_ingest_graph(learner: AnyLearner) -> StateGraph[IngestState, LearnCon
             return Command(update={**_NOTHING, "refused": []}, goto=REFUSE)
         try:
             _check_given(state)
+            check_giver(learner, is_known=(state.get("giver") or ("", ""))[1] == _digest(state))
         except InputError as error:
             return Command(update={**_NOTHING, "refused": refusal(error)}, goto=REFUSE)
         giver, digest = state.get("giver") or ("", "")

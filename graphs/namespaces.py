@@ -9,6 +9,7 @@ from langchain_core.runnables import ensure_config
 from langgraph.runtime import get_runtime
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
+from seal_agent.core.errors import InputError
 from seal_agent.learning.learner import Learner
 from seal_agent.learning.learners import Learners, is_tenant_key, is_user_key, may_name_user, namespace_of
 
@@ -40,6 +41,19 @@ def speaking(learner: AnyLearner) -> str:
     """The namespace of the run that is going on; as `current`, without opening anything."""
     config = ensure_config()
     return namespace_of(learner, config.get("configurable", {}), run_context(), config.get("metadata", {}))
+
+
+def is_going_on() -> bool:
+    """Whether the run goes on with what an earlier one has left, and was given no input of its own."""
+    return bool(ensure_config().get("configurable", {}).get("__pregel_resuming"))  # LangGraph has no public name for it
+
+
+def check_giver(learner: AnyLearner, *, is_known: bool) -> None:
+    """Raise `InputError` where a run would take up what nobody knows the giver of, and many users are served."""
+    if isinstance(learner, Learners) and not is_known and is_going_on():
+        raise InputError(
+            "the run that brought this was stopped before it was noted whose it is; send it again, in a run of your own"
+        )
 
 
 def run_context() -> dict[str, Any]:

@@ -22,6 +22,8 @@ from langchain_core.messages import (
 
 Authors = dict[str, list[str]]
 """For the id of every message the namespace that wrote it, or was answered by it, and a digest of the message."""
+NOBODY = ""
+"""The author of a message that no user is known for, and none is taken for."""
 
 
 def with_authors(messages: Sequence[BaseMessage], known: Mapping[str, Sequence[str]], namespace: str) -> Authors:
@@ -40,6 +42,11 @@ def with_authors(messages: Sequence[BaseMessage], known: Mapping[str, Sequence[s
 def of(messages: Sequence[AnyMessage], authors: Mapping[str, Sequence[str]], namespace: str) -> list[AnyMessage]:
     """The messages that `namespace` wrote or was answered with; those that nobody is known for are among them."""
     return [message for message in messages if authors.get(str(message.id), (namespace,))[0] == namespace]
+
+
+def are_known(messages: Sequence[BaseMessage], known: Mapping[str, Sequence[str]]) -> bool:
+    """Whether it is known who wrote every message of a user."""
+    return all(_is_known(message, known) for message in messages if is_users(message))
 
 
 def removal(messages: Sequence[BaseMessage], known: Mapping[str, Sequence[str]]) -> list[RemoveMessage]:
