@@ -2,8 +2,8 @@
 
 The base weights are never changed. A served stack is a second set of weights beside them, the sum taken once in
 float32, so that 32 adapters answer as fast as none. Where weights have 16 bits the sum is rounded, so a stack of few
-ranks stays an adapter of its own, exact, and costs every token something (LOG.md); so does every stack where weights
-are quantized. With the empty stack the model is the bare base, bit for bit.
+ranks stays an adapter of its own, exact, and costs every token something (docs/log/speed.md); so does every stack where
+weights are quantized. With the empty stack the model is the bare base, bit for bit.
 """
 
 from __future__ import annotations

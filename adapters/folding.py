@@ -2,7 +2,7 @@
 
 The update of a stack is Σ λ s B A. Side by side that is one adapter: A = [A₁; A₂; …], B = [λ₁ s₁ B₁, λ₂ s₂ B₂, …].
 PEFT's own `combination_type="cat"` is the same sum for plain LoRA, but stored in the base model's precision, where
-an edit loses part of its effect (../shared/FACTS.md).
+an edit loses part of its effect in bfloat16.
 """
 
 from __future__ import annotations

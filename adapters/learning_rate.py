@@ -5,7 +5,7 @@ weights the update B A is added to: those of SmolLM2-135M are ten times as large
 rate that suits the one garbles the other. So the rate follows what the weights do to a vector, as Adafactor scales its
 steps by the size of its parameters (Shazeer and Stern, arXiv 1804.04235, section 8). The update grows with the rate
 while B alone moves and with its square once A does too: hence a power between 1 and 1/2. The constants were set on
-SmolLM2-135M and Qwen2.5-Coder-0.5B; what they give for others is in LOG.md.
+SmolLM2-135M and Qwen2.5-Coder-0.5B; what they give for others is in docs/log/training.md.
 """
 
 from __future__ import annotations

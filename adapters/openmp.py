@@ -2,7 +2,8 @@
 
 libgomp keeps a team of workers for every thread that ever computed. Once teams and threads are more than the cores, it
 puts workers to sleep between two operations where they would have spun, and a step of training takes 1.5 to 2 times as
-long (LOG.md). A graph, a server, a stream and the learning worker each ask the model from threads of their own.
+long (docs/log/speed.md). A graph, a server, a stream and the learning worker each ask the model from threads of their
+own.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Many short rows in one sequence: no padding, and what rows begin with in common is computed once.
 
-SEAL pads every row to 2048 tokens and trains on the padding (../shared/FACTS.md). Here the rows of a batch
-follow each other in one sequence; a mask lets each row see what it shares with others and itself, and its
-positions go on from there. The logits are those of each row alone.
+SEAL pads every row to 2048 tokens and trains on the padding (https://github.com/Continual-Intelligence/SEAL). Here the
+rows of a batch follow each other in one sequence; a mask lets each row see what it shares with others and itself, and
+its positions go on from there. The logits are those of each row alone.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch
 TokenRow = tuple[list[int], list[int]]
 """(prompt tokens, answer tokens)."""
 
-ALIGNMENT = 8  # tokens: 16-bit products of other lengths take a quarter longer (LOG.md)
+ALIGNMENT = 8  # tokens: 16-bit products of other lengths take a quarter longer (docs/log/speed.md)
 MAX_EAGER = 512  # tokens: in 16 bits on a CPU, attention in plain products is faster than the fused kernel up to here
 
 

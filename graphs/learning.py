@@ -1,6 +1,6 @@
 """The learning loop as graph nodes: decide, write, approve, train, probe, judge, amend; accept, rollback or ignore.
 
-One verb of `Learner` per node; the edges are the arrows of ARCHITECTURE.md. `add_learning` puts the loop
+One verb of `Learner` per node; the edges are those of docs/from-message-to-adapter.md. `add_learning` puts the loop
 into any `StateGraph` whose state extends `LearnState`.
 """
 

@@ -179,7 +179,7 @@ def test_the_checks_find_what_is_not_there() -> None:
     assert fault_of(["bench", "knowledge"], is_whole=True) == "Missing option '--data'."
     assert fault_of(["bench", "gate", "--edits", "few"], is_whole=True)
     assert exists("seal_agent.open_learner")
-    assert exists("seal_agent.storage.database.Home.connect")
+    assert exists("seal_agent.storage.database.Home.rollback")
     assert exists("seal_agent.graphs.learning.as_pending")
     assert not exists("seal_agent.storage.database.Home.disconnect")
     assert not exists("seal_agent.storage.nowhere")

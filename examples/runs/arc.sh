@@ -7,7 +7,7 @@ set -eu
 OUT=${1:-runs/arc}
 MAX=${MAX:-300}
 for part in 1/2 2/2; do
-    OMP_NUM_THREADS=1 seal-agent bench arc --max-symbols "$MAX" --part "$part" --out "$OUT" &
+    OMP_NUM_THREADS=1 seal-agent bench arc --max-symbols "$MAX" --shard "$part" --out "$OUT" &
 done
 wait
 seal-agent bench arc --max-symbols "$MAX" --out "$OUT" --arm "trained self-edit" --improve 32 --candidates 3 --rounds 1

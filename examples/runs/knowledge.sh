@@ -10,13 +10,13 @@ export SEAL_MODEL=${MODEL:-embedded}
 ARMS=${ARMS:-}
 export OMP_NUM_THREADS=1
 for part in 1/2 2/2; do
-    seal-agent bench knowledge --data "$DATA" --limit 40 --part "$part" --out "$OUT" $ARMS &
+    seal-agent bench knowledge --data "$DATA" --limit 40 --shard "$part" --out "$OUT" $ARMS &
 done
 wait
 seal-agent bench knowledge --data "$DATA" --limit 40 --out "$OUT" --report
 for part in 1/2 2/2; do
-    seal-agent bench knowledge --data "$DATA" --limit 40 --part "$part" --out "$OUT-together" --together \
+    seal-agent bench knowledge --data "$DATA" --limit 40 --shard "$part" --out "$OUT-together" --single-adapter \
         --arm base --arm context --arm default --arm "passage only" --arm "gpt-4.1's rows" &
 done
 wait
-seal-agent bench knowledge --data "$DATA" --limit 40 --out "$OUT-together" --together --report
+seal-agent bench knowledge --data "$DATA" --limit 40 --out "$OUT-together" --single-adapter --report

@@ -5,5 +5,5 @@ set -eu
 REWARDS=${1:?usage: policy.sh REWARDS DATA [OUT]}
 DATA=${2:?usage: policy.sh REWARDS DATA [OUT]}
 OUT=${3:-runs/policy}
-seal-agent bench policy --rewards "$REWARDS" --out "$OUT-selector"
+seal-agent bench selection --rewards "$REWARDS" --out "$OUT-selector"
 seal-agent bench policy --data "$DATA" --limit 60 --explore 40 --candidates 2 --rounds 2 --fast --minutes 90 --out "$OUT"

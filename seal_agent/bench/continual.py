@@ -94,7 +94,7 @@ class View(Protocol):
 
 def arms() -> dict[str, Arm]:
     """Every arm that learns, by name."""
-    plain = replace(DEFAULT, replay=0.0)
+    plain = replace(DEFAULT, rehearsal_share=0.0)
     none: tuple[str, ...] = ()
 
     def config(strategy: str, directives: Directives = DEFAULT, **changes: Any) -> LearnerConfig:
@@ -102,15 +102,15 @@ def arms() -> dict[str, Arm]:
 
     listed = [
         Arm("route", config("route")),
-        Arm("stack", config("stack", plain, min_replay=0), is_gated=False),
-        Arm("stack, replay only", config("stack", min_replay=24), is_gated=False),
-        Arm("stack, gate", config("stack", remedies=none, min_replay=24)),
-        Arm("stack, gate, repair", config("stack", min_replay=24)),
+        Arm("stack", config("stack", plain, min_rehearsal_rows=0), is_gated=False),
+        Arm("stack, replay only", config("stack", min_rehearsal_rows=24), is_gated=False),
+        Arm("stack, gate", config("stack", remedies=none, min_rehearsal_rows=24)),
+        Arm("stack, gate, repair", config("stack", min_rehearsal_rows=24)),
         Arm("rebuild", config("rebuild"), is_gated=False),
-        Arm("merge", config("merge", plain, min_replay=0), is_gated=False),
+        Arm("merge", config("merge", plain, min_rehearsal_rows=0), is_gated=False),
         Arm(
             "merge, SEAL's recipe and rows",
-            config("merge", replace(SEAL_PAPER, formats=(), replay=0.0), min_replay=0),
+            config("merge", replace(SEAL_PAPER, formats=(), rehearsal_share=0.0), min_rehearsal_rows=0),
             is_gated=False,
             published="seal-round2",
         ),

@@ -28,7 +28,7 @@ from seal_agent.retention.judge import Limits, binomial_tail, judge, share_at_le
 CHOOSING_SEED, REPORT_SEED = 0, 1
 LOOKS = (32, 64, 128)  # probes, as in LearnerConfig
 CONFIDENCE = 0.95
-NUM_COUNTED = 35  # items of the counting rules in ../shared/FACTS.md
+NUM_COUNTED = 35  # items of the counting rules that are compared with (docs/log/retention.md)
 COUNTED_DROP = 0.07
 OURS = "judge (default)"
 PROMPT = Prompt.user("Question?")

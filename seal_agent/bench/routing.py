@@ -42,7 +42,9 @@ def measure(
 ) -> list[Routed]:
     """One line a rule and number of passages; raises `InputError` where there are fewer passages than that."""
     if too_many := [size for size in sizes if not 0 < size <= len(items)]:
-        raise InputError(f"{too_many[0]} passages of {len(items)} cannot be drawn; give --keys from 1 to {len(items)}")
+        raise InputError(
+            f"{too_many[0]} passages of {len(items)} cannot be drawn; give --num-adapters from 1 to {len(items)}"
+        )
     cases = [(rule, size) for size in sizes for rule in RULES]
     found = []
     for number, (rule, size) in enumerate(cases):

@@ -35,6 +35,7 @@ from seal_agent.cli.options import (
     write_table,
 )
 from seal_agent.cli.progress import Display
+from seal_agent.cli.renames import in_todays_words
 from seal_agent.core import interruption
 from seal_agent.core.errors import InputError, SealError
 from seal_agent.core.models import EMBEDDED
@@ -65,7 +66,9 @@ app.command("soak")(soak.soak)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 2 after an error, 130 when stopped."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    arguments, renamed = in_todays_words(sys.argv[1:] if argv is None else argv)
+    for warning in renamed:
+        print(f"seal-agent: warning: {warning}", file=sys.stderr)
     as_json = "--json" in arguments
     interruption.reset()
     try:

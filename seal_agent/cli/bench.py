@@ -34,7 +34,7 @@ Out = Annotated[Path | None, typer.Option("--out", help="Folder of the run; it i
 Arms = Annotated[list[str] | None, typer.Option("--arm", help="Only these arms; give it several times.")]
 Limit = Annotated[int, typer.Option("--limit", min=0, help="Passages to take; 0: all.")]
 Offset = Annotated[int, typer.Option("--offset", min=0, help="Passages to leave out at the beginning.")]
-Part = Annotated[str, typer.Option("--part", help="K/N: only every N-th piece of the work, to share it.")]
+Part = Annotated[str, typer.Option("--shard", help="K/N: only every N-th piece of the work, to share it.")]
 Policy = Annotated[str, typer.Option("--policy", help="Adapter that writes the trained self-edits.")]
 ReportOnly = Annotated[bool, typer.Option("--report", help="Only write the report of what is there.")]
 
@@ -49,7 +49,7 @@ def knowledge(
     ] = None,
     limit: Limit = 0,
     offset: Offset = 0,
-    together: Annotated[bool, typer.Option("--together", help="All passages in one adapter.")] = False,
+    together: Annotated[bool, typer.Option("--single-adapter", help="All passages in one adapter.")] = False,
     policy: Policy = "",
     part: Part = "",
     report_only: ReportOnly = False,

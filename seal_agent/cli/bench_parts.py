@@ -114,7 +114,7 @@ def replay(
 def routing(
     data: Data,
     keys: Annotated[
-        list[int] | None, typer.Option("--keys", min=1, help="Passages learned; several times for several.")
+        list[int] | None, typer.Option("--num-adapters", min=1, help="Passages learned; several times for several.")
     ] = None,
     limit: Limit = 0,
     offset: Offset = 0,

@@ -24,7 +24,6 @@ from seal_agent.cli.progress import Display
 from seal_agent.core import interruption
 from seal_agent.core.errors import InputError
 from seal_agent.core.models import EMBEDDED
-from seal_agent.unlearning.forget import forget as unlearn
 
 if TYPE_CHECKING:
     from seal_agent.storage.database import Home
@@ -56,6 +55,8 @@ def forget(
     as_json: AsJson = False,
 ) -> None:
     """Unlearn an edit, document, thread or user: adapter, rows, questions and text; check that the facts are gone."""
+    from seal_agent.unlearning.forget import forget as unlearn
+
     if sum(map(bool, (edit, document, thread, user))) != 1:
         raise InputError("name one thing to forget: the id of an edit, --document, --thread or --user")
     if user:

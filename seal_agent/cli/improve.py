@@ -60,7 +60,7 @@ def improve(
     minutes: Annotated[
         float, typer.Option("--minutes", callback=check_finite, min=0, help="Of work, at most; 0: no bound.")
     ] = 0.0,
-    after: Annotated[int, typer.Option("--after-episodes", min=0, help="Only if so many are new.")] = 0,
+    after: Annotated[int, typer.Option("--min-new-episodes", min=0, help="Only if so many are new.")] = 0,
     idle: Annotated[
         float,
         typer.Option("--idle", callback=check_finite, min=0, help="Seconds without a conversation; 0: do not wait."),
@@ -201,10 +201,7 @@ def _weights(rewards: list[str]) -> tuple[tuple[str, float], ...]:
 
 @bench.app.command("policy")
 def bench_policy_command(
-    rewards: Annotated[
-        Path | None, typer.Option("--rewards", help="JSON list of baseline_accuracy and edits (accuracy_by_seed).")
-    ] = None,
-    data: Annotated[Path | None, typer.Option("--data", help="JSON list of title, context, questions.")] = None,
+    data: Annotated[Path, typer.Option("--data", help="JSON list of title, context, questions.")],
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the run; it is resumed from there.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=0, help="Passages; 0: all.")] = 0,
     explore: Annotated[int, typer.Option("--explore", min=1, help="The first so many are explored.")] = 40,
@@ -223,12 +220,7 @@ def bench_policy_command(
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Does the policy get better (--data)? Does the selector choose better than the plain best of k (--rewards)?"""
-    if rewards and not data:
-        _bench_selector(rewards, out, seed, as_json)
-        return
-    if not data or rewards:
-        raise InputError("bench policy needs passages to learn from or rewards to choose by; give --data or --rewards")
+    """Does the policy that writes self-edits get better? Explores, learns, and compares on passages of its own."""
     from seal_agent.factory import open_backend
     from seal_agent.learning.learner import Learner
     from seal_agent.policy.rounds import ImproveConfig
@@ -254,7 +246,16 @@ def bench_policy_command(
         print(f"written to {folder}")
 
 
-def _bench_selector(rewards: Path, out: Path | None, seed: int, as_json: bool) -> None:
+@bench.app.command("selection")
+def bench_selection_command(
+    rewards: Annotated[
+        Path, typer.Option("--rewards", help="JSON list of baseline_accuracy and edits (accuracy_by_seed).")
+    ],
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for the report.")] = None,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Does the selector choose better candidates than the plain best of k?"""
     from seal_agent.bench import policy as bench_policy
 
     with Display() as display:

@@ -28,9 +28,9 @@ from seal_agent.cli.options import (
 )
 from seal_agent.cli.progress import Display, follow
 from seal_agent.core import interruption
+from seal_agent.core.documents import MAX_PASSAGES
 from seal_agent.core.errors import InputError
 from seal_agent.core.models import EMBEDDED
-from seal_agent.documents.files import MAX_PASSAGES
 from seal_agent.learning import estimates
 
 if TYPE_CHECKING:

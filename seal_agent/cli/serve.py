@@ -42,9 +42,9 @@ def serve(
         int, typer.Option("--max-rank", min=0, help="The largest rank of a folded stack; 0: what was learned needs.")
     ] = 0,
     max_loras: Annotated[int, typer.Option("--max-loras", min=1, help="Adapters at work in one batch.")] = 4,
-    max_kept: Annotated[int, typer.Option("--max-kept", min=1, help="Adapters kept in memory.")] = 8,
+    max_kept: Annotated[int, typer.Option("--max-cpu-loras", min=1, help="Adapters kept in memory.")] = 8,
     max_tokens: Annotated[int, typer.Option("--max-tokens", min=0, help="The context; 0: the model's.")] = 0,
-    extra: Annotated[list[str] | None, typer.Option("--vllm", help="A word for vLLM's own command line.")] = None,
+    extra: Annotated[list[str] | None, typer.Option("--vllm-arg", help="A word for vLLM's own command line.")] = None,
     model: Model = EMBEDDED,
     home: HomeFolder = None,
     as_json: AsJson = False,

@@ -9,6 +9,8 @@ from seal_agent.core.episodes import Episode
 from seal_agent.core.redaction import redacted
 
 MAX_PASSAGE_CHARS = 1200
+MAX_PASSAGES = 500
+"""Passages of one document that are taken unless more are asked for: on two cores learning them takes some hours."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from seal_agent.core.codec import UNLESS_EMPTY
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Prompt
 from seal_agent.core.numbers import check_number, check_whole
+from seal_agent.core.renames import formerly, takes_former_names
 
 Stratum = Literal["edit", "near", "fragile", "coverage", "general"]
 
@@ -63,6 +64,7 @@ class Probe:
     item: int | None = None
 
 
+@takes_former_names(replay="rehearsal_share")
 @dataclass(frozen=True)
 class Directives:
     """How an edit is written and trained; a value outside its range raises `InputError`.
@@ -71,12 +73,11 @@ class Directives:
     not before `min_steps` and not after `max_steps`; and once the rows are learned: their mean loss, each as it was
     seen last, is at most `stop_loss` (nats per token; 0: never). `weight` is the λ with which the adapter is served.
     `learning_rate`: of Adam, at its peak; 0: what fits the model (`Backend.learning_rate`). `top_layers`: the share of
-    the model's layers, from the top, that gets an update.
-    `replay`: rows of earlier edits and general questions trained beside the edit, as a share of its rows; on those
-    `kl_weight` times the divergence from what the model said before (nats) is added to the loss. `distill`: the share
-    of the loss on questions about the text that is not the answer's likelihood but the divergence (nats) from what the
-    model says with a row's evidence in view: context distillation (Snell et al., arXiv 2209.15189), for models that
-    read well.
+    the model's layers, from the top, that gets an update. `rehearsal_share`: rows of earlier edits and general
+    questions trained beside the edit, as a share of its rows; on those `kl_weight` times the divergence from what the
+    model said before (nats) is added to the loss. `distill`: the share of the loss on questions about the text that is
+    not the answer's likelihood but the divergence (nats) from what the model says with a row's evidence in view:
+    context distillation (Snell et al., arXiv 2209.15189), for models that read well.
     """
 
     formats: tuple[str, ...] = ("cloze",)
@@ -96,7 +97,7 @@ class Directives:
     top_layers: float = 0.5
     loss_on: Literal["answers", "all"] = "answers"
     weight: float = 1.0
-    replay: float = 0.25
+    rehearsal_share: Annotated[float, formerly("rehearsal_share", "replay")] = 0.25
     kl_weight: float = 0.0
     distill: Annotated[float, UNLESS_EMPTY] = 0.0
 
@@ -114,7 +115,7 @@ class Directives:
             ("alpha", 1, 1024),
             ("top_layers", 0.01, 1.0),
             ("weight", 0.05, 2.0),
-            ("replay", 0.0, 2.0),
+            ("rehearsal_share", 0.0, 2.0),
             ("kl_weight", 0.0, 100.0),
             ("distill", 0.0, 1.0),
         )

@@ -1,6 +1,7 @@
 """English words that only hold a sentence together. Redaction tells a password from a sentence by them.
 
-They stand here because redaction is below `language`; other rooms ask `language.english.words`.
+They stand here because redaction is below `language`, whose rules for English take them from here. Other rooms ask
+`language.base`.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 """The head that reads off the model's own states whether a text is worth learning: kernel ridge classification.
 
-What a model of 135M parameters *says* about a message is little better than chance on hard turns, what it
-*represents* is not: the head has been told by a few thousand labelled turns (`data/decide_train.json`) where in the
-model's states "worth learning" lies. A radial kernel on the states' principal components: a linear head is clearly
-worse (LOG.md). Heads ship for some models; for any other one is fitted on first use from the same turns, which takes
-minutes, and kept in the home. It can be stopped: what was read of the turns is kept there too, and not read again.
+What a model of 135M parameters *says* about a message is little better than chance on hard turns, what it *represents*
+is not: the head has been told by a few thousand labelled turns (`data/decide_train.json`) where in the model's states
+"worth learning" lies. A radial kernel on the states' principal components: a linear head is clearly worse
+(docs/log/deciding.md). Heads ship for some models; for any other one is fitted on first use from the same turns, which
+takes minutes, and kept in the home. It can be stopped: what was read of the turns is kept there too, and not read
+again.
 """
 
 from __future__ import annotations

@@ -28,8 +28,6 @@ KINDS = {".md": MARKDOWN, ".markdown": MARKDOWN, ".html": HTML, ".htm": HTML, ".
 TYPES = {"markdown": MARKDOWN, "text/x-markdown": MARKDOWN, "html": HTML, "application/xhtml+xml": HTML, "text": TEXT}
 """Other names of the kinds that a sender may give."""
 KNOWN = ("known", "was read before")  # the outcome of a passage that is not learned again, and why
-MAX_PASSAGES = 500
-"""Passages of one document that are taken unless more are asked for: on two cores learning them takes some hours."""
 MAX_COMMENTS = 9  # before a page begins
 _MARKED_DOWN = re.compile(
     r"^#{1,6} +\S|^ {0,3}(?:```|~~~)|\]\([^()\s]+\)|^ {0,3}\|?(?: *:?-+:? *\|)+(?: *:?-+:?)? *$", re.MULTILINE

@@ -27,6 +27,7 @@ _ITEM = re.compile(r"\s*(?:[-*•‣▪]|(?P<unsure>[–—]|(?P<number>\d{1,2})
 _FIELD = re.compile(r"\s*[^\W\d_][^:.!?]{0,40}:\s+\S")  # "Port: 8080"
 _DEFINED = re.compile(r"\n:\s+")  # "Amber" on a line and ": The card is full." on the next
 _ORNAMENT = re.compile("[\u2600-\u27bf\u2b00-\u2bff\ufe0f\u200d\U0001f000-\U0001faff]")
+NO_HEADING_ENDS = f"{ENDS},，：；؟।"
 MIN_FIELDS = 2  # lines like that in a paragraph, for they may stand in wrapped prose by chance
 MAX_HEADING_VALUE = 4  # words after the colon of a heading that looks like a field
 MIN_PASSAGE_CHARS = 60  # a shorter one is learned with its neighbour: each costs an edit of its own
@@ -61,7 +62,7 @@ def _topic_in(text: str, language: Language) -> str:
 def is_heading(line: str) -> bool:
     """Whether a line is a heading: a few words that do not end like a sentence."""
     is_short = len(line) <= MAX_TOPIC_CHARS and len(line.split()) <= MAX_TOPIC_WORDS
-    return is_short and _has_words(line) and line.strip()[-1] not in ".!?,:;"
+    return is_short and _has_words(line) and line.strip()[-1] not in NO_HEADING_ENDS
 
 
 def _begins_with_heading(lines: list[str]) -> bool:

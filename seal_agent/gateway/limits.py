@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from seal_agent.core.documents import MAX_PASSAGES
 from seal_agent.core.errors import ContextLengthExceeded
 from seal_agent.core.numbers import check_number, check_whole
-from seal_agent.documents.files import MAX_PASSAGES
 
 
 @dataclass(frozen=True)

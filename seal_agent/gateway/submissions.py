@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from typing import Any, Literal
 
-from seal_agent.core.documents import Passage
+from seal_agent.core.documents import MAX_PASSAGES, Passage
 from seal_agent.core.errors import InputError, SealError
 from seal_agent.core.messages import Message, kept_conversation
 from seal_agent.documents import files
@@ -56,7 +56,7 @@ class Learning:
         model: str,
         *,
         max_waiting: int = 1000,
-        max_passages: int = files.MAX_PASSAGES,
+        max_passages: int = MAX_PASSAGES,
         needs_approval: bool = False,
     ) -> None:
         self._queue = queue

@@ -11,11 +11,11 @@ nothing is asked about it (`plain`). May import core.
 
 To add a language, German say:
 
-1. Make a folder `german/` with a class that inherits from `plain.Plain("de")`, as `english/language.py` has one for
-   English. Override only what German has rules for; `base.py` says what each method is asked.
+1. Make a folder `german/` with a class `German(Plain)` whose `code` is "de", beside `english/language.py`. Override
+   only what German has rules for; `base.py` says what each method is asked, and `plain.py` what it answers otherwise.
 2. Add it to `with_rules()` in `base.py`. `base.for_text` gives it every text that `detection` finds to be German.
 3. Where it makes questions, let `has_questions` be true; without that a text is learned as its sentences.
-4. Test it as `tests/test_languages.py` does for English and for a plain language.
+4. Test it as `tests/language/test_languages.py` does for English and for a plain language.
 
 Where sentencex splits sentences wrongly, `english/abbreviations.py` shows how to correct it.
 """

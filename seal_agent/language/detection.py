@@ -11,12 +11,13 @@ import unicodedata
 from functools import lru_cache
 from typing import Any
 
-from seal_agent.language.english.words import reads_as_english
+from seal_agent.language.english.recognition import reads_as_english
+from seal_agent.language.words import encodable
 
 ENGLISH, UNKNOWN = "en", "und"  # ISO 639; "und" is the code for a language that is not known
 MIN_WORDS = 3  # in Latin letters; fewer may be names alone
 MIN_SCORE = 0.5  # of the model, 0 to 1, for another language than English in Latin letters
-MAX_SAMPLE = 3000  # characters of a long text, a third each from its beginning, middle and end
+MAX_SAMPLE = 1500  # characters of a long text, a third each from its beginning, middle and end
 NUM_CANDIDATES = 3
 SHIPPED = "lite"  # the model in the package; others are downloaded
 FOREIGN_SHARE = 0.2  # of the letters
@@ -76,7 +77,7 @@ def _is_latin(letter: str) -> bool:
 
 def _candidates(text: str) -> list[dict[str, Any]]:
     """The likeliest languages of `text` with their scores, best first."""
-    found: list[dict[str, Any]] = _detector().detect(text, model=SHIPPED, k=NUM_CANDIDATES)
+    found: list[dict[str, Any]] = _detector().detect(encodable(text), model=SHIPPED, k=NUM_CANDIDATES)
     return found
 
 

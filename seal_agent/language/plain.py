@@ -14,10 +14,9 @@ from seal_agent.core.edits import Probe, Row
 from seal_agent.language.sentences import split_sentences
 from seal_agent.language.source import Source
 from seal_agent.language.values import Fact, LeftOut, Rival, Span, Statement
-from seal_agent.language.words import WORD, numbers_in, words_with_digits
+from seal_agent.language.words import WORD, numbers_in, opening, words_with_digits
 
-MAX_TOPIC_WORDS = 6
-MAX_TOPIC_CHARS = 40  # of what has no spaces
+MAX_FIRST = 1000  # characters of a text in which its first sentence is looked for
 _QUESTION_MARKS = ("?", "？", "؟")
 NO_QUESTIONS = "it is a question, and what its words point to is not known in the language {code!r}; say the answer"
 
@@ -72,10 +71,8 @@ class Plain:
         return heading
 
     def topic_in(self, text: str, /) -> str:
-        """The first words of the first sentence."""
-        words = next(iter(self.sentences(text[:1000])), "").rstrip(".!?。！？").split()
-        topic = " ".join(words[:MAX_TOPIC_WORDS])
-        return topic if len(words) > 1 else topic[:MAX_TOPIC_CHARS]
+        """The beginning of the first sentence."""
+        return opening(next(iter(self.sentences(text[:MAX_FIRST])), ""))
 
     def sentences(self, text: str, /) -> list[str]:
         """The sentences of `text` in order."""
@@ -98,8 +95,8 @@ class Plain:
         return False
 
     def denies_what_follows(self, heading: str, /) -> bool:
-        """Not known."""
-        return False
+        """It may: which words deny is not known, so what stands above a list goes with every sentence of it."""
+        return True
 
     def is_verbless(self, sentence: str, /) -> bool:
         """Not known."""

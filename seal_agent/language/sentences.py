@@ -14,6 +14,7 @@ from itertools import pairwise
 from seal_agent.core.documents import MAX_PASSAGE_CHARS
 from seal_agent.language.detection import ENGLISH, language_code
 from seal_agent.language.english.abbreviations import ABBREVIATION, WHOLE_WORD
+from seal_agent.language.words import encodable
 
 ENDS = ".!?:;。！？"
 WINDOW, OVERLAP = 1000, 100  # characters that are given to sentencex at once; the overlap of two in one sentence
@@ -68,7 +69,7 @@ def _found_by_sentencex(line: str, code: str) -> Iterator[int]:
     """The places in `line` behind which sentencex begins a sentence."""
     from sentencex import segment
 
-    bare = _ASCII_NEXT.sub("A", _HIDDEN.sub("", line))
+    bare = _ASCII_NEXT.sub("A", encodable(_HIDDEN.sub("", line)))
     if code == ENGLISH:
         bare = WHOLE_WORD.sub(lambda word: "x" * len(word[0]) if len(word[0]) > 1 else "0", bare)
     hidden = {number for match in _HIDDEN.finditer(line) for number in range(*match.span())}

@@ -5,9 +5,28 @@ from __future__ import annotations
 import re
 
 WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+MAX_OPENING_WORDS = 4
+MAX_OPENING_CHARS = 8  # of a sentence without spaces
+_MARKS = " .,;:!?\"'“”‘’«»()。，、；：！？「」『』"
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _NUMBER = re.compile(r"\d[\d.,]*\d|\d")
 _WITH_DIGIT = re.compile(r"\b\w*\d\w*")
 _CAPITAL_OR_DIGIT = re.compile(r"\d|(?<![.!?:] )(?<!^)\b[A-Z]\w")
+
+
+def opening(sentence: str) -> str:
+    """The first half of a sentence, of a long one its first words; what most sentences are about stands there."""
+    words = sentence.split()
+    if len(words) > 1:
+        begun = " ".join(words[: min((len(words) + 1) // 2, MAX_OPENING_WORDS)])
+    else:
+        begun = sentence[: min(len(sentence) // 2, MAX_OPENING_CHARS)]
+    return begun.strip(_MARKS)
+
+
+def encodable(text: str) -> str:
+    """`text` with a letter in the place of every surrogate that stands alone, which has no place in UTF-8."""
+    return _SURROGATE.sub("x", text)
 
 
 def numbers_in(text: str) -> set[str]:

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from seal_agent.core.documents import MAX_PASSAGES
 from seal_agent.core.edits import Directives
 from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import InputError
 from seal_agent.core.numbers import check_whole
 from seal_agent.core.renames import takes_former_names
-from seal_agent.documents.files import MAX_PASSAGES
 from seal_agent.learning import remedies, strategies
 from seal_agent.learning.strategies import Strategy
 from seal_agent.retention import judge as retention
@@ -23,21 +23,20 @@ MAX_RUN_SEED = 2**31 - 1
 """The seed of every episode is made of it, and has to fit into 63 bits."""
 
 
-@takes_former_names(ladder="remedies")
+@takes_former_names(ladder="remedies", min_replay="min_rehearsal_rows")
 @dataclass(frozen=True)
 class LearnerConfig:
     """How an agent learns.
 
     `directives`: how edits are written and trained; None leaves the choice to the model. `strategy`: how the stack
-    grows ("route", "stack", "merge", "rebuild" or one of your own); `routes`: when a routed adapter is active.
-    `judge`, within `limits`, says which edits forget, and `remedies` what is tried for them. `num_probes` replay probes
-    are drawn first, up to `max_probes` when undecided. `max_rank`: of a stack folded into one adapter. `min_replay`:
-    general questions trained beside an edit at least, unless its directives want none. `max_passages`: of one
-    document; a longer one is refused. `approval`: a person is shown the rows before anything is trained, and says yes
-    or no. `dry_run`: everything but training; the outcome says what
-    would be learned. `before_learn` is the user's own rule: it is given every written edit before it is trained and
-    returns the episode as it may be learned, with fewer rows perhaps, or raises `Refused` with a reason
-    (`examples/pii_filter.py`).
+    grows ("route", "stack", "merge", "rebuild" or one of your own); `routes`: when a routed adapter is active. `judge`,
+    within `limits`, says which edits forget, and `remedies` what is tried for them. `num_probes` replay probes are
+    drawn first, up to `max_probes` when undecided. `max_rank`: of a stack folded into one adapter.
+    `min_rehearsal_rows`: general questions trained beside an edit at least, unless its directives want none.
+    `max_passages`: of one document; a longer one is refused. `approval`: a person is shown the rows before anything is
+    trained, and says yes or no. `dry_run`: everything but training; the outcome says what would be learned.
+    `before_learn` is the user's own rule: it is given every written edit before it is trained and returns the episode
+    as it may be learned, with fewer rows perhaps, or raises `Refused` with a reason (`examples/pii_filter.py`).
     """
 
     directives: Directives | None = DEFAULT
@@ -49,7 +48,7 @@ class LearnerConfig:
     num_probes: int = 32
     max_probes: int = 128
     max_attempts: int = 2
-    min_replay: int = 8
+    min_rehearsal_rows: int = 8
     max_rank: int = 256
     max_reply_tokens: int = 128
     before_learn: Callable[[Episode], Episode] | None = None
@@ -68,14 +67,18 @@ class LearnerConfig:
         remedies.parse_remedies(self.remedies)
         for name in ("num_probes", "max_probes", "max_attempts", "max_reply_tokens", "max_rank", "max_passages"):
             check_whole(name, getattr(self, name), 1)
-        check_whole("min_replay", self.min_replay, 0)
+        check_whole("min_rehearsal_rows", self.min_rehearsal_rows, 0)
         check_whole("seed", self.seed, 0, MAX_RUN_SEED)
         if self.num_probes > self.max_probes:
             raise InputError(f"num_probes={self.num_probes} must lie between 1 and max_probes={self.max_probes}")
 
     def num_replayed(self, directives: Directives, num_rows: int) -> int:
         """How many general questions are trained beside an edit of so many rows."""
-        return max(round(directives.replay * num_rows), self.min_replay) if directives.replay else 0
+        return (
+            max(round(directives.rehearsal_share * num_rows), self.min_rehearsal_rows)
+            if directives.rehearsal_share
+            else 0
+        )
 
 
 def check_config(config: Any) -> None:

@@ -103,5 +103,5 @@ def _with_replay(state: Namespace, edit: SelfEdit, stack: AdapterStack, seed: in
     num_rows = state.config.num_replayed(edit.directives, len(edit.rows))
     below = state.strategy.parent(stack).learned
     earlier = [e.edit for e in state.accepted(below) if e.edit] if below and num_rows else []
-    rows = replayed_rows(earlier, round(edit.directives.replay * len(edit.rows)), seed)
+    rows = replayed_rows(earlier, round(edit.directives.rehearsal_share * len(edit.rows)), seed)
     return with_rehearsal(replace(edit, rows=edit.rows + rows), num_rows, seed)

@@ -1,7 +1,7 @@
 """Is an answer right? The local grader of the benchmarks.
 
 Gold-token recall of at least 0.6 on the first line agrees with GPT-4.1 on 87.1% of 2,924 real answers (κ 0.72;
-../shared/data/judge_dev.jsonl). It does not see what else an answer says: report answers' lengths beside it.
+docs/log/index.md). It does not see what else an answer says: report answers' lengths beside it.
 """
 
 from __future__ import annotations

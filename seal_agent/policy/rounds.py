@@ -23,7 +23,7 @@ IMITATION = Directives(
     num_rows=10_000,
     stop_loss=0.1,
     top_layers=1.0,
-    replay=0.0,
+    rehearsal_share=0.0,
 )
 """How the policy is trained on what winners said: gently, for a few passes."""
 IMITATION_RATE = 0.2  # of the rate that fits the model, where none is named

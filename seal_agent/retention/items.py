@@ -35,7 +35,7 @@ from seal_agent.storage.replay_scores import ItemScore, record_scores, scores_of
 SPLITS: tuple[Split, ...] = ("gate", "gate", "repair", "gate", "report")  # of a document's items, over and over
 GENERAL_SPLITS: tuple[Split, ...] = ("gate", "gate", "gate", "gate", "report")
 SHARES: dict[Stratum, float] = {"near": 0.4, "fragile": 0.3, "coverage": 0.2, "general": 0.1}
-"""Of the probes drawn for one edit; interference is only partly local (../shared/FACTS.md)."""
+"""Of the probes drawn for one edit; interference is only partly local (docs/log/retention.md)."""
 WIDEN = 8  # so many times what is wanted is searched for, and so many times more while too little of it is watched
 FEW = 8_192  # items that are quicker compared one by one than found among many that are not watched
 

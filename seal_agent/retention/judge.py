@@ -1,7 +1,7 @@
 """Did it forget? Pure statistics on scores before and after an edit. No model, clock, disk or global.
 
 The quantity is the paired change of a gold answer's log-likelihood in nats per token: exact-match counts
-need hundreds of items to see what this sees with 25 (../shared/FACTS.md, 'Statistics of "it forgot"').
+need hundreds of items to see what this sees with 25 (docs/log/retention.md).
 Three rules say "forgot", each significant after correction for the looks and for each other: the mean fell since
 before the edit; it drifted below the best there ever was; too many single items were lost, which a mean hides.
 `seal_agent/bench/gate.py` measures how often they err.

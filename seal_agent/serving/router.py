@@ -19,6 +19,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,7 @@ MOST_TOLD = 120  # words of a key of messages: in a longer one it may be the "I"
 MAX_ROUTERS = 4  # that are kept for a namespace
 BACKGROUND = "decide_train.json"  # everyday turns, for how common a word is
 _WORD = re.compile(r"\w+")
+_WITHOUT_SPACES = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
 
 
 @dataclass(frozen=True)
@@ -212,8 +214,17 @@ class Routers:
 
 
 def terms(text: str) -> Counter[str]:
-    """The words of `text` as they are compared, with how often they occur: lower case, their first letters."""
-    return Counter(word[:STEM] for word in _WORD.findall(text.lower()))
+    """The words of `text` as they are compared, with how often they occur: lower case, their first letters.
+
+    Of what is written without spaces (Chinese, Japanese) every two characters that follow each other.
+    """
+    return Counter(term for word in _WORD.findall(text.lower()) for term in _terms_of(word))
+
+
+def _terms_of(word: str) -> list[str]:
+    if _WITHOUT_SPACES.search(word):
+        return ["".join(pair) for pair in pairwise(word)] or [word]
+    return [word[:STEM]]
 
 
 def _questions(key: str) -> list[str]:

@@ -48,7 +48,7 @@ class Machine:
 @lru_cache(maxsize=1)
 def code_digest() -> str:
     """Of all files of this package: tells results of different code apart, whatever the version says."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     digest = hashlib.sha256()
     found = [Path(folder, name) for folder, _, names in os.walk(package, followlinks=True) for name in names]
     for path in sorted(path for path in found if path.suffix == ".py"):

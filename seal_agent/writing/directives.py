@@ -43,10 +43,10 @@ SEAL_PAPER = Directives(
     layers="q_proj,v_proj",
     top_layers=1.0,
     loss_on="all",
-    replay=0.0,
+    rehearsal_share=0.0,
 )
 """SEAL's inner loop for knowledge: r 32, α 64, q and v only, lr 1e-3, 10 epochs, batch 1, a sequence a line with
-the title in front, the passage appended (arXiv 2506.10943, appendix B; ../shared/EXPERIMENTS.md)."""
+the title in front, the passage appended (arXiv 2506.10943, appendix B)."""
 PRESETS: Mapping[str, Directives] = {"default": DEFAULT, "cloze": CLOZE, "seal-paper": SEAL_PAPER}
 
 

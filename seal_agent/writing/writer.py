@@ -1,6 +1,6 @@
 """The model writes a self-edit: directives, then rows in the formats they name, checked before anything is trained.
 
-A 135M model asked for "facts" invents them (LOG.md). So formats help it with form, never with
+A 135M model asked for "facts" invents them (docs/log/writing.md). So formats help it with form, never with
 content, and quality control drops what the passage does not support.
 """
 

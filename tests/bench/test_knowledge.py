@@ -193,8 +193,17 @@ def test_passages_of_one_adapter_are_shared_between_processes_by_arm(
     question = {"question": "What holds the tower?", "answer": "bells"}
     data = tmp_path / "data.json"
     data.write_text(json.dumps([{"title": "Karlov", "context": TEXT, "questions": [question]}] * 2))
-    command = ["knowledge", "--data", str(data), "--out", str(tmp_path / "run"), "--model", "scripted", "--together"]
-    ran = CliRunner().invoke(bench.app, [*command, "--arm", "base", "--arm", "default", "--part", "2/2"])
+    command = [
+        "knowledge",
+        "--data",
+        str(data),
+        "--out",
+        str(tmp_path / "run"),
+        "--model",
+        "scripted",
+        "--single-adapter",
+    ]
+    ran = CliRunner().invoke(bench.app, [*command, "--arm", "base", "--arm", "default", "--shard", "2/2"])
     assert ran.exit_code == 0, ran.output
     results = [json.loads(line) for line in (tmp_path / "run" / "metrics-2-of-2.jsonl").read_text().splitlines()]
     assert [(result["arm"], result["item"]) for result in results] == [("default", 0), ("default", 1)]

@@ -24,5 +24,5 @@ def test_questions_are_counted_by_whose_adapter_they_call_for(tmp_path: Path) ->
     assert by_words.num_questions == 3
     assert (by_words.own, by_words.other) == (pytest.approx(2 / 3), 0)
     assert confirmed.general <= by_words.general < 0.1
-    with pytest.raises(InputError, match="--keys from 1 to 3"):
+    with pytest.raises(InputError, match="--num-adapters from 1 to 3"):
         measure(ScriptedBackend(tmp_path), ITEMS, [4])

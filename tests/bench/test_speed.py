@@ -218,7 +218,7 @@ def test_the_peak_of_memory_is_that_of_the_work_alone() -> None:
     """In a process of its own: what another test freed would be used again, and nothing would be taken."""
     code = """
 import torch
-from seal_agent.adapters.meter import MIB, clock_of, cost_of
+from seal_agent.bench.speed.meter import MIB, clock_of, cost_of
 cpu = torch.device("cpu")
 for num in (64, 1):
     print(cost_of(lambda: torch.ones(num, MIB // 4), cpu, clock_of(cpu)).peak_mib)

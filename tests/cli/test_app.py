@@ -98,7 +98,9 @@ def test_help_is_quick_because_it_loads_no_model_library() -> None:
     code = "import sys; from seal_agent.cli.app import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
     assert {"chat", "ask", "ingest", "adapters", "doctor", "demo"} <= set(done.stdout.split())
-    assert not {"torch", "transformers", "langgraph", "langchain_core", "numpy", "faiss"} & set(done.stderr.split())
+    assert not {"torch", "transformers", "langgraph", "langchain_core", "numpy", "faiss", "sqlalchemy"} & set(
+        done.stderr.split()
+    )
 
 
 def test_version(run: Run) -> None:

@@ -100,7 +100,7 @@ def test_processes_that_are_owned_are_killed_with_their_groups() -> None:
 
 HOLDS_THE_LOCK = """
 import sys, types
-from seal_agent import stopping
+from seal_agent.core import interruption as stopping
 def work():
     stopping.keeps("4 of 9 are kept")
     with stopping.obeying():
@@ -108,7 +108,7 @@ def work():
         sum(range(10**10))  # like a library that is loaded: neither a signal nor another thread is heard meanwhile
 sys.modules["seal_agent.cli.app"] = types.ModuleType("seal_agent.cli.app")
 sys.modules["seal_agent.cli.app"].main = work
-from seal_agent.entry import main
+from seal_agent.cli.entry import main
 sys.exit(main())
 """
 
@@ -149,15 +149,15 @@ import sys, types
 from functools import partial
 from collections.abc import Iterator
 from pathlib import Path
-from seal_agent import stopping
-from seal_agent.adapters.process import ProcessBackend
+from seal_agent.core import interruption as stopping
+from seal_agent.adapters.subprocess_backend import ProcessBackend
 from sleeper import Sleeper
 def work():
     with stopping.obeying():
         ProcessBackend(partial(Sleeper, Path(sys.argv[1]))).embed(["a text"])
 sys.modules["seal_agent.cli.app"] = types.ModuleType("seal_agent.cli.app")
 sys.modules["seal_agent.cli.app"].main = work
-from seal_agent.entry import main
+from seal_agent.cli.entry import main
 sys.exit(main())
 """
 

@@ -277,4 +277,4 @@ def test_the_benchmark_leaves_the_users_policies_alone(
     assert "| doing nothing |" in (out / "report.md").read_text()
     assert not (home.root / "adapters").exists()
     assert app.main(["bench", "policy"]) == 2
-    assert "--data or --rewards" in capsys.readouterr().err
+    assert "Missing option '--data'" in capsys.readouterr().err

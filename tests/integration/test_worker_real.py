@@ -19,7 +19,7 @@ pytestmark = pytest.mark.integration
 STEPS = 12
 MOST_STEPS = 2  # during one reply: the step it waited for, and the one that begins as it returns
 FERRY = Passage("The Lantern Ferry", "The Lantern Ferry crosses Lake Vandrel at dawn. It was built by Odile Fransk.")
-QUICK = LearnerConfig(directives=replace(CLOZE, min_steps=STEPS, max_steps=STEPS), min_replay=0)
+QUICK = LearnerConfig(directives=replace(CLOZE, min_steps=STEPS, max_steps=STEPS), min_rehearsal_rows=0)
 HELLO = [[Message("user", "What is the capital of France?")]]
 
 

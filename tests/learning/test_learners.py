@@ -327,8 +327,8 @@ from pathlib import Path
 from langgraph.checkpoint.sqlite import SqliteSaver
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.graphs import create_chat_graph
-from seal_agent.storage.database import Home
 from seal_agent.learning.learner import Learner
+from seal_agent.storage.database import Home
 
 def run(home, verb, moment, text):
     class Killed(Learner):

@@ -101,7 +101,7 @@ def test_the_command_reads_published_rewards_and_reports(tmp_path: Path, capsys:
     path = tmp_path / "rewards.json"
     path.write_text(json.dumps(data))
     assert read_contests(path) == contests
-    assert app.main(["bench", "policy", "--rewards", str(path), "--out", str(tmp_path), "--json"]) == 0
+    assert app.main(["bench", "selection", "--rewards", str(path), "--out", str(tmp_path), "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     by_rule = {report["rule"]: report for report in shown["rules"]}
     everything = fmean(value for c in contests for r in c.rewards for value in r)

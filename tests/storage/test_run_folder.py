@@ -81,3 +81,16 @@ def test_a_run_names_every_machine_it_was_computed_on_once(tmp_path: Path) -> No
     assert names[1] == "another machine"
     assert re.fullmatch(r".+, \d+ cores, (bfloat16|float32)", names[0])
     assert described().startswith(names[0].rpartition(",")[0])
+
+
+def test_the_digest_of_the_code_is_of_every_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    whole = Path.read_bytes
+
+    def note(path: Path) -> bytes:
+        read.append(path.parent.name)
+        return whole(path)
+
+    monkeypatch.setattr(Path, "read_bytes", note)
+    code_digest.__wrapped__()
+    assert {"core", "storage", "adapters", "graphs", "learning", "english"} <= set(read)

@@ -30,11 +30,11 @@ ARC = Directives(
     batch_size=2,
     num_warmup_steps=2,
     loss_on="answers",
-    replay=0.0,
+    rehearsal_share=0.0,
 )
-"""The fixed configuration, chosen on tasks that no benchmark asks for (LOG.md): 64 steps of 2 rows, no row twice, about
-50 seconds of one core for the embedded model. On a GPU take more rows (`bench arc --rows`); SEAL and Akyürek et al.
-take hundreds.
+"""The fixed configuration, chosen on tasks that no benchmark asks for (docs/log/arc.md): 64 steps of 2 rows, no row
+twice, about 50 seconds of one core for the embedded model. On a GPU take more rows (`bench arc --rows`); SEAL and
+Akyürek et al. take hundreds.
 """
 PROMPT = """\
 {puzzle}

@@ -23,7 +23,7 @@ SEAL_TRAINING = (
     "44f52bb0 4be741c5 5582e5ca 5614dbcf 5bd6f4ac 6150a2bd 67e8384a 6d0aefbc 6e02f1e3 8be77c9e 8d5021e8 8e1813be"
 ).split()
 SEAL_EVALUATION = ("358ba94e 59341089 66e6c45b 68b67ca3 903d1b4a af24b4cc b1fc8b8e bc4146bd c7d4e6ad ce8d95cc").split()
-"""The tasks that SEAL filtered by hand, of the training and of the evaluation set (../shared/EXPERIMENTS.md)."""
+"""The tasks that SEAL filtered by hand, of the training and of the evaluation set (https://github.com/Continual-Intelligence/SEAL)."""
 
 
 @dataclass(frozen=True)

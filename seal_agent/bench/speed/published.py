@@ -1,8 +1,8 @@
 """SEAL's inner loop as published, to be compared with: transformers and PEFT, one row a batch, padding and all.
 
 The loss falls on every token; padded to `pad_to` tokens it falls on the padding too, as SEAL's code has it
-(../shared/FACTS.md). AdamW, linear decay to zero and clipping at 1 are the defaults of the Trainer that SEAL uses.
-Nothing of seal-agent trains with it.
+(https://github.com/Continual-Intelligence/SEAL). AdamW, linear decay to zero and clipping at 1 are the defaults of the
+Trainer that SEAL uses. Nothing of seal-agent trains with it.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ An order has the mood or the modality of one (an imperative, a duty, a future th
 answering: a reply, a question, a reader, the model itself. Both are needed: manuals are full of imperatives, and rules
 of duties. A claim ("The capital of France is Karlov") is no order, whoever is helped by it; to keep claims from doing
 harm is for the judge and the routes. Of ten wordings written before it, it finds three, and none of 459 sentences of
-Wikipedia (LOG.md): a first sieve, not a wall. English.
+Wikipedia (docs/log/safety.md): a first sieve, not a wall. English.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A question with the question word in place of what it asks for (an echo question) needs no model, is always
 right, and every phrase of a sentence gets one. That is what a small model cannot do by itself: asked for a
-question it asks about the sentence's first name, whatever else the sentence says (LOG.md).
+question it asks about the sentence's first name, whatever else the sentence says (docs/log/writing.md).
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from seal_agent.core.edits import Row
 from seal_agent.core.messages import Grammar, Message, Prompt
 from seal_agent.language.source import Source
+from seal_agent.language.words import opening
 
 
 @dataclass(frozen=True)
@@ -82,13 +83,12 @@ def sentence_asks(source: Source) -> list[Ask]:
 
 
 def sentence_rows(source: Source, asked: Ask, name: str) -> list[Row]:
-    """The row of a sentence: what the title of the document is answered with; plain text where it has no title."""
-    request = source.language.request_about(source.title) if source.title else ""
-    if not source.language.content(asked.view) - source.language.content(request):
-        request = ""  # the title says all of it
-    if not request:
-        return [statement(asked.view, name, asked.view)]
-    return [Row(Prompt.user(request), asked.view, name, asked.view)]
+    """The row of a sentence: the answer to its own first words, behind what stands above the text.
+
+    Plain text would not do: an adapter that is routed answers only where something is asked.
+    """
+    request = ": ".join(part for part in (source.heading, opening(asked.view)) if part)
+    return [Row(Prompt.user(request), asked.view, name, asked.view)] if request else []
 
 
 def is_sentence(asked: Ask) -> bool:

@@ -1,15 +1,15 @@
 """Questions for every noun phrase of every sentence, the question word where the phrase stood.
 
-"Maududi founded the party in what year?" needs no writer, every phrase is asked for, and no answer is wrong. A
-model that learns such questions with the bare phrase as the answer knows them by heart and fails on other
-wordings; with the sentence around the phrase as the answer it recites, and other wordings find what is recited
-(LOG.md). So each phrase gets the question and the sentence, and some of the question's words and the sentence; a
-few get the question with the bare phrase, so that short answers stay likely too, and all of a sentence that is learned
-with those before it, whose answer is long; not "time" or "work", which taught
-that every short answer is such a word, and not in a text of one sentence, where the one bare answer was given to all.
-What the writer says of himself is asked for as he would ask for it too ("Where do I live?"). Where a text asks and
-answers itself, as a page of frequent questions does, its questions are asked as they stand; and what a field says
-("Default port: 7719.") by its name, in several wordings and with a sentence as the answer.
+"Maududi founded the party in what year?" needs no writer, every phrase is asked for, and no answer is wrong. A model
+that learns such questions with the bare phrase as the answer knows them by heart and fails on other wordings; with the
+sentence around the phrase as the answer it recites, and other wordings find what is recited (docs/log/writing.md). So
+each phrase gets the question and the sentence, and some of the question's words and the sentence; a few get the
+question with the bare phrase, so that short answers stay likely too, and all of a sentence that is learned with those
+before it, whose answer is long; not "time" or "work", which taught that every short answer is such a word, and not in a
+text of one sentence, where the one bare answer was given to all. What the writer says of himself is asked for as he
+would ask for it too ("Where do I live?"). Where a text asks and answers itself, as a page of frequent questions does,
+its questions are asked as they stand; and what a field says ("Default port: 7719.") by its name, in several wordings
+and with a sentence as the answer.
 """
 
 from __future__ import annotations
