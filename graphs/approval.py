@@ -20,7 +20,7 @@ from seal_agent.core.errors import EditFault
 from seal_agent.core.messages import Prompt
 from seal_agent.learning.learner import Learner
 from seal_agent.storage.database import Home
-from seal_agent.storage.jobs import LearningQueue
+from seal_agent.storage.jobs import Job, LearningQueue
 from seal_agent.writing.assembly import MAX_PROBES
 
 BY_HAND = "by hand"
@@ -62,15 +62,35 @@ def can_go_on(learner: Learner, episode: Episode | None) -> bool:
     return is_waiting(episode) and episode.parent == learner.stack
 
 
-def hold(home: Home, model: str, episode: Episode) -> None:
+def hold(home: Home, model: str, episode: Episode) -> int:
     """Keep the text in the queue while a person is asked, so that it is not lost where nobody ever answers.
 
     `seal-agent queue list` shows it then, and `queue approve` or `queue cancel` decide about it. Asked again about the
-    same text, it is held once.
+    same text, it is held once. Returns the job.
     """
-    LearningQueue(home).submit(
+    (job,) = LearningQueue(home).submit(
         [passage_of(episode)], episode.namespace, thread=episode.thread, model=model, awaiting_approval=True
     )
+    return job
+
+
+def decided_in_queue(home: Home, job: int) -> Job | None:
+    """The job that holds a text, where somebody has approved or cancelled it in the queue; None where it waits."""
+    found = LearningQueue(home).find(job)
+    return found if found is not None and found.state != "held" else None
+
+
+def overruled(episode: Episode, job: Job) -> Episode:
+    """The episode of a text that was cancelled in the queue before a person answered in the thread."""
+    return replace(
+        episode, outcome="declined", fault=f"job {job.id} was cancelled in the queue, before it was answered"
+    )
+
+
+def taken_over(topic: str, job: Job) -> tuple[str, str, str]:
+    """Topic, outcome and reason of a text that was approved in the queue: it is learned there, not in the thread."""
+    became = f"it is {job.state}" + f" ({job.note})" * bool(job.note)
+    return topic, job.outcome or "queued", f"job {job.id} was approved in the queue, before it was answered: {became}"
 
 
 def let_go(home: Home, episode: Episode) -> None:

@@ -118,6 +118,6 @@ def _reading(block: Mapping[str, Any]) -> Reading:
         return files.read(str(block["text"]), kind, name)
     try:
         data = base64.b64decode(block["base64"], validate=True)
-    except (binascii.Error, ValueError) as error:
+    except (binascii.Error, ValueError, TypeError) as error:
         raise InputError(f"{name} is not base64: {error}; encode the file's bytes") from error
     return files.read(data, kind, name)

@@ -6,7 +6,7 @@ Where a document was read before, what it says no longer is unlearned first.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -25,20 +25,25 @@ from seal_agent.graphs.learning import (
     carried,
     check_speaker,
     entry,
+    refusal,
     refusing,
     told,
 )
-from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current, speaking
+from seal_agent.graphs.namespaces import AnyLearner, LearnContext, check_giver, current, speaking
 from seal_agent.graphs.state import IngestState
 from seal_agent.language.values import LeftOut
+from seal_agent.learning.learners import check_learner
 from seal_agent.storage import documents as known_documents
 
 _NOTHING: dict[str, Any] = {"document": "", "documents": [], "title": "", "source": "", "content_type": "", "giver": []}
 """The update that takes what was given out of the state."""
+_TEXTS = ("document", "title", "source", "content_type")
 
 
 def create_ingest_graph(learner: AnyLearner) -> StateGraph[IngestState, LearnContext, IngestState, IngestState]:
     """An uncompiled graph that learns a text of any length, {"document": text}, or {"documents": LangChain's}.
+
+    Documents may be objects, or the dictionaries that JSON makes of them.
 
     Compiled with a checkpointer it can be stopped and resumed between passages. `outcomes` in the result
     holds one report per passage: "known" for one that was learned before, and one "forgotten" for each document
@@ -52,10 +57,15 @@ def create_ingest_graph(learner: AnyLearner) -> StateGraph[IngestState, LearnCon
             namespace = speaking(learner)
             check_speaker(namespace, state, state.get("pending") or state.get("replaced"))
         except InputError:
-            return Command(update=_NOTHING, goto=REFUSE)
+            return Command(update={**_NOTHING, "refused": []}, goto=REFUSE)
+        try:
+            _check_given(state)
+            check_giver(learner, is_known=(state.get("giver") or ("", ""))[1] == _digest(state))
+        except InputError as error:
+            return Command(update={**_NOTHING, "refused": refusal(error)}, goto=REFUSE)
         giver, digest = state.get("giver") or ("", "")
         now = _digest(state)
-        return Command(update={"giver": [giver if now == digest else namespace, now]}, goto="split")
+        return Command(update={"giver": [giver if now == digest else namespace, now], "refused": []}, goto="split")
 
     def split(state: IngestState) -> dict[str, Any]:
         chosen = current(learner)
@@ -68,7 +78,7 @@ def create_ingest_graph(learner: AnyLearner) -> StateGraph[IngestState, LearnCon
         changed: list[str] = []
         left_out: list[LeftOut] = []
         notes: list[str] = []
-        given, title, learns = _given(state), state.get("title", ""), not chosen.config.dry_run
+        given, title, learns = _given(state), state.get("title") or "", not chosen.config.dry_run
         for document in given:
             read = files.divided(chosen.home, chosen.namespace, document, title=title, keeps_name=learns)
             if learns:
@@ -89,6 +99,7 @@ def create_ingest_graph(learner: AnyLearner) -> StateGraph[IngestState, LearnCon
         update = carried(chosen, state, fresh, versions, changed=changed, outcomes=reports)
         return {**_NOTHING, **update, "left_out": [asdict(each) for each in left_out], "notes": notes}
 
+    check_learner(learner)
     builder = StateGraph(IngestState, context_schema=LearnContext)
     builder.add_node("split", split)
     add_learning(builder, learner)
@@ -100,21 +111,48 @@ def create_ingest_graph(learner: AnyLearner) -> StateGraph[IngestState, LearnCon
     return builder
 
 
+def _check_given(state: IngestState) -> None:
+    """Raise `InputError` for what is no text and no list of documents; null stands for what is left out."""
+    for key, value in state.items():
+        if key in _TEXTS and not isinstance(value, str | None):
+            raise InputError(f"{key}={value!r:.80} is not a text; give one, or leave it out")
+    documents = state.get("documents") or []
+    if not isinstance(documents, list | tuple):
+        raise InputError(f"documents={documents!r:.80} is no list; give a list of documents")
+    for document in documents:
+        _as_loaded(document)
+
+
+def _as_loaded(given: Any) -> LoadedDocument:
+    """A document of LangChain's loaders, which may be an object or the dictionary that JSON makes of it."""
+    content = given.get("page_content") if isinstance(given, Mapping) else getattr(given, "page_content", None)
+    metadata = given.get("metadata") if isinstance(given, Mapping) else getattr(given, "metadata", None)
+    if not isinstance(content, str) or not isinstance(metadata, Mapping | None):
+        raise InputError(
+            f'{given!r:.80} is no document; give LangChain\'s Document, or {{"page_content": text, "metadata": {{}}}}'
+        )
+    return LoadedDocument(page_content=content, metadata=dict(metadata or {}))
+
+
+def _loaded_of(state: IngestState) -> list[LoadedDocument]:
+    return [_as_loaded(each) for each in state.get("documents") or ()]
+
+
 def _digest(state: IngestState) -> str:
     """What tells whether the document of a state is the one that was there before."""
-    given = [state.get("document", ""), [(each.metadata, each.page_content) for each in state.get("documents", ())]]
+    given = [state.get("document") or "", [(each.metadata, each.page_content) for each in _loaded_of(state)]]
     return hashlib.sha256(repr(given).encode(errors="replace")).hexdigest()[:16]
 
 
 def _given(state: IngestState) -> list[Document]:
     """The documents of the state, pages of one source together; one without a source is named by its content."""
     given: dict[str, Document] = {}
-    if state.get("document", "").strip():
-        name = state.get("source", "")
-        reading = files.read(state["document"], state.get("content_type", ""), name or "the document")
+    if (state.get("document") or "").strip():
+        name = state.get("source") or ""
+        reading = files.read(state["document"], state.get("content_type") or "", name or "the document")
         document = files.document_of(reading.text, name, left_out=reading.left_out)
         given[document.source] = document
-    for document in _loaded(state.get("documents", ())):
+    for document in _loaded(_loaded_of(state)):
         first = given.get(document.source)
         given[document.source] = files.together(first, document, "\n") if first else document
     found = [document for document in given.values() if document.text.strip()]

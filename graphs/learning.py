@@ -19,14 +19,14 @@ from seal_agent.core import interruption
 from seal_agent.core.codec import from_json, to_json
 from seal_agent.core.documents import Passage
 from seal_agent.core.episodes import Episode
-from seal_agent.core.errors import InputError, StackChanged
+from seal_agent.core.errors import ContextLengthExceeded, InputError, StackChanged
 from seal_agent.graphs import approval
 from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current, speaking
 from seal_agent.graphs.state import LearnState
 from seal_agent.learning import loop
 from seal_agent.learning.learner import Learner
 from seal_agent.storage.documents import digests_of
-from seal_agent.storage.jobs import LearningQueue
+from seal_agent.storage.jobs import Job, LearningQueue
 from seal_agent.unlearning.forget import replace_version
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ REFUSE = "refuse"
 EDGES: dict[str, tuple[str, ...]] = {
     "decide": ("write", "close"),
     "write": ("approve", "train", "write", "close"),
-    "approve": ("train", "close", ASK_AGAIN),
+    "approve": ("train", "close", ASK_AGAIN, "decide", END),
     ASK_AGAIN: ("approve",),
     "train": ("probe", "close"),
     "probe": ("judge",),
@@ -92,6 +92,7 @@ def as_pending(
         "speaker": speaker,
         "replaced": {source: list(keep) for source, keep in replaced.items()},
         "num_begun": 0,
+        "held": 0,
     }
 
 
@@ -116,16 +117,18 @@ def carried(
     replaced = {**state.get("replaced", {}), **{source: versions[source] for source in changed}}
     check_speaker(learner.namespace, state, left or state.get("replaced"))
     episode = from_json(Episode, state["episode"]) if left and state.get("episode") else None
-    ended = _ended(learner, episode) if episode else []
+    decided = approval.decided_in_queue(learner.home, state.get("held", 0)) if episode else None
+    ended = _ended(learner, episode, decided) if episode else []
+    taken = [told(*approval.taken_over(left[0].topic, decided))] if decided and not ended else []
     waits = learner.config.approval and (episode is None or approval.is_waiting(episode))
-    num_begun = 0 if ended or waits or not left else state.get("num_begun", 0) + 1
-    kept = left[len(ended) :]
+    num_begun = 0 if ended or taken or waits or not left else state.get("num_begun", 0) + 1
+    kept = left[len(ended) + len(taken) :]
     if num_begun >= MAX_BEGUN:
-        ended.append(learner.give_up(kept.pop(0), f"it was begun {num_begun} times", thread=_thread()))
+        ended.append(learner.give_up(kept.pop(0), f"it was begun {num_begun} times", thread=thread_of_run()))
         num_begun = 0
     for passage in [each for each in kept if _is_outdated(each, versions)]:
         kept.remove(passage)
-        ended.append(learner.give_up(passage, "its document was changed before it was learned", thread=_thread()))
+        ended.append(learner.give_up(passage, "its document was changed before it was learned", thread=thread_of_run()))
         replaced[passage.source] = versions[passage.source]
     for episode_ended in ended:
         approval.let_go(learner.home, episode_ended)
@@ -134,17 +137,22 @@ def carried(
         abandon(learner, state)
     known = {(passage.text, passage.source) for passage in kept}
     fresh = [passage for passage in passages if (passage.text, passage.source) not in known]
-    reports = [*map(report, ended), *outcomes]
+    reports = [*map(report, ended), *taken, *outcomes]
     update = as_pending([*kept, *fresh], learner.namespace, replaced, outcomes=reports)
-    return {**update, "episode": state["episode"] if goes_on else {}, "num_begun": num_begun}
+    going_on = {"episode": state["episode"], "held": state.get("held", 0)} if goes_on else {}
+    return {**update, **going_on, "num_begun": num_begun}
 
 
-def _ended(learner: Learner, episode: Episode) -> list[Episode]:
+def _ended(learner: Learner, episode: Episode, decided: Job | None) -> list[Episode]:
     """The episode of the first passage that was left, if all that was missing is its end; else none.
+
+    `decided`: its job, where somebody decided about it in the queue.
 
     An episode that has its end in the ledger and in the state is of a passage before those that were left.
     """
     closed = learner.closed(episode)
+    if decided and decided.state == "cancelled" and not closed:
+        return [learner.close(approval.overruled(episode, decided))]
     if episode.outcome == "open":
         return [closed] if closed else []  # it was killed after the transaction
     return [] if closed else [learner.close(episode)]  # a person said no, and it was ended before that was written
@@ -184,12 +192,20 @@ def _of_another(owner: str, namespace: str) -> InputError:
     )
 
 
+def refusal(error: InputError) -> list[str]:
+    """An error as the state keeps it, until the node that raises it runs."""
+    return [type(error).__name__, str(error)]
+
+
 def refusing(learner: AnyLearner) -> Node:
     """A node that raises the `InputError` of a run that is refused; for another user what was left is taken up."""
 
     def refuse(state: LearnState) -> dict[str, Any]:
         chosen = current(learner)
         check_speaker(chosen.namespace, state, state.get("pending") or state.get("replaced"))
+        if state.get("refused"):
+            kind, said = state["refused"]
+            raise ContextLengthExceeded(said) if kind == ContextLengthExceeded.__name__ else InputError(said)
         return carried(chosen, state, ())
 
     return refuse
@@ -243,7 +259,7 @@ def enqueuing(learner: AnyLearner, queue: LearningQueue) -> Node:
         jobs = queue.submit(
             passages,
             chosen.namespace,
-            thread=_thread(),
+            thread=thread_of_run(),
             model=chosen.backend.model,
             versions=state.get("replaced", {}),
         )
@@ -263,7 +279,8 @@ def enqueuing(learner: AnyLearner, queue: LearningQueue) -> Node:
     return enqueue
 
 
-def _thread() -> str:
+def thread_of_run() -> str:
+    """The id of the thread that runs; empty outside of one."""
     return str(get_config().get("configurable", {}).get("thread_id", ""))
 
 
@@ -290,7 +307,12 @@ def _shown(name: str, learner: Learner, episode: Episode, number: int = 0, num_p
 
 def _step(name: str, learner: AnyLearner) -> Node:
     def node(state: LearnState) -> dict[str, Any]:
-        return {"episode": to_json(_run(name, current(learner), from_json(Episode, state["episode"]), state))}
+        chosen = current(learner)
+        episode = _run(name, chosen, from_json(Episode, state["episode"]), state)
+        update = {"episode": to_json(episode)}
+        if loop.after(chosen, name, episode) == "approve":
+            return {**update, "held": approval.hold(chosen.home, chosen.backend.model, episode)}
+        return update
 
     return node
 
@@ -299,7 +321,7 @@ def _opening(learner: AnyLearner) -> Node:
     def decide(state: LearnState) -> dict[str, Any]:
         chosen = current(learner)
         check_speaker(chosen.namespace, state)
-        episode = chosen.begin(from_json(Passage, state["pending"][0]), thread=_thread())
+        episode = chosen.begin(from_json(Passage, state["pending"][0]), thread=thread_of_run())
         return {"episode": to_json(_run("decide", chosen, episode, state))}
 
     return decide
@@ -308,8 +330,17 @@ def _opening(learner: AnyLearner) -> Node:
 def _approving(learner: AnyLearner) -> Node:
     def approve(state: LearnState) -> dict[str, Any]:
         episode = from_json(Episode, state["episode"])
-        approval.hold(learner.home, learner.backend.model, episode)
-        answered = approval.ask(episode)
+        decided = approval.decided_in_queue(learner.home, state.get("held", 0))
+        if decided is None:
+            answered = approval.ask(episode)
+        elif not _is_speaker(speaking(learner), state):
+            return {}
+        elif decided.state == "cancelled":
+            answered = approval.overruled(episode, decided)
+        else:
+            report_of_job = told(*approval.taken_over(episode.topic, decided))
+            outcomes = [*state["outcomes"], report_of_job]
+            return {"episode": {}, "held": 0, "pending": state["pending"][1:], "outcomes": outcomes, "num_begun": 0}
         if not _is_speaker(speaking(learner), state):
             return {}  # the answer is used up, so that it does not count as that of whoever goes on with the thread
         return {"episode": to_json(answered)}
@@ -342,6 +373,7 @@ def _closing(name: str, learner: AnyLearner) -> Node:
             "pending": state["pending"][1:],
             "outcomes": [*state["outcomes"], report(episode)],
             "num_begun": 0,
+            "held": 0,
         }
 
     return node

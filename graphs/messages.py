@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage, ToolMessage
 
 from seal_agent.core.errors import InputError
-from seal_agent.core.messages import Message, ToolCall
+from seal_agent.core.messages import Message, ToolCall, kept_conversation
 from seal_agent.graphs.attachments import said_by
+from seal_agent.graphs.speakers import is_users
 
 
 def as_message(message: AnyMessage) -> Message:
@@ -28,3 +30,13 @@ def as_message(message: AnyMessage) -> Message:
 def without_attachments(message: AnyMessage) -> AnyMessage:
     """A message as a model that reads text only is shown it: of what is attached it has the names."""
     return HumanMessage(said_by(message), id=message.id) if isinstance(message, HumanMessage) else message
+
+
+def as_text(messages: Sequence[AnyMessage]) -> str:
+    """What was said before, as the writer of edits is told it."""
+    said = [
+        Message("user" if is_users(message) else "assistant", str(message.text))
+        for message in messages
+        if (is_users(message) or isinstance(message, AIMessage)) and str(message.text).strip()
+    ]
+    return kept_conversation(said)

@@ -10,21 +10,22 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import asdict, replace
 from typing import Annotated, Any, NotRequired
 
-from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AnyMessage, HumanMessage, ToolMessage
 from langgraph.runtime import Runtime
 
 from seal_agent.core.documents import Passage
 from seal_agent.core.errors import InputError, MissingExtra
-from seal_agent.core.messages import Message, kept_conversation
 from seal_agent.documents import files as documents
 from seal_agent.documents.passages import divide, split_passages
 from seal_agent.graphs import speakers
 from seal_agent.graphs.attachments import Attached, attached_passages
 from seal_agent.graphs.learning import carried, check_speaker, create_learning_graph
+from seal_agent.graphs.messages import as_text
 from seal_agent.graphs.namespaces import AnyLearner, current, speaking
 from seal_agent.graphs.speakers import is_users
 from seal_agent.graphs.tools import RECALLED, learning_tools
 from seal_agent.learning.learner import Learner
+from seal_agent.learning.learners import check_learner
 from seal_agent.storage.jobs import LearningQueue
 
 try:
@@ -84,8 +85,9 @@ class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
         pin: Pin | None = None,
     ) -> None:
         super().__init__()
-        if isinstance(learn_from, str):
-            raise InputError(f"learn_from={learn_from!r} is one text; give a list of the names of tools")
+        check_learner(learner)
+        if isinstance(learn_from, str) or not isinstance(learn_from, Collection):
+            raise InputError(f"learn_from={learn_from!r} is no list; give a list of the names of tools")
         self.tools = learning_tools(learner, queue) if with_tools else []
         self._learner = learner
         self._queue = queue
@@ -197,13 +199,3 @@ def turn_begins(messages: list[AnyMessage]) -> int:
     while 0 < last < len(messages) and isinstance(messages[last - 1], HumanMessage):
         last -= 1
     return last
-
-
-def as_text(messages: list[AnyMessage]) -> str:
-    """What was said before, as the writer of edits is told it."""
-    said = [
-        Message("user" if is_users(message) else "assistant", str(message.text))
-        for message in messages
-        if (is_users(message) or isinstance(message, AIMessage)) and str(message.text).strip()
-    ]
-    return kept_conversation(said)

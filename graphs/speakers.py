@@ -22,6 +22,8 @@ from langchain_core.messages import (
 
 Authors = dict[str, list[str]]
 """For the id of every message the namespace that wrote it, or was answered by it, and a digest of the message."""
+NOBODY = ""
+"""The author of a message that no user is known for, and none is taken for."""
 
 
 def with_authors(messages: Sequence[BaseMessage], known: Mapping[str, Sequence[str]], namespace: str) -> Authors:
@@ -42,6 +44,11 @@ def of(messages: Sequence[AnyMessage], authors: Mapping[str, Sequence[str]], nam
     return [message for message in messages if authors.get(str(message.id), (namespace,))[0] == namespace]
 
 
+def are_known(messages: Sequence[BaseMessage], known: Mapping[str, Sequence[str]]) -> bool:
+    """Whether it is known who wrote every message of a user."""
+    return all(_is_known(message, known) for message in messages if is_users(message))
+
+
 def removal(messages: Sequence[BaseMessage], known: Mapping[str, Sequence[str]]) -> list[RemoveMessage]:
     """What takes the messages that a refused run has brought out of the state."""
     begin = _first_after_reply(messages) if not known else _first_unknown(messages, known)
@@ -54,6 +61,16 @@ def removal(messages: Sequence[BaseMessage], known: Mapping[str, Sequence[str]])
 def is_users(message: BaseMessage) -> bool:
     """Whether the user wrote a message; LangChain marks the summaries that it puts into the user's mouth."""
     return isinstance(message, HumanMessage) and "lc_source" not in message.additional_kwargs
+
+
+def since_reply(own: Sequence[AnyMessage]) -> list[AnyMessage]:
+    """What stands after the last reply in the messages of one user (`of`)."""
+    return list(own[_first_after_reply(own) :])
+
+
+def unanswered(own: Sequence[AnyMessage]) -> list[AnyMessage]:
+    """What a user wrote after the last reply to that user."""
+    return [message for message in since_reply(own) if is_users(message)]
 
 
 def _first_after_reply(messages: Sequence[BaseMessage]) -> int:

@@ -20,7 +20,9 @@ class LearnState(TypedDict, total=False):
     `pending`: passages (topic, text) still to be looked at; `num_passages`: how many there were;
     `episode`: the one in hand; `outcomes`: one short report per passage that is done. `speaker`: the namespace they are
     learned in; `replaced`: documents that were read before, with the digests of the passages they hold now;
-    `num_begun`: how often the first passage was begun and left unfinished.
+    `num_begun`: how often the first passage was begun and left unfinished. `held`: the job of the queue that holds the
+    text in hand while a person is asked; 0 for none. `refused`: the kind and the text of the error of a run whose input
+    was taken out.
     """
 
     pending: list[dict[str, Any]]
@@ -30,17 +32,20 @@ class LearnState(TypedDict, total=False):
     speaker: str
     replaced: dict[str, list[str]]
     num_begun: int
+    held: int
+    refused: list[str]
 
 
 class ChatState(LearnState, total=False):
-    """A conversation, and what was learned from its last message. `authors`: who wrote it (`speakers.Authors`).
+    """A conversation, and what was learned of what the user said last. `authors`: who wrote it (`speakers.Authors`).
 
-    Of documents attached to the last message, `left_out` says what is not learned and why, and `notes` what is to be
-    known of their names.
+    Of attached documents, `left_out` says what is not learned and why. `notes`: what is to be known of their names, and
+    of turns that the reply was written without. `brought`: the ids of the messages that came with the run.
     """
 
     messages: Annotated[list[AnyMessage], add_messages]
     authors: dict[str, list[str]]
+    brought: list[str]
     left_out: list[dict[str, Any]]
     notes: list[str]
 

@@ -1,29 +1,31 @@
 """Tools for agents that decide themselves what to learn: memorize, adapt, forget, recall_sources.
 
-`memorize` learns only what the user said: a fact that the model adds is refused. What `recall_sources` returns is
-marked as recalled, so that nothing learns it again. `forget` deletes for good: where strangers' texts reach the agent,
-gate it with LangChain's `HumanInTheLoopMiddleware(interrupt_on={"forget": True})`.
+`memorize` never learns the model's words: its fact only chooses which of the user's passages is learned. What
+`recall_sources` returns is marked as recalled, so that nothing learns it again. `forget` deletes for good: where
+strangers' texts reach the agent, gate it with LangChain's `HumanInTheLoopMiddleware(interrupt_on={"forget": True})`.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
-from langchain_core.messages import AnyMessage, BaseMessage
+from langchain_core.messages import AnyMessage
 from langchain_core.tools import BaseTool, StructuredTool, ToolException
 from langgraph.prebuilt import ToolRuntime
 
+from seal_agent.core.characters import whole
 from seal_agent.core.codec import to_json
 from seal_agent.core.documents import Passage
 from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import SealError
-from seal_agent.core.redaction import redacted
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.documents.passages import split_passages, topic_of
+from seal_agent.documents.passages import split_passages
 from seal_agent.graphs import speakers
 from seal_agent.graphs.learning import as_pending, create_learning_graph, told
+from seal_agent.graphs.messages import as_text
 from seal_agent.graphs.namespaces import AnyLearner, current
 from seal_agent.graphs.speakers import is_users
 from seal_agent.language.base import for_text
@@ -37,7 +39,7 @@ RECALLED = {"recalled": True}
 HELD = ("held", "a person has to approve it: seal-agent queue list")
 NUM_CONFIRMED, NUM_SOURCES = 5, 3  # adapters that the model reads about, and of those it confirms how many are named
 MIN_NATS = 6.0  # by which a source makes the question likelier, in its words and to the model
-MIN_SAID = 0.5  # of a fact's words; its names and numbers must all have been said
+MIN_SAID = 0.5  # of a fact's words, in the passage that it is about
 
 
 def learning_tools(learner: AnyLearner, queue: LearningQueue | None = None) -> list[BaseTool]:
@@ -53,21 +55,19 @@ def learning_tools(learner: AnyLearner, queue: LearningQueue | None = None) -> l
         return json.dumps([*ended["outcomes"], *waiting])
 
     def memorize(fact: str, runtime: ToolRuntime) -> str:
-        """Remember for good one fact that the user stated, in the user's own words, as a full sentence."""
-        said = " ".join(said_by_user(_own(runtime)))
-        if not is_said(fact, said):
+        """Remember for good what the user said about one fact; state the fact in the user's own words."""
+        passage = told_in(fact, passages_of(_own(runtime)))
+        if passage is None:
             raise ToolException("the user did not say this; memorize only what the user stated")
-        chosen = current(learner)
-        said = redacted(fact)  # before a topic is cut from it
-        passage = Passage(topic_of(said), said)
-        return learn([passage], None if queue else chosen.begin(passage, thread=_thread(runtime)))
+        return learn([passage], None if queue else current(learner).begin(passage, thread=_thread(runtime)))
 
     def adapt(runtime: ToolRuntime) -> str:
         """Learn for good what the user's last message tells."""
-        said = said_by_user(_own(runtime))
+        own = _own(runtime)
+        said = [number for number, message in enumerate(own) if _says_something(message)]
         if not said:
             raise ToolException("the user has said nothing yet")
-        return learn(split_passages(said[-1]))
+        return learn(passages_of(own, said[-1]))
 
     def forget(about: str) -> str:
         """Unlearn for good the one thing learned from the user that matches a description best."""
@@ -119,21 +119,43 @@ def sources(learner: Learner, question: str) -> list[dict[str, Any]]:
     ]
 
 
-def said_by_user(messages: Sequence[AnyMessage | BaseMessage]) -> list[str]:
-    """What the user wrote, oldest first, without what a program wrote in the user's name."""
-    return [str(message.text) for message in messages if is_users(message) and str(message.text).strip()]
+def passages_of(messages: Sequence[AnyMessage], begin: int = 0) -> list[Passage]:
+    """What the user's messages from `begin` on say, oldest first, as the chat graph would learn it."""
+    return [
+        passage
+        for number, message in enumerate(messages)
+        if number >= begin and _says_something(message)
+        for passage in split_passages(str(message.text), earlier=as_text(messages[:number]))
+    ]
 
 
-def is_said(fact: str, said: str) -> bool:
-    """Whether a fact only repeats what was said: all its names and numbers, and most of its other words."""
+def told_in(fact: str, passages: Sequence[Passage]) -> Passage | None:
+    """The passage that a fact is about: it has all names and numbers of the fact, and most of its other words.
+
+    Of several the one whose words are most alike, and of those the first. It may say the opposite of the fact: what is
+    learned is the passage.
+    """
+    fact = whole(fact)
     language = for_text(fact)
-    words = language.content(fact)
-    spoken = said.casefold()
-    return (
-        bool(words)
-        and all(name.casefold() in spoken for name in language.names_in(fact))
-        and len(words & language.content(said)) >= MIN_SAID * len(words)
-    )
+    words, names = language.content(fact), {word for name in language.names_in(fact) for word in _words(name)}
+    best, most = None, 0.0
+    for passage in passages:
+        said = language.content(passage.text)
+        shared = len(words & said)
+        is_about = bool(shared) and names <= _words(passage.text) and shared >= MIN_SAID * len(words)
+        likeness = shared / len(words | said) if is_about else 0.0
+        if likeness > most:
+            best, most = passage, likeness
+    return best
+
+
+def _says_something(message: AnyMessage) -> bool:
+    """Whether the user wrote the message, and it holds text."""
+    return is_users(message) and bool(str(message.text).strip())
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text.casefold()))
 
 
 def _thread(runtime: ToolRuntime) -> str:

@@ -88,6 +88,8 @@ def open_backend(
     its reply; 0: as many as the model reads.
     """
     check_whole("max_context", max_context, 0)
+    if not isinstance(model, str):
+        raise InputError(f"model={model!r} is not a text; give a name, a folder or a GGUF file, or 'embedded'")
     root = adapters or home.root
     if model == SCRIPTED:
         from seal_agent.adapters.context import DEFAULT_CONTEXT

@@ -26,7 +26,7 @@ from seal_agent.core.priority import in_background
 from seal_agent.documents.files import KNOWN
 from seal_agent.learning import loop
 from seal_agent.learning.learner import Learner
-from seal_agent.learning.learners import Learners
+from seal_agent.learning.learners import Learners, check_learner
 from seal_agent.storage import documents
 from seal_agent.storage.cleanup import clean
 from seal_agent.storage.jobs import LONGEST_WAIT, Job, LearningQueue
@@ -98,6 +98,7 @@ class Worker:
         *,
         on_event: Callable[[WorkEvent], None] = unseen,
     ) -> None:
+        check_learner(learner)
         self.queue = LearningQueue(learner.home)
         self.budget = budget or Budget()
         self._learners = Learners.like(learner)

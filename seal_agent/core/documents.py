@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from seal_agent.core.characters import whole
 from seal_agent.core.episodes import Episode
 from seal_agent.core.redaction import redacted, redacted_name
 
@@ -28,6 +29,8 @@ class Passage:
 
     def __post_init__(self) -> None:
         """Take out what looks like a secret: whatever is kept of a text was a passage once."""
+        for field in fields(self):
+            object.__setattr__(self, field.name, whole(getattr(self, field.name)))
         for field in fields(self):
             if field.name == "source":
                 object.__setattr__(self, field.name, redacted_name(self.source))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
+from seal_agent.core.characters import whole
 from seal_agent.core.codec import HOLDS_JSON, UNLESS_EMPTY
 from seal_agent.core.redaction import redacted
 
@@ -43,6 +44,11 @@ class Message:
     content: str
     tool_calls: Annotated[tuple[ToolCall, ...], UNLESS_EMPTY] = ()
     call_id: Annotated[str, UNLESS_EMPTY] = ""
+
+    def __post_init__(self) -> None:
+        """No tokenizer and no database takes half a character."""
+        if isinstance(self.content, str):
+            object.__setattr__(self, "content", whole(self.content))
 
 
 @dataclass(frozen=True)

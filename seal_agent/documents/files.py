@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from mimetypes import MimeTypes
 from pathlib import Path
 
+from seal_agent.core.characters import whole
 from seal_agent.core.documents import Passage
 from seal_agent.core.errors import InputError, MissingExtra
 from seal_agent.documents.markup import Reading, read_html, read_markdown
@@ -51,7 +52,8 @@ class Document:
     left_out: tuple[LeftOut, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "source", document_name(self.source))
+        object.__setattr__(self, "text", whole(self.text))
+        object.__setattr__(self, "source", document_name(whole(self.source)))
 
 
 def document_of(text: str, name: str = "", kind: str = "text", *, left_out: tuple[LeftOut, ...] = ()) -> Document:
@@ -67,7 +69,7 @@ def document_of(text: str, name: str = "", kind: str = "text", *, left_out: tupl
     attached. Once the same content has come under both, they are two names of one document (`identified`). A short name
     alone is no proof: another text under it is another document, and the giver is told so.
     """
-    return Document(text, name.strip() or f"{kind} {digest_of(text)[:16]}", left_out)
+    return Document(text, name.strip() or f"{kind} {digest_of(whole(text))[:16]}", left_out)
 
 
 def together(first: Document, second: Document, between: str) -> Document:
@@ -108,7 +110,7 @@ def read(data: bytes | str, kind: str, name: str) -> Reading:
             return Reading(_pdf(data, name))
         text = _decoded(data, kind, name)
     else:
-        text = data.encode("utf-8", "replace").decode("utf-8-sig")  # a lone surrogate is no character
+        text = whole(data).removeprefix("\ufeff")
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     kind = kind or _kind_of_text(text, named)
     if kind == HTML:

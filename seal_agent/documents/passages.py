@@ -10,6 +10,7 @@ import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
+from seal_agent.core.characters import whole
 from seal_agent.core.documents import MAX_PASSAGE_CHARS, Passage
 from seal_agent.core.errors import InputError
 from seal_agent.core.redaction import WAS_REMOVED, lost_secret, only_secret, redacted, without_secrets
@@ -188,7 +189,7 @@ def split_passages(
     "it" in the middle of a page still refers to something. A heading inside the text starts a passage. A text
     of examples is one passage: they mean nothing apart. `earlier` goes with every one.
     """
-    text = redacted(text, earlier)  # before it is cut: half a key is recognised by nobody
+    text = redacted(whole(text), earlier)  # before it is cut: half a key is recognised by nobody
     language = for_text(text)
     title = _open_title(title) or _title_of(text, language)
     topic = title or _topic_in(text, language)
@@ -212,7 +213,7 @@ def divide(text: str, *, title: str = "", max_chars: int = MAX_PASSAGE_CHARS) ->
     letter says of himself is a quotation of him, or left out where nobody signed it (`voices`). A `title` that is
     given does not hide a heading like "Plan B (rejected)".
     """
-    text = redacted(text)
+    text = redacted(whole(text))
     language = for_text(text)
     own = _title_of(text, language)
     given = _open_title(title)

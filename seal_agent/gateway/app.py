@@ -24,7 +24,6 @@ from starlette.types import Receive, Scope, Send
 
 from seal_agent.background.worker import Worker
 from seal_agent.core.errors import AdapterError, ContextLengthExceeded, InputError, SealError, ServerError
-from seal_agent.core.messages import kept_conversation
 from seal_agent.gateway.chat import Answering
 from seal_agent.gateway.keys import KeyFile
 from seal_agent.gateway.limits import GatewayLimits, RateLimit
@@ -44,6 +43,10 @@ STATUS: tuple[tuple[type[SealError], int, str], ...] = (
     (ServerError, 503, "server_error"),
     (SealError, 500, "server_error"),
 )
+
+
+MIN_ID = 8
+"""Characters of an adapter's id that name it: one that is cut off by mistake would take another one off the stack."""
 
 
 class Refused(Exception):
@@ -165,7 +168,7 @@ class Gateway:
         return JSONResponse({"object": "list", "data": [model]})
 
     async def chat(self, request: Request) -> Response:
-        """A reply, and behind it the last message learned from."""
+        """A reply, and behind it what the user said since the last one learned from."""
         learner = await self._enter(request)
         asked = await self._body(request, ChatRequest)
         if fields := asked.unsupported:
@@ -201,15 +204,9 @@ class Gateway:
         return _Stream(answering.events(chain([first], pieces)), answering.headers, end)
 
     async def _learn(self, answering: Answering) -> str:
-        """The id of the text that the last message becomes, or "busy": the reply is given all the same."""
-        *before, last = answering.said
+        """The id of the text that the user's new messages become, or "busy": the reply is given all the same."""
         try:
-            text = await run_in_threadpool(
-                self._learning.submit_message,
-                answering.learner.namespace,
-                last.content,
-                earlier=kept_conversation(before),
-            )
+            text = await run_in_threadpool(self._learning.submit_messages, answering.learner.namespace, answering.said)
         except BusyError:
             return "busy"
         return text.id
@@ -294,7 +291,10 @@ class Gateway:
     async def roll_back(self, request: Request) -> Response:
         """Take an adapter off the stack; the next reply is given without it."""
         learner = await self._enter(request)
-        stack = await run_in_threadpool(learner.rollback, request.path_params["adapter"])
+        adapter = request.path_params["adapter"]
+        if len(adapter) < MIN_ID:
+            raise Refused(404, f"{adapter!r} names no adapter; give its id, or {MIN_ID} characters of it at least")
+        stack = await run_in_threadpool(learner.rollback, adapter)
         return JSONResponse({"object": "stack", "adapters": list(stack.ids)})
 
     async def _enter(self, request: Request) -> Learner:
@@ -340,7 +340,8 @@ def _asked(kind: type[Model], data: bytes | dict[str, str]) -> Model:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise Refused(400, f"{where or 'the body'}: {first['msg']}", param=where or None) from error
+        said = first["msg"].removeprefix("Value error, ")
+        raise Refused(400, f"{where or 'the body'}: {said}", param=where or None) from error
 
 
 def _adapters(learner: Learner) -> list[dict[str, Any]]:

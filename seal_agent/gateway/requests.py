@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Grammar, Message, Prompt, Role, ToolCall, ToolSpec
@@ -60,6 +60,18 @@ class TextPart(RequestModel):
     type: Literal["text"]
     text: str
 
+    @model_validator(mode="before")
+    @classmethod
+    def _is_text(cls, given: Any) -> Any:
+        kind = given.get("type") if isinstance(given, dict) else "text"
+        if kind != "text":
+            raise ValueError(f"a part is of type {kind!r}, and this model reads text only; leave it out")
+        return given
+
+
+def _kind_of_content(given: Any) -> str:
+    return "text" if isinstance(given, str) else "parts"
+
 
 def _json_object(text: Any) -> Any:
     try:
@@ -93,7 +105,9 @@ class ChatMessage(RequestModel):
     """One message, as OpenAI's clients send it, or send it back."""
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: str | list[TextPart] = ""
+    content: Annotated[
+        Annotated[str, Tag("text")] | Annotated[list[TextPart], Tag("parts")], Discriminator(_kind_of_content)
+    ] = ""
     tool_calls: list[CalledTool] = Field(default_factory=list)
     tool_call_id: str = ""
     name: str = ""
@@ -212,6 +226,13 @@ class ChatRequest(RequestModel):
             raise ValueError(f"two tools are called {min(twice)!r}; rename one")
         return tools
 
+    @field_validator("max_tokens", "max_completion_tokens", mode="before")
+    @classmethod
+    def _is_a_number_of_tokens(cls, given: Any) -> Any:
+        if isinstance(given, int) and given < 1:
+            raise ValueError(f"{given} is no length of a reply; give 1 or more, or leave it out for the usual length")
+        return given
+
     @property
     def unsupported(self) -> list[str]:
         """The fields that ask for something which cannot be had."""
@@ -250,5 +271,6 @@ class ChatRequest(RequestModel):
 
     @property
     def stops(self) -> tuple[str, ...]:
-        """The texts before which the reply is cut."""
-        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
+        """The texts before which the reply is cut; an empty one cuts nothing."""
+        texts = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
+        return tuple(text for text in texts if text)

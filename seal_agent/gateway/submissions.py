@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from seal_agent.core.documents import MAX_PASSAGES, Passage
 from seal_agent.core.errors import InputError, SealError
+from seal_agent.core.messages import Message, kept_conversation
 from seal_agent.documents import files
 from seal_agent.documents.passages import split_passages
 from seal_agent.storage.documents import digest_of, digests_of
@@ -88,9 +89,20 @@ class Learning:
         taken = self._submit(namespace, read.passages, digest_of(document.text))
         return replace(taken, left_out=tuple(asdict(each) for each in read.left_out), note=read.note)
 
-    def submit_message(self, namespace: str, text: str, *, earlier: str = "") -> Text:
-        """Take what a user said, after what was said `earlier`; raises `BusyError` where too much waits already."""
-        return self._submit(namespace, split_passages(text, earlier=earlier))
+    def submit_messages(self, namespace: str, conversation: Sequence[Message]) -> Text:
+        """Take what a user said after the last reply in a conversation; messages before one that failed are new too.
+
+        Raises `BusyError` where too much waits already.
+        """
+        replies = (number for number, message in enumerate(conversation) if message.role in ("assistant", "tool"))
+        begin = max(replies, default=-1) + 1
+        passages = [
+            passage
+            for number, message in enumerate(conversation)
+            if number >= begin and message.role == "user" and message.content.strip()
+            for passage in split_passages(message.content, earlier=kept_conversation(conversation[:number]))
+        ]
+        return self._submit(namespace, passages)
 
     def _submit(self, namespace: str, passages: Sequence[Passage], version: str = "") -> Text:
         """The text of those passages; one that is on its way already is not taken twice."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from seal_agent.core.documents import MAX_PASSAGES
 from seal_agent.core.edits import Directives
@@ -57,6 +58,8 @@ class LearnerConfig:
     dry_run: bool = False
 
     def __post_init__(self) -> None:
+        if self.directives is not None and not isinstance(self.directives, Directives):
+            raise InputError(f"directives={self.directives!r} is not of Directives; give one, or None")
         if self.directives:
             checked(self.directives)
         if isinstance(self.strategy, str):
@@ -76,3 +79,9 @@ class LearnerConfig:
             if directives.rehearsal_share
             else 0
         )
+
+
+def check_config(config: Any) -> None:
+    """Raise `InputError` for what is no `LearnerConfig`; None stands for the default."""
+    if config is not None and not isinstance(config, LearnerConfig):
+        raise InputError(f"config={config!r} is not a LearnerConfig; give LearnerConfig(approval=True), say, or None")

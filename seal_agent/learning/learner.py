@@ -25,6 +25,7 @@ from seal_agent.deciding.classifier import Head
 from seal_agent.documents.passages import topic_of
 from seal_agent.learning import consolidation, remedies
 from seal_agent.learning.config import LearnerConfig as LearnerConfig
+from seal_agent.learning.config import check_config
 from seal_agent.learning.namespace import Namespace
 from seal_agent.learning.remedies import Remedy
 from seal_agent.learning.requirements import required_adapter, required_edit
@@ -52,6 +53,7 @@ class Learner:
         *,
         embeddings: Embeddings | None = None,
     ) -> None:
+        check_config(config)
         deletion.delete_marked(home)
         self.state = Namespace(backend, home, namespace, config or LearnerConfig(), embeddings=embeddings)
         self._remedies: tuple[Remedy, ...] = remedies.parse_remedies(self.config.remedies)
@@ -88,6 +90,8 @@ class Learner:
 
     def answer(self, conversations: Sequence[Sequence[Message]], *, max_new_tokens: int = 0) -> list[str]:
         """The served model's greedy reply to each conversation, of `config.max_reply_tokens` unless one is given."""
+        if isinstance(conversations, str) or not all(isinstance(m, Message) for each in conversations for m in each):
+            raise InputError('answer takes conversations; give a list of lists: [[Message("user", "Hi")]]')
         return self.state.answer(conversations, max_new_tokens=max_new_tokens)
 
     def begin(self, passage: Passage, *, thread: str = "") -> Episode:

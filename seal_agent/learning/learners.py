@@ -18,6 +18,7 @@ from uuid import UUID
 from seal_agent.core.backend import Backend
 from seal_agent.core.errors import InputError
 from seal_agent.core.numbers import check_whole
+from seal_agent.learning.config import check_config
 from seal_agent.learning.learner import Learner, LearnerConfig
 from seal_agent.storage.database import Home, check_namespace
 
@@ -51,6 +52,16 @@ ADVISED_KEYS = (NAMESPACE, "user", "user_id")
 _USER = re.compile(r"(?:x|langgraph|auth|current|end)*(?:user(?:id|name|email|uuid)?|email(?:address)?|sub|uid)")
 _TENANT = re.compile(r"(?:x|langgraph|auth|current)*(?:tenant|org|organi[sz]ation)(?:id|name)?")
 _NOBODY: Mapping[str, Any] = MappingProxyType({})
+_USER_ENDINGS = (
+    *("id", "user", "name", "email", "namespace", "identity", "identifier", "owner", "author", "caller"),
+    *("speaker", "principal", "login", "phone", "upn", "userinfo", "userkey", "userref", "userpk", "userhash"),
+)
+_OF_LANGGRAPH = re.compile(
+    r"langgraph_.*|__.*|thread_id|checkpoint_id|run_id|run_name|graph_id|graph_name|assistant_id|assistant_name|task_id"
+    r"|node_name|cron_id|request_id|(?:parent_)?trace_id|(?:parent_)?span_id|parent_run_id|session_id|conversation_id"
+    r"|message_id|model_id|model_name|recursion_id"
+)
+"""Keys that LangGraph, its server and tracers set for themselves, and such as name a conversation or a model."""
 
 
 def is_user_key(key: str) -> bool:
@@ -61,6 +72,13 @@ def is_user_key(key: str) -> bool:
 def is_tenant_key(key: str) -> bool:
     """Whether a key names an organisation: `tenant_id`, `org_id`, `organization` and their other spellings."""
     return _TENANT.fullmatch(_plain(key)) is not None
+
+
+def may_name_user(key: str) -> bool:
+    """Whether a key that is not known looks as if it named a user: "actor_id", "customerName", "login_email"."""
+    if is_user_key(key) or is_tenant_key(key) or _OF_LANGGRAPH.fullmatch(key.casefold()):
+        return False
+    return _plain(key).endswith(_USER_ENDINGS)
 
 
 def _plain(key: str) -> str:
@@ -97,7 +115,8 @@ def namespace_of(
 
     A user is named by `user`, `user_id`, `userId`, `username`, `user_name`, `user_email`, `email`, `sub`, `uid`,
     `langgraph_user_id`, `langgraph_auth_user_id`, the identity of `langgraph_auth_user`, or `namespace`, in any
-    capitals and with any separators. One learner serves its own namespace: a run that names another user is refused.
+    capitals and with any separators. One learner serves its own namespace: a run that names another user is refused,
+    and so is one that names nobody by these keys and has another that may name a user (`may_name_user`).
     `Learners` of scope "user" serve the user that is named. Those of scope "thread" serve the namespace that is named
     as such, else the thread: its users share what is learned in it.
     A tenant (`tenant_id`, `org_id`, `organization_id`) is not a user, and users of one name in two tenants must not
@@ -115,7 +134,7 @@ def namespace_of(
         keys = (THREAD,) if learner.scope == "thread" else ADVISED_KEYS
         raise InputError(
             f"this graph learns for each {learner.scope}, and this run names none; "
-            f"name one in `configurable`: {' or '.join(keys)}{learner.advice}"
+            f"name one in `configurable`: {' or '.join(keys)}{learner.advice}{_unread(configurable, context)}"
         )
     if learner.scope == "user":
         _check_tenant(wanted, configurable, context)
@@ -128,7 +147,7 @@ def only(
     context: Mapping[str, Any] = _NOBODY,
     metadata: Mapping[str, Any] = _NOBODY,
 ) -> str:
-    """`namespace`, which is the only one served; raises `InputError` for a run that names another user.
+    """`namespace`, which is the only one served; raises `InputError` for a run that names, or may name, another user.
 
     The error does not say whose namespace it is: whoever reads it may be somebody else. The log does.
     """
@@ -139,8 +158,28 @@ def only(
             "this graph learns for one namespace, which is not that of the user this run names; "
             "build it on Learners (`open_learners()`) to serve many users"
         )
+    if not wanted and (unknown := _unknown(configurable, context)):
+        raise InputError(
+            f"{unknown[0]} may name a user, and this graph learns for one namespace; build it on Learners "
+            "(`open_learners()`) and name the user as 'user_id', or put what names no user into the run's metadata"
+        )
     _check_tenant(namespace, configurable, context)
     return namespace
+
+
+def _unknown(configurable: Mapping[str, Any], context: Mapping[str, Any]) -> list[str]:
+    """Where a run has a value under a key that is not known and may name a user."""
+    said = _said(configurable, context, _NOBODY)
+    return [where for where, key, value in said if may_name_user(key) and not _is_empty(value)]
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or value == "" or isinstance(value, bool)
+
+
+def _unread(configurable: Mapping[str, Any], context: Mapping[str, Any]) -> str:
+    unknown = _unknown(configurable, context)
+    return f"; {', '.join(unknown)} is read by nobody" if unknown else ""
 
 
 def _check_tenant(namespace: str, configurable: Mapping[str, Any], context: Mapping[str, Any]) -> None:
@@ -193,6 +232,12 @@ def _identity(user: Any) -> Any:
         return user
 
 
+def check_learner(given: Any) -> None:
+    """Raise `InputError` for what is no learner."""
+    if not isinstance(given, Learner | Learners):
+        raise InputError(f"{given!r} is no learner; open one with open_learner(), or open_learners() for many users")
+
+
 class Learners:
     """The learners of one model by namespace; the `max_open` used last stay open. Safe to use from several threads.
 
@@ -214,6 +259,7 @@ class Learners:
         if scope not in SCOPES:
             raise InputError(f'scope={scope!r} does not exist; choose "user" or "thread"')
         check_whole("max_open", max_open, 1)
+        check_config(config)
         self.backend = backend
         self.home = home
         self.config = config or LearnerConfig()

@@ -104,6 +104,11 @@ class LearningQueue:
             raise InputError(f"there is no job {number}; see `seal-agent queue list`")
         return found[0]
 
+    def find(self, number: int) -> Job | None:
+        """One job; None where there is none of that number."""
+        found = self._select(JOBS.c.id == number)
+        return found[0] if found else None
+
     def jobs(
         self, namespace: str = "", states: Sequence[JobState] = (), *, threads: Sequence[str] | None = None
     ) -> list[Job]:

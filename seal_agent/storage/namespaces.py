@@ -14,6 +14,8 @@ from seal_agent.storage.schema import EPISODES, GENERATIONS, JOBS, STACKS
 
 def check_namespace(namespace: str) -> str:
     """The namespace, if it is one; raises `InputError` otherwise."""
+    if not isinstance(namespace, str):
+        raise InputError(f"namespace {namespace!r} is not a text; give 1 to 200 printable characters")
     if not namespace or len(namespace) > 200 or any(ord(c) < 32 for c in namespace):
         raise InputError(f"namespace {namespace[:40]!r} does not fit; give 1 to 200 printable characters")
     return namespace

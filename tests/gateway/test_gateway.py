@@ -30,6 +30,8 @@ from seal_agent.storage.documents import known_documents
 from seal_agent.storage.jobs import LearningQueue
 
 TEXT = "The Quillon Observatory was founded by Ilsabet Korrane in 1821. It has nine blue domes."
+PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+HILL = "The hill of Orlen was bought by Greta Sund in 1871."
 OTHER = "The Pellen Bridge was opened by Tom Varga in 1954. It has four iron arches."
 WEATHER: dict[str, Any] = {
     "type": "function",
@@ -164,6 +166,9 @@ def test_what_a_document_says_is_known_in_its_namespace_and_in_no_other(ada: Cli
 
 def test_an_adapter_that_is_rolled_back_answers_no_more(ada: Client) -> None:
     adapter = learned(ada)
+    for few in ("a", adapter["id"][:7]):
+        assert ada("POST", f"/v1/adapters/{few}/rollback").status_code == 404
+    assert len(ada("GET", "/v1/adapters").json()["data"]) == 1
     assert ada("POST", f"/v1/adapters/{adapter['id'][:12]}/rollback").json()["adapters"] == []
     assert ada("GET", "/v1/adapters").json()["data"] == []
     assert ada.chat().json()["system_fingerprint"] == "seal-v2"
@@ -411,6 +416,21 @@ def test_a_message_is_learned_after_what_was_said_before_it(make: Make, home: Ho
     assert job.passage.source == ""
 
 
+def test_every_message_since_the_last_reply_is_learned(make: Make, home: Home) -> None:
+    said = [
+        ("user", "Where is it?"),
+        ("assistant", "On a hill."),
+        ("user", TEXT),
+        ("system", "Be kind."),
+        ("user", HILL),
+    ]
+    messages = [{"role": role, "content": content} for role, content in said]
+    client = make(learns=False)
+    text = client.chat(messages=messages, learn=True).headers["x-seal-learning"]
+    assert [job.passage.text for job in LearningQueue(home).jobs("ada")] == [TEXT, HILL]
+    assert client("GET", f"/v1/documents/{text}").json()["num_passages"] == 2
+
+
 @pytest.mark.parametrize("header", ["", "Bearer sk-seal-wrong", "Basic {secret}", "Bearer"])
 def test_without_a_key_nothing_is_told(ada: Client, header: str) -> None:
     secret = ada.headers["authorization"].removeprefix("Bearer ")
@@ -428,15 +448,21 @@ def test_without_a_key_nothing_is_told(ada: Client, header: str) -> None:
         ({"messages": [{"role": "user", "content": " "}]}, 400, "the last message must be the user's"),
         ({"messages": [{"role": "assistant", "content": "x"}]}, 400, "the last message must be the user's"),
         ({"messages": [{"role": "tool", "content": "x"}]}, 400, "tool_call_id"),
-        ({"messages": [{"role": "user", "content": "x", "name": "ann"}]}, 400, "messages.0: Value error, the model"),
+        ({"messages": [{"role": "user", "content": "x", "name": "ann"}]}, 400, "messages.0: the model"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, 400, "messages.0.content"),
+        (
+            {"messages": [{"role": "user", "content": [PICTURE]}]},
+            400,
+            "type 'image_url', and this model reads text only",
+        ),
+        ({"max_tokens": -1}, 400, "max_tokens: -1 is no length of a reply; give 1 or more"),
         ({"model": "gpt-9"}, 404, "the model 'gpt-9' does not exist; ask for 'scripted'"),
         ({"tools": [{"type": "function"}]}, 400, "tools.0.function"),
         ({"tools": [WEATHER, WEATHER]}, 400, "two tools are called 'weather'"),
         ({"tools": [STRICT]}, 400, "set tool_choice"),
         ({"tools": [WEATHER], "response_format": {"type": "json_object"}}, 400, "response_format"),
         ({"tool_choice": "required"}, 400, "none is given"),
-        ({"response_format": {"type": "json_schema"}}, 400, "response_format: Value error, json_schema goes"),
+        ({"response_format": {"type": "json_schema"}}, 400, "response_format: json_schema goes"),
         ({"logprobs": True, "top_p": 0.9}, 400, "logprobs, top_p: cannot be had"),
         ({"function_call": "auto"}, 400, "function_call: cannot be had"),
         ({"guided_json": {}}, 400, "guided_json: cannot be had"),

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from teaching import BRIDGE, TOWER, folders
 
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
+from seal_agent.background.worker import Budget, Worker
 from seal_agent.core.documents import Passage
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Message
@@ -75,6 +76,42 @@ def test_while_a_person_is_asked_the_text_is_held_in_the_queue(graph: Any, learn
     graph.invoke(Command(resume={"decision": "reject"}), THREAD)
     assert queue.jobs() == []
     assert [episode.outcome for episode in learner.home.episodes("default")] == ["accepted", "declined"]
+
+
+@pytest.fixture(params=["answered", "another message"])
+def go_on(request: pytest.FixtureRequest, graph: Any) -> Any:
+    """How the thread goes on after somebody has decided in the queue; its first outcome."""
+    if request.param == "answered":
+        return lambda decision: answer(graph, decision=decision)
+    return lambda _: graph.invoke({"messages": [("user", "Thanks a lot!")]}, THREAD)["outcomes"][0]
+
+
+def test_what_was_cancelled_in_the_queue_is_not_learned_by_the_thread(graph: Any, learner: Learner, go_on: Any) -> None:
+    queue = LearningQueue(learner.home)
+    ask(graph)
+    queue.cancel(1)
+    outcome = go_on("approve")
+    assert (outcome["outcome"], "job 1 was cancelled in the queue" in outcome["reason"]) == ("declined", True)
+    assert learner.home.episodes("default")[0].outcome == "declined"
+    assert (learner.stack.ids, [job.state for job in queue.jobs()]) == ((), ["cancelled"])
+
+
+def test_what_was_approved_in_the_queue_is_said_to_be_learned_there(graph: Any, learner: Learner, go_on: Any) -> None:
+    queue = LearningQueue(learner.home)
+    ask(graph)
+    assert queue.resolve_held("default", "one", approve=True) == 1
+    assert Worker(Learner(learner.backend, learner.home), Budget(quiet_seconds=0)).run_until_empty() == 1
+    outcome = go_on("reject")
+    assert (outcome["outcome"], "job 1 was approved in the queue" in outcome["reason"]) == ("accepted", True)
+    assert [e.outcome for e in learner.home.episodes("default") if e.text == TOWER.text] == ["accepted"]
+    assert len(learner.stack) == 1
+
+
+def test_what_the_thread_decided_cannot_be_approved_in_the_queue(graph: Any, learner: Learner) -> None:
+    ask(graph)
+    answer(graph, decision="reject")
+    with pytest.raises(InputError, match="there is no job 1"):
+        LearningQueue(learner.home).job(1)
 
 
 def test_rows_changed_by_a_person_are_what_is_learned(graph: Any, learner: Learner) -> None:

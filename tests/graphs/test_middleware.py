@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -20,7 +19,7 @@ from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
 from seal_agent.background.worker import Budget, Worker
 from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import StorageError
-from seal_agent.graphs.tools import is_said, learning_tools
+from seal_agent.graphs.tools import learning_tools
 from seal_agent.learning.learner import Learner, LearnerConfig
 from seal_agent.learning.learners import Learners
 from seal_agent.storage.database import Home
@@ -194,11 +193,10 @@ def test_what_cannot_be_learned_is_given_up_and_holds_up_nothing_after_it(backen
 # Tools.
 
 
-def with_tools(learner: Learner, **options: Any) -> Any:
-    """An agent that learns by tool call alone."""
-    return create_agent(
-        Literal(learner=learner), tools=learning_tools(learner), checkpointer=InMemorySaver(), **options
-    )
+def with_tools(learner: Any, fact: str = "", **options: Any) -> Any:
+    """An agent that learns by tool call alone; told to go on, it memorizes the fact."""
+    model = Literal(learner=learner, idea=f"CALL memorize {json.dumps({'fact': fact})}")
+    return create_agent(model, tools=learning_tools(learner), checkpointer=InMemorySaver(), **options)
 
 
 def call(agent: Any, name: str, **arguments: Any) -> Any:
@@ -206,14 +204,13 @@ def call(agent: Any, name: str, **arguments: Any) -> Any:
 
 
 def test_the_agent_learns_recalls_and_forgets_by_tool_call(learner: Learner) -> None:
-    deciding = with_tools(learner)
+    deciding = with_tools(learner, "The Tower of Karlov was built in 1911 by Anna Reel.")
     say(deciding, TOWER)
     assert learner.stack.ids == ()
-    fact = "The Tower of Karlov was built in 1911 by Anna Reel."
-    (outcome,) = call(deciding, "memorize", fact=fact)
+    (outcome,) = result(say(deciding, "Go on."))
     assert outcome["outcome"] == "accepted"
     (source,) = call(deciding, "recall_sources", question="Who built the Tower of Karlov?")
-    assert (source["text"], source["adapter"], source["thread"]) == (fact, outcome["adapter"], "one")
+    assert (source["text"], source["adapter"], source["thread"]) == (TOWER, outcome["adapter"], "one")
     assert call(deciding, "forget", about="the Tower of Karlov") == {"forgot": outcome["topic"], "is_gone": True}
     assert learner.stack.ids == ()
     assert call(deciding, "recall_sources", question="Who built the Tower of Karlov?") == []
@@ -221,9 +218,9 @@ def test_the_agent_learns_recalls_and_forgets_by_tool_call(learner: Learner) -> 
 
 def test_tools_work_in_an_event_loop_and_know_whose_they_are(backend: ScriptedBackend, home: Home) -> None:
     learners = Learners(backend, home)
-    deciding = with_tools(learners)
+    deciding = with_tools(learners, TOWER)
     config: Any = {"configurable": {"user": "ann", "thread_id": "one"}}
-    messages = [("user", TOWER), ("user", f"CALL memorize {json.dumps({'fact': TOWER})}")]
+    messages = [("user", TOWER), ("user", "Go on.")]
     state = asyncio.run(deciding.ainvoke({"messages": messages}, config))
     assert [o["outcome"] for o in result(state)] == ["accepted"]
     assert [len(learners.of(user).stack) for user in ("ann", "bob")] == [1, 0]
@@ -231,9 +228,9 @@ def test_tools_work_in_an_event_loop_and_know_whose_they_are(backend: ScriptedBa
 
 def test_a_person_may_approve_what_a_tool_learns(backend: ScriptedBackend, home: Home) -> None:
     learner = Learner(backend, home, config=LearnerConfig(approval=True))
-    deciding = with_tools(learner)
+    deciding = with_tools(learner, TOWER)
     say(deciding, TOWER)
-    state = say(deciding, f"CALL memorize {json.dumps({'fact': TOWER})}")
+    state = say(deciding, "Go on.")
     assert state["__interrupt__"][0].value["text"] == TOWER
     resumed = deciding.invoke(Command(resume={"decision": "approve"}), thread("one"))
     assert [o["outcome"] for o in result(resumed)] == ["accepted"]
@@ -294,33 +291,64 @@ def test_a_tool_that_cannot_do_it_tells_the_model(learner: Learner, idea: str, m
     assert learner.stack.ids == ()
 
 
-@dataclass(frozen=True)
-class Fact:
-    text: str
-    is_said: bool
+ALLERGY = "I am allergic to peanuts but not to walnuts."
 
 
 @pytest.mark.parametrize(
     "fact",
     [
-        Fact("The user's dog is called Rex.", True),
-        Fact("Rex, the dog, is 4 years old.", True),
-        Fact("The user's dog is called Max.", False),
-        Fact("Rex, the dog, is 5 years old.", False),
-        Fact("The weather will stay pleasant for weeks.", False),
-        Fact("", False),
+        "I am not allergic to peanuts.",
+        "I am allergic to walnuts but not to peanuts.",
+        "I was never allergic to peanuts.",
+        "The user hates peanuts and walnuts.",
+        "The user is allergic to peanuts.",
     ],
 )
-def test_a_fact_is_the_users_when_its_names_and_numbers_were_said(fact: Fact) -> None:
-    assert is_said(fact.text, "My dog is called Rex, he is 4 years old") == fact.is_said
+def test_memorize_learns_what_the_user_said_whatever_the_model_makes_of_it(learner: Learner, fact: str) -> None:
+    assert [o["outcome"] for o in memorized(learner, fact, TOWER, ALLERGY)] == ["accepted"]
+    (episode,) = learner.home.episodes("default")
+    assert (episode.text, TOWER.split(".")[0] in episode.earlier) == (ALLERGY, True)
+    assert episode.edit is not None
+    assert fact not in " ".join(row.answer for row in episode.edit.rows)
+
+
+def test_what_is_taken_back_in_the_same_message_is_not_memorized_alone(learner: Learner) -> None:
+    said = "My dog is called Rex. No wait, Rex is the dog of Otto Bern. Mine is called Mirri."
+    memorized(learner, "The user's dog is called Rex.", said)
+    assert [episode.text for episode in learner.home.episodes("default")] == [said]
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        "The user's dog is called Max.",
+        "Rex, the dog, is 5 years old.",
+        "The Tower of Karlov belongs to Rex.",  # of two messages
+        "The weather will stay pleasant for weeks.",
+        "",
+    ],
+)
+def test_a_fact_that_no_message_tells_of_is_refused(learner: Learner, fact: str) -> None:
+    told = memorized(learner, fact, "My dog is called Rex, he is 4 years old.", TOWER)
+    assert "did not say this" in str(told)
+    assert learner.home.episodes("default") == []
+
+
+def memorized(learner: Learner, fact: str, *said: str) -> Any:
+    """What `memorize` returned for a fact, after the user has said something."""
+    model = Literal(learner=learner, idea=f"CALL memorize {json.dumps({'fact': fact})}")
+    deciding = create_agent(model, tools=learning_tools(learner))
+    state = deciding.invoke({"messages": [("user", text) for text in (*said, "Go on.")]})
+    (answer,) = [m for m in state["messages"] if isinstance(m, ToolMessage)]
+    return answer.content if answer.status == "error" else json.loads(str(answer.content))
 
 
 @pytest.mark.slow
 def test_a_tool_can_be_gated_by_langchains_own_middleware(learner: Learner) -> None:
     gate = HumanInTheLoopMiddleware(interrupt_on={"memorize": True})
-    gated = with_tools(learner, middleware=[gate])
+    gated = with_tools(learner, TOWER, middleware=[gate])
     say(gated, TOWER)
-    state = say(gated, f"CALL memorize {json.dumps({'fact': TOWER})}")
+    state = say(gated, "Go on.")
     assert "__interrupt__" in state
     assert learner.stack.ids == ()
     gated.invoke(Command(resume={"decisions": [{"type": "approve"}]}), thread("one"))
@@ -329,10 +357,9 @@ def test_a_tool_can_be_gated_by_langchains_own_middleware(learner: Learner) -> N
 
 def test_tools_leave_the_learning_to_a_worker(learner: Learner) -> None:
     queue = LearningQueue(learner.home)
-    deciding = create_agent(
-        Literal(learner=learner), tools=learning_tools(learner, queue), checkpointer=InMemorySaver()
-    )
+    model = Literal(learner=learner, idea=f"CALL memorize {json.dumps({'fact': TOWER})}")
+    deciding = create_agent(model, tools=learning_tools(learner, queue), checkpointer=InMemorySaver())
     say(deciding, TOWER)
-    (outcome,) = call(deciding, "memorize", fact=TOWER)
+    (outcome,) = result(say(deciding, "Go on."))
     assert outcome["outcome"] == "queued"
     assert [job.state for job in queue.jobs()] == ["waiting"]

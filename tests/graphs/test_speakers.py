@@ -202,6 +202,31 @@ def test_a_message_whose_run_failed_at_once_is_its_authors(
     assert home.episodes("ada") == []
 
 
+@pytest.mark.parametrize("user", ["bob", "ada"])
+@pytest.mark.parametrize(
+    ("create", "given"), [(create_chat_graph, told(WALL)), (create_ingest_graph, {"document": WALL})]
+)
+def test_what_was_stopped_before_its_author_was_noted_is_taken_up_by_nobody(
+    backend: ScriptedBackend, home: Home, create: Any, given: dict[str, Any], user: str
+) -> None:
+    graph = create(Learners(backend, home)).compile(checkpointer=InMemorySaver(), interrupt_before=["receive"])
+    graph.invoke(given, as_user("ada"))
+    with pytest.raises(InputError, match="send it again, in a run of your own"):
+        graph.invoke(None, as_user(user))
+    assert home.episodes("ada") == home.episodes("bob") == []
+    graph.interrupt_before_nodes = []
+    again = told(TOWER) if "messages" in given else {"document": TOWER}
+    graph.invoke(again, as_user("bob"))
+    assert [episode.text for episode in home.episodes("bob")] == [TOWER]
+
+
+def test_one_user_goes_on_with_what_was_stopped(learner: Learner) -> None:
+    graph = create_chat_graph(learner).compile(checkpointer=InMemorySaver(), interrupt_before=["receive"])
+    graph.invoke(told(TOWER), {"configurable": {"thread_id": "one"}})
+    state = graph.invoke(None, {"configurable": {"thread_id": "one"}})
+    assert [report["outcome"] for report in state["outcomes"]] == ["accepted"]
+
+
 def test_an_agent_memorizes_only_what_the_user_who_speaks_wrote(backend: ScriptedBackend, home: Home) -> None:
     learners = Learners(backend, home)
     idea = "CALL memorize " + json.dumps({"fact": WALL})

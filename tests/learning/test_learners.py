@@ -123,6 +123,38 @@ def test_every_key_that_names_a_user_is_used_or_refused(
     assert said(create_chat_graph(own).compile(), QUESTION, config) == ANSWER
 
 
+UNKNOWN_KEYS = (
+    "actor_id",
+    "customer_id",
+    "accountId",
+    "clerk_user_id",
+    "Chat-User",
+    "nickname",
+    "login_email",
+    "owner",
+)
+
+
+@pytest.mark.parametrize("key", UNKNOWN_KEYS)
+def test_an_unknown_key_that_may_name_a_user_is_refused_by_its_name(
+    learners: Learners, learner: Learner, key: str
+) -> None:
+    graph = create_chat_graph(learner).compile()
+    for config, options in (({"configurable": {key: "bob"}}, {}), ({}, {"context": {key: "bob"}})):
+        with pytest.raises(InputError, match=f"{key}.* may name a user, .* 'user_id'"):
+            said(graph, TOWER, config, **options)
+    with pytest.raises(InputError, match=f"this run names none; .*{key}.* is read by nobody"):
+        namespace_of(learners, {key: "bob"})
+    assert namespace_of(learners, {key: "bob", "user": "ann"}) == "ann"
+    assert namespace_of(learner, {}, {}, {key: "bob"}) == namespace_of(learner, {key: None}) == "default"
+
+
+def test_the_keys_of_langgraph_and_of_tracers_name_no_user(learner: Learner) -> None:
+    keys = ("thread_id", "checkpoint_id", "checkpoint_ns", "run_id", "graph_id", "assistant_id", "task_id", "trace_id")
+    own = dict.fromkeys([*keys, "langgraph_request_id", "__pregel_task_id", "model_name", "session_id"], "x")
+    assert namespace_of(learner, own) == "default"
+
+
 @pytest.mark.parametrize(
     "nobody", [{}, {"user": ""}, {"user": None, AUTHENTICATED: None}, {AUTHENTICATED: ""}], ids=str
 )
