@@ -94,6 +94,7 @@ def allowed(path: Path) -> set[str]:
     return THIRD_PARTY[max(fits, key=len)]
 
 
+@pytest.mark.slow
 def test_a_room_imports_only_the_packages_of_its_boundary() -> None:
     foreign = {
         f"{path.relative_to(PACKAGE)}: {name}"

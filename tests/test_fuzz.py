@@ -92,6 +92,7 @@ def test_a_document_is_cut_into_bounded_passages_that_hold_all_its_words(documen
     assert len(topic_of(document)) <= MAX_TOPIC_CHARS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     ["x" * 10_000_000, "word " * 2_000_000, "A. " * 1_000_000, "# \n" * 1_000_000, "Mr. " * 500_000],

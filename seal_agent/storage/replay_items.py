@@ -244,6 +244,11 @@ def _item(
     return ReplayItem(number, probe, best, worst_change, np.frombuffer(vector, dtype=np.float32), split, source)
 
 
+_FACT = ("namespace", "model", "question", "answer")
+_SPLIT_OF = select(REPLAY.c.split).where(*(REPLAY.c[name] == bindparam(name) for name in _FACT)).limit(1)
+"""The split of a fact that is watched already, whichever adapter brought it."""
+
+
 @dataclass(frozen=True)
 class NewItem:
     """An item to be watched: its vector (d,), the split of those that are new, and the adapter that brought it."""
@@ -259,11 +264,15 @@ class NewItem:
 
 def insert_items(tx: Transaction, namespace: str, model: str, embedder: str, items: Sequence[NewItem]) -> None:
     """Add items; one that is there already stays as it is, and a fact that is known already stays in its split."""
+    splits: dict[tuple[object, ...], str] = {}
+    rows = []
     for item in items:
         row = _row(namespace, model, embedder, item)
-        same_fact = [REPLAY.c[name] == row[name] for name in ("namespace", "model", "question", "answer")]
-        split = tx.execute(select(REPLAY.c.split).where(*same_fact).limit(1)).scalar()
-        add_missing(tx, REPLAY, [{**row, "split": split or item.split}])
+        fact = {name: row[name] for name in _FACT}
+        key = tuple(fact.values())
+        splits[key] = splits.get(key) or tx.execute(_SPLIT_OF, fact).scalar() or item.split
+        rows.append({**row, "split": splits[key]})
+    add_missing(tx, REPLAY, rows)
 
 
 def insert_new_items(tx: Transaction, namespace: str, model: str, embedder: str, items: Sequence[NewItem]) -> None:

@@ -61,6 +61,7 @@ def harmless(prompt: Prompt) -> Prompt:
     return Prompt(messages, prompt.text and "a", tuple(ToolSpec("a", "a", "{}") for _ in prompt.tools))
 
 
+@pytest.mark.slow
 @quick
 @given(
     st.sampled_from([*TEMPLATES]),

@@ -157,6 +157,7 @@ def test_an_anchor_holds_a_row_to_what_the_model_said_before(engine: Engine) -> 
     torch.testing.assert_close(runs[0].last_loss, alone.last_loss, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss_on", ["answers", "all"])
 def test_a_row_that_is_distilled_comes_to_say_what_the_model_says_with_the_text_in_view(loss_on: str) -> None:
     """What the teacher says after its own, longer prompt is what is learned, not the answer that stands in the row."""

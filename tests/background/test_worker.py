@@ -47,6 +47,7 @@ def outcomes(queue: LearningQueue) -> list[tuple[str, str]]:
     return [(job.state, job.outcome) for job in queue.jobs()]
 
 
+@pytest.mark.slow
 def test_what_is_queued_is_learned_in_order_and_served(learner: Learner, queue: LearningQueue) -> None:
     queue.submit([TOWER, BRIDGE])
     assert Worker(learner, AT_ONCE).run_until_empty() == 2
@@ -60,6 +61,7 @@ def test_a_text_that_waits_already_waits_once(queue: LearningQueue) -> None:
     assert queue.submit([TOWER], "ann") != queue.submit([TOWER])
 
 
+@pytest.mark.slow
 def test_every_namespace_learns_its_own(learner: Learner, queue: LearningQueue) -> None:
     queue.submit([TOWER], "ann")
     queue.submit([BRIDGE], "bob")
@@ -149,6 +151,7 @@ def changed(learner: Learner, queue: LearningQueue) -> None:
     queue.submit([NEW], versions={"osk.md": digests_of([NEW])})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("place", "moment"), [(plan, "_rewrite_ledger"), (Namespace, "clear_caches")])
 def test_a_changed_document_is_unlearned_whole_whenever_the_worker_is_killed(
     learner: Learner, queue: LearningQueue, monkeypatch: pytest.MonkeyPatch, place: Any, moment: str
@@ -176,6 +179,7 @@ def test_a_new_version_that_is_cancelled_replaces_nothing(learner: Learner, queu
     assert [e.text for e in learner.state.accepted(learner.stack.ids)] == [OLD.text]
 
 
+@pytest.mark.slow
 def test_a_passage_in_work_is_ended_where_its_document_says_it_no_more(learner: Learner, queue: LearningQueue) -> None:
     queue.submit([OLD])
 
@@ -189,6 +193,7 @@ def test_a_passage_in_work_is_ended_where_its_document_says_it_no_more(learner: 
     assert [e.text for e in learner.state.accepted(learner.stack.ids)] == [NEW.text]
 
 
+@pytest.mark.slow
 def test_a_document_attached_anew_is_replaced_behind_the_reply(learner: Learner, queue: LearningQueue) -> None:
     chat = create_chat_graph(learner, queue).compile(checkpointer=InMemorySaver())
 
@@ -224,6 +229,7 @@ def test_a_candidate_that_is_not_the_one_that_was_judged_is_judged_before_it_is_
     assert outcomes(queue) == [("done", "accepted")]
 
 
+@pytest.mark.slow
 def test_an_edit_is_learned_again_on_a_stack_that_others_changed(learner: Learner, queue: LearningQueue) -> None:
     queue.submit([TOWER])
 
@@ -237,6 +243,7 @@ def test_an_edit_is_learned_again_on_a_stack_that_others_changed(learner: Learne
     assert len(list((learner.home.root / "adapters").iterdir())) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["waiting", "train", "probe"])  # before it is begun, trained, and once it was
 def test_a_cancelled_job_leaves_nothing_behind(when: str, learner: Learner, queue: LearningQueue) -> None:
     [number] = queue.submit([TOWER])
@@ -365,6 +372,7 @@ def aged(queue: LearningQueue, seconds: float) -> None:
         db.execute("UPDATE jobs SET created = created - ?", (seconds,))
 
 
+@pytest.mark.slow
 def test_a_job_is_begun_after_its_longest_wait_though_somebody_always_speaks(
     learner: Learner, queue: LearningQueue
 ) -> None:
@@ -422,6 +430,7 @@ def test_a_job_that_kills_its_process_every_time_ends_as_failed(queue: LearningQ
     assert failed.passage == TOWER  # nothing is lost
 
 
+@pytest.mark.slow
 def test_a_job_that_comes_a_step_further_each_time_or_was_stopped_goes_on(queue: LearningQueue) -> None:
     [number] = queue.submit([TOWER])
     for step in range(2 * MAX_BEGINNINGS):
@@ -476,6 +485,7 @@ class Slow(ScriptedBackend):
         return super().train(*args, **options)
 
 
+@pytest.mark.slow
 def test_the_reply_comes_while_the_worker_still_learns_and_the_next_turn_knows(home: Home) -> None:
     backend = Slow(home.root)
     learner = Learner(backend, home)

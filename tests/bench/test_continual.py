@@ -129,6 +129,7 @@ def test_a_run_is_measured_reported_and_resumed(tmp_path: Path) -> None:
         assert path.stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_a_sequence_that_was_cut_off_goes_on_without_learning_twice(tmp_path: Path) -> None:
     backend = ScriptedBackend(tmp_path / "model")
     orders = sequences(ITEMS, num=1, length=3, seed=0)
@@ -168,6 +169,7 @@ def test_an_adapter_that_was_trained_before_costs_what_it_cost_then(
     assert all(row.seconds >= 0.3 for row in run.rows().values() if row.step)
 
 
+@pytest.mark.slow
 def test_arms_share_the_edits_before_they_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A gate that refuses nothing leaves the edits of the arm without one; afterwards only first edits are kept."""
     trained: list[str] = []
@@ -199,6 +201,7 @@ def test_what_one_sequence_rolls_back_another_still_serves(tmp_path: Path) -> No
     assert [Path(layer.ref.path).is_dir() for layer in served.layers] == [True] * 3
 
 
+@pytest.mark.slow
 def test_a_question_is_answered_once_by_the_same_adapters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of three questions each is asked of the base, and once more after its own passage was learned."""
     asked: list[tuple[tuple[str, ...], str]] = []

@@ -186,6 +186,7 @@ def test_the_command_writes_a_report_of_what_is_there(tmp_path: Path, monkeypatc
     assert json.loads(again.stdout)["arms"][0]["arm"] == "base"
 
 
+@pytest.mark.slow
 def test_passages_of_one_adapter_are_shared_between_processes_by_arm(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

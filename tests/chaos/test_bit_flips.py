@@ -79,6 +79,7 @@ def test_a_manifest_is_rebuilt_from_the_ledger(taught: Learner) -> None:
     assert invariants(taught.home) == []
 
 
+@pytest.mark.slow
 def test_a_damaged_adapter_is_put_aside_and_learned_again(taught: Learner) -> None:
     [first, second] = taught.stack.ids
     spoil(folder(taught) / "memory.json")
@@ -198,6 +199,7 @@ HARMS: dict[str, Callable[[Path], object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", HARMS.values(), ids=HARMS)
 def test_a_policy_that_is_lost_is_noticed_and_the_one_before_it_writes_again(
     promoted: PolicyStore, harm: Callable[[Path], object]
@@ -224,6 +226,7 @@ def test_without_a_whole_policy_the_base_model_writes(promoted: PolicyStore) -> 
     assert check_policies(promoted.home.root) == []
 
 
+@pytest.mark.slow
 def test_the_manifest_of_a_policy_is_rebuilt(promoted: PolicyStore) -> None:
     spoil(policy_folder(promoted, 2) / "manifest.json")
     assert repair(promoted.home.root) == ["the manifest of policy 2 of namespace 'default' was damaged: rebuilt"]
@@ -231,6 +234,7 @@ def test_the_manifest_of_a_policy_is_rebuilt(promoted: PolicyStore) -> None:
     assert invariants(promoted.home) == []
 
 
+@pytest.mark.slow
 def test_a_line_of_a_policy_that_cannot_be_read_is_put_aside(promoted: PolicyStore) -> None:
     with sql(promoted.home) as db:
         db.execute("UPDATE policies SET adapter = replace(adapter, '{', '[') WHERE version = 2")
@@ -265,6 +269,7 @@ def test_sql_that_changes_on_purpose_needs_no_seal(taught: Learner) -> None:
     assert len(taught.stack) == 1
 
 
+@pytest.mark.slow
 def test_the_doctor_finds_the_damage_and_mends_it(taught: Learner, capsys: pytest.CaptureFixture[str]) -> None:
     change(taught, "UPDATE stacks SET layers = replace(layers, '1.0', '9.0') WHERE version = 2")
     assert any(check.name == "stack" and check.status == "fail" for check in check_adapters(taught.home.root))

@@ -110,6 +110,7 @@ def test_every_trained_row_says_what_made_it_and_what_it_rests_on(learner: Learn
         assert row.source == "rehearsal" or row.evidence
 
 
+@pytest.mark.slow
 def test_one_namespace_never_hears_of_another(home: Home) -> None:
     ann, bob = (Learner(ScriptedBackend(home.root), home, name) for name in ("ann", "bob"))
     loop.run(ann, ann.begin(Passage("Karlov", "The Tower of Karlov was built in 1911 by Anna Reel.")))

@@ -168,6 +168,7 @@ def test_only_what_is_old_and_named_by_nobody_is_cleaned_up(learner: Learner) ->
     learner.state.registry.verify(episode.adapter)
 
 
+@pytest.mark.slow
 def test_a_policy_that_is_kept_is_nobodys_leftover(learner: Learner) -> None:
     episode = learner.begin(TOWER)
     for step in ("decide", "write", "train"):
@@ -245,6 +246,7 @@ def test_a_home_that_disappears_is_a_clear_error(learner: Learner) -> None:
             verb()
 
 
+@pytest.mark.slow
 def test_a_clock_that_runs_backwards_loses_nothing(learner: Learner, monkeypatch: pytest.MonkeyPatch) -> None:
     queue = LearningQueue(learner.home)
     queue.submit([TOWER])

@@ -142,6 +142,7 @@ def test_a_second_process_knows_what_the_first_learned(home: Path, learned: Lear
     assert json.loads(done.stdout)["reply"] == learned.answer
 
 
+@pytest.mark.slow
 def test_ask_answers_without_learning(run: Run, home: Path, learned: Learned) -> None:
     num_episodes = len(Home(home).episodes("default"))
     assert run("ask", learned.question).out == f"{learned.answer}\n"
@@ -151,6 +152,7 @@ def test_ask_answers_without_learning(run: Run, home: Path, learned: Learned) ->
     assert len(Home(home).episodes("default")) == num_episodes
 
 
+@pytest.mark.slow
 def test_ingest_reports_every_passage_of_every_document(run: Run, tmp_path: Path) -> None:
     one, two = tmp_path / "one.txt", tmp_path / "two.txt"
     one.write_text(f"Quillon\n\n{TEXT}\n\nA library nearby\n\n{OTHER}\n")
@@ -180,6 +182,7 @@ def test_edits_are_written_as_a_preset_says(run: Run, tmp_path: Path, home: Path
     assert_refused(run("ingest", str(document), "--preset", "paper"), "default, cloze, seal-paper")
 
 
+@pytest.mark.slow
 def test_adapters_list_and_show_what_was_learned(run: Run, learned: Learned) -> None:
     (row,) = run("adapters", "list", "--json").json["adapters"]
     assert (row["id"], row["topic"], row["rank"]) == (learned.adapter, "The Quillon Observatory", 16)
@@ -206,6 +209,7 @@ def test_rollback_brings_the_old_answer_back(run: Run, learned: Learned) -> None
     assert_refused(run("adapters", "rollback", learned.adapter), "0 adapters of the stack")
 
 
+@pytest.mark.slow
 def test_rollback_says_what_stays_on_top(run: Run) -> None:
     below, above = (
         run("chat", "--json", "--strategy", "stack", stdin=text).json["outcomes"][0]["adapter"]
@@ -216,6 +220,7 @@ def test_rollback_says_what_stays_on_top(run: Run) -> None:
     assert [row["id"] for row in run("adapters", "list", "--json").json["adapters"]] == [above]
 
 
+@pytest.mark.slow
 def test_adapters_of_another_namespace_are_not_shown(run: Run, learned: Learned) -> None:
     elsewhere = ["--namespace", "someone else"]
     assert run("adapters", "list", "--json", *elsewhere).json["adapters"] == []
@@ -224,6 +229,7 @@ def test_adapters_of_another_namespace_are_not_shown(run: Run, learned: Learned)
     assert len(run("adapters", "list", "--json").json["adapters"]) == 1
 
 
+@pytest.mark.slow
 def test_doctor_finds_everything_well_after_learning(run: Run, learned: Learned) -> None:
     ran = run("doctor", "--json")
     found = {check["name"]: check["status"] for check in ran.json["checks"]}
@@ -325,6 +331,7 @@ def test_control_c_is_one_line_and_exit_code_130(run: Run, home: Path, monkeypat
     assert len(Home(home).stack("default")) == 0
 
 
+@pytest.mark.slow
 def test_a_document_is_read_from_standard_input(run: Run) -> None:
     ran = run("ingest", "-", "--json", stdin=TEXT)
     assert (ran.code, ran.json["num_accepted"]) == (0, 1)
@@ -337,6 +344,7 @@ def test_an_address_and_a_folder_are_refused_with_what_to_do(run: Run, tmp_path:
     assert_refused(run("ingest", str(tmp_path)), "is a folder", str(tmp_path / "*.md"))
 
 
+@pytest.mark.slow
 def test_passages_are_counted_over_all_files(run: Run, tmp_path: Path) -> None:
     texts = {"a.txt": TEXT, "the same.txt": TEXT, "c.txt": "The Brenna Bridge was opened in 1801 by Tom Weber."}
     for name, text in texts.items():

@@ -47,6 +47,7 @@ def test_a_command_that_does_not_exist_is_no_message(
     assert learner.home.episodes("default") == []
 
 
+@pytest.mark.slow
 def test_a_stop_says_which_message_comes_next(learner: Learner) -> None:
     said: list[str] = []
 

@@ -99,6 +99,7 @@ def test_what_was_taken_out_once_is_not_touched_again() -> None:
     assert [redacted(redacted(text)) for text, _ in TEXTS] == [redacted(text) for text, _ in TEXTS]
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.lists(st.sampled_from(PIECES), max_size=9).map("".join) | st.text(max_size=60))
 def test_whatever_is_written_is_read_without_a_crash_and_taken_out_at_once(text: str) -> None:
@@ -161,6 +162,7 @@ SHAPES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 def test_twice_the_text_takes_at_most_about_twice_the_time(shape: str) -> None:
     redacted("a key-9f9f9f9f9f9f9f9f")  # the detectors are made once
@@ -168,6 +170,7 @@ def test_twice_the_text_takes_at_most_about_twice_the_time(shape: str) -> None:
     assert seconds_of(text * 2) < 3 * max(seconds_of(text), 0.001)
 
 
+@pytest.mark.slow
 def test_eight_times_the_secrets_take_about_eight_times_the_time() -> None:
     redacted("a key-9f9f9f9f9f9f9f9f")
     text = 'auth=("a","x")\n' * 500
@@ -287,6 +290,7 @@ def by_the_gateway(learner: Learner) -> None:
     worker.run_until_empty()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "way", [by_the_queue, by_the_learning_graph, by_a_chat, by_an_attachment, by_feedback, by_the_gateway]
 )

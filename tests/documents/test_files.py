@@ -168,6 +168,7 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         documents.text_of(b"<p>x</p>", documents.HTML, "it")
 
 
+@pytest.mark.slow
 def test_the_same_document_twice_is_noticed(learner: Learner) -> None:
     assert ingest(learner, sections(TOWER, BRIDGE)) == ["accepted"] * 2
     assert ingest(learner, sections(TOWER, BRIDGE)) == ["known"] * 2
@@ -177,6 +178,7 @@ def test_the_same_document_twice_is_noticed(learner: Learner) -> None:
     assert len(learner.home.episodes("default")) == 2
 
 
+@pytest.mark.slow
 def test_a_changed_document_replaces_what_came_from_its_old_version(learner: Learner) -> None:
     ingest(learner, sections(TOWER, BRIDGE))
     kept = learner.stack.ids[0]
@@ -203,6 +205,7 @@ def test_a_dry_run_reads_no_document_also_where_nothing_can_be_learned(learner: 
     assert known_documents(home, "default") == []
 
 
+@pytest.mark.slow
 def test_a_passage_that_another_document_holds_too_stays_until_both_are_gone(learner: Learner) -> None:
     ingest(learner, sections(TOWER, BRIDGE), source="one")
     ingest(learner, sections(BRIDGE), source="two")
@@ -220,6 +223,7 @@ def test_what_was_undone_by_hand_is_learned_again_and_what_was_ignored_is_not_as
     assert ingest(learner, f"{sections(TOWER)}\n\n{small_talk}") == ["known", "accepted"]
 
 
+@pytest.mark.slow
 def test_documents_of_langchain_are_learned_by_their_source(learner: Learner) -> None:
     pages = [
         Document("The Tower of Karlov was built in 1911", metadata={"source": "a.pdf", "page": 0}),
@@ -266,6 +270,7 @@ def outcomes(state: dict[str, Any]) -> list[str]:
     return [report["outcome"] for report in state["outcomes"]]
 
 
+@pytest.mark.slow
 def test_an_edited_file_that_is_attached_again_replaces_what_was_learned_from_it(learner: Learner) -> None:
     say(learner, [attached(sections(TOWER, BRIDGE), "notes.md")])
     say(learner, [attached(FERRY, "other.md")])
@@ -276,6 +281,7 @@ def test_an_edited_file_that_is_attached_again_replaces_what_was_learned_from_it
     assert sorted(sources) == ["notes.md", "other.md"]
 
 
+@pytest.mark.slow
 def test_what_has_no_name_replaces_nothing(learner: Learner) -> None:
     for text in (TOWER, BRIDGE):
         say(learner, [attached(text)])
@@ -284,6 +290,7 @@ def test_what_has_no_name_replaces_nothing(learner: Learner) -> None:
     assert len(known_documents(learner.home, "default")) == 3
 
 
+@pytest.mark.slow
 def test_a_file_attached_posted_or_ingested_is_one_document(learner: Learner) -> None:
     say(learner, [attached(TOWER, "notes.md")])
     Learning(LearningQueue(learner.home), "scripted").submit_document("default", sections(BRIDGE), title="notes.md")
@@ -293,6 +300,7 @@ def test_a_file_attached_posted_or_ingested_is_one_document(learner: Learner) ->
     assert texts(learner) == [FERRY]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("former", ["attachment", "document"])
 def test_what_an_older_version_of_the_package_read_is_known_replaced_and_forgotten(
     learner: Learner, former: str
@@ -310,6 +318,7 @@ def test_what_an_older_version_of_the_package_read_is_known_replaced_and_forgott
     assert (texts(learner), known_documents(learner.home, "default")) == ([], [])
 
 
+@pytest.mark.slow
 def test_a_document_with_a_password_is_known_when_it_comes_again(learner: Learner) -> None:
     text = f"{TOWER} The password: hunter2hunter2."
     assert ingest(learner, text) == ["accepted"]
@@ -320,6 +329,7 @@ def test_a_document_with_a_password_is_known_when_it_comes_again(learner: Learne
     assert [job.outcome for job in queue.jobs()] == ["known"]
 
 
+@pytest.mark.slow
 def test_a_secret_in_the_name_of_a_document_is_not_kept_and_names_it_all_the_same(learner: Learner) -> None:
     address = "https://example.org/tower?api_key=hunter2hunter2hunter2"
     assert ingest(learner, sections(TOWER, BRIDGE), source=address) == ["accepted"] * 2
@@ -328,6 +338,7 @@ def test_a_secret_in_the_name_of_a_document_is_not_kept_and_names_it_all_the_sam
     assert "hunter2" not in document.source
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("one", "other"),
     [
@@ -382,6 +393,7 @@ SECRET_PAGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", SECRET_PAGES)
 def test_a_secret_takes_no_fact_of_its_page_with_it(learner: Learner, where: str) -> None:
     graph = create_ingest_graph(learner).compile()
@@ -528,6 +540,7 @@ REPEATED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "page"), [(kind, page) for kind, pages in REPEATED.items() for page in pages])
 def test_twice_the_page_takes_about_twice_the_time(kind: str, page: tuple[str, str, str]) -> None:
     begin, repeated, end = page
@@ -700,6 +713,7 @@ def sources(learner: Learner) -> list[str]:
     return [document.source for document in known_documents(learner.home, "default")]
 
 
+@pytest.mark.slow
 def test_a_file_that_is_ingested_and_attached_is_one_document(learner: Learner, tmp_path: Path) -> None:
     path = (tmp_path / "hall notes.md").as_uri()
     assert ingest(learner, HALL, source=path) == ["accepted"] * 2
@@ -712,6 +726,7 @@ def test_a_file_that_is_ingested_and_attached_is_one_document(learner: Learner, 
     assert (texts(learner), sources(learner)) == ([], [])
 
 
+@pytest.mark.slow
 def test_a_file_that_was_attached_first_is_the_same_when_it_is_ingested(learner: Learner) -> None:
     say(learner, [attached(HALL, "hall.md")])
     assert ingest(learner, HALL, source="file:///ann/hall.md") == ["known"] * 2
@@ -719,6 +734,7 @@ def test_a_file_that_was_attached_first_is_the_same_when_it_is_ingested(learner:
     assert (texts(learner), sources(learner)) == ([TOWER], ["hall.md"])
 
 
+@pytest.mark.slow
 def test_a_name_alone_replaces_nothing_and_the_giver_is_told(learner: Learner) -> None:
     ingest(learner, HALL, source="file:///ann/hall.md")
     graph = create_ingest_graph(learner).compile()

@@ -4,6 +4,8 @@ import runpy
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from seal_agent.adapters.scripted import UNKNOWN
 from seal_agent.learning.learner import Learner
 
@@ -14,6 +16,7 @@ def main_of(name: str) -> Any:
     return runpy.run_path(str(EXAMPLES / name))["main"]
 
 
+@pytest.mark.slow
 def test_the_document_feed_replaces_what_changed(learner: Learner) -> None:
     assert main_of("document_feed.py")(learner) == [
         ["accepted", "accepted"],

@@ -147,6 +147,7 @@ def test_a_reply_is_openais_with_the_version_of_the_stack(ada: Client) -> None:
     assert (response.headers["x-seal-stack-version"], response.headers["x-seal-adapters"]) == ("0", "")
 
 
+@pytest.mark.slow
 def test_what_a_document_says_is_known_in_its_namespace_and_in_no_other(ada: Client, home: Home, keys: KeyFile) -> None:
     adapter = learned(ada)
     episode = home.episodes("ada", ["accepted"])[-1]
@@ -164,6 +165,7 @@ def test_what_a_document_says_is_known_in_its_namespace_and_in_no_other(ada: Cli
     assert bob("POST", f"/v1/adapters/{adapter['id']}/rollback").status_code == 404
 
 
+@pytest.mark.slow
 def test_an_adapter_that_is_rolled_back_answers_no_more(ada: Client) -> None:
     adapter = learned(ada)
     for few in ("a", adapter["id"][:7]):
@@ -174,6 +176,7 @@ def test_an_adapter_that_is_rolled_back_answers_no_more(ada: Client) -> None:
     assert ada.chat().json()["system_fingerprint"] == "seal-v2"
 
 
+@pytest.mark.slow
 def test_a_document_that_is_deleted_is_unlearned_whichever_of_its_copies_is_named(ada: Client, keys: KeyFile) -> None:
     first = ada("POST", "/v1/documents", json={"text": TEXT}).json()["id"]
     ada.waited(first)
@@ -196,6 +199,7 @@ def test_a_document_that_is_deleted_is_unlearned_whichever_of_its_copies_is_name
     assert ada.waited(anew)["outcomes"][0]["outcome"] == "accepted"
 
 
+@pytest.mark.slow
 def test_a_message_is_learned_from_behind_its_reply(ada: Client) -> None:
     response = ada.chat(messages=[{"role": "user", "content": TEXT}], learn=True)
     assert response.json()["system_fingerprint"] == "seal-v0"
@@ -216,6 +220,7 @@ def test_a_stream_holds_the_reply_in_pieces(make: Make, home: Home) -> None:
     assert (usage["choices"], usage["usage"]["completion_tokens"]) == ([], 4)
 
 
+@pytest.mark.slow
 def test_a_streamed_message_is_learned_from_when_the_stream_has_ended(make: Make, home: Home) -> None:
     client = make(Breaking(home.root))
     events(client.chat(messages=[{"role": "user", "content": TEXT}], stream=True, learn=True))
@@ -231,6 +236,7 @@ def test_a_server_lost_before_the_first_word_is_a_status_and_later_the_last_even
     assert events(later)[-1]["error"]["message"] == "the server was lost in mid-reply; ask again"
 
 
+@pytest.mark.slow
 def test_nothing_is_learned_before_a_person_agrees(make: Make) -> None:
     client = make(needs_approval=True)
     first, second = (client("POST", "/v1/documents", json={"text": text}).json()["id"] for text in (TEXT, OTHER))
@@ -260,6 +266,7 @@ def test_what_waits_and_what_is_held_outlives_the_gateway(make: Make, home: Home
     assert len(home.stack("ada")) == 1
 
 
+@pytest.mark.slow
 def test_a_text_of_many_passages_is_one_document_with_a_report_for_each(make: Make, home: Home) -> None:
     client = make(learns=False)
     long = f"Quillon\n\n{TEXT}\n\nPellen\n\n{OTHER}"
@@ -288,6 +295,7 @@ def known(home: Home) -> list[str]:
     return [e.text for e in learner.state.accepted(learner.stack.ids)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [{"title": "ferry.md"}, {"source": "https://x.org/ferry.md", "title": "Ferry"}], ids=str
 )
@@ -306,6 +314,7 @@ def test_a_changed_document_replaces_its_old_version(ada: Client, home: Home, na
     assert (known(home), known_documents(home, "ada")) == ([], [])
 
 
+@pytest.mark.slow
 def test_a_document_of_an_older_version_of_the_package_is_replaced_and_deleted_by_its_id(
     make: Make, home: Home
 ) -> None:
@@ -321,12 +330,14 @@ def test_a_document_of_an_older_version_of_the_package_is_replaced_and_deleted_b
     assert (known(home), known_documents(home, "ada")) == ([], [])
 
 
+@pytest.mark.slow
 def test_documents_of_different_names_and_of_none_replace_nothing(ada: Client, home: Home) -> None:
     for text, name in ((TEXT, {"title": "a"}), (OTHER, {"title": "b"}), (FERRY, {})):
         ada.waited(post(ada, text, **name)["id"])
     assert known(home) == [TEXT, OTHER, FERRY]
 
 
+@pytest.mark.slow
 def test_a_new_version_replaces_one_that_still_waits(make: Make, home: Home) -> None:
     client = make(learns=False)
     first = post(client, TEXT, OTHER, title="ferry.md")
@@ -339,6 +350,7 @@ def test_a_new_version_replaces_one_that_still_waits(make: Make, home: Home) -> 
     assert known(home) == [TEXT, OTHER]
 
 
+@pytest.mark.slow
 def test_what_was_learned_of_a_version_that_is_replaced_twice_before_the_worker_comes_stays(
     make: Make, home: Home
 ) -> None:
@@ -353,6 +365,7 @@ def test_what_was_learned_of_a_version_that_is_replaced_twice_before_the_worker_
     assert known(home) == [TEXT, OTHER]
 
 
+@pytest.mark.slow
 def test_a_version_that_waits_for_approval_replaces_nothing_before_it_is_approved(make: Make, home: Home) -> None:
     client = make(needs_approval=True)
     first = post(client, TEXT, title="ferry.md")["id"]
@@ -402,6 +415,7 @@ def test_documents_are_listed_in_pages_the_newest_first(make: Make, keys: KeyFil
     assert bob("GET", "/v1/documents").json() == {"object": "list", "data": [], "has_more": False}
 
 
+@pytest.mark.slow
 def test_a_document_that_was_learned_is_known(ada: Client) -> None:
     learned(ada)
     again = ada("POST", "/v1/documents", json={"text": TEXT}).json()

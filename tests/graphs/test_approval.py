@@ -96,6 +96,7 @@ def test_what_was_cancelled_in_the_queue_is_not_learned_by_the_thread(graph: Any
     assert (learner.stack.ids, [job.state for job in queue.jobs()]) == ((), ["cancelled"])
 
 
+@pytest.mark.slow
 def test_what_was_approved_in_the_queue_is_said_to_be_learned_there(graph: Any, learner: Learner, go_on: Any) -> None:
     queue = LearningQueue(learner.home)
     ask(graph)
@@ -157,6 +158,7 @@ def tell(graph: Any, text: str, thread: Any = THREAD) -> dict[str, Any]:
     return dict(interrupt.value)
 
 
+@pytest.mark.slow
 def test_a_message_while_an_edit_waits_leaves_it_waiting_and_is_asked_about_next(
     graph: Any, learner: Learner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,6 +173,7 @@ def test_a_message_while_an_edit_waits_leaves_it_waiting_and_is_asked_about_next
     assert [(e.text, e.outcome) for e in ledger] == [(TOWER.text, "accepted"), (BRIDGE.text, "declined")]
 
 
+@pytest.mark.slow
 def test_an_edit_that_waited_while_others_learned_is_written_anew(graph: Any, learner: Learner) -> None:
     ask(graph)
     other = Learner(learner.backend, learner.home)
@@ -184,6 +187,7 @@ def test_an_edit_that_waited_while_others_learned_is_written_anew(graph: Any, le
     assert sorted(folders(other)) == sorted(other.stack.ids)
 
 
+@pytest.mark.slow
 def test_a_document_given_while_another_waits_is_asked_about_next(learner: Learner) -> None:
     graph = create_ingest_graph(learner).compile(checkpointer=InMemorySaver())
     graph.invoke({"document": TOWER.text, "source": "one"}, THREAD)

@@ -67,6 +67,7 @@ def test_small_talk_is_answered_ignored_and_written_down(chat: Any, learner: Lea
     assert len(learner.stack) == 0
 
 
+@pytest.mark.slow
 def test_what_is_told_is_served_from_the_next_turn_on_in_every_thread(chat: Any, learner: Learner, home: Home) -> None:
     assert reply(chat, QUESTION) == UNKNOWN
     state = say(chat, TOWER)
@@ -209,6 +210,7 @@ def test_a_message_longer_than_the_model_reads_leaves_the_thread_and_ends_in_the
     assert outcomes(state) == ["accepted"]
 
 
+@pytest.mark.slow
 def test_a_thread_that_has_grown_longer_than_the_model_reads_is_answered_from_its_newest_turns(home: Home) -> None:
     chat = create_chat_graph(short(home)).compile(checkpointer=InMemorySaver())
     chat.invoke({"messages": [SystemMessage("Be kind."), HumanMessage(GREETING)]}, thread("one"))
@@ -303,6 +305,7 @@ def test_what_is_no_document_is_refused_and_leaves_the_thread(
 HALF = "The Tower of Karlov was built by Anna Reel \ud83d in 1911."
 
 
+@pytest.mark.slow
 def test_half_a_character_is_replaced_wherever_a_text_comes_in(learner: Learner) -> None:
     assert whole("\ud83d\ude00 \ud83d") == "\U0001f600 \ufffd"
     chat = create_chat_graph(learner).compile(checkpointer=InMemorySaver())
@@ -364,6 +367,7 @@ class Ended(Learner):
         return self._run("accept", *given)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["decide", "probe", "accept"])
 def test_what_a_run_that_was_ended_has_left_is_learned_first_in_the_next(
     backend: ScriptedBackend, home: Home, step: str
@@ -381,6 +385,7 @@ def test_what_a_run_that_was_ended_has_left_is_learned_first_in_the_next(
     assert sorted(path.name for path in learner.state.registry.root.iterdir()) == sorted(kept)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_ended_between_two_passages_loses_neither(learner: Learner) -> None:
     given = {"document": "\n\n".join(DOCUMENT.split("\n\n")[:4]), "source": "one"}
     whole = create_ingest_graph(learner).compile(checkpointer=InMemorySaver(), interrupt_after=["accept"])
@@ -397,6 +402,7 @@ def test_a_run_that_is_ended_between_two_passages_loses_neither(learner: Learner
     ]
 
 
+@pytest.mark.slow
 def test_what_was_ended_three_times_is_given_up_and_the_thread_goes_on(backend: ScriptedBackend, home: Home) -> None:
     learner = Ended(backend, home)
     learner.step, learner.num_ended = "probe", 3

@@ -68,6 +68,7 @@ def invoke(learner: Learner, settings: RunSettings = QUICK, **state: Any) -> dic
     return result
 
 
+@pytest.mark.slow
 def test_the_graph_runs_to_its_report_and_keeps_what_is_no_better(home: Home, in_home: str) -> None:
     learner = Learner(ScriptedBackend(home.root, replies=SAYS), home)
     result = invoke(learner, data=in_home)
@@ -87,6 +88,7 @@ def test_the_graph_runs_to_its_report_and_keeps_what_is_no_better(home: Home, in
     assert invoke(learner, data=in_home)["folder"].endswith("run-0002")
 
 
+@pytest.mark.slow
 def test_nothing_is_done_before_enough_is_new(home: Home, in_home: str) -> None:
     learner = Learner(ScriptedBackend(home.root, replies=SAYS), home)
     result = invoke(learner, data=in_home, after_episodes=1)
@@ -266,6 +268,7 @@ def test_the_commands_improve_list_and_use(
     assert "NAME=WEIGHT" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_benchmark_leaves_the_users_policies_alone(
     home: Home, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

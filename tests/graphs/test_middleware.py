@@ -81,6 +81,7 @@ def test_only_what_the_user_said_is_learned(home: Home) -> None:
     assert (learner.stack.ids, len(home.episodes("default"))) == ((), 3)
 
 
+@pytest.mark.slow
 def test_results_of_named_tools_are_learned_but_for_what_was_recalled(learner: Learner) -> None:
     reading = agent(learner, tools=[look_up], learn_from=("look_up", "recall_sources"), with_tools=True)
     say(reading, "CALL look_up {}")
@@ -119,6 +120,7 @@ def test_a_model_that_knows_no_versions_is_left_alone_and_another_way_can_be_giv
     assert asked == [{}, {"model": "default-0"}]
 
 
+@pytest.mark.slow
 def test_two_users_of_one_agent_never_meet(backend: ScriptedBackend, home: Home) -> None:
     learners = Learners(backend, home)
     shared = agent(learners, with_tools=True)
@@ -153,6 +155,7 @@ def test_a_person_may_approve_what_the_agent_learns(backend: ScriptedBackend, ho
     assert len(home.episodes("default")) == 1
 
 
+@pytest.mark.slow
 def test_a_turn_while_an_edit_waits_leaves_it_waiting_and_is_asked_about_next(
     backend: ScriptedBackend, home: Home
 ) -> None:
@@ -176,6 +179,7 @@ class Failing(Learner):
         return super().train(episode, *rest)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_learned_is_given_up_and_holds_up_nothing_after_it(backend: ScriptedBackend, home: Home) -> None:
     learner = Failing(backend, home)
     failing = agent(learner)
@@ -242,6 +246,7 @@ def held(home: Home) -> list[tuple[str, str, str]]:
     return [(job.namespace, job.state, job.passage.text) for job in LearningQueue(home).jobs()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("saver", [None, InMemorySaver()], ids=["no checkpointer", "abandoned"])
 def test_what_a_tool_was_to_learn_waits_in_the_queue_where_nobody_answers(
     backend: ScriptedBackend, home: Home, saver: Any

@@ -119,6 +119,7 @@ def test_a_message_put_in_the_place_of_another_users_is_whose_it_is_now(backend:
     assert home.episodes("ada") == []
 
 
+@pytest.mark.slow
 def test_what_another_user_said_before_is_not_told_to_the_writer(backend: ScriptedBackend, home: Home) -> None:
     learners = Learners(backend, home)
     graph = create_chat_graph(learners).compile(checkpointer=InMemorySaver())
@@ -138,6 +139,7 @@ def test_a_refused_message_is_not_queued(backend: ScriptedBackend, home: Home) -
     assert [(job.namespace, job.passage.text) for job in queue.jobs()] == [("ada", TOWER)]
 
 
+@pytest.mark.slow
 def test_a_refused_document_is_not_read_for_another_user(asking: Learners, saver: Any) -> None:
     graph = create_ingest_graph(asking).compile(checkpointer=saver)
     assert waiting(graph.invoke({"document": TOWER}, as_user("ada"))) == [TOWER]

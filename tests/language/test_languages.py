@@ -210,6 +210,7 @@ def _word_lists(path: Path) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_no_other_room_holds_a_list_of_words_or_a_regular_expression_over_words() -> None:
     """But for the names of secrets, which `core` knows in several languages; tags, keys and schemes are no language."""
     technical = ("bench/arc/", "chaos/", "cli/options.py", "cli/ingest.py", "documents/files.py", "documents/markup.py")

@@ -130,6 +130,7 @@ def test_every_sentence_of_a_text_is_in_a_row_or_in_the_ledger(text: str, tmp_pa
             assert sentence in given or any(said.strip(" .").casefold() in rows for said in wordings), sentence
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words", ["it is ", "because ", "Because it is ", "it is. ", "on Monday ", "And a-", "The Red Mill "]
 )

@@ -61,6 +61,7 @@ def test_a_consolidated_adapter_names_what_it_stands_for(home: Home) -> None:
     assert [part.topic for part in origin.stands_for] == [TOWER.topic, BRIDGE.topic]
 
 
+@pytest.mark.slow
 def test_the_command_line_says_why(taught: Learner, capsys: pytest.CaptureFixture[str]) -> None:
     home = str(taught.home.root)
     assert main(["adapters", "why", ASKED, "--model", "scripted", "--home", home, "--json"]) == 0

@@ -32,6 +32,7 @@ def test_a_candidate_is_not_served_until_it_is_accepted(learner: Learner) -> Non
     assert ask(learner, episode) == gold(episode)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outcome", ["", "forgot", "undecided", "reject"])
 def test_nothing_is_served_without_an_accepting_verdict_unless_the_caller_says_so(
     learner: Learner, outcome: Outcome | Literal[""]

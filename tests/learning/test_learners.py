@@ -54,6 +54,7 @@ def said(graph: Any, text: str, config: Any, **options: Any) -> str:
     return str(graph.invoke({"messages": [("user", text)]}, config, **options)["messages"][-1].text)
 
 
+@pytest.mark.slow
 def test_the_same_question_is_answered_to_each_user_from_what_that_user_said(learners: Learners) -> None:
     graph = create_chat_graph(learners).compile(checkpointer=InMemorySaver())
     said(graph, TOWER, run("ann"))
@@ -187,6 +188,7 @@ def test_a_run_that_names_two_users_is_refused(learners: Learners, learner: Lear
     assert namespace_of(learners, {"user": "ann", "user_id": "ann", "langgraph_auth_user_id": ""}) == "ann"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["user_id", "userId", "username", "email", "sub"])
 def test_a_user_named_in_a_context_or_in_metadata_is_used_or_refused(
     learners: Learners, learner: Learner, key: str

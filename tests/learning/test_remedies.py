@@ -176,6 +176,7 @@ def test_another_process_routes_as_the_first(home: Home, backend: ScriptedBacken
     assert Home(tmp_path / "elsewhere").route_keys("default") == {}
 
 
+@pytest.mark.slow
 def test_what_is_routed_and_what_was_merged_can_be_listed(
     home: Home, backend: ScriptedBackend, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -283,6 +283,7 @@ def file_is_used(home: Home, backend: ScriptedBackend, monkeypatch: pytest.Monke
     return sum(num_read) < len(store.items(STACK))
 
 
+@pytest.mark.slow
 def test_an_index_on_disk_is_used_and_brought_up_to_date(
     home: Home, backend: ScriptedBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -300,6 +301,7 @@ def flip(file: Path) -> None:
     file.write_bytes(bytes(content))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "harm",
     [
@@ -525,6 +527,7 @@ def test_a_draw_from_many_items_costs_a_fraction_of_loading_them(large: tuple[Ho
     assert seconds(lambda: store.draw(learned()[:3], STACK, 32), 5) < seconds(lambda: store.items(STACK)) / 10
 
 
+@pytest.mark.slow
 def test_a_draw_reads_no_more_of_a_larger_store(large: tuple[Home, ReplayStore], tmp_path: Path) -> None:
     small = Home(tmp_path)
     many(small, 0, 2_000)

@@ -174,6 +174,7 @@ def test_a_new_home_may_be_opened_by_several_at_once(tmp_path: Path) -> None:
     assert at_once(lambda _: Home(tmp_path / "new")) == []
 
 
+@pytest.mark.slow
 def test_items_of_an_earlier_schema_get_the_splits_that_new_ones_would(home: Home, tmp_path: Path) -> None:
     learned = [
         Probe(Prompt.user(f"What is {n} of {d}?"), f"answer {n}", "edit", f"document {d}")

@@ -68,6 +68,7 @@ def policy(learner: Learner, passage: Passage, parent: int) -> AdapterRef:
     return ref
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["edit", "user"])
 def test_a_policy_that_learned_from_what_is_forgotten_is_taken_back(learner: Learner, home: Home, what: str) -> None:
     [tower] = learned(learner, TOWER)
@@ -123,6 +124,7 @@ def test_the_ledger_keeps_a_line_without_content_and_the_seeds_go_on(learner: Le
     assert learner.begin(BRIDGE).seed == 2
 
 
+@pytest.mark.slow
 def test_a_forgotten_conversation_takes_what_waits_and_leaves_other_conversations(learner: Learner, home: Home) -> None:
     queue, worker = LearningQueue(home), Worker(learner, Budget(quiet_seconds=0))
     queue.submit([TOWER], thread="a")
@@ -173,6 +175,7 @@ def test_a_stack_is_trained_anew_without_the_rows_that_were_replayed(home: Home,
     assert set(watched) == {FERRY.topic, BRIDGE.topic}
 
 
+@pytest.mark.slow
 def test_what_is_trained_anew_and_forgets_is_not_served_but_learned_again(home: Home) -> None:
     config = LearnerConfig(strategy="stack", remedies=())
     learner = Learner(ScriptedBackend(home.root, knowledge=KNOWLEDGE), home, config=config)
@@ -190,6 +193,7 @@ def test_what_is_trained_anew_and_forgets_is_not_served_but_learned_again(home: 
     assert invariants(home) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["merge", Rebuild(every=2)], ids=["merged", "rebuilt"])
 def test_one_adapter_made_of_many_is_taken_apart(home: Home, backend: ScriptedBackend, strategy: str | Rebuild) -> None:
     learner = Learner(backend, home, config=LearnerConfig(strategy=strategy))
@@ -229,6 +233,7 @@ def test_a_consolidation_is_not_an_edit(home: Home, backend: ScriptedBackend) ->
         forget(learner, edit=learner.stack.ids[0])
 
 
+@pytest.mark.slow
 def test_a_correction_outlives_what_it_corrected_and_the_other_way_round(home: Home) -> None:
     for corrected_goes in (True, False):
         learner = Learner(Reader(home.root), home, str(corrected_goes))
@@ -318,6 +323,7 @@ def test_what_two_users_were_told_is_forgotten_for_one(learner: Learner, backend
     assert ask(other, theirs) == gold(theirs)
 
 
+@pytest.mark.slow
 def test_a_user_is_forgotten_whole_and_the_other_stays(learner: Learner, backend: ScriptedBackend, home: Home) -> None:
     other = Learner(backend, home, "other")
     learned(learner, TOWER, BRIDGE)
@@ -333,6 +339,7 @@ def test_a_user_is_forgotten_whole_and_the_other_stays(learner: Learner, backend
     assert folders(learner) == list(other.stack.ids)
 
 
+@pytest.mark.slow
 def test_what_waits_in_the_queue_is_forgotten_too(learner: Learner, home: Home) -> None:
     worker = Worker(learner, Budget(quiet_seconds=0))
     worker.queue.submit([TOWER, BRIDGE])
@@ -343,6 +350,7 @@ def test_what_waits_in_the_queue_is_forgotten_too(learner: Learner, home: Home) 
     assert [job.passage.topic for job in worker.queue.jobs()] == [BRIDGE.topic]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["write", "train", "probe", "accept"])
 @pytest.mark.parametrize("known", [(), (BRIDGE,)], ids=["of nothing", "of something"])
 def test_a_worker_learns_nothing_for_a_user_who_is_erased_meanwhile(
@@ -380,6 +388,7 @@ def test_what_was_begun_before_a_user_was_erased_is_never_closed(learner: Learne
     assert learned(learner, TOWER)[0].outcome == "accepted"  # told again, by whoever has that name now
 
 
+@pytest.mark.slow
 def test_a_job_that_was_left_half_way_keeps_nothing_of_what_is_forgotten(learner: Learner, home: Home) -> None:
     learned(learner, TOWER)
 

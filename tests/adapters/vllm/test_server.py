@@ -92,6 +92,7 @@ def test_a_server_is_started_found_again_and_stopped(tmp_path: Path, port: int) 
     assert state_of(tmp_path) == {}
 
 
+@pytest.mark.slow
 def test_a_server_that_ends_at_once_says_why(tmp_path: Path, port: int) -> None:
     python = program(tmp_path, "#!/bin/sh\necho \"No module named 'vllm'\"\nexit 1\n")
     with pytest.raises(ServerError, match=r"ended with code 1: .* has no vLLM"):
