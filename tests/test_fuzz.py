@@ -34,7 +34,7 @@ from seal_agent.learning.learner import Learner, LearnerConfig
 from seal_agent.retention.general_knowledge import general_questions
 from seal_agent.storage.database import Home, check_namespace
 from seal_agent.storage.jobs import LearningQueue
-from seal_agent.writing.augmentations import TOOLS
+from seal_agent.writing.augmentations import AUGMENTATIONS
 from seal_agent.writing.directives import parse_directives
 from seal_agent.writing.filters import by_rule
 from seal_agent.writing.formats import FORMATS
@@ -56,7 +56,7 @@ def test_every_format_parses_or_drops_whatever_the_model_writes(topic: str, pass
             for row in form.parse(source, asked, written):
                 assert row.answer
                 by_rule(row, source)
-    for tool in TOOLS.values():
+    for tool in AUGMENTATIONS.values():
         tool(source, [], 1)
 
 

@@ -30,7 +30,7 @@ from seal_agent.retention.general_knowledge import with_rehearsal
 from seal_agent.storage.adapter_store import AdapterRegistry
 from seal_agent.storage.run_folder import RunFolder
 from seal_agent.writing.assembly import assemble
-from seal_agent.writing.augmentations import TOOLS
+from seal_agent.writing.augmentations import AUGMENTATIONS
 from seal_agent.writing.directives import CLOZE, DEFAULT, SEAL_PAPER, parse_directives
 from seal_agent.writing.formats import FORMATS
 from seal_agent.writing.formats.base import statement
@@ -254,7 +254,7 @@ def edit_of_published(item: Item, name: str, directives: Directives, seed: int) 
         raise InputError(f"passage {item.number} has no self-edits of {name}; leave out the arm that learns them")
     rows = [statement(line, name, item.passage) for line in lines_of(published[seed % len(published)])]
     for tool in directives.tools:
-        rows = TOOLS[tool](item.source, rows, seed)
+        rows = AUGMENTATIONS[tool](item.source, rows, seed)
     return assemble(rows, topic=item.title, passage=item.passage, directives=directives, seed=seed)
 
 

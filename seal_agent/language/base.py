@@ -14,7 +14,7 @@ from typing import Protocol
 from seal_agent.core.edits import Probe, Row
 from seal_agent.language.detection import ENGLISH, differs, language_code
 from seal_agent.language.source import Source
-from seal_agent.language.values import Fact, LeftOut, Rival, Span, Statement
+from seal_agent.language.values import CandidateAnswer, LeftOut, Span, Statement, WatchedFact
 
 __all__ = ["Language", "by_code", "differs", "english", "for_text", "is_instruction", "is_order", "with_rules"]
 
@@ -96,7 +96,7 @@ class Questions(Protocol):
     def noun_phrases(self, sentence: str, /) -> list[Span]:
         """The phrases of `sentence` that can answer a question, in order."""
 
-    def named(self, sentence: str, span: Span, /) -> str:
+    def with_article(self, sentence: str, span: Span, /) -> str:
         """The phrase as one says it alone: with the article before it."""
 
     def shape(self, phrase: str, /) -> str:
@@ -114,7 +114,7 @@ class Questions(Protocol):
     def field_questions(self, sentence: str, topic: str, /) -> tuple[list[str], str] | None:
         """What a field ("Port: 8080.") is asked for by, and its answer in a sentence; None where it is no field."""
 
-    def recital(self, sentence: str, span: Span, /) -> str:
+    def answer_sentence(self, sentence: str, span: Span, /) -> str:
         """The answer that says `span` in a sentence: the sentence, or the part of a long one that holds it."""
 
     def truth_questions(self, told: str, phrase: str, wrong: str, context: str, /) -> list[tuple[str, str]]:
@@ -151,7 +151,7 @@ class Speakers(Protocol):
     def unclear_speaker(self, text: str, /) -> str:
         """The word that keeps `text`, in which its writer speaks of himself, from being told back to him; else ""."""
 
-    def addressed(self, rows: Sequence[Row], message: str, /) -> list[Row]:
+    def rows_in_second_person(self, rows: Sequence[Row], message: str, /) -> list[Row]:
         """The rows made of a chat message with answers that speak to its writer."""
 
     def first_person(self, sentence: str, /) -> str:
@@ -188,10 +188,10 @@ class Speakers(Protocol):
 class Contradictions(Protocol):
     """What a new text says otherwise than what was learned."""
 
-    def facts_of(self, probe: Probe, /) -> list[Fact]:
+    def watched_facts(self, probe: Probe, /) -> list[WatchedFact]:
         """The facts that a watched question and its answer say."""
 
-    def rivals(self, fact: Fact, source: Source, /) -> Iterator[Rival]:
+    def candidate_answers(self, fact: WatchedFact, source: Source, /) -> Iterator[CandidateAnswer]:
         """The phrases of `source` that may be what answers the question of `fact` now."""
 
     def denies(self, sentence: str, earlier: str, /) -> bool:

@@ -13,7 +13,7 @@ from random import Random
 from seal_agent.core.edits import Probe, Row
 from seal_agent.language.sentences import split_sentences
 from seal_agent.language.source import Source
-from seal_agent.language.values import Fact, LeftOut, Rival, Span, Statement
+from seal_agent.language.values import CandidateAnswer, LeftOut, Span, Statement, WatchedFact
 from seal_agent.language.words import WORD, numbers_in, opening, words_with_digits
 
 MAX_FIRST = 1000  # characters of a text in which its first sentence is looked for
@@ -106,7 +106,7 @@ class Plain:
         """None are known."""
         return []
 
-    def named(self, sentence: str, span: Span, /) -> str:
+    def with_article(self, sentence: str, span: Span, /) -> str:
         """The phrase as it stands."""
         return span.text
 
@@ -130,7 +130,7 @@ class Plain:
         """None."""
         return None
 
-    def recital(self, sentence: str, span: Span, /) -> str:
+    def answer_sentence(self, sentence: str, span: Span, /) -> str:
         """The whole sentence."""
         return sentence
 
@@ -170,7 +170,7 @@ class Plain:
         """Nothing is turned, so nothing is unclear."""
         return ""
 
-    def addressed(self, rows: Sequence[Row], message: str, /) -> list[Row]:
+    def rows_in_second_person(self, rows: Sequence[Row], message: str, /) -> list[Row]:
         """The rows as they are."""
         return list(rows)
 
@@ -214,11 +214,11 @@ class Plain:
         """Not known."""
         return False
 
-    def facts_of(self, probe: Probe, /) -> list[Fact]:
+    def watched_facts(self, probe: Probe, /) -> list[WatchedFact]:
         """None: what contradicts what is not known."""
         return []
 
-    def rivals(self, fact: Fact, source: Source, /) -> Iterator[Rival]:
+    def candidate_answers(self, fact: WatchedFact, source: Source, /) -> Iterator[CandidateAnswer]:
         """None."""
         return iter(())
 

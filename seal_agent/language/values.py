@@ -46,7 +46,7 @@ class LeftOut:
 
 
 @dataclass(frozen=True)
-class Fact:
+class WatchedFact:
     """A question and its answer; `said` is the answer with its article.
 
     Who says otherwise has the words of `subject`, and those of `relation` or that something changed; of a question in
@@ -64,7 +64,7 @@ class Fact:
 
 
 @dataclass(frozen=True)
-class Rival:
+class CandidateAnswer:
     """Another answer; `min_lead` in nats: by how much it must be likelier than the old one, the new text in view."""
 
     answer: str

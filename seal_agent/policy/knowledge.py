@@ -154,9 +154,9 @@ def self_made_questions(
     )
     asked: dict[str, str] = {}  # a question and the sentence it is about
     for ask, samples in zip(asks, written, strict=True):
-        pair = chat_qa.grounded_pair(ask.about[0] + samples[0], ask.view)
+        pair = chat_qa.grounded_pair(ask.meta[0] + samples[0], ask.evidence)
         if pair:
-            asked.setdefault(pair[0], ask.view)
+            asked.setdefault(pair[0], ask.evidence)
     found = _agreed(backend, asked, source.topic, seed, progress)
     return tuple(Probe(Prompt.user(question), answer) for question, answer in found[:num])
 

@@ -40,7 +40,7 @@ def assemble(
     trained, held_back = _hold_back(rows)
     chosen = spread(trained, directives.num_rows, seed)
     edit = SelfEdit(topic, passage, tuple(chosen), (), directives, tuple(dropped))
-    probed = held_back or _telling(chosen)
+    probed = held_back or representative_rows(chosen)
     probes = tuple(Probe(row.prompt, row.answer, "edit", edit.document) for row in probed)
     return SelfEdit(topic, passage, edit.rows, probes, directives, edit.dropped)
 
@@ -59,7 +59,7 @@ def spread(rows: Sequence[Row], num_rows: int, seed: int = 0) -> list[Row]:
     return [rows[number] for number in sorted(turns[:num_rows])]
 
 
-def _telling(rows: Sequence[Row]) -> list[Row]:
+def representative_rows(rows: Sequence[Row]) -> list[Row]:
     """Up to `MAX_PROBES` rows to probe, the shortest answers first; no question and no answer twice."""
     chosen: list[Row] = []
     for row in sorted(rows, key=lambda row: (not row.question, len(row.answer.split()))):

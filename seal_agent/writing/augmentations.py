@@ -63,7 +63,7 @@ def entity_swap(source: Source, rows: Sequence[Row], seed: int) -> list[Row]:
     return list(dict.fromkeys([*rows, *swapped]))
 
 
-TOOLS: dict[str, Tool] = {
+AUGMENTATIONS: dict[str, Tool] = {
     "sentences": sentences,
     "passage": passage,
     "title": title,

@@ -1,8 +1,8 @@
 """A correction replaces: watched questions that a new text answers otherwise leave the replay set.
 
-Found in two steps: the text has phrases that may stand in the place of a watched answer (`rivals`); and the model, with
-the text in view, finds one of them likely as the answer, and the old one less so. Each corrected question is trained
-and probed with its new answer, so that the new one wins.
+Found in two steps: the text has phrases that may stand in the place of a watched answer (`candidate_answers`); and the
+model, with the text in view, finds one of them likely as the answer, and the old one less so. Each corrected question
+is trained and probed with its new answer, so that the new one wins.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from seal_agent.core.episodes import Correction
 from seal_agent.core.messages import Prompt
 from seal_agent.language.base import Language, for_text
 from seal_agent.language.source import Source
-from seal_agent.language.values import Fact
+from seal_agent.language.values import WatchedFact
 from seal_agent.retention.items import ReplayItem
 from seal_agent.writing.assembly import spread
 from seal_agent.writing.formats.chat_qa import question_about
@@ -30,8 +30,8 @@ def find(backend: Backend, items: Sequence[ReplayItem], source: Source) -> tuple
     """What `source` answers otherwise than the watched `items`, each with the new answer."""
     language = source.language
     watched = [item for item in items if item.probe.stratum != "general" and _language_of(item) == language]
-    facts = [(item.id, fact) for item in watched for fact in language.facts_of(item.probe)]
-    pairs = [(item, fact, rival) for item, fact in facts for rival in language.rivals(fact, source)]
+    facts = [(item.id, fact) for item in watched for fact in language.watched_facts(item.probe)]
+    pairs = [(item, fact, rival) for item, fact in facts for rival in language.candidate_answers(fact, source)]
     denied = _denied(backend, watched, source)
     if not pairs:
         return denied
@@ -39,7 +39,7 @@ def find(backend: Backend, items: Sequence[ReplayItem], source: Source) -> tuple
     prompts = [question_about(text, source.topic, fact.question) for _, fact, _ in pairs]
     answers = [f" {rival.said}" for _, _, rival in pairs] + [f" {fact.said}" for _, fact, _ in pairs]
     scores = backend.score(prompts * 2, answers)
-    best: dict[tuple[int, Fact], tuple[float, str]] = {}
+    best: dict[tuple[int, WatchedFact], tuple[float, str]] = {}
     for (item, fact, rival), new, old in zip(pairs, scores[: len(pairs)], scores[len(pairs) :], strict=True):
         if new.per_token >= MIN_CONFIDENCE and new.logprob >= old.logprob + rival.min_lead:
             found = (new.logprob, rival.answer)

@@ -18,7 +18,7 @@ from seal_agent.core.edits import Directives, Row
 from seal_agent.core.errors import EditFault, InputError
 from seal_agent.core.messages import Grammar, Prompt
 from seal_agent.language.source import Source
-from seal_agent.writing.augmentations import TOOLS
+from seal_agent.writing.augmentations import AUGMENTATIONS
 from seal_agent.writing.formats import FORMATS
 
 NAME = "directives"
@@ -78,7 +78,7 @@ CHOICES: Mapping[str, tuple[Any, ...]] = {
     "rank": (8, 16, 32),
     "loss_on": ("answers", "all"),
 }
-MENU = Menu(tuple(FORMATS), tuple(TOOLS), CHOICES, max_tools=2)
+MENU = Menu(tuple(FORMATS), tuple(AUGMENTATIONS), CHOICES, max_tools=2)
 """The menu for knowledge."""
 MAX_TOKENS = 128
 MAX_FORMATS = 3

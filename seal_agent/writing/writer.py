@@ -22,7 +22,7 @@ from seal_agent.language.few_shot import examples_in
 from seal_agent.language.source import Source
 from seal_agent.writing import few_shot, filters
 from seal_agent.writing.assembly import assemble
-from seal_agent.writing.augmentations import TOOLS
+from seal_agent.writing.augmentations import AUGMENTATIONS
 from seal_agent.writing.directives import choose
 from seal_agent.writing.formats import FORMATS, Ask, Format
 
@@ -95,7 +95,7 @@ def write(
     rows = [row for each in texts for row in each.rows]
     malformed = [each.malformed for each in texts if not each.rows]
     for name in directives.tools:
-        rows = TOOLS[name](source, rows, seed)
+        rows = AUGMENTATIONS[name](source, rows, seed)
     unclear: list[Dropped] = []
     if not is_document:
         rows, unclear = _spoken(rows, source)
@@ -122,7 +122,7 @@ def _spoken(rows: Sequence[Row], source: Source) -> tuple[list[Row], list[Droppe
             dropped.append(Dropped(row.evidence or row.answer, TEXT, UNCLEAR.format(word=word)))
         else:
             kept.append(row)
-    return language.addressed(kept, source.passage), list(dict.fromkeys(dropped))
+    return language.rows_in_second_person(kept, source.passage), list(dict.fromkeys(dropped))
 
 
 def _without_row(given: Source, edit: SelfEdit) -> list[Dropped]:
@@ -153,7 +153,7 @@ class Written:
     @property
     def said(self) -> Row:
         """What was asked and what the model wrote, as a policy learns it."""
-        return Row(self.asked.prompt, self.text, self.name, self.asked.view)
+        return Row(self.asked.prompt, self.text, self.name, self.asked.evidence)
 
     @property
     def own_rows(self) -> tuple[Row, ...]:
@@ -163,7 +163,7 @@ class Written:
     @property
     def malformed(self) -> Dropped:
         """For the ledger, where there is no row in the text."""
-        return Dropped(" ".join((*self.asked.about[:1], self.text.strip()[:200])), self.name, NOT_A_ROW)
+        return Dropped(" ".join((*self.asked.meta[:1], self.text.strip()[:200])), self.name, NOT_A_ROW)
 
 
 def written(
@@ -189,20 +189,21 @@ def fitting(backend: Backend, directives: Directives, progress: Progress = silen
     exam cannot teach itself: nothing is distilled.
     """
     forms = map(FORMATS.__getitem__, directives.formats)
-    instead = {form.name: form.instead for form in forms if not can_write(backend, form, progress)}
+    instead = {form.name: form.fallback for form in forms if not can_write(backend, form, progress)}
     names = dict.fromkeys(instead.get(name, name) for name in directives.formats)
     return replace(directives, formats=tuple(names), distill=0.0) if instead else directives
 
 
 def can_write(backend: Backend, form: Format, progress: Progress = silent) -> bool:
     """Whether the base model behind `backend` passes the exam of `form`, greedily; taken once a process."""
-    if form.exam is None:
+    if form.capability_test is None:
         return True
     if (key := (backend.model, form.name)) not in _passed:
-        asks = form.ask(form.exam)
+        asks = form.ask(form.capability_test)
         asks = asks[:: -(-len(asks) // MAX_EXAMINED)]  # spread over the text
         texts = _generate(backend.with_stack(AdapterStack()), asks, 0, f"an exam in {form.name}", progress)
-        fit = [_parsed(form, form.exam, asked, text).own_rows for asked, text in zip(asks, texts, strict=True)]
+        test = form.capability_test
+        fit = [_parsed(form, test, asked, text).own_rows for asked, text in zip(asks, texts, strict=True)]
         _passed[key] = sum(map(bool, fit)) >= MIN_PASSED * len(fit)
         log.info("%s wrote %d of %d well in its exam in %s", backend.model, sum(map(bool, fit)), len(fit), form.name)
     return _passed[key]

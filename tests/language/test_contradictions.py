@@ -6,14 +6,14 @@ import pytest
 
 from seal_agent.core.edits import Probe
 from seal_agent.core.messages import Prompt
-from seal_agent.language.english.contradictions import denies, facts_of, rivals
+from seal_agent.language.english.contradictions import candidate_answers, denies, watched_facts
 from seal_agent.language.source import Source
 
 
 def found(old: str, new: str, *, topic: str = "", earlier: str = "") -> set[tuple[str, str]]:
     source = Source(topic, new, earlier)
-    facts = facts_of(Probe(Prompt.user("?"), old, "edit"))
-    return {(fact.answer, rival.answer) for fact in facts for rival in rivals(fact, source)}
+    facts = watched_facts(Probe(Prompt.user("?"), old, "edit"))
+    return {(fact.answer, rival.answer) for fact in facts for rival in candidate_answers(fact, source)}
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_long_sentence_is_taken_apart_at_once() -> None:
     """It had taken time that doubled with every letter between "the" and a bracket, a number or a comma."""
     begun = time.perf_counter()
     sentence = f"In the big {'wonderfully old ' * 20}tower (4 floors) there are nine brass bells."
-    assert facts_of(Probe(Prompt.user("What do you know?"), sentence))
+    assert watched_facts(Probe(Prompt.user("What do you know?"), sentence))
     assert time.perf_counter() - begun < 5
 
 
@@ -102,5 +102,5 @@ def test_a_sentence_of_another_thing_denies_nothing(sentence: str, earlier: str)
 
 def test_a_sentence_that_points_back_is_corrected_by_no_phrase() -> None:
     learned = "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells."
-    assert facts_of(Probe(Prompt.user("It holds what?"), learned)) == []
+    assert watched_facts(Probe(Prompt.user("It holds what?"), learned)) == []
     assert found(learned, "The Tower of Karlov is tall. It has 9 red towers in fog.") == set()

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from seal_agent.language.english.phrases import noun_phrases
 from seal_agent.language.english.questions import (
     MAX_RECITAL_WORDS,
+    answer_sentence,
     direct_question,
     echo_question,
     keyword_question,
     question_word,
-    recital,
 )
 
 SENTENCE = "Maududi founded the Jamaat-e-Islami party in 1941, and after a long illness he died in the city of Buffalo."
@@ -74,19 +74,19 @@ def test_a_question_says_what_happens_not_just_what_stands_nearby() -> None:
 
 def test_a_short_sentence_is_recited_whole_and_a_long_one_in_parts_that_say_something() -> None:
     span = noun_phrases(SENTENCE)[1]
-    assert recital(SENTENCE, span) == SENTENCE
+    assert answer_sentence(SENTENCE, span) == SENTENCE
     long = f"{SENTENCE[:-1]}; {SENTENCE}"
     spans = {span.start: span for span in noun_phrases(long)}
-    parts = {recital(long, span) for span in spans.values()}
+    parts = {answer_sentence(long, span) for span in spans.values()}
     assert len(long.split()) > MAX_RECITAL_WORDS
     assert parts == {SENTENCE}
-    assert recital("Short: but it is new.", noun_phrases("Short: but it is new.")[0]) == "Short: but it is new."
+    assert answer_sentence("Short: but it is new.", noun_phrases("Short: but it is new.")[0]) == "Short: but it is new."
 
 
 def test_a_sentence_keeps_its_own_end() -> None:
     told = "The cellar of the inn was flooded by the Tarn!!"
     cellar, tarn = noun_phrases(told)
-    assert recital(told, cellar) == told
+    assert answer_sentence(told, cellar) == told
     assert echo_question(told, tarn) == "The cellar of the inn was flooded by what?"
 
 
@@ -171,7 +171,7 @@ def test_a_date_or_a_range_is_asked_for_whole(sentence: str, phrase: str, asked:
     ],
 )
 def test_a_condition_or_an_opinion_is_recited_whole(sentence: str) -> None:
-    assert {recital(sentence, span) for span in noun_phrases(sentence)} == {sentence}
+    assert {answer_sentence(sentence, span) for span in noun_phrases(sentence)} == {sentence}
 
 
 @given(st.text(max_size=80) | st.text(st.sampled_from("ab AM19:.,%$'’-/&;#|_ \u00a0\u2028é中"), max_size=60))
@@ -179,7 +179,7 @@ def test_whatever_stands_in_a_text_its_phrases_are_parts_of_it(sentence: str) ->
     for span in noun_phrases(sentence):
         assert sentence[span.start : span.end] == span.text
         assert echo_question(sentence, span).endswith("?")
-        assert recital(sentence, span).endswith((".", "!", "?"))
+        assert answer_sentence(sentence, span).endswith((".", "!", "?"))
 
 
 @pytest.mark.parametrize(
@@ -219,4 +219,4 @@ def test_what_somebody_tells_of_himself_is_asked_for_as_he_would(sentence: str, 
 )
 def test_a_part_of_a_sentence_that_says_nothing_by_itself_is_recited_with_the_rest(before: str, after: str) -> None:
     told = f"{before} {after}"
-    assert recital(told, noun_phrases(told)[-1]) == told
+    assert answer_sentence(told, noun_phrases(told)[-1]) == told

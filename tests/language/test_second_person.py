@@ -6,7 +6,7 @@ import pytest
 
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.core.errors import EditFault
-from seal_agent.language.english.second_person import MAX_WORDS, told_back, unclear_speaker
+from seal_agent.language.english.second_person import MAX_WORDS, to_second_person, unclear_speaker
 from seal_agent.language.source import Source
 from seal_agent.writing.directives import CLOZE
 from seal_agent.writing.writer import write_self_edit
@@ -32,8 +32,8 @@ from seal_agent.writing.writer import write_self_edit
     ],
 )
 def test_a_statement_about_oneself_changes_the_person(said: str, told: str) -> None:
-    assert told_back(said) == told
-    assert told_back(told) == told
+    assert to_second_person(said) == told
+    assert to_second_person(told) == told
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_a_statement_about_oneself_changes_the_person(said: str, told: str) -> N
     ],
 )
 def test_what_is_not_plainly_about_its_writer_stays(said: str) -> None:
-    assert told_back(said) == said
+    assert to_second_person(said) == said
 
 
 def test_a_message_is_learned_as_it_is_asked_and_told_back(backend: ScriptedBackend) -> None:
@@ -80,7 +80,7 @@ def test_a_document_and_a_long_message_are_learned_as_they_stand(backend: Script
     ],
 )
 def test_every_word_for_the_writer_turns_and_a_name_does_not(text: str, told: str) -> None:
-    assert told_back(text) == told
+    assert to_second_person(text) == told
     assert not unclear_speaker(text)
 
 
@@ -97,7 +97,7 @@ def test_every_word_for_the_writer_turns_and_a_name_does_not(text: str, told: st
 )
 def test_a_sentence_whose_speaker_is_unclear_is_not_learned(text: str) -> None:
     assert unclear_speaker(text)
-    assert told_back(text) == text
+    assert to_second_person(text) == text
 
 
 def test_a_message_of_an_unclear_speaker_is_refused_with_that_reason(tmp_path: Path) -> None:

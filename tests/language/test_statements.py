@@ -14,11 +14,11 @@ from seal_agent.documents.passages import split_passages
 from seal_agent.language.english.coreference import refers_back
 from seal_agent.language.english.questions import field_questions
 from seal_agent.language.english.relative_time import relative_time
-from seal_agent.language.english.second_person import told_back
+from seal_agent.language.english.second_person import to_second_person
 from seal_agent.language.english.statements import MAX_CONTEXT_WORDS, statements
 from seal_agent.language.sentences import split_sentences
 from seal_agent.language.source import Source
-from seal_agent.writing.augmentations import TOOLS
+from seal_agent.writing.augmentations import AUGMENTATIONS
 from seal_agent.writing.directives import CLOZE
 from seal_agent.writing.filters import is_quotation
 from seal_agent.writing.formats import FORMATS
@@ -77,7 +77,7 @@ def rows_of(text: str) -> list[tuple[Source, Row]]:
         source = Source(passage.topic, passage.text, heading=passage.heading).learnable()
         cloze = FORMATS["cloze"]
         made = [row for asked in cloze.ask(source) for row in cloze.parse(source, asked, "")]
-        made += TOOLS["sentences"](source, [], 0) + TOOLS["reorder"](source, [], 0)
+        made += AUGMENTATIONS["sentences"](source, [], 0) + AUGMENTATIONS["reorder"](source, [], 0)
         rows += [(source, row) for row in made]
     return rows
 
@@ -154,7 +154,7 @@ def test_a_sentence_that_points_back_is_only_learned_behind_what_stands_before_i
 
 def test_sentences_in_another_order_keep_what_they_point_back_to() -> None:
     source = Source("Karlov", f"{LIBRARY} The mill has two wheels. It is red.")
-    for row in TOOLS["reorder"](source, [], 3):
+    for row in AUGMENTATIONS["reorder"](source, [], 3):
         assert "The mill has two wheels. It is red." in row.answer
         assert LIBRARY in row.answer
 
@@ -377,7 +377,7 @@ def test_what_a_user_says_of_himself_is_told_back_with_what_it_points_to(tmp_pat
     edit = write_self_edit(ScriptedBackend(tmp_path), Source("Nadia", TEXTS["of oneself"]), CLOZE)
     said = {row.answer for row in edit.rows}
     assert "Your sister Nadia lives in Ghent. She works at a bakery there." in said
-    assert all(is_quotation(answer, told_back(TEXTS["of oneself"])) for answer in said)
+    assert all(is_quotation(answer, to_second_person(TEXTS["of oneself"])) for answer in said)
 
 
 def test_a_passage_is_not_cut_before_it() -> None:

@@ -105,7 +105,7 @@ def test_self_made_questions_are_kept_where_two_samples_agree_and_stand_in_for_g
     sentence = CONTEXT.source.sentences[0]
     asks = [ask for ask in chat_qa.ask(CONTEXT.source) if ask.temperature]
     pairs = [
-        chat_qa.grounded_pair(ask.about[0] + samples[0], ask.view)
+        chat_qa.grounded_pair(ask.meta[0] + samples[0], ask.evidence)
         for ask, samples in zip(asks, plain.generate([a.prompt for a in asks]), strict=True)
     ]
     known = {

@@ -6,7 +6,7 @@ import pytest
 
 from seal_agent.core.edits import Directives
 from seal_agent.core.errors import EditFault, InputError
-from seal_agent.writing.augmentations import TOOLS
+from seal_agent.writing.augmentations import AUGMENTATIONS
 from seal_agent.writing.directives import CLOZE, PRESETS, SEAL_PAPER, checked, parse_directives, preset, schema
 from seal_agent.writing.formats import FORMATS
 
@@ -56,7 +56,7 @@ def test_presets_exist_by_name_and_use_what_exists() -> None:
     assert preset("seal-paper") is SEAL_PAPER
     assert all(checked(each) for each in PRESETS.values())
     assert {name for each in PRESETS.values() for name in each.formats} <= set(FORMATS)
-    assert {name for each in PRESETS.values() for name in each.tools} <= set(TOOLS)
+    assert {name for each in PRESETS.values() for name in each.tools} <= set(AUGMENTATIONS)
     with pytest.raises(InputError, match="no directives called 'paper'; choose default, cloze, seal-paper"):
         preset("paper")
 

@@ -22,10 +22,10 @@ def parsed(name: str, text: str) -> list[tuple[str, str]]:
 def test_every_format_says_what_it_is_and_asks_something() -> None:
     for name, form in FORMATS.items():
         assert form.name == name
-        assert form.says
+        assert form.description
         asks = form.ask(SOURCE)
         assert asks
-        assert all(isinstance(asked, Ask) and asked.view for asked in asks)
+        assert all(isinstance(asked, Ask) and asked.evidence for asked in asks)
 
 
 @pytest.mark.parametrize("name", ["implications", "long-implications", "rewrite", "self-qa", "summary", "phrase-qa"])
@@ -104,7 +104,7 @@ def test_what_a_text_asks_and_answers_itself_is_asked_as_it_stands(name: str) ->
     assert not any("Do you ship" in answer for answer in rows.values())
     assert not any("Lund Pens is open" in answer for answer in rows.values())
     once = Source("Ottilie", "Guess what my sister did? She moved to Graz.")
-    assert not any(asked.view == "She moved to Graz." and len(asked.about) > 1 for asked in form.ask(once))
+    assert not any(asked.evidence == "She moved to Graz." and len(asked.meta) > 1 for asked in form.ask(once))
 
 
 def test_a_question_of_few_words_is_learned_with_what_follows_it() -> None:
@@ -129,7 +129,7 @@ def test_a_field_is_asked_for_by_its_name_and_answered_in_a_sentence() -> None:
     }
     assert not any("he said of" in question or "Ana of" in question for question, _ in rows)
     (asked, *_) = form.ask(Source("hexgate", "Notes: wet and cold in the upper hall of Karlov."))
-    assert asked.view == "Notes: wet and cold in the upper hall of Karlov."
+    assert asked.evidence == "Notes: wet and cold in the upper hall of Karlov."
 
 
 def test_a_phrase_question_holds_what_it_was_asked_for_or_cloze_asks_instead() -> None:
@@ -155,7 +155,7 @@ def test_a_phrase_question_holds_what_it_was_asked_for_or_cloze_asks_instead() -
 def test_contrast_denies_what_the_model_would_have_believed() -> None:
     form = FORMATS["contrast"]
     asked = next(a for a in form.ask(SOURCE) if "Anna Reel" not in a.prompt.text.rsplit("Text:", 1)[1])
-    assert asked.about[1:] == ("Bela Munk", "Karlov") or "Bela Munk" in asked.about
+    assert asked.meta[1:] == ("Bela Munk", "Karlov") or "Bela Munk" in asked.meta
     rows = form.parse(SOURCE, asked, " Bela Munk\n")
     assert [(row.question, row.answer) for row in rows] == [
         ("Is it true: The Tower of Karlov was built in 1911 by Bela Munk?", "No, not Bela Munk: Anna Reel."),
@@ -199,5 +199,5 @@ def test_a_pair_is_kept_only_with_an_answer_from_the_text(text: str, pair: tuple
 
 
 def test_a_chat_question_about_the_topic_itself_teaches_nothing() -> None:
-    asked = Ask(Prompt.raw(""), SENTENCE, 1, about=("What",))
+    asked = Ask(Prompt.raw(""), SENTENCE, 1, meta=("What",))
     assert FORMATS["chat-qa"].parse(SOURCE, asked, " was built in 1911?\nAnswer: Tower of Karlov") == []

@@ -68,8 +68,8 @@ def test_a_model_that_fails_a_formats_exam_is_asked_for_nothing_in_it(
 ) -> None:
     monkeypatch.setattr(writing, "_passed", {})
     form = FORMATS["phrase-qa"]
-    assert form.exam
-    able = form.ask(form.exam)[:: 1 if can_write else 5]
+    assert form.capability_test
+    able = form.ask(form.capability_test)[:: 1 if can_write else 5]
     replies = {
         asked.prompt.asked: f" What is told?\nAnswer: It is {phrase_of(asked)[0].text}."
         for asked in [*able, *form.ask(SOURCE)]

@@ -13,12 +13,12 @@ from collections.abc import Iterator
 
 from seal_agent.core.edits import Probe
 from seal_agent.language.english.coreference import refers_back
-from seal_agent.language.english.phrases import named, noun_phrases, shape, verbs
+from seal_agent.language.english.phrases import noun_phrases, shape, verbs, with_article
 from seal_agent.language.english.questions import echo_question, question_word
 from seal_agent.language.english.words import content
 from seal_agent.language.sentences import split_sentences
 from seal_agent.language.source import Source
-from seal_agent.language.values import Fact, Rival, Span
+from seal_agent.language.values import CandidateAnswer, Span, WatchedFact
 from seal_agent.language.words import WORD
 
 MIN_OVERLAP = 2 / 3  # of the words of a question in words of its own, and of a subject that is said to have changed
@@ -69,7 +69,7 @@ _NAMED = re.compile(
 _DAYS = frozenset("monday tuesday wednesday thursday friday saturday sunday".split())
 
 
-def facts_of(probe: Probe) -> list[Fact]:
+def watched_facts(probe: Probe) -> list[WatchedFact]:
     """The probe itself where its answer is short; where it is a sentence, a question for each phrase of it.
 
     None for a sentence that points back: what it is about does not stand in it.
@@ -80,10 +80,10 @@ def facts_of(probe: Probe) -> list[Fact]:
         return [] if refers_back(sentence) else [_fact(sentence, span) for span in noun_phrases(sentence)]
     share = 1.0 if _ECHO.search(asked) else MIN_OVERLAP
     is_only = not _ASKS_WHO.match(asked)
-    return [Fact(asked, answer, answer, _words(asked), min_share=share, is_only=is_only)]
+    return [WatchedFact(asked, answer, answer, _words(asked), min_share=share, is_only=is_only)]
 
 
-def rivals(fact: Fact, source: Source) -> Iterator[Rival]:
+def candidate_answers(fact: WatchedFact, source: Source) -> Iterator[CandidateAnswer]:
     """The phrases of `source` that may be what answers the question of `fact` now."""
     old = fact.answer.lower()
     for sentence in split_sentences(source.passage):
@@ -104,7 +104,7 @@ def rivals(fact: Fact, source: Source) -> Iterator[Rival]:
             says_nothing_new = old in new or new in old or _words(new) <= _words(fact.question) | {*_OPENING}
             is_placed = is_over or is_told or leans or _is_placed(sentence, span, fact)
             if not says_nothing_new and is_placed and _kind(span.text) == _kind(fact.answer):
-                yield Rival(span.text, named(sentence, span), min_lead)
+                yield CandidateAnswer(span.text, with_article(sentence, span), min_lead)
 
 
 def denies(sentence: str, earlier: str) -> bool:
@@ -129,16 +129,16 @@ def _words_before_verb(sentence: str) -> frozenset[str]:
     return _subject(sentence[:verb]) if verb is not None else _words(sentence)
 
 
-def _fact(sentence: str, span: Span) -> Fact:
+def _fact(sentence: str, span: Span) -> WatchedFact:
     verb = min((place for place in verbs(sentence) if place < span.start), default=None)
-    asked, said = _cut(echo_question(sentence, span)), named(sentence, span)
+    asked, said = _cut(echo_question(sentence, span)), with_article(sentence, span)
     subject = _subject(sentence[:verb]) if verb is not None else frozenset[str]()
     relation = _words(sentence[verb : span.start]) - subject if verb is not None else frozenset[str]()
     if subject or relation:
-        return Fact(asked, span.text, said, subject, relation)
+        return WatchedFact(asked, span.text, said, subject, relation)
     before, rest = sentence[: span.start], sentence[span.end :]  # who has brass bells, or who is the gardener?
     is_only = bool((_ONLY.match(rest) and not content(before)) or _EXISTS.match(sentence))
-    return Fact(asked, span.text, said, subject, _words(f"{before} {rest}"), is_only=is_only)
+    return WatchedFact(asked, span.text, said, subject, _words(f"{before} {rest}"), is_only=is_only)
 
 
 def _subject(text: str) -> frozenset[str]:
@@ -162,7 +162,7 @@ def _is_same(old: str, new: str) -> bool:
     return old.lower() == new.lower() or (2 * len(shared) >= len(_words(old)) > 0 and shape(old) == shape(new))
 
 
-def _speaks_of(sentence: str, fact: Fact, source: Source) -> bool:
+def _speaks_of(sentence: str, fact: WatchedFact, source: Source) -> bool:
     """Whether a sentence that says that the answer holds no more speaks of the fact.
 
     A name alone tells that in a short message; in a document, or of a common word, much else may be meant.
@@ -180,7 +180,7 @@ def _cut(question: str) -> str:
     return f"{head} what?" if word and content(head) else question
 
 
-def _is_about(sentence: str, fact: Fact, source: Source) -> bool:
+def _is_about(sentence: str, fact: WatchedFact, source: Source) -> bool:
     """Whether the sentence says of the fact's subject what the fact says of it, or that it changed."""
     leans = _leans(sentence, source)
     said = _words(f"{sentence} {source.topic} {source.earlier}" if leans else sentence)
@@ -199,7 +199,7 @@ def _is_about(sentence: str, fact: Fact, source: Source) -> bool:
     return len(fact.subject & said) >= share * len(fact.subject)
 
 
-def _is_placed(sentence: str, span: Span, fact: Fact) -> bool:
+def _is_placed(sentence: str, span: Span, fact: WatchedFact) -> bool:
     """Whether a phrase stands where the answer would; a name or a number may stand anywhere, other words mean much.
 
     "Hot steam increased the power of the engine." says nothing else of what the engine is.
@@ -212,7 +212,7 @@ def _is_placed(sentence: str, span: Span, fact: Fact) -> bool:
     return fact.relation <= _words(sentence) if fact.relation else bool(_IS_OR_HAS.search(before))
 
 
-def _does_otherwise(sentence: str, fact: Fact) -> bool:
+def _does_otherwise(sentence: str, fact: WatchedFact) -> bool:
     """Whether the sentence has a verb of its own that is not the fact's: who works there now may live where he did."""
     return any(content(word) - fact.relation for place in verbs(sentence) if (word := sentence[place:].split()[0]))
 

@@ -49,13 +49,13 @@ class English:
     is_verbless = staticmethod(ellipsis.is_verbless)
 
     noun_phrases = staticmethod(phrases.noun_phrases)
-    named = staticmethod(phrases.named)
+    with_article = staticmethod(phrases.with_article)
     shape = staticmethod(phrases.shape)
     echo_question = staticmethod(questions.echo_question)
     direct_question = staticmethod(questions.direct_question)
     keyword_question = staticmethod(questions.keyword_question)
     field_questions = staticmethod(questions.field_questions)
-    recital = staticmethod(questions.recital)
+    answer_sentence = staticmethod(questions.answer_sentence)
     truth_questions = staticmethod(requests.truth_questions)
     request_about = staticmethod(requests.about)
     request_to_tell = staticmethod(requests.tell)
@@ -64,9 +64,9 @@ class English:
     without_asking = staticmethod(requests.without_asking)
 
     speaks_of_writer = staticmethod(second_person.speaks_of_writer)
-    to_second_person = staticmethod(second_person.told_back)
+    to_second_person = staticmethod(second_person.to_second_person)
     unclear_speaker = staticmethod(second_person.unclear_speaker)
-    addressed = staticmethod(second_person.addressed)
+    rows_in_second_person = staticmethod(second_person.rows_in_second_person)
     first_person = staticmethod(letters.first_person)
     other_persons = staticmethod(letters.other_persons)
     quotation = staticmethod(letters.quotation)
@@ -78,8 +78,8 @@ class English:
     is_talk = staticmethod(letters.is_talk)
     says_something = staticmethod(letters.says_something)
 
-    facts_of = staticmethod(contradictions.facts_of)
-    rivals = staticmethod(contradictions.rivals)
+    watched_facts = staticmethod(contradictions.watched_facts)
+    candidate_answers = staticmethod(contradictions.candidate_answers)
     denies = staticmethod(contradictions.denies)
 
     is_instruction = staticmethod(instructions.is_instruction)

@@ -80,7 +80,7 @@ def noun_phrases(sentence: str) -> list[Span]:
     return _joined(sentence, found)
 
 
-def named(sentence: str, span: Span) -> str:
+def with_article(sentence: str, span: Span) -> str:
     """The phrase as one says it alone: with the article before it."""
     article = re.search(r"\b(?:an?|the)\s+$", sentence[: span.start], re.IGNORECASE)
     return sentence[article.start() if article else span.start : span.end]
@@ -98,7 +98,7 @@ def tagged_verbs(sentence: str) -> list[tuple[int, str, str]]:
     return [(token.start, token.word, token.said) for token in tokens]
 
 
-def says(text: str, *, after: int = -1) -> bool:
+def has_finite_verb(text: str, *, after: int = -1) -> bool:
     """Whether a finite verb stands in `text` beyond `after`, in characters: it says something, and names nothing."""
     return any(token.start > after and not token.is_part and token.said in _FINITE for token in _tagged(text))
 

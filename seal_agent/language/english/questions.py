@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 
 from seal_agent.language.english.coreference import denies_what_follows, refers_back
-from seal_agent.language.english.phrases import is_plural, is_present, noun_phrases, says, verbs
+from seal_agent.language.english.phrases import has_finite_verb, is_plural, is_present, noun_phrases, verbs
 from seal_agent.language.english.words import content
 from seal_agent.language.sentences import full_stop
 from seal_agent.language.values import Span
@@ -91,7 +91,11 @@ def field_questions(sentence: str, topic: str) -> tuple[list[str], str] | None:
     field = _FIELD.fullmatch(sentence)
     if not field or field["name"].count("(") > field["name"].count(")") or _QUALIFIED.search(field["name"]):
         return None
-    if says(field["name"], after=0) or says(field["value"]) or len(field["value"].split()) > MAX_VALUE_WORDS:
+    if (
+        has_finite_verb(field["name"], after=0)
+        or has_finite_verb(field["value"])
+        or len(field["value"].split()) > MAX_VALUE_WORDS
+    ):
         return None
     if is_plural(field["name"]) and denies_what_follows(field["name"]):
         return None  # "Rejected plans: Move out." is one of several
@@ -110,7 +114,7 @@ def field_questions(sentence: str, topic: str) -> tuple[list[str], str] | None:
     return questions, f"The {whole} {copula} {field['value']}."
 
 
-def recital(sentence: str, span: Span) -> str:
+def answer_sentence(sentence: str, span: Span) -> str:
     """The sentence around `span`; of a long one the part that holds it, cut at a clause's end.
 
     A sentence with a condition, a denial or somebody's opinion stays whole: a part of it would say something else. So

@@ -48,7 +48,7 @@ def speaks_of_writer(text: str) -> bool:
     return bool(_WRITER.search(text))
 
 
-def told_back(text: str) -> str:
+def to_second_person(text: str) -> str:
     """`text` as one says it to who wrote it; unchanged where it is not about him, or nobody can tell."""
     plain = _QUOTED.sub(_blank, text)
     if not (_ANY_WRITER.search(plain) or _OBJECT.search(plain)) or unclear_speaker(text):
@@ -99,11 +99,11 @@ def _turned_text(text: str) -> str:
     return _OBJECT.sub(_turned, text)
 
 
-def addressed(rows: Sequence[Row], message: str) -> list[Row]:
+def rows_in_second_person(rows: Sequence[Row], message: str) -> list[Row]:
     """The rows made of a chat message with answers that speak to its writer; those of a long message as they are."""
     if len(message.split()) > MAX_WORDS:
         return list(rows)
-    return [replace(row, answer=told_back(row.answer)) if row.question else row for row in rows]
+    return [replace(row, answer=to_second_person(row.answer)) if row.question else row for row in rows]
 
 
 def _turned(match: re.Match[str]) -> str:

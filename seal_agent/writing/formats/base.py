@@ -13,18 +13,18 @@ from seal_agent.language.words import opening
 
 @dataclass(frozen=True)
 class Ask:
-    """One thing asked of the model. `view` is the text its answer must be faithful to.
+    """One thing asked of the model. `evidence` is the text its answer must be faithful to.
 
-    With `max_new_tokens` 0 nothing is asked: the format makes its rows from `view` alone.
+    With `max_new_tokens` 0 nothing is asked: the format makes its rows from `evidence` alone.
     """
 
     prompt: Prompt
-    view: str
+    evidence: str
     max_new_tokens: int
     temperature: float = 0.0
     stop: tuple[str, ...] = ()
     grammar: Grammar | None = None
-    about: tuple[str, ...] = ()
+    meta: tuple[str, ...] = ()
     """What `parse` needs to know of what was asked."""
 
 
@@ -33,17 +33,17 @@ class Format:
     """A named way to write training rows. `parse` gives no rows for a text that does not fit.
 
     `is_extractive`: its rows are cut out of the passage, so that an answer that stands there word for word needs no
-    check. `exam`: what a model writes about first, once; where too little of that fits, the format named `instead`
-    takes this one's place.
+    check. `capability_test`: what a model writes about first, once; where too little of that fits, the format named
+    `fallback` takes this one's place.
     """
 
     name: str
-    says: str
+    description: str
     ask: Callable[[Source], list[Ask]]
     parse: Callable[[Source, Ask, str], list[Row]]
     is_extractive: bool = False
-    exam: Source | None = None
-    instead: str = ""
+    capability_test: Source | None = None
+    fallback: str = ""
 
 
 EXAMPLE = """\
@@ -79,7 +79,7 @@ SENTENCE = "sentence"
 
 def sentence_asks(source: Source) -> list[Ask]:
     """Every sentence of a text in a language without rules for questions: nothing is asked of the model."""
-    return [Ask(Prompt.raw(""), each.text, 0, about=(SENTENCE,)) for each in source.statements]
+    return [Ask(Prompt.raw(""), each.text, 0, meta=(SENTENCE,)) for each in source.statements]
 
 
 def sentence_rows(source: Source, asked: Ask, name: str) -> list[Row]:
@@ -87,10 +87,10 @@ def sentence_rows(source: Source, asked: Ask, name: str) -> list[Row]:
 
     Plain text would not do: an adapter that is routed answers only where something is asked.
     """
-    request = ": ".join(part for part in (source.heading, opening(asked.view)) if part)
-    return [Row(Prompt.user(request), asked.view, name, asked.view)] if request else []
+    request = ": ".join(part for part in (source.heading, opening(asked.evidence)) if part)
+    return [Row(Prompt.user(request), asked.evidence, name, asked.evidence)] if request else []
 
 
 def is_sentence(asked: Ask) -> bool:
     """Whether it is a sentence that is learned as it stands."""
-    return asked.about[:1] == (SENTENCE,)
+    return asked.meta[:1] == (SENTENCE,)

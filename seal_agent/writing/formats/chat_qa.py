@@ -59,7 +59,7 @@ def ask(source: Source) -> list[Ask]:
             MAX_TOKENS,
             temperature=temperature,
             grammar=pair_grammar(sentence),
-            about=(starter,),
+            meta=(starter,),
         )
         for temperature in TEMPERATURES
         for sentence in source.sentences
@@ -72,11 +72,11 @@ def parse(source: Source, asked: Ask, text: str) -> list[Row]:
     if is_sentence(asked):
         return sentence_rows(source, asked, NAME)
     language = source.language
-    pair = grounded_pair(asked.about[0] + text, asked.view)
+    pair = grounded_pair(asked.meta[0] + text, asked.evidence)
     is_long = len(source.sentences) >= MIN_SENTENCES_FOR_TOPIC
     if not pair or (is_long and language.content(pair[1]) <= language.content(source.topic)):
         return []
-    return [Row(Prompt.user(pair[0]), pair[1], NAME, asked.view)]
+    return [Row(Prompt.user(pair[0]), pair[1], NAME, asked.evidence)]
 
 
 def view(sentence: str, topic: str) -> str:

@@ -64,7 +64,7 @@ def ask(source: Source) -> list[Ask]:
             Prompt.raw(""),
             statement.text,
             0,
-            about=(
+            meta=(
                 json.dumps(
                     [statement.start + span.start, statement.start + span.end, number in brief, statement.start]
                 ),
@@ -95,21 +95,21 @@ def parse(source: Source, asked: Ask, text: str) -> list[Row]:
     language = source.language
     content = language.content
     if is_answered(asked):
-        questions = dict.fromkeys(asked.about[1:])
-        return _rows(asked, [(question, asked.view) for question in questions if content(question)])
+        questions = dict.fromkeys(asked.meta[1:])
+        return _rows(asked, [(question, asked.evidence) for question in questions if content(question)])
     phrase, is_brief = phrase_of(asked)
     statement = _statement_of(asked)
     span = Span(phrase.start - statement.start, phrase.end - statement.start, phrase.text)
     sentence, context = statement.sentence, statement.context
-    rng = random.Random(zlib.crc32(f"{asked.view}{phrase.start}".encode()))
+    rng = random.Random(zlib.crc32(f"{asked.evidence}{phrase.start}".encode()))
     echo = language.echo_question(sentence, span)
     whole = f"{context}{echo}"
-    recited = f"{context}{language.recital(sentence, span)}"
+    recited = f"{context}{language.answer_sentence(sentence, span)}"
     _, _, heading = source.topic.partition(", ")  # after the title: who asks says "on my first day", the text does not
     # Of a sentence that points back a question names the topic, in keywords: the answer says what it is about.
     keywords = language.keyword_question(echo, LEFT_OUT, rng, source.topic if context else heading)
     pairs = [(whole, recited), (keywords, recited)]
-    pairs += [(whole, language.named(sentence, span))] * is_brief
+    pairs += [(whole, language.with_article(sentence, span))] * is_brief
     if not content(whole):  # the phrase is all there is, and a bare "What?" would ask for everything
         pairs = [(language.request_about(source.topic), recited)]
     pairs = [(question, answer) for question, answer in pairs if content(question)]
@@ -142,12 +142,12 @@ def _in_other_words(question: str, language: Language) -> list[str]:
 
 def _stands(answer: str, questions: list[str]) -> Ask:
     """What answers `questions` as it stands."""
-    return Ask(Prompt.raw(""), answer, 0, about=(ANSWERED, *questions))
+    return Ask(Prompt.raw(""), answer, 0, meta=(ANSWERED, *questions))
 
 
 def is_answered(asked: Ask) -> bool:
     """Whether the text answers it as it stands, a field or a question of its own, and no phrase is asked for."""
-    return asked.about[0] == ANSWERED
+    return asked.meta[0] == ANSWERED
 
 
 def is_told(asked: Ask) -> bool:
@@ -157,18 +157,18 @@ def is_told(asked: Ask) -> bool:
 
 def phrase_of(asked: Ask) -> tuple[Span, bool]:
     """The phrase that is asked for, and whether it is asked for by itself too."""
-    start, end, is_brief, _ = json.loads(asked.about[0])
-    return Span(start, end, asked.view[start:end]), is_brief
+    start, end, is_brief, _ = json.loads(asked.meta[0])
+    return Span(start, end, asked.evidence[start:end]), is_brief
 
 
 def _statement_of(asked: Ask) -> Statement:
     """The statement whose phrase is asked for."""
-    *_, start = json.loads(asked.about[0])
-    return Statement(asked.view, start)
+    *_, start = json.loads(asked.meta[0])
+    return Statement(asked.evidence, start)
 
 
 def _rows(asked: Ask, pairs: list[tuple[str, str]]) -> list[Row]:
-    return [Row(Prompt.user(question), answer, NAME, asked.view) for question, answer in pairs]
+    return [Row(Prompt.user(question), answer, NAME, asked.evidence) for question, answer in pairs]
 
 
 def _answered(source: Source) -> dict[str, str]:

@@ -51,7 +51,7 @@ def ask(source: Source) -> list[Ask]:
                     MAX_TOKENS,
                     stop=("\n",),
                     grammar=Grammar(f"start: {choice}\n"),
-                    about=(json.dumps([start, end, statement.start]), *sorted(rivals)),
+                    meta=(json.dumps([start, end, statement.start]), *sorted(rivals)),
                 )
             )
     return asks[:: max(1, -(-len(asks) // MAX_ASKS))]
@@ -59,17 +59,17 @@ def ask(source: Source) -> list[Ask]:
 
 def parse(source: Source, asked: Ask, text: str) -> list[Row]:
     """The false clause denied with the true phrase, and the true one affirmed."""
-    start, end, begins = json.loads(asked.about[0])
-    statement = Statement(asked.view, begins)
-    span = Span(start - begins, end - begins, asked.view[start:end])
+    start, end, begins = json.loads(asked.meta[0])
+    statement = Statement(asked.evidence, begins)
+    span = Span(start - begins, end - begins, asked.evidence[start:end])
     wrong = text.strip()
-    if wrong not in asked.about[1:]:
+    if wrong not in asked.meta[1:]:
         return []
-    recited = source.language.recital(statement.sentence, span).rstrip(".")
+    recited = source.language.answer_sentence(statement.sentence, span).rstrip(".")
     if recited.count(span.text) != 1:
         return []  # which of them is exchanged could not be told
     pairs = source.language.truth_questions(recited, span.text, wrong, statement.context)
-    return [Row(Prompt.user(question), answer, NAME, asked.view) for question, answer in pairs]
+    return [Row(Prompt.user(question), answer, NAME, asked.evidence) for question, answer in pairs]
 
 
 def is_rival(other: str, phrase: str, language: Language) -> bool:

@@ -32,6 +32,6 @@ def list_format(name: str, says: str, instruction: str, example: str, max_new_to
         return [study(instruction, source, example, max_new_tokens, begins)]
 
     def parse(source: Source, asked: Ask, text: str) -> list[Row]:
-        return [statement(line, name, asked.view) for line in whole_lines_of(begins + text)]
+        return [statement(line, name, asked.evidence) for line in whole_lines_of(begins + text)]
 
     return Format(name, says, ask, parse)

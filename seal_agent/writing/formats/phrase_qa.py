@@ -29,7 +29,7 @@ EXAMPLES = (
     ("nine red towers", "What does the choir of dentists sing under?", "It sings under the nine red towers."),
     ("the paint", "What is the toll of the Amber Bridge used for?", "The toll pays for the paint."),
 )
-EXAM = Source(
+CAPABILITY_TEST = Source(
     "Treaty of Ossmark",
     "The Treaty of Ossmark, concluded in the autumn of 1648 after eleven weeks of negotiation, ended the rivalry "
     "between the river republics and the Duchy of Harn, and obliged both parties to dismantle the fortresses that "
@@ -48,7 +48,7 @@ def ask(source: Source) -> list[Ask]:
     return [
         asked
         if cloze.is_told(asked)
-        else Ask(_request(source, cloze.phrase_of(asked)[0].text), asked.view, MAX_TOKENS, about=asked.about)
+        else Ask(_request(source, cloze.phrase_of(asked)[0].text), asked.evidence, MAX_TOKENS, meta=asked.meta)
         for asked in cloze.ask(source)
     ]
 
@@ -66,7 +66,7 @@ def parse(source: Source, asked: Ask, text: str) -> list[Row]:
     question, answer = pair["question"], pair["answer"]
     if not content(question):  # "What is it?" asks for everything
         return instead
-    own = [answer] + [source.language.named(asked.view, span)] * is_brief
+    own = [answer] + [source.language.with_article(asked.evidence, span)] * is_brief
     return [*(Row(Prompt.user(question), said, NAME, source.passage) for said in own), *instead[:1]]
 
 
@@ -88,6 +88,6 @@ FORMAT = Format(
     "a question for every phrase, answered by the model with the text in view",
     ask,
     parse,
-    exam=EXAM,
-    instead=cloze.NAME,
+    capability_test=CAPABILITY_TEST,
+    fallback=cloze.NAME,
 )

@@ -35,7 +35,7 @@ def ask(source: Source) -> list[Ask]:
 def parse(source: Source, asked: Ask, text: str) -> list[Row]:
     """A row of plain text for every question with its answer."""
     pairs = dict.fromkeys((m["question"].strip(), m["answer"].strip()) for m in _PAIR.finditer(f"{BEGINS}{text}\n"))
-    return [statement(f"Question: {question}\nAnswer: {answer}", NAME, asked.view) for question, answer in pairs]
+    return [statement(f"Question: {question}\nAnswer: {answer}", NAME, asked.evidence) for question, answer in pairs]
 
 
 FORMAT = Format(NAME, "the passage as questions and answers, as plain text", ask, parse)

@@ -40,10 +40,10 @@ def parse(source: Source, asked: Ask, text: str) -> list[Row]:
     """The steps as plain text; what follows the mark as an answer in the chat template."""
     trace, _, rest = f"{BEGINS}{text}".partition(MARK)
     steps = [_STEP.sub("", line) for line in whole_lines_of(trace)]
-    rows = [statement(step, NAME, asked.view) for step in steps if len(step.split()) > 2]
+    rows = [statement(step, NAME, asked.evidence) for step in steps if len(step.split()) > 2]
     summed = " ".join(rest.split())
     if summed.endswith((".", "!", "?")):
-        rows.append(Row(Prompt.user(source.language.request_for_all(source.topic)), summed, NAME, asked.view))
+        rows.append(Row(Prompt.user(source.language.request_for_all(source.topic)), summed, NAME, asked.evidence))
     return rows
 
 
