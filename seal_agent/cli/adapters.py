@@ -118,7 +118,7 @@ def why_answer(
         print(f"rows      {rows or 'none of its own'}")
         print(f"scores    {scores} (nats per token)")
         print(f"verdict   {origin.verdict.outcome}: {origin.verdict.reason}" if origin.verdict else "verdict   none")
-        for part in origin.stands_for:
+        for part in origin.consolidates:
             print(f"made of   {part.adapter[:12]}  {part.topic}")
 
 
@@ -160,7 +160,8 @@ def served_adapters(home: Home, namespace: str) -> list[dict[str, Any]]:
                 "accepted": accepted_at[layer.ref.id],
                 "weight": layer.weight,
                 "routed": layer.is_routed,
-                "stands_for": list(layer.stands_for),
+                "consolidates": list(layer.consolidates),
+                "stands_for": list(layer.consolidates),  # its former name, for one release
                 "rank": layer.ref.rank,
                 "num_rows": manifest["num_rows"],
                 "num_tokens": manifest["num_tokens"],
@@ -202,7 +203,7 @@ def adapter_facts(home: Home, namespace: str, adapter_id: str) -> dict[str, Any]
 def _active(row: Mapping[str, Any]) -> str:
     when = "where it matches" if row["routed"] else "always"
     weight = "" if row["weight"] == 1 else f", weight {row['weight']:g}"
-    return f"{when}{weight}" + (f", for {len(row['stands_for'])} more" if row["stands_for"] else "")
+    return f"{when}{weight}" + (f", for {len(row['consolidates'])} more" if row["consolidates"] else "")
 
 
 def _open(home: Path | None, namespace: str) -> Home:

@@ -115,8 +115,8 @@ class Episode:
     random id of the namespace's incarnation when the episode began; it changes when the user is erased (empty: any).
 
     What the steps made of it: `decision`; `edit`, with the `corrections` it makes to watched answers and the adapters
-    whose rows it has taken over (`replaces`); `num_attempts` at writing and the `fault` of the last one; `parent`, the
-    stack it began with, `adapter`, what was trained, and `candidate`, the stack as it would be served with it;
+    whose rows it has taken over (`supersedes`); `num_attempts` at writing and the `fault` of the last one; `parent`,
+    the stack it began with, `adapter`, what was trained, and `candidate`, the stack as it would be served with it;
     `remedies_tried`, for an edit that forgets; `probed`, scores before and after, of the candidate with the checksum
     `probed_on` (`candidate_digest`): a `verdict` holds for that candidate and no other; `seconds` of each step.
 
@@ -135,7 +135,7 @@ class Episode:
     adapter: AdapterRef | None = None
     parent: AdapterStack = AdapterStack()
     candidate: AdapterStack = AdapterStack()
-    replaces: tuple[str, ...] = ()
+    supersedes: Annotated[tuple[str, ...], formerly("supersedes", "replaces")] = ()
     remedies_tried: Annotated[tuple[str, ...], formerly("remedies_tried", "tried")] = ()
     probed: tuple[Probed, ...] = ()
     probed_on: str = ""
@@ -165,11 +165,11 @@ class Episode:
     def candidate_digest(self) -> str:
         """A checksum of what would be served: the adapter, the candidate stack, and the text that routes to it."""
         layers = [
-            [(y.ref.id, y.weight, y.is_routed, y.stands_for) for y in stack.layers]
+            [(y.ref.id, y.weight, y.is_routed, y.consolidates) for y in stack.layers]
             for stack in (self.parent, self.candidate)
         ]
         adapter = self.adapter.id if self.adapter else ""
-        facts = (self.namespace, adapter, layers, self.topic, self.text, self.replaces)
+        facts = (self.namespace, adapter, layers, self.topic, self.text, self.supersedes)
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     @property

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from seal_agent.core.renames import formerly
 
 
 @dataclass(frozen=True)
@@ -21,27 +24,27 @@ class AdapterRef:
 
 
 @dataclass(frozen=True)
-class Layer:
+class StackEntry:
     """One adapter of a stack with its weight λ.
 
-    A routed one is active only for what its key matches. A consolidated one `stands_for` the adapters it was made of.
+    A routed one is active only for what its key matches. A consolidated one `consolidates` the adapters it was made of.
     """
 
     ref: AdapterRef
     weight: float = 1.0
     is_routed: bool = False
-    stands_for: tuple[str, ...] = ()
+    consolidates: Annotated[tuple[str, ...], formerly("consolidates", "stands_for")] = ()
 
 
 @dataclass(frozen=True)
 class AdapterStack:
     """The ordered adapters of a model: a value, not a service. Those not routed are active together."""
 
-    layers: tuple[Layer, ...] = ()
+    layers: tuple[StackEntry, ...] = ()
 
     def push(self, ref: AdapterRef, weight: float = 1.0, *, is_routed: bool = False) -> AdapterStack:
         """This stack with one more adapter on top."""
-        return AdapterStack((*self.layers, Layer(ref, weight, is_routed)))
+        return AdapterStack((*self.layers, StackEntry(ref, weight, is_routed)))
 
     def without(self, adapter_id: str) -> AdapterStack:
         """This stack without the adapter of that id."""
@@ -55,7 +58,7 @@ class AdapterStack:
     @property
     def learned(self) -> tuple[str, ...]:
         """The ids of the adapters whose edits it holds: its own, and those its layers stand for."""
-        return tuple(i for layer in self.layers for i in (layer.ref.id, *layer.stands_for))
+        return tuple(i for layer in self.layers for i in (layer.ref.id, *layer.consolidates))
 
     def __len__(self) -> int:
         return len(self.layers)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from seal_agent.core.backend import silent
 from seal_agent.core.edits import REPLAYED, SelfEdit
 from seal_agent.core.episodes import Episode, Progress
-from seal_agent.core.stacks import AdapterRef, AdapterStack, Layer
+from seal_agent.core.stacks import AdapterRef, AdapterStack, StackEntry
 from seal_agent.learning.namespace import Namespace
 from seal_agent.retention import judge
 from seal_agent.retention.general_knowledge import with_rehearsal
@@ -31,7 +31,7 @@ def consolidate(state: Namespace, progress: Progress = silent, *, is_gated: bool
         adapter = state.backend.with_stack(stack).fold(max_rank=state.config.max_rank)
     else:
         adapter = _refitted(state, stack, progress)
-    candidate = AdapterStack((Layer(adapter, 1.0, False, stack.learned),))
+    candidate = AdapterStack((StackEntry(adapter, 1.0, False, stack.learned),))
     drawn = state.replay.draw((), stack, state.config.max_probes)
     probed = compared(drawn, state.view(stack), state.view(candidate), progress)
     verdict = judge.judge_consolidation(probed, state.config.limits)

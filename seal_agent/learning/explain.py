@@ -14,7 +14,7 @@ from seal_agent.core.edits import Row
 from seal_agent.core.episodes import Correction, Episode, Verdict
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Prompt
-from seal_agent.core.stacks import AdapterStack, Layer
+from seal_agent.core.stacks import AdapterStack, StackEntry
 from seal_agent.learning.learner import Learner
 from seal_agent.storage.database import Home, StackVersion
 
@@ -24,7 +24,7 @@ class Origin:
     """One adapter: the edit it was trained on, where that came from, and why it was kept.
 
     `num_rows` counts rows by the format or tool that made them; `probed` is the mean score before and after in nats per
-    token, by stratum. `stands_for` holds the origins of what a consolidated adapter was made of.
+    token, by stratum. `consolidates` holds the origins of what a consolidated adapter was made of.
     """
 
     adapter: str
@@ -41,7 +41,7 @@ class Origin:
     corrections: tuple[Correction, ...]
     probed: Mapping[str, tuple[float, float]]
     verdict: Verdict | None
-    stands_for: tuple[Origin, ...] = ()
+    consolidates: tuple[Origin, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,11 +92,11 @@ def _explained(home: Home, namespace: str, version: StackVersion, active: Adapte
     return Explanation(namespace, version.version, version.reason, question, origins, len(version.stack))
 
 
-def _origin(layer: Layer, ledger: Mapping[str, Episode], since: Mapping[str, int]) -> Origin:
+def _origin(layer: StackEntry, ledger: Mapping[str, Episode], since: Mapping[str, int]) -> Origin:
     episode = ledger.get(layer.ref.id)
     if episode is None:
         raise InputError(f"the ledger has no episode of adapter {layer.ref.short}; it was written by something else")
-    parts = {y.ref.id: y for y in episode.parent.layers if y.ref.id in layer.stands_for}
+    parts = {y.ref.id: y for y in episode.parent.layers if y.ref.id in layer.consolidates}
     rows = episode.edit.rows if episode.edit else ()
     return Origin(
         layer.ref.id,

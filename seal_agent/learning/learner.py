@@ -169,7 +169,7 @@ class Learner:
     def _key(self, episode: Episode) -> dict[str, str]:
         """What routes to the candidate: its topic and text, and what routed to the adapters it replaces."""
         known = self.home.route_keys(self.namespace)
-        texts = [f"{episode.topic}\n{episode.text}", *(known.get(adapter, "") for adapter in episode.replaces)]
+        texts = [f"{episode.topic}\n{episode.text}", *(known.get(adapter, "") for adapter in episode.supersedes)]
         return {required_adapter(episode).id: "\n".join(texts).strip()}
 
     def judge(self, episode: Episode, progress: Progress = silent) -> Episode:

@@ -96,7 +96,7 @@ class Rebuild(Stack):
 
     def consolidation(self, stack: AdapterStack) -> Consolidation:
         """When so many lie on the last refitted one."""
-        num_since = sum(not layer.stands_for for layer in stack.layers)
+        num_since = sum(not layer.consolidates for layer in stack.layers)
         return "refit" if num_since >= self.every else ""
 
 

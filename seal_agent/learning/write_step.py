@@ -55,11 +55,13 @@ def write(state: Namespace, episode: Episode, progress: Progress = silent) -> Ep
         fitting = writer.fitting(base, state.config.directives or CLOZE)
         written = SelfEdit(source.topic, source.passage, (), (), fitting)
     edit = corrections.added(written, found)
-    replaces = _corrected_adapters(state, episode.parent, found)
-    if replaces:
-        earlier = [e.edit for e in state.accepted(replaces) if e.edit]
+    supersedes = _corrected_adapters(state, episode.parent, found)
+    if supersedes:
+        earlier = [e.edit for e in state.accepted(supersedes) if e.edit]
         edit = corrections.joined(edit, earlier, found, edit.directives.num_rows)
-    written_down = replace(episode, edit=edit, corrections=found, replaces=replaces, fault="", num_attempts=attempt + 1)
+    written_down = replace(
+        episode, edit=edit, corrections=found, supersedes=supersedes, fault="", num_attempts=attempt + 1
+    )
     return _allowed(state, written_down)
 
 

@@ -81,7 +81,7 @@ def _keys(home: Home, namespace: str) -> Iterator[str]:
     texts: dict[str, str] = {}
     for episode in home.episodes(namespace, ("accepted",)):
         if episode.adapter:
-            replaced = [sound.get(i, texts.get(i, "")) for i in episode.replaces]
+            replaced = [sound.get(i, texts.get(i, "")) for i in episode.supersedes]
             texts[episode.adapter.id] = "\n".join([f"{episode.topic}\n{episode.text}", *replaced]).strip()
     mended = {i: texts[i] for i in sorted(routed) if i not in sound and i in texts}
     with home.transaction() as tx:

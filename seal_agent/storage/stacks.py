@@ -117,8 +117,10 @@ def rollback(database: Database, namespace: str, adapter_id: str, reason: str) -
         )
     taken = next(layer for layer in stack.layers if layer.ref.id == matches[0])
     known = {layer.ref.id: layer for version in versions(database, namespace) for layer in version.stack.layers}
-    hidden = {i for i in taken.stands_for if i in known} - {j for i in taken.stands_for for j in known[i].stands_for}
-    back = [known[i] for i in taken.stands_for if i in hidden]
+    hidden = {i for i in taken.consolidates if i in known} - {
+        j for i in taken.consolidates for j in known[i].consolidates
+    }
+    back = [known[i] for i in taken.consolidates if i in hidden]
     layers = [each for layer in stack.layers for each in (back if layer is taken else [layer])]
     reduced = AdapterStack(tuple(layers))
     with database.transaction() as tx:
@@ -165,7 +167,7 @@ def named_adapters(db: Connection) -> set[str]:
     named: set[str] = set()
     for layers in db.execute(select(STACKS.c.layers)).scalars():
         for layer in json.loads(layers)["layers"]:
-            named |= {layer["ref"]["id"], *layer["stands_for"]}
+            named |= {layer["ref"]["id"], *layer.get("consolidates", layer.get("stands_for", ()))}
     return named
 
 

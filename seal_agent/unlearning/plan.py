@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from seal_agent.core.edits import REPLAYED
 from seal_agent.core.episodes import Episode, Progress, Verdict
 from seal_agent.core.errors import AdapterError
-from seal_agent.core.stacks import AdapterRef, AdapterStack, Layer
+from seal_agent.core.stacks import AdapterRef, AdapterStack, StackEntry
 from seal_agent.policy import feedback
 from seal_agent.policy.withdrawal import runs_that_read, withdraw
 from seal_agent.storage import deletion, documents, job_rows, stacks
@@ -35,7 +35,7 @@ class Plan:
     ledger: tuple[Line, ...]
     traces: Traces
     held: frozenset[str]
-    known: Mapping[str, Layer]
+    known: Mapping[str, StackEntry]
     edits: frozenset[str]
 
     def without(self, stack: AdapterStack) -> AdapterStack:
@@ -60,11 +60,11 @@ def planned(state: Namespace, texts: set[str]) -> Plan:
     return Plan(state.stack, ledger, found, held, known, edits)
 
 
-def _made_of(known: Mapping[str, Layer]) -> dict[str, set[str]]:
+def _made_of(known: Mapping[str, StackEntry]) -> dict[str, set[str]]:
     """What each adapter on disk was trained on top of, folded from or stands for."""
     made: dict[str, set[str]] = {}
     for adapter, layer in known.items():
-        made[adapter] = set(layer.stands_for)
+        made[adapter] = set(layer.consolidates)
         folder = Path(layer.ref.path)
         if folder.is_dir():
             facts = AdapterRegistry(folder.parent).manifest(adapter)
@@ -72,10 +72,10 @@ def _made_of(known: Mapping[str, Layer]) -> dict[str, set[str]]:
     return made
 
 
-def trained_anew(state: Namespace, plan: Plan, progress: Progress) -> tuple[dict[str, AdapterRef], list[Layer]]:
+def trained_anew(state: Namespace, plan: Plan, progress: Progress) -> tuple[dict[str, AdapterRef], list[StackEntry]]:
     """The served stack without what is forgotten, from the bottom up; by old id the adapters trained for it."""
     fresh: dict[str, AdapterRef] = {}
-    kept: list[Layer] = []
+    kept: list[StackEntry] = []
     for layer in plan.without(plan.stack).layers:
         old = layer.ref.id
         if old in plan.held:
@@ -96,7 +96,7 @@ def trained_anew(state: Namespace, plan: Plan, progress: Progress) -> tuple[dict
 def route_key(state: Namespace, plan: Plan, episode: Episode) -> str:
     """What routes to an adapter that was trained anew: its text, and what it took over and may keep."""
     known = state.home.route_keys(state.name)
-    kept = [known[i] for i in episode.replaces if i in known and i not in plan.traces.adapters]
+    kept = [known[i] for i in episode.supersedes if i in known and i not in plan.traces.adapters]
     return "\n".join([f"{episode.topic}\n{episode.text}", *kept])
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from seal_agent.core.edits import REPLAYED, Row, SelfEdit
 from seal_agent.core.episodes import Episode
 from seal_agent.core.messages import Prompt
-from seal_agent.core.stacks import AdapterRef, AdapterStack, Layer
+from seal_agent.core.stacks import AdapterRef, AdapterStack, StackEntry
 from seal_agent.writing import corrections
 
 Fact = tuple[Prompt, str]
@@ -36,7 +36,7 @@ def traces_of(texts: Collection[str], ledger: Sequence[Episode]) -> Traces:
     told = [e for e in ledger if e.text in texts]
     rows = {row: None for e in told if e.edit for row in _rows(e.edit)}
     for episode in ledger:
-        if episode.replaces and episode.edit:
+        if episode.supersedes and episode.edit:
             source = SelfEdit("", "", tuple(rows), ())
             taken = corrections.joined(replace(source, rows=()), [source], episode.corrections, max(len(rows), 1))
             rows |= dict.fromkeys(taken.rows)
@@ -82,7 +82,7 @@ def without(
     stack: AdapterStack,
     held: Collection[str],
     traces: Traces,
-    known: Mapping[str, Layer],
+    known: Mapping[str, StackEntry],
     edits: Collection[str],
 ) -> AdapterStack:
     """`stack` with what is forgotten taken out, and each consolidated layer that holds it taken apart.
@@ -96,14 +96,14 @@ def without(
 
 
 def _parts(
-    layer: Layer, held: Collection[str], traces: Traces, known: Mapping[str, Layer], edits: Collection[str]
-) -> list[Layer]:
+    layer: StackEntry, held: Collection[str], traces: Traces, known: Mapping[str, StackEntry], edits: Collection[str]
+) -> list[StackEntry]:
     if layer.ref.id not in held:
         return [layer]
     if layer.ref.id in edits and layer.ref.id not in traces.adapters:
-        return [replace(layer, stands_for=tuple(i for i in layer.stands_for if i not in traces.adapters))]
-    children = [known[i] for i in layer.stands_for if i in known]
-    hidden = {i for child in children for i in child.stands_for}
+        return [replace(layer, consolidates=tuple(i for i in layer.consolidates if i not in traces.adapters))]
+    children = [known[i] for i in layer.consolidates if i in known]
+    hidden = {i for child in children for i in child.consolidates}
     return [
         part for child in children if child.ref.id not in hidden for part in _parts(child, held, traces, known, edits)
     ]
@@ -115,7 +115,9 @@ def replaced(stack: AdapterStack, held: Collection[str], fresh: Mapping[str, Ada
         replace(
             layer,
             ref=fresh.get(layer.ref.id, layer.ref),
-            stands_for=tuple(fresh[i].id if i in fresh else i for i in layer.stands_for if i in fresh or i not in held),
+            consolidates=tuple(
+                fresh[i].id if i in fresh else i for i in layer.consolidates if i in fresh or i not in held
+            ),
         )
         for layer in stack.layers
         if layer.ref.id not in held or layer.ref.id in fresh
@@ -136,7 +138,7 @@ def cleaned(episode: Episode, traces: Traces, items: Collection[int]) -> Episode
         edit=edit,
         probed=tuple(p for p in episode.probed if (p.probe.prompt, p.probe.answer) not in traces.facts),
         corrections=tuple(c for c in episode.corrections if c.item not in items),
-        replaces=tuple(i for i in episode.replaces if i not in traces.adapters),
+        supersedes=tuple(i for i in episode.supersedes if i not in traces.adapters),
     )
 
 

@@ -58,7 +58,7 @@ def test_a_consolidated_adapter_names_what_it_stands_for(home: Home) -> None:
     for passage in (TOWER, BRIDGE):
         loop.run(learner, learner.begin(passage))
     [origin] = why_version(home, "default").origins
-    assert [part.topic for part in origin.stands_for] == [TOWER.topic, BRIDGE.topic]
+    assert [part.topic for part in origin.consolidates] == [TOWER.topic, BRIDGE.topic]
 
 
 @pytest.mark.slow

@@ -94,7 +94,7 @@ def test_a_correction_takes_over_the_rows_of_the_routed_edit_it_corrects(home: H
     second = learn(learner, Passage(OLD.topic, NEW))
     assert first.adapter
     assert second.adapter
-    assert second.replaces == (first.adapter.id,)
+    assert second.supersedes == (first.adapter.id,)
     assert learner.stack.ids == (second.adapter.id,)
     assert first.adapter.id in learner.stack.learned
     assert second.edit

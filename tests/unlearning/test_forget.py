@@ -238,7 +238,7 @@ def test_a_correction_outlives_what_it_corrected_and_the_other_way_round(home: H
     for corrected_goes in (True, False):
         learner = Learner(Reader(home.root), home, str(corrected_goes))
         old, new = learn(learner, OLD), learn(learner, Passage(OLD.topic, NEW))
-        assert new.replaces == (adapter(old),)
+        assert new.supersedes == (adapter(old),)
         forget(learner, edit=adapter(old if corrected_goes else new))
         remaining = learner.home.episodes(learner.namespace, ["accepted"])
         assert [e.text for e in remaining] == [NEW if corrected_goes else OLD.text]

@@ -1,4 +1,4 @@
-"""A correction replaces: what it finds, and what it leaves alone."""
+"""A correction supersedes: what it finds, and what it leaves alone."""
 
 import pytest
 from correcting import NEW, OLD, QUESTION, Reader, learn
@@ -96,6 +96,6 @@ def test_a_sentence_whose_opposite_is_said_is_taken_over_as_it_holds_now(learner
     learn(learner, Passage("Dana", "Dana Holm eats meat on every day of the week."))
     episode = learn(learner, Passage("Dana", "Dana Holm does not eat meat any more on any day of the week."))
     assert episode.corrections
-    assert episode.replaces
+    assert episode.supersedes
     assert episode.edit
     assert not any(row.answer == "Dana Holm eats meat on every day of the week." for row in episode.edit.rows)
