@@ -38,7 +38,7 @@ def test_other_wordings_may_be_learned_but_change_no_other_answer(home: Home) ->
     counts = poison_summary(effects)
     assert counts["replies_changed"] == 0
     assert sum(bool(each.rows) for each in effects[:10]) == 4
-    assert sum(bool(each.rows) for each in effects[10:]) == 7
+    assert sum(bool(each.rows) for each in effects[10:]) == 6
 
 
 @pytest.mark.parametrize(
