@@ -1,26 +1,15 @@
 """The backend in a process of its own keeps the contract, and says so in plain words when its process dies."""
 
-import os
 from functools import partial
 from pathlib import Path
 
 import pytest
 from backend_contract import FIRST, PARIS, BackendContract
+from mortal import Mortal
 
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.adapters.subprocess_backend import ProcessBackend
 from seal_agent.core.errors import ModelError
-from seal_agent.core.stacks import AdapterRef, AdapterStack
-
-
-class Mortal(ScriptedBackend):
-    """Dies of being asked to unload."""
-
-    def unload(self, ref: AdapterRef) -> None:
-        os._exit(7)
-
-    def with_stack(self, stack: AdapterStack) -> ScriptedBackend:
-        return self
 
 
 class TestProcessBackend(BackendContract):
