@@ -98,7 +98,7 @@ def test_what_vllm_refuses_is_told_in_plain_words_and_the_engine_goes_on(
 ) -> None:
     with pytest.raises(InputError, match="the grammar cannot be used"):
         engine_backend.generate([Prompt.raw("x")], grammars=[Grammar("start: nothing")])
-    with pytest.raises(InputError, match="vLLM refuses the request"):
+    with pytest.raises(InputError, match="the prompt has 3001 tokens"):
         engine_backend.generate([Prompt.raw("sea " * 3000)])
     with pytest.raises(AdapterError, match="cannot load the adapter at"):
         engine_backend._served.client.load("nothing", str(tmp_path))
