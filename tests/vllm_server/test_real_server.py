@@ -130,7 +130,7 @@ def test_a_grammar_that_cannot_be_used_is_an_error(served_backend: VLLMBackend) 
 
 
 def test_a_prompt_beyond_the_context_is_an_error(served_backend: VLLMBackend) -> None:
-    with pytest.raises(InputError, match="vLLM refuses the request|the prompt has"):
+    with pytest.raises(InputError, match="the prompt has"):
         served_backend.generate([Prompt.raw("sea " * 3000)])
 
 
