@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seal_agent.cli.loading import load_learner
+from seal_agent.cli.loading import load_learner, open_home
 from seal_agent.cli.options import AsJson, Device, HomeFolder, Model, Namespace, write_json, write_table
 from seal_agent.cli.progress import Display
 from seal_agent.core.edits import REPLAYED
@@ -30,7 +29,7 @@ AdapterId = Annotated[str, typer.Argument(metavar="ID", help="The beginning of t
 @app.command("list")
 def list_adapters(home: HomeFolder = None, namespace: Namespace = "default", as_json: AsJson = False) -> None:
     """The stack of a namespace, from the bottom up."""
-    opened = _open(home, namespace)
+    opened = open_home(home, namespace)
     rows = served_adapters(opened, namespace)
     if as_json:
         write_json({"home": str(opened.root), "namespace": namespace, "adapters": rows})
@@ -53,7 +52,7 @@ def show_adapter(
     adapter_id: AdapterId, home: HomeFolder = None, namespace: Namespace = "default", as_json: AsJson = False
 ) -> None:
     """What one adapter was trained on, and the scores its verdict rests on."""
-    facts = adapter_facts(_open(home, namespace), namespace, adapter_id)
+    facts = adapter_facts(open_home(home, namespace), namespace, adapter_id)
     if as_json:
         write_json(facts)
         return
@@ -96,7 +95,7 @@ def why_answer(
     from seal_agent.core.codec import to_json
     from seal_agent.learning.explain import why, why_version
 
-    opened = _open(home, namespace)
+    opened = open_home(home, namespace)
     if question:
         with Display() as display:
             found = why(load_learner(display, model, home, namespace, device), question, version=version)
@@ -127,7 +126,7 @@ def rollback_adapter(
     adapter_id: AdapterId, home: HomeFolder = None, namespace: Namespace = "default", as_json: AsJson = False
 ) -> None:
     """Take an adapter off the stack; from the next turn on the model answers without it."""
-    opened = _open(home, namespace)
+    opened = open_home(home, namespace)
     before = opened.stack(namespace)
     after = opened.rollback(namespace, adapter_id)
     removed = next(i for i in before.ids if i not in after.ids)
@@ -204,13 +203,6 @@ def _active(row: Mapping[str, Any]) -> str:
     when = "where it matches" if row["routed"] else "always"
     weight = "" if row["weight"] == 1 else f", weight {row['weight']:g}"
     return f"{when}{weight}" + (f", for {len(row['consolidates'])} more" if row["consolidates"] else "")
-
-
-def _open(home: Path | None, namespace: str) -> Home:
-    from seal_agent.storage.database import Home, check_namespace
-
-    check_namespace(namespace)
-    return Home(home)
 
 
 def _accepted(home: Home, namespace: str) -> dict[str, Episode]:

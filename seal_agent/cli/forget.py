@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seal_agent.cli.loading import load_learner
+from seal_agent.cli.loading import load_learner, open_home
 from seal_agent.cli.options import (
     AsJson,
     ChatTemplate,
@@ -62,7 +62,7 @@ def forget(
     if user:
         from seal_agent.unlearning.user import erase
 
-        counts = erase(_open(home, user), user)
+        counts = erase(open_home(home, user), user)
         if as_json:
             write_json({"user": user, "deleted": counts})
         else:
@@ -93,7 +93,7 @@ def export(
 
     from seal_agent.storage.deletion import export as exported
 
-    tables = exported(_open(home, namespace), namespace)
+    tables = exported(open_home(home, namespace), namespace)
     try:
         file.write_text(json.dumps(tables, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
@@ -109,19 +109,12 @@ def documents(home: HomeFolder = None, namespace: Namespace = "default", as_json
     """List the documents that were read, and how many of their passages were learned."""
     from seal_agent.storage.documents import known_documents
 
-    found = known_documents(_open(home, namespace), namespace)
+    found = known_documents(open_home(home, namespace), namespace)
     if as_json:
         write_json({"documents": [dataclasses.asdict(document) for document in found]})
     else:
         rows = [[d.source, str(d.num_passages), str(d.num_learned)] for d in found]
         write_table(["source", "passages", "learned"], rows)
-
-
-def _open(home: Path | None, namespace: str) -> Home:
-    from seal_agent.storage.database import Home, check_namespace
-
-    check_namespace(namespace)
-    return Home(home)
 
 
 def _source(home: Home, namespace: str, document: str) -> str:

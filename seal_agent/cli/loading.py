@@ -85,3 +85,11 @@ def announce_waiting(display: Display, backend: Backend, home: Home) -> None:
 def server_named() -> str:
     """The vLLM server that answers in the place of this process, if $SEAL_SERVER names one."""
     return os.environ.get("SEAL_SERVER", "")
+
+
+def open_home(home: Path | None, namespace: str) -> Home:
+    """The data directory of a command that needs no model; raises `InputError` for what is no namespace."""
+    from seal_agent.storage.database import Home, check_namespace
+
+    check_namespace(namespace)
+    return Home(home)

@@ -37,11 +37,6 @@ MIN_TOLD_WORDS = 3  # of an item that is more than a name or a command
 MAX_OPEN_HEADINGS = 2  # one below the other, before a text; more of them are a list
 
 
-def title_of(text: str) -> str:
-    """What stands above `text` as its title: a line "Subject: ..." or a heading; "" where there is none."""
-    return _title_of(text, for_text(text))
-
-
 def topic_of(text: str) -> str:
     """What `text` is about: its title, else what its language takes from its words, the first name or first words."""
     language = for_text(text)
@@ -49,6 +44,7 @@ def topic_of(text: str) -> str:
 
 
 def _title_of(text: str, language: Language) -> str:
+    """What stands above `text` as its title: a line "Subject: ..." or a heading; "" where there is none."""
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
     title = TITLE.search(text.strip().partition("\n\n")[0])
     if title and not lost_secret(title[1]):

@@ -21,7 +21,6 @@ GREETING = "it is the greeting or the end of a letter"
 QUOTED = "it is quoted from an earlier message"
 MIN_HEADERS = 2
 MIN_LETTER_SHARE = 0.2  # of a text's sentences that say "I": then "we" and "you" are people, too
-MAX_SIGNED_WORDS = 3
 NUM_LAST_LINES = 6  # where a letter is signed
 _PERSON = re.compile(r"[A-ZÀ-Þ][\w.'’-]*(?: [A-ZÀ-Þ][\w.'’-]*){0,2}$")
 _BOX = re.compile(r"(?P<bullet>\s*(?:(?:[-*+•‣▪]|\d{1,2}[.)])\s+)?)\[(?P<state>[ xX✓✔])\]\s+(?P<said>\S.*)$")
