@@ -1,0 +1,96 @@
+"""Who answers in `bench week`: the untouched model, with all messages or some in the prompt, or the learner.
+
+Every arm answers a conversation (messages that end with the user's) and says how likely it finds a given reply.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from seal_agent.bench.week.data import Turn
+from seal_agent.core.backend import Backend
+from seal_agent.core.messages import Message, Prompt
+from seal_agent.core.stacks import AdapterStack
+from seal_agent.learning.learner import Learner
+from seal_agent.serving.router import Router
+
+NOTHING, PROMPT, RETRIEVAL, WEIGHTS = "nothing", "prompt", "retrieval", "weights"
+UNTAUGHT = (NOTHING, PROMPT, RETRIEVAL)
+"""Arms that answer without any learning; the others need the week replayed."""
+TAUGHT = (WEIGHTS,)
+NUM_RETRIEVED = 5  # messages
+MAX_REPLY_TOKENS = 64
+TOLD = "Messages that the user sent you before, with their dates:\n{messages}\n\nToday is {date}."
+
+
+class Arm(Protocol):
+    """One way to answer."""
+
+    def reply(self, conversation: Sequence[Message], date: str) -> str:
+        """The greedy reply to a conversation on a day."""
+        ...
+
+    def nats(self, conversation: Sequence[Message], date: str, reply: str) -> float:
+        """The negative log-likelihood of `reply`, in nats a token."""
+        ...
+
+
+class Prompted:
+    """The untouched model, with messages of the user in a system message: all of them, the nearest, or none."""
+
+    def __init__(self, backend: Backend, said: Sequence[Turn], num: int | None = None) -> None:
+        """`num`: so many messages, by their words nearest to what was asked; None: all."""
+        self._view = backend.with_stack(AdapterStack())
+        self._said = list(said)
+        self._num = num
+        self._router = Router({str(turn.n): turn.text for turn in said})
+
+    def reply(self, conversation: Sequence[Message], date: str) -> str:
+        """See `Arm`."""
+        prompt = self._prompt(conversation, date)
+        return self._view.generate([prompt], max_new_tokens=MAX_REPLY_TOKENS)[0][0].strip()
+
+    def nats(self, conversation: Sequence[Message], date: str, reply: str) -> float:
+        """See `Arm`."""
+        return -self._view.score([self._prompt(conversation, date)], [reply])[0].per_token
+
+    def _prompt(self, conversation: Sequence[Message], date: str) -> Prompt:
+        shown = self._shown(conversation[-1].content)
+        if not shown:
+            return Prompt(tuple(conversation))
+        lines = "\n".join(f"[{turn.date}] {turn.text}" for turn in shown)
+        return Prompt((Message("system", TOLD.format(messages=lines, date=date)), *conversation))
+
+    def _shown(self, asked: str) -> list[Turn]:
+        if self._num is None or not self._said:
+            return self._said
+        nearest = {int(n) for n, _ in self._router.scores(asked)[: self._num]}
+        return [turn for turn in self._said if turn.n in nearest]
+
+
+class Taught:
+    """The learner, as the chat graph answers."""
+
+    def __init__(self, learner: Learner) -> None:
+        self._learner = learner
+
+    def reply(self, conversation: Sequence[Message], date: str) -> str:
+        """See `Arm`."""
+        return self._learner.answer([conversation], max_new_tokens=MAX_REPLY_TOKENS)[0]
+
+    def nats(self, conversation: Sequence[Message], date: str, reply: str) -> float:
+        """See `Arm`."""
+        view = self._learner.state.view(self._learner.stack)
+        return -view.score([Prompt(tuple(conversation))], [reply])[0].per_token
+
+
+def arm_of(name: str, learner: Learner, said: Sequence[Turn]) -> Arm:
+    """The arm of that name, after the user said `said`."""
+    if name == NOTHING:
+        return Prompted(learner.backend, [])
+    if name == PROMPT:
+        return Prompted(learner.backend, said)
+    if name == RETRIEVAL:
+        return Prompted(learner.backend, said, NUM_RETRIEVED)
+    return Taught(learner)
