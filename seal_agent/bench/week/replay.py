@@ -101,8 +101,8 @@ def measure(
         learner = Learner(backend, Home(run.folder / HOME), week.id, config)
         if any(name in arms.TAUGHT for name in chosen):
             _Replay(learner, run, week, [n for n in chosen if n in arms.TAUGHT], progress).run()
-        _unrelated(learner, run, week, [name for name in chosen if name in arms.UNTAUGHT], progress)
         _questions(learner, run, week, chosen, progress)
+        _unrelated(learner, run, week, [name for name in chosen if name in arms.UNTAUGHT], progress)
 
 
 class _Replay:
