@@ -346,10 +346,10 @@ def _asked(kind: type[Model], data: bytes | dict[str, str]) -> Model:
 
 def _adapters(learner: Learner) -> list[dict[str, Any]]:
     rows = []
-    for layer in learner.stack.layers:
-        facts = learner.state.registry.manifest(layer.ref.id)
-        row = {"id": layer.ref.id, "object": "adapter", "topic": facts["topic"], "rank": layer.ref.rank}
-        rows.append({**row, "weight": layer.weight, "routed": layer.is_routed})
+    for entry in learner.stack.entries:
+        facts = learner.state.registry.manifest(entry.ref.id)
+        row = {"id": entry.ref.id, "object": "adapter", "topic": facts["topic"], "rank": entry.ref.rank}
+        rows.append({**row, "weight": entry.weight, "routed": entry.is_routed})
     return rows
 
 

@@ -120,7 +120,7 @@ def killed_after_the_transaction(learner: Learner) -> None:
         worker.run_until_empty()
 
 
-@pytest.mark.parametrize("becomes", ["ignored", "rolled back"])
+@pytest.mark.parametrize("becomes", ["ignored", "rejected"])
 def test_what_was_closed_before_the_kill_is_closed_once(becomes: str, home: Home, queue: LearningQueue) -> None:
     if becomes == "ignored":
         learner, passage = Learner(ScriptedBackend(home.root), home), Passage("x", "Hello there, nice to see you!")
@@ -219,7 +219,7 @@ def test_a_candidate_that_is_not_the_one_that_was_judged_is_judged_before_it_is_
     episode = learner.begin(TOWER)
     for step in ("decide", "write", "train", "probe", "judge"):
         episode = loop.verbs(learner)[step](episode, lambda *_: None)
-    lighter = AdapterStack(tuple(replace(layer, weight=0.5) for layer in episode.candidate.layers))
+    lighter = AdapterStack(tuple(replace(entry, weight=0.5) for entry in episode.candidate.entries))
     changed = {"candidate": lighter} if change == "the candidate" else {"probed_on": ""}
     [number] = queue.submit([TOWER])
     queue.checkpoint(queue.job(number), "accept", replace(episode, **changed), 0.0)  # type: ignore[arg-type]
@@ -234,7 +234,7 @@ def test_an_edit_is_learned_again_on_a_stack_that_others_changed(learner: Learne
     queue.submit([TOWER])
 
     def meddle(event: WorkEvent) -> None:
-        if event.step == "judge" and not learner.stack.layers:
+        if event.step == "judge" and not learner.stack.entries:
             loop.run(learner, learner.begin(BRIDGE))
 
     Worker(learner, AT_ONCE, on_event=meddle).run_until_empty()
@@ -258,7 +258,7 @@ def test_a_cancelled_job_leaves_nothing_behind(when: str, learner: Learner, queu
     Worker(learner, AT_ONCE, on_event=cancel).run_until_empty()
     assert outcomes(queue) == [("cancelled", "")]
     assert not queue.job(number).passage.text
-    assert not learner.stack.layers
+    assert not learner.stack.entries
     assert not list((learner.home.root / "adapters").glob("*"))
     with pytest.raises(InputError, match="no job 7"):
         queue.cancel(7)

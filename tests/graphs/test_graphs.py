@@ -91,7 +91,7 @@ def test_an_edit_that_forgets_is_rolled_back(home: Home) -> None:
     learner = Learner(ScriptedBackend(home.root, knowledge=knowledge, forgets=("capital", "Who")), home, config=STACKED)
     graph = create_chat_graph(learner).compile()
     state = say(graph, TOWER)
-    assert outcomes(state) == ["rolled back"]
+    assert outcomes(state) == ["rejected"]
     assert state["outcomes"][0]["reason"].startswith("forgot")
     assert list(learner.state.registry.root.iterdir()) == []
     assert (learner.stack, home.versions("default")) == (AdapterStack(), [])

@@ -50,7 +50,7 @@ def test_nothing_is_served_without_an_accepting_verdict_unless_the_caller_says_s
 def test_a_verdict_is_of_one_candidate_and_serves_no_other(learner: Learner) -> None:
     episode, other = judged(learner, TOWER), learner.train(learner.write(learner.begin(BRIDGE)))
     assert other.adapter
-    heavier = AdapterStack(tuple(replace(layer, weight=2.0) for layer in episode.candidate.layers))
+    heavier = AdapterStack(tuple(replace(entry, weight=2.0) for entry in episode.candidate.entries))
     changed = [
         replace(episode, candidate=heavier),
         replace(episode, candidate=other.candidate),
@@ -135,7 +135,7 @@ def test_a_rollback_removes_the_candidate_and_nothing_else(home: Home) -> None:
     assert folders(learner) == []
     assert (learner.stack, home.versions("default")) == (AdapterStack(), [])
     assert learner.answer([[Message("user", next(iter(KNOWLEDGE)))]]) == [next(iter(KNOWLEDGE.values())).strip()]
-    assert [e.outcome for e in home.episodes("default")] == ["rolled back"]
+    assert [e.outcome for e in home.episodes("default")] == ["rejected"]
     assert min(item.worst_change for item in learner.state.replay.items(learner.stack)) == pytest.approx(-3.9)
 
 

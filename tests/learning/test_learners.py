@@ -409,7 +409,7 @@ def test_a_thread_resumed_before_accept_serves_only_the_candidate_that_was_judge
     graph = create_chat_graph(learner).compile(checkpointer=InMemorySaver(), interrupt_before=["accept"])
     said(graph, TOWER, thread("one"))
     episode = from_json(Episode, graph.get_state(thread("one")).values["episode"])
-    layers = tuple(replace(layer, weight=0.5) for layer in episode.candidate.layers)
+    layers = tuple(replace(entry, weight=0.5) for entry in episode.candidate.entries)
     changed = replace(episode, candidate=AdapterStack(layers))
     graph.update_state(thread("one"), {"episode": to_json(changed)})
     with pytest.raises(InputError, match="the verdict is about another candidate"):

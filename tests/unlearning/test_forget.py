@@ -185,7 +185,7 @@ def test_what_is_trained_anew_and_forgets_is_not_served_but_learned_again(home: 
     clumsy = Learner(ScriptedBackend(home.root, knowledge=KNOWLEDGE, forgets=MANY), home, config=config)
     forgotten = forget(clumsy, edit=adapter(tower))
     assert (forgotten.rebuilt, clumsy.stack, folders(clumsy)) == ({}, AdapterStack(), [])
-    assert [e.outcome for e in home.episodes("default")] == ["forgotten", "rolled back"]
+    assert [e.outcome for e in home.episodes("default")] == ["forgotten", "rejected"]
     (job,) = LearningQueue(home).jobs("default", ("waiting",))
     assert ((job.id,), job.passage) == (forgotten.queued, below)
     Worker(learner, Budget(quiet_seconds=0)).run_until_empty()
@@ -208,8 +208,8 @@ def test_one_adapter_made_of_many_is_taken_apart(home: Home, backend: ScriptedBa
     assert set(ask(learner, tower)) == {UNKNOWN}
     assert all(reply in known for e in others for reply, known in zip(ask(learner, e), taught(e), strict=True))
     for version in home.versions("default"):
-        for layer in version.stack.layers:
-            learner.state.registry.verify(layer.ref)
+        for entry in version.stack.entries:
+            learner.state.registry.verify(entry.ref)
 
 
 def test_an_adapter_that_was_undone_and_lay_on_a_forgotten_one_is_gone_too(
@@ -220,7 +220,7 @@ def test_an_adapter_that_was_undone_and_lay_on_a_forgotten_one_is_gone_too(
     learner.rollback(adapter(bridge))
     forget(learner, edit=adapter(tower))
     assert (folders(learner), places(home.root)) == ([], [])
-    assert [e.outcome for e in home.episodes("default")] == ["forgotten", "rolled back"]
+    assert [e.outcome for e in home.episodes("default")] == ["forgotten", "rejected"]
     assert app.main(["adapters", "show", adapter(bridge), "--home", str(home.root)]) == 2
     assert "0 adapters of namespace 'default' begin with" in capsys.readouterr().err
 
@@ -318,7 +318,7 @@ def test_what_two_users_were_told_is_forgotten_for_one(learner: Learner, backend
     forget(learner, edit=adapter(mine))
     assert set(ask(learner, mine)) == {UNKNOWN}
     assert ask(other, theirs) == gold(theirs)
-    other.state.registry.verify(other.stack.layers[0].ref)
+    other.state.registry.verify(other.stack.entries[0].ref)
     forget(learner, user="default")
     assert ask(other, theirs) == gold(theirs)
 
@@ -406,7 +406,7 @@ def test_a_job_that_was_left_half_way_keeps_nothing_of_what_is_forgotten(learner
     assert places(home.root) == []
     assert folders(learner) == []
     assert Worker(learner, Budget(quiet_seconds=0)).run_until_empty() == 1
-    assert learner.stack.layers
+    assert learner.stack.entries
 
 
 def test_a_job_whose_worker_died_after_it_was_accepted_keeps_nothing_of_what_is_forgotten(
