@@ -16,6 +16,7 @@ from langgraph.types import Command
 
 from seal_agent.core.documents import Passage
 from seal_agent.core.errors import InputError
+from seal_agent.core.outcomes import Outcome
 from seal_agent.documents import files
 from seal_agent.documents.files import Document
 from seal_agent.graphs.learning import (
@@ -27,7 +28,6 @@ from seal_agent.graphs.learning import (
     entry,
     refusal,
     refusing,
-    told,
 )
 from seal_agent.graphs.namespaces import AnyLearner, LearnContext, check_giver, current, speaking
 from seal_agent.graphs.state import IngestState
@@ -95,7 +95,7 @@ def create_ingest_graph(learner: AnyLearner) -> StateGraph[IngestState, LearnCon
             changed += [read.source] * bool(difference.num_gone)
         if not chosen.config.dry_run:
             known_documents.add_source(chosen.home, chosen.namespace, known)
-        reports = [told(passage.topic, *files.KNOWN) for passage in known]
+        reports = [Outcome(passage.topic, *files.KNOWN) for passage in known]
         update = carried(chosen, state, fresh, versions, changed=changed, outcomes=reports)
         return {**_NOTHING, **update, "left_out": [asdict(each) for each in left_out], "notes": notes}
 

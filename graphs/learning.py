@@ -20,6 +20,7 @@ from seal_agent.core.codec import from_json, to_json
 from seal_agent.core.documents import Passage
 from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import ContextLengthExceeded, InputError, StackChanged
+from seal_agent.core.outcomes import Outcome, outcome_of
 from seal_agent.graphs import approval
 from seal_agent.graphs.namespaces import AnyLearner, LearnContext, current, speaking
 from seal_agent.graphs.state import LearnState
@@ -77,7 +78,7 @@ def as_pending(
     speaker: str = "",
     replaced: Mapping[str, Sequence[str]] = _NONE,
     *,
-    outcomes: Sequence[dict[str, Any]] = (),
+    outcomes: Sequence[Outcome] = (),
 ) -> dict[str, Any]:
     """The state update that gives the loop its passages.
 
@@ -87,7 +88,7 @@ def as_pending(
     return {
         "pending": [asdict(p) for p in passages],
         "num_passages": len(passages),
-        "outcomes": list(outcomes),
+        "outcomes": [outcome.to_json() for outcome in outcomes],
         "episode": {},
         "speaker": speaker,
         "replaced": {source: list(keep) for source, keep in replaced.items()},
@@ -103,7 +104,7 @@ def carried(
     versions: Mapping[str, Sequence[str]] = _NONE,
     *,
     changed: Collection[str] = (),
-    outcomes: Sequence[dict[str, Any]] = (),
+    outcomes: Sequence[Outcome] = (),
 ) -> dict[str, Any]:
     """As `as_pending`, after what an earlier run of this thread has left unfinished, so that no text is lost.
 
@@ -119,7 +120,7 @@ def carried(
     episode = from_json(Episode, state["episode"]) if left and state.get("episode") else None
     decided = approval.decided_in_queue(learner.home, state.get("held", 0)) if episode else None
     ended = _ended(learner, episode, decided) if episode else []
-    taken = [told(*approval.taken_over(left[0].topic, decided))] if decided and not ended else []
+    taken = [approval.taken_over(left[0].topic, decided)] if decided and not ended else []
     waits = learner.config.approval and (episode is None or approval.is_waiting(episode))
     num_begun = 0 if ended or taken or waits or not left else state.get("num_begun", 0) + 1
     kept = left[len(ended) + len(taken) :]
@@ -264,14 +265,7 @@ def enqueuing(learner: AnyLearner, queue: LearningQueue) -> Node:
             versions=state.get("replaced", {}),
         )
         outcomes = [
-            {
-                "topic": passage.topic,
-                "outcome": "queued",
-                "reason": f"job {job}",
-                "adapter": "",
-                "seconds": 0.0,
-                "job": job,
-            }
+            Outcome(passage.topic, "queued", f"job {job}", job=job).to_json()
             for passage, job in zip(passages, jobs, strict=True)
         ]
         return {"pending": [], "replaced": {}, "outcomes": [*state.get("outcomes", []), *outcomes]}
@@ -338,8 +332,7 @@ def _approving(learner: AnyLearner) -> Node:
         elif decided.state == "cancelled":
             answered = approval.overruled(episode, decided)
         else:
-            report_of_job = told(*approval.taken_over(episode.topic, decided))
-            outcomes = [*state["outcomes"], report_of_job]
+            outcomes = [*state["outcomes"], approval.taken_over(episode.topic, decided).to_json()]
             return {"episode": {}, "held": 0, "pending": state["pending"][1:], "outcomes": outcomes, "num_begun": 0}
         if not _is_speaker(speaking(learner), state):
             return {}  # the answer is used up, so that it does not count as that of whoever goes on with the thread
@@ -371,7 +364,7 @@ def _closing(name: str, learner: AnyLearner) -> Node:
         return {
             "episode": to_json(episode),
             "pending": state["pending"][1:],
-            "outcomes": [*state["outcomes"], report(episode)],
+            "outcomes": [*state["outcomes"], report(episode).to_json()],
             "num_begun": 0,
             "held": 0,
         }
@@ -379,16 +372,10 @@ def _closing(name: str, learner: AnyLearner) -> Node:
     return node
 
 
-def report(episode: Episode) -> dict[str, Any]:
-    """What became of one passage, in a line of JSON; of a dry run with the rows that would be learned."""
-    rows = {"rows": approval.shown(episode.edit)} if episode.outcome == "dry run" and episode.edit else {}
-    return rows | {
-        "topic": episode.topic,
-        "outcome": episode.outcome,
-        "reason": episode.reason,
-        "adapter": episode.adapter.id if episode.adapter and episode.outcome == "accepted" else "",
-        "seconds": round(sum(episode.seconds.values()), 2),
-    }
+def report(episode: Episode) -> Outcome:
+    """What became of one passage; of a dry run with the rows that would be learned."""
+    rows = tuple(approval.shown(episode.edit)) if episode.outcome == "dry run" and episode.edit else ()
+    return outcome_of(episode, rows)
 
 
 def _after(step: str, learner: AnyLearner) -> Callable[[Any], str]:
@@ -416,7 +403,7 @@ def _unlearning(learner: AnyLearner) -> Node:
                 became = ("dry run", "what is no longer in the document would be forgotten")
             else:
                 became = replace_version(chosen.state, source, keep)
-            reports.append(told(source, *became))
+            reports.append(Outcome(source, *became).to_json())
         return {"outcomes": [*state["outcomes"], *reports], "replaced": {}}
 
     return unlearn
@@ -428,11 +415,6 @@ def _consolidating(learner: AnyLearner) -> Node:
         return {}
 
     return node
-
-
-def told(topic: str, outcome: str, reason: str) -> dict[str, Any]:
-    """A report, in the words of `report`, of what no episode was needed for."""
-    return {"topic": topic, "outcome": outcome, "reason": reason, "adapter": "", "seconds": 0.0}
 
 
 def entry(state: LearnState) -> str:

@@ -21,7 +21,7 @@ def _today(outcome: object) -> object:
     return former.get(outcome, outcome) if isinstance(outcome, str) else outcome
 
 
-Outcome = Annotated[Literal["accept", "forgot", "undecided", "reject"], BeforeValidator(_today)]
+VerdictOutcome = Annotated[Literal["accept", "forgot", "undecided", "reject"], BeforeValidator(_today)]
 EpisodeOutcome = Annotated[
     Literal["open", "ignored", "rejected", "accepted", "declined", "dry run", "forgotten"], BeforeValidator(_today)
 ]
@@ -98,7 +98,7 @@ class Verdict:
     its one-sided 95% limits `low` and `high`: all in nats per token, positive is better.
     """
 
-    outcome: Outcome
+    outcome: VerdictOutcome
     reason: str
     gain: float
     change: float = 0.0

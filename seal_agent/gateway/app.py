@@ -23,6 +23,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from seal_agent.background.worker import Worker
+from seal_agent.core.codec import to_json
 from seal_agent.core.errors import AdapterError, ContextLengthExceeded, InputError, SealError, ServerError
 from seal_agent.gateway.chat import Answering
 from seal_agent.gateway.keys import KeyFile
@@ -358,7 +359,7 @@ def _judged(given: Sequence[Feedback]) -> list[dict[str, Any]]:
 
 
 def _shown(text: Text) -> dict[str, Any]:
-    return {"object": "document", **asdict(text)}
+    return {"object": "document", **to_json(text)}
 
 
 def _listed(rows: list[dict[str, Any]], *, has_more: bool = False) -> Response:

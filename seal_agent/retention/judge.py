@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from statistics import NormalDist, fmean
 from typing import Protocol
 
-from seal_agent.core.episodes import Outcome, Probed, Verdict
+from seal_agent.core.episodes import Probed, Verdict, VerdictOutcome
 from seal_agent.core.errors import InputError
 from seal_agent.core.numbers import check_number, check_whole
 
@@ -275,7 +275,9 @@ def _diverged(num_probes: int) -> Verdict:
     return Verdict("reject", "the scores are not numbers: training diverged", 0.0, num_probes=num_probes)
 
 
-def _verdict(outcome: Outcome, reason: str, gain: float, figures: RetentionStats, replay: Sequence[Probed]) -> Verdict:
+def _verdict(
+    outcome: VerdictOutcome, reason: str, gain: float, figures: RetentionStats, replay: Sequence[Probed]
+) -> Verdict:
     return Verdict(
         outcome,
         reason,
@@ -289,7 +291,7 @@ def _verdict(outcome: Outcome, reason: str, gain: float, figures: RetentionStats
     )
 
 
-def _outcome(gain: float, figures: RetentionStats, limits: Limits, *, final: bool) -> tuple[Outcome, str]:
+def _outcome(gain: float, figures: RetentionStats, limits: Limits, *, final: bool) -> tuple[VerdictOutcome, str]:
     if gain < limits.min_gain:
         return "reject", f"learned nothing: gain {gain:+z.2f} nats per token is below {limits.min_gain}"
     why = alarm(figures, limits)

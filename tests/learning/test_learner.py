@@ -12,7 +12,7 @@ from teaching import BRIDGE, KNOWLEDGE, MANY, TOWER, ask, folders, gold, judged
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
 from seal_agent.core.documents import Passage
 from seal_agent.core.edits import Directives
-from seal_agent.core.episodes import Outcome
+from seal_agent.core.episodes import VerdictOutcome
 from seal_agent.core.errors import AdapterError, InputError, StorageError
 from seal_agent.core.messages import Message, Prompt
 from seal_agent.core.stacks import AdapterStack
@@ -35,7 +35,7 @@ def test_a_candidate_is_not_served_until_it_is_accepted(learner: Learner) -> Non
 @pytest.mark.slow
 @pytest.mark.parametrize("outcome", ["", "forgot", "undecided", "reject"])
 def test_nothing_is_served_without_an_accepting_verdict_unless_the_caller_says_so(
-    learner: Learner, outcome: Outcome | Literal[""]
+    learner: Learner, outcome: VerdictOutcome | Literal[""]
 ) -> None:
     episode = judged(learner, TOWER)
     assert episode.verdict
