@@ -25,9 +25,10 @@ from seal_agent.core.outcomes import Outcome
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.documents.passages import split_passages
 from seal_agent.graphs import speakers
-from seal_agent.graphs.learning import as_pending, create_learning_graph
+from seal_agent.graphs.learning import create_learning_graph
 from seal_agent.graphs.messages import as_text
 from seal_agent.graphs.namespaces import AnyLearner, current
+from seal_agent.graphs.pending import as_pending
 from seal_agent.graphs.speakers import is_users
 from seal_agent.language.base import for_text
 from seal_agent.learning.learner import Learner
