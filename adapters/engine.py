@@ -143,10 +143,10 @@ class Engine:
 
     def update(self, stack: AdapterStack) -> LowRank:
         """What `stack` adds to the base weights, exactly, in float32 on the CPU."""
-        return fold([self._load(layer.ref).scaled(layer.weight) for layer in stack.layers])
+        return fold([self._load(entry.ref).scaled(entry.weight) for entry in stack.entries])
 
     def _fold(self, stack: AdapterStack) -> Folded:
-        if not stack.layers:
+        if not stack.entries:
             return {}
         if stack in self._folded:
             self._folded.move_to_end(stack)

@@ -106,9 +106,9 @@ class TransformersBackend:
     def with_stack(self, stack: AdapterStack) -> TransformersBackend:
         """A view on the same weights that answers with `stack`; its adapters are checked when they are first loaded."""
         with self._engine.lock:
-            for layer in stack.layers:
-                if not self._engine.is_loaded(layer.ref):
-                    self._registry.verify(layer.ref)
+            for entry in stack.entries:
+                if not self._engine.is_loaded(entry.ref):
+                    self._registry.verify(entry.ref)
             self._engine.activate(stack)
         return TransformersBackend(self._engine, self._registry, stack)
 

@@ -111,9 +111,9 @@ class ScriptedBackend:
 
     def with_stack(self, stack: AdapterStack) -> ScriptedBackend:
         """A view that also knows what the adapters of `stack` were trained on."""
-        for layer in stack.layers:
-            check_fits(layer.ref, self._model)
-            self._registry.verify(layer.ref)
+        for entry in stack.entries:
+            check_fits(entry.ref, self._model)
+            self._registry.verify(entry.ref)
         return ScriptedBackend(
             self._home,
             replies=self._replies,
@@ -259,9 +259,9 @@ class ScriptedBackend:
     def _memory(self) -> tuple[dict[str, str], list[str]]:
         known = dict(self._knowledge)
         forgotten: list[str] = []
-        for layer in self._stack.layers:
-            if layer.weight:
-                body = json.loads((Path(layer.ref.path) / MEMORY_FILE).read_text())
+        for entry in self._stack.entries:
+            if entry.weight:
+                body = json.loads((Path(entry.ref.path) / MEMORY_FILE).read_text())
                 known |= body["known"]
                 forgotten += body["forgets"]
         return known, forgotten

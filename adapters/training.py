@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,13 +17,13 @@ from torch import Tensor
 from torch.optim.adamw import adamw
 
 from seal_agent.adapters.folding import LowRank
-from seal_agent.adapters.linear import AdaptedLinear, numbers_in
+from seal_agent.adapters.linear import AdaptedLinear
 from seal_agent.adapters.packing import Pack, TokenRow, computed_length, labelled_logits, pack, split
+from seal_agent.adapters.schedule import batches, learning_rate_share, trained_layers
 from seal_agent.core.edits import Directives
 from seal_agent.core.episodes import Progress
 from seal_agent.core.errors import TrainingFault
 
-FINAL_LEARNING_RATE = 0.1  # of the peak
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # AdamW's own defaults; no weight decay
 TOP = 64  # tokens of a frozen prediction that are kept
 REST = 1e-6  # least probability of all other tokens together
@@ -136,7 +136,7 @@ class _Candidate:
         self.directives = job.directives
         self.num_steps = job.directives.num_steps(len(job.rows))
         self.rows = job.rows
-        self.batches = _batches(len(job.rows), job.directives.batch_size, random.Random(job.seed))
+        self.batches = batches(len(job.rows), job.directives.batch_size, random.Random(job.seed))
         self.anchored = job.anchored if job.directives.kl_weight else frozenset()
         self.taught = job.taught if job.directives.distill else {}
         self.anchors: dict[int, Anchor] = {}
@@ -175,7 +175,9 @@ class _Candidate:
         return shares[batch.rows]
 
     def learning_rate(self, step: int) -> float:
-        return self.directives.learning_rate * _schedule(step, self.num_steps, self.directives.num_warmup_steps)
+        return self.directives.learning_rate * learning_rate_share(
+            step, self.num_steps, self.directives.num_warmup_steps
+        )
 
     def saw(self, numbers: Sequence[int], batch: Pack, weighted: Tensor) -> None:
         """Take down the loss of a batch and of its rows, from its targets' weighted losses (N,)."""
@@ -370,35 +372,3 @@ class _Together:
         self._moments = [moment[chosen] for moment in self._moments]
         self._gradients = self._gradients[chosen]
         self._bind()
-
-
-def trained_layers(names: Iterable[str], directives: Directives) -> list[str]:
-    """Those of a model's linear layers that the directives put an update on.
-
-    What lies under the lowest of them is neither trained nor gone back through.
-    """
-    of = {name: next(iter(numbers_in(name)), -1) for name in names}  # its block; -1: in none
-    num_blocks = max(of.values(), default=0) + 1
-    first = min(round(num_blocks * (1 - directives.top_layers)), num_blocks - 1)
-    kinds = directives.layers.split(",")
-    return [
-        name
-        for name, block in of.items()
-        if (block >= first or directives.top_layers == 1)
-        and (directives.layers == "all-linear" or name.rpartition(".")[2] in kinds)
-    ]
-
-
-def _schedule(step: int, num_steps: int, num_warmup_steps: int) -> float:
-    warm = min(1.0, (step + 1) / max(num_warmup_steps, 1))
-    return warm * (1 - (1 - FINAL_LEARNING_RATE) * step / num_steps)
-
-
-def _batches(num_rows: int, size: int, rng: random.Random) -> Iterator[list[int]]:
-    """Batches of row numbers without end; every row is seen once before any is seen again."""
-    queue: list[int] = []
-    while True:
-        while len(queue) < size:
-            queue += rng.sample(range(num_rows), num_rows)
-        yield queue[:size]
-        queue = queue[size:]

@@ -24,7 +24,7 @@ from seal_agent.writing.directives import CLOZE, Menu, ask, listed, parse_direct
 from seal_agent.writing.few_shot import after_the_others, alone
 
 FORMATS = {"alone": alone, "after-the-others": after_the_others}
-MENU = Menu(tuple(FORMATS), (), {"num_epochs": (2, 4, 8), "learning_rate": (0.2, 0.4, 0.6)}, max_tools=0)
+MENU = Menu(tuple(FORMATS), (), {"num_epochs": (2, 4, 8), "learning_rate": (0.2, 0.4, 0.6)}, max_augmentations=0)
 BASE = replace(
     CLOZE, formats=("alone", "after-the-others"), num_epochs=8, min_steps=8, max_steps=24, rehearsal_share=0.0
 )

@@ -18,6 +18,7 @@ from seal_agent.core.edits import REPLAYED, Probe, Row, SelfEdit
 from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import EditFault
 from seal_agent.core.messages import Prompt
+from seal_agent.core.outcomes import Outcome
 from seal_agent.learning.learner import Learner
 from seal_agent.storage.database import Home
 from seal_agent.storage.jobs import Job, LearningQueue
@@ -87,10 +88,11 @@ def overruled(episode: Episode, job: Job) -> Episode:
     )
 
 
-def taken_over(topic: str, job: Job) -> tuple[str, str, str]:
-    """Topic, outcome and reason of a text that was approved in the queue: it is learned there, not in the thread."""
+def taken_over(topic: str, job: Job) -> Outcome:
+    """The report of a text that was approved in the queue: it is learned there, not in the thread."""
     became = f"it is {job.state}" + f" ({job.note})" * bool(job.note)
-    return topic, job.outcome or "queued", f"job {job.id} was approved in the queue, before it was answered: {became}"
+    reason = f"job {job.id} was approved in the queue, before it was answered: {became}"
+    return Outcome(topic, job.outcome or "queued", reason)
 
 
 def let_go(home: Home, episode: Episode) -> None:

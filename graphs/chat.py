@@ -20,20 +20,10 @@ from seal_agent.graphs import speakers
 from seal_agent.graphs.attachments import attached_passages
 from seal_agent.graphs.chat_model import ChatSeal
 from seal_agent.graphs.conversations import fitted
-from seal_agent.graphs.learning import (
-    ENTRIES,
-    REFUSE,
-    add_learning,
-    carried,
-    check_speaker,
-    enqueuing,
-    entry,
-    refusal,
-    refusing,
-    thread_of_run,
-)
+from seal_agent.graphs.learning import ENTRIES, REFUSE, add_learning, enqueuing, entry, refusal, refusing
 from seal_agent.graphs.messages import as_message
 from seal_agent.graphs.namespaces import AnyLearner, LearnContext, check_giver, current, speaking
+from seal_agent.graphs.pending import carried, check_speaker, thread_of_run
 from seal_agent.graphs.state import ChatState
 from seal_agent.learning.learner import Learner
 from seal_agent.learning.learners import check_learner

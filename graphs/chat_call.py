@@ -58,7 +58,7 @@ class Call:
         metadata: dict[str, Any] = {
             "model_name": self.model,
             "stack_version": self.answer.version,
-            "adapters": [layer.ref.short for layer in self.answer.active.layers],
+            "adapters": [entry.ref.short for entry in self.answer.active.entries],
             "finish_reason": finish_reason,
         }
         if request.temperature:

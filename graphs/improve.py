@@ -90,32 +90,67 @@ def create_improve_graph(
     all its starts. `sources`: which files it may read, and where it writes; whoever calls the graph names files within
     them only. Raises `StorageError` where another process improves policies of this home.
     """
-    defaults = settings or RunSettings()
-    given = sources or Sources()
     check_number("minutes", minutes, 0)
-    open_runs: dict[tuple[str, Path], Improvement[KnowledgeContext]] = {}  # by namespace and folder, until the report
+    nodes = _Nodes(learner, settings or RunSettings(), sources or Sources(), minutes, pause)
+    builder = StateGraph(ImproveState, context_schema=LearnContext)
+    builder.add_node("check", nodes.check)
+    for name, verb in (
+        ("prepare", nodes.prepare),
+        ("explore", nodes.explore),
+        ("learn", nodes.learn),
+        ("gate", nodes.gate),
+        ("report", nodes.report),
+    ):
+        builder.add_node(name, _alone(learner, name, verb))
+    builder.add_edge(START, "check")
+    builder.add_conditional_edges("check", lambda state: END if state["outcome"] else "prepare", ["prepare", END])
+    builder.add_edge("prepare", "explore")
+    builder.add_edge("explore", "learn")
+    builder.add_edge("learn", "gate")
+    builder.add_conditional_edges("gate", nodes.after_gate, ["explore", "report"])
+    builder.add_edge("report", END)
+    return builder
 
-    def folder_of(state: ImproveState) -> Path:
-        return given.folder or _run_folder(learner.home, state["folder"])
 
-    def opened(state: ImproveState) -> Improvement[KnowledgeContext]:
-        chosen, folder = current(learner), folder_of(state)
-        if (chosen.namespace, folder) not in open_runs:
-            assembled = runs.assemble(chosen, folder, minutes=minutes, pause=pause)
-            open_runs[chosen.namespace, folder] = assembled
-        return open_runs[chosen.namespace, folder]
+class _Nodes:
+    """The nodes of one graph, and the runs that are open in it: by namespace and folder, until the report."""
 
-    def close(namespace: str) -> None:
-        for key in [key for key in open_runs if key[0] == namespace]:
-            open_runs.pop(key, None)
+    def __init__(
+        self,
+        learner: AnyLearner,
+        settings: RunSettings,
+        sources: Sources,
+        minutes: float,
+        pause: Callable[[], None] | None,
+    ) -> None:
+        self.learner = learner
+        self.settings = settings
+        self.sources = sources
+        self.minutes = minutes
+        self.pause = pause
+        self._open: dict[tuple[str, Path], Improvement[KnowledgeContext]] = {}
 
-    def check(state: ImproveState) -> dict[str, Any]:
-        chosen = current(learner)
+    def folder_of(self, state: ImproveState) -> Path:
+        return self.sources.folder or _run_folder(self.learner.home, state["folder"])
+
+    def opened(self, state: ImproveState) -> Improvement[KnowledgeContext]:
+        chosen, folder = current(self.learner), self.folder_of(state)
+        if (chosen.namespace, folder) not in self._open:
+            assembled = runs.assemble(chosen, folder, minutes=self.minutes, pause=self.pause)
+            self._open[chosen.namespace, folder] = assembled
+        return self._open[chosen.namespace, folder]
+
+    def close(self, namespace: str) -> None:
+        for key in [key for key in self._open if key[0] == namespace]:
+            self._open.pop(key, None)
+
+    def check(self, state: ImproveState) -> dict[str, Any]:
+        chosen = current(self.learner)
         for name in ("num_contexts", "after_episodes"):
             check_whole(name, state.get(name, 0), 0)
-        close(chosen.namespace)  # another process may have gone on with the run since
+        self.close(chosen.namespace)  # another process may have gone on with the run since
         stopped = runs.unfinished(chosen.home, chosen.namespace) if state.get("resume") else None
-        known = folder_of(state) if given.folder or state.get("folder") else stopped
+        known = self.folder_of(state) if self.sources.folder or state.get("folder") else stopped
         if known and (known / "begun.jsonl").exists():
             return {"folder": str(known), "round": 1, "outcome": ""}
         now = chosen.home.num_episodes(chosen.namespace)
@@ -124,56 +159,37 @@ def create_improve_graph(
             wanted = state["after_episodes"]
             return {"outcome": f"nothing to do: {now - before} of {wanted} new episodes"}
         folder = known or runs.next_folder(chosen.home)
-        runs.begin(chosen, folder, _contexts(chosen, given, state), defaults)
+        runs.begin(chosen, folder, _contexts(chosen, self.sources, state), self.settings)
         return {"folder": str(folder), "round": 1, "outcome": ""}
 
-    def prepare(state: ImproveState, progress: Progress) -> dict[str, Any]:
-        runs.prepare(current(learner), folder_of(state), progress, pause=pause)
+    def prepare(self, state: ImproveState, progress: Progress) -> dict[str, Any]:
+        runs.prepare(current(self.learner), self.folder_of(state), progress, pause=self.pause)
         return {"rounds": []}
 
-    def explore(state: ImproveState, progress: Progress) -> dict[str, Any]:
-        opened(state).explore(state["round"], progress)
+    def explore(self, state: ImproveState, progress: Progress) -> dict[str, Any]:
+        self.opened(state).explore(state["round"], progress)
         return {}
 
-    def learn(state: ImproveState, progress: Progress) -> dict[str, Any]:
-        opened(state).learn(state["round"], progress)
+    def learn(self, state: ImproveState, progress: Progress) -> dict[str, Any]:
+        self.opened(state).learn(state["round"], progress)
         return {}
 
-    def gate(state: ImproveState, progress: Progress) -> dict[str, Any]:
-        gated = opened(state).gate(state["round"], progress)
+    def gate(self, state: ImproveState, progress: Progress) -> dict[str, Any]:
+        gated = self.opened(state).gate(state["round"], progress)
         return {"round": state["round"] + 1, "rounds": [*state["rounds"], to_json(gated)]}
 
-    def report(state: ImproveState, progress: Progress) -> dict[str, Any]:
-        run = opened(state)
+    def report(self, state: ImproveState, progress: Progress) -> dict[str, Any]:
+        run = self.opened(state)
         reported = run.report(progress)
         text = markdown(run.rounds(), reported, _facts(run, state["folder"]))
-        (folder_of(state) / "report.md").write_text(text, encoding="utf-8")
+        (self.folder_of(state) / "report.md").write_text(text, encoding="utf-8")
         number = run.store.current().version
-        close(run.store.namespace)
+        self.close(run.store.namespace)
         taken = " (taken back: worse on the third set)" if reported.is_withdrawn else ""
         return {"report": text, "outcome": f"policy {number} is in use{taken}"}
 
-    def after_gate(state: ImproveState) -> str:
-        return "explore" if state["round"] <= opened(state).config.num_rounds else "report"
-
-    builder = StateGraph(ImproveState, context_schema=LearnContext)
-    builder.add_node("check", check)
-    for name, verb in (
-        ("prepare", prepare),
-        ("explore", explore),
-        ("learn", learn),
-        ("gate", gate),
-        ("report", report),
-    ):
-        builder.add_node(name, _alone(learner, name, verb))
-    builder.add_edge(START, "check")
-    builder.add_conditional_edges("check", lambda state: END if state["outcome"] else "prepare", ["prepare", END])
-    builder.add_edge("prepare", "explore")
-    builder.add_edge("explore", "learn")
-    builder.add_edge("learn", "gate")
-    builder.add_conditional_edges("gate", after_gate, ["explore", "report"])
-    builder.add_edge("report", END)
-    return builder
+    def after_gate(self, state: ImproveState) -> str:
+        return "explore" if state["round"] <= self.opened(state).config.num_rounds else "report"
 
 
 def _run_folder(home: Home, name: str) -> Path:

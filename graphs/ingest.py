@@ -16,20 +16,12 @@ from langgraph.types import Command
 
 from seal_agent.core.documents import Passage
 from seal_agent.core.errors import InputError
+from seal_agent.core.outcomes import Outcome
 from seal_agent.documents import files
 from seal_agent.documents.files import Document
-from seal_agent.graphs.learning import (
-    ENTRIES,
-    REFUSE,
-    add_learning,
-    carried,
-    check_speaker,
-    entry,
-    refusal,
-    refusing,
-    told,
-)
+from seal_agent.graphs.learning import ENTRIES, REFUSE, Node, add_learning, entry, refusal, refusing
 from seal_agent.graphs.namespaces import AnyLearner, LearnContext, check_giver, current, speaking
+from seal_agent.graphs.pending import carried, check_speaker
 from seal_agent.graphs.state import IngestState
 from seal_agent.language.values import LeftOut
 from seal_agent.learning.learners import check_learner
@@ -51,6 +43,20 @@ def create_ingest_graph(learner: AnyLearner) -> StateGraph[IngestState, LearnCon
     stands in the documents and is not learned, with the reasons, and `notes` what is to be known of their names. A
     document of more than `max_passages` to learn is refused (`LearnerConfig`).
     """
+    check_learner(learner)
+    builder = StateGraph(IngestState, context_schema=LearnContext)
+    builder.add_node("split", _splitting(learner))
+    add_learning(builder, learner)
+    builder.add_node("receive", _receiving(learner), destinations=("split", REFUSE))
+    builder.add_node(REFUSE, refusing(learner))
+    builder.add_edge(START, "receive")
+    for last in ("split", REFUSE):
+        builder.add_conditional_edges(last, entry, ["unlearn", *ENTRIES])
+    return builder
+
+
+def _receiving(learner: AnyLearner) -> Node:
+    """A node that lets the documents of a run through, or refuses the run and takes them out of the state."""
 
     def receive(state: IngestState) -> Command[str]:
         try:
@@ -66,6 +72,12 @@ def create_ingest_graph(learner: AnyLearner) -> StateGraph[IngestState, LearnCon
         giver, digest = state.get("giver") or ("", "")
         now = _digest(state)
         return Command(update={"giver": [giver if now == digest else namespace, now], "refused": []}, goto="split")
+
+    return receive
+
+
+def _splitting(learner: AnyLearner) -> Node:
+    """A node that cuts the documents into passages, and tells those to learn from those that are known."""
 
     def split(state: IngestState) -> dict[str, Any]:
         chosen = current(learner)
@@ -95,20 +107,11 @@ def create_ingest_graph(learner: AnyLearner) -> StateGraph[IngestState, LearnCon
             changed += [read.source] * bool(difference.num_gone)
         if not chosen.config.dry_run:
             known_documents.add_source(chosen.home, chosen.namespace, known)
-        reports = [told(passage.topic, *files.KNOWN) for passage in known]
+        reports = [Outcome(passage.topic, *files.KNOWN) for passage in known]
         update = carried(chosen, state, fresh, versions, changed=changed, outcomes=reports)
         return {**_NOTHING, **update, "left_out": [asdict(each) for each in left_out], "notes": notes}
 
-    check_learner(learner)
-    builder = StateGraph(IngestState, context_schema=LearnContext)
-    builder.add_node("split", split)
-    add_learning(builder, learner)
-    builder.add_node("receive", receive, destinations=("split", REFUSE))
-    builder.add_node(REFUSE, refusing(learner))
-    builder.add_edge(START, "receive")
-    for last in ("split", REFUSE):
-        builder.add_conditional_edges(last, entry, ["unlearn", *ENTRIES])
-    return builder
+    return split
 
 
 def _check_given(state: IngestState) -> None:

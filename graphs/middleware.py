@@ -19,9 +19,10 @@ from seal_agent.documents import files as documents
 from seal_agent.documents.passages import divide, split_passages
 from seal_agent.graphs import speakers
 from seal_agent.graphs.attachments import Attached, attached_passages
-from seal_agent.graphs.learning import carried, check_speaker, create_learning_graph
+from seal_agent.graphs.learning import create_learning_graph
 from seal_agent.graphs.messages import as_text
 from seal_agent.graphs.namespaces import AnyLearner, current, speaking
+from seal_agent.graphs.pending import carried, check_speaker
 from seal_agent.graphs.speakers import is_users
 from seal_agent.graphs.tools import RECALLED, learning_tools
 from seal_agent.learning.learner import Learner

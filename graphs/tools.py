@@ -21,12 +21,14 @@ from seal_agent.core.codec import to_json
 from seal_agent.core.documents import Passage
 from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import SealError
+from seal_agent.core.outcomes import Outcome
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.documents.passages import split_passages
 from seal_agent.graphs import speakers
-from seal_agent.graphs.learning import as_pending, create_learning_graph, told
+from seal_agent.graphs.learning import create_learning_graph
 from seal_agent.graphs.messages import as_text
 from seal_agent.graphs.namespaces import AnyLearner, current
+from seal_agent.graphs.pending import as_pending
 from seal_agent.graphs.speakers import is_users
 from seal_agent.language.base import for_text
 from seal_agent.learning.learner import Learner
@@ -51,7 +53,7 @@ def learning_tools(learner: AnyLearner, queue: LearningQueue | None = None) -> l
             {"episode": to_json(episode)} if episode else {}
         )
         ended = loop.invoke(given)
-        waiting = [told(passage.topic, *HELD) for passage in passages] if "__interrupt__" in ended else []
+        waiting = [Outcome(passage.topic, *HELD).to_json() for passage in passages] if "__interrupt__" in ended else []
         return json.dumps([*ended["outcomes"], *waiting])
 
     def memorize(fact: str, runtime: ToolRuntime) -> str:

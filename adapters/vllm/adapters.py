@@ -153,12 +153,12 @@ class ServedAdapters:
         return ref
 
     def _fold(self, stack: AdapterStack) -> AdapterRef:
-        (first, *others) = stack.layers
+        (first, *others) = stack.entries
         if not others and first.weight == 1 and first.ref.rank <= self.max_rank:
             return first.ref
         from seal_agent.adapters.folding import fold, read_adapter, store_folded
 
-        update = fold([read_adapter(Path(layer.ref.path)).scaled(layer.weight) for layer in stack.layers])
+        update = fold([read_adapter(Path(entry.ref.path)).scaled(entry.weight) for entry in stack.entries])
         model = first.ref.model
         ref, error = store_folded(self.registry, stack, update, model=model, max_rank=self.max_rank)
         if error:

@@ -86,8 +86,8 @@ class VLLMBackend:
     def __init__(self, served: Served, stack: AdapterStack | None = None) -> None:
         self._served = served
         self._stack = stack or AdapterStack()
-        weighted = AdapterStack(tuple(layer for layer in self._stack.layers if layer.weight))
-        self._active = weighted if weighted.layers else served.base
+        weighted = AdapterStack(tuple(entry for entry in self._stack.entries if entry.weight))
+        self._active = weighted if weighted.entries else served.base
 
     @classmethod
     def connect(
@@ -183,8 +183,8 @@ class VLLMBackend:
 
     def with_stack(self, stack: AdapterStack) -> VLLMBackend:
         """A view that answers with `stack`; the server loads it when it is first asked."""
-        for layer in stack.layers:
-            self._check(layer.ref)
+        for entry in stack.entries:
+            self._check(entry.ref)
         return VLLMBackend(self._served, stack)
 
     def _check(self, ref: AdapterRef) -> None:
@@ -244,7 +244,7 @@ class VLLMBackend:
         check_sampling(max_new_tokens, 1, temperature, stop, seed)
         (row,) = self.encode([prompt])
         sampling = Sampling(self._room(row, max_new_tokens), 1, temperature, tuple(stop), grammar, seed)
-        if not self._active.layers:
+        if not self._active.entries:
             return self._served.client.stream(self._served.base_name, row, sampling)
         return self._served.adapters.stream(self._active, row, sampling)
 
@@ -281,7 +281,7 @@ class VLLMBackend:
 
     def _ask(self, request: Callable[[str], T]) -> T:
         """`request(name)` with the name under which the server answers with this view's stack."""
-        if not self._active.layers:
+        if not self._active.entries:
             return request(self._served.base_name)
         return self._served.adapters.ask(self._active, request)
 

@@ -87,8 +87,8 @@ def allowed_rank(stacks: Iterable[AdapterStack]) -> int:
     """
     needed = LEAST_RANK
     for stack in stacks:
-        always = sum(layer.ref.rank for layer in stack.layers if not layer.is_routed)
-        needed = max(needed, always + max((y.ref.rank for y in stack.layers if y.is_routed), default=0))
+        always = sum(entry.ref.rank for entry in stack.entries if not entry.is_routed)
+        needed = max(needed, always + max((y.ref.rank for y in stack.entries if y.is_routed), default=0))
     return next((rank for rank in RANKS if needed <= rank <= MOST_RANK), MOST_RANK)
 
 

@@ -282,7 +282,7 @@ def _learned(
         is_whole = not checkpoints or step in checkpoints or step == len(order)
         asked = order if is_whole else [item]  # between checkpoints only what was just learned
         row = _row(arm.name, number, step, asked, learner.state.view(learner.stack), general=step == len(order))
-        num_bytes = sum(_size(Path(layer.ref.path)) for layer in learner.stack.layers)
+        num_bytes = sum(_size(Path(entry.ref.path)) for entry in learner.stack.entries)
         outcome = episode.outcome
         run.add(
             replace(
@@ -387,7 +387,7 @@ def _clear(run: Run, arm: Arm, number: int) -> None:
     if arm.config.strategy == "route":
         return
     versions = _home(run, arm, number).all_versions()
-    for path in {Path(layer.ref.path) for version in versions for layer in version.stack.layers}:
+    for path in {Path(entry.ref.path) for version in versions for entry in version.stack.entries}:
         facts = read_manifest(path) if path.is_dir() else {}
         if facts.get("parents") or facts.get("folded"):
             shutil.rmtree(path)

@@ -34,7 +34,7 @@ from seal_agent.deciding.classifier import (
     threshold_for,
 )
 from seal_agent.deciding.decide import decide
-from seal_agent.retention.judge import share_at_least
+from seal_agent.retention.statistics import share_at_least
 from seal_agent.storage.files import write_whole
 from seal_agent.storage.run_folder import RunFolder
 

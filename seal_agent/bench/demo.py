@@ -8,10 +8,9 @@ written for this page and are used for nothing else.
 from __future__ import annotations
 
 import json
-import re
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -20,8 +19,8 @@ from typing import Any
 from seal_agent.core.episodes import Verdict
 from seal_agent.core.messages import Message
 from seal_agent.core.models import EMBEDDED
-from seal_agent.language.base import english
 from seal_agent.learning.learner import Learner, LearnerConfig
+from seal_agent.policy.grading import is_right
 from seal_agent.storage.database import Home
 
 MAX_ANSWER_TOKENS = 64  # an answer may begin with the sentence before the one that was asked for
@@ -98,7 +97,7 @@ def run_demo(
         restored, nll_restored = _ask(learner, script, on_event)
 
     questions = tuple(
-        Question(question, tuple(gold), was, now, again, is_correct(was, gold), is_correct(now, gold))
+        Question(question, tuple(gold), was, now, again, _is_right(was, gold), _is_right(now, gold))
         for (question, gold), was, now, again in zip(script["questions"], before, after, restored, strict=True)
     )
     return DemoResult(
@@ -134,14 +133,9 @@ def _retention(verdict: Verdict | None) -> dict[str, Any]:
     }
 
 
-def is_correct(answer: str, gold: list[str]) -> bool:
-    """Whether the words of one accepted answer all occur in `answer`, in any order; articles do not count."""
-    said = set(_words(answer))
-    return any(set(_words(accepted)) <= said for accepted in gold)
-
-
-def _words(text: str) -> list[str]:
-    return [word for word in re.findall(r"\w+", text.lower()) if word not in english().articles]
+def _is_right(answer: str, gold: Sequence[str]) -> bool:
+    """Whether `answer` is right by one of the accepted answers."""
+    return any(is_right(accepted, answer) for accepted in gold)
 
 
 def document() -> tuple[str, str]:

@@ -23,7 +23,8 @@ from seal_agent.core.episodes import Probed, Progress, Score
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Prompt
 from seal_agent.retention.items import SHARES
-from seal_agent.retention.judge import Limits, binomial_tail, judge, share_at_least
+from seal_agent.retention.judge import Limits, judge
+from seal_agent.retention.statistics import binomial_tail, share_at_least
 
 CHOOSING_SEED, REPORT_SEED = 0, 1
 LOOKS = (32, 64, 128)  # probes, as in LearnerConfig

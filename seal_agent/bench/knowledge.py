@@ -102,7 +102,7 @@ class Arm:
 
 def arms() -> dict[str, Arm]:
     """Every arm that trains, by name, the most telling first."""
-    as_seal = replace(CLOZE, formats=(), tools=AS_SEAL)
+    as_seal = replace(CLOZE, formats=(), augmentations=AS_SEAL)
     formats = [name for name in FORMATS if name != "cloze"]
     in_seals_words = ("implications", "long-implications", "rewrite", "self-qa")
     listed = [
@@ -113,7 +113,7 @@ def arms() -> dict[str, Arm]:
         Arm(FORM, CLOZE),
         *(Arm(f"{name}'s rows", as_seal, name) for name in reversed(PUBLISHED)),
         Arm("seal-paper, own implications", SEAL_PAPER),
-        *(Arm(n, replace(CLOZE, formats=(n,), tools=AS_SEAL if n in in_seals_words else ())) for n in formats),
+        *(Arm(n, replace(CLOZE, formats=(n,), augmentations=AS_SEAL if n in in_seals_words else ())) for n in formats),
         Arm("mixed", replace(CLOZE, formats=("cloze", "chat-qa", "rewrite", "contrast")), is_rehearsed=True),
         Arm("own directives", None, is_rehearsed=True),
         Arm(TRAINED, None, is_rehearsed=True),
@@ -198,7 +198,7 @@ def _measure(
 ) -> dict[tuple[str, int], Result]:
     """Every arm on every group of passages that shares an adapter."""
     known = {name: arm_called(name) for name in chosen if name not in (BASE, CONTEXT)}
-    if TRAINED in known and not trial.policy.layers:
+    if TRAINED in known and not trial.policy.entries:
         raise InputError(f"the arm {TRAINED!r} needs a policy; give --policy ADAPTER, or leave the arm out")
     done = run.results()
     if TRAINED in known and any(r.policy != trial.policy.ids for r in done.values() if r.arm == TRAINED):
@@ -253,8 +253,8 @@ def edit_of_published(item: Item, name: str, directives: Directives, seed: int) 
     if not published:
         raise InputError(f"passage {item.number} has no self-edits of {name}; leave out the arm that learns them")
     rows = [statement(line, name, item.passage) for line in lines_of(published[seed % len(published)])]
-    for tool in directives.tools:
-        rows = AUGMENTATIONS[tool](item.source, rows, seed)
+    for augmentation in directives.augmentations:
+        rows = AUGMENTATIONS[augmentation](item.source, rows, seed)
     return assemble(rows, topic=item.title, passage=item.passage, directives=directives, seed=seed)
 
 

@@ -130,8 +130,8 @@ def rollback_adapter(
     before = opened.stack(namespace)
     after = opened.rollback(namespace, adapter_id)
     removed = next(i for i in before.ids if i not in after.ids)
-    taken = next(layer for layer in before.layers if layer.ref.id == removed)
-    above = before.layers[before.ids.index(removed) + 1 :]
+    taken = next(entry for entry in before.entries if entry.ref.id == removed)
+    above = before.entries[before.ids.index(removed) + 1 :]
     num_above = 0 if taken.is_routed else len(above)  # nothing is trained on a routed one
     if as_json:
         write_json({"rolled_back": removed, "adapters": list(after.ids), "num_above": num_above})
@@ -149,19 +149,19 @@ def served_adapters(home: Home, namespace: str) -> list[dict[str, Any]]:
     episodes = _accepted(home, namespace)
     accepted_at = _accepted_at(home.versions(namespace))
     rows = []
-    for layer in home.stack(namespace).layers:
-        manifest = registry.manifest(layer.ref.id)
-        verdict = episodes[layer.ref.id].verdict if layer.ref.id in episodes else None
+    for entry in home.stack(namespace).entries:
+        manifest = registry.manifest(entry.ref.id)
+        verdict = episodes[entry.ref.id].verdict if entry.ref.id in episodes else None
         rows.append(
             {
-                "id": layer.ref.id,
+                "id": entry.ref.id,
                 "topic": manifest["topic"],
-                "accepted": accepted_at[layer.ref.id],
-                "weight": layer.weight,
-                "routed": layer.is_routed,
-                "consolidates": list(layer.consolidates),
-                "stands_for": list(layer.consolidates),  # its former name, for one release
-                "rank": layer.ref.rank,
+                "accepted": accepted_at[entry.ref.id],
+                "weight": entry.weight,
+                "routed": entry.is_routed,
+                "consolidates": list(entry.consolidates),
+                "stands_for": list(entry.consolidates),  # its former name, for one release
+                "rank": entry.ref.rank,
                 "num_rows": manifest["num_rows"],
                 "num_tokens": manifest["num_tokens"],
                 "gain": round(verdict.gain, 4) if verdict else None,

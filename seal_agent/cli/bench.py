@@ -23,8 +23,12 @@ from seal_agent.core.errors import InputError
 from seal_agent.core.models import EMBEDDED
 
 if TYPE_CHECKING:
+    from seal_agent.bench.arc.bench import Run as ArcRun
+    from seal_agent.bench.arc.domain import ArcDomain
+    from seal_agent.bench.arc.tasks import Task
     from seal_agent.core.backend import Backend
     from seal_agent.core.stacks import AdapterStack
+    from seal_agent.policy.rounds import ImproveConfig
     from seal_agent.storage.database import Home
     from seal_agent.storage.run_folder import RunFolder
 
@@ -190,49 +194,82 @@ def arc(
     from seal_agent.bench.arc import ARC, ArcDomain, bench
     from seal_agent.bench.arc import policy as arc_policy
     from seal_agent.bench.arc.tasks import load, size
-    from seal_agent.bench.reports import arc as arc_report
     from seal_agent.core.codec import to_json
     from seal_agent.policy.rounds import ImproveConfig
     from seal_agent.storage import run_folder
-    from seal_agent.storage.adapter_store import AdapterRegistry
     from seal_agent.storage.database import Home
 
     opened = Home(home)
     folder = out or opened.root / "bench" / f"{data}-{Path(model).name}"
     training, evaluation = load(data)
-    chosen = bench.chosen_tasks(
-        training, evaluation, num_easy=easy, easy_symbols=easy_symbols, max_symbols=max_symbols, seed=seed
-    )
+    lengths = {"easy_symbols": easy_symbols, "max_symbols": max_symbols}
+    chosen = bench.chosen_tasks(training, evaluation, num_easy=easy, seed=seed, **lengths)
     tasks = run_folder.share_of(sorted((t for each in chosen.values() for t in each), key=size), part)
     names = {name: [task.id for task in each] for name, each in chosen.items()}
     fixed = dataclasses.replace(ARC, num_rows=rows or ARC.num_rows, learning_rate=rate or ARC.learning_rate)
-    domain = ArcDomain(fixed)
     config = {"model": model, "data": data, **names, "seed": seed, "fixed": to_json(fixed)}
     run = bench.Run(folder, part, config)
     if not report_only:
         arms = arm or [name for name in bench.ARMS if policy or improve or name != bench.TRAINED]
-        writer = _writer(opened, policy)
-        keep_run(folder)
         practice = arc_policy.practice_tasks(training.values(), chosen.values(), improve) if improve else []
         settings = ImproveConfig(num_rounds=rounds, num_candidates=candidates, seed=seed)
-        with Display() as display:
-            begin_loading(display, model, home)
-            backend, progress = _bench_backend(run, opened, model, device), display.progress
-            registry, todo = AdapterRegistry(folder / "adapters"), tasks[: limit or None]
-            if practice:
-                writer = arc_policy.improve(
-                    backend, practice, folder, settings, domain=domain, minutes=minutes, progress=progress
-                ).stack
-            bench.measure(
-                backend, registry, todo, arms, run, domain=domain, policy=writer, seed=seed, progress=progress
-            )
+        how = _ArcTraining(ArcDomain(fixed), _writer(opened, policy), practice, settings, minutes)
+        _measure_arc(run, opened, tasks[: limit or None], arms, how, model, device)
+    _report_arc(run, names, config, as_json=as_json)
+
+
+@dataclasses.dataclass(frozen=True)
+class _ArcTraining:
+    """How the edits of `bench arc` are written: by the adapters of `writer`, or by a policy improved on `practice`."""
+
+    domain: ArcDomain
+    writer: AdapterStack | None
+    practice: Sequence[Task]
+    settings: ImproveConfig
+    minutes: float
+
+
+def _measure_arc(
+    run: ArcRun, home: Home, tasks: Sequence[Task], arms: Sequence[str], how: _ArcTraining, model: str, device: str
+) -> None:
+    """Improve the policy where that is asked for, then measure every arm on `tasks`."""
+    from seal_agent.bench.arc import bench
+    from seal_agent.bench.arc import policy as arc_policy
+    from seal_agent.storage.adapter_store import AdapterRegistry
+
+    keep_run(run.folder)
+    with Display() as display:
+        begin_loading(display, model, home.root)
+        backend, progress = _bench_backend(run, home, model, device), display.progress
+        writer = how.writer
+        if how.practice:
+            writer = arc_policy.improve(
+                backend,
+                how.practice,
+                run.folder,
+                how.settings,
+                domain=how.domain,
+                minutes=how.minutes,
+                progress=progress,
+            ).stack
+        registry, seed = AdapterRegistry(run.folder / "adapters"), how.settings.seed
+        bench.measure(
+            backend, registry, tasks, arms, run, domain=how.domain, policy=writer, seed=seed, progress=progress
+        )
+
+
+def _report_arc(run: ArcRun, names: Mapping[str, Sequence[str]], config: Mapping[str, Any], *, as_json: bool) -> None:
+    from seal_agent.bench.reports import arc as arc_report
+
     results = run.results()
     reports = arc_report.summarise(results, names)
 
     def text(facts: list[str]) -> str:
         return arc_report.markdown(reports, facts)
 
-    write_report(folder, config, reports, text, lambda: arc_report.plot(results, folder / "report.png"), as_json)
+    write_report(
+        run.folder, config, reports, text, lambda: arc_report.plot(results, run.folder / "report.png"), as_json
+    )
 
 
 def keep_run(folder: Path) -> None:

@@ -44,7 +44,6 @@ BECAME = {
     "accepted": "learned",
     "ignored": NOT_LEARNED,
     "rejected": NOT_LEARNED,
-    "rolled back": NOT_LEARNED,
     "declined": NOT_LEARNED,
 }
 

@@ -57,7 +57,7 @@ def check_fits(ref: AdapterRef, model: str) -> None:
 
 def check_foldable(stack: AdapterStack, max_rank: int) -> None:
     """Raise `InputError` for an empty stack or a rank below 1."""
-    if not stack.layers or max_rank < 1:
+    if not stack.entries or max_rank < 1:
         raise InputError(f"{len(stack)} adapters cannot be folded to rank {max_rank}; give one or more, and a rank")
 
 

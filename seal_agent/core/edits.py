@@ -64,24 +64,25 @@ class Probe:
     item: int | None = None
 
 
-@takes_former_names(replay="rehearsal_share")
+@takes_former_names(replay="rehearsal_share", tools="augmentations")
 @dataclass(frozen=True)
 class Directives:
     """How an edit is written and trained; a value outside its range raises `InputError`.
 
-    `formats` and `tools` name what makes the rows, at most `num_rows` of them. Training ends after `num_epochs`, but
-    not before `min_steps` and not after `max_steps`; and once the rows are learned: their mean loss, each as it was
-    seen last, is at most `stop_loss` (nats per token; 0: never). `weight` is the λ with which the adapter is served.
-    `learning_rate`: of Adam, at its peak; 0: what fits the model (`Backend.learning_rate`). `top_layers`: the share of
-    the model's layers, from the top, that gets an update. `rehearsal_share`: rows of earlier edits and general
-    questions trained beside the edit, as a share of its rows; on those `kl_weight` times the divergence from what the
-    model said before (nats) is added to the loss. `distill`: the share of the loss on questions about the text that is
-    not the answer's likelihood but the divergence (nats) from what the model says with a row's evidence in view:
-    context distillation (Snell et al., arXiv 2209.15189), for models that read well.
+    `formats` and `augmentations` name what makes the rows, at most `num_rows` of them. Training ends after
+    `num_epochs`, but not before `min_steps` and not after `max_steps`; and once the rows are learned: their mean loss,
+    each as it was seen last, is at most `stop_loss` (nats per token; 0: never). `weight` is the λ with which the
+    adapter is served. `learning_rate`: of Adam, at its peak; 0: what fits the model (`Backend.learning_rate`).
+    `top_layers`: the share of the model's layers, from the top, that gets an update. `rehearsal_share`: rows of earlier
+    edits and general questions trained beside the edit, as a share of its rows; on those `kl_weight` times the
+    divergence from what the model said before (nats) is added to the loss. `distill`: the share of the
+    loss on questions about the text that is not the answer's likelihood but the divergence (nats) from what the model
+    says with a row's evidence in view: context distillation (Snell et al., arXiv 2209.15189), for models that read
+    well.
     """
 
     formats: tuple[str, ...] = ("cloze",)
-    tools: tuple[str, ...] = ()
+    augmentations: Annotated[tuple[str, ...], formerly("augmentations", "tools")] = ()
     num_rows: int = 128
     num_epochs: int = 2
     min_steps: int = 48
@@ -127,8 +128,8 @@ class Directives:
                 check_whole(f"directive {name}", value, low, int(high))
             else:
                 check_number(f"directive {name}", value, low, high)
-        if not self.formats and not self.tools:
-            raise InputError("directives name no format and no tool; nothing would make a training row")
+        if not self.formats and not self.augmentations:
+            raise InputError("directives name no format and no augmentation; nothing would make a training row")
 
     def num_steps(self, num_rows: int) -> int:
         """The optimiser steps that training on so many rows takes."""

@@ -12,15 +12,19 @@ from pydantic import BeforeValidator
 
 from seal_agent.core.codec import UNLESS_EMPTY
 from seal_agent.core.edits import Probe, SelfEdit
-from seal_agent.core.renames import formerly
+from seal_agent.core.renames import formerly, takes_former_names
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 
 
 def _today(outcome: object) -> object:
-    return "reject" if outcome == "rollback" else outcome  # as it was stored before version 0.2
+    former = {"rollback": "reject", "rolled back": "rejected"}  # as they were stored before version 0.2
+    return former.get(outcome, outcome) if isinstance(outcome, str) else outcome
 
 
-Outcome = Annotated[Literal["accept", "forgot", "undecided", "reject"], BeforeValidator(_today)]
+VerdictOutcome = Annotated[Literal["accept", "forgot", "undecided", "reject"], BeforeValidator(_today)]
+EpisodeOutcome = Annotated[
+    Literal["open", "ignored", "rejected", "accepted", "declined", "dry run", "forgotten"], BeforeValidator(_today)
+]
 Progress = Callable[[str, int, int], None]
 """Called with (what, done, total) while something long is running."""
 
@@ -94,7 +98,7 @@ class Verdict:
     its one-sided 95% limits `low` and `high`: all in nats per token, positive is better.
     """
 
-    outcome: Outcome
+    outcome: VerdictOutcome
     reason: str
     gain: float
     change: float = 0.0
@@ -105,14 +109,16 @@ class Verdict:
     by_stratum: Mapping[str, float] = field(default_factory=dict)
 
 
+@takes_former_names(life="namespace_generation")
 @dataclass(frozen=True)
 class Episode:
     """One line of the ledger: everything that happened to one text, so far.
 
     What it is about: `namespace` (whose), `text`, `topic`, `earlier` (what was said before a message that means nothing
     without it), `source` (the document the text comes from), `heading` (what stands above the text there), `thread`
-    (the conversation), `model` and `seed`. `id` is random and tells this episode from every other. `life` is the
-    random id of the namespace's incarnation when the episode began; it changes when the user is erased (empty: any).
+    (the conversation), `model` and `seed`. `id` is random and tells this episode from every other.
+    `namespace_generation` is the random id of the namespace's incarnation when the episode began; it changes when the
+    user is erased (empty: any).
 
     What the steps made of it: `decision`; `edit`, with the `corrections` it makes to watched answers and the adapters
     whose rows it has taken over (`supersedes`); `num_attempts` at writing and the `fault` of the last one; `parent`,
@@ -121,8 +127,8 @@ class Episode:
     `probed_on` (`candidate_digest`): a `verdict` holds for that candidate and no other; `seconds` of each step.
 
     How it ended: `outcome` is "open" until it is "ignored" (not worth learning), "rejected" (the model could not write
-    a usable edit), "accepted" or "rolled back"; "declined" if a person said no, "dry run" if nothing was to be trained,
-    and "forgotten" once it was unlearned.
+    a usable edit, or the candidate was not to be served: `adapter` is given then), or "accepted"; "declined" if a
+    person said no, "dry run" if nothing was to be trained, and "forgotten" once it was unlearned.
     """
 
     namespace: str
@@ -140,9 +146,7 @@ class Episode:
     probed: tuple[Probed, ...] = ()
     probed_on: str = ""
     verdict: Verdict | None = None
-    outcome: Literal["open", "ignored", "rejected", "accepted", "rolled back", "declined", "dry run", "forgotten"] = (
-        "open"
-    )
+    outcome: EpisodeOutcome = "open"
     fault: str = ""
     num_attempts: int = 0
     model: str = ""
@@ -151,7 +155,7 @@ class Episode:
     thread: str = ""
     source: str = ""
     heading: str = ""
-    life: str = ""
+    namespace_generation: Annotated[str, formerly("namespace_generation", "life")] = ""
     id: Annotated[str, UNLESS_EMPTY] = ""
 
     @property
@@ -164,12 +168,12 @@ class Episode:
     @property
     def candidate_digest(self) -> str:
         """A checksum of what would be served: the adapter, the candidate stack, and the text that routes to it."""
-        layers = [
-            [(y.ref.id, y.weight, y.is_routed, y.consolidates) for y in stack.layers]
+        entries = [
+            [(y.ref.id, y.weight, y.is_routed, y.consolidates) for y in stack.entries]
             for stack in (self.parent, self.candidate)
         ]
         adapter = self.adapter.id if self.adapter else ""
-        facts = (self.namespace, adapter, layers, self.topic, self.text, self.supersedes)
+        facts = (self.namespace, adapter, entries, self.topic, self.text, self.supersedes)
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     @property

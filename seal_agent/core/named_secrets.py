@@ -12,8 +12,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from seal_agent.core.function_words import FUNCTION
 from seal_agent.core.secret_layout import Span, table_cells
+from seal_agent.core.secret_values import (
+    MAX_WORDS,
+    is_key,
+    is_strong,
+    number_at,
+    plain_words_at,
+    quoted_at,
+    spelled_at,
+    token_at,
+)
 from seal_agent.core.secret_words import (
     BACK,
     BACK_VERBS,
@@ -21,7 +30,6 @@ from seal_agent.core.secret_words import (
     HINTS,
     MEASURE,
     NAMES,
-    NO_VALUE,
     PASSWORD,
     PLACEHOLDER,
     PLAIN,
@@ -86,28 +94,12 @@ _CHANGED = re.compile(
 """Here plain words are passwords: "I changed the password from kitty to fluffy"."""
 _ABOUT = re.compile(r"\s+(?:of|to|behind)\b", re.IGNORECASE)  # "the secret of the recipe is Saffron2"
 MIN_OPAQUE = 12  # characters of what is a secret of something
-_QUOTES = {'"': '"', "'": "'", "“": "”", "„": "“”", "«": "»", "`": "`", "‘": "’", "「": "」", '\\"': '\\"'}
-MAX_QUOTED, MAX_TOKEN, MAX_WORDS = 200, 512, 24
-_QUOTED = re.compile(
-    "|".join(
-        rf"{re.escape(a)}(?P<q{n}>[^\n{re.escape(b)}]{{1,{MAX_QUOTED}}}?)[{re.escape(b)}]"
-        for n, (a, b) in enumerate(_QUOTES.items())
-    )
-)
-_TOKEN = re.compile(rf"[^\s\"<>|;,，。；、！？」]{{1,{MAX_TOKEN}}}")
-_WIDE = re.compile(r"[\u3000-\u30ff\u3400-\u9fff\uac00-\ud7af\uff00-\uffef]")
-_PARAMETER = re.compile(r"&\w+=")  # of a URL: the value ends there
-_DIGITS = re.compile(r"\d{1,5}(?:[ -]\d{1,5}){1,3}(?![\d-])|\d{3,16}(?!\d)")
-_DIGIT = "(?:zero|oh|one|two|three|four|five|six|seven|eight|nine)"
-_SPELLED = re.compile(rf"{_DIGIT}(?:[ ,-]{{1,3}}{_DIGIT}\b){{3,11}}", re.IGNORECASE)
 _BASE32 = re.compile(r"[A-Z2-7]{4}(?: [A-Z2-7]{4}){2,15}|[a-z2-7]{4}(?: [a-z2-7]{4}){2,15}(?![a-z])")
 _LISTED = re.compile(r"(?:\d{1,2}[.)]\s*)?[^\W\d_]{3,12}(?:,|\b)\s*")
 _LISTED_NAME = re.compile(
     r"(?:[,;/]|\b(?:with|and|using|mit|und|con|avec|et))\s+(?:the\s+)?[^\W\d][^\W\d ]*(?: [^\W\d]{1,20}){0,3}\s$",
     re.IGNORECASE,
 )
-_CLAUSE_END = re.compile(r"[.,;:!?)\]\n]|\s[-–—]\s")
-MAX_CLAUSE = 400  # characters
 _AND_MORE = re.compile(r"\s*(?:[,;/]|\b(?:and|or|und|oder)\b)\s*(?:for\s+\w{1,20}:?\s+)?", re.IGNORECASE)
 _LISTED_MORE = re.compile(r"(?:\s*(?:,|\b(?:and|or|und|oder)\b|/)|(?=\s))\s*(?:[a-z]{2,12}:?\s+){0,2}", re.IGNORECASE)
 _NAMES_ANOTHER = re.compile(rf"\s+(?:{'|'.join(sorted(FIELDS))})\b", re.IGNORECASE)
@@ -117,9 +109,6 @@ _WORD = re.compile(r"\S+")
 _LOGIN_PASS = re.compile(
     r"(?:^|[\n,;(|/]\s*|\b(?:user(?:name)?|login|name|u)\b\W{1,3}\S{1,40}\s+)pass\s*[:=]\s*\Z", re.IGNORECASE
 )
-_LETTER, _INNER_CAPITAL = re.compile(r"[^\W\d_]"), re.compile(r"[a-z][A-Z]")
-_DIGIT_OR_SIGN = re.compile(r"[^\w\-'’./]|[\d_]")
-_INFLECTED = re.compile(r"\w+(?:ed|ing|able|ible|ful|less|ous|ive|ly|ity|tion|ment|ness|ance|ence)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -198,7 +187,7 @@ def _can_stand_under(heading: str, cell: str) -> bool:
     if not column or column["short"]:
         return False
     if column["key"]:
-        return _is_key(cell)
+        return is_key(cell)
     if column["pass"]:
         return not cell.isdigit()
     return bool(column["password"] or column["phrase"] or re.search(r"\d", cell))
@@ -220,30 +209,30 @@ def _values(text: str, found: _Found) -> Iterator[Span]:
     if found.kind == "phrase":
         span = _phrase(text, found)
     elif found.kind == "pin":
-        span = _number(text, found.start, 4, 12) or _spelled(text, found.start) or _strong_quoted(text, found)
+        span = number_at(text, found.start, 4, 12) or spelled_at(text, found.start) or _strong_quoted(text, found)
     else:
         span = _value(text, found)
     is_listed = (found.is_close or found.lead == "next") and found.name.endswith("s")
     while span:
         yield span
         more = (_LISTED_MORE if is_listed else _AND_MORE).match(text, span[1])
-        token = _token(text, more.end()) if more else None
-        number = _number(text, more.end(), 4, 16) if more and found.kind == "code" else None
+        token = token_at(text, more.end()) if more else None
+        number = number_at(text, more.end(), 4, 16) if more and found.kind == "code" else None
         span = number or (token if token and is_strong(text[slice(*token)]) else None)
 
 
 def _value(text: str, found: _Found) -> Span | None:
     """What stands at the end of a link, if it can be a value of that kind."""
-    if quoted := _quoted(text, found.start):
+    if quoted := quoted_at(text, found.start):
         inner = text[slice(*quoted)]
         is_told = found.kind == "password" and not (not found.is_close and inner.lower() in PLAIN)
         is_loose = found.kind in ("pass", "short") and not found.is_close  # "pass `x_1=True`"
-        return quoted if not PLACEHOLDER.match(inner) and not is_loose and (is_told or _is_key(inner)) else None
-    if found.kind == "code" and (number := _number(text, found.start, 3, 16) or _spelled(text, found.start)):
+        return quoted if not PLACEHOLDER.match(inner) and not is_loose and (is_told or is_key(inner)) else None
+    if found.kind == "code" and (number := number_at(text, found.start, 3, 16) or spelled_at(text, found.start)):
         return number
     if (grouped := _BASE32.match(text, found.start)) and re.search("[2-7]", grouped[0]):
         return grouped.span()
-    token = _token(text, found.start)
+    token = token_at(text, found.start)
     if token is None:
         return None
     said, after = text[slice(*token)], text[token[1] : token[1] + 20]
@@ -251,7 +240,7 @@ def _value(text: str, found: _Found) -> Span | None:
         return None
     if found.kind == "key":
         is_of = found.name == "secret" and _ABOUT.match(text, text.lower().rfind("secret", 0, found.start) + 6)
-        return token if _is_key(said) and not (is_of and len(said) < MIN_OPAQUE) else None
+        return token if is_key(said) and not (is_of and len(said) < MIN_OPAQUE) else None
     is_mixed = is_strong(said) and bool(re.search(r"\d", said))
     if found.kind == "code" or found.lead == "linked":
         return token if is_mixed else None
@@ -263,7 +252,7 @@ def _value(text: str, found: _Found) -> Span | None:
 
 def _password(text: str, found: _Found, token: Span) -> Span | None:
     """The password that begins with `token`: a word that looks made, or plain words after a link that is close."""
-    if "code" in found.name and (number := _number(text, found.start, 4, 12)):
+    if "code" in found.name and (number := number_at(text, found.start, 4, 12)):
         return number
     said = text[slice(*token)]
     is_number = said.isdigit() and len(said) >= 4 and (found.is_close or found.lead == "asked" or "code" in found.name)
@@ -271,7 +260,7 @@ def _password(text: str, found: _Found, token: Span) -> Span | None:
         return token
     if " to " in text[found.start - 4 : found.start] or re.search(r"[|\t]\s*$", text[found.start - 3 : found.start]):
         return None
-    words = _plain_words(text, found.start, is_phrase="phrase" in found.name)
+    words = plain_words_at(text, found.start, is_phrase="phrase" in found.name)
     if words and found.lead == "beside":  # "bob@x.org, password lemon-tree", and not "the password manager"
         is_listed = _LISTED_NAME.search(text[max(0, found.start - 40) : found.start])
         return words if is_listed and words == token and said.lower() not in FIELDS else None
@@ -282,7 +271,7 @@ def _is_login_word(text: str, found: _Found, token: Span) -> bool:
     """Whether "pass: tulip" gives a password: a small word alone, after a user or at the beginning of a clause."""
     said = text[slice(*token)]
     before = text[max(0, found.start - MAX_BACK) : found.start]
-    is_alone = _plain_words(text, found.start) == token and said[:1].islower() and said.isalpha()
+    is_alone = plain_words_at(text, found.start) == token and said[:1].islower() and said.isalpha()
     return is_alone and said.lower() not in PLAIN and bool(_LOGIN_PASS.search(before))
 
 
@@ -311,95 +300,21 @@ def _value_before(text: str, kind: Kind, name: re.Match[str]) -> Iterator[Span]:
 
 def _can_be_named_after(said: str, kind: Kind) -> bool:
     if kind == "key":
-        return _is_key(said)
+        return is_key(said)
     is_number = kind in ("code", "pin") and bool(re.fullmatch(r"(?:[A-Z]{1,3}-)?\d[\d-]{2,9}", said))
     return is_number or (is_strong(said) and bool(re.search(r"\d|[a-z][A-Z]", said)) and "@" not in said)
 
 
 def _strong_quoted(text: str, found: _Found) -> Span | None:
-    span = _quoted(text, found.start)
+    span = quoted_at(text, found.start)
     return span if span and found.is_close and is_strong(text[slice(*span)]) else None
-
-
-def _quoted(text: str, start: int) -> Span | None:
-    """What stands between quotation marks there."""
-    match = _QUOTED.match(text, start)
-    group = match.lastgroup if match else None
-    return match.span(group) if match and group else None
-
-
-def _token(text: str, start: int) -> Span | None:
-    """What stands there up to a blank, without the punctuation of its sentence."""
-    match = _TOKEN.match(text, start)
-    if not match:
-        return None
-    said = match[0]
-    if said[0].isascii() and (wide := _WIDE.search(said)):
-        said = said[: wide.start()]
-    if parameter := _PARAMETER.search(said):
-        said = said[: parameter.start()]
-    said = said.rstrip(".:!?)]}'’”»" if said[:1] not in "([{" else ".:!?'’”»")
-    return (start, start + len(said)) if said else None
-
-
-def _number(text: str, start: int, least: int, most: int) -> Span | None:
-    """A number of so many digits there, in groups perhaps; not one that measures something."""
-    match = _DIGITS.match(text, start)
-    after = text[match.end() : match.end() + 20] if match else ""
-    if not match or MEASURE.match(after) or (after[:1].isalnum() and after[:1].isascii()):
-        return None
-    return match.span() if least <= sum(character.isdigit() for character in match[0]) <= most else None
-
-
-def _spelled(text: str, start: int) -> Span | None:
-    """A number of four digits or more that is spelled there."""
-    match = _SPELLED.match(text, start)
-    return match.span() if match else None
-
-
-def is_strong(word: str) -> bool:
-    """Whether a word looks made to be guessed by nobody: letters with digits or signs, or capitals inside."""
-    if len(word) < 4 or NO_VALUE.fullmatch(word) or word.lower() in PLAIN or "://" in word:
-        return False
-    is_mixed = len(word) >= 6 and _INNER_CAPITAL.search(word)
-    return bool(_LETTER.search(word) and (is_mixed or _DIGIT_OR_SIGN.search(word)))
-
-
-def _is_key(word: str) -> bool:
-    """Whether a word can be a key or a token: long, and no word of a language."""
-    if len(word) < 8 or "://" in word or word.startswith(("/", "./", "~/")) or any(c.isspace() for c in word):
-        return False
-    has_digits = any(character.isdigit() for character in word)
-    has_letters = any(character.isalpha() for character in word)
-    is_mixed = word.upper() != word != word.lower()
-    return has_letters and ((has_digits and not NO_VALUE.fullmatch(word)) or (len(word) >= 20 and is_mixed))
-
-
-def _words_at(text: str, start: int) -> list[re.Match[str]]:
-    """The words from there to the end of their clause."""
-    clause = _CLAUSE_END.split(text[start : start + MAX_CLAUSE], maxsplit=1)[0]
-    return list(re.finditer(r"\S+", clause))[:MAX_WORDS]
-
-
-def _plain_words(text: str, start: int, *, is_phrase: bool = False) -> Span | None:
-    """The words there, where they say nothing of a password and so are one; of a phrase, nothing as a whole."""
-    words = _words_at(text, start)
-    said = [word[0].lower() for word in words]
-    plain = [word for word in said if word in PLAIN]
-    if is_phrase and 1 < len(said) > len(plain):
-        plain = [word for word in said if word in FUNCTION]
-    if not said or plain or not re.search(r"[^\W\d_]", said[0]):
-        return None
-    if len(said) <= 2 and any(_INFLECTED.match(word) for word in said):
-        return None
-    return start + words[0].start(), start + words[-1].end()
 
 
 def _phrase(text: str, found: _Found) -> Span | None:
     """The words of a recovery phrase there, numbered perhaps."""
     if not found.is_close and found.lead not in ("label", "next"):
         return None
-    if quoted := _quoted(text, found.start):
+    if quoted := quoted_at(text, found.start):
         return quoted
     end, words = found.start, list[str]()
     while (word := _LISTED.match(text, end)) and len(words) < MAX_WORDS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from seal_agent.core.renames import formerly
+from seal_agent.core.renames import formerly, takes_former_names
 
 
 @dataclass(frozen=True)
@@ -36,29 +36,30 @@ class StackEntry:
     consolidates: Annotated[tuple[str, ...], formerly("consolidates", "stands_for")] = ()
 
 
+@takes_former_names(layers="entries")
 @dataclass(frozen=True)
 class AdapterStack:
     """The ordered adapters of a model: a value, not a service. Those not routed are active together."""
 
-    layers: tuple[StackEntry, ...] = ()
+    entries: Annotated[tuple[StackEntry, ...], formerly("entries", "layers")] = ()
 
     def push(self, ref: AdapterRef, weight: float = 1.0, *, is_routed: bool = False) -> AdapterStack:
         """This stack with one more adapter on top."""
-        return AdapterStack((*self.layers, StackEntry(ref, weight, is_routed)))
+        return AdapterStack((*self.entries, StackEntry(ref, weight, is_routed)))
 
     def without(self, adapter_id: str) -> AdapterStack:
         """This stack without the adapter of that id."""
-        return AdapterStack(tuple(layer for layer in self.layers if layer.ref.id != adapter_id))
+        return AdapterStack(tuple(entry for entry in self.entries if entry.ref.id != adapter_id))
 
     @property
     def ids(self) -> tuple[str, ...]:
         """The adapters' ids from the bottom up."""
-        return tuple(layer.ref.id for layer in self.layers)
+        return tuple(entry.ref.id for entry in self.entries)
 
     @property
     def learned(self) -> tuple[str, ...]:
-        """The ids of the adapters whose edits it holds: its own, and those its layers stand for."""
-        return tuple(i for layer in self.layers for i in (layer.ref.id, *layer.consolidates))
+        """The ids of the adapters whose edits it holds: its own, and those that they consolidate."""
+        return tuple(i for entry in self.entries for i in (entry.ref.id, *entry.consolidates))
 
     def __len__(self) -> int:
-        return len(self.layers)
+        return len(self.entries)

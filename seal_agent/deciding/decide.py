@@ -40,7 +40,7 @@ def decide(backend: Backend, head: Head | None, text: str, earlier: str = "", *,
     no number: "All rights reserved", a greeting.
     """
     base = read(backend.with_stack(AdapterStack()), [text], [earlier])[0]
-    served = read(backend, [text], [earlier])[0] if backend.stack.layers else base
+    served = read(backend, [text], [earlier])[0] if backend.stack.entries else base
     margin = float(head.scores(features_of([base]))[0]) - head.threshold if head else 0.0
     is_wanted = _tells(text) if is_document else bool(examples_in(text))
     reason = _reason(text, margin, base, served, is_wanted=is_wanted)

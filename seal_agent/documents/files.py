@@ -16,7 +16,8 @@ from pathlib import Path
 from seal_agent.core.characters import whole
 from seal_agent.core.documents import Passage
 from seal_agent.core.errors import InputError, MissingExtra
-from seal_agent.documents.markup import Reading, read_html, read_markdown
+from seal_agent.documents.markdown import read_markdown
+from seal_agent.documents.markup import Reading, read_html
 from seal_agent.documents.passages import divide, read_document
 from seal_agent.language.values import LeftOut
 from seal_agent.storage.connection import Database

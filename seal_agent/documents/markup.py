@@ -1,4 +1,4 @@
-"""HTML and Markdown into plain text: the words of a page without its marks, in linear time.
+"""HTML into plain text: the words of a page without its marks, in linear time. `markdown` reads Markdown.
 
 Tables become sentences (`tables`), and a heading like "Old model" stands in the headings below it, too. Struck-through
 text, code, navigation and the like are left out, and so is what stands outside of a page's main part: the reading says
@@ -11,7 +11,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from seal_agent.core.errors import InputError, MissingExtra
 from seal_agent.documents.passages import MAX_TOPIC_CHARS, is_heading
@@ -50,14 +49,7 @@ AFTER = {
     **dict.fromkeys(BLOCKS, "\n\n"),
     "dt": ": ",
 }
-MAX_LINES = 20_000  # of Markdown; a text of more and very short lines is read as plain text
-MAX_MARKS = 20_000  # likewise: reading one takes about 15 microseconds
-MIN_LINE_CHARS, MAX_MARK_SHARE = 12, 0.2
-MAX_NESTING = 100  # levels of Markdown; a text with more is read as plain text
 _INVISIBLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
-_MARK = re.compile(r"[\[\]!*_`<&\\~]")
-_FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)\n---[ \t]*\n", re.DOTALL)
-_STRIKES = re.compile(r"<(/?)(?:s|del|strike)\b[^<>]*>", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -84,7 +76,7 @@ def _denies(heading: str) -> bool:
     return for_text(heading).denies_what_follows(heading)
 
 
-class _Sections:
+class Sections:
     """The headings that are open, outermost first, so that a text stands under all of them that matter."""
 
     def __init__(self) -> None:
@@ -150,7 +142,7 @@ class _Tag:
     hides: str | None = None
 
 
-class _Page:
+class Page:
     """What lxml's parser calls for every tag and text of a page, which it never holds as a tree."""
 
     def __init__(self) -> None:
@@ -162,7 +154,7 @@ class _Page:
         self._hidden: list[str] = []
         self._hides: _Tag | None = None
         self._table: _OpenTable | None = None
-        self._sections = _Sections()
+        self._sections = Sections()
         self._said, self._last = -1, ""  # the last piece that says something, and its last character
         self._titles: list[str] = []
         self._mains: list[tuple[int, int]] = []
@@ -336,18 +328,19 @@ def _outermost(places: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 def read_html(text: str, name: str) -> Reading:
     """The text of a page under its title; `name` is for the errors: `InputError`, `MissingExtra`."""
-    page = _page(text, name)
+    page = page_of(text, name)
     said, outside = page.main_part()
     left_out = [*page.left_out, *(LeftOut(line, OUTSIDE) for line in outside)]
     return Reading(_under(page.title, page.heading, said), tuple(left_out))
 
 
-def _page(text: str, name: str) -> _Page:
+def page_of(text: str, name: str) -> Page:
+    """A page as lxml's parser read it, to its end."""
     try:
         from lxml import etree
     except ImportError as error:
         raise MissingExtra(NEEDS) from error
-    page = _Page()
+    page = Page()
     if not text.strip():
         return page
     try:
@@ -369,130 +362,3 @@ def _under(title: str, heading: str, told: str) -> str:
         return told
     whole = f"{title}, {first}"
     return f"{whole}\n{rest}" if first == heading and rest and is_heading(whole) else f"{title}\n\n{told}"
-
-
-def read_markdown(text: str) -> Reading:
-    """The text of a Markdown file. One that consists of marks, or is nested very deep, is read as plain text."""
-    front = _FRONT_MATTER.match(text)
-    body = text[front.end() :] if front else text
-    left_out = [LeftOut(line.strip(), "it is front matter") for line in (front[1] if front else "").split("\n")]
-    page = _Markdown([left for left in left_out if left.sentence])
-    if _is_mostly_marks(body) or not page.read(body):
-        return Reading(body, tuple(left for left in left_out if left.sentence))
-    return Reading(tidy("".join(page.lines)), tuple(page.left_out))
-
-
-def _is_mostly_marks(text: str) -> bool:
-    num_lines, num_marks = text.count("\n"), sum(1 for _ in _MARK.finditer(text))
-    return (num_lines > MAX_LINES and len(text) < MIN_LINE_CHARS * num_lines) or (
-        num_marks > MAX_MARKS and num_marks > MAX_MARK_SHARE * len(text)
-    )
-
-
-class _Markdown:
-    """A Markdown file, token by token."""
-
-    def __init__(self, left_out: list[LeftOut]) -> None:
-        self.lines: list[str] = []
-        self.left_out = left_out
-        self._depth = 0  # of lists
-        self._level = 0  # of the open heading
-        self._table: list[list[Cell]] | None = None
-        self._struck: list[str] = []
-        self._num_strikes = 0  # how many marks of struck-through text are open
-        self._sections = _Sections()
-
-    def read(self, text: str) -> bool:
-        """Read a whole file; returns False for one that is nested too deep."""
-        from markdown_it import MarkdownIt
-
-        parser = MarkdownIt("commonmark", {"maxNesting": MAX_NESTING}).enable(["table", "strikethrough"])
-        tokens = parser.parse(text)
-        if any(token.level >= MAX_NESTING - 2 for token in tokens):
-            return False
-        for token in tokens:
-            self._take(token)
-        self._end_strike(0)
-        return True
-
-    def _take(self, token: Any) -> None:
-        if token.type in ("list_item_open", "list_item_close"):
-            self._depth += token.nesting
-        elif token.type in ("heading_open", "heading_close"):
-            self._level = int(token.tag[1]) if token.nesting > 0 else 0
-        elif token.type == "table_open":
-            self._table = []
-        elif token.type == "tr_open" and self._table is not None:
-            self._table.append([])
-        elif token.type == "table_close":
-            self._tell_table()
-        elif token.type == "inline":
-            self._inline(token)
-        elif token.type in ("fence", "code_block"):
-            self._leave_out(token.content, CODE)
-        elif token.type == "html_block":
-            self._html(token.content)
-        elif token.nesting < 0 and token.type.endswith("list_close"):
-            self.lines.append("\n")
-
-    def _inline(self, token: Any) -> None:
-        said = "".join(self._words(child) for child in token.children or ())
-        if self._table is not None:
-            if self._table:
-                self._table[-1].append(Cell(" ".join(said.split())))
-        elif self._level:
-            self.lines.append(f"{self._sections.enter(self._level, ' '.join(said.split()))}\n\n")
-        else:
-            self.lines.append(said + (f"{full_stop(said)}\n" if self._depth else "\n\n"))
-
-    def _words(self, token: Any) -> str:
-        """What is read of a piece of a line: its words, not its marks, pictures or tags."""
-        if token.type in ("s_open", "s_close"):
-            self._strike(token.nesting)
-        elif token.type == "html_inline" and (strikes := _STRIKES.match(token.content)):
-            self._strike(-1 if strikes[1] else 1)
-        elif token.type == "image":
-            self._leave_out(token.content, PICTURE)
-        elif token.type in ("softbreak", "hardbreak"):
-            return "\n"
-        elif token.type in ("text", "code_inline"):
-            if not self._num_strikes:
-                return str(token.content)
-            self._struck.append(token.content)
-        return ""
-
-    def _strike(self, nesting: int) -> None:
-        self._end_strike(max(self._num_strikes + nesting, 0))
-
-    def _end_strike(self, num_left: int) -> None:
-        self._num_strikes = num_left
-        if not num_left:
-            self._leave_out("".join(self._struck), STRUCK)
-            self._struck = []
-
-    def _tell_table(self) -> None:
-        read = told(Table(self._table or [], 1, self._sections.of_table))
-        self.lines += [f"{line}\n" for line in read.lines] + ["\n"]
-        self.left_out.extend(read.left_out)
-        self._table = None
-
-    def _html(self, block: str) -> None:
-        """A block of HTML: a lone tag that strikes through what follows, or text like that of a page."""
-        if strikes := _STRIKES.fullmatch(block.strip()):
-            self._strike(-1 if strikes[1] else 1)
-            return
-        try:
-            page = _page(block, "HTML in Markdown")
-        except MissingExtra:
-            self._leave_out(re.sub(r"<[^<>]*>", " ", block), f"it is HTML: {NEEDS}")
-            return
-        said = tidy("".join(page.pieces))
-        if self._num_strikes:
-            self._struck.append(said)
-        elif said:
-            self.lines.append(f"{said}\n\n")
-        self.left_out.extend(page.left_out)
-
-    def _leave_out(self, text: str, reason: str) -> None:
-        if said := " ".join(text.split()):
-            self.left_out.append(LeftOut(said, reason))

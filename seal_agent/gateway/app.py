@@ -23,6 +23,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from seal_agent.background.worker import Worker
+from seal_agent.core.codec import to_json
 from seal_agent.core.errors import AdapterError, ContextLengthExceeded, InputError, SealError, ServerError
 from seal_agent.gateway.chat import Answering
 from seal_agent.gateway.keys import KeyFile
@@ -346,10 +347,10 @@ def _asked(kind: type[Model], data: bytes | dict[str, str]) -> Model:
 
 def _adapters(learner: Learner) -> list[dict[str, Any]]:
     rows = []
-    for layer in learner.stack.layers:
-        facts = learner.state.registry.manifest(layer.ref.id)
-        row = {"id": layer.ref.id, "object": "adapter", "topic": facts["topic"], "rank": layer.ref.rank}
-        rows.append({**row, "weight": layer.weight, "routed": layer.is_routed})
+    for entry in learner.stack.entries:
+        facts = learner.state.registry.manifest(entry.ref.id)
+        row = {"id": entry.ref.id, "object": "adapter", "topic": facts["topic"], "rank": entry.ref.rank}
+        rows.append({**row, "weight": entry.weight, "routed": entry.is_routed})
     return rows
 
 
@@ -358,7 +359,7 @@ def _judged(given: Sequence[Feedback]) -> list[dict[str, Any]]:
 
 
 def _shown(text: Text) -> dict[str, Any]:
-    return {"object": "document", **asdict(text)}
+    return {"object": "document", **to_json(text)}
 
 
 def _listed(rows: list[dict[str, Any]], *, has_more: bool = False) -> Response:

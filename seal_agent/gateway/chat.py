@@ -61,7 +61,7 @@ class Answering:
         """Which version of the stack answers, and which of its adapters."""
         return {
             "x-seal-stack-version": str(self.answer.version),
-            "x-seal-adapters": ",".join(layer.ref.short for layer in self.answer.active.layers),
+            "x-seal-adapters": ",".join(entry.ref.short for entry in self.answer.active.entries),
         }
 
     def whole(self, num_samples: int) -> dict[str, Any]:

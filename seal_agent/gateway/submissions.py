@@ -11,11 +11,12 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
-from typing import Any, Literal
+from typing import Literal
 
 from seal_agent.core.documents import MAX_PASSAGES, Passage
 from seal_agent.core.errors import InputError, SealError
 from seal_agent.core.messages import Message, kept_conversation
+from seal_agent.core.outcomes import Outcome
 from seal_agent.documents import files
 from seal_agent.documents.passages import split_passages
 from seal_agent.storage.documents import digest_of, digests_of
@@ -40,7 +41,7 @@ class Text:
     id: str
     title: str
     status: Status
-    outcomes: tuple[dict[str, Any], ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
     fault: str = ""
     num_passages: int = 0
     left_out: tuple[dict[str, str], ...] = ()
@@ -166,7 +167,7 @@ def _grouped(jobs: Sequence[Job]) -> list[list[Job]]:
 
 def _text(jobs: Sequence[Job]) -> Text:
     fault = next((job.note for job in jobs if job.state == "failed"), "")
-    ended = tuple(_report(job) for job in jobs if job.state == "done")
+    ended = tuple(job.report for job in jobs if job.state == "done")
     return Text(
         jobs[0].thread, jobs[0].passage.topic, _status(jobs), ended, fault, sum(job.keep is None for job in jobs)
     )
@@ -183,14 +184,3 @@ def _status(jobs: Sequence[Job]) -> Status:
     if any(job.note == REPLACED for job in jobs):
         return "replaced"
     return "rejected" if states == {"cancelled"} else "done"
-
-
-def _report(job: Job) -> dict[str, Any]:
-    """What became of a passage, in the words of `graphs.learning.report`."""
-    return {
-        "topic": job.passage.topic,
-        "outcome": job.outcome,
-        "reason": job.note,
-        "adapter": job.adapter,
-        "seconds": round(job.seconds, 2),
-    }

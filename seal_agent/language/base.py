@@ -6,7 +6,7 @@ has no rule it returns what `plain.Plain` returns: nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from random import Random
 from typing import Protocol
@@ -16,7 +16,7 @@ from seal_agent.language.detection import ENGLISH, differs, language_code
 from seal_agent.language.source import Source
 from seal_agent.language.values import CandidateAnswer, LeftOut, Span, Statement, WatchedFact
 
-__all__ = ["Language", "by_code", "differs", "english", "for_text", "is_instruction", "is_order", "with_rules"]
+__all__ = ["Language", "by_code", "differs", "english", "for_text", "is_instruction", "with_rules"]
 
 
 class Words(Protocol):
@@ -242,11 +242,13 @@ def english() -> Language:
     return by_code(ENGLISH)
 
 
-def is_instruction(text: str) -> bool:
-    """Whether `text` orders the model about, in any language with rules: a German page may hold an English order."""
-    return any(language.is_instruction(text) for language in with_rules())
+def is_instruction(*texts: str, sentences: Iterable[str] = ()) -> bool:
+    """Whether one of `texts` orders the model about, by its phrases, or one of `sentences` by its grammar.
 
-
-def is_order(sentence: str) -> bool:
-    """Whether `sentence` orders somebody about in what is answered, in any language with rules."""
-    return any(language.is_order(sentence) for language in with_rules())
+    In any language with rules: a German page may hold an English order. A whole text is not asked about by its grammar:
+    one sentence that is an order would make all of it one.
+    """
+    sentences = list(sentences)
+    return any(
+        any(map(language.is_instruction, texts)) or any(map(language.is_order, sentences)) for language in with_rules()
+    )

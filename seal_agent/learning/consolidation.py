@@ -45,10 +45,10 @@ def consolidate(state: Namespace, progress: Progress = silent, *, is_gated: bool
         candidate=candidate,
         probed=probed,
         verdict=verdict,
-        outcome="accepted" if is_kept else "rolled back",
+        outcome="accepted" if is_kept else "rejected",
         model=state.backend.model,
     )
-    _close(state, done, adapter if is_kept else stack.layers[-1].ref)
+    _close(state, done, adapter if is_kept else stack.entries[-1].ref)
     if not is_kept:
         state.discard(adapter)
     log.info("%s: %s", done.topic, verdict.reason)

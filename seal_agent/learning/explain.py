@@ -88,21 +88,21 @@ def _explained(home: Home, namespace: str, version: StackVersion, active: Adapte
     for each in home.versions(namespace):
         for adapter in each.stack.learned:
             since.setdefault(adapter, each.version)
-    origins = tuple(_origin(layer, ledger, since) for layer in active.layers)
+    origins = tuple(_origin(entry, ledger, since) for entry in active.entries)
     return Explanation(namespace, version.version, version.reason, question, origins, len(version.stack))
 
 
-def _origin(layer: StackEntry, ledger: Mapping[str, Episode], since: Mapping[str, int]) -> Origin:
-    episode = ledger.get(layer.ref.id)
+def _origin(entry: StackEntry, ledger: Mapping[str, Episode], since: Mapping[str, int]) -> Origin:
+    episode = ledger.get(entry.ref.id)
     if episode is None:
-        raise InputError(f"the ledger has no episode of adapter {layer.ref.short}; it was written by something else")
-    parts = {y.ref.id: y for y in episode.parent.layers if y.ref.id in layer.consolidates}
+        raise InputError(f"the ledger has no episode of adapter {entry.ref.short}; it was written by something else")
+    parts = {y.ref.id: y for y in episode.parent.entries if y.ref.id in entry.consolidates}
     rows = episode.edit.rows if episode.edit else ()
     return Origin(
-        layer.ref.id,
-        layer.weight,
-        layer.is_routed,
-        since[layer.ref.id],
+        entry.ref.id,
+        entry.weight,
+        entry.is_routed,
+        since[entry.ref.id],
         episode.topic,
         episode.text,
         episode.thread,

@@ -110,7 +110,7 @@ class Learner:
             thread=thread,
             source=passage.source,
             heading=passage.heading,
-            life=self.home.namespace_generation(self.namespace),
+            namespace_generation=self.home.namespace_generation(self.namespace),
             id=secrets.token_hex(8),
         )
 
@@ -194,7 +194,7 @@ class Learner:
         return has_forgotten and self._next_remedy(episode) is not None
 
     def _next_remedy(self, episode: Episode) -> Remedy | None:
-        is_routed = any(y.is_routed for y in episode.candidate.layers if y.ref == episode.adapter)
+        is_routed = any(y.is_routed for y in episode.candidate.entries if y.ref == episode.adapter)
         return remedies.next_remedy(self._remedies, episode.remedies_tried, is_routed=is_routed)
 
     def apply_remedy(self, episode: Episode, progress: Progress = silent) -> Episode:
@@ -205,7 +205,7 @@ class Learner:
         log.info("the edit forgets: %s", remedy.name)
         if remedy.kind == remedies.REPAIR:
             episode = repair_candidate(self.state, episode, progress)
-        is_routed = remedy.kind == remedies.ROUTE or any(y.is_routed for y in episode.candidate.layers[-1:])
+        is_routed = remedy.kind == remedies.ROUTE or any(y.is_routed for y in episode.candidate.entries[-1:])
         weight = required_edit(episode).directives.weight * remedy.weight
         candidate = remedies.with_layer(
             episode.candidate, required_adapter(episode), weight=weight, is_routed=is_routed
@@ -259,12 +259,12 @@ class Learner:
         """Discard the candidate; the stack was never changed."""
         adapter = required_adapter(episode)
         self._check_own(episode)
-        done = replace(episode, outcome="rolled back")
+        done = replace(episode, outcome="rejected")
         self.state.discard(adapter)  # first: what is closed is never closed again
         with self.home.transaction() as tx:
             self.state.replay.record(tx, episode.probed, kept=False, adapter="".join(episode.parent.ids[-1:]))
             self.home.append_episode(tx, done)
-        log.info("rolled back %s", adapter.short)
+        log.info("rejected %s", adapter.short)
         return done
 
     def close(self, episode: Episode, progress: Progress = silent) -> Episode:

@@ -72,11 +72,11 @@ class Namespace:
         self, stack: AdapterStack, keys: Mapping[str, str] | None = None, *, scores: ScoreCache | None = None
     ) -> Served:
         """The model through `stack`; `keys` of adapters that are not accepted yet, `scores` that need no computing."""
-        routed = {layer.ref.id for layer in stack.layers if layer.is_routed}
+        routed = {entry.ref.id for entry in stack.entries if entry.is_routed}
         known = {**self.home.route_keys(self.name), **(keys or {})} if routed else {}
         if lost := routed - known.keys():
             raise StorageError(f"nothing routes to adapter {min(lost)[:12]} any more; run `seal-agent doctor --repair`")
-        kept = tuple((layer.ref.id, known[layer.ref.id]) for layer in stack.layers if layer.is_routed)
+        kept = tuple((entry.ref.id, known[entry.ref.id]) for entry in stack.entries if entry.is_routed)
         return Served(self.backend, stack, self._routers.over(kept, known), scores)
 
     def router_over(self, adapters: Collection[str]) -> Router:

@@ -62,7 +62,7 @@ class Route:
 
     def parent(self, stack: AdapterStack) -> AdapterStack:
         """What no route guards."""
-        return AdapterStack(tuple(layer for layer in stack.layers if not layer.is_routed))
+        return AdapterStack(tuple(entry for entry in stack.entries if not entry.is_routed))
 
     def pushed(self, stack: AdapterStack, ref: AdapterRef, weight: float) -> AdapterStack:
         """One more that is routed."""
@@ -96,7 +96,7 @@ class Rebuild(Stack):
 
     def consolidation(self, stack: AdapterStack) -> Consolidation:
         """When so many lie on the last refitted one."""
-        num_since = sum(not layer.consolidates for layer in stack.layers)
+        num_since = sum(not entry.consolidates for entry in stack.entries)
         return "refit" if num_since >= self.every else ""
 
 

@@ -24,7 +24,7 @@ def train_candidate(state: Namespace, episode: Episode, progress: Progress) -> E
     Raises `TrainingFault` for an edit that cannot be trained.
     """
     edit = required_edit(episode)
-    kept = AdapterStack(tuple(y for y in episode.parent.layers if y.ref.id not in episode.supersedes))
+    kept = AdapterStack(tuple(y for y in episode.parent.entries if y.ref.id not in episode.supersedes))
     view = state.backend.with_stack(state.strategy.parent(kept))
     adapter = view.train(edit, seed=episode.seed, progress=progress)
     candidate = state.strategy.pushed(kept, adapter, edit.directives.weight)

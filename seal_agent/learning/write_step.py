@@ -95,7 +95,7 @@ def _watched_near(state: Namespace, episode: Episode) -> list[ReplayItem]:
 
 def _corrected_adapters(state: Namespace, stack: AdapterStack, found: Sequence[Correction]) -> tuple[str, ...]:
     """The routed adapters of `stack` that hold what `found` corrects: two about one thing would compete."""
-    routed = {layer.ref.id for layer in stack.layers if layer.is_routed}
+    routed = {entry.ref.id for entry in stack.entries if entry.is_routed}
     holders = state.replay.adapters_of([correction.item for correction in found])
     return tuple(adapter for adapter in stack.ids if adapter in routed & holders)
 

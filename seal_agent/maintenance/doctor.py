@@ -145,16 +145,16 @@ def check_adapters(root: Path) -> list[Check]:
     num_served = 0
     for namespace in served_namespaces(home):
         try:
-            layers = home.stack(namespace).layers
+            entries = home.stack(namespace).entries
         except StorageError as error:
             damaged.append(Check("stack", "fail", *_halves(error)))
             continue
-        for layer in layers:
+        for entry in entries:
             num_served += 1
             try:
-                registry.verify(layer.ref)
+                registry.verify(entry.ref)
             except (AdapterError, OSError) as error:
-                advice = f"restore it, or run `seal-agent adapters rollback {layer.ref.short} --namespace {namespace}`"
+                advice = f"restore it, or run `seal-agent adapters rollback {entry.ref.short} --namespace {namespace}`"
                 damaged.append(Check("adapter", "fail", str(error).partition(";")[0], advice))
     found = f"{num_served - len(damaged)} of {num_served} served adapters are whole"
     return [*damaged, Check("adapters", "fail" if damaged else "ok", found, "see above" if damaged else "")]

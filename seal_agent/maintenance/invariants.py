@@ -56,7 +56,7 @@ def _of_namespace(home: Home, namespace: str, versions: list[StackVersion], ledg
     forgets = any(e.outcome == "forgotten" for e in ledger)  # the versions of what is forgotten stay, without content
     if len(steps) < len(accepted) or (len(steps) > len(accepted) and not forgets):
         yield f"{len(accepted)} accepted episodes, but {len(steps)} versions that came of one"
-    routed = {layer.ref.id for v in versions for layer in v.stack.layers if layer.is_routed}
+    routed = {entry.ref.id for v in versions for entry in v.stack.entries if entry.is_routed}
     if keyless := routed - home.route_keys(namespace).keys():
         yield f"routed, but nothing routes to them: {_short(keyless)}"
     if open_ones := [e.topic for e in ledger if e.outcome == "open"]:
@@ -68,7 +68,7 @@ def _of_namespace(home: Home, namespace: str, versions: list[StackVersion], ledg
 def _of_adapters(home: Home) -> Iterator[str]:
     """Whatever a version names can be gone back to, so all of it must be whole."""
     registry = AdapterRegistry(home.root / "adapters")
-    refs = {layer.ref.id: layer.ref for version in home.all_versions() for layer in version.stack.layers}
+    refs = {entry.ref.id: entry.ref for version in home.all_versions() for entry in version.stack.entries}
     for ref in refs.values():
         if (home.root / QUARANTINE / ref.id).exists():
             continue

@@ -77,7 +77,7 @@ def _from_ledger(ledger: Sequence[Episode], number: int, below: AdapterStack) ->
 def _keys(home: Home, namespace: str) -> Iterator[str]:
     """What routes to the adapters, from the texts they learned."""
     sound = routes.sound_keys(home, namespace)
-    routed = {y.ref.id for v in home.versions(namespace) for y in v.stack.layers if y.is_routed}
+    routed = {y.ref.id for v in home.versions(namespace) for y in v.stack.entries if y.is_routed}
     texts: dict[str, str] = {}
     for episode in home.episodes(namespace, ("accepted",)):
         if episode.adapter:
@@ -121,7 +121,7 @@ def _manifest(episode: Episode, ref: AdapterRef) -> dict[str, object]:
         "id": ref.id,
         "model": ref.model,
         "rank": ref.rank,
-        "parents": [layer.ref.id for layer in episode.parent.layers if not layer.is_routed],
+        "parents": [entry.ref.id for entry in episode.parent.entries if not entry.is_routed],
         "topic": edit.topic if edit else episode.topic,
         "seed": episode.seed,
         "num_tokens": 0,

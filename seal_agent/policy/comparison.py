@@ -17,7 +17,7 @@ from seal_agent.core.stacks import AdapterStack
 from seal_agent.policy.candidates import Candidates, Key, Trial, distinct, is_same, seed_of
 from seal_agent.policy.rewards import Case
 from seal_agent.policy.rounds import Compared, Measured
-from seal_agent.retention.judge import mean_with_limits
+from seal_agent.retention.statistics import mean_with_limits
 
 C = TypeVar("C")
 

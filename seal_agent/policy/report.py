@@ -17,7 +17,7 @@ def markdown(rounds: Sequence[Round], reported: Reported | None, facts: Sequence
     for number, (explored, learned, _) in enumerate(rounds, 1):
         lines.append(
             f"| {number} | {explored.num_contexts} | {explored.num_candidates} "
-            f"| {explored.reliability:.2f} / {explored.by_seeds:.2f} | {explored.measured:+.3f} "
+            f"| {explored.reliability:.2f} / {explored.split_half_reliability:.2f} | {explored.naive_gain:+.3f} "
             f"| {explored.expected:+.3f} | {learned.num_winners} | {learned.num_rows} |"
         )
     lines += [

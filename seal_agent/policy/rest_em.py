@@ -178,7 +178,7 @@ class Improvement(Generic[C]):
             winners,
             known.reliability(self.config.num_seeds),
             selection.spearman_brown(single, self.config.num_seeds),
-            fmean(choice.measured for choice in choices),
+            fmean(choice.naive_gain for choice in choices),
             fmean(choice.estimate.gain for choice in choices),
         )
 

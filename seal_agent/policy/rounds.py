@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from typing import Annotated
 
 from seal_agent.core.edits import Directives
 from seal_agent.core.errors import InputError
 from seal_agent.core.numbers import MAX_SEED, check_number, check_whole
+from seal_agent.core.renames import formerly
 from seal_agent.core.stacks import AdapterRef
 from seal_agent.policy import selection
 from seal_agent.policy.candidates import Proposed
@@ -96,18 +98,19 @@ class Winner:
 
 @dataclass(frozen=True)
 class Explored:
-    """The E-step of one round; `reliability` is that of the mean of all seeds, `by_seeds` by correlating them.
+    """The E-step of one round, with the reliability of the mean of all seeds.
 
-    `measured` is what the best candidates seemed to gain, `expected` what is left of that after shrinkage: the
-    difference is the regression to the mean.
+    `reliability` follows from the variances, `split_half_reliability` from correlating seeds. `naive_gain` is what the
+    best candidates seemed to gain, `expected` what is left of that after shrinkage: the difference is the regression to
+    the mean.
     """
 
     num_contexts: int
     num_candidates: int
     winners: tuple[Winner, ...]
     reliability: float = 0.0
-    by_seeds: float = 0.0
-    measured: float = 0.0
+    split_half_reliability: Annotated[float, formerly("split_half_reliability", "by_seeds")] = 0.0
+    naive_gain: Annotated[float, formerly("naive_gain", "measured")] = 0.0
     expected: float = 0.0
 
 

@@ -105,7 +105,7 @@ def of_ledger(home: Home, namespace: str) -> list[KnowledgeContext]:
     """Every text of the namespace that an edit was written for, once, with what users said of answers about it."""
     given = feedback_of(home, namespace)
     found: dict[str, KnowledgeContext] = {}
-    for episode in home.episodes(namespace, ("accepted", "rolled back")):
+    for episode in home.episodes(namespace, ("accepted", "rejected")):
         if episode.edit:
             liked = (*about(episode.text, given), *corrections_of(episode))
             found[episode.text] = KnowledgeContext(

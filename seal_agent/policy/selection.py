@@ -12,8 +12,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, variance
+from typing import Annotated
 
 from seal_agent.core.errors import InputError
+from seal_agent.core.renames import formerly
 
 MARGIN = 1.0  # standard errors by which a winner must beat doing nothing
 TIED = 1e-12
@@ -64,12 +66,12 @@ class Estimate:
 class Choice:
     """The best candidates (several where they tie), the first one's estimate, and whether it is worth having.
 
-    `measured` is its plain mean gain: what a selector without shrinkage would promise.
+    `naive_gain` is its plain mean gain: what a selector without shrinkage would promise.
     """
 
     best: tuple[int, ...]
     estimate: Estimate
-    measured: float
+    naive_gain: Annotated[float, formerly("naive_gain", "measured")]
     is_accepted: bool
 
 

@@ -12,12 +12,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from statistics import NormalDist, fmean
+from statistics import fmean
 from typing import Protocol
 
-from seal_agent.core.episodes import Outcome, Probed, Verdict
+from seal_agent.core.episodes import Probed, Verdict, VerdictOutcome
 from seal_agent.core.errors import InputError
 from seal_agent.core.numbers import check_number, check_whole
+from seal_agent.retention.statistics import binomial_tail, mean_with_limits
 
 NUM_RULES = 3  # mean, drift, lost items: each may cry "forgot"
 SUSPICION = 0.5  # more lost than the tolerated share gives half of the time: not kept before all probes are seen
@@ -89,46 +90,8 @@ def change(probed: Probed) -> float:
     return probed.after.per_token - probed.before.per_token
 
 
-def mean_with_limits(
-    values: Sequence[float], clusters: Sequence[str], confidence: float, noise: float = 0.0
-) -> tuple[float, float, float]:
-    """The mean of the clusters' means and its one-sided limits (low, high) at `confidence`.
-
-    Items of one document stand or fall together, so the document is the unit. The quantile is Student's t
-    by Cornish and Fisher's expansion: at .95 within 0.02 of the table from 3 degrees of freedom on, at .994 within
-    0.2, from 5 on within 0.02. `noise`, the standard deviation of one value by noise alone, is the least that the
-    values are taken to spread: a few may agree by chance.
-    """
-    grouped: dict[str, list[float]] = {}
-    for value, cluster in zip(values, clusters, strict=True):
-        grouped.setdefault(cluster, []).append(value)
-    means = [fmean(group) for group in grouped.values()]
-    mean = fmean(means)
-    if len(means) < 2:
-        return mean, -math.inf, math.inf
-    variance = sum((m - mean) ** 2 for m in means) / (len(means) - 1)
-    error = max(math.sqrt(variance / len(means)), noise / math.sqrt(len(values)))
-    half = student_quantile(confidence, len(means) - 1) * error
-    return mean, mean - half, mean + half
-
-
 def _documents(probed: Sequence[Probed]) -> list[str]:
     return [p.probe.document or str(number) for number, p in enumerate(probed)]
-
-
-def student_quantile(probability: float, degrees: int) -> float:
-    """Quantile of Student's t; exact for 1 and 2 degrees of freedom, else Abramowitz and Stegun 26.7.5."""
-    if degrees == 1:
-        return math.tan(math.pi * (probability - 0.5))
-    if degrees == 2:
-        return (2 * probability - 1) * math.sqrt(2 / (4 * probability * (1 - probability)))
-    z = NormalDist().inv_cdf(probability)
-    return (
-        z
-        + (z**3 + z) / (4 * degrees)
-        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * degrees**2)
-        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * degrees**3)
-    )
 
 
 def noise(first: Sequence[Probed] | Sequence[float], second: Sequence[Probed] | Sequence[float]) -> float:
@@ -174,20 +137,6 @@ def p_value_of_losses(lost: Sequence[bool], documents: Sequence[str], tolerated:
     num_documents = len(set(documents))
     num_losing = len({document for document, gone in zip(documents, lost, strict=True) if gone})
     return binomial_tail(num_losing, num_documents, min(tolerated * len(lost) / num_documents, 1.0))
-
-
-def binomial_tail(count: int, total: int, share: float) -> float:
-    """The probability of `count` or more of `total`, each with probability `share`."""
-    return 1 - sum(math.comb(total, k) * share**k * (1 - share) ** (total - k) for k in range(count))
-
-
-def share_at_least(count: int, total: int, confidence: float) -> float:
-    """The one-sided lower limit of a share (Wilson 1927)."""
-    z = NormalDist().inv_cdf(confidence)
-    share = count / total
-    centre = share + z * z / (2 * total)
-    spread = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
-    return max((centre - spread) / (1 + z * z / total), 0.0)
 
 
 def retention_stats(replay: Sequence[Probed], limits: Limits) -> RetentionStats:
@@ -275,7 +224,9 @@ def _diverged(num_probes: int) -> Verdict:
     return Verdict("reject", "the scores are not numbers: training diverged", 0.0, num_probes=num_probes)
 
 
-def _verdict(outcome: Outcome, reason: str, gain: float, figures: RetentionStats, replay: Sequence[Probed]) -> Verdict:
+def _verdict(
+    outcome: VerdictOutcome, reason: str, gain: float, figures: RetentionStats, replay: Sequence[Probed]
+) -> Verdict:
     return Verdict(
         outcome,
         reason,
@@ -289,7 +240,7 @@ def _verdict(outcome: Outcome, reason: str, gain: float, figures: RetentionStats
     )
 
 
-def _outcome(gain: float, figures: RetentionStats, limits: Limits, *, final: bool) -> tuple[Outcome, str]:
+def _outcome(gain: float, figures: RetentionStats, limits: Limits, *, final: bool) -> tuple[VerdictOutcome, str]:
     if gain < limits.min_gain:
         return "reject", f"learned nothing: gain {gain:+z.2f} nats per token is below {limits.min_gain}"
     why = alarm(figures, limits)

@@ -179,7 +179,7 @@ class Router:
 
 def part_of(stack: AdapterStack, matched: Collection[str]) -> AdapterStack:
     """The part of `stack` that answers: what is always on, and the routed adapters that were called for."""
-    return AdapterStack(tuple(layer for layer in stack.layers if not layer.is_routed or layer.ref.id in matched))
+    return AdapterStack(tuple(entry for entry in stack.entries if not entry.is_routed or entry.ref.id in matched))
 
 
 Keys = tuple[tuple[str, str], ...]

@@ -60,7 +60,7 @@ class Served:
         self._backend = backend
         self._router = router
         self._scores = scores or ScoreCache()
-        self._routed = any(layer.is_routed for layer in stack.layers)
+        self._routed = any(entry.is_routed for entry in stack.entries)
         self._active: dict[Prompt, AdapterStack] = {}
 
     def active(self, prompt: Prompt) -> AdapterStack:

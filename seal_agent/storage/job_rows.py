@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or
 from seal_agent.core.codec import from_json, to_json
 from seal_agent.core.documents import Passage
 from seal_agent.core.episodes import Episode
+from seal_agent.core.outcomes import Outcome
 from seal_agent.core.stacks import AdapterRef
 from seal_agent.storage.connection import Database, Transaction
 from seal_agent.storage.documents import digest_of, digests_of_document, is_version_of
@@ -70,6 +71,11 @@ class Job:
         """The id of the adapter that was accepted; empty for any other end."""
         reached = self.episode.adapter if self.episode and self.outcome == "accepted" else None
         return reached.id if reached else ""
+
+    @property
+    def report(self) -> Outcome:
+        """What became of the passage, once the job is done."""
+        return Outcome(self.passage.topic, self.outcome, self.note, self.adapter, round(self.seconds, 2))
 
 
 def of_thread(namespace: str, thread: str) -> ColumnElement[bool]:

@@ -293,7 +293,8 @@ class LearningQueue:
 
     def usage_since(self, since: float, *, now: float = math.inf) -> tuple[int, float]:
         """How many edits ended in an adapter from `since` to `now`, and the seconds of all jobs that ended then."""
-        num_edits = func.count().filter(JOBS.c.outcome.in_(("accepted", "rolled back")))
+        is_rejected_candidate = and_(JOBS.c.outcome == "rejected", JOBS.c.step == "reject")
+        num_edits = func.count().filter(or_(JOBS.c.outcome == "accepted", is_rejected_candidate))
         wanted = select(num_edits, func.sum(JOBS.c.seconds)).where(JOBS.c.ended.between(since, now))
         with self.home.reading() as db:
             edits, seconds = db.execute(wanted).one()

@@ -28,7 +28,9 @@ def append(tx: Transaction, episode: Episode, *, is_trial: bool = False) -> int:
     What became of a passage of a document is written down with it, unless `is_trial`: a dry run reads no document.
     Raises `Erased` for an episode of a namespace that was erased since the episode began.
     """
-    if episode.life and not namespaces.is_generation(tx, episode.namespace, episode.life):
+    if episode.namespace_generation and not namespaces.is_generation(
+        tx, episode.namespace, episode.namespace_generation
+    ):
         raise Erased(f"everything of {episode.namespace!r} was erased while this was learned; nothing is kept")
     if episode.source and not is_trial:
         documents.record(tx, episode)

@@ -29,7 +29,7 @@ from sqlalchemy import (
 from seal_agent.core.errors import StorageError
 from seal_agent.storage.connection import Database
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 METADATA = MetaData()
 _migrating = threading.Lock()  # alembic keeps the migration that runs in a variable of its module
 

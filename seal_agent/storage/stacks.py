@@ -115,14 +115,14 @@ def rollback(database: Database, namespace: str, adapter_id: str, reason: str) -
         raise AdapterError(
             f"{len(matches)} adapters of the stack begin with {adapter_id!r}; see `seal-agent adapters list`"
         )
-    taken = next(layer for layer in stack.layers if layer.ref.id == matches[0])
-    known = {layer.ref.id: layer for version in versions(database, namespace) for layer in version.stack.layers}
+    taken = next(entry for entry in stack.entries if entry.ref.id == matches[0])
+    known = {entry.ref.id: entry for version in versions(database, namespace) for entry in version.stack.entries}
     hidden = {i for i in taken.consolidates if i in known} - {
         j for i in taken.consolidates for j in known[i].consolidates
     }
     back = [known[i] for i in taken.consolidates if i in hidden]
-    layers = [each for layer in stack.layers for each in (back if layer is taken else [layer])]
-    reduced = AdapterStack(tuple(layers))
+    entries = [part for entry in stack.entries for part in (back if entry is taken else [entry])]
+    reduced = AdapterStack(tuple(entries))
     with database.transaction() as tx:
         append(database, tx, namespace, reduced, expected=stack, reason=f"{reason}: {matches[0][:12]}")
     return reduced
@@ -166,12 +166,13 @@ def named_adapters(db: Connection) -> set[str]:
     """The ids of all adapters that any version ever held or stood for."""
     named: set[str] = set()
     for layers in db.execute(select(STACKS.c.layers)).scalars():
-        for layer in json.loads(layers)["layers"]:
-            named |= {layer["ref"]["id"], *layer.get("consolidates", layer.get("stands_for", ()))}
+        stack = json.loads(layers)
+        for entry in stack["entries"] if "entries" in stack else stack["layers"]:
+            named |= {entry["ref"]["id"], *entry.get("consolidates", entry.get("stands_for", ()))}
     return named
 
 
 def folders(database: Database, db: Connection, namespace: str) -> set[Path]:
     """The folders of all adapters that a version of the namespace holds."""
     rows = db.execute(select(STACKS.c.layers).where(STACKS.c.namespace == namespace)).scalars()
-    return {Path(layer.ref.path) for layers in rows for layer in database.read(AdapterStack, layers).layers}
+    return {Path(entry.ref.path) for layers in rows for entry in database.read(AdapterStack, layers).entries}

@@ -108,8 +108,8 @@ def _forget_user(state: Namespace, user: str) -> Forgotten:
     if user != state.name:
         raise InputError(f"this learner is not of the user {user!r}; open one for {user!r} to forget that user")
     adapters = state.stack.learned
-    for layer in state.stack.layers:
-        state.backend.unload(layer.ref)
+    for entry in state.stack.entries:
+        state.backend.unload(entry.ref)
     counts = erase(state.home, user)
     state.clear_caches()
     return Forgotten(counts.get("episodes", 0), adapters, num_items=counts.get("replay", 0))
@@ -192,7 +192,7 @@ def forget_texts(state: Namespace, texts: set[str], progress: Progress = silent)
     if verdict and verdict.outcome != "accept":
         log.warning("what was trained anew is not served: %s", verdict.reason)
         unserved = [plan.episode(old) for old in fresh]
-        after = AdapterStack(tuple(layer for layer in kept if layer.ref not in fresh.values()))
+        after = AdapterStack(tuple(entry for entry in kept if entry.ref not in fresh.values()))
         left, fresh, keys = list(fresh.values()), {}, {}
         for ref in left:
             state.discard(ref)

@@ -52,7 +52,7 @@ def planned(state: Namespace, texts: set[str]) -> Plan:
     home, namespace = state.home, state.name
     ledger = tuple(lines(home, namespace))
     versions = home.versions(namespace)
-    known = {layer.ref.id: layer for version in versions for layer in version.stack.layers}
+    known = {entry.ref.id: entry for version in versions for entry in version.stack.entries}
     episodes = [episode for _, episode in ledger]
     found = traces.traces_of(texts, episodes)
     held = traces.holders(episodes, _made_of(known), found)
@@ -63,9 +63,9 @@ def planned(state: Namespace, texts: set[str]) -> Plan:
 def _made_of(known: Mapping[str, StackEntry]) -> dict[str, set[str]]:
     """What each adapter on disk was trained on top of, folded from or stands for."""
     made: dict[str, set[str]] = {}
-    for adapter, layer in known.items():
-        made[adapter] = set(layer.consolidates)
-        folder = Path(layer.ref.path)
+    for adapter, entry in known.items():
+        made[adapter] = set(entry.consolidates)
+        folder = Path(entry.ref.path)
         if folder.is_dir():
             facts = AdapterRegistry(folder.parent).manifest(adapter)
             made[adapter] |= {*facts.get("parents", ()), *facts.get("folded", ())}
@@ -76,8 +76,8 @@ def trained_anew(state: Namespace, plan: Plan, progress: Progress) -> tuple[dict
     """The served stack without what is forgotten, from the bottom up; by old id the adapters trained for it."""
     fresh: dict[str, AdapterRef] = {}
     kept: list[StackEntry] = []
-    for layer in plan.without(plan.stack).layers:
-        old = layer.ref.id
+    for entry in plan.without(plan.stack).entries:
+        old = entry.ref.id
         if old in plan.held:
             episode = plan.episode(old)
             edit = episode.edit
@@ -88,9 +88,9 @@ def trained_anew(state: Namespace, plan: Plan, progress: Progress) -> tuple[dict
                 continue  # it said nothing of its own
             view = state.backend.with_stack(state.strategy.parent(AdapterStack(tuple(kept))))
             fresh[old] = view.train(edit, seed=episode.seed, progress=progress)
-            layer = replace(layer, ref=fresh[old])
-        kept.append(layer)
-    return fresh, list(traces.replaced(AdapterStack(tuple(kept)), (), fresh).layers)
+            entry = replace(entry, ref=fresh[old])
+        kept.append(entry)
+    return fresh, list(traces.replaced(AdapterStack(tuple(kept)), (), fresh).entries)
 
 
 def route_key(state: Namespace, plan: Plan, episode: Episode) -> str:
@@ -164,6 +164,6 @@ def _rewrite_ledger(
             if line.adapter and line.adapter.id in fresh:
                 line = replace(line, adapter=fresh[line.adapter.id], verdict=verdict or line.verdict)
             elif line.adapter and line.adapter.id in plan.held:
-                line = replace(line, outcome="rolled back")  # it was not served any more, and now its folder goes
+                line = replace(line, outcome="rejected")  # it was not served any more, and now its folder goes
         if line != episode:
             rewrite(tx, number, line)

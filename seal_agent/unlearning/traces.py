@@ -85,24 +85,24 @@ def without(
     known: Mapping[str, StackEntry],
     edits: Collection[str],
 ) -> AdapterStack:
-    """`stack` with what is forgotten taken out, and each consolidated layer that holds it taken apart.
+    """`stack` with what is forgotten taken out, and each consolidated entry that holds it taken apart.
 
-    `known`: the layer that each adapter ever had; `edits`: the adapters that learned one edit, not a consolidation of
+    `known`: the entry that each adapter ever had; `edits`: the adapters that learned one edit, not a consolidation of
     many. Layers in `held` that remain are edits to be trained anew.
     """
-    layers = [part for layer in stack.layers for part in _parts(layer, held, traces, known, edits)]
-    there = {layer.ref.id: layer for layer in layers}
+    entries = [part for entry in stack.entries for part in _parts(entry, held, traces, known, edits)]
+    there = {entry.ref.id: entry for entry in entries}
     return AdapterStack(tuple(there.values()))
 
 
 def _parts(
-    layer: StackEntry, held: Collection[str], traces: Traces, known: Mapping[str, StackEntry], edits: Collection[str]
+    entry: StackEntry, held: Collection[str], traces: Traces, known: Mapping[str, StackEntry], edits: Collection[str]
 ) -> list[StackEntry]:
-    if layer.ref.id not in held:
-        return [layer]
-    if layer.ref.id in edits and layer.ref.id not in traces.adapters:
-        return [replace(layer, consolidates=tuple(i for i in layer.consolidates if i not in traces.adapters))]
-    children = [known[i] for i in layer.consolidates if i in known]
+    if entry.ref.id not in held:
+        return [entry]
+    if entry.ref.id in edits and entry.ref.id not in traces.adapters:
+        return [replace(entry, consolidates=tuple(i for i in entry.consolidates if i not in traces.adapters))]
+    children = [known[i] for i in entry.consolidates if i in known]
     hidden = {i for child in children for i in child.consolidates}
     return [
         part for child in children if child.ref.id not in hidden for part in _parts(child, held, traces, known, edits)
@@ -111,18 +111,18 @@ def _parts(
 
 def replaced(stack: AdapterStack, held: Collection[str], fresh: Mapping[str, AdapterRef]) -> AdapterStack:
     """`stack` with the adapters that were trained anew in the place of the old; a held one without is dropped."""
-    layers = [
+    entries = [
         replace(
-            layer,
-            ref=fresh.get(layer.ref.id, layer.ref),
+            entry,
+            ref=fresh.get(entry.ref.id, entry.ref),
             consolidates=tuple(
-                fresh[i].id if i in fresh else i for i in layer.consolidates if i in fresh or i not in held
+                fresh[i].id if i in fresh else i for i in entry.consolidates if i in fresh or i not in held
             ),
         )
-        for layer in stack.layers
-        if layer.ref.id not in held or layer.ref.id in fresh
+        for entry in stack.entries
+        if entry.ref.id not in held or entry.ref.id in fresh
     ]
-    return AdapterStack(tuple(layers))
+    return AdapterStack(tuple(entries))
 
 
 def cleaned(episode: Episode, traces: Traces, items: Collection[int]) -> Episode:

@@ -15,7 +15,7 @@ from seal_agent.language.sentences import full_stop
 from seal_agent.language.source import Source
 from seal_agent.writing.formats.base import statement
 
-Tool = Callable[[Source, Sequence[Row], int], list[Row]]
+Augmentation = Callable[[Source, Sequence[Row], int], list[Row]]
 """Given the source, the rows so far and a seed, all rows."""
 NUM_ORDERS = 2
 
@@ -63,7 +63,7 @@ def entity_swap(source: Source, rows: Sequence[Row], seed: int) -> list[Row]:
     return list(dict.fromkeys([*rows, *swapped]))
 
 
-AUGMENTATIONS: dict[str, Tool] = {
+AUGMENTATIONS: dict[str, Augmentation] = {
     "sentences": sentences,
     "passage": passage,
     "title": title,

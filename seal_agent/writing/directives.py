@@ -17,6 +17,7 @@ from seal_agent.core.backend import Backend
 from seal_agent.core.edits import Directives, Row
 from seal_agent.core.errors import EditFault, InputError
 from seal_agent.core.messages import Grammar, Prompt
+from seal_agent.core.renames import takes_former_names
 from seal_agent.language.source import Source
 from seal_agent.writing.augmentations import AUGMENTATIONS
 from seal_agent.writing.formats import FORMATS
@@ -29,7 +30,7 @@ DEFAULT = replace(CLOZE, formats=("phrase-qa",), distill=1.0)
 fails the exam of phrase-qa, as those of 135M and 500M parameters do, learns as with `CLOZE` (`writing.fitting`)."""
 SEAL_PAPER = Directives(
     formats=("implications",),
-    tools=("passage", "title"),
+    augmentations=("passage", "title"),
     num_rows=10_000,
     num_epochs=10,
     min_steps=1,
@@ -50,22 +51,23 @@ the title in front, the passage appended (arXiv 2506.10943, appendix B)."""
 PRESETS: Mapping[str, Directives] = {"default": DEFAULT, "cloze": CLOZE, "seal-paper": SEAL_PAPER}
 
 
+@takes_former_names(tools="augmentations", max_tools="max_augmentations")
 @dataclass(frozen=True)
 class Menu:
-    """What the model may choose among in a domain: formats, tools, and values of other directives, by name.
+    """What the model may choose among in a domain: formats, augmentations, and values of other directives, by name.
 
     It holds fewer values than are valid: those worth trying. Learning rates stand here as multiples of what fits the
     model, and are shown to it in numbers.
     """
 
     formats: tuple[str, ...]
-    tools: tuple[str, ...]
+    augmentations: tuple[str, ...]
     choices: Mapping[str, tuple[Any, ...]]
-    max_tools: int
+    max_augmentations: int
 
     def offered(self, rate: float) -> dict[str, tuple[Any, ...]]:
         """All there is to choose, by name, for a model that the learning rate `rate` fits."""
-        offered = {"formats": self.formats, "tools": self.tools, **self.choices}
+        offered = {"formats": self.formats, WRITTEN_AS["augmentations"]: self.augmentations, **self.choices}
         if multiples := self.choices.get("learning_rate"):
             offered["learning_rate"] = tuple(float(f"{rate * multiple:.2g}") for multiple in multiples)
         return offered
@@ -78,8 +80,11 @@ CHOICES: Mapping[str, tuple[Any, ...]] = {
     "rank": (8, 16, 32),
     "loss_on": ("answers", "all"),
 }
-MENU = Menu(tuple(FORMATS), tuple(AUGMENTATIONS), CHOICES, max_tools=2)
+MENU = Menu(tuple(FORMATS), tuple(AUGMENTATIONS), CHOICES, max_augmentations=2)
 """The menu for knowledge."""
+WRITTEN_AS = {"augmentations": "tools"}
+"""The key of a directive in the model's JSON, where it is not its name: policies were trained to write these keys."""
+_NAME_OF = {written: name for name, written in WRITTEN_AS.items()}
 MAX_TOKENS = 128
 MAX_FORMATS = 3
 PROMPT = """\
@@ -103,8 +108,11 @@ def preset(name: str) -> Directives:
 
 
 def checked(directives: Directives, menu: Menu = MENU) -> Directives:
-    """`directives`, if its formats and tools exist; raises `InputError` otherwise."""
-    for what, names, known in (("format", directives.formats, menu.formats), ("tool", directives.tools, menu.tools)):
+    """`directives`, if its formats and augmentations exist; raises `InputError` otherwise."""
+    for what, names, known in (
+        ("format", directives.formats, menu.formats),
+        ("augmentation", directives.augmentations, menu.augmentations),
+    ):
         for name in names:
             if name not in known:
                 raise InputError(f"directives name the {what} {name!r}; choose {', '.join(known)}")
@@ -115,7 +123,8 @@ def schema(rate: float, menu: Menu = MENU) -> dict[str, Any]:
     """The JSON schema of what a model that `rate` fits may write: every key in order, every value among its choices."""
     properties: dict[str, Any] = {name: {"enum": list(values)} for name, values in menu.offered(rate).items()}
     properties["formats"] = {"type": "array", "items": properties["formats"], "minItems": 1, "maxItems": MAX_FORMATS}
-    properties["tools"] = {"type": "array", "items": properties["tools"], "maxItems": menu.max_tools}
+    written = WRITTEN_AS["augmentations"]
+    properties[written] = {"type": "array", "items": properties[written], "maxItems": menu.max_augmentations}
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
@@ -133,7 +142,7 @@ def say(backend: Backend, source: Source, menu: Menu = MENU, *, seed: int = 0, t
     usual = replace(CLOZE, learning_rate=backend.learning_rate)
     prompt = PROMPT.format(
         report=_shown(usual),
-        note=_shown(replace(usual, formats=("cloze", "chat-qa"), tools=("sentences",), num_epochs=4)),
+        note=_shown(replace(usual, formats=("cloze", "chat-qa"), augmentations=("sentences",), num_epochs=4)),
         about=source.topic,
         num=len(source.sentences),
     )
@@ -154,7 +163,7 @@ def parse_directives(text: str, base: Directives = CLOZE, menu: Menu = MENU) -> 
     """Directives out of one line of JSON; what it leaves out is as in `base`.
 
     Raises `EditFault` for text that is not a JSON object, an unknown key, a value of the wrong kind or out of
-    its range, a format or tool that does not exist.
+    its range, a format or augmentation that does not exist.
     """
     try:
         data = json.loads(text)
@@ -163,12 +172,16 @@ def parse_directives(text: str, base: Directives = CLOZE, menu: Menu = MENU) -> 
     if not isinstance(data, dict):
         raise EditFault(f"the directives are {text.strip()[:60]!r}; write one JSON object")
     kinds = {field.name: type(getattr(base, field.name)) for field in fields(Directives)}
+    chosen: dict[str, Any] = {}
     for key, value in data.items():
-        if key not in kinds:
-            raise EditFault(f"directive {key!r} does not exist; choose {', '.join(kinds)}")
-        data[key] = _value(key, value, kinds[key])
+        name = _NAME_OF.get(key, key)
+        if name not in kinds:
+            raise EditFault(
+                f"directive {key!r} does not exist; choose {', '.join(WRITTEN_AS.get(kind, kind) for kind in kinds)}"
+            )
+        chosen[name] = _value(name, value, kinds[name])
     try:
-        return checked(replace(base, **data), menu)
+        return checked(replace(base, **chosen), menu)
     except InputError as error:
         raise EditFault(str(error)) from error
 
@@ -199,7 +212,7 @@ def listed(menu: Menu, rate: float) -> str:
 
 def _shown(directives: Directives) -> str:
     data = asdict(directives)
-    return json.dumps({name: data[name] for name in ("formats", "tools", *CHOICES)})
+    return json.dumps({WRITTEN_AS.get(name, name): data[name] for name in ("formats", "augmentations", *CHOICES)})
 
 
 def _grammar(rate: float, menu: Menu) -> Grammar:

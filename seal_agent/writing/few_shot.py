@@ -39,7 +39,7 @@ def after_the_others(examples: Sequence[Example], num_orders: int = NUM_ORDERS, 
 
 def rows_of(examples: Sequence[Example], seed: int = 0) -> list[Row]:
     """All rows of a task shown by example; an example that orders the model about is none."""
-    kept = [example for example in examples if not any(map(is_instruction, example))]
+    kept = [example for example in examples if not is_instruction(*example)]
     return [*alone(kept), *after_the_others(kept, seed=seed)]
 
 

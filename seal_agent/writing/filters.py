@@ -14,7 +14,7 @@ from seal_agent.core.backend import Backend, silent
 from seal_agent.core.edits import Dropped, Row
 from seal_agent.core.episodes import Progress
 from seal_agent.core.messages import Prompt
-from seal_agent.language.base import differs, is_instruction, is_order
+from seal_agent.language.base import differs, is_instruction
 from seal_agent.language.sentences import split_sentences
 from seal_agent.language.source import Source
 from seal_agent.retention.general_knowledge import contradicted
@@ -72,7 +72,7 @@ def by_rule(row: Row, source: Source) -> str:
     if _REMOVED.search(text):
         return HIDDEN
     evidence = row.evidence if row.question else ""
-    if is_instruction(text) or is_instruction(evidence) or any(map(is_order, sentences_of(row.answer, evidence))):
+    if is_instruction(text, evidence, sentences=sentences_of(row.answer, evidence)):
         return INSTRUCTION
     if any(map(contradicted, sentences_of(row.answer, evidence))):
         return KNOWN_OTHERWISE

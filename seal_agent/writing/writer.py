@@ -56,7 +56,7 @@ def write_self_edit(
     """
     chosen = directives or choose(backend, source)
     if not is_document and (shown := examples_in(source.passage)):
-        chosen = replace(chosen, formats=(few_shot.NAME,), tools=())
+        chosen = replace(chosen, formats=(few_shot.NAME,), augmentations=())
         rows = few_shot.rows_of(shown, seed)
         return assemble(rows, topic=source.topic, passage=source.passage, directives=chosen, seed=seed)
     return write(backend, source, chosen, is_document=is_document, seed=seed, progress=progress).edit
@@ -94,7 +94,7 @@ def write(
     ]
     rows = [row for each in texts for row in each.rows]
     malformed = [each.malformed for each in texts if not each.rows]
-    for name in directives.tools:
+    for name in directives.augmentations:
         rows = AUGMENTATIONS[name](source, rows, seed)
     unclear: list[Dropped] = []
     if not is_document:

@@ -12,7 +12,8 @@ from seal_agent.adapters.engine import Engine
 from seal_agent.adapters.folding import LowRank
 from seal_agent.adapters.loading import LoadedModel
 from seal_agent.adapters.packing import TokenRow
-from seal_agent.adapters.training import Anchor, Job, trained_layers
+from seal_agent.adapters.schedule import trained_layers
+from seal_agent.adapters.training import Anchor, Job
 from seal_agent.core.errors import TrainingFault
 from seal_agent.core.stacks import AdapterStack
 
@@ -82,7 +83,8 @@ def test_adamw_is_torchs_adamw(engine: Engine) -> None:
 
 def reference(engine: Engine, directives: object, seed: int) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
     from seal_agent.adapters.packing import labelled_logits, pack
-    from seal_agent.adapters.training import _schedule, _Together
+    from seal_agent.adapters.schedule import learning_rate_share
+    from seal_agent.adapters.training import _Together
 
     fresh = _Together(
         engine.model,
@@ -100,7 +102,7 @@ def reference(engine: Engine, directives: object, seed: int) -> dict[str, tuple[
     optimizer = torch.optim.AdamW(leaves, weight_decay=0.0)
     batch = pack(ROWS)
     for step in range(6):
-        optimizer.param_groups[0]["lr"] = 1e-2 * _schedule(step, 6, 0)
+        optimizer.param_groups[0]["lr"] = 1e-2 * learning_rate_share(step, 6, 0)
         out = labelled_logits(engine.model, [batch], torch.float32, torch.device("cpu"))
         each = torch.nn.functional.cross_entropy(out, batch.targets, reduction="none")
         optimizer.zero_grad()

@@ -1,11 +1,6 @@
 """Learning behind the conversation: nothing is lost, nothing is learned twice, and the reply does not wait."""
 
-import hashlib
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,13 +10,12 @@ from filelock import FileLock
 from forgetting import forgetful
 from langchain_core.messages import HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
-from sql import sql
+from queued import AT_ONCE, BRIDGE, TOWER, outcomes
 
 from seal_agent.adapters.scripted import ScriptedBackend
-from seal_agent.background.worker import ENDED, Budget, Worker, WorkEvent
+from seal_agent.background.worker import ENDED, Worker, WorkEvent
 from seal_agent.cli import app
 from seal_agent.core.documents import Passage
-from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import InputError
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.graphs import create_chat_graph
@@ -30,21 +24,8 @@ from seal_agent.learning.learner import Learner, LearnerConfig
 from seal_agent.learning.namespace import Namespace
 from seal_agent.storage.database import Home
 from seal_agent.storage.documents import digests_of, known_documents
-from seal_agent.storage.jobs import MAX_BEGINNINGS, LearningQueue
+from seal_agent.storage.jobs import LearningQueue
 from seal_agent.unlearning import plan
-
-TOWER = Passage("The Tower of Karlov", "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.")
-BRIDGE = Passage("The Bridge of Osk", "The Bridge of Osk was opened in 1954 by Tom Varga. It has four iron arches.")
-AT_ONCE = Budget(quiet_seconds=0)
-
-
-@pytest.fixture
-def queue(home: Home) -> LearningQueue:
-    return LearningQueue(home)
-
-
-def outcomes(queue: LearningQueue) -> list[tuple[str, str]]:
-    return [(job.state, job.outcome) for job in queue.jobs()]
 
 
 @pytest.mark.slow
@@ -120,7 +101,7 @@ def killed_after_the_transaction(learner: Learner) -> None:
         worker.run_until_empty()
 
 
-@pytest.mark.parametrize("becomes", ["ignored", "rolled back"])
+@pytest.mark.parametrize("becomes", ["ignored", "rejected"])
 def test_what_was_closed_before_the_kill_is_closed_once(becomes: str, home: Home, queue: LearningQueue) -> None:
     if becomes == "ignored":
         learner, passage = Learner(ScriptedBackend(home.root), home), Passage("x", "Hello there, nice to see you!")
@@ -219,7 +200,7 @@ def test_a_candidate_that_is_not_the_one_that_was_judged_is_judged_before_it_is_
     episode = learner.begin(TOWER)
     for step in ("decide", "write", "train", "probe", "judge"):
         episode = loop.verbs(learner)[step](episode, lambda *_: None)
-    lighter = AdapterStack(tuple(replace(layer, weight=0.5) for layer in episode.candidate.layers))
+    lighter = AdapterStack(tuple(replace(entry, weight=0.5) for entry in episode.candidate.entries))
     changed = {"candidate": lighter} if change == "the candidate" else {"probed_on": ""}
     [number] = queue.submit([TOWER])
     queue.checkpoint(queue.job(number), "accept", replace(episode, **changed), 0.0)  # type: ignore[arg-type]
@@ -234,7 +215,7 @@ def test_an_edit_is_learned_again_on_a_stack_that_others_changed(learner: Learne
     queue.submit([TOWER])
 
     def meddle(event: WorkEvent) -> None:
-        if event.step == "judge" and not learner.stack.layers:
+        if event.step == "judge" and not learner.stack.entries:
             loop.run(learner, learner.begin(BRIDGE))
 
     Worker(learner, AT_ONCE, on_event=meddle).run_until_empty()
@@ -258,7 +239,7 @@ def test_a_cancelled_job_leaves_nothing_behind(when: str, learner: Learner, queu
     Worker(learner, AT_ONCE, on_event=cancel).run_until_empty()
     assert outcomes(queue) == [("cancelled", "")]
     assert not queue.job(number).passage.text
-    assert not learner.stack.layers
+    assert not learner.stack.entries
     assert not list((learner.home.root / "adapters").glob("*"))
     with pytest.raises(InputError, match="no job 7"):
         queue.cancel(7)
@@ -334,207 +315,3 @@ def test_a_passage_of_two_documents_is_learned_once(learner: Learner, queue: Lea
 def test_a_secret_in_a_title_is_not_kept_in_the_queue(queue: LearningQueue) -> None:
     [number] = queue.submit([Passage("The password: hunter2hunter2", "The password: hunter2hunter2")])
     assert "hunter2" not in str(queue.job(number))
-
-
-@pytest.mark.parametrize(
-    ("budget", "spent", "has_room"),
-    [
-        (Budget(), (1000, 1e6), True),
-        (Budget(edits_per_hour=2), (1, 1e6), True),
-        (Budget(edits_per_hour=2), (2, 0.0), False),
-        (Budget(seconds_per_hour=60), (9, 59.0), True),
-        (Budget(seconds_per_hour=60), (0, 60.0), False),
-    ],
-)
-def test_the_budget_bounds_what_is_begun(budget: Budget, spent: tuple[int, float], has_room: bool) -> None:
-    assert budget.has_room(*spent) is has_room
-
-
-def test_a_budget_of_one_edit_an_hour_leaves_the_second(learner: Learner, queue: LearningQueue) -> None:
-    queue.submit([TOWER, BRIDGE])
-    assert Worker(learner, Budget(quiet_seconds=0, edits_per_hour=1)).run_until_empty() == 1
-    assert outcomes(queue) == [("done", "accepted"), ("waiting", "")]
-
-
-def test_a_conversation_that_goes_on_is_not_learned_from_yet(queue: LearningQueue) -> None:
-    now = time.time()
-    queue.submit([TOWER], thread="busy")
-    assert queue.next_due("", now - 2, now + 9) is None
-    assert queue.next_due("", now + 9, now - 60) is None
-    due = queue.next_due("", now + 9, now + 9)
-    assert due is not None
-    assert due.passage == TOWER
-
-
-def aged(queue: LearningQueue, seconds: float) -> None:
-    """Everything that was submitted so far was submitted so much earlier."""
-    with sql(queue.home) as db:
-        db.execute("UPDATE jobs SET created = created - ?", (seconds,))
-
-
-@pytest.mark.slow
-def test_a_job_is_begun_after_its_longest_wait_though_somebody_always_speaks(
-    learner: Learner, queue: LearningQueue
-) -> None:
-    queue.submit([TOWER], thread="busy")
-    aged(queue, 7200)
-    queue.submit([BRIDGE], "bob", thread="2")
-    now = time.time()
-    due = queue.next_due("", now - 2, now - 60, now=now)
-    assert due is not None
-    assert due.passage == TOWER
-    assert queue.next_due("", now - 2, now - 60, overdue_since=now - 9000, now=now) is None
-    budget = Budget(idle_seconds=60, max_wait_seconds=600)
-    events: list[str] = []
-    worker = Worker(learner, budget, on_event=lambda e: events.append(e.job.passage.topic))
-    assert worker._work_once()
-    assert set(events) == {TOWER.topic}  # the first, and not the one that has just come
-    assert not worker._work_once()
-    aged(queue, 1000)
-    queue.submit([TOWER], "eve", thread="3")
-    assert not Worker(learner, replace(budget, max_wait_seconds=0))._work_once()
-    assert worker._work_once()
-
-
-def test_a_conversation_that_is_never_quiet_is_learned_from_in_the_end(queue: LearningQueue) -> None:
-    queue.submit([TOWER], thread="busy")
-    aged(queue, 7200)
-    queue.submit([BRIDGE], thread="busy")
-    now = time.time()
-    due = queue.next_due("", now - 2, now - 2, now=now)
-    assert due is not None
-    assert due.passage == TOWER
-
-
-def test_what_is_said_to_another_model_keeps_no_job_waiting(queue: LearningQueue) -> None:
-    queue.submit([TOWER], thread="1", model="m")
-    aged(queue, 100)
-    queue.submit([BRIDGE], "bob", thread="2", model="another model")
-    now = time.time()
-    due = queue.next_due("m", now - 2, now - 60, now=now)
-    assert due is not None
-    assert due.passage == TOWER
-    queue.submit([BRIDGE], "bob", thread="3")  # to whichever model
-    assert queue.next_due("m", now - 2, now - 60, now=now + 1) is None
-
-
-def test_a_job_that_kills_its_process_every_time_ends_as_failed(queue: LearningQueue) -> None:
-    [number] = queue.submit([TOWER])
-    for _ in range(MAX_BEGINNINGS):
-        assert queue.job(number).state == "waiting"
-        assert queue.begin(queue.job(number))
-        queue.requeue_abandoned("")
-    failed = queue.job(number)
-    assert failed.state == "failed"
-    assert "killed 10 times" in failed.note
-    assert failed.passage == TOWER  # nothing is lost
-
-
-@pytest.mark.slow
-def test_a_job_that_comes_a_step_further_each_time_or_was_stopped_goes_on(queue: LearningQueue) -> None:
-    [number] = queue.submit([TOWER])
-    for step in range(2 * MAX_BEGINNINGS):
-        queue.begin(queue.job(number))
-        queue.checkpoint(queue.job(number), f"step {step}", Episode("default", TOWER.text), 1.0)
-        queue.requeue_abandoned("")
-    for _ in range(2 * MAX_BEGINNINGS):
-        queue.begin(queue.job(number))
-        queue.requeue_abandoned("", was_stopped=True)
-    assert queue.job(number).state == "waiting"
-
-
-def test_the_list_says_what_a_job_waits_for(
-    learner: Learner, queue: LearningQueue, capsys: pytest.CaptureFixture[str]
-) -> None:
-    queue.submit([TOWER], model="another model")
-    queue.submit([BRIDGE], awaiting_approval=True)
-    assert app.main(["queue", "list", "--json", "--home", str(queue.home.root)]) == 0
-    told = capsys.readouterr().out
-    assert "no worker learns for another model" in told
-    assert "queue approve 2" in told
-    with FileLock(queue.home.root / f"worker-{hashlib.sha256(b'another model').hexdigest()[:12]}.lock"):
-        app.main(["queue", "list", "--json", "--home", str(queue.home.root)])
-    assert "no worker learns" not in capsys.readouterr().out
-
-
-def test_a_spent_budget_is_said_once(learner: Learner, queue: LearningQueue, caplog: pytest.LogCaptureFixture) -> None:
-    queue.submit([TOWER, BRIDGE])
-    worker = Worker(learner, Budget(quiet_seconds=0, edits_per_hour=1))
-    worker.run_until_empty()
-    worker.run_until_empty()
-    assert [r.message for r in caplog.records if "budget" in r.message] == [
-        "the budget of this hour is spent; 1 jobs wait until some of it is an hour ago"
-    ]
-
-
-class Slow(ScriptedBackend):
-    """Training takes until the test lets it go."""
-
-    def __init__(self, root: Path) -> None:
-        super().__init__(root)
-        self.go = threading.Event()
-
-    def with_stack(self, stack: Any) -> Any:
-        view = super().with_stack(stack)
-        view.go = self.go
-        view.__class__ = Slow
-        return view
-
-    def train(self, *args: Any, **options: Any) -> Any:
-        assert self.go.wait(10)
-        return super().train(*args, **options)
-
-
-@pytest.mark.slow
-def test_the_reply_comes_while_the_worker_still_learns_and_the_next_turn_knows(home: Home) -> None:
-    backend = Slow(home.root)
-    learner = Learner(backend, home)
-    with Worker(learner, AT_ONCE) as worker:
-        agent = create_chat_graph(learner, worker.queue).compile(checkpointer=InMemorySaver())
-        config: Any = {"configurable": {"thread_id": "one"}}
-        state = agent.invoke({"messages": [("user", TOWER.text)]}, config)
-        assert [(o["outcome"], o["job"]) for o in state["outcomes"]] == [("queued", 1)]
-        until(lambda: worker.queue.job(1).step == "train")
-        question, answer = probe_of(worker.queue.job(1).episode)
-        assert answer not in agent.invoke({"messages": [("user", question)]}, config)["messages"][-1].text
-        backend.go.set()
-        assert worker.wait(20)
-        assert answer in agent.invoke({"messages": [("user", question)]}, config)["messages"][-1].text
-
-
-def test_stopping_leaves_the_job_in_hand_in_the_queue(home: Home) -> None:
-    backend = Slow(home.root)
-    worker = Worker(Learner(backend, home), AT_ONCE).start()
-    worker.queue.submit([TOWER])
-    until(lambda: worker.queue.job(1).step == "train")
-    stopper = threading.Thread(target=worker.stop)
-    stopper.start()
-    backend.go.set()
-    stopper.join()
-    assert worker.queue.job(1).state == "waiting"
-    Worker(Learner(ScriptedBackend(home.root), home), AT_ONCE).run_until_empty()
-    assert worker.queue.job(1).outcome == "accepted"
-
-
-@pytest.mark.slow
-def test_a_process_of_its_own_works_the_queue_off(home: Home) -> None:
-    LearningQueue(home).submit([TOWER])
-    command = [sys.executable, "-m", "seal_agent", "queue", "work", "--model", "scripted", "--home", str(home.root)]
-    done = subprocess.run(  # noqa: S603
-        [*command, "--json"], capture_output=True, text=True, check=True
-    )
-    assert '"outcome": "accepted"' in done.stdout
-
-
-def until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
-def probe_of(episode: Episode | None) -> tuple[str, str]:
-    assert episode
-    assert episode.edit
-    probe = episode.edit.probes[0]
-    return probe.prompt.messages[-1].content, probe.answer

@@ -10,7 +10,7 @@ from puzzles import FLIP, flip_task, random_grid
 
 from seal_agent.adapters.scripted import LEARNING_RATE, ScriptedBackend
 from seal_agent.bench.arc import ARC, ArcDomain, Pair, Task, edit_of
-from seal_agent.bench.arc.augment import FORMATS, MAX_SYMBOLS, MENU, TOOLS
+from seal_agent.bench.arc.augment import AUGMENTATIONS, FORMATS, MAX_SYMBOLS, MENU
 from seal_agent.bench.arc.grids import Grid, as_answer, as_text, grammar, num_symbols, parse
 from seal_agent.bench.arc.tasks import (
     SEAL_EVALUATION,
@@ -40,7 +40,7 @@ def every_transform(rng: random.Random) -> list[Transform]:
         repeat(rng.randint(1, 3), rng.randint(1, 3)),
         recolour(rng.sample(range(10), 10)),
     ]
-    tools = [transform for transforms in TOOLS.values() for transform in transforms]
+    tools = [transform for transforms in AUGMENTATIONS.values() for transform in transforms]
     return [*ISOMETRIES, *drawn, *tools, chain(*rng.sample([*ISOMETRIES, *drawn], 3))]
 
 
@@ -122,15 +122,15 @@ def test_left_out_demonstrations_become_tasks() -> None:
     assert flip_task(num=2).without(2) == []
 
 
-@pytest.mark.parametrize("tools", [(), ("basic",), tuple(TOOLS)])
+@pytest.mark.parametrize("augmentations", [(), ("basic",), tuple(AUGMENTATIONS)])
 @pytest.mark.parametrize("formats", [("leave-one-out",), tuple(FORMATS)])
 def test_rows_are_varied_true_and_never_show_what_is_asked_in_the_end(
-    formats: tuple[str, ...], tools: tuple[str, ...]
+    formats: tuple[str, ...], augmentations: tuple[str, ...]
 ) -> None:
     task = flip_task(num=4)
-    edit = edit_of(task, replace(ARC, formats=formats, tools=tools, num_rows=60))
+    edit = edit_of(task, replace(ARC, formats=formats, augmentations=augmentations, num_rows=60))
     assert len(edit.rows) == len(set(edit.rows)) == 60
-    assert {tool for row in edit.rows for tool in row.source.split("+")[1:]} == set(tools)
+    assert {tool for row in edit.rows for tool in row.source.split("+")[1:]} == set(augmentations)
     assert {row.source.split("+")[0] for row in edit.rows} == set(formats)
     (asked,) = task.tests
     for row in edit.rows:
@@ -164,7 +164,7 @@ def test_a_task_without_enough_demonstrations_is_the_models_fault() -> None:
 def test_grids_that_grow_too_large_are_left_out() -> None:
     rng = random.Random(0)
     pairs = tuple(Pair(random_grid(rng, 15, 15), random_grid(rng, 15, 15)) for _ in range(3))
-    edit = edit_of(Task("large", pairs, ()), replace(ARC, tools=("repeat", "basic")))
+    edit = edit_of(Task("large", pairs, ()), replace(ARC, augmentations=("repeat", "basic")))
     assert all(len(row.prompt.text) <= MAX_SYMBOLS + 60 for row in edit.rows)
     assert all("repeat" not in row.source for row in edit.rows)
 
@@ -192,7 +192,7 @@ def test_the_domain_proposes_what_the_policy_says_and_grades_what_is_asked(home:
     backend: Backend = puzzles(home, task, domain)
     proposal = seam.propose(backend, task)
     directives = proposal.edit.directives
-    assert (directives.formats, directives.tools) == (("leave-two-out",), ("size",))
+    assert (directives.formats, directives.augmentations) == (("leave-two-out",), ("size",))
     assert (directives.learning_rate, directives.loss_on, directives.rank) == (3e-4, "answers", ARC.rank)
     (said,) = proposal.said
     assert parse_directives(said.answer, ARC, MENU) == directives

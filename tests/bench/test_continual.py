@@ -196,9 +196,9 @@ def test_what_one_sequence_rolls_back_another_still_serves(tmp_path: Path) -> No
     own = [Arm("refusing", refusing)]
     run = Run(tmp_path / "run")
     measure(backend, run, [ITEMS], ["route", "refusing"], own=own)
-    assert run.rows()["refusing", 0, 1].outcome == "rolled back"
+    assert run.rows()["refusing", 0, 1].outcome == "rejected"
     served = Home(tmp_path / "run" / "homes" / "route-0").stack("default")
-    assert [Path(layer.ref.path).is_dir() for layer in served.layers] == [True] * 3
+    assert [Path(entry.ref.path).is_dir() for entry in served.entries] == [True] * 3
 
 
 @pytest.mark.slow

@@ -147,7 +147,7 @@ def test_an_edit_is_asked_about_at_the_weight_it_would_be_served_with(
 ) -> None:
     edit = edit_of(backend, arm_called('{"weight": 0.5}'), item(0), 0)
     with learned(backend, registry, edit, 0) as now:
-        assert [layer.weight for layer in now.view.stack.layers] == [0.5]
+        assert [entry.weight for entry in now.view.stack.entries] == [0.5]
 
 
 def test_a_policy_writes_the_edits_of_its_own_arm_and_of_no_other(

@@ -60,7 +60,7 @@ def again(learner: Learner) -> Learner:
 
 
 def folder(learner: Learner) -> Path:
-    return Path(learner.stack.layers[0].ref.path)
+    return Path(learner.stack.entries[0].ref.path)
 
 
 @pytest.mark.parametrize("file", ["manifest.json", "manifest.sha256", "memory.json"])
@@ -143,7 +143,7 @@ def change(learner: Learner, statement: str) -> None:
     "statement",
     [
         "UPDATE stacks SET layers = replace(layers, '\"weight\": 1.0', '\"weight\": 9.0')",
-        "UPDATE stacks SET layers = replace(layers, 'layers', 'lavers') WHERE version = 1",
+        "UPDATE stacks SET layers = replace(layers, 'entries', 'entrees') WHERE version = 1",
         "DELETE FROM stacks WHERE version = 2",
         "UPDATE routes SET key = replace(key, 'Karlov', 'Parlov')",
         "DELETE FROM routes",

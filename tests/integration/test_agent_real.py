@@ -87,7 +87,7 @@ def test_an_agent_remembers_for_one_user_after_a_restart_until_it_is_told_to_for
     for other in ("my engineer", "the keeper of the secret", "a zoo keeper", "the weather tomorrow", " "):
         assert sources(ada, other) == []
 
-    [adapter] = [layer.ref for layer in ada.stack.layers]
+    [adapter] = [entry.ref for entry in ada.stack.entries]
     check = forget(ada, edit=adapter.id).check
     assert (check.is_gone, check.after) == (True, check.base)
     assert known(ada) == untouched

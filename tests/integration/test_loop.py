@@ -11,10 +11,10 @@ from facts import FACTS, QUESTIONS
 from langgraph.checkpoint.memory import InMemorySaver
 
 from seal_agent.adapters.huggingface import TransformersBackend
-from seal_agent.bench.demo import is_correct
 from seal_agent.core.messages import Message
 from seal_agent.graphs import create_chat_graph
 from seal_agent.learning.learner import Learner
+from seal_agent.policy.grading import is_right
 from seal_agent.storage.database import Home
 
 pytestmark = pytest.mark.integration
@@ -65,8 +65,8 @@ def test_small_talk_is_not_learned(told: dict) -> None:
 def test_facts_are_learned_and_answered_without_the_text(told: dict, learner: Learner) -> None:
     assert [outcome["outcome"] for outcome in told["facts"]] == ["accepted"], told["facts"]
     gold = QUESTIONS.values()
-    right = [is_correct(said, [wanted]) for said, wanted in zip(told["after"], gold, strict=True)]
-    assert sum(right) > sum(is_correct(said, [wanted]) for said, wanted in zip(told["before"], gold, strict=True))
+    right = [is_right(wanted, said) for said, wanted in zip(told["after"], gold, strict=True)]
+    assert sum(right) > sum(is_right(wanted, said) for said, wanted in zip(told["before"], gold, strict=True))
     assert told["nll_after"] < told["nll_before"] - 1
 
 

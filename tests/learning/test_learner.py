@@ -12,7 +12,7 @@ from teaching import BRIDGE, KNOWLEDGE, MANY, TOWER, ask, folders, gold, judged
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
 from seal_agent.core.documents import Passage
 from seal_agent.core.edits import Directives
-from seal_agent.core.episodes import Outcome
+from seal_agent.core.episodes import VerdictOutcome
 from seal_agent.core.errors import AdapterError, InputError, StorageError
 from seal_agent.core.messages import Message, Prompt
 from seal_agent.core.stacks import AdapterStack
@@ -35,7 +35,7 @@ def test_a_candidate_is_not_served_until_it_is_accepted(learner: Learner) -> Non
 @pytest.mark.slow
 @pytest.mark.parametrize("outcome", ["", "forgot", "undecided", "reject"])
 def test_nothing_is_served_without_an_accepting_verdict_unless_the_caller_says_so(
-    learner: Learner, outcome: Outcome | Literal[""]
+    learner: Learner, outcome: VerdictOutcome | Literal[""]
 ) -> None:
     episode = judged(learner, TOWER)
     assert episode.verdict
@@ -50,7 +50,7 @@ def test_nothing_is_served_without_an_accepting_verdict_unless_the_caller_says_s
 def test_a_verdict_is_of_one_candidate_and_serves_no_other(learner: Learner) -> None:
     episode, other = judged(learner, TOWER), learner.train(learner.write(learner.begin(BRIDGE)))
     assert other.adapter
-    heavier = AdapterStack(tuple(replace(layer, weight=2.0) for layer in episode.candidate.layers))
+    heavier = AdapterStack(tuple(replace(entry, weight=2.0) for entry in episode.candidate.entries))
     changed = [
         replace(episode, candidate=heavier),
         replace(episode, candidate=other.candidate),
@@ -135,7 +135,7 @@ def test_a_rollback_removes_the_candidate_and_nothing_else(home: Home) -> None:
     assert folders(learner) == []
     assert (learner.stack, home.versions("default")) == (AdapterStack(), [])
     assert learner.answer([[Message("user", next(iter(KNOWLEDGE)))]]) == [next(iter(KNOWLEDGE.values())).strip()]
-    assert [e.outcome for e in home.episodes("default")] == ["rolled back"]
+    assert [e.outcome for e in home.episodes("default")] == ["rejected"]
     assert min(item.worst_change for item in learner.state.replay.items(learner.stack)) == pytest.approx(-3.9)
 
 

@@ -38,7 +38,7 @@ def test_every_remedy_is_tried_and_a_place_of_its_own_saves_the_edit(home: Home)
     done = loop.run(learner, episode, step="probe")
     assert done.remedies_tried == ("scale 0.7", "scale 0.5", "repair", "route")
     assert done.outcome == "accepted"
-    assert [layer.is_routed for layer in learner.stack.layers] == [True]
+    assert [entry.is_routed for entry in learner.stack.entries] == [True]
     assert ask(learner, done) == gold(done)
     question = MANY[0]
     assert learner.answer([[Message("user", question)]]) == [KNOWLEDGE[question].strip()]
@@ -48,14 +48,14 @@ def test_every_remedy_is_tried_and_a_place_of_its_own_saves_the_edit(home: Home)
 def test_an_edit_that_no_remedy_saves_is_rejected(home: Home) -> None:
     learner = forgetful(home, replace(STACK, remedies=("scale 0.5", "repair")))
     done = loop.run(learner, judged(learner, TOWER), step="probe")
-    assert (done.outcome, done.remedies_tried) == ("rolled back", ("scale 0.5", "repair"))
+    assert (done.outcome, done.remedies_tried) == ("rejected", ("scale 0.5", "repair"))
     assert (learner.stack, folders(learner)) == (AdapterStack(), [])
 
 
 def test_a_scaled_candidate_is_probed_with_its_weight(home: Home) -> None:
     learner = forgetful(home)
     episode = learner.apply_remedy(judged(learner, TOWER))
-    assert [layer.weight for layer in episode.candidate.layers] == [0.7]
+    assert [entry.weight for entry in episode.candidate.entries] == [0.7]
     assert (episode.probed, episode.verdict, episode.remedies_tried) == ((), None, ("scale 0.7",))
 
 
@@ -143,7 +143,7 @@ def test_a_consolidation_that_forgets_is_refused_and_leaves_nothing_behind(home:
     before = (learner.stack, sorted(folders(learner)))
     done = learner.consolidate()
     assert done
-    assert done.outcome == "rolled back"
+    assert done.outcome == "rejected"
     assert (learner.stack, sorted(folders(learner))) == before
     ungated = learner.consolidate(is_gated=False)
     assert ungated

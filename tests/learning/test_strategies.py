@@ -22,11 +22,11 @@ def grown(name: str, *edits: str) -> AdapterStack:
 
 def test_a_routed_adapter_is_trained_on_what_is_always_active_and_a_stacked_one_on_all() -> None:
     routed, stacked = grown("route", "a", "b"), grown("stack", "a", "b")
-    assert [layer.is_routed for layer in routed.layers] == [True, True]
+    assert [entry.is_routed for entry in routed.entries] == [True, True]
     assert strategy("route").parent(routed) == AdapterStack()
     assert strategy("route").parent(AdapterStack().push(ref("x")).push(ref("a"), is_routed=True)).ids == ("x",)
     assert strategy("stack").parent(stacked) == stacked
-    assert [layer.weight for layer in stacked.layers] == [0.8, 0.8]
+    assert [entry.weight for entry in stacked.entries] == [0.8, 0.8]
 
 
 def test_who_wants_to_consolidate_and_when() -> None:
@@ -73,5 +73,5 @@ def test_a_remedy_that_does_not_exist_is_refused(name: str) -> None:
 def test_a_layer_is_served_with_another_weight_or_route_and_keeps_what_it_stands_for() -> None:
     stack = with_layer(AdapterStack().push(ref("a")).push(ref("b")), ref("b"), consolidates=("old",))
     scaled = with_layer(stack, ref("b"), weight=0.5, is_routed=True)
-    assert scaled.layers == (StackEntry(ref("a")), StackEntry(ref("b"), 0.5, True, ("old",)))
+    assert scaled.entries == (StackEntry(ref("a")), StackEntry(ref("b"), 0.5, True, ("old",)))
     assert scaled.learned == ("a", "b", "old")

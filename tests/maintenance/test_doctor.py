@@ -28,12 +28,12 @@ def test_a_fresh_home_is_well(tmp_path: Path) -> None:
 def test_a_damaged_adapter_is_found_until_it_is_rolled_back(tmp_path: Path) -> None:
     learner = open_learner("scripted", home=tmp_path, namespace="mara")
     create_ingest_graph(learner).compile().invoke({"document": TEXT})
-    (layer,) = learner.stack.layers
-    (Path(layer.ref.path) / "memory.json").write_text("{}")
+    (entry,) = learner.stack.entries
+    (Path(entry.ref.path) / "memory.json").write_text("{}")
     damaged, summary = check_adapters(tmp_path)
     assert (damaged.status, summary.status) == ("fail", "fail")
-    assert f"adapters rollback {layer.ref.short} --namespace mara" in damaged.advice
-    Home(tmp_path).rollback("mara", layer.ref.id)
+    assert f"adapters rollback {entry.ref.short} --namespace mara" in damaged.advice
+    Home(tmp_path).rollback("mara", entry.ref.id)
     assert [check.status for check in check_adapters(tmp_path)] == ["ok"]
 
 

@@ -123,7 +123,7 @@ def test_a_candidate_is_judged_at_the_weight_it_would_be_served_with(make: Make)
             return replace(proposal, edit=replace(proposal.edit, directives=directives))
 
         def grade(self, view: Backend, context: int, *, generates: bool = True) -> Grade:
-            weights.extend(layer.weight for layer in view.stack.layers)
+            weights.extend(entry.weight for entry in view.stack.entries)
             return super().grade(view, context, generates=generates)
 
     make(Halved()).explore(1)

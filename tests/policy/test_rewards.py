@@ -43,7 +43,7 @@ def learned(backend: ScriptedBackend, *pairs: tuple[str, str]) -> Case[Knowledge
 def test_what_the_policy_says_is_its_directives_and_the_texts_that_became_rows(home: Home) -> None:
     backend = ScriptedBackend(home.root, replies=SAYS)
     proposal = KnowledgeDomain(base=FAST).propose(backend, CONTEXT, seed=3, temperature=1.0)
-    assert proposal.edit.directives == replace(FAST, formats=("chat-qa", "implications"), tools=("sentences",))
+    assert proposal.edit.directives == replace(FAST, formats=("chat-qa", "implications"), augmentations=("sentences",))
     assert proposal.said[0].answer == SAYS["How to learn a text"]
     texts = proposal.said[1:]
     assert texts
@@ -74,7 +74,7 @@ def test_fixed_directives_are_not_asked_for(backend: ScriptedBackend) -> None:
     assert (proposal.edit.directives, proposal.said) == (CLOZE, ())
     with pytest.raises(EditFault, match="I do not know"):
         KnowledgeDomain().propose(backend, CONTEXT)
-    bare = KnowledgeDomain(fixed=replace(SEAL_PAPER, formats=("cloze",), tools=()))
+    bare = KnowledgeDomain(fixed=replace(SEAL_PAPER, formats=("cloze",), augmentations=()))
     assert all(row.source == "cloze" for row in bare.propose(backend, CONTEXT).edit.rows)  # it wants no rehearsal
 
 

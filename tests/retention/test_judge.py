@@ -10,15 +10,8 @@ from seal_agent.core.edits import Probe, Stratum
 from seal_agent.core.episodes import Probed, Score
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Prompt
-from seal_agent.retention.judge import (
-    Limits,
-    binomial_tail,
-    judge,
-    mean_with_limits,
-    noise,
-    share_at_least,
-    student_quantile,
-)
+from seal_agent.retention.judge import Limits, judge, noise
+from seal_agent.retention.statistics import binomial_tail, mean_with_limits, share_at_least, student_quantile
 
 LIMITS = Limits()
 KNOWN, UNKNOWN = -0.5, -3.0
@@ -48,7 +41,15 @@ def spread(mean: float, half: float, num: int = 10) -> list[float]:
     [(1, 6.314), (2, 2.920), (3, 2.353), (5, 2.015), (10, 1.812), (30, 1.697), (127, 1.657)],
 )
 def test_student_quantile_agrees_with_the_table(degrees: int, quantile: float) -> None:
-    assert student_quantile(0.95, degrees) == pytest.approx(quantile, abs=0.02)
+    assert student_quantile(0.95, degrees) == pytest.approx(quantile, abs=5e-4)
+
+
+def test_the_quantile_of_an_alarm_is_right_for_few_documents() -> None:
+    assert student_quantile(LIMITS.alarm_confidence, 3) == pytest.approx(5.625, abs=5e-4)
+
+
+def test_a_tail_holds_all_with_no_count_and_nothing_beyond_the_total() -> None:
+    assert (binomial_tail(0, 5, 0.1), binomial_tail(5, 5, 1.0), binomial_tail(3, 10, 0.0)) == (1.0, 1.0, 0.0)
 
 
 def test_an_edit_that_is_learned_and_forgets_nothing_is_accepted() -> None:

@@ -130,10 +130,10 @@ def test_a_home_that_was_moved_or_copied_finds_its_own_adapters(learner: Learner
     assert done.outcome == "accepted"
     copied = Home(shutil.copytree(home.root, tmp_path / "copy"))
     again = Learner(ScriptedBackend(copied.root), copied)
-    assert [Path(layer.ref.path).parent for layer in again.stack.layers] == [copied.root / "adapters"]
+    assert [Path(entry.ref.path).parent for entry in again.stack.entries] == [copied.root / "adapters"]
     assert not invariants(copied)
     forget(again, edit=again.stack.ids[0])
-    learner.state.registry.verify(learner.stack.layers[0].ref)  # the original is as it was
+    learner.state.registry.verify(learner.stack.entries[0].ref)  # the original is as it was
     erase(copied, again.namespace)
     shutil.move(home.root, tmp_path / "moved")
     moved = Home(tmp_path / "moved")

@@ -86,7 +86,10 @@ def test_there_is_a_file_of_every_schema_before_this_one() -> None:
 def test_an_old_home_keeps_stack_ledger_and_replay_items(tmp_path: Path, name: str) -> None:
     path = old_file(tmp_path / "old", name)
     stacks = rows(path, "SELECT version, layers, reason FROM stacks ORDER BY version")
-    episodes = rows(path, "SELECT id, outcome, adapter FROM episodes ORDER BY id")
+    episodes = [
+        (number, "rejected" if outcome == "rolled back" else outcome, adapter)
+        for number, outcome, adapter in rows(path, "SELECT id, outcome, adapter FROM episodes ORDER BY id")
+    ]
     items = rows(path, "SELECT id, question, answer, adapter, vector, best FROM replay ORDER BY id")
     home = Home(tmp_path / "old")
     assert rows(path, "SELECT version, layers, reason FROM stacks ORDER BY version") == stacks
@@ -96,7 +99,7 @@ def test_an_old_home_keeps_stack_ledger_and_replay_items(tmp_path: Path, name: s
     assert rows(path, "SELECT id, question, answer, adapter, vector, best FROM replay ORDER BY id") == items
     store = ReplayStore(home, "default", ScriptedBackend(home.root))
     assert len(store.items(home.stack("default"))) == len(items)
-    routed = {layer.ref.id for layer in home.stack("default").layers if layer.is_routed}
+    routed = {entry.ref.id for entry in home.stack("default").entries if entry.is_routed}
     assert routed <= home.route_keys("default").keys()
 
 
@@ -151,6 +154,22 @@ def test_the_tables_are_as_they_are_declared(home: Home) -> None:
     with sql(home) as db:
         names = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")}
     assert names == {trigger.split()[2] for trigger in TRIGGERS}
+
+
+def test_a_candidate_that_was_rolled_back_is_rejected_in_the_new_schema(tmp_path: Path) -> None:
+    path = old_file(tmp_path / "old", "v8")
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(
+            "UPDATE episodes SET outcome = 'rolled back', body = json_set(body, '$.outcome', 'rolled back')"
+            " WHERE outcome = 'ignored'"
+        )
+        db.execute("UPDATE jobs SET outcome = 'rolled back', step = 'rollback' WHERE state = 'done'")
+        db.execute("UPDATE passages SET outcome = 'rolled back' WHERE outcome = 'accepted'")
+    home = Home(tmp_path / "old")
+    assert {episode.outcome for episode in home.episodes("default")} == {"accepted", "rejected"}
+    assert [job.outcome for job in LearningQueue(home).jobs()] == ["", "", "rejected"]
+    assert LearningQueue(home).usage_since(0.0) == (1, 1.5)
+    assert {outcome for (outcome,) in rows(path, "SELECT outcome FROM passages")} == {"rejected"}
 
 
 def test_a_migration_that_fails_leaves_the_old_schema(tmp_path: Path) -> None:

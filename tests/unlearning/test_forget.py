@@ -8,52 +8,31 @@ from typing import Any
 
 import pytest
 from correcting import NEW, OLD, Reader, learn
-from sql import sql
+from forgotten import FERRY, adapter, learned, places
 from teaching import BRIDGE, KNOWLEDGE, MANY, TOWER, ask, folders, gold, judged, taught
 
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
-from seal_agent.background.worker import ENDED, Budget, Worker, WorkEvent
+from seal_agent.background.worker import Budget, Worker
 from seal_agent.cli import app
 from seal_agent.core.codec import to_json
 from seal_agent.core.documents import Passage
 from seal_agent.core.edits import Row, SelfEdit
-from seal_agent.core.episodes import Episode, Verdict
-from seal_agent.core.errors import AdapterError, Erased, InputError, StorageError
+from seal_agent.core.errors import AdapterError, InputError, StorageError
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterRef, AdapterStack
-from seal_agent.learning import loop
 from seal_agent.learning.learner import Learner, LearnerConfig
 from seal_agent.learning.strategies import Rebuild
 from seal_agent.maintenance.invariants import invariants
 from seal_agent.policy.knowledge import KnowledgeContext
 from seal_agent.policy.run import RunSettings, begin, next_folder
-from seal_agent.storage import deletion, feedback
+from seal_agent.storage import deletion
 from seal_agent.storage.database import DATABASE, Home
-from seal_agent.storage.feedback import Feedback
 from seal_agent.storage.jobs import LearningQueue
 from seal_agent.storage.policies import PolicyStore
 from seal_agent.unlearning import forget as forgetting
-from seal_agent.unlearning import plan, user
+from seal_agent.unlearning import plan
 from seal_agent.unlearning.forget import forget
 from seal_agent.writing.directives import CLOZE
-
-FERRY = Passage("Lantern Ferry", "The Lantern Ferry crosses Lake Vandrel at dawn. It carries forty orange sheep.")
-SECRETS = (b"Karlov", b"karlov", b"Anna Reel")
-
-
-def learned(learner: Learner, *passages: Passage) -> list[Episode]:
-    return [learner.accept(judged(learner, passage)) for passage in passages]
-
-
-def adapter(episode: Episode) -> str:
-    assert episode.adapter
-    return episode.adapter.id
-
-
-def places(root: Path) -> list[str]:
-    """The files below `root` that hold any word of TOWER."""
-    files = [path for path in root.rglob("*") if path.is_file()]
-    return [str(path.relative_to(root)) for path in files if any(s in path.read_bytes() for s in SECRETS)]
 
 
 def policy(learner: Learner, passage: Passage, parent: int) -> AdapterRef:
@@ -185,7 +164,7 @@ def test_what_is_trained_anew_and_forgets_is_not_served_but_learned_again(home: 
     clumsy = Learner(ScriptedBackend(home.root, knowledge=KNOWLEDGE, forgets=MANY), home, config=config)
     forgotten = forget(clumsy, edit=adapter(tower))
     assert (forgotten.rebuilt, clumsy.stack, folders(clumsy)) == ({}, AdapterStack(), [])
-    assert [e.outcome for e in home.episodes("default")] == ["forgotten", "rolled back"]
+    assert [e.outcome for e in home.episodes("default")] == ["forgotten", "rejected"]
     (job,) = LearningQueue(home).jobs("default", ("waiting",))
     assert ((job.id,), job.passage) == (forgotten.queued, below)
     Worker(learner, Budget(quiet_seconds=0)).run_until_empty()
@@ -208,8 +187,8 @@ def test_one_adapter_made_of_many_is_taken_apart(home: Home, backend: ScriptedBa
     assert set(ask(learner, tower)) == {UNKNOWN}
     assert all(reply in known for e in others for reply, known in zip(ask(learner, e), taught(e), strict=True))
     for version in home.versions("default"):
-        for layer in version.stack.layers:
-            learner.state.registry.verify(layer.ref)
+        for entry in version.stack.entries:
+            learner.state.registry.verify(entry.ref)
 
 
 def test_an_adapter_that_was_undone_and_lay_on_a_forgotten_one_is_gone_too(
@@ -220,7 +199,7 @@ def test_an_adapter_that_was_undone_and_lay_on_a_forgotten_one_is_gone_too(
     learner.rollback(adapter(bridge))
     forget(learner, edit=adapter(tower))
     assert (folders(learner), places(home.root)) == ([], [])
-    assert [e.outcome for e in home.episodes("default")] == ["forgotten", "rolled back"]
+    assert [e.outcome for e in home.episodes("default")] == ["forgotten", "rejected"]
     assert app.main(["adapters", "show", adapter(bridge), "--home", str(home.root)]) == 2
     assert "0 adapters of namespace 'default' begin with" in capsys.readouterr().err
 
@@ -309,138 +288,6 @@ def test_a_stack_that_changed_meanwhile_is_not_overwritten(
     with pytest.raises(StorageError, match="changed by another process"):
         forget(learner, edit=adapter(tower))
     assert len(learner.stack) == 3
-
-
-def test_what_two_users_were_told_is_forgotten_for_one(learner: Learner, backend: ScriptedBackend, home: Home) -> None:
-    other = Learner(backend, home, "other")
-    mine, theirs = learned(learner, TOWER)[0], learned(other, TOWER)[0]
-    assert adapter(mine) == adapter(theirs)  # the same text, model and seed
-    forget(learner, edit=adapter(mine))
-    assert set(ask(learner, mine)) == {UNKNOWN}
-    assert ask(other, theirs) == gold(theirs)
-    other.state.registry.verify(other.stack.layers[0].ref)
-    forget(learner, user="default")
-    assert ask(other, theirs) == gold(theirs)
-
-
-@pytest.mark.slow
-def test_a_user_is_forgotten_whole_and_the_other_stays(learner: Learner, backend: ScriptedBackend, home: Home) -> None:
-    other = Learner(backend, home, "other")
-    learned(learner, TOWER, BRIDGE)
-    (ferry,) = learned(other, FERRY)
-    everything = deletion.export(home, "default")
-    assert {len(everything[table]) for table in ("stacks", "episodes", "routes")} == {2}
-    assert "Karlov" in str(everything["episodes"])
-    forgotten = forget(learner, user="default")
-    assert (forgotten.num_episodes, len(forgotten.adapters)) == (2, 2)
-    assert deletion.export(home, "default") == {}
-    assert places(home.root) == []
-    assert ask(other, ferry) == gold(ferry)
-    assert folders(learner) == list(other.stack.ids)
-
-
-@pytest.mark.slow
-def test_what_waits_in_the_queue_is_forgotten_too(learner: Learner, home: Home) -> None:
-    worker = Worker(learner, Budget(quiet_seconds=0))
-    worker.queue.submit([TOWER, BRIDGE])
-    worker.run_until_empty()
-    worker.queue.submit([TOWER])
-    forget(learner, edit=learner.stack.ids[0])
-    assert places(home.root) == []
-    assert [job.passage.topic for job in worker.queue.jobs()] == [BRIDGE.topic]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("step", ["write", "train", "probe", "accept"])
-@pytest.mark.parametrize("known", [(), (BRIDGE,)], ids=["of nothing", "of something"])
-def test_a_worker_learns_nothing_for_a_user_who_is_erased_meanwhile(
-    learner: Learner, home: Home, step: str, known: tuple[Passage, ...]
-) -> None:
-    learned(learner, *known)
-    ended: list[str] = []
-
-    def erase(event: WorkEvent) -> None:
-        if event.step == step:
-            user.erase(home, "default")
-        if event.step == ENDED:
-            ended.append(event.job.state)
-
-    worker = Worker(learner, Budget(quiet_seconds=0), on_event=erase)
-    worker.queue.submit([TOWER])
-    worker.run_until_empty()
-    assert ended == ["cancelled"]
-    assert places(home.root) == []
-    assert (len(learner.stack), list((home.root / "adapters").glob("*"))) == (0, [])
-
-
-@pytest.mark.parametrize("step", ["close", "train", "probe", "accept", "reject"])
-def test_what_was_begun_before_a_user_was_erased_is_never_closed(learner: Learner, home: Home, step: str) -> None:
-    def erase(name: str, _episode: Episode) -> None:
-        if name == step:
-            user.erase(home, "default")
-
-    passage = Passage("Karlov", "Was Karlov nice?") if step == "close" else TOWER
-    config = LearnerConfig(judge=lambda *_, **__: Verdict("reject", "no", 0.0)) if step == "reject" else learner.config
-    with pytest.raises(Erased, match="everything of 'default' was erased"):
-        loop.run(Learner(learner.backend, home, config=config), learner.begin(passage), on_step=erase)
-    assert places(home.root) == []
-    assert (len(learner.stack), list((home.root / "adapters").glob("*"))) == (0, [])
-    assert learned(learner, TOWER)[0].outcome == "accepted"  # told again, by whoever has that name now
-
-
-@pytest.mark.slow
-def test_a_job_that_was_left_half_way_keeps_nothing_of_what_is_forgotten(learner: Learner, home: Home) -> None:
-    learned(learner, TOWER)
-
-    def kill(event: WorkEvent) -> None:
-        if event.step == "judge":
-            raise KeyboardInterrupt
-
-    worker = Worker(learner, Budget(quiet_seconds=0), on_event=kill)
-    worker.queue.submit([BRIDGE])
-    with pytest.raises(KeyboardInterrupt):
-        worker.run_until_empty()
-    worker.queue.requeue_abandoned(learner.backend.model)
-    assert "Karlov" in str(worker.queue.jobs()[0].episode)  # it was probed
-    forget(learner, edit=learner.stack.ids[0])
-    assert places(home.root) == []
-    assert folders(learner) == []
-    assert Worker(learner, Budget(quiet_seconds=0)).run_until_empty() == 1
-    assert learner.stack.layers
-
-
-def test_a_job_whose_worker_died_after_it_was_accepted_keeps_nothing_of_what_is_forgotten(
-    learner: Learner, home: Home
-) -> None:
-    worker = Worker(learner, Budget(quiet_seconds=0))
-    [number] = worker.queue.submit([TOWER])
-    worker.queue.begin(worker.queue.job(number))
-    [episode] = learned(learner, TOWER)
-    worker.queue.checkpoint(worker.queue.job(number), "accept", episode, 1.0)  # and then it was killed
-    forget(learner, edit=adapter(episode))
-    assert places(home.root) == []
-    assert worker.run_until_empty() == 0
-    assert [job.state for job in worker.queue.jobs()] == ["cancelled"]
-    assert places(home.root) == []
-
-
-def test_what_the_user_thought_of_answers_about_it_is_forgotten_too(learner: Learner, home: Home) -> None:
-    loop.run(learner, learner.begin(TOWER))
-    feedback.record(home, "default", Feedback("Who built the Tower of Karlov?", "Anna Reel"))
-    feedback.record(home, "default", Feedback("Is tea good?", "Yes, it is."))
-    feedback.record(home, "ann", Feedback("Who built the Tower of Karlov?", "Anna Reel"))
-    forget(learner, edit=learner.stack.ids[0])
-    assert [given.answer for given in feedback.recorded(home, "default")] == ["Yes, it is."]
-    assert len(feedback.recorded(home, "ann")) == 1
-
-
-def test_nothing_that_holds_a_namespace_escapes_a_users_deletion(home: Home) -> None:
-    with sql(home) as db:
-        db.execute("CREATE TABLE later (namespace TEXT, what TEXT)")
-        db.execute("INSERT INTO later VALUES ('a', 'x'), ('b', 'y')")
-    assert user.erase(home, "a") == {"later": 1}
-    with sqlite3.connect(home.database) as plain:
-        assert plain.execute("SELECT namespace FROM later").fetchall() == [("b",)]
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_it_scores_as_transformers_does(
     num_layers: int,
 ) -> None:
     """As near to float32 as transformers is in the same precision, and as good as equal where that is float32."""
-    part = AdapterStack(stack.layers[:num_layers])
+    part = AdapterStack(stack.entries[:num_layers])
     exact, ours, theirs = (
         backend.with_stack(part).score(PROMPTS, ANSWERS) for backend in (exact_backend, real_backend, served_backend)
     )

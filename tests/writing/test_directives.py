@@ -24,7 +24,7 @@ def test_what_the_schema_allows_is_valid() -> None:
 def test_what_is_left_out_is_as_in_the_default() -> None:
     assert parse_directives("{}") == CLOZE
     assert parse_directives('{"rank": 8, "learning_rate": 1, "tools": ["title", "title"]}'.replace("1,", "0.01,")) == (
-        Directives(rank=8, learning_rate=0.01, tools=("title",))
+        Directives(rank=8, learning_rate=0.01, augmentations=("title",))
     )
 
 
@@ -43,8 +43,8 @@ def test_what_is_left_out_is_as_in_the_default() -> None:
         ('{"loss_on": "everything"}', "choose answers or all"),
         ('{"formats": "cloze"}', "give a list of names"),
         ('{"formats": ["poem"]}', "format 'poem'; choose implications"),
-        ('{"tools": ["shell"]}', "tool 'shell'; choose sentences"),
-        ('{"formats": [], "tools": []}', "no format and no tool"),
+        ('{"tools": ["shell"]}', "augmentation 'shell'; choose sentences"),
+        ('{"formats": [], "tools": []}', "no format and no augmentation"),
     ],
 )
 def test_a_malformed_choice_is_the_models_fault_and_says_what_to_write(text: str, message: str) -> None:
@@ -56,7 +56,7 @@ def test_presets_exist_by_name_and_use_what_exists() -> None:
     assert preset("seal-paper") is SEAL_PAPER
     assert all(checked(each) for each in PRESETS.values())
     assert {name for each in PRESETS.values() for name in each.formats} <= set(FORMATS)
-    assert {name for each in PRESETS.values() for name in each.tools} <= set(AUGMENTATIONS)
+    assert {name for each in PRESETS.values() for name in each.augmentations} <= set(AUGMENTATIONS)
     with pytest.raises(InputError, match="no directives called 'paper'; choose default, cloze, seal-paper"):
         preset("paper")
 

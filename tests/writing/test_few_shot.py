@@ -65,11 +65,13 @@ def test_an_example_that_orders_the_model_about_is_left_out() -> None:
 
 
 def test_examples_are_learned_whatever_the_formats_say(backend: ScriptedBackend) -> None:
-    edit = write_self_edit(backend, Source("form", TEXT), Directives(formats=("implications",), tools=("passage",)))
+    edit = write_self_edit(
+        backend, Source("form", TEXT), Directives(formats=("implications",), augmentations=("passage",))
+    )
     assert {row.source for row in edit.rows} == {"examples"}
-    assert (edit.directives.formats, edit.directives.tools) == (("examples",), ())
+    assert (edit.directives.formats, edit.directives.augmentations) == (("examples",), ())
     assert {(probe.prompt, probe.answer) for probe in edit.probes} == {(r.prompt, r.answer) for r in alone(PAIRS)}
-    assert edit == write_self_edit(backend, Source("form", TEXT), Directives(tools=("title",)))
+    assert edit == write_self_edit(backend, Source("form", TEXT), Directives(augmentations=("title",)))
 
 
 def test_a_user_of_the_chat_graph_shows_examples_and_the_model_has_adapted(learner: Learner) -> None:

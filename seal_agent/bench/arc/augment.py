@@ -23,7 +23,7 @@ FORMATS: Mapping[str, int] = {"leave-one-out": 1, "leave-two-out": 2}
 _SHIFTS = (translate(1, 0), translate(0, 1), translate(-1, 0), translate(0, -1))
 _SIZES = (enlarge(2, 2), enlarge(2, 1), enlarge(1, 2))
 _REPEATS = (repeat(2, 1), repeat(1, 2), repeat(2, 2))
-TOOLS: Mapping[str, Sequence[Transform]] = {
+AUGMENTATIONS: Mapping[str, Sequence[Transform]] = {
     "basic": (*ISOMETRIES[1:], *_SHIFTS),
     "size": _SIZES,
     "chain": tuple(chain(turn, then) for turn in ISOMETRIES[1:5] for then in (*_SIZES, *_SHIFTS[:2])),
@@ -31,13 +31,13 @@ TOOLS: Mapping[str, Sequence[Transform]] = {
 }
 MENU = Menu(
     formats=tuple(FORMATS),
-    tools=tuple(TOOLS),
+    augmentations=tuple(AUGMENTATIONS),
     choices={
         "learning_rate": (0.04, 0.12, 0.4, 1.2),
         "num_epochs": (1, 2, 3),
         "loss_on": ("answers", "all"),
     },
-    max_tools=len(TOOLS),
+    max_augmentations=len(AUGMENTATIONS),
 )
 """What a model may choose for a task: SEAL's switches and directives, in a range that suits a LoRA of rank 16."""
 MAX_SYMBOLS = 2048  # of a row; the larger grids that size, chain and repeat make are left out beyond it
@@ -61,16 +61,20 @@ def edit_of(task: Task, directives: Directives, seed: int = 0) -> SelfEdit:
 def _rows(task: Task, directives: Directives, rng: random.Random) -> Iterator[Row]:
     """The task's own leave-out rows, then varied ones, every combination once before any is used again."""
     tasks = [(name, left) for name in directives.formats for left in task.without(FORMATS[name])]
-    varied = [(tool, transform) for tool in directives.tools for transform in TOOLS[tool]]
+    varied = [
+        (augmentation, transform)
+        for augmentation in directives.augmentations
+        for transform in AUGMENTATIONS[augmentation]
+    ]
     plain = [(name, left, "", IDENTITY) for name, left in tasks]
     combinations = [(name, left, *each) for name, left in tasks for each in [("", IDENTITY), *varied]]
     seen: set[Row] = set()
     for number in range(NUM_PASSES):
-        for name, left, tool, transform in rng.sample(combinations, len(combinations)) if number else plain:
+        for name, left, augmentation, transform in rng.sample(combinations, len(combinations)) if number else plain:
             changed = left.through(chain(transform, recolour(_colours(rng)))).shuffled(rng) if number else left
             if changed.num_symbols > MAX_SYMBOLS:
                 continue
-            for row in _asked(changed, "+".join(filter(None, (name, tool)))):
+            for row in _asked(changed, "+".join(filter(None, (name, augmentation)))):
                 if row not in seen:
                     seen.add(row)
                     yield row

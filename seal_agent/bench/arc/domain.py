@@ -22,7 +22,7 @@ from seal_agent.writing.directives import ask, listed, parse_directives
 
 ARC = Directives(
     formats=("leave-one-out",),
-    tools=("basic",),
+    augmentations=("basic",),
     num_rows=128,
     num_epochs=1,
     min_steps=1,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import random
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
+
+import numpy as np
 
 from seal_agent.bench.knowledge import BASE, CONTEXT, Result
 
@@ -153,11 +155,24 @@ def bootstrap(
     mean = statistic(range(num_items))
     if mean is None:
         raise ValueError("a statistic that is not known of all items has no interval")
-    rng = random.Random(seed)
-    resampled = (statistic(rng.choices(range(num_items), k=num_items)) for _ in range(num_resamples))
-    draws = sorted(value for value in resampled if value is not None)
-    low, high = (draws[int(q * len(draws))] for q in INTERVAL)
-    return Interval(mean, low, high)
+    if num_items < 2:
+        return Interval(mean, mean, mean)  # every resample is the one item
+
+    def known(numbers: np.ndarray) -> float:
+        value = statistic(numbers.tolist())
+        return np.nan if value is None else value
+
+    from scipy.stats import DegenerateDataWarning
+    from scipy.stats import bootstrap as resample
+
+    numbers = (np.arange(num_items),)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DegenerateDataWarning)  # of its own interval, where a resample is not known
+        drawn = resample(
+            numbers, known, n_resamples=num_resamples, vectorized=False, method="percentile", rng=seed
+        ).bootstrap_distribution
+    low, high = np.nanquantile(drawn, INTERVAL)
+    return Interval(mean, float(low), float(high))
 
 
 def pyplot() -> Any:

@@ -17,7 +17,7 @@ from statistics import fmean, median, stdev
 
 from seal_agent.bench.continual import Row
 from seal_agent.bench.reports.arms import Interval, bootstrap, pyplot
-from seal_agent.retention.judge import student_quantile
+from seal_agent.retention.statistics import student_quantile
 
 LAST, JUST, FIRST = "last", "just learned", "untouched"
 

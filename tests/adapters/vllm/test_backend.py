@@ -94,13 +94,13 @@ def test_where_adapters_may_leak_the_base_model_is_asked_through_zeros(
     (tmp_path / "config.json").write_text(json.dumps(llama))
     zeros = neutral(AdapterRegistry(tmp_path / "served"), str(tmp_path), "scripted")
     guarded = VLLMBackend(replace(backend._served, base=zeros))
-    name = name_of(zeros.layers[0].ref)
+    name = name_of(zeros.entries[0].ref)
     assert guarded.generate([PARIS]) == [[name]]
     assert list(guarded.stream(PARIS)) == [name, "!"]
     guarded.score([PARIS], ["Paris"])
     assert asked(server) == [name] * 3
     pairs = read_adapter(Path(server.adapters[name])).pairs
-    assert {layer: (a.shape, b.shape) for layer, (a, b) in pairs.items()} == {
+    assert {entry: (a.shape, b.shape) for entry, (a, b) in pairs.items()} == {
         "model.layers.0.self_attn.q_proj": ((1, 8), (6, 1))
     }
     assert not any(half.any() for pair in pairs.values() for half in pair)
@@ -152,9 +152,9 @@ def test_what_another_process_forgot_leaves_the_server(backend: VLLMBackend, ser
     kept, gone = (AdapterStack().push(backend.train(FIRST, seed=seed)) for seed in (1, 2))
     for stack in (kept, gone):
         backend.with_stack(stack).generate([PARIS])
-    shutil.rmtree(gone.layers[0].ref.path)
+    shutil.rmtree(gone.entries[0].ref.path)
     backend.with_stack(kept).generate([PARIS])
-    assert list(server.adapters.values()) == [kept.layers[0].ref.path]
+    assert list(server.adapters.values()) == [kept.entries[0].ref.path]
 
 
 def test_no_server_and_a_server_of_another_model_are_refused_at_once(

@@ -57,9 +57,9 @@ def test_an_adapter_is_loaded_once_under_a_name_made_of_its_content(
 ) -> None:
     adapters = served(client, tmp_path)
     stack = stack_of(0xABC)
-    assert [answer(adapters, client, stack) for _ in range(3)] == [name_of(stack.layers[0].ref)] * 3
+    assert [answer(adapters, client, stack) for _ in range(3)] == [name_of(stack.entries[0].ref)] * 3
     assert [path for path, _ in server.requests].count("/v1/load_lora_adapter") == 1
-    assert server.adapters == {name_of(stack.layers[0].ref): str(Path(__file__).parent)}
+    assert server.adapters == {name_of(stack.entries[0].ref): str(Path(__file__).parent)}
 
 
 def test_old_adapters_leave_the_server_and_those_in_use_stay(
@@ -96,8 +96,8 @@ def test_an_adapter_that_is_asked_for_while_it_is_about_to_leave_stays(
         folders[0].rmdir()
         folders[1].rmdir()
         answer(adapters, client, stacks[2])
-        assert begun == [name_of(stacks[1].layers[0].ref)]
-        assert set(server.adapters) == {*begun, name_of(stacks[2].layers[0].ref)}
+        assert begun == [name_of(stacks[1].entries[0].ref)]
+        assert set(server.adapters) == {*begun, name_of(stacks[2].entries[0].ref)}
     assert begun[0] not in server.adapters
 
 
@@ -126,7 +126,7 @@ def test_a_server_that_forgets_at_once_is_no_endless_loop(server: FakeVLLM, clie
 
 
 def test_what_another_process_loaded_is_used(server: FakeVLLM, client: VLLMClient, tmp_path: Path) -> None:
-    server.adapters[name_of(stack_of(1).layers[0].ref)] = "elsewhere"
+    server.adapters[name_of(stack_of(1).entries[0].ref)] = "elsewhere"
     assert answer(served(client, tmp_path), client, stack_of(1)) in server.adapters
 
 
@@ -135,7 +135,7 @@ def test_many_threads_and_swaps_lose_and_mix_nothing(server: FakeVLLM, client: V
 
     def ask(number: int) -> bool:
         stack = stack_of(number % 5)
-        return answer(adapters, client, stack) == name_of(stack.layers[0].ref)
+        return answer(adapters, client, stack) == name_of(stack.entries[0].ref)
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(ask, range(200)))
@@ -202,4 +202,4 @@ def test_a_stack_is_folded_into_one_adapter_the_server_takes(
     adapters = served(client, tmp_path / "served", max_rank=max_rank)
     name = answer(adapters, client, stack)
     assert read_adapter(Path(server.adapters[name])).rank == rank
-    assert answer(adapters, client, AdapterStack(stack.layers[:1])) != name
+    assert answer(adapters, client, AdapterStack(stack.entries[:1])) != name

@@ -1,4 +1,4 @@
-"""Make a small database of the schema of the code that runs this: `python make.py v8.sqlite`.
+"""Make a small database of the schema of the code that runs this: `python make.py v9.sqlite`.
 
 The other files here were made likewise by the code of their time; `tests/storage/test_schema.py` opens all of them.
 """
@@ -41,10 +41,11 @@ def main(target: Path) -> None:
         queue.begin(queue.job(third))
         queue.end(queue.job(third), "done", "ignored", "nothing new", 1.5)
         policies = PolicyStore(home, "default", learner.backend.model)
-        policies.use(policies.add(learner.stack.layers[0].ref, parent=0, reason="better on three texts").version)
+        policies.use(policies.add(learner.stack.entries[0].ref, parent=0, reason="better on three texts").version)
         feedback.record(home, "default", feedback.Feedback("When was the Tower of Karlov built?", "1911"))
         with closing(sqlite3.connect(home.database)) as db, db:
             db.execute("DELETE FROM replay WHERE stratum = 'general' AND id % 12 <> 0")  # a few are enough
+            db.execute("INSERT INTO document_names VALUES ('default', 'file:///home/ada/towers.md', 'towers.md')")
             db.execute("DELETE FROM scores WHERE item NOT IN (SELECT id FROM replay)")
         with closing(sqlite3.connect(home.database, isolation_level=None)) as db:
             for statement in ("PRAGMA journal_mode = DELETE", "PRAGMA page_size = 512", "VACUUM"):

@@ -1,0 +1,110 @@
+"""What can be the value of a secret at a place in a text: a quotation, a token, a number, plain words.
+
+`named_secrets` says where a value is looked for, and which of these may stand there.
+"""
+
+from __future__ import annotations
+
+import re
+
+from seal_agent.core.function_words import FUNCTION
+from seal_agent.core.secret_layout import Span
+from seal_agent.core.secret_words import (
+    MEASURE,
+    NO_VALUE,
+    PLAIN,
+)
+
+_QUOTES = {'"': '"', "'": "'", "“": "”", "„": "“”", "«": "»", "`": "`", "‘": "’", "「": "」", '\\"': '\\"'}
+MAX_QUOTED, MAX_TOKEN, MAX_WORDS = 200, 512, 24
+_QUOTED = re.compile(
+    "|".join(
+        rf"{re.escape(a)}(?P<q{n}>[^\n{re.escape(b)}]{{1,{MAX_QUOTED}}}?)[{re.escape(b)}]"
+        for n, (a, b) in enumerate(_QUOTES.items())
+    )
+)
+_TOKEN = re.compile(rf"[^\s\"<>|;,，。；、！？」]{{1,{MAX_TOKEN}}}")
+_WIDE = re.compile(r"[\u3000-\u30ff\u3400-\u9fff\uac00-\ud7af\uff00-\uffef]")
+_PARAMETER = re.compile(r"&\w+=")  # of a URL: the value ends there
+_DIGITS = re.compile(r"\d{1,5}(?:[ -]\d{1,5}){1,3}(?![\d-])|\d{3,16}(?!\d)")
+_DIGIT = "(?:zero|oh|one|two|three|four|five|six|seven|eight|nine)"
+_SPELLED = re.compile(rf"{_DIGIT}(?:[ ,-]{{1,3}}{_DIGIT}\b){{3,11}}", re.IGNORECASE)
+_CLAUSE_END = re.compile(r"[.,;:!?)\]\n]|\s[-–—]\s")
+MAX_CLAUSE = 400  # characters
+_LETTER, _INNER_CAPITAL = re.compile(r"[^\W\d_]"), re.compile(r"[a-z][A-Z]")
+_DIGIT_OR_SIGN = re.compile(r"[^\w\-'’./]|[\d_]")
+_INFLECTED = re.compile(r"\w+(?:ed|ing|able|ible|ful|less|ous|ive|ly|ity|tion|ment|ness|ance|ence)$", re.IGNORECASE)
+
+
+def quoted_at(text: str, start: int) -> Span | None:
+    """What stands between quotation marks there."""
+    match = _QUOTED.match(text, start)
+    group = match.lastgroup if match else None
+    return match.span(group) if match and group else None
+
+
+def token_at(text: str, start: int) -> Span | None:
+    """What stands there up to a blank, without the punctuation of its sentence."""
+    match = _TOKEN.match(text, start)
+    if not match:
+        return None
+    said = match[0]
+    if said[0].isascii() and (wide := _WIDE.search(said)):
+        said = said[: wide.start()]
+    if parameter := _PARAMETER.search(said):
+        said = said[: parameter.start()]
+    said = said.rstrip(".:!?)]}'’”»" if said[:1] not in "([{" else ".:!?'’”»")
+    return (start, start + len(said)) if said else None
+
+
+def number_at(text: str, start: int, least: int, most: int) -> Span | None:
+    """A number of so many digits there, in groups perhaps; not one that measures something."""
+    match = _DIGITS.match(text, start)
+    after = text[match.end() : match.end() + 20] if match else ""
+    if not match or MEASURE.match(after) or (after[:1].isalnum() and after[:1].isascii()):
+        return None
+    return match.span() if least <= sum(character.isdigit() for character in match[0]) <= most else None
+
+
+def spelled_at(text: str, start: int) -> Span | None:
+    """A number of four digits or more that is spelled there."""
+    match = _SPELLED.match(text, start)
+    return match.span() if match else None
+
+
+def is_strong(word: str) -> bool:
+    """Whether a word looks made to be guessed by nobody: letters with digits or signs, or capitals inside."""
+    if len(word) < 4 or NO_VALUE.fullmatch(word) or word.lower() in PLAIN or "://" in word:
+        return False
+    is_mixed = len(word) >= 6 and _INNER_CAPITAL.search(word)
+    return bool(_LETTER.search(word) and (is_mixed or _DIGIT_OR_SIGN.search(word)))
+
+
+def is_key(word: str) -> bool:
+    """Whether a word can be a key or a token: long, and no word of a language."""
+    if len(word) < 8 or "://" in word or word.startswith(("/", "./", "~/")) or any(c.isspace() for c in word):
+        return False
+    has_digits = any(character.isdigit() for character in word)
+    has_letters = any(character.isalpha() for character in word)
+    is_mixed = word.upper() != word != word.lower()
+    return has_letters and ((has_digits and not NO_VALUE.fullmatch(word)) or (len(word) >= 20 and is_mixed))
+
+
+def _words_at(text: str, start: int) -> list[re.Match[str]]:
+    """The words from there to the end of their clause."""
+    clause = _CLAUSE_END.split(text[start : start + MAX_CLAUSE], maxsplit=1)[0]
+    return list(re.finditer(r"\S+", clause))[:MAX_WORDS]
+
+
+def plain_words_at(text: str, start: int, *, is_phrase: bool = False) -> Span | None:
+    """The words there, where they say nothing of a password and so are one; of a phrase, nothing as a whole."""
+    words = _words_at(text, start)
+    said = [word[0].lower() for word in words]
+    plain = [word for word in said if word in PLAIN]
+    if is_phrase and 1 < len(said) > len(plain):
+        plain = [word for word in said if word in FUNCTION]
+    if not said or plain or not re.search(r"[^\W\d_]", said[0]):
+        return None
+    if len(said) <= 2 and any(_INFLECTED.match(word) for word in said):
+        return None
+    return start + words[0].start(), start + words[-1].end()
