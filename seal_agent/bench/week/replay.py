@@ -177,7 +177,7 @@ def _as_lang(message: Message) -> AnyMessage:
 
 def _size(stack: AdapterStack) -> int:
     """Bytes on disk of what is served."""
-    folders = {Path(entry.ref.path) for entry in stack.layers}
+    folders = {Path(entry.ref.path) for entry in stack.entries}
     return sum(path.stat().st_size for folder in folders for path in folder.iterdir())
 
 
