@@ -1,8 +1,8 @@
-"""Secrets that are called by their name: "The wifi password is tulip-Garden-88.", "api_key = ...", "Passwort: ...".
+"""Secrets recognised by their name: "The wifi password is tulip-Garden-88.", "api_key = ...", "Passwort: ...".
 
-Three parts make one: a name (`NAMES`), a link that leads from it to a value (`_CLOSE`, `_ASKED`, `_LOOSE`) or back
-to one (`_value_before`), and a value. Whether what stands there is a value is decided by `_value`, so that "The
-password is required" stays. No model, and nothing outside the text.
+A match has three parts: a name (`NAMES`), a link from the name to a value (`_CLOSE`, `_ASKED`, `_LOOSE`) or back from
+a value (`_value_before`), and the value. `_value` decides whether the text there is a value, so that "The password is
+required" stays. The rules use the text alone, no model.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ REMOVED = "[secret removed]"
 _NAMED = re.compile(
     rf"(?:{'|'.join(f'(?P<{kind}>{pattern})' for kind, pattern in NAMES)})"
     r"(?:s|e|er|en|[_-](?:base|value|string|data)|\d)?"
-)  # in small letters: the search for them is several times faster so
+)  # lower case makes the search several times faster
 _COLUMN = re.compile(rf"(?:[\w'’-]{{1,30}}[ _-]){{0,3}}?(?:{_NAMED.pattern})", re.IGNORECASE)
 _OF = (
     r"\s+(?:for|of|to|on|at|in|from|i|we|you|he|she|they|that|which"
@@ -57,13 +57,13 @@ _ASSIGNED = (
     r"(?:\\?[\"'\])*_]{0,3}(?:</\w{1,10}>)?\s*(?:=>|:=|==?|[:→]|->)[*_]{0,3}\s*|\\?[\"']?\s*[|\t]\s*|>\s*|[\"'] value=)"
 )
 _NEXT = r"\s*\n\s*|\s+[-–—]\s+|\s+\(\s*"
-# What can lead from a name to a value: closely, so that plain words may be one,
+# Links from a name to a value. Close ones: plain words may be the value;
 _CLOSE = re.compile(
     rf"(?P<assigned>{_MIDDLE}{_ASSIGNED})|(?P<is>{_ASIDE}\s+{_BEING}\s+|{_MIDDLE}(?:{_IS}))|(?P<label>{_LABEL})"
     rf"|(?P<next>{_MIDDLE}(?:{_NEXT}))",
     re.IGNORECASE,
 )
-# and loosely, so that only a word that looks made can be: "My password? tulip99", "as a password I use tulip99".
+# loose ones: only a word that looks generated may: "My password? tulip99", "as a password I use tulip99".
 _USING = r"""i|we|you|they|he|she|please|just|then|now|always|type|enter|uses?|used|take|try|say|picked|chose|set|its?
 |is|was|be|should|must|can|could|read|my|our|new|old|as|changed|c['’]est""".replace("\n", "")
 _ASKED = re.compile(
@@ -77,15 +77,15 @@ _LOOSE = re.compile(
     re.IGNORECASE,
 )
 MAX_AHEAD, MAX_DECIDED = 800, 64  # characters after a name; places
-MAX_BACK, MAX_UNKNOWN = 100, 3  # characters before a name, and words there that belong to it: "guest wifi password"
+MAX_BACK, MAX_UNKNOWN = 100, 3  # characters before a name, and unknown words that belong to it: "guest wifi password"
 _FROM = re.compile(rf"(?:{PASSWORD}|token|secret|key)s?\s+from\s+(?P<old>\S+)\s+to\s+(?P<new>\S+)", re.IGNORECASE)
 _CHANGED = re.compile(
     rf"\b(?:changed?|reset|updated?|switched?)\s+(?:[\w'’-]+\s+){{0,5}}?(?:{PASSWORD})s?\s+from\s+(?P<old>\S+)\s+to\s+(?P<new>\S+)",
     re.IGNORECASE,
 )
-"""Here plain words are passwords: "I changed the password from kitty to fluffy"."""
+"""After these verbs plain words are passwords: "I changed the password from kitty to fluffy"."""
 _ABOUT = re.compile(r"\s+(?:of|to|behind)\b", re.IGNORECASE)  # "the secret of the recipe is Saffron2"
-MIN_OPAQUE = 12  # characters of what is a secret of something
+MIN_OPAQUE = 12  # characters of the value of "the secret of ..."
 _QUOTES = {'"': '"', "'": "'", "“": "”", "„": "“”", "«": "»", "`": "`", "‘": "’", "「": "」", '\\"': '\\"'}
 MAX_QUOTED, MAX_TOKEN, MAX_WORDS = 200, 512, 24
 _QUOTED = re.compile(
@@ -124,7 +124,7 @@ _INFLECTED = re.compile(r"\w+(?:ed|ing|able|ible|ful|less|ous|ive|ly|ity|tion|me
 
 @dataclass(frozen=True)
 class _Found:
-    """A name of a secret in a text, and how it leads to what starts at `start`."""
+    """The name of a secret in a text, and the link to its value, which begins at `start`."""
 
     kind: Kind
     name: str
@@ -137,7 +137,7 @@ class _Found:
 
 
 def named_secrets(text: str) -> Iterator[Span]:
-    """Where the values of what `text` calls a password, a key, a code or a phrase begin and end."""
+    """Spans of the values that `text` calls a password, a key, a code or a phrase."""
     lowered = _lowered(text)
     shown = lowered.replace(REMOVED, "")
     if not any(hint in shown for hint in HINTS):
@@ -156,7 +156,7 @@ def named_secrets(text: str) -> Iterator[Span]:
         if _can_stand_under(heading, text[slice(*span)]):
             yield span
     place = 0
-    decided: dict[tuple[str, int], list[Span]] = {}  # a text that repeats itself is decided on once
+    decided: dict[tuple[str, int], list[Span]] = {}  # cache: the same sentence may come many times
     while name := _NAMED.search(lowered, place):
         place = name.end()
         if text.startswith(REMOVED, name.start() - 1):
@@ -174,7 +174,7 @@ def named_secrets(text: str) -> Iterator[Span]:
 
 
 def _decided(text: str, place: int) -> list[Span]:
-    """The values of the name that stands in `text` at `place`."""
+    """Spans of the values of the name at `place`."""
     name = _NAMED.match(_lowered(text), place)
     if not name:
         return []
@@ -183,7 +183,7 @@ def _decided(text: str, place: int) -> list[Span]:
 
 
 def _lowered(text: str) -> str:
-    """`text` in small letters, each in its place: a few have two characters for a small letter."""
+    """`text` in lower case with every index unchanged: some characters have a lower case of two characters."""
     lowered = text.lower()
     if len(lowered) == len(text):
         return lowered
@@ -191,7 +191,7 @@ def _lowered(text: str) -> str:
 
 
 def _can_stand_under(heading: str, cell: str) -> bool:
-    """Whether a cell of a table is a secret of the kind that its heading names."""
+    """Whether a table cell is a secret of the kind that its heading names."""
     if REMOVED in cell or PLACEHOLDER.match(cell) or cell.lower() in PLAIN:
         return False
     column = _COLUMN.fullmatch(heading)
@@ -205,7 +205,7 @@ def _can_stand_under(heading: str, cell: str) -> bool:
 
 
 def _values_after(text: str, kind: Kind, name: re.Match[str]) -> Iterator[Span]:
-    """The value, or values, that a name leads to."""
+    """Spans of the values after a name."""
     for pattern in (_CLOSE, _ASKED, _LOOSE):
         link = pattern.match(text, name.end())
         if not link or not link.lastgroup:
@@ -233,7 +233,7 @@ def _values(text: str, found: _Found) -> Iterator[Span]:
 
 
 def _value(text: str, found: _Found) -> Span | None:
-    """What stands at the end of a link, if it can be a value of that kind."""
+    """The value after a link, if there is one of that kind."""
     if quoted := _quoted(text, found.start):
         inner = text[slice(*quoted)]
         is_told = found.kind == "password" and not (not found.is_close and inner.lower() in PLAIN)
@@ -262,7 +262,7 @@ def _value(text: str, found: _Found) -> Span | None:
 
 
 def _password(text: str, found: _Found, token: Span) -> Span | None:
-    """The password that begins with `token`: a word that looks made, or plain words after a link that is close."""
+    """The password that begins with `token`: a word that looks generated, or plain words after a close link."""
     if "code" in found.name and (number := _number(text, found.start, 4, 12)):
         return number
     said = text[slice(*token)]
@@ -279,7 +279,7 @@ def _password(text: str, found: _Found, token: Span) -> Span | None:
 
 
 def _is_login_word(text: str, found: _Found, token: Span) -> bool:
-    """Whether "pass: tulip" gives a password: a small word alone, after a user or at the beginning of a clause."""
+    """Whether "pass: tulip" gives a password: one plain word, after a user name or at the beginning of a clause."""
     said = text[slice(*token)]
     before = text[max(0, found.start - MAX_BACK) : found.start]
     is_alone = _plain_words(text, found.start) == token and said[:1].islower() and said.isalpha()
@@ -287,7 +287,7 @@ def _is_login_word(text: str, found: _Found, token: Span) -> bool:
 
 
 def _value_before(text: str, kind: Kind, name: re.Match[str]) -> Iterator[Span]:
-    """A value that its name follows: "Use tulip99 as the password", "rose88 (the new password)"."""
+    """A value that stands before its name: "Use tulip99 as the password", "rose88 (the new password)"."""
     if kind in ("phrase", "pass", "short") or _NAMES_ANOTHER.match(text, name.end()):
         return
     is_linked, num_unknown = False, 0
@@ -322,14 +322,14 @@ def _strong_quoted(text: str, found: _Found) -> Span | None:
 
 
 def _quoted(text: str, start: int) -> Span | None:
-    """What stands between quotation marks there."""
+    """The text between quotation marks at `start`."""
     match = _QUOTED.match(text, start)
     group = match.lastgroup if match else None
     return match.span(group) if match and group else None
 
 
 def _token(text: str, start: int) -> Span | None:
-    """What stands there up to a blank, without the punctuation of its sentence."""
+    """The text from `start` to the next blank, without punctuation."""
     match = _TOKEN.match(text, start)
     if not match:
         return None
@@ -343,7 +343,7 @@ def _token(text: str, start: int) -> Span | None:
 
 
 def _number(text: str, start: int, least: int, most: int) -> Span | None:
-    """A number of so many digits there, in groups perhaps; not one that measures something."""
+    """A number of `least` to `most` digits at `start`, grouped or not; None for a number with a unit."""
     match = _DIGITS.match(text, start)
     after = text[match.end() : match.end() + 20] if match else ""
     if not match or MEASURE.match(after) or (after[:1].isalnum() and after[:1].isascii()):
@@ -352,13 +352,13 @@ def _number(text: str, start: int, least: int, most: int) -> Span | None:
 
 
 def _spelled(text: str, start: int) -> Span | None:
-    """A number of four digits or more that is spelled there."""
+    """A number of four or more digits at `start` that is spelled out."""
     match = _SPELLED.match(text, start)
     return match.span() if match else None
 
 
 def is_strong(word: str) -> bool:
-    """Whether a word looks made to be guessed by nobody: letters with digits or signs, or capitals inside."""
+    """Whether a word looks generated: letters with digits or signs, or capitals inside."""
     if len(word) < 4 or NO_VALUE.fullmatch(word) or word.lower() in PLAIN or "://" in word:
         return False
     is_mixed = len(word) >= 6 and _INNER_CAPITAL.search(word)
@@ -366,7 +366,7 @@ def is_strong(word: str) -> bool:
 
 
 def _is_key(word: str) -> bool:
-    """Whether a word can be a key or a token: long, and no word of a language."""
+    """Whether a word can be a key or a token: long and in no language."""
     if len(word) < 8 or "://" in word or word.startswith(("/", "./", "~/")) or any(c.isspace() for c in word):
         return False
     has_digits = any(character.isdigit() for character in word)
@@ -376,13 +376,13 @@ def _is_key(word: str) -> bool:
 
 
 def _words_at(text: str, start: int) -> list[re.Match[str]]:
-    """The words from there to the end of their clause."""
+    """The words from `start` to the end of the clause."""
     clause = _CLAUSE_END.split(text[start : start + MAX_CLAUSE], maxsplit=1)[0]
     return list(re.finditer(r"\S+", clause))[:MAX_WORDS]
 
 
 def _plain_words(text: str, start: int, *, is_phrase: bool = False) -> Span | None:
-    """The words there, where they say nothing of a password and so are one; of a phrase, nothing as a whole."""
+    """The plain words at `start`, if none of them describes a password; with `is_phrase`, if not all of them do."""
     words = _words_at(text, start)
     said = [word[0].lower() for word in words]
     plain = [word for word in said if word in PLAIN]
@@ -396,7 +396,7 @@ def _plain_words(text: str, start: int, *, is_phrase: bool = False) -> Span | No
 
 
 def _phrase(text: str, found: _Found) -> Span | None:
-    """The words of a recovery phrase there, numbered perhaps."""
+    """The words of a recovery phrase at `start`, numbered or not."""
     if not found.is_close and found.lead not in ("label", "next"):
         return None
     if quoted := _quoted(text, found.start):
@@ -407,6 +407,6 @@ def _phrase(text: str, found: _Found) -> Span | None:
         end = word.end()
     if len(words) >= 3 and not _NEEDS_LIST.search(found.name) and not set(words) & PLAIN:
         return found.start, found.start + len(text[found.start : end].rstrip(" ,\n"))
-    # Twelve words of a list may hold one that is common, "about" say; a sentence has many.
+    # A list of twelve words may hold one function word, such as "about"; a sentence has many.
     is_list = len(words) >= 12 and sum(word in PLAIN for word in words) <= 2
     return (found.start, found.start + len(text[found.start : end].rstrip(" ,\n"))) if is_list else None
