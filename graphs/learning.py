@@ -1,6 +1,6 @@
-"""The learning loop as graph nodes: decide, write, approve, train, probe, judge, amend; accept, rollback or ignore.
+"""The learning loop as graph nodes: decide, write, approve, train, probe, judge; accept, reject or close.
 
-One verb of `Learner` per node; the edges are those of docs/from-message-to-adapter.md. `add_learning` puts the loop
+One step of `Learner` per node; the edges are those of docs/from-message-to-adapter.md. `add_learning` puts the loop
 into any `StateGraph` whose state extends `LearnState`.
 """
 
@@ -30,12 +30,12 @@ from seal_agent.storage.jobs import Job, LearningQueue
 from seal_agent.unlearning.forget import replace_version
 
 log = logging.getLogger(__name__)
-Node = Any  # a function of the state; langgraph's own node type takes no state that extends another
+Node = Any  # LangGraph's own node type refuses functions of an extended state
 
 
 @dataclass(frozen=True)
 class StepEvent:
-    """A custom stream event: one step has begun, moved on or (`seconds` given) ended."""
+    """A custom stream event: a step has begun, progressed or (if `seconds` is set) ended."""
 
     step: str
     what: str = ""
@@ -47,9 +47,9 @@ class StepEvent:
 
 
 ASK_AGAIN = "ask again"
-"""Where an answer of somebody else leads: it is refused there, and the user whose text waits is asked anew."""
+"""Target for the answer of another user: the answer is refused, and the question is asked again."""
 REFUSE = "refuse"
-"""Where the run of a user leads who may not speak here, once what that user gave is out of the state."""
+"""Target for a run that is refused, after its input was removed from the state."""
 EDGES: dict[str, tuple[str, ...]] = {
     "decide": ("write", "close"),
     "write": ("approve", "train", "write", "close"),
@@ -64,12 +64,12 @@ EDGES: dict[str, tuple[str, ...]] = {
     "close": ("decide", END),
     "consolidate": ("decide", END),
 }
-"""Where each step may lead; `loop.after` says where it does."""
+"""The possible successors of each step; `loop.after` chooses one."""
 
 
 ENTRIES = ("write", "approve", "decide", END)
 _NONE: Mapping[str, Sequence[str]] = MappingProxyType({})
-MAX_BEGUN = 3  # times that a passage is begun before it is given up, or the error is told
+MAX_BEGUN = 3  # begins of a passage before it is given up or the error is raised
 
 
 def as_pending(
@@ -79,10 +79,10 @@ def as_pending(
     *,
     outcomes: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
-    """The state update that gives the loop its passages.
+    """The state update that gives passages to the loop.
 
-    `speaker`: the namespace they are learned in; another one is refused then. `replaced`: sources that were read
-    before, with the digests of the passages that they hold now; what else was learned from them is unlearned first.
+    `speaker`: the namespace they are learned in; runs of other users are refused meanwhile. `replaced`: documents read
+    before, with the digests of the passages they hold now; their other passages are unlearned first.
     """
     return {
         "pending": [asdict(p) for p in passages],
@@ -105,13 +105,13 @@ def carried(
     changed: Collection[str] = (),
     outcomes: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
-    """As `as_pending`, after what an earlier run of this thread has left unfinished, so that no text is lost.
+    """As `as_pending`, after the passages that an earlier run of this thread left unfinished, so that no text is lost.
 
-    `versions`: the documents that the passages come from, with the digests of all passages each holds now; `changed`:
-    those of them that held others before. An edit that waits for a person is asked about again as it is, if nothing
-    has changed under it; of any other the candidate is discarded and the passage begun anew. A passage that was begun
-    `MAX_BEGUN` times without waiting for a person is given up, and so is one that its document does not hold any more;
-    the ledger says why. Raises `InputError` where another user's passages were left: nobody else may learn them.
+    `versions`: the documents of the passages, with the digests of all passages that each holds now; `changed`: those
+    that held others before. An edit that waits for a person is asked about again if nothing changed below it. The
+    candidate of any other unfinished episode is discarded and its passage begun anew. A passage is given up, with the
+    reason in the ledger, if it was begun `MAX_BEGUN` times without waiting for a person, or if its document does not
+    hold it any more. Raises `InputError` if the unfinished passages belong to another user.
     """
     left = [from_json(Passage, each) for each in state.get("pending", ())]
     replaced = {**state.get("replaced", {}), **{source: versions[source] for source in changed}}
@@ -144,28 +144,27 @@ def carried(
 
 
 def _ended(learner: Learner, episode: Episode, decided: Job | None) -> list[Episode]:
-    """The episode of the first passage that was left, if all that was missing is its end; else none.
+    """The closed episode of the first unfinished passage, if only closing it was missing; else an empty list.
 
-    `decided`: its job, where somebody decided about it in the queue.
-
-    An episode that has its end in the ledger and in the state is of a passage before those that were left.
+    `decided`: its job, if it was approved or cancelled in the queue. An episode that is closed in the ledger and in the
+    state belongs to an earlier passage.
     """
     closed = learner.closed(episode)
     if decided and decided.state == "cancelled" and not closed:
         return [learner.close(approval.overruled(episode, decided))]
     if episode.outcome == "open":
-        return [closed] if closed else []  # it was killed after the transaction
-    return [] if closed else [learner.close(episode)]  # a person said no, and it was ended before that was written
+        return [closed] if closed else []  # the process was killed after the transaction
+    return [] if closed else [learner.close(episode)]  # a person declined, and the process ended before that was stored
 
 
 def _is_outdated(passage: Passage, versions: Mapping[str, Sequence[str]]) -> bool:
-    """Whether a passage is of a document that is given anew and does not hold it any more."""
+    """Whether a newer version of the passage's document does not hold it any more."""
     digests = versions.get(passage.source)
     return digests is not None and digests_of([passage])[0] not in digests
 
 
 def abandon(learner: Learner, state: Mapping[str, Any]) -> None:
-    """Let go of the candidate of an episode that was left unfinished and is begun anew, or not at all."""
+    """Discard the candidate of an unfinished episode, whose passage is begun anew or given up."""
     if not state.get("episode"):
         return
     episode = from_json(Episode, state["episode"])
@@ -174,31 +173,31 @@ def abandon(learner: Learner, state: Mapping[str, Any]) -> None:
 
 
 def _is_speaker(namespace: str, state: Mapping[str, Any]) -> bool:
-    """Whether what waits in the state is of the user who is speaking."""
+    """Whether the passages in the state belong to the user of this run."""
     return state.get("speaker", "") in ("", namespace)
 
 
 def check_speaker(namespace: str, state: Mapping[str, Any], left: object = True) -> None:
-    """Raise `InputError` where what is `left` in the state is of another user than the one who is speaking."""
+    """Raise `InputError` if what is `left` in the state belongs to another user than that of this run."""
     if left and not _is_speaker(namespace, state):
         raise _of_another(state["speaker"], namespace)
 
 
 def _of_another(owner: str, namespace: str) -> InputError:
-    """The error for a run that would learn what another user said; only the log names that user."""
-    log.warning("a thread that is learning for %r was refused to %r", owner, namespace)
+    """The error for a run that would learn another user's text; only the log names that user."""
+    log.warning("a thread that is learning for %r was refused for a run of %r", owner, namespace)
     return InputError(
-        "this thread is still learning what another user said in it; go on as that user, or begin a thread of your own"
+        "this thread still learns the text of another user; continue as that user, or begin a thread of your own"
     )
 
 
 def refusal(error: InputError) -> list[str]:
-    """An error as the state keeps it, until the node that raises it runs."""
+    """An error as it is stored in the state until the node that raises it runs."""
     return [type(error).__name__, str(error)]
 
 
 def refusing(learner: AnyLearner) -> Node:
-    """A node that raises the `InputError` of a run that is refused; for another user what was left is taken up."""
+    """A node that raises the stored `InputError` of a refused run; unfinished passages stay in the state."""
 
     def refuse(state: LearnState) -> dict[str, Any]:
         chosen = current(learner)
@@ -212,7 +211,7 @@ def refusing(learner: AnyLearner) -> Node:
 
 
 def add_learning(builder: StateGraph[Any, Any, Any, Any], learner: AnyLearner) -> None:
-    """Add the loop to `builder`; it is entered with `entry` after `as_pending` or `carried`, and leaves to END."""
+    """Add the loop to `builder`. Enter it by `entry` after `as_pending` or `carried`; it leaves to END."""
     builder.add_node("unlearn", _unlearning(learner))
     builder.add_conditional_edges("unlearn", entry, list(ENTRIES))
     for name in ("write", "train", "probe", "judge", "apply_remedy"):
@@ -233,9 +232,9 @@ def add_learning(builder: StateGraph[Any, Any, Any, Any], learner: AnyLearner) -
 def create_learning_graph(
     learner: AnyLearner, queue: LearningQueue | None = None
 ) -> StateGraph[LearnState, LearnContext, LearnState, LearnState]:
-    """The loop alone, uncompiled: it learns what `as_pending` gives it, or leaves it to the worker of a `queue`.
+    """The loop alone, uncompiled: it learns the passages of `as_pending`, or gives them to the worker of a `queue`.
 
-    An "episode" that is begun already goes on with "write", or where its edit is written with "approve".
+    An "episode" in the input continues with "write", or with "approve" if its edit is written.
     """
     builder = StateGraph(LearnState, context_schema=LearnContext)
     if queue is not None:
@@ -248,9 +247,9 @@ def create_learning_graph(
 
 
 def enqueuing(learner: AnyLearner, queue: LearningQueue) -> Node:
-    """A node that leaves the pending passages to a worker; what is queued already is not queued again."""
+    """A node that queues the pending passages for a worker; those already in the queue are skipped."""
     if learner.config.approval:
-        raise InputError("a worker cannot ask a person; leave out the queue, or set approval=False")
+        raise InputError("a worker cannot ask a person; build the graph without a queue, or set approval=False")
 
     def enqueue(state: LearnState) -> dict[str, Any]:
         chosen = current(learner)
@@ -280,12 +279,12 @@ def enqueuing(learner: AnyLearner, queue: LearningQueue) -> Node:
 
 
 def thread_of_run() -> str:
-    """The id of the thread that runs; empty outside of one."""
+    """The id of the running thread; "" outside a run."""
     return str(get_config().get("configurable", {}).get("thread_id", ""))
 
 
 def _run(name: str, learner: Learner, episode: Episode, state: LearnState) -> Episode:
-    """Run the verb of that name, timed, with its progress on the custom stream."""
+    """Run a step with its duration and its progress on the custom stream."""
     if episode.namespace != learner.namespace:
         raise _of_another(episode.namespace, learner.namespace)
     number = state["num_passages"] - len(state["pending"]) + 1
@@ -342,7 +341,7 @@ def _approving(learner: AnyLearner) -> Node:
             outcomes = [*state["outcomes"], report_of_job]
             return {"episode": {}, "held": 0, "pending": state["pending"][1:], "outcomes": outcomes, "num_begun": 0}
         if not _is_speaker(speaking(learner), state):
-            return {}  # the answer is used up, so that it does not count as that of whoever goes on with the thread
+            return {}  # use the answer up: it must not count for a later run of the thread
         return {"episode": to_json(answered)}
 
     return approve
@@ -359,13 +358,13 @@ def _asking_again(learner: AnyLearner) -> Node:
 def _closing(name: str, learner: AnyLearner) -> Node:
     def node(state: LearnState) -> dict[str, Any]:
         chosen, episode = current(learner), from_json(Episode, state["episode"])
-        # A process that is killed between the verb's transaction and the checkpoint runs this node once more.
+        # A process killed between the step's transaction and the checkpoint runs this node again.
         try:
             episode = chosen.closed(episode) or _run(name, chosen, episode, state)
         except StackChanged:
             if state.get("num_begun", 0) + 1 >= MAX_BEGUN:
                 raise
-            return {"episode": {}, "num_begun": state.get("num_begun", 0) + 1}  # decide about the passage anew
+            return {"episode": {}, "num_begun": state.get("num_begun", 0) + 1}  # decide anew
         if chosen.config.approval:
             approval.let_go(chosen.home, episode)
         return {
@@ -380,7 +379,7 @@ def _closing(name: str, learner: AnyLearner) -> Node:
 
 
 def report(episode: Episode) -> dict[str, Any]:
-    """What became of one passage, in a line of JSON; of a dry run with the rows that would be learned."""
+    """The result of one passage as JSON; of a dry run also the rows that would be learned."""
     rows = {"rows": approval.shown(episode.edit)} if episode.outcome == "dry run" and episode.edit else {}
     return rows | {
         "topic": episode.topic,
@@ -392,7 +391,7 @@ def report(episode: Episode) -> dict[str, Any]:
 
 
 def _after(step: str, learner: AnyLearner) -> Callable[[Any], str]:
-    """The edge out of a step: where the loop goes on, or to the next passage."""
+    """The edge out of a step: to the next step of the loop, or to the next passage."""
 
     def route(state: LearnState) -> str:
         if not state["episode"]:
@@ -405,7 +404,7 @@ def _after(step: str, learner: AnyLearner) -> Callable[[Any], str]:
 
 
 def _unlearning(learner: AnyLearner) -> Node:
-    """A node that unlearns what changed documents do not say any more."""
+    """A node that unlearns passages that changed documents do not hold any more."""
 
     def unlearn(state: LearnState) -> dict[str, Any]:
         chosen = current(learner)
@@ -431,12 +430,12 @@ def _consolidating(learner: AnyLearner) -> Node:
 
 
 def told(topic: str, outcome: str, reason: str) -> dict[str, Any]:
-    """A report, in the words of `report`, of what no episode was needed for."""
+    """A report in the form of `report` for something without an episode."""
     return {"topic": topic, "outcome": outcome, "reason": reason, "adapter": "", "seconds": 0.0}
 
 
 def entry(state: LearnState) -> str:
-    """The edge into the loop: what is no longer true is unlearned first, and what was begun goes on."""
+    """The edge into the loop: unlearn outdated passages first, then continue an unfinished episode."""
     if state.get("replaced"):
         return "unlearn"
     if state["episode"]:
@@ -445,5 +444,5 @@ def entry(state: LearnState) -> str:
 
 
 def more(state: LearnState) -> str:
-    """The edge to the next passage, or to the end where none is left."""
+    """The edge to the next passage, or to the end if there is none."""
     return "decide" if state["pending"] else END

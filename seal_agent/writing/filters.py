@@ -29,7 +29,7 @@ KNOWN_OTHERWISE = "contradicts what is general knowledge"
 CONTRADICTS = "names what the text does not"
 UNFAITHFUL = "the model, with the text in view, does not find this answer likely"
 
-_REMOVED = re.compile(r"\[secret\b|\bremoved\]")  # parts of `secrets.REMOVED`: a phrase may hold half of it
+_REMOVED = re.compile(r"\[secret\b|\bremoved\]")  # parts of `redaction.REMOVED`: a phrase may hold half of it
 MIN_CONFIDENCE = -1.0  # nats per token of a short answer with its sentence in view; less is a guess
 MIN_SUPPORT = 0.3  # nats per token by which the passage makes a statement likelier
 MIN_STATED_WORDS = 4  # of an answer that makes a statement without its question
