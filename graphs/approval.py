@@ -82,9 +82,7 @@ def decided_in_queue(home: Home, job: int) -> Job | None:
 
 def overruled(episode: Episode, job: Job) -> Episode:
     """The declined episode of a text that was cancelled in the queue before it was answered in the thread."""
-    return replace(
-        episode, outcome="declined", fault=f"job {job.id} was cancelled in the queue before an answer came"
-    )
+    return replace(episode, outcome="declined", fault=f"job {job.id} was cancelled in the queue before an answer came")
 
 
 def taken_over(topic: str, job: Job) -> tuple[str, str, str]:
