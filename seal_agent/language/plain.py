@@ -111,7 +111,7 @@ class Plain:
         return span.text
 
     def shape(self, phrase: str, /) -> str:
-        """"number" or "words"."""
+        """The kind "number" or "words"."""
         return "number" if phrase[:1].isdigit() else "words"
 
     def echo_question(self, sentence: str, span: Span, /) -> str:

@@ -125,7 +125,7 @@ def relative_time(sentence: str) -> str:
 
 
 def _is_point(sentence: str, ahead: re.Match[str]) -> bool:
-    """Whether "in two hours" is a point in time ("The bus leaves ...") and not a duration ("It dries in two hours.")."""
+    """Whether "in two hours" is a point in time ("The bus leaves ...") and no duration ("It dries in two hours.")."""
     if _OVER.search(sentence) or _LIMIT.search(sentence, 0, ahead.start()):
         return False
     return not _SMALL_UNIT.search(ahead[0]) or bool(_SCHEDULED.search(sentence) or _PROGRESSIVE.search(sentence))
