@@ -137,7 +137,7 @@ def damaged_versions(database: Database, namespace: str) -> dict[int, AdapterSta
     """All versions up to the newest one ever written; None for one that is damaged or lost."""
     with database.reading() as db:
         rows = select(STACKS.c.version, STACKS.c.layers).where(STACKS.c.namespace == namespace)
-        written = {number: layers for number, layers in db.execute(rows)}  # noqa: C416  # `dict` does not accept rows as pairs
+        written = {number: layers for number, layers in db.execute(rows)}  # noqa: C416
         noted = {int(name): digest for name, digest in checksums.recorded(db, "stack", namespace).items()}
     found: dict[int, AdapterStack | None] = {}
     for number in range(1, max([*written, *noted], default=0) + 1):
