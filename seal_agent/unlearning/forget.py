@@ -41,7 +41,7 @@ LEFT = 1.0  # nats per token above the base model's score from which an answer s
 
 @dataclass(frozen=True)
 class Check:
-    """Scores of the forgotten edits' questions: mean NLL of the answers in nats per token, before, after and by the base.
+    """Scores of the forgotten edits' questions: mean NLL in nats per token before, after, and by the base.
 
     `num_left`: answers that are still likelier than under the base by `LEFT` nats per token, because another edit says
     the same or has answers of the same form. `change`: mean change of other replay items in nats per token (None:
