@@ -76,7 +76,7 @@ def improve(
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Sample and train edits, imitate those that beat doing nothing; promote a policy that is better on unseen texts."""
+    """Sample and train edits, imitate those that beat doing nothing; promote a policy that is better on new texts."""
     if context.invoked_subcommand:
         return
     if ledger and (file or data):

@@ -118,7 +118,7 @@ def chosen(tools: Sequence[ToolSpec], choice: ToolChoice) -> tuple[ToolSpec, ...
         return ()
     if choice in (True, "any", "required"):
         if not tools:
-            raise InputError("tool_choice requires a tool and none is bound; bind one, or remove tool_choice")
+            raise InputError("tool_choice requires a tool and none is given; give one, or remove tool_choice")
         return tuple(tools)
     named = tuple(tool for tool in tools if tool.name == choice)
     if not named:

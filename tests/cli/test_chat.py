@@ -93,7 +93,7 @@ def test_a_graphs_conversation_is_judged_by_its_last_reply(learner: Learner) -> 
     [given] = recorded(learner.home, "default")
     assert (given.question, given.value) == ("The key?", -1.0)
     assert "hunter2" not in given.answer
-    with pytest.raises(InputError, match="no reply yet"):
+    with pytest.raises(InputError, match="no reply to rate"):
         give_feedback(learner, said[:1])
 
 

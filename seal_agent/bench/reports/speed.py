@@ -1,4 +1,4 @@
-"""The report of `bench speed`: tables, what was asked for beside what was found, and plots."""
+"""The report of `bench speed`: tables, targets beside results, and plots."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def _replies(report: Report) -> list[str]:
 
 
 def plot(report: Report, curves: Mapping[str, Curve], path: Path) -> None:
-    """NLL against seconds, candidates at once, and tokens under adapters, as a PNG; needs the extra `bench`."""
+    """A PNG of NLL against seconds, joint candidates, and token time under adapters; needs the extra `bench`."""
     drawing = pyplot()
     figure, axes = drawing.subplots(1, 3, figsize=(15, 4))
     _plot_recipe(axes[0], report, curves)
