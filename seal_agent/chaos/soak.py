@@ -260,7 +260,7 @@ class _Lived:
         clean(self.home)
         named = named_adapters(self.home)
         strayed = [path.name[:12] for path in adapter_folders(self.home.root) if path.name not in named]
-        return found + [f"adapters that nobody names stay: {strayed}"] * bool(strayed)
+        return found + [f"unnamed adapters are left over: {strayed}"] * bool(strayed)
 
     def _asked(self) -> list[str]:
         """The invariants violated now."""

@@ -237,7 +237,7 @@ def arc(
 
 def keep_run(folder: Path) -> None:
     """Set the line that is printed when a benchmark is stopped."""
-    interruption.keeps(f"what was measured is kept in {folder}; run the same command to go on")
+    interruption.keeps(f"results are saved in {folder}; run the same command to continue")
 
 
 def _writer(home: Home, policy: str) -> AdapterStack | None:

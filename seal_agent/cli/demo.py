@@ -83,7 +83,7 @@ def summary(result: DemoResult) -> str:
         f"The model answered {result.num_correct_before} of {result.num_questions} questions about the document "
         f"before learning it and {result.num_correct_after} afterwards"
     )
-    kept = f"{result.retention['num_lost']} of {result.retention['num_probes']} watched answers were lost"
+    kept = f"{result.retention['num_lost']} of {result.retention['num_probes']} probed answers were lost"
     undone = "undoing it brought the old answers back exactly" if result.restored else "undoing it did NOT restore them"
     if result.verdict != "accepted":
         return f"{learned}: the edit was {result.verdict}. It took {result.seconds:.0f} s (seed {result.seed})."

@@ -82,7 +82,7 @@ def ingest(
 ) -> None:
     """Learn documents, passage by passage; passages read before are not learned again."""
     read = [(path.name, document_at(path)) for path in files]
-    interruption.keeps("nothing was learned yet; run the same command to go on")
+    interruption.keeps("nothing was learned yet; run the same command to continue")
     with Display(lines=True) as display:
         from seal_agent.learning.config import LearnerConfig
         from seal_agent.writing.directives import preset as directives_of
@@ -197,7 +197,9 @@ def learn_all(learner: Learner, plan: Sequence[Planned], title: str, display: Di
         outcomes: list[dict[str, Any]] = []
         for outcomes in _learned(learner, each, title, display):
             ended = num_ended + sum(outcome["outcome"] != "forgotten" for outcome in outcomes)
-            interruption.keeps(f"{ended} of {num_passages} passages are done and kept; run the same command to go on")
+            interruption.keeps(
+                f"{ended} of {num_passages} passages are done and saved; run the same command to continue"
+            )
         num_ended += sum(outcome["outcome"] != "forgotten" for outcome in outcomes)
         all_outcomes.append(outcomes)
     return all_outcomes

@@ -123,7 +123,7 @@ def work(
         os.environ["OMP_NUM_THREADS"] = str(threads)  # torch reads it when it is loaded
     if nice and hasattr(os, "nice"):
         os.nice(nice)
-    interruption.keeps("no job was begun; run the same command to go on")
+    interruption.keeps("no job was begun; run the same command to continue")
     with Display(lines=True) as display:
         from seal_agent.background.worker import ENDED, Budget, Worker, WorkEvent
         from seal_agent.learning.learner import LearnerConfig

@@ -46,7 +46,7 @@ def soak(
     """Kill worker processes at random and check the invariants after each kill; exit code 2 if one is violated."""
     deadline = time.monotonic() + 60 * minutes
     results: dict[str, dict[str, Any]] = {}
-    interruption.keeps(f"what was found is kept in {out}; run the same command to go on")
+    interruption.keeps(f"results are saved in {out}; run the same command to continue")
     with Display(lines=True) as display:
         display.line(f"at most {minutes:g} minutes; it can be stopped, and the same command continues")
         for name, part in parts(kills, real_kills, flips, poison, seed).items():

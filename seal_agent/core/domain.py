@@ -37,7 +37,7 @@ class Grade:
 
 
 class Domain(Protocol[C]):
-    """What a context is, what an edit may hold, how it becomes rows, how it is rewarded."""
+    """A domain: its contexts, the edits that a policy may propose for them, and the grading of a trained model."""
 
     @property
     def name(self) -> str:

@@ -70,7 +70,7 @@ class LearnerConfig:
         check_whole("min_rehearsal_rows", self.min_rehearsal_rows, 0)
         check_whole("seed", self.seed, 0, MAX_RUN_SEED)
         if self.num_probes > self.max_probes:
-            raise InputError(f"num_probes={self.num_probes} must lie between 1 and max_probes={self.max_probes}")
+            raise InputError(f"num_probes={self.num_probes} must be between 1 and max_probes={self.max_probes}")
 
     def num_replayed(self, directives: Directives, num_rows: int) -> int:
         """The number of general questions trained beside an edit of `num_rows` rows."""

@@ -29,7 +29,7 @@ from seal_agent.writing.formats import FORMATS, Ask, Format
 log = logging.getLogger(__name__)
 NOT_A_ROW = "does not fit the format"
 NO_ROW = "no training row is left that says it"
-UNCLEAR = 'it speaks of you and has "{word}" besides, so who is meant cannot be told; say it with the name'
+UNCLEAR = 'it is about you and also says "{word}", so its subject is unclear; say it with the name'
 TEXT = "text"
 """The `source` of a sentence of the text that was left out before writing."""
 MIN_PASSED = 0.3  # share of the requests in a format's capability test

@@ -114,7 +114,7 @@ def test_a_text_that_stays_although_it_was_forgotten_is_found(learner: Learner, 
     witness = Witness.read(tmp_path / "witness.json")
     assert witness.compare(learner.home, {}) == []
     (learner.home.root / "copy").write_text(TOWER.text)
-    assert witness.compare(learner.home, {}) == ["forgotten, but stands in copy"]
+    assert witness.compare(learner.home, {}) == ["forgotten, but still in copy"]
 
 
 def test_a_witness_sees_a_version_that_is_gone_and_an_answer_that_changed(learner: Learner, tmp_path: Path) -> None:
@@ -265,7 +265,7 @@ def test_two_processes_on_one_home_do_not_overwrite_each_other(home: Home) -> No
     for step in ("decide", "write", "train", "probe", "judge"):
         episode = loop.verbs(one)[step](episode, lambda *_: None)
     learn(other, BRIDGE)
-    with pytest.raises(StorageError, match="changed by another process meanwhile; nothing was lost"):
+    with pytest.raises(StorageError, match="changed by another process; nothing was lost"):
         one.accept(episode)
     assert len(one.stack) == 1
     assert invariants(home) == []

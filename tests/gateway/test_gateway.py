@@ -462,7 +462,11 @@ def test_without_a_key_nothing_is_told(ada: Client, header: str) -> None:
         ({"messages": [{"role": "user", "content": " "}]}, 400, "the last message must be the user's"),
         ({"messages": [{"role": "assistant", "content": "x"}]}, 400, "the last message must be the user's"),
         ({"messages": [{"role": "tool", "content": "x"}]}, 400, "tool_call_id"),
-        ({"messages": [{"role": "user", "content": "x", "name": "ann"}]}, 400, "messages.0: names are not shown to the model"),
+        (
+            {"messages": [{"role": "user", "content": "x", "name": "ann"}]},
+            400,
+            "messages.0: names are not shown to the model",
+        ),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, 400, "messages.0.content"),
         (
             {"messages": [{"role": "user", "content": [PICTURE]}]},

@@ -26,9 +26,9 @@ _CONDITIONAL = re.compile(r"\b(?:would|could|might|wouldn['’]t|couldn['’]t)\
 
 @dataclass(frozen=True)
 class Supposition:
-    """What is supposed where a sentence stands: `word` began it, "" where nothing is supposed.
+    """The supposition that is open at a sentence: `word` began it, "" if none is open.
 
-    It ends with the first sentence that says what is, after one that says what would be.
+    It ends with the first indicative sentence after one in the conditional.
     """
 
     word: str = ""
