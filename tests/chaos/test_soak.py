@@ -75,10 +75,13 @@ HARMS: dict[str, tuple[Callable[[Learner], object], str]] = {
     "unjudged": (unjudged, "served without a verdict"),
     "version gone": (lambda x: execute(x.home, "DELETE FROM stacks"), "in no version"),
     "ledger gone": (lambda x: execute(x.home, "DELETE FROM episodes"), "served without a verdict"),
-    "key gone": (lambda x: execute(x.home, "DELETE FROM routes"), "has no routing key"),
+    "key gone": (lambda x: execute(x.home, "DELETE FROM routes"), "without a routing key"),
     "folder gone": (lambda x: shutil.rmtree(x.stack.layers[0].ref.path), "missing"),
     "left open": (lambda x: execute(x.home, "UPDATE episodes SET body = json_set(body, '$.outcome', 'open')"), "end"),
-    "another's item": (lambda x: execute(x.home, "UPDATE replay SET adapter = 'x' WHERE adapter <> ''"), "watched"),
+    "another's item": (
+        lambda x: execute(x.home, "UPDATE replay SET adapter = 'x' WHERE adapter <> ''"),
+        "never accepted",
+    ),
     "item gone": (lambda x: execute(x.home, "DELETE FROM replay WHERE id = 3"), "not in the database"),
 }
 
