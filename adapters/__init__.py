@@ -1,4 +1,4 @@
-"""Weights: the `Backend` protocol, its implementations, training and storage of adapters.
+"""Models: implementations of the `Backend` protocol, and training and folding of adapters.
 
 Importing it loads nothing heavy; `huggingface` and `engine` load torch.
 """

@@ -1,4 +1,4 @@
-"""A prompt as the text a model reads: its own chat template, with tools in the model's own way where it has one."""
+"""Prompts as text: the model's chat template, with tools in the model's own format if it has one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from seal_agent.core.messages import Message, Prompt, ToolCall, ToolSpec
 from seal_agent.core.tool_format import TAGGED, ToolFormat, format_of, in_words
 
 _TOOL = ToolSpec("probe_tool", "Probes.", '{"type": "object", "properties": {"word": {"type": "string"}}}')
-_CALL = ToolCall("probe_tool", '{"word": "blue"}', "abcde1234")  # Mistral wants ids of nine letters and digits
+_CALL = ToolCall("probe_tool", '{"word": "blue"}', "abcde1234")  # Mistral requires ids of nine characters
 _ASKED = Message("user", "?")
 _SAID = "Probed."
 
@@ -27,12 +27,12 @@ class ChatTemplate:
 
     @property
     def tool_format(self) -> ToolFormat:
-        """How the model writes a call of a tool, or is told to."""
+        """The model's format for tool calls, or the one that it is taught."""
         return self._own_format or TAGGED
 
     @cached_property
     def _own_format(self) -> ToolFormat | None:
-        """The format of a template that shows tools and writes calls, found by having it do both."""
+        """The format of a template that renders tools and calls, found by rendering both; None if it does not."""
         try:
             offered = self._rendered([_ASKED], [_TOOL])
             called, said = (
@@ -46,7 +46,7 @@ class ChatTemplate:
         return format_of(written, _CALL) if _TOOL.name in offered else None
 
     def text(self, prompt: Prompt) -> str:
-        """What the model reads for a chat prompt, up to where it goes on; `InputError` for a refused conversation."""
+        """The text of a chat prompt up to where the model continues; raises `InputError` if the template refuses it."""
         told = prompt if self._own_format else in_words(prompt, self.tool_format)
         try:
             return self._rendered(told.messages, told.tools, is_open=True) + prompt.text

@@ -1,7 +1,7 @@
-"""Prompts and answers as token ids: one way for all that runs a model, so that their scores can be compared.
+"""Prompts and answers as token ids, the same for all backends, so that their scores can be compared.
 
-Only the chat template makes special tokens. What somebody wrote never becomes a turn or the end of one: a space is put
-into the name of every special token in it. (The tokenizer's own switch for this is state that threads share.)
+Only the chat template makes special tokens. User text never begins or ends a turn: a space is inserted into the name of
+every special token in it. (The tokenizer's own switch for this is state that threads share.)
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class Encoder:
-    """What a tokenizer and its chat template make of prompts and answers."""
+    """Encodes prompts and answers with a tokenizer and its chat template."""
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
@@ -29,13 +29,13 @@ class Encoder:
 
     @cached_property
     def _special_names(self) -> dict[str, str]:
-        """The name of every special token, and what stands for it in a text. A single character cannot be divided."""
+        """The name of each special token and its replacement. Names of one character cannot be divided."""
         added = self._tokenizer.added_tokens_decoder.values()
         names = [token.content for token in added if token.special and len(token.content.strip()) > 1]
         return {name: _divided(name) for name in names}
 
     def prompt(self, prompt: Prompt) -> list[int]:
-        """The ids of `prompt`, in the chat template where it has messages; raises `InputError` for an empty one."""
+        """Token ids of `prompt`, by the chat template if it has messages; raises `InputError` for an empty one."""
         plain = self._cleaned(prompt)
         text = self.template.text(plain) if prompt.is_chat else plain.text
         ids: list[int] = self._tokenizer(text, add_special_tokens=not prompt.is_chat).input_ids
@@ -46,23 +46,23 @@ class Encoder:
         return ids
 
     def answer(self, answer: str) -> list[int]:
-        """The ids of `answer` as they follow a prompt; raises `InputError` for an empty one."""
+        """Token ids of `answer` as the continuation of a prompt; raises `InputError` for an empty one."""
         ids: list[int] = self._tokenizer(self.plain(answer), add_special_tokens=False).input_ids
         if not ids:
             raise InputError("an empty answer cannot be scored; give at least one character")
         return ids
 
     def plain(self, text: str) -> str:
-        """`text` in which no special token's name stands."""
+        """`text` with a space inserted into the name of each special token."""
         names = self._special_names
         while found := next((name for name in names if name in text), ""):
             text = text.replace(found, names[found])
         return text
 
     def _cleaned(self, prompt: Prompt) -> Prompt:
-        """`prompt` without special tokens' names in any of its strings.
+        """`prompt` without names of special tokens in any of its strings.
 
-        One is left: where tools are offered, the assistant's turn may begin with the token that opens a call.
+        One exception: if tools are offered, the assistant's turn may begin with the token that opens a call.
         """
         opening = self.template.tool_format.before.strip() if prompt.tools else ""
         if not opening or not prompt.text.startswith(opening):
@@ -78,9 +78,9 @@ def _divided(name: str) -> str:
 
 
 def _mapped(value: T, change: Callable[[str], str]) -> T:
-    """`value` with `change` made to every string in it: in dataclasses, tuples, lists and dictionaries, keys included.
+    """`value` with `change` applied to every string in dataclasses, tuples, lists and dictionaries, keys included.
 
-    A field that holds JSON as text is read first, so that an escaped character is no way round.
+    A field that holds JSON as text is parsed first, so that escapes in it cannot hide a token's name.
     """
     changed: Any = value
     if isinstance(value, str):

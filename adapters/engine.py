@@ -1,9 +1,9 @@
-"""The live model: serves a stack folded into one update, trains candidates on top of it.
+"""The model in memory: serves a stack folded into one update, and trains candidates on top of it.
 
-The base weights are never changed. A served stack is a second set of weights beside them, the sum taken once in
-float32, so that 32 adapters answer as fast as none. Where weights have 16 bits the sum is rounded, so a stack of few
-ranks stays an adapter of its own, exact, and costs every token something (docs/log/speed.md); so does every stack where
-weights are quantized. With the empty stack the model is the bare base, bit for bit.
+The base weights are never changed. A served stack is a second set of weights, summed once in float32, so that 32
+adapters are as fast as none. With 16-bit weights the sum would be rounded, so a stack of low rank stays a separate
+adapter: exact, but slower per token (docs/log/speed.md). With quantized weights every stack stays separate. With the
+empty stack the model is the untouched base, bit for bit.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ from seal_agent.core.errors import AdapterError
 from seal_agent.core.priority import Turns
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 
-MAX_FOLDED = 2  # stacks kept ready: the served one and a candidate on top of it
-MAX_BESIDE = 64  # ranks; more are added to 16-bit weights, which costs .3% of what an edit changes in its answers
-MAX_ADAPTERS = 128  # updates kept in memory; a forgotten one is read again
+MAX_FOLDED = 2  # stacks kept in memory: the served one and a candidate on top of it
+MAX_BESIDE = 64  # ranks; a larger stack is added to 16-bit weights, which loses 0.3% of an edit's effect on its answers
+MAX_ADAPTERS = 128  # adapters kept in memory; others are read again from disk
 
 Folded = dict[str, tuple[Tensor, ...]]
-"""By layer: (weight,) in place of the base's, or (A, B) beside it."""
+"""By layer: (weight,) replaces the base weight, or (A, B) is applied beside it."""
 
 
 class Engine:
-    """One base model in memory; `lock` serialises its users, and learning in the background gives way."""
+    """One base model in memory. `lock` serialises callers; background learning yields to them."""
 
     def __init__(self, loaded: LoadedModel) -> None:
         self.loaded = loaded
         self.lock = Turns(leaving=give_up_team)
-        give_up_team()  # of the thread that loaded it
+        give_up_team()  # of the thread that loaded the model
         self._layers: dict[str, AdaptedLinear] = adapt(loaded.model)
         self._updates: OrderedDict[str, LowRank] = OrderedDict()
         self._folded: OrderedDict[AdapterStack, Folded] = OrderedDict()
@@ -61,44 +61,44 @@ class Engine:
 
     @property
     def model(self) -> Any:
-        """The module to call, with whatever stack was activated last."""
+        """The module to call, with the stack activated last."""
         return self.loaded.model
 
     @property
     def tokenizer(self) -> Any:
-        """The base model's."""
+        """The base model's tokenizer."""
         return self.loaded.tokenizer
 
     @property
     def context_length(self) -> int:
-        """The tokens a prompt and its reply may have together."""
+        """The maximum number of tokens of a prompt and its reply."""
         return context_length(self.model.config, self.tokenizer, self.loaded.max_context)
 
     @cached_property
     def encoder(self) -> Encoder:
-        """Prompts and answers as this model's tokens; finding out what there is to know of them takes a while."""
+        """Encodes prompts and answers; created on first use, because it is slow to create."""
         return Encoder(self.tokenizer)
 
     @cached_property
     def grammar_tokenizer(self) -> Any:
-        """The tokenizer as grammars see it."""
+        """The tokenizer in the form that grammars use."""
         return grammar_tokenizer(self.tokenizer, self.loaded.model.config.vocab_size)
 
     @cached_property
     def learning_rate(self) -> float:
-        """What fits this model (`rates`)."""
+        """The learning rate that suits this model (`learning_rate`)."""
         return fitting_rate(self._layers.values(), self.loaded.dtype, self.loaded.device)
 
     def fitted(self, directives: Directives) -> Directives:
-        """`directives` with the learning rate that fits this model, where they name none."""
+        """`directives` with this model's learning rate if they name none."""
         return directives if directives.learning_rate else replace(directives, learning_rate=self.learning_rate)
 
     def is_loaded(self, ref: AdapterRef) -> bool:
-        """Whether the adapter's weights are in memory already."""
+        """Whether the adapter's weights are in memory."""
         return ref.id in self._updates
 
     def unload(self, ref: AdapterRef) -> None:
-        """Take the adapter out of memory, and every stack that holds it."""
+        """Remove the adapter, and every folded stack that contains it, from memory."""
         self._updates.pop(ref.id, None)
         if ref.id in self._active.ids:
             self.activate(AdapterStack())
@@ -106,7 +106,7 @@ class Engine:
             del self._folded[stack]
 
     def activate(self, stack: AdapterStack) -> None:
-        """Make `stack` the one the model answers with; the empty stack is the bare base model."""
+        """Make the model answer with `stack`; the empty stack is the base model."""
         if stack == self._active:
             return
         folded = self._fold(stack)
@@ -117,7 +117,7 @@ class Engine:
         self._active = stack
 
     def train(self, stack: AdapterStack, jobs: Sequence[Job], *, progress: Progress) -> list[TrainingRun]:
-        """Train a fresh update for every job on top of the frozen `stack`; none of them is served."""
+        """Train a new update for every job on top of the frozen `stack`; none of them is served."""
         self.activate(stack)
         return train(
             self.model,
@@ -130,19 +130,19 @@ class Engine:
         )
 
     def give_way(self, stack: AdapterStack) -> None:
-        """Between two steps: let others go first where it is their turn, then answer with `stack` again.
+        """Between two steps, yield to waiting threads if it is their turn, then activate `stack` again.
 
         Called by the holder of `lock`.
         """
         if not self.lock.is_others_turn:
             return
-        state = torch.get_rng_state()  # shared by all threads
+        state = torch.get_rng_state()  # all threads share it
         if self.lock.give_way():
             torch.set_rng_state(state)
             self.activate(stack)
 
     def update(self, stack: AdapterStack) -> LowRank:
-        """What `stack` adds to the base weights, exactly, in float32 on the CPU."""
+        """The update that `stack` adds to the base weights, exact, in float32 on the CPU."""
         return fold([self._load(entry.ref).scaled(entry.weight) for entry in stack.entries])
 
     def _fold(self, stack: AdapterStack) -> Folded:
@@ -151,13 +151,13 @@ class Engine:
         if stack in self._folded:
             self._folded.move_to_end(stack)
             return self._folded[stack]
-        while len(self._folded) >= MAX_FOLDED:  # before the next is made: each is as large as the model
+        while len(self._folded) >= MAX_FOLDED:  # before the next is made: each takes as much memory as the model
             self._folded.popitem(last=False)
         folded: Folded = {}
-        with torch.inference_mode(mode=False), torch.no_grad():  # training on top of it needs ordinary tensors
+        with torch.inference_mode(mode=False), torch.no_grad():  # autograd refuses inference tensors
             for name, (a, b) in self.update(stack).pairs.items():
                 weight, device, dtype = self._layers[name].weight, self.loaded.device, self.loaded.dtype
-                is_plain = weight.dtype == dtype  # quantized ones, 8-bit floats too, mean nothing without their scales
+                is_plain = weight.dtype == dtype  # quantized weights need their scales
                 if is_plain and (dtype == torch.float32 or len(a) > MAX_BESIDE):
                     folded[name] = (torch.addmm(weight.float(), b.to(device), a.to(device)).to(dtype),)
                 else:

@@ -1,8 +1,8 @@
-"""A stack of LoRA adapters as one: exact in float32, whatever their ranks and weights λ; and as few ranks as asked.
+"""A stack of LoRA adapters as one: exact in float32 for any ranks and weights λ, or compressed to a given rank.
 
-The update of a stack is Σ λ s B A. Side by side that is one adapter: A = [A₁; A₂; …], B = [λ₁ s₁ B₁, λ₂ s₂ B₂, …].
-PEFT's own `combination_type="cat"` is the same sum for plain LoRA, but stored in the base model's precision, where
-an edit loses part of its effect in bfloat16.
+The update of a stack is Σ λ s B A. As one adapter: A = [A₁; A₂; …], B = [λ₁ s₁ B₁, λ₂ s₂ B₂, …].
+PEFT's own `combination_type="cat"` gives the same sum for plain LoRA, but stores it in the base model's precision,
+where an edit loses part of its effect in bfloat16.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from seal_agent.storage.adapter_store import AdapterRegistry
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
-PREFIX = "base_model.model."  # of PEFT's names
+PREFIX = "base_model.model."  # of the names in PEFT's files
 UNKNOWN_KINDS = ("use_dora", "modules_to_save", "trainable_token_indices", "layer_replication")
 
 
@@ -43,12 +43,12 @@ class LowRank:
         return max((a.shape[0] for a, _ in self.pairs.values()), default=0)
 
     def scaled(self, weight: float) -> LowRank:
-        """λ times this update; on B alone, for on both it would be λ²."""
+        """This update times λ; only B is multiplied."""
         return LowRank({name: (a, b * weight) for name, (a, b) in self.pairs.items()})
 
 
 def read_adapter(folder: Path) -> LowRank:
-    """A plain LoRA adapter in PEFT's form; raises `AdapterError` where it is damaged or of another kind."""
+    """Read a plain LoRA adapter in PEFT's format; raises `AdapterError` if it is damaged or of another kind."""
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         tensors = load_file(folder / WEIGHTS)
@@ -64,7 +64,7 @@ def read_adapter(folder: Path) -> LowRank:
             name = key.removesuffix(".lora_A.weight")
             b = tensors.get(f"{name}.lora_B.weight")
             if b is None or b.shape[1] != a.shape[0]:
-                raise AdapterError(f"the adapter at {folder} lacks the other half of {key}; restore the folder")
+                raise AdapterError(f"the adapter at {folder} lacks the second matrix of {key}; restore the folder")
             rank = a.shape[0]
             alpha = (config.get("alpha_pattern") or {}).get(name.removeprefix(PREFIX), config["lora_alpha"])
             scale = alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
@@ -73,7 +73,7 @@ def read_adapter(folder: Path) -> LowRank:
 
 
 def write_adapter(folder: Path, update: LowRank, *, model: str, alpha: int | None = None) -> None:
-    """Write `update` in PEFT's form; with `alpha`, B is stored without the factor alpha / rank that PEFT applies."""
+    """Write `update` in PEFT's format; with `alpha`, B is divided by the factor alpha / rank that PEFT applies."""
     ranks = {a.shape[0] for a, _ in update.pairs.values()}
     if len(ranks) != 1:
         raise AdapterError(f"an adapter is stored with one rank, this one has {sorted(ranks)}; compress it first")
@@ -91,20 +91,20 @@ def write_adapter(folder: Path, update: LowRank, *, model: str, alpha: int | Non
         layers_to_transform=_blocks(update.pairs),
         task_type="CAUSAL_LM",
         inference_mode=True,
-        # Folders are hashed and shared between machines: where the base lies on this one is not content.
+        # Folders are hashed and shared between machines, so the local path of the base model is left out.
         base_model_name_or_path=model,
     )
     config.save_pretrained(str(folder))
 
 
 def _blocks(names: Iterable[str]) -> list[int] | None:
-    """The numbers of the blocks with an update; None, all, where a name does not tell its block."""
+    """The numbers of the blocks with an update; None (all) if a name has no block number."""
     numbers = [numbers_in(name) for name in names]
     return sorted({found[0] for found in numbers}) if all(len(found) == 1 for found in numbers) else None
 
 
 def fold(updates: Sequence[LowRank]) -> LowRank:
-    """The exact sum of `updates`, its rank the sum of theirs."""
+    """The exact sum of `updates`; its rank is the sum of their ranks."""
     names = dict.fromkeys(name for update in updates for name in update.pairs)
     folded = {}
     for name in names:
@@ -116,9 +116,9 @@ def fold(updates: Sequence[LowRank]) -> LowRank:
 def store_folded(
     registry: AdapterRegistry, stack: AdapterStack, update: LowRank, *, model: str, max_rank: int
 ) -> tuple[AdapterRef, float]:
-    """Store `update`, what `stack` adds to `model`, as one adapter of rank `max_rank` at most; and the error of that.
+    """Store `update`, what `stack` adds to `model`, as one adapter of rank `max_rank` at most; return it and its error.
 
-    Exact, error 0, where its layers have one rank that fits; else as `compress`. The manifest holds the error too.
+    The error is 0 if the rank suffices; otherwise see `compress`. The manifest holds the error too.
     """
     ranks = {a.shape[0] for a, _ in update.pairs.values()}
     error = 0.0
@@ -135,8 +135,8 @@ def store_folded(
 def compress(update: LowRank, max_rank: int) -> tuple[LowRank, float]:
     """The nearest update of rank `max_rank` in every layer, and its error: ‖difference‖ / ‖update‖ (Frobenius).
 
-    Truncated SVD of B A by QR of both factors, never forming (out, in): Eckart–Young. Layers of lower rank are
-    filled up with zeros, so that the whole has one rank, as a server wants it.
+    Truncated SVD of B A by QR of both factors, without forming (out, in) (Eckart–Young). Layers of lower rank are
+    padded with zeros, so that all layers have one rank, as servers require.
     """
     lost = total = 0.0
     pairs = {}

@@ -1,7 +1,7 @@
-"""What follows a batch of prompts, token by token; held to grammars, cut at stop texts, streamed to whoever reads.
+"""Generation for a batch of prompts: shared prefixes, grammars, stop texts, streaming.
 
-What the prompts begin with in common is computed once, and rows that have ended leave the batch. Which prompts share a
-batch, and which stack answers, is for the caller, who holds the model.
+A prefix that all prompts share is computed once, and finished rows leave the batch. The caller, who holds the model,
+chooses the prompts of a batch and the active stack.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from seal_agent.core.backend import TOP_P
 from seal_agent.core.messages import Generated, Grammar
 from seal_agent.core.stacks import AdapterStack
 
-MIN_SHARED_PREFIX = 16  # a shorter prefix is not worth a pass of its own
-TOKENS_BETWEEN_LEAVING = 16  # to rearrange the batch costs about as much as a token
-LONG_PROMPT = 1024  # tokens; a longer one is read in stretches, between which others may be let through
-STRETCH = 512  # tokens of one stretch, over all rows of the batch
+MIN_SHARED_PREFIX = 16  # tokens; a shorter prefix does not pay for a pass of its own
+TOKENS_BETWEEN_LEAVING = 16  # rearranging the batch costs about as much as generating a token
+LONG_PROMPT = 1024  # tokens; a longer prompt is read in chunks, between which other threads may run
+STRETCH = 512  # tokens of one chunk, over all rows of the batch
 
 
 @dataclass(frozen=True)
 class Asked:
-    """How the texts are wanted; temperature 0 is greedy."""
+    """Sampling settings; temperature 0 is greedy."""
 
     max_new_tokens: int
     temperature: float
@@ -37,7 +37,7 @@ class Asked:
 
     @property
     def sampling(self) -> dict[str, Any]:
-        """As transformers calls it."""
+        """The settings under transformers' names."""
         if self.temperature > 0:
             return {"do_sample": True, "temperature": self.temperature, "top_p": TOP_P}
         return {"do_sample": False}
@@ -51,7 +51,7 @@ def continue_rows(
     asked: Asked,
     pieces: Pieces | None = None,
 ) -> list[Generated]:
-    """What follows each row of tokens, with `stack` active, which it gives way to others with and comes back to."""
+    """The continuation of each row of tokens with `stack` active; yields to other threads and restores `stack`."""
     model, tokenizer = engine.model, engine.tokenizer
     shared = min(shared_prefix(rows), min(map(len, rows)) - 1)
     shared = shared if shared >= MIN_SHARED_PREFIX and len(rows) > 1 else 0
@@ -107,7 +107,7 @@ def _take_in(
     places: range,
     pieces: Pieces | None,
 ) -> None:
-    """Read the tokens at `places` of every row into `cache`, a long prompt in stretches between which it gives way."""
+    """Read the tokens at `places` of every row into `cache`; a long prompt in chunks, with yields in between."""
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     stretch = max(STRETCH // len(ids), 1) if places.stop > LONG_PROMPT else max(len(places), 1)
     for start in places[::stretch]:
@@ -139,7 +139,7 @@ def _aligned(rows: list[list[int]], shared: int, padding: int) -> tuple[torch.Te
 
 
 def _generated(engine: Engine, ids: list[int], stop: tuple[str, ...]) -> Generated:
-    """The text of generated ids, which end with the end token, at a stop text, or where the length ran out."""
+    """The text of generated ids, which end with the end token, at a stop text, or at the length limit."""
     tokenizer = engine.tokenizer
     eos = engine.model.generation_config.eos_token_id
     ends = {tokenizer.eos_token_id, tokenizer.pad_token_id, *(eos if isinstance(eos, list) else [eos])}
@@ -152,7 +152,7 @@ def _generated(engine: Engine, ids: list[int], stop: tuple[str, ...]) -> Generat
 
 
 class _GivesWay(StoppingCriteria):  # type: ignore[misc]
-    """Ends nothing: it is asked after every token, and writing in the background gives way there."""
+    """Never stops a row; it is called after every token, where background generation yields to other threads."""
 
     def __init__(self, engine: Engine, stack: AdapterStack) -> None:
         self._engine, self._stack = engine, stack
@@ -163,9 +163,9 @@ class _GivesWay(StoppingCriteria):  # type: ignore[misc]
 
 
 class _StopTexts(StoppingCriteria):  # type: ignore[misc]
-    """Ends a row once its last tokens hold a stop text.
+    """Ends a row when its last tokens contain a stop text.
 
-    Not transformers' own `stop_strings`: it goes through tables of the whole vocabulary after every token.
+    Transformers' own `stop_strings` goes through tables of the whole vocabulary after every token.
     """
 
     def __init__(self, tokenizer: Any, stop: tuple[str, ...], prompt_length: int) -> None:

@@ -1,7 +1,6 @@
-"""Generation held to a grammar: llguidance masks the tokens that would break it.
+"""Constrained generation: llguidance masks the tokens that would violate a grammar.
 
-A grammar says what a continuation must look like, never what it says. The mask comes before temperature and
-top-p, so that sampling draws from what is allowed.
+The mask is applied before temperature and top-p, so that sampling draws from the allowed tokens.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from seal_agent.core.messages import Grammar
 
 
 def grammar_tokenizer(tokenizer: Any, vocab_size: int) -> LLTokenizer:
-    """A tokenizer as llguidance sees it; takes half a second, so keep it."""
+    """The tokenizer in llguidance's form; takes half a second, so cache it."""
     return llguidance.hf.from_tokenizer(tokenizer, n_vocab=vocab_size)
 
 
@@ -44,17 +43,17 @@ class GrammarProcessor(LogitsProcessor):  # type: ignore[misc]
         return scores.masked_fill(~torch.from_numpy(masks).to(scores.device), float("-inf"))
 
     def keep(self, places: Sequence[int]) -> None:
-        """Go on with these rows of the batch only."""
+        """Continue with these rows of the batch only."""
         self._matchers = [self._matchers[place] for place in places]
 
     def _check(self) -> None:
         for matcher in self._matchers:
             if matcher.is_error():
-                raise InputError(f"the grammar cannot be used: {matcher.get_error().strip()[:200]}; mend its Lark text")
+                raise InputError(f"the grammar cannot be used: {matcher.get_error().strip()[:200]}; fix its Lark text")
 
 
 def _allowed(matcher: LLMatcher, vocab_size: int, eos: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Which tokens may come next, (V,); only the end for a row whose grammar is complete."""
+    """Which tokens may come next, (V,); only the end token once a row's grammar is complete."""
     allowed = np.zeros(vocab_size, dtype=np.bool_)
     if matcher.is_stopped():
         allowed[eos] = True

@@ -1,6 +1,6 @@
-"""What a model makes of texts, from its hidden states: vectors to search by, and the readings decisions are made on.
+"""Hidden states of texts: embeddings for search, and readings for the classifier.
 
-Nothing is generated and no stack is chosen here; the caller holds the model.
+Nothing is generated and no stack is activated here; the caller holds the model.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from seal_agent.core.stacks import AdapterStack
 
 EMBED_TOKENS = 256
 EMBED_BATCH = 32
-BASE = AdapterStack()  # what embeds
+BASE = AdapterStack()  # embeddings use the base model
 
 
 def embed(engine: Engine, texts: Sequence[str]) -> NDArray[np.float32]:
     """Unit vectors (len(texts), d): the mean hidden state of the middle layer, without the first token.
 
-    The first token is left out because decoders park attention there.
+    The first token is left out because decoders use it as an attention sink.
     """
     if not texts:
         return np.zeros((0, engine.model.config.get_text_config().hidden_size), dtype=np.float32)
@@ -49,7 +49,7 @@ def embed(engine: Engine, texts: Sequence[str]) -> NDArray[np.float32]:
 def _padded(engine: Engine, texts: Sequence[str]) -> dict[str, torch.Tensor]:
     """The first tokens of every text, padded on the left, (B, T).
 
-    Not by the tokenizer: cutting and padding are its state, and another thread's prompt would be cut with it.
+    The tokenizer does not truncate or pad here: these settings are its state, which threads share.
     """
     rows = [ids[:EMBED_TOKENS] for ids in engine.tokenizer(list(texts)).input_ids]
     length = max(map(len, rows))
@@ -63,7 +63,7 @@ def _padded(engine: Engine, texts: Sequence[str]) -> dict[str, torch.Tensor]:
 
 
 def row_of(engine: Engine, text: str, earlier: str) -> TokenRow:
-    """The tokens of `text`, after those of what `earlier` says came before it."""
+    """The tokens of `text`, after those of `earlier`, the conversation before it."""
     encoder, tokenizer = engine.encoder, engine.tokenizer
     answer = encoder.answer(text)
     begin = tokenizer.bos_token_id
@@ -74,7 +74,7 @@ def row_of(engine: Engine, text: str, earlier: str) -> TokenRow:
 
 
 def read(engine: Engine, row: TokenRow) -> Reading:
-    """The model's reading of a text after what came before it; see `Backend.read`."""
+    """The model's reading of a text after its context; see `Backend.read`."""
     prompt, answer = row
     ids = torch.tensor([prompt + answer], device=engine.loaded.device)
     out = engine.model(input_ids=ids, output_hidden_states=True, use_cache=False)

@@ -1,4 +1,4 @@
-"""The real backend: any causal model of transformers, adapters in PEFT's form, on CPU or CUDA."""
+"""The backend for causal models of transformers, with adapters in PEFT's format, on CPU or CUDA."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.core.tool_format import ToolFormat
 from seal_agent.storage.adapter_store import AdapterRegistry
 
-MAX_PACK_TOKENS = 768  # the mask is T×T; beyond this attention costs more than the padding it saves
+MAX_PACK_TOKENS = 768  # the mask is T×T; beyond this length attention costs more than the padding it saves
 MAX_GENERATE_BATCH = 64
-MAX_GENERATE_TOKENS = 32768  # of the prompts of one batch: what attends to all of them takes that much memory
+MAX_GENERATE_TOKENS = 32768  # of all prompts in one batch; limits the memory of the key-value cache
 
 
 class TransformersBackend:
@@ -67,8 +67,8 @@ class TransformersBackend:
     ) -> TransformersBackend:
         """Load `model` (a Hugging Face name, folder, GGUF file or "embedded").
 
-        Adapters lie in `home`, converted models in `cache` (default: in `home` too). `max_context`: the tokens that a
-        prompt and its reply may have at most; 0: as many as the model reads.
+        Adapters are stored in `home`, converted models in `cache` (default: `home`). `max_context` limits the tokens of
+        a prompt and its reply; 0: the model's own limit.
         """
         loaded = load_model(model, cache or home / "models", device=device, chat_template=chat_template)
         return cls(Engine(replace(loaded, max_context=max_context)), AdapterRegistry(home / "adapters"))
@@ -80,31 +80,31 @@ class TransformersBackend:
 
     @property
     def stack(self) -> AdapterStack:
-        """The stack this view answers with."""
+        """The stack that this view answers with."""
         return self._stack
 
     @property
     def tool_format(self) -> ToolFormat:
-        """How this model writes a call of a tool."""
+        """The format in which this model writes tool calls."""
         return self._engine.encoder.template.tool_format
 
     @property
     def learning_rate(self) -> float:
-        """What fits this model, measured on its weights."""
+        """The learning rate that suits this model, measured on its weights."""
         return self._engine.learning_rate
 
     @property
     def context_length(self) -> int:
-        """How many tokens this model reads at once, a prompt and its reply together."""
+        """The maximum number of tokens of a prompt and its reply."""
         return self._engine.context_length
 
     @property
     def registry(self) -> AdapterRegistry:
-        """Where its adapters lie."""
+        """The store of adapters."""
         return self._registry
 
     def with_stack(self, stack: AdapterStack) -> TransformersBackend:
-        """A view on the same weights that answers with `stack`; its adapters are checked when they are first loaded."""
+        """A view of the same weights that answers with `stack`; adapters are checked when they are first loaded."""
         with self._engine.lock:
             for entry in stack.entries:
                 if not self._engine.is_loaded(entry.ref):
@@ -166,7 +166,7 @@ class TransformersBackend:
         grammar: Grammar | None = None,
         seed: int = 0,
     ) -> Iterator[Generated]:
-        """What `generate` would give for `prompt` alone, piece by piece."""
+        """The reply that `generate` gives for `prompt` alone, in pieces."""
         check_sampling(max_new_tokens, 1, temperature, stop, seed)
         row, held = self._tokens(prompt), [grammar] if grammar else []
         asked = Asked(self._room(row, max_new_tokens), temperature, tuple(stop))
@@ -184,7 +184,7 @@ class TransformersBackend:
             yield
 
     def encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
-        """The ids of every prompt's tokens as the model sees them."""
+        """Token ids of every prompt."""
         return [self._tokens(prompt) for prompt in prompts]
 
     def score(self, prompts: Sequence[Prompt], answers: Sequence[str], *, progress: Progress = silent) -> list[Score]:
@@ -209,12 +209,12 @@ class TransformersBackend:
         return [Score(total, len(answer)) for total, (_, answer) in zip(sums, rows, strict=True)]
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Unit vectors of the base model: adapters are off, so that vectors stay comparable while the stack grows."""
+        """Unit vectors of the base model: without adapters, vectors stay comparable while the stack grows."""
         with self._active(AdapterStack()), torch.inference_mode():
             return hidden_states.embed(self._engine, texts)
 
     def read(self, texts: Sequence[str], earlier: Sequence[str] = ()) -> list[Reading]:
-        """This view's reading of every text, after what `earlier` says came before it."""
+        """One reading of every text by this view, with `earlier[i]` as its context."""
         before = list(earlier) or [""] * len(texts)
         rows = [hidden_states.row_of(self._engine, text, said) for text, said in zip(texts, before, strict=True)]
         check_texts(map(_length, rows), self.context_length, self.model)
@@ -232,7 +232,7 @@ class TransformersBackend:
     def train_many(
         self, edits: Sequence[SelfEdit], *, seed: int = 0, seeds: Sequence[int] = (), progress: Progress = silent
     ) -> list[AdapterRef]:
-        """One independent candidate per edit, in one pass; the same as one after the other, to rounding."""
+        """One independent candidate per edit, in one pass; equal to training them one by one, up to rounding."""
         for edit in edits:
             check_rows(edit)
         jobs = [self._job(edit, own) for edit, own in zip(edits, seeds_of(edits, seed, seeds), strict=True)]
@@ -241,7 +241,7 @@ class TransformersBackend:
         return [self._store(edit, job, run) for edit, job, run in zip(edits, jobs, runs, strict=True)]
 
     def token_rows(self, edit: SelfEdit) -> list[TokenRow]:
-        """The edit's rows as they are trained on; a turn of a chat ends with the end-of-sequence token."""
+        """The edit's rows as they are trained on; an assistant's turn ends with the end-of-sequence token."""
         eos = self._tokenizer.eos_token_id
         return [
             (self._tokens(row.prompt), [*self._answer_tokens(row.answer), *([eos] if row.prompt.is_chat else [])])
@@ -249,7 +249,7 @@ class TransformersBackend:
         ]
 
     def _job(self, edit: SelfEdit, seed: int) -> Job:
-        """What is replayed is anchored; where the edit distills, its own questions are taught with their evidence."""
+        """The training job: replayed rows are anchored; with `distill`, questions are taught with evidence in view."""
         rows = self.token_rows(edit)
         anchored = frozenset(number for number, row in enumerate(edit.rows) if row.source in REPLAYED)
         taught: dict[int, TokenRow] = {}
@@ -278,14 +278,14 @@ class TransformersBackend:
         return self._registry.add(write, model=self.model, rank=edit.directives.rank, manifest=facts)
 
     def fold(self, *, max_rank: int) -> AdapterRef:
-        """Store this view's stack as one adapter of rank `max_rank` at most; exact where its ranks fit in."""
+        """Store this view's stack as one adapter of rank `max_rank` at most; exact if its ranks fit."""
         check_foldable(self._stack, max_rank)
         with self._engine.lock:
             update = self._engine.update(self._stack)
         return store_folded(self._registry, self._stack, update, model=self.model, max_rank=max_rank)[0]
 
     def unload(self, ref: AdapterRef) -> None:
-        """Free the memory an adapter takes; a stack that names it loads it again."""
+        """Free the memory of an adapter; it is loaded again when a stack names it."""
         with self._engine.lock:
             self._engine.unload(ref)
 
@@ -296,7 +296,7 @@ def _length(row: TokenRow) -> int:
 
 
 def _batches(lengths: Sequence[int], rooms: Sequence[int]) -> Iterator[list[int]]:
-    """Which prompts, by number, are continued together: long ones do not pad short ones, all have the same room."""
+    """Groups of prompts, by number, that are continued together: similar lengths and the same room for the reply."""
     group: list[int] = []
     for number in sorted(range(len(lengths)), key=lambda i: lengths[i]):
         is_full = len(group) == MAX_GENERATE_BATCH or (len(group) + 1) * lengths[number] > MAX_GENERATE_TOKENS

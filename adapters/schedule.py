@@ -12,11 +12,11 @@ FINAL_LEARNING_RATE = 0.1  # of the peak
 
 
 def trained_layers(names: Iterable[str], directives: Directives) -> list[str]:
-    """Those of a model's linear layers that the directives put an update on.
+    """The names of the linear layers that the directives train.
 
-    What lies under the lowest of them is neither trained nor gone back through.
+    Backpropagation stops at the lowest of them.
     """
-    of = {name: next(iter(numbers_in(name)), -1) for name in names}  # its block; -1: in none
+    of = {name: next(iter(numbers_in(name)), -1) for name in names}  # the block of each layer; -1: outside all blocks
     num_blocks = max(of.values(), default=0) + 1
     first = min(round(num_blocks * (1 - directives.top_layers)), num_blocks - 1)
     kinds = directives.layers.split(",")
@@ -35,7 +35,7 @@ def learning_rate_share(step: int, num_steps: int, num_warmup_steps: int) -> flo
 
 
 def batches(num_rows: int, size: int, rng: random.Random) -> Iterator[list[int]]:
-    """Batches of row numbers without end; every row is seen once before any is seen again."""
+    """Endless batches of row numbers; every row is seen once before any is seen again."""
     queue: list[int] = []
     while True:
         while len(queue) < size:

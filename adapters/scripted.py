@@ -1,8 +1,8 @@
-"""A backend without a neural network, for fast tests of whatever is built on the loop.
+"""A backend without a neural network, for fast tests of code around the loop.
 
-It behaves like a very literal model: it finds likely what stands in its context or was trained into its
-stack, and it writes, trains, forgets and rolls back deterministically. Nothing it says is evidence about
-real models. Like httpx's MockTransport it ships in the package, for the tests of those who embed it.
+It is deterministic: an answer is likely if its context or its stack contains it. It writes, trains, forgets and rolls
+back. Its results are no evidence about real models. Like httpx's MockTransport it ships in the package, for the tests
+of applications that embed seal-agent.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ class ScriptedBackend:
 
     `replies` maps the beginning of a user message to the reply; `knowledge` maps questions to answers the
     base model knows; `forgets` lists questions (by a part of their text) that every trained adapter makes
-    it forget, so that a test can see an edit being refused. `context_length`: the words that a prompt and its reply
-    may have together.
+    it forget, so that a test can see an edit being refused. `context_length` limits the words of a prompt and its
+    reply.
     """
 
     def __init__(
@@ -91,26 +91,26 @@ class ScriptedBackend:
 
     @property
     def stack(self) -> AdapterStack:
-        """The stack this view answers with."""
+        """The stack that this view answers with."""
         return self._stack
 
     @property
     def tool_format(self) -> ToolFormat:
-        """How a scripted call of a tool is written."""
+        """The format of scripted tool calls."""
         return TAGGED
 
     @property
     def learning_rate(self) -> float:
-        """That of the embedded model, in whose place it stands."""
+        """The learning rate of the embedded model."""
         return LEARNING_RATE
 
     @property
     def context_length(self) -> int:
-        """How many words a prompt and its reply may have together."""
+        """The maximum number of words of a prompt and its reply."""
         return self._context_length
 
     def with_stack(self, stack: AdapterStack) -> ScriptedBackend:
-        """A view that also knows what the adapters of `stack` were trained on."""
+        """A view that also knows the training rows of the adapters in `stack`."""
         for entry in stack.entries:
             check_fits(entry.ref, self._model)
             self._registry.verify(entry.ref)
@@ -136,9 +136,9 @@ class ScriptedBackend:
         seed: int = 0,
         progress: Progress = silent,
     ) -> list[list[Generated]]:
-        """The scripted or remembered reply; every sample is the same, cut to `max_new_tokens` words.
+        """The scripted or learned reply, cut to `max_new_tokens` words; every sample is the same.
 
-        Grammars are not enforced: a literal mind is held to what the script says.
+        Grammars are not enforced.
         """
         check_grammars(prompts, grammars)
         check_sampling(max_new_tokens, num_samples, temperature, stop, seed)
@@ -168,11 +168,11 @@ class ScriptedBackend:
         yield Generated(last, whole.num_tokens - len(pieces), whole.ending)
 
     def encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
-        """A token is a word of the messages, of the tools, and of what the reply begins with."""
+        """One token for each word of the messages, the tools and the beginning of the reply."""
         return [[zlib.crc32(word.encode()) for word in _text_of(prompt).split()] for prompt in prompts]
 
     def score(self, prompts: Sequence[Prompt], answers: Sequence[str], *, progress: Progress = silent) -> list[Score]:
-        """Likely where the context, the knowledge or the stack holds the answer; tokens are words."""
+        """High if the context, the knowledge or the stack holds the answer; tokens are words."""
         lengths = [len(row) + len(_words(answer)) for row, answer in zip(self.encode(prompts), answers, strict=True)]
         check_texts(lengths, self.context_length, self.model)
         memory, forgotten = self._memory()
@@ -196,7 +196,7 @@ class ScriptedBackend:
         return unit
 
     def read(self, texts: Sequence[str], earlier: Sequence[str] = ()) -> list[Reading]:
-        """The state is one-hot over `KINDS`; a sentence that stands in something it knows does not surprise it."""
+        """The state is one-hot over `KINDS`; the surprise is low for a text that the model knows."""
         said = earlier or [""] * len(texts)
         lengths = [len(f"{e} {text}".split()) for e, text in zip(said, texts, strict=True)]
         check_texts(lengths, self.context_length, self.model)
@@ -215,13 +215,13 @@ class ScriptedBackend:
         return readings
 
     def train(self, edit: SelfEdit, *, seed: int = 0, progress: Progress = silent) -> AdapterRef:
-        """Remember the rows of `edit` in an adapter folder."""
+        """Store the rows of `edit` in an adapter folder."""
         check_rows(edit)
         rows = self.encode([row.prompt for row in edit.rows])
         lengths = [len(given) + len(_words(row.answer)) for given, row in zip(rows, edit.rows, strict=True)]
         check_trainable(lengths, self.context_length, self.model)
         known = {row.prompt.asked: row.answer for row in edit.rows}
-        # A real model answers questions in other words too; a literal one is told which they are.
+        # A real model generalises to other wordings; here they are stored as rows.
         known |= {probe.prompt.asked: probe.answer for probe in edit.probes}
         body = {"known": known, "forgets": list(self._forgets), "seed": seed}
         facts = {"parents": list(self._stack.ids), "topic": edit.topic, "seed": seed}
@@ -242,7 +242,7 @@ class ScriptedBackend:
         return [self.train(edit, seed=own, progress=progress) for edit, own in pairs]
 
     def fold(self, *, max_rank: int) -> AdapterRef:
-        """Everything the stack's adapters remember, in one; a literal mind needs no rank."""
+        """The rows of all the stack's adapters in one; `max_rank` has no effect."""
         check_foldable(self._stack, max_rank)
         known, forgotten = self._memory()
         body = {"known": {q: a for q, a in known.items() if q not in self._knowledge}, "forgets": forgotten, "seed": 0}
@@ -254,7 +254,7 @@ class ScriptedBackend:
         return self._registry.add(write, model=self._model, rank=max_rank, manifest=facts)
 
     def unload(self, ref: AdapterRef) -> None:
-        """Nothing is held in memory."""
+        """Does nothing: no weights are held in memory."""
 
     def _memory(self) -> tuple[dict[str, str], list[str]]:
         known = dict(self._knowledge)
@@ -275,7 +275,7 @@ class ScriptedBackend:
             return bool(set(tokens) & set(_words(about["text"])))
         if any(part in question for part in forgotten):
             return False
-        if not prompt.is_chat and question not in memory:  # a statement, a text in view perhaps
+        if not prompt.is_chat and question not in memory:  # a statement, possibly with a text in view
             content = for_text(prompt.text).content
             return bool(content(answer)) and content(answer) <= content(prompt.text)
         return question in memory and set(tokens) <= set(_words(memory[question]))
@@ -294,7 +294,7 @@ class ScriptedBackend:
 
 
 def _limited(text: str, stop: Sequence[str], max_new_tokens: int) -> Generated:
-    """`text` up to the first stop text and the most words; a token is a word with the blank after it."""
+    """`text` up to the first stop text and the word limit; a token is a word with the blank after it."""
     for mark in stop:
         text = text.split(mark)[0]
     words = text.split(" ")
@@ -313,7 +313,7 @@ def _words(text: str) -> list[str]:
 
 
 def _question(sentence: str, starter: str) -> str:
-    """A question whose answer is one word of `sentence`; which one, the question word decides."""
+    """A question whose answer is one word of `sentence`, chosen by the question word."""
     words = [word for word in _WORD.findall(sentence) if len(word) > 3 or word.isdigit()]
     if not words:
         return "?"
@@ -323,7 +323,7 @@ def _question(sentence: str, starter: str) -> str:
 
 
 def _kind(message: str) -> str:
-    """What a literal mind takes a message for."""
+    """The kind of a message, by its first words."""
     words = message.split()
     if message.rstrip().endswith("?"):
         return "a question"

@@ -1,7 +1,7 @@
-"""A text handed on while the model still writes it.
+"""Streaming: text is passed on while the model still generates.
 
-The model runs in a thread of its own and holds its lock only as long as it writes: neither a slow reader nor one that
-has gone away keeps others waiting.
+The model runs in a thread of its own and holds its lock only while it generates, so that a slow or vanished reader does
+not block other callers.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from transformers.generation.streamers import BaseStreamer
 
 from seal_agent.core.messages import Generated
 
-UNFINISHED = "\N{REPLACEMENT CHARACTER}"  # what the bytes of half a character decode to
+UNFINISHED = "\N{REPLACEMENT CHARACTER}"  # result of decoding an incomplete UTF-8 sequence
 
 
 def cut(text: str, stop: Sequence[str]) -> str:
-    """`text` before the first of the `stop` texts in it."""
+    """`text` before the first `stop` text in it."""
     ends = [text.find(mark) for mark in stop if mark in text]
     return text[: min(ends)] if ends else text
 
 
 def settled(text: str, stop: Sequence[str]) -> str:
-    """The part of an unfinished `text` that stays as it is: no half character, nothing a stop text may begin with."""
+    """The part of an unfinished `text` that is final: no incomplete character, no possible beginning of a stop text."""
     text = cut(text, stop).rstrip(UNFINISHED)
     longest = max((n for mark in stop for n in range(1, len(mark)) if text.endswith(mark[:n])), default=0)
     return text[: len(text) - longest]
 
 
 class Pieces(BaseStreamer):  # type: ignore[misc]
-    """Receives tokens from `generate` and queues the text they settle; `is_cancelled` ends the generation."""
+    """Receives tokens from `generate` and queues final text; `is_cancelled` ends the generation."""
 
     def __init__(self, tokenizer: Any, stop: Sequence[str]) -> None:
         self.queue: SimpleQueue[Generated | BaseException] = SimpleQueue()
@@ -46,11 +46,11 @@ class Pieces(BaseStreamer):  # type: ignore[misc]
 
     @property
     def cancelled(self) -> StoppingCriteria:
-        """The criterion that ends a generation nobody reads any more."""
+        """The criterion that ends a generation without a reader."""
         return _Cancelled(self)
 
     def put(self, value: torch.Tensor) -> None:
-        """The prompt first (ignored), then token after token."""
+        """Receives the prompt (ignored), then each token."""
         if self._ids is None:
             self._ids = []
             return
@@ -61,10 +61,10 @@ class Pieces(BaseStreamer):  # type: ignore[misc]
             self.sent = Generated(text, len(self._ids))
 
     def end(self) -> None:
-        """The rest is sent with the ending, which `generate` does not tell here."""
+        """Does nothing: the rest is sent by `finish`, which knows the ending."""
 
     def finish(self, whole: Generated) -> None:
-        """Queue what of `whole` was not sent yet, with its ending."""
+        """Queue the part of `whole` that was not sent yet, with its ending."""
         self.queue.put(Generated(whole[len(self.sent) :], whole.num_tokens - self.sent.num_tokens, whole.ending))
 
 
@@ -77,13 +77,13 @@ class _Cancelled(StoppingCriteria):  # type: ignore[misc]
 
 
 def stream_of(generate: Callable[[Pieces], Generated], tokenizer: Any, stop: Sequence[str]) -> Iterator[Generated]:
-    """The text that `generate(pieces)` writes, piece by piece; the model starts at the first `next`."""
+    """The text of `generate(pieces)` in pieces; generation starts at the first `next`."""
     pieces = Pieces(tokenizer, stop)
 
     def run() -> None:
         try:
             pieces.finish(generate(pieces))
-        except BaseException as error:  # the thread's edge: raised again where the text is read
+        except BaseException as error:  # edge of the thread: raised again in the reader
             pieces.queue.put(error)
 
     threading.Thread(target=run, name="seal-stream", daemon=True).start()

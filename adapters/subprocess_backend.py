@@ -1,7 +1,7 @@
-"""A backend in a process of its own: what trains there takes neither the lock nor the device of who answers.
+"""A backend in a subprocess: training there uses neither the lock nor the device of the serving process.
 
-The process starts with the first call, and again after it died. What crosses is frozen values of the domain, arrays,
-and errors raised on purpose; any other error ends the process, its traceback on stderr.
+The process starts with the first call, and again after it died. Frozen core values, arrays and errors of seal-agent
+cross the pipe; any other error ends the process, with its traceback on stderr.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.core.tool_format import ToolFormat
 
 PROGRESS, RESULT, FAULT = range(3)
-# Not `multiprocessing.Process`: that runs the user's script again, which then has to be written for it.
+# `multiprocessing.Process` would import the user's script again, which would need a main guard.
 PROGRAM = "import sys; from seal_agent.adapters.subprocess_backend import serve; serve(int(sys.argv[1]))"
 
 
 class _Process:
-    """The other process and the pipe to it; one call at a time."""
+    """The subprocess and the pipe to it; one call at a time."""
 
     def __init__(self, make: Callable[[], Backend]) -> None:
         self._make = make
@@ -58,7 +58,7 @@ class _Process:
                     f"the training process ended with code {process.wait()} (-9: killed, perhaps for want of "
                     "memory); nothing half-trained is kept, and the next call starts it again"
                 ) from error
-            except BaseException:  # Ctrl-C, say: what it sends from now on answers a question nobody waits for
+            except BaseException:  # such as Ctrl-C: a late reply would be taken for that of the next call
                 process.kill()
                 interruption.lets_go(process.pid)
                 self._running = None
@@ -79,7 +79,7 @@ class _Process:
         process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(child)], pass_fds=[child])  # noqa: S603
         interruption.owns(process.pid)
         theirs.close()
-        ours.send(sys.path)  # before what has to be imported from it
+        ours.send(sys.path)  # first: later messages are unpickled by imports from it
         ours.send(self._make)
         self._running = (process, ours)
         weakref.finalize(self, _end, process, ours)
@@ -93,8 +93,8 @@ def _end(process: subprocess.Popen[bytes], pipe: Connection) -> None:
 
 
 def serve(handle: int) -> None:
-    """What the other process does: calls in, results out, until the pipe is closed or who called is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who called, and ends this process by the pipe
+    """The subprocess's main loop: receive calls and send results until the pipe closes or the parent ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is handled by the parent, which closes the pipe
     interruption.end_with_parent()
     pipe = Connection(handle)
     sys.path[:] = pipe.recv()
@@ -123,7 +123,7 @@ def serve(handle: int) -> None:
 
 
 class ProcessBackend:
-    """The backend that `make` opens in another process, seen through one stack; see `Backend` for the contract.
+    """The backend that `make` opens in a subprocess, seen through one stack; see `Backend` for the contract.
 
     `make` must be picklable: a function of a module, or a `functools.partial` of one.
     """
@@ -136,7 +136,7 @@ class ProcessBackend:
         return self._process.call(self._stack, method, arguments, progress)
 
     def stop(self) -> None:
-        """End the process and free its memory; the next call starts another."""
+        """End the subprocess and free its memory; the next call starts another."""
         self._process.stop()
 
     @property
@@ -146,7 +146,7 @@ class ProcessBackend:
 
     @property
     def stack(self) -> AdapterStack:
-        """The stack this view answers with."""
+        """The stack that this view answers with."""
         return self._stack
 
     @property
@@ -166,8 +166,8 @@ class ProcessBackend:
         return int(self._call("context_length"))
 
     def with_stack(self, stack: AdapterStack) -> ProcessBackend:
-        """A view on the same process that answers with `stack`."""
-        self._process.call(stack, "model", {}, None)  # raises where an adapter does not fit
+        """A view of the same subprocess that answers with `stack`."""
+        self._process.call(stack, "model", {}, None)  # raises if an adapter does not fit
         view = ProcessBackend.__new__(ProcessBackend)
         view._process, view._stack = self._process, stack
         return view
@@ -208,7 +208,7 @@ class ProcessBackend:
         grammar: Grammar | None = None,
         seed: int = 0,
     ) -> Iterator[Generated]:
-        """As `Backend.stream`, but every piece comes when the last is written."""
+        """As `Backend.stream`, but all pieces arrive when the last one is generated."""
         options: dict[str, Any] = {
             "max_new_tokens": max_new_tokens,
             "temperature": temperature,

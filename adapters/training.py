@@ -1,7 +1,7 @@
 """LoRA training of K candidates in one pass: packed batches, AdamW, warm-up and linear decay.
 
-Candidate k has its own rows, seed, learning rate, clipping, optimiser state and end; what they share is the frozen
-model and the pass through it. Trained together they become what each becomes alone, to rounding.
+Each candidate has its own rows, seed, learning rate, clipping, optimiser state and end; all share the frozen model and
+the forward and backward pass. Training together gives the same result as training one by one, up to rounding.
 """
 
 from __future__ import annotations
@@ -25,18 +25,17 @@ from seal_agent.core.episodes import Progress
 from seal_agent.core.errors import TrainingFault
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # AdamW's own defaults; no weight decay
-TOP = 64  # tokens of a frozen prediction that are kept
-REST = 1e-6  # least probability of all other tokens together
-MAX_TOGETHER_TOKENS = 8192  # of one pass; more would only cost memory
-MAX_ANCHOR_TOKENS = 1024  # of one pass over rows whose frozen prediction is taken down; the model may answer in between
+TOP = 64  # most likely tokens of a frozen prediction that are stored
+REST = 1e-6  # lower limit of the probability of all other tokens together
+MAX_TOGETHER_TOKENS = 8192  # of one pass; larger passes only cost memory
+MAX_ANCHOR_TOKENS = 1024  # of one pass that stores frozen predictions; the model may serve others between passes
 
 
 @dataclass(frozen=True)
 class Job:
-    """One candidate to train. `anchored`: rows that hold what the model knows, by number (see `Anchor`).
+    """One candidate to train. `anchored`: numbers of the rows about earlier knowledge (see `Anchor`).
 
-    `taught`: rows as the frozen model reads them that teaches them, by number: the same answer after another prompt,
-    which has the text in view.
+    `taught`: by row number, the row as the teacher reads it: the same answer after a prompt with the text in view.
     """
 
     rows: Sequence[TokenRow]
@@ -47,17 +46,16 @@ class Job:
 
     @property
     def shape(self) -> tuple[int, float, str, float]:
-        """What candidates must have in common to be trained in one pass."""
+        """The settings that candidates must share to be trained in one pass."""
         d = self.directives
         return d.rank, d.alpha, d.layers, d.top_layers
 
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """What a run cost and reached, and the update itself; losses in nats per token.
+    """The cost and the losses of a run, and the update itself; losses in nats per token.
 
-    `num_tokens` were computed for this candidate, `num_steps` taken; `num_padding` were computed for nothing beside
-    it, in a joint pass or to fill a sequence up.
+    `num_tokens`: tokens computed for this candidate; `num_padding`: padding in its sequences; `num_steps`: steps taken.
     """
 
     update: LowRank
@@ -78,13 +76,13 @@ def train(
     between_steps: Callable[[], None] = lambda: None,
     progress: Progress,
 ) -> list[TrainingRun]:
-    """Train every job on top of what `layers` serve now; deterministic for its seeds on one machine.
+    """Train every job on top of the served stack of `layers`; deterministic for its seeds on one machine.
 
-    `progress` sees the model with the candidates on it; `between_steps` is called without them, between the rows that
-    anchor and between the steps, so that the model may answer others there.
+    `progress` is called with the candidates attached to the model. `between_steps` is called without them, between two
+    passes, so that the model may serve others there.
 
-    Every row counts the same, however long it is: a batch's loss is the mean of its rows' mean losses, or long
-    statements would drown the short answers beside them. Raises `TrainingFault` where a loss is not finite.
+    Every row has the same weight, whatever its length: a batch's loss is the mean of its rows' mean losses. Otherwise
+    long statements would dominate short answers. Raises `TrainingFault` if a loss is not finite.
     """
     runs: dict[int, TrainingRun] = {}
     groups: dict[tuple[int, float, str, float], list[int]] = {}
@@ -114,23 +112,23 @@ def _tokens_of_a_step(job: Job) -> int:
 
 @dataclass(frozen=True)
 class Anchor:
-    """What the frozen model says at the N answer tokens of one row: its `TOP` likeliest tokens, and the rest together.
+    """The frozen model's prediction at the N answer tokens of one row: `TOP` tokens, and the rest as one class.
 
-    The divergence KL(frozen ‖ candidate) over these is a lower bound of the whole one, and zero where they agree.
+    KL(frozen ‖ candidate) over these classes is a lower bound of the full divergence, and zero for equal predictions.
     """
 
     tokens: Tensor  # (N, TOP)
-    probabilities: Tensor  # (N, TOP + 1), the last is all other tokens
+    probabilities: Tensor  # (N, TOP + 1); the last column is all other tokens
 
     def divergence(self, logprobs: Tensor) -> Tensor:
-        """KL in nats at every token: (N,). Of the candidate's log-probabilities (M, V) the last N count."""
+        """KL in nats at every token, (N,); `logprobs` (M, V) are the candidate's, of which the last N rows count."""
         top = logprobs[-len(self.tokens) :].gather(1, self.tokens)
         rest = torch.log1p(-top.exp().sum(1, keepdim=True).clamp(max=1 - REST)).clamp(min=math.log(REST))
         return torch.nn.functional.kl_div(torch.cat([top, rest], 1), self.probabilities, reduction="none").sum(1)
 
 
 class _Candidate:
-    """The side of one candidate that is not tensors: its batches, its schedule, what it has cost."""
+    """The state of one candidate without its tensors: batches, schedule, costs."""
 
     def __init__(self, job: Job) -> None:
         self.directives = job.directives
@@ -141,7 +139,7 @@ class _Candidate:
         self.taught = job.taught if job.directives.distill else {}
         self.anchors: dict[int, Anchor] = {}
         self.losses: list[float] = []
-        self.row_losses: dict[int, float] = {}  # as each was when it was seen last
+        self.row_losses: dict[int, float] = {}  # the loss of each row when it was seen last
         self.num_tokens = self.num_padding = 0
 
     def next_batch(self) -> tuple[list[int], Pack]:
@@ -152,7 +150,7 @@ class _Candidate:
         return pack([self.rows[n] for n in numbers], loss_on_prompt=self.directives.loss_on == "all")
 
     def to_anchor(self) -> Iterator[tuple[list[int], Pack]]:
-        """The rows whose frozen prediction is needed, as the frozen model reads them; taught ones share their texts."""
+        """The rows that need a frozen prediction, as the teacher reads them; rows with the same text are neighbours."""
         for number in sorted(self.anchored):
             yield [number], self.packed([number])
         numbers, rows = list(self.taught), list(self.taught.values())
@@ -160,7 +158,7 @@ class _Candidate:
             yield [numbers[place] for place in group], pack([rows[place] for place in group])
 
     def divergence(self, numbers: Sequence[int], batch: Pack, logits: Tensor) -> Tensor:
-        """The mean over the batch's rows of their mean divergence, each with its weight, where a row has one: ()."""
+        """The weighted mean over the batch's rows of their mean divergence, (); rows without an anchor count as 0."""
         total = logits.new_zeros(())
         for place, number in enumerate(numbers):
             if number in self.anchors:
@@ -170,7 +168,7 @@ class _Candidate:
         return total
 
     def hard(self, numbers: Sequence[int], batch: Pack) -> Tensor:
-        """By target, the share of its likelihood in the loss; the rest is its row's divergence: (N,)."""
+        """For each target the weight of its likelihood in the loss, (N,); the rest is the weight of its divergence."""
         shares = torch.tensor([1 - self.directives.distill * (number in self.taught) for number in numbers])
         return shares[batch.rows]
 
@@ -180,14 +178,14 @@ class _Candidate:
         )
 
     def saw(self, numbers: Sequence[int], batch: Pack, weighted: Tensor) -> None:
-        """Take down the loss of a batch and of its rows, from its targets' weighted losses (N,)."""
+        """Record the loss of a batch and of its rows, from the weighted losses of its targets (N,)."""
         shares = torch.zeros(len(numbers)).index_add_(0, batch.rows, weighted.detach().cpu())
         self.losses.append(float(shares.sum()))
         self.row_losses |= dict(zip(numbers, (shares * len(numbers)).tolist(), strict=True))
 
     @property
     def has_ended(self) -> bool:
-        """At its last step, or once every row was seen and they are learned on average."""
+        """Whether it is at its last step, or all rows were seen and their mean loss is low enough."""
         if len(self.losses) >= self.num_steps:
             return True
         seen = self.row_losses.values()
@@ -195,7 +193,7 @@ class _Candidate:
 
 
 class _Together:
-    """K candidates of one shape: all their parameters in one tensor (K, P), every layer's A and B a view of it."""
+    """K candidates of one shape: their parameters are one tensor (K, P); every layer's A and B are views of it."""
 
     def __init__(
         self,
@@ -217,7 +215,7 @@ class _Together:
         self._gradients = torch.zeros_like(self._parameters)
 
     def run(self, stepped: Callable[[int], None], between_steps: Callable[[], None]) -> list[TrainingRun]:
-        """Train until the last candidate has ended; one that ends leaves the pass."""
+        """Train until all candidates have ended; one that ends leaves the pass."""
         runs: dict[int, TrainingRun] = {}
         active = list(range(len(self._candidates)))
         self._anchor(between_steps)
@@ -242,7 +240,7 @@ class _Together:
 
     @torch.no_grad()
     def _anchor(self, between_steps: Callable[[], None]) -> None:
-        """What the frozen model says on the rows that are kept or taught, before anything is trained."""
+        """Store the frozen model's predictions on anchored and taught rows before training starts."""
         for candidate in self._candidates:
             for numbers, batch in candidate.to_anchor():
                 candidate.anchors |= dict(zip(numbers, self._anchors(batch), strict=True))
@@ -277,7 +275,7 @@ class _Together:
         if not bool(losses.isfinite().all()):
             raise TrainingFault(
                 f"the loss became {losses.tolist()} in step {len(candidates[0].losses) + 1}; "
-                "lower the learning rate or look at the rows"
+                "lower the learning rate or check the rows"
             )
         found = torch.autograd.grad((each * hard.to(self._device)).sum() + held, self._leaves)
         torch._foreach_copy_(self._places, found)
@@ -296,7 +294,7 @@ class _Together:
         if not bool(norms.isfinite().all()):
             raise TrainingFault(
                 f"the gradient's norm became {norms.tolist()} in step {len(candidates[0].losses) + 1}; "
-                "lower the learning rate or look at the rows"
+                "lower the learning rate or check the rows"
             )
         self._gradients *= (limits / (norms + 1e-6)).clamp(max=1.0)[:, None]
         mean, square = self._moments
@@ -320,7 +318,7 @@ class _Together:
             )
 
     def _initial(self, seed: int) -> Tensor:
-        """A by Kaiming, B zero, as in LoRA (arXiv 2106.09685); (P,), drawn on the CPU for every device alike."""
+        """A by Kaiming, B zero, as in LoRA (arXiv 2106.09685), (P,); drawn on the CPU, so that all devices agree."""
         generator = torch.Generator().manual_seed(seed)
         parts = []
         for layer in self._layers.values():
@@ -331,9 +329,9 @@ class _Together:
         return torch.cat(parts)
 
     def _bind(self) -> None:
-        """Give every layer its A and B: leaves that share the memory of the parameters."""
+        """Give every layer its A and B: leaf tensors that share memory with the parameters."""
         self._leaves: list[Tensor] = []
-        self._places: list[Tensor] = []  # where their gradients belong
+        self._places: list[Tensor] = []  # slices of the gradient tensor for each leaf
         offset = 0
         for layer in self._layers.values():
             num_out, num_in = layer.shape

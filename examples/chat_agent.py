@@ -1,7 +1,7 @@
-"""LangChain's own agent, with tools, that remembers in its weights what it is told, beside a checkpointer.
+"""LangChain's agent with tools that learns from its user, beside a checkpointer.
 
-The checkpointer keeps a conversation; the weights keep what was said in it, for every other conversation and for the
-next process. Run it with `python examples/chat_agent.py`; it takes about two minutes on two cores and uses $SEAL_HOME.
+The checkpointer stores a conversation; the weights keep what was said in it for all other conversations and processes.
+Run it with `python examples/chat_agent.py`; it takes about two minutes on two cores and uses $SEAL_HOME.
 It needs `pip install 'seal-agent[agent]' langgraph-checkpoint-sqlite`.
 """
 
@@ -24,7 +24,7 @@ def add(a: float, b: float) -> float:
 
 
 def main(learner: Learner) -> list[str]:
-    """Ask, tell, then ask in another conversation; returns the replies."""
+    """Ask, state the facts, then ask in another conversation; returns the replies."""
     # --8<-- [start:learning]
     replies = []
     with SqliteSaver.from_conn_string(str(learner.home.root / "conversations.sqlite")) as checkpointer:

@@ -1,4 +1,4 @@
-"""A feed of documents: what is new is learned, what is known is passed over, what changed replaces what it said before.
+"""A feed of documents: new passages are learned, known ones skipped, changed ones replace the old.
 
 Run it with `python examples/document_feed.py`; it takes about three minutes on two cores and uses $SEAL_HOME.
 """
@@ -20,7 +20,7 @@ QUESTION = "Who is the captain of the Vandrel Ferry?"
 
 
 def main(learner: Learner) -> list[list[str]]:
-    """Read the feed three times; returns what became of the passages each time."""
+    """Read the feed three times; returns the passages' outcomes each time."""
     # --8<-- [start:feed]
     graph = create_ingest_graph(learner).compile()
     found = []

@@ -1,8 +1,8 @@
-"""A strategy and a judge of your own beside ours: what does a model still know after many edits?
+"""An own strategy and judge against ours: what does a model still know after many edits?
 
     python examples/forgetting_experiment.py examples/passages.json [folder] [model]
 
-The passages are a list of {"title", "context", "questions": [{"question", "answer"}]}. A run that was stopped goes on
+The passages are a list of {"title", "context", "questions": [{"question", "answer"}]}. A stopped run is resumed
 when the same command is given again. The folder holds the matrices (rows.jsonl).
 """
 
@@ -22,7 +22,7 @@ from seal_agent.storage.database import Home
 # --8<-- [start:own]
 @dataclass(frozen=True)
 class Fading:
-    """A stack in which every new adapter counts a little less."""
+    """A stack in which every new adapter has a smaller weight."""
 
     name: str = "fading"
 
@@ -37,7 +37,7 @@ class Fading:
 
 
 def trusting(probed, limits, *, final=False):
-    """Our judge, but an edit may cost twice as much."""
+    """Our judge, but an edit may forget twice as much."""
     return judge(probed, replace(limits, max_drop=2 * limits.max_drop), final=final)
 
 

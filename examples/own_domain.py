@@ -1,12 +1,12 @@
-"""A third domain, beside knowledge and puzzles: to answer in a form that is shown by a few examples.
+"""A third domain, beside knowledge and puzzles: answers in a form that is shown by a few examples.
 
-    python examples/own_domain.py
+   python examples/own_domain.py
 
-A domain says what a context is (examples, some held back), what an edit may hold (the menu), how it becomes rows
-(`propose`) and how it is rewarded (`grade`): with these, `seal_agent.policy.rest_em` can make the policy better. The
-last lines need no domain: a user of the chat graph shows three examples, and the model has adapted in the next
-thread. New inputs share no words with the examples, which the default routing goes by: this agent's adapters are
-always active.
+A domain defines a context (examples, some held out), what an edit may choose (the menu), how it becomes rows
+(`propose`) and its reward (`grade`): with these, `seal_agent.policy.rest_em` can improve the policy. The
+last lines need no domain: a user of the chat graph shows three examples, and the model applies the form in the next
+thread. New inputs share no words with the examples, so the default routing would not find the adapter: this agent's
+adapters are always active.
 """
 
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ BASE = replace(
 
 @dataclass(frozen=True)
 class Form:
-    """A form of answers: examples that are shown, and examples that are asked for afterwards."""
+    """A form of answers: examples that are shown, and held-out examples."""
 
     name: str
     shown: tuple[tuple[str, str], ...]
@@ -45,7 +45,7 @@ class Form:
 
 @dataclass(frozen=True)
 class FormDomain:
-    """`Domain` for forms: right is what matches to the letter."""
+    """The `Domain` of forms: an answer is right if it matches exactly."""
 
     name: str = "forms"
 
@@ -83,7 +83,7 @@ ORDERS = Form(
 
 
 def adapt(learner: Learner, domain: Domain[Form], context: Form) -> tuple[Grade, Grade]:
-    """Before and after one edit that the model chose for itself; nothing of it is kept."""
+    """Grades before and after one edit that the model chose; nothing is kept."""
     proposal = domain.propose(learner.backend, context)
     adapter = learner.backend.train(proposal.edit)
     after = domain.grade(learner.backend.with_stack(AdapterStack().push(adapter)), context)

@@ -1,9 +1,9 @@
-"""A rule of your own before anything is learned: rows with personal data are dropped, and so are questions about them.
+"""A user's own rule before learning: rows with personal data, and questions about it, are dropped.
 
     python examples/pii_filter.py
 
-Plain regular expressions, so that it runs anywhere; put a detector you trust (Microsoft Presidio, say) into
-`has_personal_data`. The text itself goes into the ledger as the rule returns it, so it is blacked out too.
+It uses plain regular expressions, so that it runs anywhere; put a detector that you trust (such as Microsoft Presidio)
+into `has_personal_data`. The ledger stores the text as the rule returns it, so the text is redacted too.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""A LangChain chain that knows more after a document was read, with nothing in its prompt changed.
+"""A LangChain chain that answers from a learned document, with an unchanged prompt.
 
 Run it with `python examples/quickstart.py`; it takes about two minutes on two cores and uses $SEAL_HOME.
 """
@@ -21,7 +21,7 @@ class Builder(BaseModel):
 
 
 def main(learner: Learner) -> None:
-    """Ask, let it learn, ask again: in words, from the version before, and as an object."""
+    """Ask, learn, ask again: as text, from the version before, and as an object."""
     model = ChatSeal(learner=learner)
     chain = ChatPromptTemplate.from_messages([("human", "{question}")]) | model | StrOutputParser()
     print("before:   ", chain.invoke({"question": QUESTION}))

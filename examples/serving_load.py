@@ -1,9 +1,9 @@
-"""What a vLLM server does under load: swaps of the stack, several namespaces, and kill -9 in the middle.
+"""A vLLM server under load: swaps of the stack, several namespaces, and kill -9 during requests.
 
-    SEAL_VLLM_PYTHON=/path/to/vllm/bin/python python examples/serving_load.py --requests 1000 --swaps 20
+   SEAL_VLLM_PYTHON=/path/to/vllm/bin/python python examples/serving_load.py --requests 1000 --swaps 20
 
-Every version of the stack is a random adapter whose greedy answer was written down on an idle server. Under load each
-answer must be that of the version it was asked of: another is a mixture, none at all is a loss.
+Every stack version is a random adapter whose greedy answer was recorded on an idle server. Under load each
+answer must be that of the requested version: another answer is a mixture, a missing one is a loss.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from seal_agent.factory import open_backend
 from seal_agent.storage.adapter_store import AdapterRegistry
 from seal_agent.storage.database import Home
 
-# Longer than a block of the prefix cache (128 tokens on a CPU), so that a stale one would show.
+# Longer than a block of the prefix cache (128 tokens on a CPU), so that a stale block would be noticed.
 PROMPT = Prompt.user("The ferry leaves at nine and at noon. " * 12 + "What is the capital of France?")
 RANK = 8
 STRENGTH = 0.1  # of a random adapter: enough to change every answer
@@ -44,7 +44,7 @@ NUM_VERSIONS, MAX_SEEDS = 6, 96
 
 
 def random_adapter(model: Path, registry: AdapterRegistry, identity: str, seed: int) -> AdapterRef:
-    """An adapter of random directions in every linear layer."""
+    """An adapter of random directions in all linear layers."""
     generator = torch.Generator().manual_seed(seed)
     pairs = {}
     with safe_open(model / "model.safetensors", "pt") as weights:
@@ -61,7 +61,7 @@ def random_adapter(model: Path, registry: AdapterRegistry, identity: str, seed: 
 
 
 def versions(backend: VLLMBackend, model: Path, registry: AdapterRegistry, num_tokens: int) -> list[AdapterStack]:
-    """The base model and random adapters, no two of which answer alike."""
+    """The base model and random adapters, all with different answers."""
     found: dict[str, AdapterStack] = {}
     for seed in range(MAX_SEEDS):
         stack = AdapterStack()
@@ -76,7 +76,7 @@ def versions(backend: VLLMBackend, model: Path, registry: AdapterRegistry, num_t
 
 
 class Load:
-    """Clients that ask one stack after the other, and what they were told."""
+    """Clients that request answers of different stacks, and their results."""
 
     def __init__(self, backend: VLLMBackend, stacks: Sequence[AdapterStack], num_tokens: int, num_clients: int) -> None:
         self.backend = backend
@@ -107,7 +107,7 @@ class Load:
                 self.mixed.append(f"version {version}: {text!r}")
 
     def run(self, num_requests: int, choose: Callable[[int], int]) -> dict[str, Any]:
-        """`num_requests`, request n to the version `choose(n)` names when it is sent."""
+        """Send `num_requests`; request n goes to the version `choose(n)` at the time of sending."""
         self.done, self.mixed, self.lost = 0, [], []
         began = time.perf_counter()
         with ThreadPoolExecutor(self.num_clients) as clients:
@@ -124,7 +124,7 @@ class Load:
         }
 
     def swapped(self, num_requests: int, num_swaps: int) -> dict[str, Any]:
-        """As `run`, while the stack is swapped every so many requests."""
+        """As `run`, while the stack is swapped at intervals."""
 
         def choose(number: int) -> int:
             return min(number * (num_swaps + 1) // num_requests, num_swaps) % len(self.stacks)
@@ -133,7 +133,7 @@ class Load:
 
 
 def killed(load: Load, server: Server, num_requests: int) -> dict[str, Any]:
-    """`run` while the server's processes are killed in the middle, and started again as `seal-agent serve` would."""
+    """`run` while the server's processes are killed, and restarted as `seal-agent serve` would."""
     times: dict[str, float] = {}
 
     def kill_and_restart() -> None:
@@ -191,7 +191,7 @@ def measure(parts: list[str], args: Any, home: Home, server: Server, model: Path
     load = Load(backend, versions(backend, model, registry, args.tokens), args.tokens, args.clients)
     print(json.dumps({"versions": len(load.stacks), "answers": load.expected}), flush=True)
     if "throughput" in parts:
-        for num_active in (0, 1, 4) * 3:  # in turns: other processes share the cores
+        for num_active in (0, 1, 4) * 3:  # in turn, because other processes share the cores
             active = list(range(1, num_active + 1)) or [0]
             result = load.run(max(args.requests // 20, 16), lambda n, v=active: v[n % len(v)])
             print(json.dumps({"namespaces": num_active, **result}), flush=True)

@@ -1,4 +1,4 @@
-"""LangGraph: graphs that chat, read documents, improve the policy. Builders return an uncompiled `StateGraph`."""
+"""LangGraph graphs: chat, document reading, policy improvement. Builders return an uncompiled `StateGraph`."""
 
 from seal_agent.graphs.chat import create_chat_graph
 from seal_agent.graphs.feedback import give_feedback

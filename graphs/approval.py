@@ -1,7 +1,7 @@
-"""A person decides before anything is trained: the rows are shown with LangGraph's `interrupt`, and may be changed.
+"""Approval by a person before training: the rows are shown with LangGraph's `interrupt` and may be changed.
 
-It does not train: an interrupted node runs again from its top, so approval is a node of its own. While a person is
-asked the text is held in the queue: a thread may be abandoned, and a graph without a checkpointer cannot go on.
+Approval is a node of its own, because an interrupted node runs again from its beginning. While the question is open the
+text is a held job in the queue, so that it is not lost if the thread is abandoned or has no checkpointer.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ BY_HAND = "by hand"
 
 
 class ShownRow(BaseModel):
-    """One training row as a person sees it: after `prompt` the model is to say `answer`."""
+    """One training row as it is shown: after `prompt` the model is trained to say `answer`."""
 
     model_config = ConfigDict(extra="forbid")
 
-    prompt: str = Field(description="What the user asks; empty for plain text that is learned as it is.")
+    prompt: str = Field(description="What the user asks; empty for a row of plain text.")
     answer: str = Field(min_length=1, description="What the model learns to answer.")
 
 
 class Approval(BaseModel):
-    """What the person says: `rows` with "edit" take the place of those shown."""
+    """A person's answer: with "edit", `rows` replace the rows that were shown."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -47,27 +47,27 @@ class Approval(BaseModel):
 
 
 def shown(edit: SelfEdit) -> list[dict[str, str]]:
-    """The rows that would be learned, without those that only keep up what is known."""
+    """The rows that would be learned, without rehearsal and replay rows."""
     return [{"prompt": row.prompt.asked, "answer": row.answer} for row in edit.rows if row.source not in REPLAYED]
 
 
 def is_waiting(episode: Episode) -> bool:
-    """Whether an edit is written and not trained yet: a person is to decide about it."""
+    """Whether an edit is written and not trained: a person must decide."""
     return episode.outcome == "open" and episode.edit is not None and episode.adapter is None
 
 
 def can_go_on(learner: Learner, episode: Episode | None) -> bool:
-    """Whether an edit still waits for a person, on the stack that it was written for."""
+    """Whether an edit waits for a person, on the stack that it was written for."""
     if episode is None or not learner.config.approval:
         return False
     return is_waiting(episode) and episode.parent == learner.stack
 
 
 def hold(home: Home, model: str, episode: Episode) -> int:
-    """Keep the text in the queue while a person is asked, so that it is not lost where nobody ever answers.
+    """Hold the text as a job in the queue while a person is asked, and return the job.
 
-    `seal-agent queue list` shows it then, and `queue approve` or `queue cancel` decide about it. Asked again about the
-    same text, it is held once. Returns the job.
+    `seal-agent queue list` shows it, and `queue approve` or `queue cancel` decide about it. A text is held once,
+    however often the question is asked.
     """
     (job,) = LearningQueue(home).submit(
         [passage_of(episode)], episode.namespace, thread=episode.thread, model=model, awaiting_approval=True
@@ -76,16 +76,14 @@ def hold(home: Home, model: str, episode: Episode) -> int:
 
 
 def decided_in_queue(home: Home, job: int) -> Job | None:
-    """The job that holds a text, where somebody has approved or cancelled it in the queue; None where it waits."""
+    """The held job, if it was approved or cancelled in the queue; None while it waits."""
     found = LearningQueue(home).find(job)
     return found if found is not None and found.state != "held" else None
 
 
 def overruled(episode: Episode, job: Job) -> Episode:
-    """The episode of a text that was cancelled in the queue before a person answered in the thread."""
-    return replace(
-        episode, outcome="declined", fault=f"job {job.id} was cancelled in the queue, before it was answered"
-    )
+    """The declined episode of a text that was cancelled in the queue before it was answered in the thread."""
+    return replace(episode, outcome="declined", fault=f"job {job.id} was cancelled in the queue before an answer came")
 
 
 def taken_over(topic: str, job: Job) -> Outcome:
@@ -96,14 +94,14 @@ def taken_over(topic: str, job: Job) -> Outcome:
 
 
 def let_go(home: Home, episode: Episode) -> None:
-    """Take the text of an episode that has its end in the ledger out of the queue again."""
+    """Remove the held job of a closed episode from the queue."""
     LearningQueue(home).withdraw(episode.namespace, episode.thread, episode.text)
 
 
 def ask(episode: Episode) -> Episode:
-    """The episode after a person was asked: as it was, with other rows, or declined.
+    """Ask a person, and return the episode unchanged, with other rows, or declined.
 
-    Raises pydantic's `ValidationError` for an answer that does not fit; the question can be answered again.
+    Raises pydantic's `ValidationError` for an answer of the wrong form; the question can be answered again.
     """
     edit = episode.edit
     if edit is None:
@@ -115,14 +113,14 @@ def ask(episode: Episode) -> Episode:
     if answer.decision == "edit" and answer.rows:
         return replace(episode, edit=edited(edit, answer.rows))
     if answer.decision == "edit":
-        return replace(episode, outcome="declined", fault="a person took every row out")
+        return replace(episode, outcome="declined", fault="a person removed every row")
     return episode
 
 
 def edited(edit: SelfEdit, rows: Sequence[ShownRow]) -> SelfEdit:
-    """`edit` with these rows; one that was shown stays what it was, another is a question and its answer.
+    """`edit` with the given rows; a row that was shown keeps its fields, any other becomes a question with an answer.
 
-    Probes whose question was asked in a row that is gone, or is answered otherwise now, go with it.
+    Probes are dropped if their question is in no row any more, or has another answer now.
     """
     wanted = [(row.prompt, row.answer) for row in rows]
     own = {(row.prompt.asked, row.answer): row for row in edit.rows if row.source not in REPLAYED}

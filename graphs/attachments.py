@@ -1,7 +1,7 @@
-"""Attachments of chat messages: content blocks that hold a file or a text, read like documents.
+"""Attachments of chat messages: content blocks with a file or a text, read like documents.
 
-A model is told only their names; what stands in them is learned. Pictures and sound are passed over, and so is a file
-of which the message holds no more than an address.
+The replying model sees only their names; their content is learned. Images and audio are ignored, and so are files given
+by an address only.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ UNSAID = "application/octet-stream"
 
 
 def said_by(message: AnyMessage) -> str:
-    """What a message says, and the names of what is attached to it."""
+    """The text of a message and the names of its attachments."""
     names = [f"[attached: {_name(block) or UNNAMED}]" for block in _blocks(message)]
     return "\n".join([part for part in (str(message.text), *names) if part])
 
 
 @dataclass(frozen=True)
 class Attached:
-    """What is attached to messages: the passages that are not known yet, and every document it is a version of.
+    """The attachments of messages: passages that are not known yet, and the documents they belong to.
 
-    `versions` are the digests of the passages that each document holds now; `changed` are the documents that held
-    others before. `left_out`: what stands in the files and is not learned; `notes`: what is to be known of their names.
+    `versions`: digests of the passages that each document holds now; `changed`: documents that held others before.
+    `left_out`: parts of the files that are not learned; `notes`: remarks on their names.
     """
 
     fresh: tuple[Passage, ...] = ()
@@ -52,8 +52,8 @@ class Attached:
 def attached(*messages: AnyMessage) -> list[Document]:
     """The texts attached to messages; raises `InputError` for a file that cannot be read.
 
-    A file is the document of its name (`documents.document_of`): attached again after it was edited, it replaces what
-    was learned from it.
+    A file is identified by its name (`documents.document_of`): an edited file that is attached again replaces what was
+    learned from it.
     """
     found: dict[str, Document] = {}
     for block in (block for message in messages for block in _blocks(message)):
@@ -66,9 +66,9 @@ def attached(*messages: AnyMessage) -> list[Document]:
 
 
 def attached_passages(learner: Learner, *messages: AnyMessage) -> Attached:
-    """The passages attached to messages, beside what is known of their documents.
+    """The passages attached to messages, compared with what is known of their documents.
 
-    Raises `InputError` for a document of more than `max_passages` to learn.
+    Raises `InputError` for a document with more than `max_passages` new passages.
     """
     learns = not learner.config.dry_run
     left_out: list[LeftOut] = []
@@ -105,13 +105,13 @@ def _has_content(block: Mapping[str, Any]) -> bool:
 
 
 def _name(block: Mapping[str, Any]) -> str:
-    """What a file is called; "" where nobody says so."""
+    """The name of a file; "" if the block has none."""
     extras = {**block.get("extras", {}), **block.get("metadata", {})}
     return str(block.get("title") or block.get("filename") or extras.get("filename") or extras.get("name") or "")
 
 
 def _reading(block: Mapping[str, Any]) -> Reading:
-    """What stands in a file; one that is sent as plain text may be called a Markdown file all the same."""
+    """Read a file; one sent as plain text is read as Markdown if its name says so."""
     name, kind = _name(block) or UNNAMED, str(block.get("mime_type") or "")
     kind = "" if kind.partition(";")[0].strip() in (TEXT, UNSAID) else kind
     if block.get("text"):

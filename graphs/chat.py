@@ -1,4 +1,4 @@
-"""The chat graph: reply first, then learn from what the user said."""
+"""The chat graph: reply first, then learn from the user's message."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ from seal_agent.storage.jobs import LearningQueue
 def create_chat_graph(
     learner: AnyLearner, queue: LearningQueue | None = None
 ) -> StateGraph[ChatState, LearnContext, ChatState, ChatState]:
-    """An uncompiled chat agent that learns from its user.
+    """An uncompiled chat agent that learns from its user; compile it with a checkpointer of your choice.
 
-    Compile it with the checkpointer of your choice. The reply is in the state after the node "respond", and its tokens
-    come on the stream of messages (`stream_mode="messages"`);
-    learning follows in the same run, and what it accepts is served from the next turn on. Progress comes
-    on the custom stream as `StepEvent` dictionaries. With a `queue` the run ends with the reply and a `Worker` learns
-    behind it; `outcomes` then holds the job of every passage. Built on `Learners` it serves many users, each with what
-    that user said: `configurable` names who is speaking. What an earlier run of the thread left unfinished, because it
-    waits for a person or was ended, is learned first. The message of a run that is refused, because it is not its
-    user's thread or names nobody, does not stay in the thread; nor does a message that cannot be answered, because it
-    is longer than the model reads or holds a file that cannot be read: the ledger keeps it, with the reason. A thread
-    that has grown longer than the model reads is answered from its newest turns; `notes` says so.
+    The node "respond" puts the reply into the state; its tokens come on the message stream (`stream_mode="messages"`).
+    Learning follows in the same run, and an accepted edit is served from the next turn on. Progress comes on the custom
+    stream as `StepEvent` dictionaries. With a `queue` the run ends with the reply, a `Worker` learns in the background,
+    and `outcomes` holds the job of every passage.
+
+    Built on `Learners` the graph serves many users with separate adapters; `configurable` names the user of a run.
+    Passages that an earlier run of the thread left unfinished are learned first. If a run is refused, because the
+    thread belongs to another user or no user is named, its message is removed from the thread. A message that cannot be
+    answered, because it is longer than the context or holds an unreadable file, is removed too, and the ledger records
+    it with the reason. In a thread longer than the context the reply uses the newest turns; `notes` says so.
     """
     check_learner(learner)
     model = ChatSeal(learner=learner)
@@ -70,7 +70,7 @@ def create_chat_graph(
         check_speaker(chosen.namespace, state, state.get("pending") or state.get("replaced"))
         own = speakers.of(messages, state.get("authors", {}), chosen.namespace)
         if own[-1:] != messages[-1:]:
-            raise InputError("the last message is another user's and waits for that user; send one of your own")
+            raise InputError("the last message belongs to another user; send a message of your own")
         try:
             _check_last(messages)
             asked = fitted(chosen, messages)
@@ -78,7 +78,7 @@ def create_chat_graph(
         except InputError as error:
             return _refused(chosen, state, error)
         reply = model.invoke(asked.messages, namespace=chosen.namespace)
-        changed = files.versions if queue else files.changed  # what waits in the queue may be of an old version too
+        changed = files.versions if queue else files.changed  # a queued passage may be of an old version too
         update = carried(chosen, state, [*_said(own), *files.fresh], files.versions, changed=changed)
         notes = [*files.notes, *[asked.note] * bool(asked.note)]
         reported = {"left_out": [asdict(each) for each in files.left_out], "notes": notes}
@@ -108,16 +108,16 @@ def create_chat_graph(
 
 
 def _check_last(messages: Sequence[AnyMessage]) -> None:
-    """Raise `InputError` where the conversation does not end with what the user says."""
+    """Raise `InputError` unless the conversation ends with a message of the user."""
     last = as_message(messages[-1]) if messages else None
     if last is None or last.role != "user":
         raise InputError("the last message is not the user's; add a HumanMessage before running the graph")
     if not last.content.strip():
-        raise InputError("the message is empty; say something")
+        raise InputError("the message is empty; send some text")
 
 
 def _said(own: Sequence[AnyMessage]) -> list[Passage]:
-    """What the user's messages say that got no reply yet: those of this run, and of runs before it that failed."""
+    """The user's messages without a reply, of this run and of earlier runs that failed, as passages."""
     begin = len(own) - len(speakers.since_reply(own))
     return [
         passage
@@ -128,11 +128,11 @@ def _said(own: Sequence[AnyMessage]) -> list[Passage]:
 
 
 def _refused(learner: Learner, state: ChatState, error: InputError) -> dict[str, Any]:
-    """The update of a run whose messages cannot be answered: they leave the thread, and the ledger says why."""
+    """The update for messages that cannot be answered: remove them from the thread, and record why in the ledger."""
     brought = set(state.get("brought", ()))
     for message in state["messages"]:
         if str(message.id) in brought and speakers.is_users(message) and str(message.text).strip():
-            text = redacted(whole(str(message.text)))  # before a topic is cut from it
+            text = redacted(whole(str(message.text)))  # before the topic is cut from it
             learner.give_up(Passage(topic_of(text), text), str(error), thread=thread_of_run())
     removal = [RemoveMessage(id=number) for number in state.get("brought", ())]
     return {"messages": removal, "refused": refusal(error)}

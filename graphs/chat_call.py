@@ -1,4 +1,4 @@
-"""One call of `ChatSeal` in the domain's words, and its answer in LangChain's. Pure: no model, no disk."""
+"""Translate a call of `ChatSeal` into core types, and its answer into LangChain's. Pure: no model, no disk."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ UNREADABLE = {"image", "audio", "video", "file"}
 
 @dataclass(frozen=True)
 class Call:
-    """A call whose stack, prompt and settings are settled; `model` names the version that answers."""
+    """A call with its stack, prompt and settings fixed; `model` names the version that answers."""
 
     answer: Answer
     model: str
@@ -42,7 +42,7 @@ class Call:
         )
 
     def chunks(self, pieces: Iterable[Generated]) -> Iterator[AIMessageChunk]:
-        """The reply piece by piece; the last chunk has the tokens and why it ended."""
+        """The reply in pieces; the last chunk has the token counts and the finish reason."""
         for part in self.answer.asked.parts(pieces):
             if part.ending:
                 faults = [_invalid(fault, part.ending) for fault in part.faults]
@@ -72,25 +72,25 @@ class Call:
 def asked_of(
     messages: Sequence[BaseMessage], tools: Sequence[Any], tool_choice: ToolChoice, form: ToolFormat, max_tokens: int
 ) -> Asked:
-    """The prompt of a conversation with the tools it offers; a tool that must be called has a grammar."""
+    """The prompt of a conversation with the tools it offers, and a grammar if a tool must be called."""
     prompt = Prompt(tuple(message_of(message) for message in messages))
     return replies.asked_of(prompt, [spec_of(tool) for tool in tools], tool_choice, form, max_tokens)
 
 
 def message_of(message: BaseMessage) -> Message:
-    """The domain's message; raises `InputError` for content that is not text."""
+    """The core type of a LangChain message; raises `InputError` for content that is not text."""
     unreadable = UNREADABLE & {block["type"] for block in message.content_blocks}
     if unreadable:
-        raise InputError(f"the model reads text only, and a message holds {sorted(unreadable)}; take it out")
+        raise InputError(f"the model reads text only, and a message holds {sorted(unreadable)}; remove it")
     known: AnyMessage = message  # type: ignore[assignment]
     return as_message(known)
 
 
 def spec_of(tool: Any) -> ToolSpec:
-    """Any tool LangChain can describe: a function, a class, a `BaseTool`, a JSON schema."""
+    """The core type of any tool that LangChain can describe: a function, a class, a `BaseTool`, a JSON schema."""
     described = convert_to_openai_tool(tool).get("function")
     if not described:
-        raise InputError(f"{tool!r} is no tool a local model can call; give a function, a schema or a BaseTool")
+        raise InputError(f"{tool!r} is not a tool that a local model can call; give a function, a schema or a BaseTool")
     parameters = described.get("parameters") or {"type": "object", "properties": {}}
     return ToolSpec(described["name"], described.get("description", ""), json.dumps(parameters))
 

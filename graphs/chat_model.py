@@ -1,7 +1,7 @@
-"""`ChatSeal`: the model that learns, as a chat model of LangChain.
+"""`ChatSeal`: the learning model as a LangChain chat model.
 
-It answers with what is accepted when it is asked, or with the version of the stack that a call names
-("embedded@v12"). It learns nothing itself: the graphs and the middleware do.
+It answers with the stack that is served at the time of the call, or with the version that the call names
+("embedded@v12"). It does not learn: the graphs and the middleware do.
 """
 
 from __future__ import annotations
@@ -42,32 +42,32 @@ from seal_agent.serving.replies import ToolChoice, chosen
 from seal_agent.storage.database import Home, check_namespace
 
 BASE = "base"
-"""This model, whatever its name is: "base@v12"."""
+"""A model name that always means this model: "base@v12"."""
 OPTIONS = {"model", "namespace", "temperature", "max_tokens", "seed", "tools", "tool_choice", "stream", "strict"}
-"""What a call may say beside `stop`. `strict`: a forced call always fits its schema."""
+"""Options of a call beside `stop`. `strict` changes nothing: a forced call always fits its schema."""
 REMOTE = {"api_key", "timeout", "max_retries"}
-"""LangChain gives these to every chat model; there is no server here, and they change nothing."""
+"""Options that LangChain passes to every chat model; without a server they have no effect."""
 _VERSION = re.compile(r"(?P<name>.*)@v(?P<version>\d+)")
 _loaded: WeakValueDictionary[tuple[str, str, str], Backend] = WeakValueDictionary()
 _loading = threading.Lock()
 
 
 class _Settled(str):
-    """The namespace of a call that was found already: later steps of the call do not look for it again."""
+    """A namespace that was determined for this call already; later steps of the call reuse it."""
 
 
 class ChatSeal(BaseChatModel):
     """A local model that answers with what it has learned.
 
-    Made from a `learner`, or from a `model` (as `open_learner` takes it) that is loaded when it is first asked; models
-    of one name share their weights. Whose stack answers: that of the option `namespace` of a call, else of the field
-    `namespace`, else of the learner; made from `Learners`, that of the user whom the call's `config["configurable"]`
-    names (`learners.USER_KEYS`), and a call that names nobody is refused. A `configurable` that names another user
-    than the one whose stack answers is refused.
-    `model="embedded@v12"`, here or in a call, answers with version 12 of that stack, "@v0" with the untouched model.
-    `max_tokens` defaults to the learner's `max_reply_tokens`. A sampled answer without a `seed` draws one; it stands in
-    the answer's `response_metadata`. Calls that arrive while the model is busy are answered together, sampled ones
-    alone.
+    Make it from a `learner`, or from a `model` (as `open_learner` takes it), which is loaded on first use; models of
+    one name share their weights. The namespace of a call is its option `namespace`, else the field `namespace`, else
+    the learner's. Made from `Learners`, it is that of the user named in the call's `config["configurable"]`
+    (`learners.USER_KEYS`); a call that names no user is refused. A `configurable` that names another user than the one
+    chosen is refused too.
+
+    `model="embedded@v12"`, here or in a call, answers with version 12 of the stack; "@v0" is the untouched base model.
+    `max_tokens` defaults to the learner's `max_reply_tokens`. A sampled answer without a `seed` draws one and reports
+    it in `response_metadata`. Concurrent calls share a batch; sampled ones run alone.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -114,7 +114,7 @@ class ChatSeal(BaseChatModel):
         return {name: getattr(self, name) for name in names}
 
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
-        """The key of LangChain's cache; it holds the stack's adapters, so that learning something outdates it."""
+        """The key of LangChain's cache; it includes the stack's adapters, so that learning invalidates entries."""
         kwargs = self._addressed(None, kwargs)
         learner = self._learner_of(kwargs["namespace"])
         _, stack = learner.state.version(split_version(kwargs["model"])[1] or 0)
@@ -147,7 +147,7 @@ class ChatSeal(BaseChatModel):
         config: RunnableConfig | None = None,
         **kwargs: Any,
     ) -> Iterator[AIMessageChunk]:
-        """The answer, piece by piece."""
+        """The answer in pieces."""
         yield from super().stream(input, config, **self._addressed(config, kwargs))
 
     async def astream(
@@ -162,7 +162,7 @@ class ChatSeal(BaseChatModel):
             yield chunk
 
     def stream_events(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
-        """The answer as LangChain's protocol events."""
+        """The answer as events of LangChain's protocol."""
         return super().stream_events(input, config, **self._addressed(config, kwargs))
 
     def astream_events(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
@@ -178,19 +178,19 @@ class ChatSeal(BaseChatModel):
     ) -> Runnable[LanguageModelInput, AIMessage]:
         """This model with tools to call.
 
-        `tool_choice`: None or "auto" leaves it to the model, "none" forbids it, "any" (or True, "required") or a tool's
-        name forces a call, whose JSON is then held to the tool's schema while it is written; texts in it of no stated
-        `maxLength` share `max_tokens`.
+        `tool_choice`: None or "auto" lets the model choose, "none" forbids calls, "any" (or True, "required") or a
+        tool's name forces a call, whose JSON is constrained to the tool's schema; strings in it without `maxLength`
+        share `max_tokens`.
         """
         chosen([spec_of(tool) for tool in tools], tool_choice)
         return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], tool_choice=tool_choice, **kwargs)
 
     def get_token_ids(self, text: str) -> list[int]:
-        """The ids of the text's tokens."""
+        """The token ids of the text."""
         return self._learner.backend.encode([Prompt.raw(text)])[0] if text else []
 
     def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Any] | None = None) -> int:
-        """The tokens of a conversation as the model sees it, chat template and tools included."""
+        """The number of tokens of a conversation, chat template and tools included."""
         backend = self._learner.backend
         return len(backend.encode([asked_of(messages, tools or (), None, backend.tool_format, 0).prompt])[0])
 
@@ -227,7 +227,7 @@ class ChatSeal(BaseChatModel):
 
     def _call(self, messages: Sequence[BaseMessage], stop: Sequence[str] | None, kwargs: Mapping[str, Any]) -> Call:
         if unknown := sorted(kwargs.keys() - OPTIONS):
-            raise InputError(f"{', '.join(unknown)}: no option of a call; choose from {', '.join(sorted(OPTIONS))}")
+            raise InputError(f"{', '.join(unknown)}: not an option of a call; choose from {', '.join(sorted(OPTIONS))}")
         options = self._addressed(None, kwargs)
         _check_options({name: self._option(options, name) for name in ("temperature", "max_tokens", "seed")})
         learner = self._learner_of(options["namespace"])
@@ -249,7 +249,7 @@ class ChatSeal(BaseChatModel):
         return getattr(self, name) if given is None else given
 
     def _addressed(self, config: RunnableConfig | None, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """The options of a call with namespace and stack version settled, for every later step alike."""
+        """The options of a call with namespace and stack version filled in, so that all later steps agree."""
         namespace = kwargs.get("namespace")
         if not isinstance(namespace, _Settled):
             namespace = _Settled(self._namespace_of(config, namespace))
@@ -257,7 +257,7 @@ class ChatSeal(BaseChatModel):
         return {**kwargs, "namespace": namespace, "model": model}
 
     def _namespace_of(self, config: RunnableConfig | None, chosen: Any) -> str:
-        """Whose stack answers a call; a user that the call's configuration names must be the one that was chosen."""
+        """The namespace of a call; a user named in its configuration must be the one chosen."""
         own, given = self._learner, ensure_config(config)
         said = (given.get("configurable", {}), run_context(), given.get("metadata", {}))
         wanted = str(chosen or self.namespace)
@@ -268,11 +268,11 @@ class ChatSeal(BaseChatModel):
         return only(check_namespace(wanted), *said)
 
     def _settled(self, namespace: str, model: str) -> str:
-        """`model` with this model's name, and the version served now where it names none."""
+        """`model` with this model's name, and the version served now if it names none."""
         own, learner = split_version(self.model)[0], self._learner
         name, version = split_version(model)
         if name not in (own, BASE, learner.backend.model):
-            raise InputError(f"model {name!r} is not this one; ask for {own!r}, or a version of it: '{own}@v3'")
+            raise InputError(f"model {name!r} is not this model; use {own!r}, or a version of it: '{own}@v3'")
         if version is None:
             versions = learner.home.versions(namespace)
             version = versions[-1].version if versions else 0
@@ -287,7 +287,7 @@ class ChatSeal(BaseChatModel):
         return self._open()[1]
 
     def _open(self) -> tuple[AnyLearner, Batcher, Learners]:
-        """What was given, or one on the model named; loaded once."""
+        """The learner that was given, or one on the named model; loaded once."""
         with self._opening:
             if self._opened is None:
                 learner = self.learner or self._load()
@@ -312,18 +312,18 @@ class ChatSeal(BaseChatModel):
 
     @property
     def _others(self) -> Learners:
-        """The learners of whichever namespaces are asked for; each keeps what it has computed for the next call."""
+        """Learners for other namespaces; they stay open and cache their results."""
         return self._open()[2]
 
 
 def split_version(model: str) -> tuple[str, int | None]:
-    """The name of a model and the version of the stack: ("embedded", 12) for "embedded@v12", (…, None) for none."""
+    """Split a model name into name and stack version: "embedded@v12" gives ("embedded", 12), without one None."""
     match = _VERSION.fullmatch(model)
     return (match["name"], int(match["version"])) if match else (model, None)
 
 
 def _check_options(given: Mapping[str, Any]) -> None:
-    """Raise `InputError` for a setting of a call that no reply can be written with; None leaves it to the model."""
+    """Raise `InputError` for an invalid option of a call; None means the model's default."""
     if (temperature := given.get("temperature")) is not None:
         check_number("temperature", temperature, 0)
     if (max_tokens := given.get("max_tokens")) is not None:
@@ -333,7 +333,7 @@ def _check_options(given: Mapping[str, Any]) -> None:
 
 
 def _texts(stop: Any) -> tuple[str, ...]:
-    """The texts that end a reply: one, several or none; an empty one ends nothing."""
+    """The stop texts: one, several or none; empty ones are ignored."""
     texts = (stop,) if isinstance(stop, str) else () if stop is None else stop
     if not isinstance(texts, list | tuple | set) or not all(isinstance(text, str) for text in texts):
         raise InputError(f"stop={stop!r} does not fit; give a text or a list of texts")

@@ -1,6 +1,6 @@
-"""The part of a conversation that the model can read: all of it, or its newest turns.
+"""Fit a conversation into the model's context: all of it, or its newest turns.
 
-Nothing is taken out of the thread: what is left out of one reply is still there for whoever reads the state.
+The thread itself is not changed; turns left out of a prompt stay in the state.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from seal_agent.graphs.chat_call import asked_of
 from seal_agent.graphs.messages import without_attachments
 from seal_agent.learning.learner import Learner
 
-SHARE_OF_REPLY = 4  # one part in so many of the model's context is kept for the reply, where turns are left out
+SHARE_OF_REPLY = 4  # this fraction of the context is reserved for the reply if turns are left out
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """What the model is asked; `note` says what was left out, and is empty where nothing was."""
+    """The messages of a prompt; `note` says what was left out, or is empty."""
 
     messages: list[AnyMessage]
     note: str = ""
 
 
 def fitted(learner: Learner, messages: Sequence[AnyMessage]) -> Fitted:
-    """A conversation that ends with the user's message, without the oldest turns where it is longer than the context.
+    """The conversation, which ends with the user's message, without the oldest turns if it exceeds the context.
 
-    Whole turns are left out, each with the user's message that it begins with; system messages stay. Raises
-    `ContextLengthExceeded` where the last turn alone leaves no room for a reply, and `InputError` for a message that
-    no model can be asked.
+    Whole turns are left out, each beginning with a message of the user; system messages stay. Raises
+    `ContextLengthExceeded` if the last turn alone leaves no room for a reply, and `InputError` for a message that a
+    model cannot read.
     """
     told = [without_attachments(message) for message in messages]
     backend = learner.backend
@@ -49,5 +49,5 @@ def fitted(learner: Learner, messages: Sequence[AnyMessage]) -> Fitted:
     begin = turns[first]
     room_for_reply(num_tokens(begin), 1, backend.context_length, backend.model)
     num_left_out = len(told) - len(since(begin))
-    note = f"the model reads {backend.context_length} tokens: the reply was written without the oldest {num_left_out} "
+    note = f"the context has {backend.context_length} tokens: the reply was written without the oldest {num_left_out} "
     return Fitted(since(begin), f"{note}messages of this thread" if num_left_out else "")

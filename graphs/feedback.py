@@ -1,4 +1,4 @@
-"""What a user made of a reply, out of a conversation as LangGraph's state holds it."""
+"""Feedback on a reply, taken from the messages of a LangGraph state."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from seal_agent.storage.feedback import Feedback
 def give_feedback(
     learner: AnyLearner, messages: Sequence[AnyMessage], value: float = 1.0, *, correction: str = ""
 ) -> list[Feedback]:
-    """Keep what the user made of the last reply in `messages`, from -1 (wrong) to 1 (right), and what is right.
+    """Store feedback on the last reply in `messages`, from -1 (wrong) to 1 (right), and a correction.
 
-    `learner` is the user's own: of `Learners` it is `learners.of(user)`. In a run of a graph `Learners` will do, and a
-    learner is refused where the run names another user. Nothing is learned from it by itself: it rewards edits when the
-    policy is improved. Raises `InputError` where there is no reply, or a value out of range.
+    `learner` must be the user's own: of `Learners`, `learners.of(user)`. Inside a graph's run `Learners` can be passed,
+    and a learner is refused if the run names another user. Feedback is not learned directly; it rewards edits when the
+    policy is improved. Raises `InputError` if there is no reply, or for a value out of range.
     """
     check_learner(learner)
     if isinstance(messages, str) or not isinstance(messages, Sequence):
-        raise InputError(f"messages={messages!r} is no list of messages; give those of the thread's state")
+        raise InputError(f"messages={messages!r} is not a list of messages; give those of the thread's state")
     given = feedback.on_reply([as_message(message) for message in messages], value, correction)
     chosen = current(learner)
     feedback.record(chosen.home, chosen.namespace, *given)

@@ -1,7 +1,7 @@
-"""The graph that improves the policy which writes the edits: check, prepare, then rounds, then a report.
+"""The graph that improves the policy: check, prepare, then rounds, then a report.
 
-A cron job or LangGraph's scheduler starts it; whether there is anything to do it finds out itself. Its state holds the
-folder of the run and numbers: a run that was stopped goes on when the graph is started again with its folder.
+A cron job or LangGraph's scheduler starts it; the graph itself checks whether there is anything to do. Its state holds
+the folder of the run and numbers. A stopped run continues when the graph is started again with its folder.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ _RUN = re.compile(r"run-\d+")
 
 
 class ImproveState(TypedDict, total=False):
-    """What to learn from, and how far it is.
+    """The input of the graph and its progress.
 
-    `data` (a JSON file with questions) or `files` (text), by their names in the graph's folder of data; without both
-    the ledger of the namespace. `num_contexts` of them; 0: all. `after_episodes`: do nothing before so many are new.
-    `folder`: of the run, one of the home's ("run-0001"); an existing one is resumed. `resume`: go on with the last run
-    of the namespace, where it was stopped, before another is begun.
-    `round` is the one in work, `rounds` what the gates said, `report` the text at the end, `outcome` what became of it.
+    `data` (a JSON file with questions) or `files` (text), named within the graph's data folder; without either, the
+    ledger of the namespace. `num_contexts` of them (0: all). `after_episodes`: do nothing before this many episodes are
+    new. `folder`: of the run, within the data directory ("run-0001"); an existing one is resumed. `resume`: continue
+    the last unfinished run of the namespace before another is begun. `round`: the current round, `rounds`: the gates'
+    results, `report`: the text at the end, `outcome`: the result in a line.
     """
 
     data: str
@@ -62,11 +62,11 @@ class ImproveState(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Sources:
-    """The files of a graph that improves the policy, chosen by whoever builds it.
+    """The files that an improvement graph may use, chosen by whoever builds it.
 
-    `data` or `files` are read in the place of what a state names, and `folder` is the one that a run writes. A state
-    names files in `data_folder` (default: "data" in the home) and runs of the home; any other path is refused, because
-    it comes from whoever may call the graph.
+    `data` or `files` replace what a state names, and `folder` is the run's folder. A state may name files in
+    `data_folder` (default: "data" in the data directory) and runs of the data directory; any other path is refused,
+    because the state comes from the caller of the graph.
     """
 
     data: Path | None = None
@@ -85,10 +85,10 @@ def create_improve_graph(
 ) -> StateGraph[ImproveState, LearnContext, ImproveState, ImproveState]:
     """An uncompiled graph that improves the policy of one namespace; start it with {} or an `ImproveState`.
 
-    The namespace is the learner's; built on `Learners` it is that of the user whom the run names. It waits between
-    two steps while somebody talks to a model of this home, unless `pause` says otherwise; `minutes` bound the run over
-    all its starts. `sources`: which files it may read, and where it writes; whoever calls the graph names files within
-    them only. Raises `StorageError` where another process improves policies of this home.
+    The namespace is the learner's; built on `Learners` it is that of the user whom the run names. Between two steps the
+    graph pauses while a user talks to a model of this data directory, unless `pause` says otherwise. `minutes` limits
+    the time over all starts. `sources` limits the files that it reads and writes. Raises `StorageError` if another
+    process improves policies in this data directory.
     """
     check_number("minutes", minutes, 0)
     nodes = _Nodes(learner, settings or RunSettings(), sources or Sources(), minutes, pause)
@@ -193,30 +193,30 @@ class _Nodes:
 
 
 def _run_folder(home: Home, name: str) -> Path:
-    """The folder of a run of this home that a caller names, as "run-0001" or with its path."""
+    """The folder of a run of this data directory, named as "run-0001" or by its path."""
     root = (home.root / FOLDER).resolve()
     folder = (root / name).resolve()
     if folder.parent != root or not _RUN.fullmatch(folder.name):
-        raise InputError(f"{name!r} is no run of this home; name one as in 'run-0001', or leave the folder out")
+        raise InputError(f"{name!r} is not a run of this data directory; name one as in 'run-0001', or none")
     return folder
 
 
 def _within(root: Path, name: str) -> Path:
-    """The file of that name in the folder of data; raises `InputError` for any other place."""
+    """The file of that name in the data folder; raises `InputError` for any other place."""
     path = (root / name).resolve()
     if not path.is_relative_to(root.resolve()):
-        raise InputError(f"{name!r} is not in the graph's folder of data; put the file there, or name another")
+        raise InputError(f"{name!r} is not in the graph's data folder; put the file there, or name another")
     return path
 
 
 def _contexts(learner: Learner, given: Sources, state: ImproveState) -> Contexts:
-    """The contexts that the graph was built with, or those that the state names; of a ledger the latest."""
+    """The contexts that the graph was built with, or those that the state names; of the ledger, the latest."""
     num = state.get("num_contexts", 0)
     root = given.data_folder or learner.home.root / DATA_FOLDER
     data = [given.data] if given.data else [_within(root, state["data"])] if state.get("data") else []
     files = given.files or [_within(root, name) for name in state.get("files", ())]
     if data and files:
-        raise InputError("contexts come from data or from files; give one of them")
+        raise InputError("data and files are both given; give one of them")
     if data:
         return runs.of_data(data[0])[: num or None]
     if files:
@@ -225,7 +225,7 @@ def _contexts(learner: Learner, given: Sources, state: ImproveState) -> Contexts
 
 
 def _alone(learner: AnyLearner, name: str, verb: Callable[[ImproveState, Progress], dict[str, Any]]) -> Node:
-    """A node that runs one verb while no other process improves a policy, with its progress on the custom stream."""
+    """A node that runs one step while no other process improves a policy, with progress on the custom stream."""
 
     def node(state: ImproveState) -> dict[str, Any]:
         writer = get_stream_writer()

@@ -1,6 +1,6 @@
-"""The document graph: documents are cut into passages, and each that is not known goes through the learning loop.
+"""The document graph: documents are cut into passages, and each new one goes through the learning loop.
 
-Where a document was read before, what it says no longer is unlearned first.
+If a document was read before, passages that it lost are unlearned first.
 """
 
 from __future__ import annotations
@@ -28,20 +28,18 @@ from seal_agent.learning.learners import check_learner
 from seal_agent.storage import documents as known_documents
 
 _NOTHING: dict[str, Any] = {"document": "", "documents": [], "title": "", "source": "", "content_type": "", "giver": []}
-"""The update that takes what was given out of the state."""
+"""The update that removes the input from the state."""
 _TEXTS = ("document", "title", "source", "content_type")
 
 
 def create_ingest_graph(learner: AnyLearner) -> StateGraph[IngestState, LearnContext, IngestState, IngestState]:
-    """An uncompiled graph that learns a text of any length, {"document": text}, or {"documents": LangChain's}.
+    """An uncompiled graph that learns a text of any length, {"document": text}, or LangChain's {"documents": [...]}.
 
-    Documents may be objects, or the dictionaries that JSON makes of them.
-
-    Compiled with a checkpointer it can be stopped and resumed between passages. `outcomes` in the result
-    holds one report per passage: "known" for one that was learned before, and one "forgotten" for each document
-    that lost passages. `num_passages` says how many there are to learn before the first is begun, `left_out` what
-    stands in the documents and is not learned, with the reasons, and `notes` what is to be known of their names. A
-    document of more than `max_passages` to learn is refused (`LearnerConfig`).
+    Documents may be objects or the dictionaries that JSON makes of them. Compiled with a checkpointer the graph can be
+    stopped and resumed between passages. `outcomes` in the result holds one report per passage ("known" for one that
+    was learned before) and a "forgotten" one for each document that lost passages. `num_passages` is set before the
+    first passage begins; `left_out` lists parts that are not learned, with reasons, and `notes` has remarks on names. A
+    document with more than `max_passages` new passages is refused (`LearnerConfig`).
     """
     check_learner(learner)
     builder = StateGraph(IngestState, context_schema=LearnContext)
@@ -82,7 +80,7 @@ def _splitting(learner: AnyLearner) -> Node:
     def split(state: IngestState) -> dict[str, Any]:
         chosen = current(learner)
         if (state.get("giver") or [chosen.namespace])[0] != chosen.namespace:
-            raise InputError("another user gave the document of this thread and has to go on; give one of your own")
+            raise InputError("the document of this thread belongs to another user; give a document of your own")
         check_speaker(chosen.namespace, state, state.get("pending") or state.get("replaced"))
         fresh: list[Passage] = []
         known: list[Passage] = []
@@ -115,19 +113,19 @@ def _splitting(learner: AnyLearner) -> Node:
 
 
 def _check_given(state: IngestState) -> None:
-    """Raise `InputError` for what is no text and no list of documents; null stands for what is left out."""
+    """Raise `InputError` for input of the wrong type; null counts as missing."""
     for key, value in state.items():
         if key in _TEXTS and not isinstance(value, str | None):
-            raise InputError(f"{key}={value!r:.80} is not a text; give one, or leave it out")
+            raise InputError(f"{key}={value!r:.80} is not a text; give one, or remove it")
     documents = state.get("documents") or []
     if not isinstance(documents, list | tuple):
-        raise InputError(f"documents={documents!r:.80} is no list; give a list of documents")
+        raise InputError(f"documents={documents!r:.80} is not a list; give a list of documents")
     for document in documents:
         _as_loaded(document)
 
 
 def _as_loaded(given: Any) -> LoadedDocument:
-    """A document of LangChain's loaders, which may be an object or the dictionary that JSON makes of it."""
+    """A document of LangChain's loaders: an object or the dictionary that JSON makes of it."""
     content = given.get("page_content") if isinstance(given, Mapping) else getattr(given, "page_content", None)
     metadata = given.get("metadata") if isinstance(given, Mapping) else getattr(given, "metadata", None)
     if not isinstance(content, str) or not isinstance(metadata, Mapping | None):
@@ -142,13 +140,13 @@ def _loaded_of(state: IngestState) -> list[LoadedDocument]:
 
 
 def _digest(state: IngestState) -> str:
-    """What tells whether the document of a state is the one that was there before."""
+    """A digest of the input; it changes when another document is given."""
     given = [state.get("document") or "", [(each.metadata, each.page_content) for each in _loaded_of(state)]]
     return hashlib.sha256(repr(given).encode(errors="replace")).hexdigest()[:16]
 
 
 def _given(state: IngestState) -> list[Document]:
-    """The documents of the state, pages of one source together; one without a source is named by its content."""
+    """The documents of the state, pages of one source joined; one without a source is named by its content."""
     given: dict[str, Document] = {}
     if (state.get("document") or "").strip():
         name = state.get("source") or ""
@@ -165,7 +163,7 @@ def _given(state: IngestState) -> list[Document]:
 
 
 def _loaded(given: Sequence[LoadedDocument]) -> list[Document]:
-    """What loaders of LangChain read; they have mostly taken the text out of a page already, whatever it is called."""
+    """Documents from LangChain's loaders, which have usually extracted the text already, whatever the file's name."""
     texts = [(str(each.metadata.get("source") or ""), each.page_content) for each in given if each.page_content.strip()]
     read = [(source, files.read(text, "", "the document")) for source, text in texts]
     return [files.document_of(each.text, source, left_out=each.left_out) for source, each in read]

@@ -1,6 +1,6 @@
-"""The learning loop as graph nodes: decide, write, approve, train, probe, judge, amend; accept, rollback or ignore.
+"""The learning loop as graph nodes: decide, write, approve, train, probe, judge; accept, reject or close.
 
-One verb of `Learner` per node; the edges are those of docs/from-message-to-adapter.md. `add_learning` puts the loop
+One step of `Learner` per node; the edges are those of docs/from-message-to-adapter.md. `add_learning` puts the loop
 into any `StateGraph` whose state extends `LearnState`.
 """
 
@@ -37,12 +37,12 @@ from seal_agent.learning.learner import Learner
 from seal_agent.storage.jobs import LearningQueue
 from seal_agent.unlearning.forget import replace_version
 
-Node = Any  # a function of the state; langgraph's own node type takes no state that extends another
+Node = Any  # LangGraph's own node type refuses functions of an extended state
 
 
 @dataclass(frozen=True)
 class StepEvent:
-    """A custom stream event: one step has begun, moved on or (`seconds` given) ended."""
+    """A custom stream event: a step has begun, progressed or (if `seconds` is set) ended."""
 
     step: str
     what: str = ""
@@ -54,9 +54,9 @@ class StepEvent:
 
 
 ASK_AGAIN = "ask again"
-"""Where an answer of somebody else leads: it is refused there, and the user whose text waits is asked anew."""
+"""Target for the answer of another user: the answer is refused, and the question is asked again."""
 REFUSE = "refuse"
-"""Where the run of a user leads who may not speak here, once what that user gave is out of the state."""
+"""Target for a run that is refused, after its input was removed from the state."""
 EDGES: dict[str, tuple[str, ...]] = {
     "decide": ("write", "close"),
     "write": ("approve", "train", "write", "close"),
@@ -71,19 +71,19 @@ EDGES: dict[str, tuple[str, ...]] = {
     "close": ("decide", END),
     "consolidate": ("decide", END),
 }
-"""Where each step may lead; `loop.after` says where it does."""
+"""The possible successors of each step; `loop.after` chooses one."""
 
 
 ENTRIES = ("write", "approve", "decide", END)
 
 
 def refusal(error: InputError) -> list[str]:
-    """An error as the state keeps it, until the node that raises it runs."""
+    """An error as it is stored in the state until the node that raises it runs."""
     return [type(error).__name__, str(error)]
 
 
 def refusing(learner: AnyLearner) -> Node:
-    """A node that raises the `InputError` of a run that is refused; for another user what was left is taken up."""
+    """A node that raises the stored `InputError` of a refused run; unfinished passages stay in the state."""
 
     def refuse(state: LearnState) -> dict[str, Any]:
         chosen = current(learner)
@@ -97,7 +97,7 @@ def refusing(learner: AnyLearner) -> Node:
 
 
 def add_learning(builder: StateGraph[Any, Any, Any, Any], learner: AnyLearner) -> None:
-    """Add the loop to `builder`; it is entered with `entry` after `as_pending` or `carried`, and leaves to END."""
+    """Add the loop to `builder`. Enter it by `entry` after `as_pending` or `carried`; it leaves to END."""
     builder.add_node("unlearn", _unlearning(learner))
     builder.add_conditional_edges("unlearn", entry, list(ENTRIES))
     for name in ("write", "train", "probe", "judge", "apply_remedy"):
@@ -118,9 +118,9 @@ def add_learning(builder: StateGraph[Any, Any, Any, Any], learner: AnyLearner) -
 def create_learning_graph(
     learner: AnyLearner, queue: LearningQueue | None = None
 ) -> StateGraph[LearnState, LearnContext, LearnState, LearnState]:
-    """The loop alone, uncompiled: it learns what `as_pending` gives it, or leaves it to the worker of a `queue`.
+    """The loop alone, uncompiled: it learns the passages of `as_pending`, or gives them to the worker of a `queue`.
 
-    An "episode" that is begun already goes on with "write", or where its edit is written with "approve".
+    An "episode" in the input continues with "write", or with "approve" if its edit is written.
     """
     builder = StateGraph(LearnState, context_schema=LearnContext)
     if queue is not None:
@@ -133,9 +133,9 @@ def create_learning_graph(
 
 
 def enqueuing(learner: AnyLearner, queue: LearningQueue) -> Node:
-    """A node that leaves the pending passages to a worker; what is queued already is not queued again."""
+    """A node that queues the pending passages for a worker; those already in the queue are skipped."""
     if learner.config.approval:
-        raise InputError("a worker cannot ask a person; leave out the queue, or set approval=False")
+        raise InputError("a worker cannot ask a person; build the graph without a queue, or set approval=False")
 
     def enqueue(state: LearnState) -> dict[str, Any]:
         chosen = current(learner)
@@ -158,7 +158,7 @@ def enqueuing(learner: AnyLearner, queue: LearningQueue) -> Node:
 
 
 def _run(name: str, learner: Learner, episode: Episode, state: LearnState) -> Episode:
-    """Run the verb of that name, timed, with its progress on the custom stream."""
+    """Run a step with its duration and its progress on the custom stream."""
     if episode.namespace != learner.namespace:
         raise of_another(episode.namespace, learner.namespace)
     number = state["num_passages"] - len(state["pending"]) + 1
@@ -214,7 +214,7 @@ def _approving(learner: AnyLearner) -> Node:
             outcomes = [*state["outcomes"], approval.taken_over(episode.topic, decided).to_json()]
             return {"episode": {}, "held": 0, "pending": state["pending"][1:], "outcomes": outcomes, "num_begun": 0}
         if not is_speaker(speaking(learner), state):
-            return {}  # the answer is used up, so that it does not count as that of whoever goes on with the thread
+            return {}  # use the answer up: it must not count for a later run of the thread
         return {"episode": to_json(answered)}
 
     return approve
@@ -231,13 +231,13 @@ def _asking_again(learner: AnyLearner) -> Node:
 def _closing(name: str, learner: AnyLearner) -> Node:
     def node(state: LearnState) -> dict[str, Any]:
         chosen, episode = current(learner), from_json(Episode, state["episode"])
-        # A process that is killed between the verb's transaction and the checkpoint runs this node once more.
+        # A process killed between the step's transaction and the checkpoint runs this node again.
         try:
             episode = chosen.closed(episode) or _run(name, chosen, episode, state)
         except StackChanged:
             if state.get("num_begun", 0) + 1 >= MAX_BEGUN:
                 raise
-            return {"episode": {}, "num_begun": state.get("num_begun", 0) + 1}  # decide about the passage anew
+            return {"episode": {}, "num_begun": state.get("num_begun", 0) + 1}  # decide anew
         if chosen.config.approval:
             approval.let_go(chosen.home, episode)
         return {
@@ -252,7 +252,7 @@ def _closing(name: str, learner: AnyLearner) -> Node:
 
 
 def _after(step: str, learner: AnyLearner) -> Callable[[Any], str]:
-    """The edge out of a step: where the loop goes on, or to the next passage."""
+    """The edge out of a step: to the next step of the loop, or to the next passage."""
 
     def route(state: LearnState) -> str:
         if not state["episode"]:
@@ -265,7 +265,7 @@ def _after(step: str, learner: AnyLearner) -> Callable[[Any], str]:
 
 
 def _unlearning(learner: AnyLearner) -> Node:
-    """A node that unlearns what changed documents do not say any more."""
+    """A node that unlearns passages that changed documents do not hold any more."""
 
     def unlearn(state: LearnState) -> dict[str, Any]:
         chosen = current(learner)
@@ -291,7 +291,7 @@ def _consolidating(learner: AnyLearner) -> Node:
 
 
 def entry(state: LearnState) -> str:
-    """The edge into the loop: what is no longer true is unlearned first, and what was begun goes on."""
+    """The edge into the loop: unlearn outdated passages first, then continue an unfinished episode."""
     if state.get("replaced"):
         return "unlearn"
     if state["episode"]:
@@ -300,5 +300,5 @@ def entry(state: LearnState) -> str:
 
 
 def more(state: LearnState) -> str:
-    """The edge to the next passage, or to the end where none is left."""
+    """The edge to the next passage, or to the end if there is none."""
     return "decide" if state["pending"] else END

@@ -1,4 +1,4 @@
-"""LangChain's messages in the domain's words."""
+"""Translation of LangChain's messages into core types."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from seal_agent.graphs.speakers import is_users
 
 
 def as_message(message: AnyMessage) -> Message:
-    """The domain's message for a LangChain one; raises `InputError` for kinds a chat cannot hold."""
+    """The core type of a LangChain message; raises `InputError` for unsupported kinds."""
     if isinstance(message, HumanMessage):
         return Message("user", said_by(message))
     if isinstance(message, AIMessage):
@@ -28,12 +28,12 @@ def as_message(message: AnyMessage) -> Message:
 
 
 def without_attachments(message: AnyMessage) -> AnyMessage:
-    """A message as a model that reads text only is shown it: of what is attached it has the names."""
+    """A message with the names of its attachments in place of their content."""
     return HumanMessage(said_by(message), id=message.id) if isinstance(message, HumanMessage) else message
 
 
 def as_text(messages: Sequence[AnyMessage]) -> str:
-    """What was said before, as the writer of edits is told it."""
+    """Earlier messages as text, for the writer of edits."""
     said = [
         Message("user" if is_users(message) else "assistant", str(message.text))
         for message in messages

@@ -1,7 +1,7 @@
-"""`SelfAdaptation`: LangChain's `create_agent` learns from its user, after every turn.
+"""`SelfAdaptation`: middleware with which LangChain's `create_agent` learns from its user after every turn.
 
-The turn's model calls are held to one version of the stack, so that what is learned meanwhile does not change an answer
-half-way. The agent's own replies are never learned, nor is what a tool recalled from the weights.
+All model calls of a turn use one version of the stack, so that an edit accepted meanwhile does not change the answer
+halfway. The agent's own replies are never learned, and neither are tool results that repeat learned text.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ except ImportError as error:
     raise MissingExtra("the middleware needs langchain; pip install 'seal-agent[agent]'") from error
 
 Pin = Callable[[str, int], Mapping[str, Any]]
-"""From a namespace and a version of its stack to the settings of a model call that is answered by just that."""
+"""Maps a namespace and a stack version to the settings of a model call that uses exactly that version."""
 OWN_MODEL = "seal"  # `_llm_type` of `ChatSeal`
 
 
 class AdaptState(AgentState[Any]):
-    """The agent's state; `outcomes`: what became of every passage the user's last turn brought.
+    """The agent's state; `outcomes`: the result for every passage of the user's last turn.
 
-    `learning`: what is to be learned when the turn is over, with what turns before it have left; a `LearnState`.
-    `authors`: who wrote the messages. `is_refused`: the turn is not its user's to take, and its message was taken out.
+    `learning`: a `LearnState` with what is to be learned after the turn, earlier unfinished passages included.
+    `authors`: the authors of the messages. `is_refused`: the turn was refused and its message removed.
     """
 
     outcomes: NotRequired[list[dict[str, Any]]]
@@ -61,17 +61,17 @@ class AdaptState(AgentState[Any]):
 
 
 def pin_to_version(namespace: str, version: int) -> dict[str, Any]:
-    """The settings that `ChatSeal` understands."""
+    """The settings by which `ChatSeal` uses that version."""
     return {"model": f"base@v{version}", "namespace": namespace}
 
 
 class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
-    """Learns what the user said, when the agent's turn is over.
+    """Learns from the user's messages after the agent's turn.
 
-    With a `queue` a worker learns behind the reply; otherwise the run ends when it is learned. `with_tools` gives the
-    agent `memorize`, `adapt`, `forget` and `recall_sources`. `learn_from` names tools whose results are learned, as
-    documents are. `pin` makes the settings that hold a call to a version of the stack; by default calls of
-    `ChatSeal` are held, and other models answer as they do.
+    With a `queue` a worker learns in the background; otherwise the run ends when learning has ended. `with_tools` gives
+    the agent `memorize`, `adapt`, `forget` and `recall_sources`. `learn_from` names tools whose results are learned
+    like documents. `pin` makes the settings that fix a model call to a version of the stack; by default this works for
+    `ChatSeal`, and other models are called without it.
     """
 
     state_schema = AdaptState
@@ -88,7 +88,7 @@ class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
         super().__init__()
         check_learner(learner)
         if isinstance(learn_from, str) or not isinstance(learn_from, Collection):
-            raise InputError(f"learn_from={learn_from!r} is no list; give a list of the names of tools")
+            raise InputError(f"learn_from={learn_from!r} is not a list; give a list of tool names")
         self.tools = learning_tools(learner, queue) if with_tools else []
         self._learner = learner
         self._queue = queue
@@ -98,10 +98,10 @@ class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
 
     @hook_config(can_jump_to=["end"])
     def before_agent(self, state: AdaptState, runtime: Runtime[Any]) -> dict[str, Any]:
-        """Choose the version of the stack that answers this turn, and note what the turn brings to learn.
+        """Choose the stack version for this turn, and store what the turn gives to learn.
 
-        What an earlier turn has left, because it waits for a person or was ended, is learned first. The message of a
-        turn that is refused is taken out of the state; `after_agent` raises the error.
+        Passages that an earlier turn left unfinished are learned first. The message of a refused turn is removed from
+        the state; `after_agent` raises the error.
         """
         left = state.get("learning") or {}
         messages, known = state["messages"], state.get("authors") or {}
@@ -123,18 +123,18 @@ class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
         return {"stack_version": version, "outcomes": [], "learning": learning, **noted}
 
     def _check_speaker(self, left: Mapping[str, Any]) -> None:
-        """Raise `InputError` where nobody may speak here, or what is left is another user's."""
+        """Raise `InputError` if this run may not speak here, or if unfinished passages belong to another user."""
         check_speaker(speaking(self._learner), left, left.get("pending") or left.get("replaced"))
 
     @hook_config(can_jump_to=["end"])
     async def abefore_agent(self, state: AdaptState, runtime: Runtime[Any]) -> dict[str, Any]:
-        """As `before_agent`: no model is asked."""
+        """As `before_agent`, which asks no model."""
         return self.before_agent(state, runtime)
 
     def wrap_model_call(
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]
     ) -> ModelResponse[Any]:
-        """Answer with the turn's version of the stack."""
+        """Answer with the stack version of the turn."""
         return handler(self._pinned(request))
 
     async def awrap_model_call(
@@ -152,7 +152,7 @@ class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
         return request.override(model_settings={**request.model_settings, **settings})
 
     def after_agent(self, state: AdaptState, runtime: Runtime[Any]) -> dict[str, Any] | None:
-        """Learn what this turn brought."""
+        """Learn what this turn gave."""
         given = self._to_learn(state)
         return self._learned(self._loop.invoke(given)) if given else None
 
@@ -162,7 +162,7 @@ class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
         return self._learned(await self._loop.ainvoke(given)) if given else None
 
     def _to_learn(self, state: AdaptState) -> dict[str, Any]:
-        """What was noted when the turn began, and what its tools have returned since; empty where there is nothing."""
+        """What was stored when the turn began, and tool results since; empty if there is nothing to learn."""
         messages, learning = state["messages"], state.get("learning") or {}
         if state.get("is_refused"):
             self._check_speaker(learning)
@@ -177,14 +177,14 @@ class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
         return {"outcomes": ended["outcomes"], "learning": {}, "is_refused": False}
 
     def _said(self, learner: Learner, messages: list[AnyMessage], begin: int) -> tuple[list[Passage], Attached]:
-        """What the user's messages from `begin` on say, and what is attached to them."""
+        """The user's messages from index `begin` on, and their attachments."""
         earlier = as_text(messages[:begin])
         own = [message for message in messages[begin:] if is_users(message)]
         said = [passage for message in own for passage in split_passages(str(message.text), earlier=earlier)]
         return said, attached_passages(learner, *own)
 
     def _results(self, messages: list[AnyMessage]) -> list[Passage]:
-        """What the tools to be learned from returned; no result is a version of another, whatever tool it is of."""
+        """Results of the tools to be learned from; no result is a new version of another one."""
         found: list[Passage] = []
         for message in messages:
             if isinstance(message, ToolMessage) and message.name in self._learn_from and message.artifact != RECALLED:
@@ -195,7 +195,7 @@ class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
 
 
 def turn_begins(messages: list[AnyMessage]) -> int:
-    """Where the last turn begins: at the user's messages after the last answer before them."""
+    """The index at which the last turn begins: the first message of the user after the last reply before it."""
     last = max((n for n, message in enumerate(messages) if is_users(message)), default=len(messages))
     while 0 < last < len(messages) and isinstance(messages[last - 1], HumanMessage):
         last -= 1

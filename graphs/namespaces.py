@@ -1,4 +1,4 @@
-"""The learner a node works with: the one a graph was built on, or that of the user who is speaking."""
+"""The learner of a node: the one that the graph was built on, or that of the run's user."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from seal_agent.learning.learner import Learner
 from seal_agent.learning.learners import Learners, is_tenant_key, is_user_key, may_name_user, namespace_of
 
 AnyLearner = Learner | Learners
-"""What the builders take: one learner, or many of which each run uses its user's."""
+"""The argument of all builders: one learner, or many of which each run uses its user's."""
 
 
 class LearnContext(TypedDict, total=False):
-    """The context of a run (`context_schema`): who is speaking, as `configurable` says it (`learners.namespace_of`).
+    """The context of a run (`context_schema`), which names the user as `configurable` does (`learners.namespace_of`).
 
-    Any other key that names a user is read or refused too, and so is a context that is an object.
+    Other keys that name a user are read or refused too, also in a context that is an object.
     """
 
     namespace: str
@@ -28,36 +28,36 @@ class LearnContext(TypedDict, total=False):
 
 
 def current(learner: AnyLearner) -> Learner:
-    """The learner of the run that is going on; outside of a run nobody is named.
+    """The learner of the current run; outside a run no user is named.
 
-    Raises `InputError` where nobody is named and many are served, and where somebody else is named than the one
-    learner of a graph serves.
+    Raises `InputError` if no user is named and many are served, and if another user is named than the one whom the
+    graph serves.
     """
     namespace = speaking(learner)
     return learner.of(namespace) if isinstance(learner, Learners) else learner
 
 
 def speaking(learner: AnyLearner) -> str:
-    """The namespace of the run that is going on; as `current`, without opening anything."""
+    """The namespace of the current run; as `current`, without opening a learner."""
     config = ensure_config()
     return namespace_of(learner, config.get("configurable", {}), run_context(), config.get("metadata", {}))
 
 
 def is_going_on() -> bool:
-    """Whether the run goes on with what an earlier one has left, and was given no input of its own."""
+    """Whether the run resumes an earlier one, without input of its own."""
     return bool(ensure_config().get("configurable", {}).get("__pregel_resuming"))  # LangGraph has no public name for it
 
 
 def check_giver(learner: AnyLearner, *, is_known: bool) -> None:
-    """Raise `InputError` where a run would take up what nobody knows the giver of, and many users are served."""
+    """Raise `InputError` if a run would resume input of an unknown user while many users are served."""
     if isinstance(learner, Learners) and not is_known and is_going_on():
         raise InputError(
-            "the run that brought this was stopped before it was noted whose it is; send it again, in a run of your own"
+            "the run with this input was stopped before its user was recorded; send the input again in a new run"
         )
 
 
 def run_context() -> dict[str, Any]:
-    """What the context of the graph's run says about the user, whatever class it is of; empty outside of a run."""
+    """The run's context as a dictionary, whatever its class; empty outside a run."""
     try:
         context = getattr(get_runtime(), "context", None)
     except RuntimeError:

@@ -25,7 +25,7 @@ from seal_agent.storage.jobs import Job
 
 log = logging.getLogger(__name__)
 _NONE: Mapping[str, Sequence[str]] = MappingProxyType({})
-MAX_BEGUN = 3  # times that a passage is begun before it is given up, or the error is told
+MAX_BEGUN = 3  # begins of a passage before it is given up or the error is raised
 
 
 def as_pending(
@@ -35,10 +35,10 @@ def as_pending(
     *,
     outcomes: Sequence[Outcome] = (),
 ) -> dict[str, Any]:
-    """The state update that gives the loop its passages.
+    """The state update that gives passages to the loop.
 
-    `speaker`: the namespace they are learned in; another one is refused then. `replaced`: sources that were read
-    before, with the digests of the passages that they hold now; what else was learned from them is unlearned first.
+    `speaker`: the namespace they are learned in; runs of other users are refused meanwhile. `replaced`: documents read
+    before, with the digests of the passages they hold now; their other passages are unlearned first.
     """
     return {
         "pending": [asdict(p) for p in passages],
@@ -61,13 +61,13 @@ def carried(
     changed: Collection[str] = (),
     outcomes: Sequence[Outcome] = (),
 ) -> dict[str, Any]:
-    """As `as_pending`, after what an earlier run of this thread has left unfinished, so that no text is lost.
+    """As `as_pending`, after the passages that an earlier run of this thread left unfinished, so that no text is lost.
 
-    `versions`: the documents that the passages come from, with the digests of all passages each holds now; `changed`:
-    those of them that held others before. An edit that waits for a person is asked about again as it is, if nothing
-    has changed under it; of any other the candidate is discarded and the passage begun anew. A passage that was begun
-    `MAX_BEGUN` times without waiting for a person is given up, and so is one that its document does not hold any more;
-    the ledger says why. Raises `InputError` where another user's passages were left: nobody else may learn them.
+    `versions`: the documents of the passages, with the digests of all passages that each holds now; `changed`: those
+    that held others before. An edit that waits for a person is asked about again if nothing changed below it. The
+    candidate of any other unfinished episode is discarded and its passage begun anew. A passage is given up, with the
+    reason in the ledger, if it was begun `MAX_BEGUN` times without waiting for a person, or if its document does not
+    hold it any more. Raises `InputError` if the unfinished passages belong to another user.
     """
     left = [from_json(Passage, each) for each in state.get("pending", ())]
     replaced = {**state.get("replaced", {}), **{source: versions[source] for source in changed}}
@@ -100,28 +100,27 @@ def carried(
 
 
 def _ended(learner: Learner, episode: Episode, decided: Job | None) -> list[Episode]:
-    """The episode of the first passage that was left, if all that was missing is its end; else none.
+    """The closed episode of the first unfinished passage, if only closing it was missing; else an empty list.
 
-    `decided`: its job, where somebody decided about it in the queue.
-
-    An episode that has its end in the ledger and in the state is of a passage before those that were left.
+    `decided`: its job, if it was approved or cancelled in the queue. An episode that is closed in the ledger and in the
+    state belongs to an earlier passage.
     """
     closed = learner.closed(episode)
     if decided and decided.state == "cancelled" and not closed:
         return [learner.close(approval.overruled(episode, decided))]
     if episode.outcome == "open":
-        return [closed] if closed else []  # it was killed after the transaction
-    return [] if closed else [learner.close(episode)]  # a person said no, and it was ended before that was written
+        return [closed] if closed else []  # the process was killed after the transaction
+    return [] if closed else [learner.close(episode)]  # a person declined, and the process ended before that was stored
 
 
 def _is_outdated(passage: Passage, versions: Mapping[str, Sequence[str]]) -> bool:
-    """Whether a passage is of a document that is given anew and does not hold it any more."""
+    """Whether a newer version of the passage's document does not hold it any more."""
     digests = versions.get(passage.source)
     return digests is not None and digests_of([passage])[0] not in digests
 
 
 def abandon(learner: Learner, state: Mapping[str, Any]) -> None:
-    """Let go of the candidate of an episode that was left unfinished and is begun anew, or not at all."""
+    """Discard the candidate of an unfinished episode, whose passage is begun anew or given up."""
     if not state.get("episode"):
         return
     episode = from_json(Episode, state["episode"])
@@ -130,26 +129,26 @@ def abandon(learner: Learner, state: Mapping[str, Any]) -> None:
 
 
 def is_speaker(namespace: str, state: Mapping[str, Any]) -> bool:
-    """Whether what waits in the state is of the user who is speaking."""
+    """Whether the passages in the state belong to the user of this run."""
     return state.get("speaker", "") in ("", namespace)
 
 
 def check_speaker(namespace: str, state: Mapping[str, Any], left: object = True) -> None:
-    """Raise `InputError` where what is `left` in the state is of another user than the one who is speaking."""
+    """Raise `InputError` if what is `left` in the state belongs to another user than that of this run."""
     if left and not is_speaker(namespace, state):
         raise of_another(state["speaker"], namespace)
 
 
 def of_another(owner: str, namespace: str) -> InputError:
-    """The error for a run that would learn what another user said; only the log names that user."""
-    log.warning("a thread that is learning for %r was refused to %r", owner, namespace)
+    """The error for a run that would learn another user's text; only the log names that user."""
+    log.warning("a thread that is learning for %r was refused for a run of %r", owner, namespace)
     return InputError(
-        "this thread is still learning what another user said in it; go on as that user, or begin a thread of your own"
+        "this thread still learns the text of another user; continue as that user, or begin a thread of your own"
     )
 
 
 def thread_of_run() -> str:
-    """The id of the thread that runs; empty outside of one."""
+    """The id of the running thread; "" outside a run."""
     return str(get_config().get("configurable", {}).get("thread_id", ""))
 
 

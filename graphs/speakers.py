@@ -1,8 +1,8 @@
-"""Who wrote what stands in a thread, so that nothing is learned for a user who did not say it.
+"""The authors of a thread's messages, so that no text is learned for a user who did not write it.
 
-LangGraph writes a message into the thread's state before any node runs. Where the run of its author is refused or
-fails, it stays there, and a run of another user may find it. So the first node of a run notes who wrote what is new,
-and takes a message that is refused out of the state again.
+LangGraph puts a message into the thread's state before any node runs. If the run of its author is refused or fails,
+the message stays, and a run of another user may find it. So the first node of a run records the author of each new
+message, and removes a message that is refused.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from langchain_core.messages import (
 )
 
 Authors = dict[str, list[str]]
-"""For the id of every message the namespace that wrote it, or was answered by it, and a digest of the message."""
+"""For the id of each message: the namespace that wrote it or was answered by it, and a digest of the message."""
 NOBODY = ""
-"""The author of a message that no user is known for, and none is taken for."""
+"""The author of a message whose user is unknown."""
 
 
 def with_authors(messages: Sequence[BaseMessage], known: Mapping[str, Sequence[str]], namespace: str) -> Authors:
-    """The authors of `messages`: what nobody is known for was written by `namespace`, replies go with the question."""
+    """The authors of `messages`: unknown ones were written by `namespace`, replies belong to their question."""
     authors: Authors = {}
     author = namespace
     for message in messages:
@@ -40,36 +40,36 @@ def with_authors(messages: Sequence[BaseMessage], known: Mapping[str, Sequence[s
 
 
 def of(messages: Sequence[AnyMessage], authors: Mapping[str, Sequence[str]], namespace: str) -> list[AnyMessage]:
-    """The messages that `namespace` wrote or was answered with; those that nobody is known for are among them."""
+    """The messages that `namespace` wrote or was answered by, and those of unknown authors."""
     return [message for message in messages if authors.get(str(message.id), (namespace,))[0] == namespace]
 
 
 def are_known(messages: Sequence[BaseMessage], known: Mapping[str, Sequence[str]]) -> bool:
-    """Whether it is known who wrote every message of a user."""
+    """Whether the author of every user message is known."""
     return all(_is_known(message, known) for message in messages if is_users(message))
 
 
 def removal(messages: Sequence[BaseMessage], known: Mapping[str, Sequence[str]]) -> list[RemoveMessage]:
-    """What takes the messages that a refused run has brought out of the state."""
+    """The update that removes the messages of a refused run from the state."""
     begin = _first_after_reply(messages) if not known else _first_unknown(messages, known)
     refused = list(messages[begin:])
     if not refused and messages and is_users(messages[-1]) and not _is_known(messages[-1], known):
-        refused = [messages[-1]]  # it was put in the place of an older one
+        refused = [messages[-1]]  # it replaced an older message
     return [RemoveMessage(id=str(message.id)) for message in refused]
 
 
 def is_users(message: BaseMessage) -> bool:
-    """Whether the user wrote a message; LangChain marks the summaries that it puts into the user's mouth."""
+    """Whether a user wrote the message; LangChain marks summaries that it inserts as user messages."""
     return isinstance(message, HumanMessage) and "lc_source" not in message.additional_kwargs
 
 
 def since_reply(own: Sequence[AnyMessage]) -> list[AnyMessage]:
-    """What stands after the last reply in the messages of one user (`of`)."""
+    """The messages after the last reply to one user, from that user's messages (`of`)."""
     return list(own[_first_after_reply(own) :])
 
 
 def unanswered(own: Sequence[AnyMessage]) -> list[AnyMessage]:
-    """What a user wrote after the last reply to that user."""
+    """The user's own messages after the last reply to that user."""
     return [message for message in since_reply(own) if is_users(message)]
 
 

@@ -1,7 +1,7 @@
-"""The state of the graphs: JSON-like data only, so that any checkpointer can keep it.
+"""The state of the graphs: JSON data only, so that any checkpointer can store it.
 
-Episodes and passages travel as dictionaries made by `seal_agent.core.codec.to_json`; models, tensors and
-adapters never do.
+Episodes and passages are dictionaries made by `seal_agent.core.codec.to_json`; models, tensors and adapters are
+never in the state.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from typing_extensions import TypedDict  # pydantic takes no other before Python
 
 
 class LearnState(TypedDict, total=False):
-    """What the learning loop reads and writes.
+    """The state of the learning loop.
 
-    `pending`: passages (topic, text) still to be looked at; `num_passages`: how many there were;
-    `episode`: the one in hand; `outcomes`: one short report per passage that is done. `speaker`: the namespace they are
-    learned in; `replaced`: documents that were read before, with the digests of the passages they hold now;
-    `num_begun`: how often the first passage was begun and left unfinished. `held`: the job of the queue that holds the
-    text in hand while a person is asked; 0 for none. `refused`: the kind and the text of the error of a run whose input
-    was taken out.
+    `pending`: passages still to be processed; `num_passages`: how many there were; `episode`: the current one;
+    `outcomes`: a short report per finished passage. `speaker`: the namespace they are learned in; `replaced`: documents
+    read before, with the digests of the passages they hold now; `num_begun`: how often the first passage was begun and
+    not finished. `held`: the job that holds the current text while a person is asked; 0: none. `refused`: kind and
+    message of the error of a run whose input was removed.
     """
 
     pending: list[dict[str, Any]]
@@ -37,10 +36,10 @@ class LearnState(TypedDict, total=False):
 
 
 class ChatState(LearnState, total=False):
-    """A conversation, and what was learned of what the user said last. `authors`: who wrote it (`speakers.Authors`).
+    """A conversation, and the results of learning from its last turn. `authors`: see `speakers.Authors`.
 
-    Of attached documents, `left_out` says what is not learned and why. `notes`: what is to be known of their names, and
-    of turns that the reply was written without. `brought`: the ids of the messages that came with the run.
+    `left_out`: parts of attached documents that are not learned, and why. `notes`: remarks on attachments' names and on
+    turns that did not fit into the prompt. `brought`: the ids of the messages that came with this run.
     """
 
     messages: Annotated[list[AnyMessage], add_messages]
@@ -51,12 +50,12 @@ class ChatState(LearnState, total=False):
 
 
 class IngestState(LearnState, total=False):
-    """What is to be read: a text, or documents of LangChain's loaders.
+    """The input to read: a text, or documents of LangChain's loaders.
 
-    `title` overrides the topic found in it. `source` says where the text comes from: read again under the same name,
-    it replaces what was learned from its last version. `content_type`: how it is written (`documents.files.text_of`).
-    All of it leaves the state when it is read, or refused. `giver`: the namespace it is read for, and its digest.
-    `left_out`: what stands in the documents and is not learned, and why; `notes`: what is to be known of their names.
+    `title` overrides the topic found in the text. `source` identifies the document: a text with the same source
+    replaces what was learned from the earlier one. `content_type`: its format (`documents.files.text_of`). The input
+    leaves the state when it is read or refused. `giver`: the namespace it is read for, and a digest of the input.
+    `left_out`: parts of the documents that are not learned, and why; `notes`: remarks on their names.
     """
 
     document: str

@@ -1,10 +1,9 @@
 """Entry points of `langgraph.json`: the graphs on the model named in $SEAL_MODEL (default: embedded).
 
-They serve many users: a run names its user in `configurable` ("user", "user_id", and so on) or in its context
-("namespace"), or LangGraph's authentication does; a run that names nobody is refused, so that users are never pooled.
-Where a server has one user, as on one's own machine with `langgraph dev`, $SEAL_NAMESPACE names that user: runs that
-name nobody are that user's, and a run that names somebody else is refused.
-A server asks for a graph whenever it needs one, in its event loop: the model is opened once, in a thread.
+They serve many users. A run names its user in `configurable` ("user", "user_id", and so on), in its context
+("namespace"), or by LangGraph's authentication; a run without a user is refused, so that users are never mixed. On a
+server with one user, as with `langgraph dev`, $SEAL_NAMESPACE names that user: runs without a user belong to it, and
+runs of other users are refused. The server builds graphs in its event loop, so the model is loaded once, in a thread.
 """
 
 from __future__ import annotations

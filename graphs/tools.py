@@ -1,8 +1,8 @@
-"""Tools for agents that decide themselves what to learn: memorize, adapt, forget, recall_sources.
+"""Tools for agents that choose themselves what to learn: memorize, adapt, forget, recall_sources.
 
-`memorize` never learns the model's words: its fact only chooses which of the user's passages is learned. What
-`recall_sources` returns is marked as recalled, so that nothing learns it again. `forget` deletes for good: where
-strangers' texts reach the agent, gate it with LangChain's `HumanInTheLoopMiddleware(interrupt_on={"forget": True})`.
+`memorize` never learns the model's words: its argument only selects which of the user's passages is learned. Results of
+`recall_sources` are marked as recalled, so that they are not learned again. `forget` deletes permanently: if texts of
+strangers reach the agent, protect it with LangChain's `HumanInTheLoopMiddleware(interrupt_on={"forget": True})`.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from seal_agent.storage.jobs import LearningQueue
 from seal_agent.unlearning.forget import forget as unlearn
 
 RECALLED = {"recalled": True}
-"""The artifact of a tool message that repeats what was learned."""
+"""The artifact of a tool message that repeats learned text."""
 HELD = ("held", "a person has to approve it: seal-agent queue list")
-NUM_CONFIRMED, NUM_SOURCES = 5, 3  # adapters that the model reads about, and of those it confirms how many are named
-MIN_NATS = 6.0  # by which a source makes the question likelier, in its words and to the model
-MIN_SAID = 0.5  # of a fact's words, in the passage that it is about
+NUM_CONFIRMED, NUM_SOURCES = 5, 3  # adapters that the model is asked about, and sources that are returned
+MIN_NATS = 6.0  # by which a source must make the question likelier, by words and by the model together
+MIN_SAID = 0.5  # share of a fact's words that its passage must hold
 
 
 def learning_tools(learner: AnyLearner, queue: LearningQueue | None = None) -> list[BaseTool]:
@@ -68,7 +68,7 @@ def learning_tools(learner: AnyLearner, queue: LearningQueue | None = None) -> l
         own = _own(runtime)
         said = [number for number, message in enumerate(own) if _says_something(message)]
         if not said:
-            raise ToolException("the user has said nothing yet")
+            raise ToolException("the user has written nothing yet")
         return learn(passages_of(own, said[-1]))
 
     def forget(about: str) -> str:
@@ -88,7 +88,7 @@ def learning_tools(learner: AnyLearner, queue: LearningQueue | None = None) -> l
         return json.dumps(sources(current(learner), question)), RECALLED
 
     def _own(runtime: ToolRuntime) -> list[AnyMessage]:
-        """The messages of the user who is speaking, where `SelfAdaptation` has noted who wrote which."""
+        """The messages of the run's user, if `SelfAdaptation` has recorded authors; else all."""
         state = runtime.state
         return speakers.of(state.get("messages", ()), state.get("authors") or {}, current(learner).namespace)
 
@@ -101,9 +101,9 @@ def _tool(function: Any, **options: Any) -> BaseTool:
 
 
 def sources(learner: Learner, question: str) -> list[dict[str, Any]]:
-    """The served edits that a question speaks of, best first, each with the text it was learned from.
+    """The served edits that a question is about, best first, each with the text it was learned from.
 
-    A description is shorter than a question, so that words and model decide together and neither alone.
+    A description is shorter than a question, so words and model must decide together.
     """
     if not question.strip():
         return []
@@ -122,7 +122,7 @@ def sources(learner: Learner, question: str) -> list[dict[str, Any]]:
 
 
 def passages_of(messages: Sequence[AnyMessage], begin: int = 0) -> list[Passage]:
-    """What the user's messages from `begin` on say, oldest first, as the chat graph would learn it."""
+    """The user's messages from index `begin` on, oldest first, as passages like those of the chat graph."""
     return [
         passage
         for number, message in enumerate(messages)
@@ -132,10 +132,10 @@ def passages_of(messages: Sequence[AnyMessage], begin: int = 0) -> list[Passage]
 
 
 def told_in(fact: str, passages: Sequence[Passage]) -> Passage | None:
-    """The passage that a fact is about: it has all names and numbers of the fact, and most of its other words.
+    """The passage that a fact is about: it holds all names and numbers of the fact and most of its other words.
 
-    Of several the one whose words are most alike, and of those the first. It may say the opposite of the fact: what is
-    learned is the passage.
+    Of several, the one with the most similar words, then the first. It may contradict the fact: the passage is learned,
+    not the fact.
     """
     fact = whole(fact)
     language = for_text(fact)
@@ -152,7 +152,7 @@ def told_in(fact: str, passages: Sequence[Passage]) -> Passage | None:
 
 
 def _says_something(message: AnyMessage) -> bool:
-    """Whether the user wrote the message, and it holds text."""
+    """Whether the user wrote the message and it holds text."""
     return is_users(message) and bool(str(message.text).strip())
 
 

@@ -1,4 +1,4 @@
-"""Open a learner on a real model: the one call an application needs before it builds a graph."""
+"""Opens a learner on a model: the one call that an application needs before it builds a graph."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from seal_agent.learning.learners import Learners, Scope
 from seal_agent.storage.database import Home
 
 SCRIPTED = "scripted"
-"""Not a model: the deterministic stand-in for tests of what you build (`seal_agent.adapters.scripted`)."""
+"""Not a model but a deterministic stand-in, for tests of applications (`seal_agent.adapters.scripted`)."""
 
 
 def open_learner(
@@ -30,10 +30,10 @@ def open_learner(
 ) -> Learner:
     """Load `model` (a Hugging Face name, a folder, a GGUF file or "embedded") and open its learned state.
 
-    `home` defaults to $SEAL_HOME. `chat_template` is a Jinja file for models without one. `server` is the URL of a
-    vLLM server that answers in the place of this process (`seal-agent serve` starts one), or as in `open_backend`.
-    `max_context` bounds the tokens of a prompt and its reply; 0: as many as the model reads.
-    Raises `ModelError` for a model that cannot be used and `StorageError` for a home that cannot be written.
+    `home` is the data directory, by default $SEAL_HOME. `chat_template` is a Jinja file for models without a template.
+    `server` is the URL of a vLLM server that answers instead of this process (`seal-agent serve` starts one), or a
+    value as in `open_backend`. `max_context` limits the tokens of a prompt and its reply; 0: the model's own limit.
+    Raises `ModelError` for a model that cannot be used and `StorageError` for a data directory that is not writable.
     """
     template = _template(chat_template)
     opened = Home(Path(home) if home is not None else None)
@@ -50,9 +50,10 @@ def open_learners(
     chat_template: str | Path | None = None,
     config: LearnerConfig | None = None,
 ) -> Learners:
-    """As `open_learner`, for a graph that serves many users: each "user" or "thread" learns in a namespace of its own.
+    """As `open_learner`, for a graph with many users: each "user" or "thread" learns in its own namespace.
 
-    A run says who is speaking in its `configurable` or context (`learners.namespace_of`): "user", say, or "thread_id".
+    A run names its user in its `configurable` or context (`learners.namespace_of`), for example as "user" or
+    "thread_id".
     """
     template = _template(chat_template)
     opened = Home(Path(home) if home is not None else None)
@@ -61,7 +62,7 @@ def open_learners(
 
 
 def _template(file: str | Path | None) -> str:
-    """The text of a Jinja file; none for no file."""
+    """The text of a Jinja file; "" without a file."""
     if file is None:
         return ""
     try:
@@ -80,12 +81,12 @@ def open_backend(
     server: str = "",
     max_context: int = 0,
 ) -> Backend:
-    """The model alone, without anything learned; `chat_template` is Jinja text.
+    """Load the model alone, without learned state; `chat_template` is Jinja text.
 
-    Adapters are written to `adapters` instead of `home`, if it is given. With `server`, the URL of a vLLM server, that
-    one answers, and the model is loaded in a process of its own when something is first learned; "in-process" in the
-    place of the URL is a vLLM engine in this process, for offline work. `max_context` bounds the tokens of a prompt and
-    its reply; 0: as many as the model reads.
+    Adapters are written to `adapters` (default: `home`). With `server`, the URL of a vLLM server, the server answers,
+    and the model is loaded in a subprocess when something is first learned; "in-process" instead of a URL is a vLLM
+    engine in this process, for offline work. `max_context` limits the tokens of a prompt and its reply; 0: the model's
+    own limit.
     """
     check_whole("max_context", max_context, 0)
     if not isinstance(model, str):
@@ -114,7 +115,7 @@ def _served(
     from seal_agent.adapters.vllm.options import MAX_LORA_RANK
     from seal_agent.adapters.vllm.server import state_of
 
-    started = state_of(home.root)  # a server that was started for this home says what ranks it takes
+    started = state_of(home.root)  # a server started for this data directory records its maximum rank
     trainer = partial(
         open_backend,
         Home(home.root),
@@ -145,9 +146,9 @@ def _served(
 
 
 def device_and_precision(device: str = "auto") -> tuple[str, str]:
-    """The device that a model would run on and the name of its floating-point type: ("cpu", "bfloat16").
+    """The device that a model would run on, and the name of its precision: ("cpu", "bfloat16").
 
-    Raises `ModelError` for a device that is not there.
+    Raises `ModelError` for a device that does not exist.
     """
     from seal_agent.adapters.loading import pick_device
 
@@ -156,7 +157,7 @@ def device_and_precision(device: str = "auto") -> tuple[str, str]:
 
 
 def embedded_model_file() -> Path:
-    """The GGUF file of the embedded model; raises `ModelError` where it is not installed."""
+    """The GGUF file of the embedded model; raises `ModelError` if it is not installed."""
     from seal_agent.adapters.loading import embedded_gguf
 
     return embedded_gguf()

@@ -140,9 +140,9 @@ class BackendContract:
             backend.generate([PARIS, Prompt.raw(long)], max_new_tokens=1)
         with pytest.raises(ContextLengthExceeded, match="shorten the conversation"):
             next(iter(backend.stream(Prompt.user(long), max_new_tokens=1)))
-        with pytest.raises(ContextLengthExceeded, match="shorter pieces"):
+        with pytest.raises(ContextLengthExceeded, match="shorter texts"):
             backend.score([PARIS, Prompt.raw(long)], ["Paris", "Rome"])
-        with pytest.raises(ContextLengthExceeded, match="shorter pieces"):
+        with pytest.raises(ContextLengthExceeded, match="shorter texts"):
             backend.read(["Hello!", long])
         with pytest.raises(TrainingFault, match="row 2 has"):
             backend.train(replace(FIRST, rows=(FIRST.rows[0], Row(Prompt.user(long), "Paris"))))

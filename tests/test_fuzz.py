@@ -190,7 +190,7 @@ class Untrainable(ScriptedBackend):
 
     def train(self, edit: SelfEdit, *, seed: int = 0, progress: Progress = silent) -> AdapterRef:
         if not self.only_repairs or edit.directives.kl_weight:
-            raise TrainingFault("the loss became [nan] in step 3; lower the learning rate or look at the rows")
+            raise TrainingFault("the loss became [nan] in step 3; lower the learning rate or check the rows")
         return super().train(edit, seed=seed, progress=progress)
 
 

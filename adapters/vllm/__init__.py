@@ -1,1 +1,1 @@
-"""vLLM as the model that answers: a server of its own, spoken to over HTTP, or an engine in the process."""
+"""vLLM for serving: a server process reached over HTTP, or an engine in this process."""

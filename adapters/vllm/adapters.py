@@ -1,9 +1,8 @@
-"""Which stacks a vLLM server answers with: each as one adapter, loaded when asked for, unloaded when nobody needs it.
+"""The adapters on a vLLM server: each stack as one adapter, loaded on demand and unloaded when unused.
 
-A server takes one LoRA a request, so that a stack is folded into one; where its ranks do not fit, into the nearest
-that does. Names are made from the hash of what lies in the adapter's folder: another stack has another name, and the
-server's prefix cache, keyed by name and path, can never answer for it. What is folded for serving lies in
-`<home>/served/`, made again when it is missing.
+A request uses one LoRA adapter, so a stack is folded into one, compressed if its ranks exceed the server's limit. Names
+contain the hash of the adapter's content, so the server's prefix cache, keyed by name and path, never mixes two stacks.
+Adapters folded for serving are in `<home>/served/` and are rebuilt when missing.
 """
 
 from __future__ import annotations
@@ -26,16 +25,16 @@ from seal_agent.storage.adapter_store import AdapterRegistry
 T = TypeVar("T")
 NAME = "seal-"
 NAME_DIGITS = 24
-MAX_FOLDED = 256  # stacks whose folded adapter is remembered
-MAX_RELOADS = 3  # of one request, when others keep unloading what it needs
-UNSTEADY = f"the server forgot an adapter {MAX_RELOADS} times during one request; does another process unload it?"
+MAX_FOLDED = 256  # stacks whose folded adapter is cached
+MAX_RELOADS = 3  # of one request, if other processes keep unloading its adapter
+UNSTEADY = f"the server lost an adapter {MAX_RELOADS} times during one request; does another process unload it?"
 
 log = logging.getLogger(__name__)
 
 
 @dataclass
 class _Loaded:
-    """One adapter of the server; `num_requests` are on their way with it."""
+    """One adapter on the server; `num_requests` use it now."""
 
     ref: AdapterRef
     num_requests: int = 0
@@ -44,9 +43,9 @@ class _Loaded:
 
 
 class ServedAdapters:
-    """The adapters of one server. Safe to use from several threads, and beside other processes on the same server.
+    """The adapters of one server. Thread-safe, and safe with other processes on the same server.
 
-    `max_rank` is the server's; `max_kept` adapters without requests stay loaded, the last used.
+    `max_rank` is the server's limit; `max_kept` unused adapters stay loaded, the most recently used ones.
     """
 
     def __init__(self, client: VLLM, folder: Path, *, max_rank: int, max_kept: int) -> None:
@@ -55,17 +54,17 @@ class ServedAdapters:
         self.registry = AdapterRegistry(folder)
         self._max_kept = max_kept
         self._lock = threading.Lock()
-        self._adapters: OrderedDict[str, _Loaded] = OrderedDict()  # the last used last
+        self._adapters: OrderedDict[str, _Loaded] = OrderedDict()  # most recently used last
         self._refs: OrderedDict[AdapterStack, AdapterRef] = OrderedDict()
 
     @property
     def loaded(self) -> list[str]:
-        """The names that are loaded, as far as this process knows."""
+        """The names of the loaded adapters, as far as this process knows."""
         with self._lock:
             return [name for name, adapter in self._adapters.items() if adapter.is_loaded]
 
     def ask(self, stack: AdapterStack, request: Callable[[str], T]) -> T:
-        """`request(name)` while `stack` is loaded under that name; loaded again if the server has forgotten it."""
+        """Call `request(name)` with `stack` loaded under that name; load it again if the server has lost it."""
         for _ in range(MAX_RELOADS):
             with self.using(stack) as name:
                 try:
@@ -75,7 +74,7 @@ class ServedAdapters:
         raise ServerError(UNSTEADY)
 
     def stream(self, stack: AdapterStack, tokens: Sequence[int], sampling: Sampling) -> Iterator[Generated]:
-        """A reply of `stack`, piece by piece; loaded again if the server has forgotten it before it began."""
+        """A reply of `stack` in pieces; the adapter is loaded again if the server lost it before the reply began."""
         for _ in range(MAX_RELOADS):
             with self.using(stack) as name:
                 try:
@@ -87,7 +86,7 @@ class ServedAdapters:
 
     @contextmanager
     def using(self, stack: AdapterStack) -> Iterator[str]:
-        """The name under which the server answers with `stack`, which stays loaded until the block ends."""
+        """The name of `stack` on the server; it stays loaded inside the block."""
         ref = self._folded(stack)
         name = name_of(ref)
         with self._lock:
@@ -99,7 +98,7 @@ class ServedAdapters:
                 if not adapter.is_loaded:
                     self._client.load(name, ref.path)
                     adapter.is_loaded = True
-                    log.info("the server answers as %s", name)
+                    log.info("adapter %s was loaded on the server", name)
             yield name
         finally:
             with self._lock:
@@ -107,13 +106,13 @@ class ServedAdapters:
             self._unload_unused()
 
     def forget(self, name: str) -> None:
-        """Note that the server does not know `name` any more."""
+        """Note that `name` is no longer loaded on the server."""
         with self._lock:
             if name in self._adapters:
                 self._adapters[name].is_loaded = False
 
     def unload(self, ref: AdapterRef) -> None:
-        """Take every idle adapter off the server that holds `ref`."""
+        """Unload every unused adapter that contains `ref`."""
         with self._lock:
             names = {name_of(folded) for stack, folded in self._refs.items() if ref.id in stack.ids} | {name_of(ref)}
             idle = [name for name in names if name in self._adapters and not self._adapters[name].num_requests]
@@ -121,7 +120,7 @@ class ServedAdapters:
             self._drop(name)
 
     def _unload_unused(self) -> None:
-        """Those beyond `max_kept`, and those whose folder is gone: somebody, in whichever process, forgot them."""
+        """Unload adapters beyond `max_kept`, and those whose folder was deleted by any process."""
         with self._lock:
             idle = [name for name, adapter in self._adapters.items() if not adapter.num_requests]
             surplus = idle[: max(len(self._adapters) - self._max_kept, 0)]
@@ -137,10 +136,10 @@ class ServedAdapters:
             del self._adapters[name]
         if adapter.is_loaded:
             self._client.unload(name)
-            log.info("the server no longer answers as %s", name)
+            log.info("adapter %s was unloaded from the server", name)
 
     def _folded(self, stack: AdapterStack) -> AdapterRef:
-        """The one adapter that stands for `stack` on the server."""
+        """The adapter that holds `stack` on the server."""
         with self._lock:
             if stack in self._refs:
                 self._refs.move_to_end(stack)
@@ -162,10 +161,10 @@ class ServedAdapters:
         model = first.ref.model
         ref, error = store_folded(self.registry, stack, update, model=model, max_rank=self.max_rank)
         if error:
-            log.warning("a stack is served at rank %d, %.1f%% of its update lost", ref.rank, 100 * error)
+            log.warning("a stack was compressed to rank %d; %.1f%% of its update is lost", ref.rank, 100 * error)
         return ref
 
 
 def name_of(ref: AdapterRef) -> str:
-    """What a server calls an adapter: its content, so that a name never means two things."""
+    """The server's name for an adapter: a hash of its content, so that a name is never reused."""
     return f"{NAME}{ref.id[:NAME_DIGITS]}"

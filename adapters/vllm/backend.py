@@ -1,9 +1,8 @@
-"""The backend on vLLM: it generates and scores there, and everything else is the trainer's.
+"""The backend on vLLM, which generates and scores; a second backend, the trainer, does the rest.
 
-A server, or an engine in this process, answers many conversations at once, each with its own stack. What needs the
-weights themselves (training, states, embeddings, folding) goes to another `Backend` on the same model, made when it is
-first needed: in this process (`TransformersBackend`) or in one of its own (`process.ProcessBackend`), on another
-device.
+A server, or an engine in this process, answers many conversations at once, each with its own stack. Training, hidden
+states, embeddings and folding need the weights and go to another `Backend` on the same model. It is made on first use:
+in this process (`TransformersBackend`) or in a subprocess (`subprocess_backend.ProcessBackend`) on another device.
 """
 
 from __future__ import annotations
@@ -39,12 +38,12 @@ from seal_agent.storage.adapter_store import AdapterRegistry
 
 T = TypeVar("T")
 IN_PROCESS = "in-process"
-"""In the place of a server's URL: the engine in this process."""
+"""Given instead of a server's URL: the engine in this process."""
 SCORE_BATCH = 32  # rows in one request
 
 
 class Trainer:
-    """A backend that is made when it is first used, once."""
+    """A backend that is made once, on first use."""
 
     def __init__(self, make: Callable[[], Backend]) -> None:
         self._make = make
@@ -53,11 +52,11 @@ class Trainer:
 
     @property
     def is_made(self) -> bool:
-        """Whether it was used."""
+        """Whether the backend exists already."""
         return self._backend is not None
 
     def with_stack(self, stack: AdapterStack) -> Backend:
-        """Its view on `stack`."""
+        """The backend's view of `stack`."""
         with self._lock:
             if self._backend is None:
                 self._backend = self._make()
@@ -66,16 +65,16 @@ class Trainer:
 
 @dataclass(frozen=True)
 class Served:
-    """What all views of one server or engine share."""
+    """State that all views of one server or engine share."""
 
     client: VLLM
     adapters: ServedAdapters
     registry: AdapterRegistry
     trainer: Trainer
     model: str  # the identity of the base model
-    base_name: str  # what vLLM calls it
+    base_name: str  # vLLM's name for it
     encoder: Encoder
-    base: AdapterStack = field(default_factory=AdapterStack)  # asked for the base model: nothing, or zeros
+    base: AdapterStack = field(default_factory=AdapterStack)  # asked for the base model: empty, or zeros
     verified: set[AdapterRef] = field(default_factory=set)
     context_length: int = DEFAULT_CONTEXT  # tokens of a prompt and its reply
 
@@ -106,14 +105,14 @@ class VLLMBackend:
     ) -> VLLMBackend:
         """The backend on the server at `url`, which must serve `model`; `trainer` opens the same model for training.
 
-        `guarded`: the base model is asked through an adapter of zeros, as a server on a CPU needs it (`vllm_neutral`);
-        None: unless the server is this machine's and has a GPU. `max_context`: the tokens that a prompt and its reply
-        may have at most; 0: as many as the server takes. The server's key is read from $VLLM_API_KEY. Raises
-        `ServerError` where none answers, `ModelError` where it serves something else.
+        `guarded`: requests to the base model use an adapter of zeros, as servers on a CPU need it (`zero_adapter`);
+        None: unless the server runs on this machine with a GPU. `max_context` limits the tokens of a prompt and its
+        reply; 0: the server's limit. The server's API key is read from $VLLM_API_KEY. Raises `ServerError` if no server
+        answers, `ModelError` if it serves another model.
         """
         cache = cache or home / "models"
         client = VLLMClient(url, api_key=os.environ.get("VLLM_API_KEY", ""))
-        if not client.is_healthy():  # at once: who opens a backend is there to start the server
+        if not client.is_healthy():  # without retries: the caller can start the server
             raise ServerError(f"no vLLM server answers at {url}; start one with `seal-agent serve`")
         base = client.models()[0]
         identity, path = find_model(model, cache)
@@ -139,10 +138,10 @@ class VLLMBackend:
         max_context: int = 0,
         **options: Any,
     ) -> VLLMBackend:
-        """The backend on an engine of its own, with `options` of `EngineOptions`; for work nobody waits for.
+        """The backend on its own engine, with `options` of `EngineOptions`; for offline work.
 
-        `trainer` opens the same model for training, in another process. Raises `InputError` where this Python has no
-        vLLM.
+        `trainer` opens the same model for training, in another process. Raises `InputError` if vLLM is not installed in
+        this Python.
         """
         from seal_agent.adapters.vllm.engine import VLLMEngine
 
@@ -163,26 +162,26 @@ class VLLMBackend:
 
     @property
     def stack(self) -> AdapterStack:
-        """The stack this view answers with."""
+        """The stack that this view answers with."""
         return self._stack
 
     @property
     def tool_format(self) -> ToolFormat:
-        """How this model writes a call of a tool."""
+        """The format in which this model writes tool calls."""
         return self._served.encoder.template.tool_format
 
     @property
     def learning_rate(self) -> float:
-        """What fits this model, from the trainer."""
+        """The learning rate that suits this model, from the trainer."""
         return self._base_at_the_trainer().learning_rate
 
     @property
     def context_length(self) -> int:
-        """How many tokens vLLM reads at once, a prompt and its reply together."""
+        """The maximum number of tokens of a prompt and its reply."""
         return self._served.context_length
 
     def with_stack(self, stack: AdapterStack) -> VLLMBackend:
-        """A view that answers with `stack`; the server loads it when it is first asked."""
+        """A view that answers with `stack`; the server loads it on first use."""
         for entry in stack.entries:
             self._check(entry.ref)
         return VLLMBackend(self._served, stack)
@@ -216,7 +215,7 @@ class VLLMBackend:
                 temperature=temperature,
                 stop=tuple(stop),
                 grammar=grammars[number] if grammars else None,
-                seed=seed + number * num_samples,  # the server counts on from it, sample by sample
+                seed=seed + number * num_samples,  # vLLM adds the sample's number to it
             )
             for number in range(len(rows))
         ]
@@ -240,7 +239,7 @@ class VLLMBackend:
         grammar: Grammar | None = None,
         seed: int = 0,
     ) -> Iterator[Generated]:
-        """One continuation of `prompt`, piece by piece as it is written; its adapter stays loaded until it ends."""
+        """One continuation of `prompt` in pieces; its adapter stays loaded until the end."""
         check_sampling(max_new_tokens, 1, temperature, stop, seed)
         (row,) = self.encode([prompt])
         sampling = Sampling(self._room(row, max_new_tokens), 1, temperature, tuple(stop), grammar, seed)
@@ -252,7 +251,7 @@ class VLLMBackend:
         return room_for_reply(len(row), max_new_tokens, self.context_length, self.model)
 
     def encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
-        """The ids of every prompt's tokens as the model sees them."""
+        """Token ids of every prompt."""
         return [self._served.encoder.prompt(prompt) for prompt in prompts]
 
     def score(self, prompts: Sequence[Prompt], answers: Sequence[str], *, progress: Progress = silent) -> list[Score]:
@@ -260,7 +259,7 @@ class VLLMBackend:
         given = self.encode(prompts)
         asked = [self._served.encoder.answer(answer) for answer in answers]
         rows = [prompt + answer for prompt, answer in zip(given, asked, strict=True)]
-        check_texts(map(len, rows), self.context_length - 1, self.model)  # the server writes a token after each
+        check_texts(map(len, rows), self.context_length - 1, self.model)  # the server generates a token after each
         groups = [rows[start : start + SCORE_BATCH] for start in range(0, len(rows), SCORE_BATCH)]
 
         def ask(number: int) -> list[list[float]]:
@@ -275,12 +274,12 @@ class VLLMBackend:
         ]
 
     def _at_once(self, ask: Callable[[int], T], count: int) -> Iterator[T]:
-        """`ask(0)`, `ask(1)`, … in that order, several on their way together."""
+        """Yield `ask(0)`, `ask(1)`, … in that order, with several requests in flight."""
         with ThreadPoolExecutor(max_workers=max(min(count, self._served.client.max_requests), 1)) as pool:
             yield from pool.map(ask, range(count))
 
     def _ask(self, request: Callable[[str], T]) -> T:
-        """`request(name)` with the name under which the server answers with this view's stack."""
+        """Call `request(name)` with the server's name for this view's stack."""
         if not self._active.entries:
             return request(self._served.base_name)
         return self._served.adapters.ask(self._active, request)
@@ -296,7 +295,7 @@ class VLLMBackend:
         return self._base_at_the_trainer().embed(texts)
 
     def read(self, texts: Sequence[str], earlier: Sequence[str] = ()) -> list[Reading]:
-        """This view's reading of every text, from the trainer."""
+        """One reading of every text by this view, from the trainer."""
         lengths = (len(self._served.encoder.answer(text)) for text in texts if text)
         check_texts(lengths, self.context_length, self.model)
         return self._at_the_trainer().read(texts, earlier)
@@ -315,7 +314,7 @@ class VLLMBackend:
         return self._at_the_trainer().train_many(edits, seed=seed, seeds=seeds, progress=progress)
 
     def _check_rows(self, edit: SelfEdit) -> None:
-        """What is longer than vLLM's context could never be asked for, whatever the trainer's is."""
+        """Raise `TrainingFault` for rows longer than vLLM's context, even if the trainer's is longer."""
         asked = self.encode([row.prompt for row in edit.rows])
         lengths = (
             len(prompt) + len(self._served.encoder.answer(row.answer))
@@ -328,7 +327,7 @@ class VLLMBackend:
         return self._at_the_trainer().fold(max_rank=max_rank)
 
     def unload(self, ref: AdapterRef) -> None:
-        """Take an adapter off the server and out of the trainer's memory, where no request uses it."""
+        """Unload an adapter from the server and the trainer's memory, if no request uses it."""
         self._served.adapters.unload(ref)
         self._served.verified.discard(ref)
         if self._served.trainer.is_made:
@@ -336,5 +335,5 @@ class VLLMBackend:
 
 
 def _context(served: int, chosen: int) -> int:
-    """The tokens of a prompt and its reply: what vLLM takes, at most `chosen`, where that is not 0."""
+    """The maximum number of tokens of a prompt and its reply: vLLM's limit, at most `chosen` unless that is 0."""
     return min(served or chosen or DEFAULT_CONTEXT, chosen or served or DEFAULT_CONTEXT)

@@ -1,6 +1,6 @@
-"""A vLLM server over HTTP: completions of token ids, log-probabilities of tokens, adapters loaded and unloaded.
+"""A vLLM server over HTTP: completions of token ids, log-probabilities, loading and unloading of adapters.
 
-It knows the server's OpenAI-compatible interface and nothing of stacks, namespaces or prompts. Checked with vLLM 0.32.
+It uses the server's OpenAI-compatible interface and knows no stacks, namespaces or prompts. Checked with vLLM 0.32.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ except ImportError as error:
 
 CONNECT_SECONDS = 5.0
 REQUEST_SECONDS = 600.0
-PATIENCE = 300.0  # seconds a request waits for a server that went away: a small model took 160 on two busy cores
-MAX_RETRIES = 3  # a request that was on its way whenever the server died is given up
+PATIENCE = 300.0  # seconds to wait for a lost server: a small model took 160 to restart on two busy cores
+MAX_RETRIES = 3  # of one request whose server died each time
 POLL_SECONDS = 0.5
 END_OF_STREAM = "[DONE]"
 MAX_CONNECTIONS = 128
-MAX_REQUESTS = 32  # of one batch
+MAX_REQUESTS = 32  # in flight at once for one batch
 
 
 @dataclass(frozen=True)
 class ServedModel:
-    """One line of `/v1/models`: what it is called, the folder or Hugging Face name it comes from, and its context.
+    """One line of `/v1/models`: the name, the folder or Hugging Face name it comes from, and its context.
 
-    `max_tokens`: how many tokens it reads at once; 0 where the server does not say.
+    `max_tokens`: the context length; 0 if the server does not report it.
     """
 
     name: str
@@ -44,10 +44,10 @@ class ServedModel:
 
 
 class VLLMClient:
-    """One server; see `VLLM` for what is asked of it.
+    """One server; see `VLLM` for the interface.
 
-    A request that finds no server, or loses it on the way, waits up to `patience` seconds for it to come back and is
-    sent again, `MAX_RETRIES` times at most: completions change nothing, so that twice is as good as once.
+    A request that finds no server, or loses it, waits up to `patience` seconds and is sent again, `MAX_RETRIES` times
+    at most. Completions change nothing on the server, so sending one twice is safe.
     """
 
     max_requests = MAX_REQUESTS
@@ -72,7 +72,7 @@ class VLLMClient:
         weakref.finalize(self, self._http.close)
 
     def is_healthy(self) -> bool:
-        """Whether the server answers and says that its engine is well."""
+        """Whether the server answers and reports a healthy engine."""
         try:
             return self._http.get("/health", timeout=CONNECT_SECONDS).status_code == httpx.codes.OK
         except httpx.TransportError:
@@ -89,7 +89,7 @@ class VLLMClient:
         return [_generated(choice) for choice in self._choices(model, body)]
 
     def stream(self, model: str, tokens: Sequence[int], sampling: Sampling) -> Iterator[Generated]:
-        """One continuation, piece by piece; a server that is lost on the way ends it with `ServerError`."""
+        """One continuation in pieces; losing the server raises `ServerError`."""
         body = {"model": model, "prompt": list(tokens), **_payload(sampling), "stream": True}
         for attempt in range(MAX_RETRIES + 1):
             has_begun = False
@@ -100,7 +100,7 @@ class VLLMClient:
                 return
             except httpx.TransportError as error:
                 if has_begun:
-                    raise ServerError(f"the server at {self.url} was lost in mid-reply; ask again") from error
+                    raise ServerError(f"the server at {self.url} stopped during a reply; send it again") from error
                 if attempt == MAX_RETRIES:
                     raise self._gone(error) from error
                 self._wait(error)
@@ -129,14 +129,14 @@ class VLLMClient:
         return found
 
     def load(self, name: str, path: str) -> None:
-        """As `VLLM.load`; raises `AdapterError` for a folder the server does not take."""
+        """As `VLLM.load`; raises `AdapterError` for a folder that the server refuses."""
         response = self._send("POST", "/v1/load_lora_adapter", {"lora_name": name, "lora_path": path}, check=False)
         if response.status_code == httpx.codes.OK or "already been" in response.text:
             return
         raise AdapterError(f"the vLLM server cannot load the adapter at {path}: {_why_not_loaded(response)}")
 
     def unload(self, name: str) -> None:
-        """As `VLLM.unload`; requests on their way finish with it."""
+        """As `VLLM.unload`; running requests finish with the adapter."""
         response = self._send("POST", "/v1/unload_lora_adapter", {"lora_name": name}, check=False)
         if response.status_code not in (httpx.codes.OK, httpx.codes.NOT_FOUND):
             raise _fault(response)
@@ -144,13 +144,13 @@ class VLLMClient:
     def _choices(self, model: str, body: dict[str, Any]) -> list[dict[str, Any]]:
         reply = self._send("POST", "/v1/completions", body).json()
         if reply["model"] != model:
-            raise ServerError(f"asked {model}, and {reply['model']} answered; is something else behind {self.url}?")
+            raise ServerError(f"the request named {model}, but {reply['model']} answered; check what serves {self.url}")
         return sorted(reply["choices"], key=lambda choice: int(choice["index"]))
 
     def _send(
         self, method: str, path: str, body: dict[str, Any] | None = None, *, check: bool = True
     ) -> httpx.Response:
-        """The response; with `check`, one that says no is raised. A lost server is waited for, and asked again."""
+        """The response; with `check`, an error status raises. A lost server is waited for, and the request repeated."""
         for attempt in range(MAX_RETRIES + 1):
             try:
                 response = self._http.request(method, path, json=body)
@@ -198,7 +198,7 @@ def _message(response: httpx.Response) -> str:
 
 
 def _fault(response: httpx.Response) -> Exception:
-    """What the server's answer means here."""
+    """The error for a response with an error status."""
     message = _message(response)
     if response.status_code == httpx.codes.NOT_FOUND and "does not exist" in message:
         return UnknownAdapter(message)
@@ -206,7 +206,7 @@ def _fault(response: httpx.Response) -> Exception:
         return ServerError("the vLLM server wants an API key; set VLLM_API_KEY to the one it was started with")
     if response.status_code == httpx.codes.BAD_REQUEST:
         return refused(message)
-    return ServerError(f"the vLLM server answers {response.status_code}: {message}; its log says more")
+    return ServerError(f"the vLLM server answers {response.status_code}: {message}; see its log")
 
 
 def _why_not_loaded(response: httpx.Response) -> str:

@@ -1,7 +1,7 @@
-"""vLLM in this process, for work that nobody waits for: `vllm.LLM`, its adapters as `LoRARequest`.
+"""vLLM in this process, for offline work: `vllm.LLM`, with adapters as `LoRARequest`.
 
-Offline a server is not needed: nothing to start, adopt, watch or restart, and no port. vLLM has to be in this Python.
-One thread has the engine, and the requests of all others meet in its batches. Checked with vLLM 0.32.
+No server is needed, but vLLM must be installed in this Python. One thread runs the engine; requests of all other
+threads are batched. Checked with vLLM 0.32.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from seal_agent.core.messages import Generated
 
 T = TypeVar("T")
 MAX_REQUESTS = 256
-MEMORY_SHARE = 0.6  # of a GPU's memory; the trainer, a process of its own, needs the rest
-ID_DIGITS = 15  # hexadecimal: vLLM keeps the numbers of adapters in 64 bits
-# In this process, as the name says: vLLM's own default runs the user's script once more in another.
+MEMORY_SHARE = 0.6  # of a GPU's memory; the trainer, in another process, needs the rest
+ID_DIGITS = 15  # hexadecimal: vLLM stores adapter numbers in 64 bits
+# Without a subprocess: by default vLLM would run the user's script again in another process.
 SETTINGS = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
 ENDED = "the vLLM engine of this process has ended; open the backend again"
 
@@ -36,17 +36,17 @@ log = logging.getLogger(__name__)
 
 
 class VLLMEngine:
-    """One engine; see `VLLM` for what is asked of it."""
+    """One engine; see `VLLM` for the interface."""
 
     max_requests = MAX_REQUESTS
 
     def __init__(self, options: EngineOptions) -> None:
-        """Load the model; raises `InputError` where this Python has no vLLM."""
+        """Load the model; raises `InputError` if vLLM is not installed in this Python."""
         self.base_name = options.model
         self._engine = _engine(options)
         self._adapters: dict[str, Any] = {}  # LoRARequest by name
         self._numbers = count()
-        self._hearing: dict[str, Callable[[Any], None]] = {}  # what a request's outputs, or its error, go to
+        self._hearing: dict[str, Callable[[Any], None]] = {}  # receivers of a request's outputs or its error
         self._calls: SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._has_ended = False
@@ -56,7 +56,7 @@ class VLLMEngine:
 
     @property
     def max_tokens(self) -> int:
-        """How many tokens it reads at once."""
+        """The context length in tokens."""
         return int(self._engine.model_config.max_model_len)
 
     @property
@@ -98,7 +98,7 @@ class VLLMEngine:
         ]
 
     def load(self, name: str, path: str) -> None:
-        """As `VLLM.load`; raises `AdapterError` for a folder the engine does not take."""
+        """As `VLLM.load`; raises `AdapterError` for a folder that vLLM refuses."""
         from vllm.lora.request import LoRARequest
 
         adapter = LoRARequest(name, number_of(name), path)
@@ -106,7 +106,7 @@ class VLLMEngine:
             self._do(lambda: self._engine.add_lora(adapter))
         except ServerError:
             raise
-        except Exception as error:  # whatever the loader stumbled over; the engine goes on
+        except Exception as error:  # any error of vLLM's loader; the engine continues
             raise AdapterError(f"vLLM cannot load the adapter at {path}: {why_not_loaded(_line(error))}") from error
         self._adapters[name] = adapter
 
@@ -116,19 +116,19 @@ class VLLMEngine:
             self._do(lambda: self._engine.remove_lora(adapter.lora_int_id))
 
     def close(self) -> None:
-        """End the engine; what is on its way is given up."""
+        """End the engine; running requests fail."""
         atexit.unregister(self.close)
         self._calls.put(None)
         self._thread.join()
 
     def _finished(self, model: str, rows: Sequence[Sequence[int]], params: Any) -> list[Any]:
-        """The last output of every row, all on their way together."""
+        """The last output of every row; all rows run together."""
 
         def begin(row: Sequence[int], future: Future[Any]) -> Future[str]:
             def hear(output: Any) -> None:
                 if isinstance(output, Exception):
                     future.set_exception(output)
-                else:  # the only one
+                else:  # the only output
                     future.set_result(output)
 
             return self._submit(lambda: self._add(model, row, params, hear))
@@ -139,7 +139,7 @@ class VLLMEngine:
         return [future.result() for future in futures]
 
     def _add(self, model: str, tokens: Sequence[int], params: Any, hear: Callable[[Any], None]) -> str:
-        """Begin a request, in the engine's thread; its name."""
+        """Start a request in the engine's thread and return its name."""
         from vllm.exceptions import VLLMClientError
 
         if model != self.base_name and model not in self._adapters:
@@ -158,7 +158,7 @@ class VLLMEngine:
             self._engine.abort_request([request])
 
     def _do(self, call: Callable[[], T]) -> T:
-        """`call()` in the engine's thread, between two steps."""
+        """Run `call()` in the engine's thread, between two steps."""
         return self._submit(call).result()
 
     def _submit(self, call: Callable[[], T]) -> Future[T]:
@@ -170,7 +170,7 @@ class VLLMEngine:
         return future
 
     def _run(self) -> None:
-        """Calls as they come, and a step whenever something is to be written."""
+        """The thread's loop: run submitted calls, and step the engine while requests are running."""
         fault = ServerError(ENDED)
         try:
             while self._took_calls():
@@ -179,25 +179,25 @@ class VLLMEngine:
                         if output.finished:
                             del self._hearing[output.request_id]
                         hear(output)
-        except Exception as error:  # the thread's edge: whoever waits is told
+        except Exception as error:  # edge of the thread: all waiting callers get the error
             log.exception("vLLM's engine died")
             fault = ServerError(f"the vLLM engine of this process died: {_line(error)}; open the backend again")
         self._end(fault)
 
     def _took_calls(self) -> bool:
-        """Do what others ask, waiting for them where nothing is to be written; False when the engine is to end."""
+        """Run submitted calls, waiting for one if no request is running; False when the engine is to end."""
         while not self._hearing or not self._calls.empty():
             if (asked := self._calls.get()) is None:
                 return False
             call, future = asked
             try:
                 future.set_result(call())
-            except Exception as error:  # raised again where it was asked
+            except Exception as error:  # raised again in the caller
                 future.set_exception(error)
         return True
 
     def _end(self, fault: Exception) -> None:
-        """Tell whoever waits, or asks from now on."""
+        """Pass `fault` to all waiting and all future callers."""
         with self._lock:
             self._has_ended = True
         for hear in self._hearing.values():
@@ -209,7 +209,7 @@ class VLLMEngine:
 
 
 def number_of(name: str) -> int:
-    """What vLLM counts an adapter by: made of its name, so the same in every process; 1 at least."""
+    """The number of an adapter in vLLM: derived from its name, so equal in every process; at least 1."""
     return 1 + int(hashlib.sha256(name.encode()).hexdigest()[:ID_DIGITS], 16)
 
 

@@ -1,6 +1,6 @@
-"""What is asked of vLLM, wherever it runs: over HTTP (`vllm_client`) or in this process (`vllm_engine`).
+"""The interface to vLLM, over HTTP (`client`) or in this process (`engine`).
 
-It knows token ids, names of adapters and folders; nothing of stacks, namespaces or prompts.
+It uses token ids, adapter names and folders, and knows no stacks, namespaces or prompts.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from seal_agent.core.messages import Ending, Generated, Grammar
 
 
 class UnknownAdapter(ServerError):
-    """vLLM does not know this name: it was restarted, or another process unloaded it."""
+    """vLLM does not know this adapter: it was restarted, or another process unloaded it."""
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How one prompt is continued; temperature 0 is greedy."""
+    """Sampling settings for one prompt; temperature 0 is greedy."""
 
     max_new_tokens: int = 64
     num_samples: int = 1
@@ -30,7 +30,7 @@ class Sampling:
     seed: int = 0
 
     def fields(self) -> dict[str, Any]:
-        """What vLLM's requests and its `SamplingParams` call alike, but for the grammar; no default decides."""
+        """The fields that vLLM's requests and its `SamplingParams` share, but for the grammar; no default is used."""
         return {
             "max_tokens": self.max_new_tokens,
             "n": self.num_samples,
@@ -44,11 +44,11 @@ class Sampling:
 
 
 class VLLM(Protocol):
-    """One base model on vLLM and the adapters it has loaded. Safe to use from several threads."""
+    """One base model on vLLM and its loaded adapters. Thread-safe."""
 
     @property
     def max_requests(self) -> int:
-        """How many requests of one batch should be on their way at once."""
+        """How many requests of one batch should be in flight at once."""
 
     def complete(self, model: str, tokens: Sequence[int], sampling: Sampling) -> list[Generated]:
         """`sampling.num_samples` continuations of `tokens`, cut before the first stop text.
@@ -57,35 +57,35 @@ class VLLM(Protocol):
         """
 
     def stream(self, model: str, tokens: Sequence[int], sampling: Sampling) -> Iterator[Generated]:
-        """One continuation, piece by piece."""
+        """One continuation in pieces."""
 
     def logprobs(self, model: str, rows: Sequence[Sequence[int]]) -> list[list[float]]:
-        """For every row of tokens the log-probability (nats) of each token but the first, given those before it."""
+        """For every row the log-probability (nats) of each token but the first, given those before it."""
 
     def load(self, name: str, path: str) -> None:
-        """Make the adapter folder at `path` answer as `name`; one that is loaded already stays as it is."""
+        """Load the adapter folder at `path` under `name`; no effect if it is loaded already."""
 
     def unload(self, name: str) -> None:
-        """Take an adapter out; one that is not loaded is no error."""
+        """Unload an adapter; no error if it is not loaded."""
 
 
 def generated(text: str, tokens: Sequence[int] | None, reason: str | None) -> Generated:
-    """A choice, or a piece of one, from vLLM's fields; `reason` is why it ended, if it did."""
+    """A completion, or a piece of one, from vLLM's fields; `reason` is its finish reason, if it has ended."""
     ending: Ending = "" if reason is None else "length" if reason == "length" else "stop"
     return Generated(text, len(tokens or ()), ending)
 
 
 def refused(message: str) -> InputError:
-    """What a request means that vLLM calls bad."""
+    """The error for a request that vLLM refuses as invalid."""
     if "grammar" in message.lower() or "lark" in message.lower():
-        return InputError(f"the grammar cannot be used: {message}; mend its Lark text")
+        return InputError(f"the grammar cannot be used: {message}; fix its Lark text")
     if "context length" in message.lower() or "max_model_len" in message:
         return ContextLengthExceeded(f"vLLM refuses the request: {message}; shorten the prompt")
     return InputError(f"vLLM refuses the request: {message}")
 
 
 def why_not_loaded(message: str) -> str:
-    """What to do about an adapter that vLLM does not take."""
+    """The reason why vLLM refuses an adapter, and what to do."""
     if "max_lora_rank" in message:
         return f"{message}; restart it with a larger --max-lora-rank"
-    return f"{message}; it must see the same folder, and the adapter fit its model"
+    return f"{message}; vLLM must see the same folder, and the adapter must fit its model"

@@ -1,7 +1,7 @@
-"""A vLLM server of our own: its command line, its start and end, and what to make of its log when it does not come up.
+"""Our own vLLM server process: command line, start and stop, and the diagnosis of its log when it does not start.
 
-vLLM pins its own torch and transformers, so that it runs with a Python of its own. Its adapters can be changed at run
-time by whoever reaches it, from any folder: it is bound to this machine only. People go through the gateway.
+vLLM pins its own torch and transformers, so it may run with another Python. Whoever reaches the server can load
+adapters from any folder, so it listens on this machine only; users go through the gateway.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from seal_agent.core.errors import InputError, ServerError
 from seal_agent.core.numbers import check_whole
 from seal_agent.core.stacks import AdapterStack
 
-LEAST_RANK, MOST_RANK = 32, 128  # what a server is given unless asked: every token pays for the rank
+LEAST_RANK, MOST_RANK = 32, 128  # limits of the rank chosen by default: a higher rank makes every token slower
 LOCAL = ("127.0.0.1", "localhost", "::1")
 START_SECONDS = 600.0
 STOP_SECONDS = 20.0
@@ -41,7 +41,7 @@ RUN_TIME_LOADING = {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1"}
 
 @dataclass(frozen=True)
 class ServerOptions(EngineOptions):
-    """How a server is started. `python` is an interpreter that has vLLM; `extra` goes to vLLM as it is."""
+    """How a server is started. `python` is an interpreter with vLLM; `extra` is appended to the command line."""
 
     python: str = sys.executable
     host: str = LOCAL[0]
@@ -53,18 +53,18 @@ class ServerOptions(EngineOptions):
         check_whole("port", self.port, 1, 65535)
         if self.host not in LOCAL:
             raise InputError(
-                f"the server would take adapters from whoever reaches {self.host}; keep it on {LOCAL[0]} and put "
+                f"anyone who reaches {self.host} could load adapters; keep the server on {LOCAL[0]} and put "
                 "`seal-agent gateway` in front"
             )
 
     @property
     def url(self) -> str:
-        """Where it answers."""
+        """The server's URL."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
 
     def command(self) -> list[str]:
-        """The command line; the module, not `vllm`, whose command some builds break."""
+        """The command line; it runs the module, because the command `vllm` is broken in some builds."""
         words = []
         for name, value in {**self.arguments(), "host": self.host, "port": self.port}.items():
             words += [f"--{name.replace('_', '-')}", *_words(value)]
@@ -81,9 +81,9 @@ def _words(value: Any) -> list[str]:
 
 
 def allowed_rank(stacks: Iterable[AdapterStack]) -> int:
-    """The least rank vLLM takes that serves each of `stacks` unchanged, within `LEAST_RANK` to `MOST_RANK`.
+    """The least rank that vLLM allows and that serves each of `stacks` exactly, from `LEAST_RANK` to `MOST_RANK`.
 
-    Of routed adapters one is active at a time. What does not fit is served at `MOST_RANK`, as near as that comes.
+    Of routed adapters one is active at a time. Stacks of higher rank are compressed to `MOST_RANK`.
     """
     needed = LEAST_RANK
     for stack in stacks:
@@ -93,7 +93,7 @@ def allowed_rank(stacks: Iterable[AdapterStack]) -> int:
 
 
 def find_python(named: str = "") -> str:
-    """The interpreter that has vLLM: the one named, $SEAL_VLLM_PYTHON, or this one; raises `InputError`."""
+    """The interpreter with vLLM: the one named, $SEAL_VLLM_PYTHON, or this one; raises `InputError` if it has none."""
     named = named or os.environ.get("SEAL_VLLM_PYTHON", "")
     if named:
         if not Path(named).is_file():
@@ -101,14 +101,14 @@ def find_python(named: str = "") -> str:
         return named
     if importlib.util.find_spec("vllm") is None:
         raise InputError(
-            "vLLM is not installed in this Python, and need not be: it pins its own torch and transformers; give it "
+            "vLLM is not installed in this Python; it pins its own torch and transformers, so give it "
             "an environment of its own and name its Python with --python or $SEAL_VLLM_PYTHON"
         )
     return sys.executable
 
 
 class Server:
-    """One server process that writes to `<folder>/server.log`, and says in `<folder>/server.json` where it is."""
+    """One server process that logs to `<folder>/server.log` and records its address in `<folder>/server.json`."""
 
     def __init__(self, options: ServerOptions, folder: Path) -> None:
         self.options = options
@@ -118,21 +118,21 @@ class Server:
 
     @property
     def log(self) -> Path:
-        """What it wrote since it was started."""
+        """The log since the start."""
         return self.folder / LOG
 
     @property
     def is_ours(self) -> bool:
-        """Whether this object started it; one that was adopted is left running."""
+        """Whether this object started the server; an adopted one is never stopped."""
         return self._process is not None
 
     @property
     def is_alive(self) -> bool:
-        """Whether it runs, and for one that was adopted, answers."""
+        """Whether the server runs; an adopted one must also answer."""
         return self._process.poll() is None if self._process else self.client.is_healthy()
 
     def adopt(self) -> bool:
-        """Take over a server that answers already; raises `ServerError` where it serves another model."""
+        """Use a server that answers already; raises `ServerError` if it serves another model."""
         if not self.client.is_healthy():
             return False
         base = self.client.models()[0]
@@ -144,22 +144,22 @@ class Server:
         return True
 
     def start(self, waiting: Callable[[float], None] = lambda _: None, *, seconds: float = START_SECONDS) -> None:
-        """Start the process and wait for it to be well; raises `ServerError` that says what is wrong.
+        """Start the process and wait until it is healthy; raises `ServerError` with the reason if it fails.
 
         `waiting` is called with the seconds that have passed.
         """
         if self.client.is_healthy():
-            raise ServerError(f"something answers at {self.options.url} already; stop it, or choose another --port")
+            raise ServerError(f"another program answers at {self.options.url}; stop it, or choose another --port")
         self.folder.mkdir(parents=True, exist_ok=True)
         environment = {**os.environ, **QUIET, **RUN_TIME_LOADING}
         with self.log.open("wb") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - the command is ours, without a shell
+            self._process = subprocess.Popen(  # noqa: S603 - our own command, without a shell
                 self.options.command(), stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
             )
         interruption.owns(self._process.pid)
         try:
             self._wait_until_healthy(waiting, seconds)
-        except BaseException:  # Ctrl-C too: whoever stops waiting leaves no process behind
+        except BaseException:  # also Ctrl-C: no process may be left behind
             self.stop()
             raise
         state = {"url": self.options.url, "pid": self._process.pid, **asdict(self.options)}
@@ -177,34 +177,34 @@ class Server:
             time.sleep(POLL_SECONDS)
 
     def fault(self) -> str:
-        """What its log says is wrong, in plain words."""
+        """The cause of the failure in plain words, from the log."""
         with self.log.open("rb") as log:
             log.seek(max(self.log.stat().st_size - TAIL_BYTES, 0))
             return explain(log.read().decode(errors="replace"), self.options)
 
     def kill(self) -> None:
-        """End it without a warning, as a lack of memory would."""
+        """Kill the server at once, as the system does when memory runs out."""
         if self._process:
             _signal(self._process.pid, signal.SIGKILL)
             self._process.wait()
             interruption.lets_go(self._process.pid)
 
     def stop(self) -> None:
-        """End the process and all it started; an adopted server is left running."""
+        """End the process and its children; an adopted server is not stopped."""
         if self._process is None:
             return
         (self.folder / STATE).unlink(missing_ok=True)
         _signal(self._process.pid, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(STOP_SECONDS)
-        _signal(self._process.pid, signal.SIGKILL)  # its group: what it started may not have listened
+        _signal(self._process.pid, signal.SIGKILL)  # the group: children may have ignored SIGTERM
         self._process.wait()
         interruption.lets_go(self._process.pid)
         self._process = None
 
 
 def state_of(folder: Path) -> Mapping[str, Any]:
-    """What `server.json` says of the server that was started last; empty where there is none."""
+    """The content of `server.json` for the last started server; empty if there is none."""
     try:
         state: dict[str, Any] = json.loads((folder / STATE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -226,23 +226,23 @@ FAULTS: tuple[tuple[str, str], ...] = (
     ),
     (
         r"(not a (valid )?(local folder|model identifier)|config\.json|Repo id must be|Can't load)",
-        "it cannot load the model {model}; give a folder with config.json and safetensors files",
+        "vLLM cannot load the model {model}; give a folder with config.json and safetensors files",
     ),
     (r"(does not support LoRA|LoRA is not supported)", "vLLM cannot put adapters on {model}; choose another model"),
 )
 
 
 def explain(log: str, options: ServerOptions) -> str:
-    """What the end of a server's log says is wrong, and what to do; its last error where that is not known."""
+    """The cause of a failure and what to do, from the end of a server's log; its last error if the cause is unknown."""
     for pattern, meaning in FAULTS:
         if found := re.search(pattern, log):
             return meaning.format(**asdict(options), **found.groupdict())
     errors = [line.strip() for line in log.splitlines() if re.search(r"\w(Error|Exception)\b", line)]
     lines = errors or [line.strip() for line in log.splitlines() if line.strip()]
-    return lines[-1][-300:] if lines else "it wrote nothing"
+    return lines[-1][-300:] if lines else "its log is empty"
 
 
 def _signal(process: int, number: int) -> None:
-    """Send `number` to a process and its group."""
+    """Send signal `number` to a process and its group."""
     with suppress(ProcessLookupError):
         os.killpg(process, number)

@@ -1,8 +1,8 @@
-"""Asking the base model of a vLLM that may run on a CPU: through an adapter of zeros.
+"""Requests to the base model of a vLLM that may run on a CPU: through an adapter of zeros.
 
-A row that asks for no adapter has the index −1, and vLLM's operators for the CPU take that for the last of its slots:
-beside others, the base model answers with whatever adapter lies there, also one that was unloaded (vLLM 0.32; pull
-requests 48421 and 49656). On a GPU such rows are skipped. A row that asks for zeros has a slot of its own anywhere.
+A row without an adapter has the index −1, which vLLM's CPU operators take for the last adapter slot. In a mixed batch
+the base model then answers with whatever adapter is in that slot, even an unloaded one (vLLM 0.32; pull requests 48421
+and 49656). GPU operators skip such rows. A row with an adapter of zeros has a valid slot everywhere.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
 def is_on_gpu(url: str) -> bool:
-    """Whether the server at `url` surely runs on a GPU: it is this machine's, which has one."""
+    """Whether the server at `url` certainly runs on a GPU: it is on this machine, which has one."""
     return urlsplit(url).hostname in LOCAL and torch.cuda.is_available()
 
 
 def neutral(registry: AdapterRegistry, path: str, model: str) -> AdapterStack:
-    """A stack of one adapter that changes nothing; `path` is the model's folder, or its name on Hugging Face.
+    """A stack of one adapter of zeros; `path` is the model's folder or its Hugging Face name.
 
-    vLLM takes no adapter without layers, so it has one: the first that adapters change. Empty for a model without any.
+    vLLM refuses an adapter without layers, so it has one: the first linear layer. Empty for a model without any.
     """
     from transformers import AutoConfig, AutoModelForCausalLM
 

@@ -1,5 +1,5 @@
-"""Learning behind a conversation: a worker takes jobs from the queue, one at a time.
+"""Background learning: a worker takes jobs from the queue, one at a time.
 
-A job learns a passage or unlearns what an old version of a document said, so this room stands above `learning` and
+A job learns a passage, or unlearns the passages that a changed document lost; so this room is above `learning` and
 `unlearning`. May import both, and core, storage and documents.
 """

@@ -1,8 +1,8 @@
-"""Learning behind the conversation: one worker a model takes jobs off the queue, within a budget.
+"""The background worker: one per model takes jobs from the queue, within a budget.
 
-It runs as a thread beside an agent (`Worker(learner).start()`), or alone in a process (`seal-agent queue work`). As a
-thread it gives way to replies between two steps, so that a reply waits for one step at most. Whatever ends the process,
-the job in hand is taken up again where its last step began; what was accepted is not learned twice.
+It runs as a thread beside an agent (`Worker(learner).start()`) or in a process of its own (`seal-agent queue work`). As
+a thread it yields to replies between two steps, so that a reply waits for one step at most. If the process ends, the
+current job is resumed at its last step; an accepted edit is not learned twice.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ from seal_agent.unlearning.forget import replace_version
 
 log = logging.getLogger(__name__)
 HOUR = 3600.0
-LOOK_SECONDS = 0.3  # between two looks at the queue, and at whether a job was cancelled
-KEPT_SECONDS = 30 * 24 * HOUR  # a job that has ended can be asked about; what became of it stays in the ledger
-MAX_BEGINNINGS = 3  # of a job whose stack others change under it
+LOOK_SECONDS = 0.3  # between two checks of the queue, and of whether a job was cancelled
+KEPT_SECONDS = 30 * 24 * HOUR  # ended jobs can be queried for this long; the ledger keeps their outcome
+MAX_BEGINNINGS = 3  # of a job whose stack is changed by others
 
-ENDED, UNLEARN = "ended", "unlearn"  # what a worker says of a job beside the steps of the loop
+ENDED, UNLEARN = "ended", "unlearn"  # further "steps" in the events of a worker
 
 
 @dataclass(frozen=True)
 class WorkEvent:
-    """A job has begun a step, come so far in it (`total` 0: unknown), or, with the step "ended", is over."""
+    """A job has begun a step, made progress in it (`total` 0: unknown), or, with the step "ended", is over."""
 
     job: Job
     step: str
@@ -53,16 +53,16 @@ class WorkEvent:
 
 
 def unseen(_event: WorkEvent) -> None:
-    """For whoever does not look."""
+    """An event callback that does nothing."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What learning may take; 0 stands for no bound.
+    """Limits of learning; 0 means no limit.
 
-    A job is begun when its conversation has been quiet for `quiet_seconds` and all of the same model for
-    `idle_seconds`, or after it has waited for `max_wait_seconds`, whoever speaks; and while less than
-    `seconds_per_hour` and `edits_per_hour` were spent in the last hour. A job that has begun is ended.
+    A job is begun when its conversation has been quiet for `quiet_seconds` and all conversations with the same model
+    for `idle_seconds`, or after it has waited for `max_wait_seconds`; and only while less than `seconds_per_hour` and
+    `edits_per_hour` were spent in the last hour. A job that has begun is not interrupted by the budget.
     """
 
     quiet_seconds: float = 2.0
@@ -77,7 +77,7 @@ class Budget:
         check_whole("edits_per_hour", self.edits_per_hour, 0)
 
     def has_room(self, num_edits: int, seconds: float) -> bool:
-        """Whether another job may be begun after so much was spent in the last hour."""
+        """Whether another job may begin, given what was spent in the last hour."""
         return not (
             (self.edits_per_hour and num_edits >= self.edits_per_hour)
             or (self.seconds_per_hour and seconds >= self.seconds_per_hour)
@@ -85,11 +85,11 @@ class Budget:
 
 
 class _Ended(Exception):
-    """The job in hand was cancelled, or the worker stopped."""
+    """The current job was cancelled, or the worker stopped."""
 
 
 class Worker:
-    """Takes jobs of one home and one model, one at a time; a second worker waits until the first is gone."""
+    """Takes the jobs of one data directory and model, one at a time; a second worker waits for the first to end."""
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class Worker:
         return self
 
     def stop(self, timeout: float = 60.0) -> None:
-        """End the thread after the step it is in; the job in hand waits in the queue."""
+        """End the thread after its current step; the current job returns to the queue."""
         check_number("timeout", timeout, 0, threading.TIMEOUT_MAX)
         self._stopping.set()
         if self._thread is not None:
@@ -134,9 +134,9 @@ class Worker:
         self.stop()
 
     def run_until_empty(self) -> int:
-        """Learn in this thread what may be begun now or after its quiet time; returns how many jobs were ended.
+        """Learn in this thread all jobs that are due now or after their quiet time; returns how many ended.
 
-        Raises `InputError` where another worker is at it.
+        Raises `InputError` if another worker is running.
         """
         try:
             with self._lock, in_background():
@@ -151,7 +151,7 @@ class Worker:
             ) from error
 
     def wait(self, timeout: float = 600.0) -> bool:
-        """Wait until nothing waits and nothing runs; False if that took longer than `timeout` seconds."""
+        """Wait until no job waits or runs; False after `timeout` seconds."""
         if timeout != math.inf:
             check_number("timeout", timeout, 0)
         end = time.monotonic() + timeout
@@ -177,7 +177,7 @@ class Worker:
                 self._stopping.wait(10 * LOOK_SECONDS)
 
     def recover(self) -> None:
-        """With the lock in hand: what a worker that was killed left behind waits again, or goes."""
+        """With the lock held: requeue or close the jobs of a worker that was killed."""
         self.queue.requeue_abandoned(self._model)
         self.queue.prune(time.time() - KEPT_SECONDS)
         clean(self.queue.home)
@@ -186,12 +186,12 @@ class Worker:
         now = time.time()
         has_room = self.budget.has_room(*self.queue.usage_since(now - HOUR, now=now))
         if not has_room and not self._is_spent and (num := self.queue.num_open(self._model)):
-            log.warning("the budget of this hour is spent; %d jobs wait until some of it is an hour ago", num)
+            log.warning("the budget of the last hour is spent; %d jobs wait", num)
         self._is_spent = not has_room
         return has_room
 
     def _work_once(self) -> bool:
-        """Take the next job that is due, if there is one, and see it through."""
+        """Run the next due job, if there is one, to its end."""
         now = time.time()
         job = self.queue.next_due(
             self._model,
@@ -218,14 +218,14 @@ class Worker:
                 self.queue.requeue_abandoned(self._model, was_stopped=True)
                 return False
             self.queue.end(job, "cancelled", "", "cancelled while it was learned", time.monotonic() - start)
-        except Exception as error:  # the edge of the worker: one job must not end the others
+        except Exception as error:  # edge of the worker: a failed job must not end the others
             log.exception("job %d failed", job.id)
             self.queue.end(job, "failed", "", str(error) or repr(error), time.monotonic() - start)
         self._on_event(WorkEvent(self._ended(job), ENDED))
         return True
 
     def _ended(self, job: Job) -> Job:
-        """The job as it is kept; one that was erased with its user is kept nowhere."""
+        """The job as stored; one that was erased with its user is returned unchanged."""
         try:
             return self.queue.job(job.id)
         except InputError:
@@ -234,20 +234,20 @@ class Worker:
             )
 
     def _learned(self, job: Job, start: float) -> Episode:
-        """The episode of a job at its end, taken up where it was left."""
+        """The closed episode of a job, resumed where it stopped."""
         learner = self._learners.of(job.namespace)
         for beginning in range(MAX_BEGINNINGS):
             episode, step = job.episode, job.step
             if episode and (done := learner.closed(episode)):
-                return done  # it was killed after the transaction
+                return done  # the process was killed after the transaction
             if beginning or episode is None or not _fits(episode, step, learner):
                 episode, step = learner.begin(job.passage, thread=job.thread), loop.FIRST
             elif step in ("judge", "accept") and episode.probed_on != episode.candidate_digest:
-                step = "probe"  # whoever wrote it down did not say which candidate was probed
+                step = "probe"  # the job does not say which candidate was probed
             try:
                 return self._run(learner, job, episode, step, start)
             except StackChanged:
-                log.info("job %d: the stack was changed meanwhile; from the beginning", job.id)
+                log.info("job %d: the stack was changed; starting again", job.id)
         raise StackChanged(f"the stack changed {MAX_BEGINNINGS} times while this was learned; submit it again")
 
     def _run(self, learner: Learner, job: Job, episode: Episode, step: str, start: float) -> Episode:
@@ -278,11 +278,11 @@ class Worker:
             return loop.run(learner, episode, step=step, on_step=on_step, progress=progress)
         except Exception:
             if current[0].adapter and not self._stopping.is_set():
-                learner.state.discard(current[0].adapter)  # it stays where the job goes on with it
+                learner.state.discard(current[0].adapter)  # the candidate is kept if the job resumes with it
             raise
 
     def _replaced(self, job: Job, keep: Sequence[str]) -> tuple[str, str]:
-        """Unlearn what a document said before it was changed; a kill in between changes nothing, or all of it."""
+        """Unlearn the passages that a changed document lost; a crash leaves the state before or after."""
 
         def progress(what: str, done: int, total: int) -> None:
             if self._stopping.is_set() or self.queue.is_cancelled(job):
@@ -296,7 +296,7 @@ class Worker:
         return replace_version(self._learners.of(job.namespace).state, job.passage.source, keep, progress)
 
     def _is_known(self, job: Job) -> bool:
-        """Whether a passage of a document was learned since it was submitted, from whichever document."""
+        """Whether the passage was learned after its submission, from any document."""
         if job.episode is not None or not job.passage.source:
             return False
         learner = self._learners.of(job.namespace)
@@ -308,7 +308,7 @@ class Worker:
 
 
 def has_worker(home: Path, model: str) -> bool:
-    """Whether a worker learns for that model in the home folder `home` now."""
+    """Whether a worker runs for that model in the data directory `home`."""
     try:
         with _lock_of(home, model):
             return False
@@ -317,12 +317,12 @@ def has_worker(home: Path, model: str) -> bool:
 
 
 def _lock_of(home: Path, model: str) -> FileLock:
-    """What a worker holds as long as it works."""
+    """The lock that a worker holds while it runs."""
     return FileLock(home / f"worker-{hashlib.sha256(model.encode()).hexdigest()[:12]}.lock", timeout=0)
 
 
 def _fits(episode: Episode, step: str, learner: Learner) -> bool:
-    """Whether an episode that was left can go on: its candidate is there, and nobody but itself changed the stack."""
+    """Whether an interrupted episode can continue: its candidate exists, and the stack is unchanged."""
     if episode.adapter is None:
         return episode.parent == learner.stack
     if episode.adapter.id in learner.stack.learned:

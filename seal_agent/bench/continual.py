@@ -1,9 +1,9 @@
-"""`seal-agent bench continual`: many edits one after the other; what is still known of the first?
+"""`seal-agent bench continual`: many edits in sequence; what is still known of the first ones?
 
-After SEAL's figure 6 (arXiv 2506.10943): passages are learned in sequence, and the questions of all of them are asked
-again and again. Here a learner does it, as an agent would have it: one home for each arm and sequence, the verbs of
-the loop, a gate that may refuse. After the first row (the untouched model) a row of the matrix is measured after every
-edit, or at checkpoints only. Every row is written as soon as it is there; a run that was stopped goes on.
+After SEAL's figure 6 (arXiv 2506.10943): passages are learned in sequence, and the questions about all of them are
+asked repeatedly. Here a learner does it as in an agent, with one data directory per arm and sequence, the steps of the
+loop, and a gate that may refuse. The first row of the matrix is the untouched model; a row follows after every edit, or
+at checkpoints only. Rows are written at once, and a stopped run can be resumed.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ MAX_ANSWER_TOKENS = 48
 NOTHING, RETRIEVAL = "nothing learned", "passage by retrieval"
 
 Asked = tuple[AdapterStack, Prompt, int]
-"""A prompt, under which adapters, and how long a reply may be."""
+"""A stack, a prompt, and the maximum length of the reply."""
 
 
 @dataclass(frozen=True)
 class Arm:
-    """How edits follow each other: a learner's settings, whether its gate decides, and whose rows are learned."""
+    """A strategy under test: a learner's settings, whether its gate decides, and whose rows are learned."""
 
     name: str
     config: LearnerConfig
@@ -61,10 +61,10 @@ class Arm:
 
 @dataclass(frozen=True)
 class Row:
-    """One row of one sequence's matrix: after `step` edits, by passage, how many answers are right and the mean NLL.
+    """One row of a sequence's matrix: after `step` edits, by passage, the number of right answers and the mean NLL.
 
-    `general_*` are of the general questions nobody trains on, in the first and the last row. `outcome`, `seconds`
-    and `bytes` are of the last edit; where its adapter had been trained before, `seconds` has the time that took.
+    `general_*`: general questions that are never trained, in the first and the last row. `outcome`, `seconds` and
+    `bytes` belong to the last edit; `seconds` includes the original training time if its adapter was reused.
     """
 
     arm: str
@@ -83,17 +83,17 @@ class Row:
 
 
 class View(Protocol):
-    """Whatever answers: a served stack, or a base model with a passage before the question."""
+    """A model to question: a served stack, or a base model with a retrieved passage before the question."""
 
     def generate(self, prompts: Sequence[Prompt], *, max_new_tokens: int) -> Sequence[Sequence[str]]:
-        """One greedy answer a prompt."""
+        """One greedy answer per prompt."""
 
     def score(self, prompts: Sequence[Prompt], answers: Sequence[str]) -> list[Any]:
         """The log-probability of every answer."""
 
 
 def arms() -> dict[str, Arm]:
-    """Every arm that learns, by name."""
+    """All arms that learn, by name."""
     plain = replace(DEFAULT, rehearsal_share=0.0)
     none: tuple[str, ...] = ()
 
@@ -119,7 +119,7 @@ def arms() -> dict[str, Arm]:
 
 
 def sequences(items: Sequence[Item], *, num: int, length: int, seed: int) -> list[list[Item]]:
-    """`num` orders of `length` passages each, drawn without repeats within one; raises `InputError` for too few."""
+    """`num` orders of `length` passages, without repeats within one; raises `InputError` if there are too few."""
     if not 2 <= length <= len(items):
         raise InputError(f"a sequence of {length} passages cannot be drawn from {len(items)}; choose 2 to that many")
     return [random.Random(seed * 7919 + number).sample(list(items), length) for number in range(num)]
@@ -129,7 +129,7 @@ class Run(RunFolder):
     """The rows of one run: `rows.jsonl`, by part."""
 
     def rows(self) -> dict[tuple[str, int, int], Row]:
-        """What is there already, of all parts, by arm, sequence and step."""
+        """The stored rows of all parts, by arm, sequence and step."""
         return {(row.arm, row.sequence, row.step): row for row in self.values("rows", Row)}
 
     def add(self, row: Row) -> None:
@@ -139,19 +139,18 @@ class Run(RunFolder):
 
 @dataclass
 class _Known:
-    """What a backend and its views have answered, and the seconds that were spared."""
+    """Cached replies of a backend and its views, and the training seconds saved."""
 
     replies: dict[Asked, list[Generated]] = field(default_factory=dict)
     saved: float = 0.0
 
 
 class Once:
-    """A backend that trains nothing and answers nothing twice: what is greedy, or has a seed, comes out as before.
+    """A caching backend: repeats no training and no greedy or seeded reply.
 
-    An edit on a stack gives the adapter in `folder` that it gave before: routed adapters do not depend on what was
-    learned before them, so that every sequence shares them; the seconds it took then are added to `saved`. A question
-    under a stack gives the reply it gave before, for as long as the process lives: under routed adapters most replies
-    are the same after the next edit.
+    An edit that was trained on the same stack before gets the stored adapter in `folder`. Routed adapters do not depend
+    on earlier ones, so all sequences share them; their training time is added to `saved`. Replies are cached per stack
+    and prompt in memory: with routed adapters most replies are the same after the next edit.
     """
 
     def __init__(self, backend: Backend, folder: Path, known: _Known | None = None) -> None:
@@ -164,18 +163,18 @@ class Once:
         return getattr(self._backend, name)
 
     def with_stack(self, stack: AdapterStack) -> Once:
-        """The same for a view."""
+        """A caching view with `stack`."""
         return Once(self._backend.with_stack(stack), self._folder, self._known)
 
     @property
     def saved(self) -> float:
-        """How many seconds of training were not spent again so far."""
+        """The seconds of training saved so far."""
         return self._known.saved
 
     def generate(
         self, prompts: Sequence[Prompt], *, max_new_tokens: int = 64, grammars: Sequence[Grammar] = (), **options: Any
     ) -> list[list[Generated]]:
-        """As `Backend.generate`; greedy replies that no grammar holds once."""
+        """As `Backend.generate`; greedy replies without a grammar are cached."""
         if grammars or options:
             return self._backend.generate(prompts, max_new_tokens=max_new_tokens, grammars=grammars, **options)
         keys = [(self._backend.stack, prompt, max_new_tokens) for prompt in prompts]
@@ -187,11 +186,11 @@ class Once:
         return [replies[key] for key in keys]
 
     def train(self, edit: SelfEdit, *, seed: int = 0, progress: Progress = silent) -> AdapterRef:
-        """As `Backend.train`, once."""
+        """As `Backend.train`, cached."""
         asked = json.dumps([to_json(self._backend.stack), to_json(edit), seed, self._backend.model], sort_keys=True)
         path = self._folder / f"{hashlib.sha256(asked.encode()).hexdigest()[:32]}.json"
         before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        if "adapter" in before:  # older runs kept no seconds
+        if "adapter" in before:  # older runs stored no seconds
             known = AdapterRef(**before["adapter"])
             if Path(known.path).is_dir():
                 self._known.saved += before["seconds"]
@@ -199,19 +198,19 @@ class Once:
         start = time.perf_counter()
         ref = self._backend.train(edit, seed=seed, progress=progress)
         facts = {"adapter": asdict(ref), "seconds": round(time.perf_counter() - start, 1)}
-        write_whole(path, json.dumps(facts).encode())  # another part of the run may be reading
+        write_whole(path, json.dumps(facts).encode())  # another process may be reading it
         return ref
 
 
 class _SharedAdapters(Namespace):
-    """A namespace that deletes no adapter: what is rolled back may be served in another sequence."""
+    """A namespace that deletes no adapters: a rejected one may be served in another sequence."""
 
     def discard(self, adapter: AdapterRef) -> None:
-        """Leave it."""
+        """Keep the adapter."""
 
 
 class _Sharing(Learner):
-    """A learner whose adapters other learners use too."""
+    """A learner that shares its adapters with others."""
 
     def __init__(self, backend: Backend, home: Home, config: LearnerConfig) -> None:
         super().__init__(backend, home, config=config)
@@ -230,18 +229,17 @@ def measure(
     seed: int = 0,
     progress: Progress = silent,
 ) -> None:
-    """Every arm on every sequence that `run` does not hold yet, sequence by sequence.
+    """Run every arm on every sequence that `run` does not hold yet, sequence by sequence.
 
-    `checkpoints`: the steps after which all passages are asked; all steps if none are given. `own`: arms beside
-    those that are known. `numbers`: only these sequences, which may be none. A sequence that was cut off is taken up
-    where its learner's home says it is.
+    `checkpoints`: the steps after which all passages are asked (default: all steps). `own`: further arms. `numbers`:
+    only these sequences, possibly none. An interrupted sequence is resumed from its learner's data directory.
     """
     known = {**arms(), **{arm.name: arm for arm in own}}
     for name in chosen:
         if name not in (NOTHING, RETRIEVAL, *known):
             raise InputError(f"there is no arm called {name!r}; choose {', '.join([NOTHING, RETRIEVAL, *known])}")
     once = Once(backend, run.folder / "trained")
-    # Arms that differ only in what happens to a bad edit share the edits before it, and a run that is cut off leaves
+    # Arms that differ only in the treatment of bad edits share the edits before one. So an interrupted run has
     # every arm on the same sequences.
     for number in range(len(orders)) if numbers is None else numbers:
         for name in chosen:
@@ -276,11 +274,11 @@ def _learned(
         if (arm.name, number, step) in done:
             continue
         start, saved = time.perf_counter(), backend.saved
-        was_cut_off = len(learned) >= step  # learned, but its row was not written
+        was_cut_off = len(learned) >= step  # learned, but the row was not written
         episode = learned[step - 1] if was_cut_off else learn(learner, arm, item, seed, progress)
         seconds = time.perf_counter() - start + backend.saved - saved
         is_whole = not checkpoints or step in checkpoints or step == len(order)
-        asked = order if is_whole else [item]  # between checkpoints only what was just learned
+        asked = order if is_whole else [item]  # between checkpoints only the passage just learned
         row = _row(arm.name, number, step, asked, learner.state.view(learner.stack), general=step == len(order))
         num_bytes = sum(_size(Path(entry.ref.path)) for entry in learner.stack.entries)
         outcome = episode.outcome
@@ -296,7 +294,7 @@ def _learned(
 
 
 def learn(learner: Learner, arm: Arm, item: Item, seed: int, progress: Progress = silent) -> Episode:
-    """One passage through the verbs of the loop; without a gate whatever was trained is kept."""
+    """Run one passage through the loop; without a gate every trained adapter is accepted."""
     episode = replace(learner.begin(Passage(item.title, item.passage)), seed=seed * 1_000_003 + item.number)
     if arm.published:
         edit = edit_of_published(item, arm.published, learner.config.directives or CLOZE, seed)
@@ -315,7 +313,7 @@ def learn(learner: Learner, arm: Arm, item: Item, seed: int, progress: Progress 
 def _unlearned(
     backend: Once, run: Run, name: str, number: int, order: Sequence[Item], checkpoints: Sequence[int]
 ) -> None:
-    """The arms without weights: nothing, and the best matching passage learned so far before the question."""
+    """The arms without weights: the untouched model, and retrieval of the best matching passage learned so far."""
     done = run.rows()
     base = backend.with_stack(AdapterStack())
     steps = checkpoints or range(1, len(order) + 1)
@@ -327,7 +325,7 @@ def _unlearned(
 
 
 class _Retrieval:
-    """A base model that is shown the passage a question speaks of, if there is one."""
+    """A base model whose prompts include the passage that a question is about, if there is one."""
 
     def __init__(self, backend: Once, passages: Mapping[str, str]) -> None:
         self._backend, self._passages, self._router = backend, passages, Router(passages)
@@ -380,9 +378,9 @@ def _home(run: Run, arm: Arm, number: int) -> Home:
 
 
 def _clear(run: Run, arm: Arm, number: int) -> None:
-    """Delete what only this sequence has use for, or a run of 100 edits would keep gigabytes.
+    """Delete the files that only this sequence uses; a run of 100 edits would otherwise keep gigabytes.
 
-    Routed adapters, and the first of every stack, are those of other sequences too.
+    Routed adapters, and the first of every stack, are shared with other sequences.
     """
     if arm.config.strategy == "route":
         return

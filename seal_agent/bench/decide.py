@@ -1,10 +1,11 @@
-"""`seal-agent bench decide`: does the model know when to learn?
+"""`seal-agent bench decide`: how well does the model decide what to learn?
 
-770 labelled turns (`data/decide_turns.json`): 175 choose thresholds, 175 are reported, and so are 260 fresh ones,
-written later, and 160 short and plain ones ("I live in Ghent."), written last. The weights of the heads come from
-other turns (`data/decide_train.json`). Every turn is decided once by the deployed rule, timed; the arms never, always,
-novelty only, model only (a head on the model's states) and both (the deployed rule: states, surprise, and no orders)
-are reported on turns that chose nothing. Resumable: readings are kept in chunks, decisions by line.
+770 labelled turns (`data/decide_turns.json`): 175 choose thresholds and 175 are reported. 260 fresh turns, written
+later, and 160 short and plain ones ("I live in Ghent."), written last, are reported too. The classifiers are fitted on
+other turns (`data/decide_train.json`). Every turn is decided once by the deployed rule, timed. The arms are never,
+always, novelty only, model only (a classifier on the states) and both (the deployed rule: states, surprisal, and no
+instructions); they are reported on turns that chose nothing. Resumable: readings are stored in chunks, decisions by
+line.
 """
 
 from __future__ import annotations
@@ -39,12 +40,12 @@ from seal_agent.storage.files import write_whole
 from seal_agent.storage.run_folder import RunFolder
 
 CONFIDENCE = 0.95
-CHUNK = 200  # readings a file
+CHUNK = 200  # readings per file
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One turn under the deployed rule: its margin, the text's novelty in nats, and the cost."""
+    """One turn under the deployed rule: margin, novelty in nats, and cost."""
 
     id: int
     learn: bool
@@ -57,7 +58,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class ArmResult:
-    """Precision and recall of one arm on the reported half, each with its one-sided 95% lower limit (Wilson)."""
+    """Precision and recall of one arm on the reported turns, with one-sided 95% lower limits (Wilson)."""
 
     arm: str
     threshold: str
@@ -70,14 +71,14 @@ class ArmResult:
 
 
 def turns() -> list[Turn]:
-    """The labelled turns that choose and report."""
+    """The labelled turns that choose thresholds or are reported."""
     return read_turns(TURNS_FILE)
 
 
 def measure(
     backend: Backend, head: Head, labelled: Sequence[Turn], run: RunFolder, progress: Progress = silent
 ) -> list[Measured]:
-    """Decide every turn that `run` does not hold yet, and write it there at once (`decisions.jsonl`)."""
+    """Decide every turn that `run` does not hold yet, and store each decision at once (`decisions.jsonl`)."""
     done = {measured.id: measured for measured in run.values("decisions", Measured)}
     for number, turn in enumerate(labelled):
         if turn.id not in done:
@@ -96,7 +97,7 @@ def _decided(backend: Backend, head: Head, turn: Turn) -> Measured:
 
 
 def features(backend: Backend, labelled: Sequence[Turn], folder: Path, progress: Progress = silent) -> Matrix:
-    """The features (n, d) of every turn, kept in `folder` in chunks of `CHUNK`."""
+    """The features (n, d) of every turn, stored in `folder` in chunks of `CHUNK`."""
     chunks: list[Matrix] = []
     for start in range(0, len(labelled), CHUNK):
         path = folder / f"readings-{start:05d}.npy"
@@ -115,7 +116,7 @@ def features(backend: Backend, labelled: Sequence[Turn], folder: Path, progress:
 
 
 def heads(backend: Backend, folder: Path, progress: Progress = silent) -> tuple[Head, Head, list[float]]:
-    """The deployed head as it is fitted from scratch, one without surprise, and its scores on `turns()`."""
+    """The deployed classifier fitted from scratch, one without surprisal, and the latter's scores on `turns()`."""
     train, labelled = read_turns(TRAIN_FILE), turns()
     x = features(backend, [*train, *labelled], folder, progress)
     mine, theirs = x[: len(train)], x[len(train) :]
@@ -130,9 +131,9 @@ def heads(backend: Backend, folder: Path, progress: Progress = silent) -> tuple[
 def report(
     labelled: Sequence[Turn], measured: Sequence[Measured], states: Sequence[float], states_threshold: float
 ) -> list[ArmResult]:
-    """Every arm on the half that chose nothing, and the default on the fresh and the short turns.
+    """Every arm on the reported turns, and the deployed rule on the fresh and the short turns.
 
-    `states`: scores of the head that sees the model's states only.
+    `states`: scores of the classifier that sees only the model's states.
     """
     choose = [number for number, turn in enumerate(labelled) if turn.split == "choose"]
     nats = threshold_for([measured[n].nats for n in choose], [labelled[n].learn for n in choose])

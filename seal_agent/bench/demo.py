@@ -1,8 +1,7 @@
-"""The main job, shown once: small talk is not learned, a document is; questions before and after; undone again.
+"""The demo: small talk is not learned, a document is; questions before and after; then a rollback.
 
-It runs on the real model, in a home of its own that is thrown away (only the model cache is shared), and
-reports whatever happens. The document is invented, so that no model can know it; its questions were
-written for this page and are used for nothing else.
+It runs on the real model in a temporary data directory (only the model cache is shared), and reports every result. The
+document is invented, so no model can know it; its questions are used for nothing else.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ from seal_agent.learning.learner import Learner, LearnerConfig
 from seal_agent.policy.grading import is_right
 from seal_agent.storage.database import Home
 
-MAX_ANSWER_TOKENS = 64  # an answer may begin with the sentence before the one that was asked for
+MAX_ANSWER_TOKENS = 64  # an answer may begin with the sentence before the relevant one
 OnEvent = Callable[[str, Mapping[str, Any]], None]
 """Called with the kind of event ("model", "turn", "step", "learned", "asked") and its facts."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """One question, its accepted answers, and what the model said before, after, and when it was undone."""
+    """One question, its accepted answers, and the model's answers before, after, and after the rollback."""
 
     question: str
     gold: tuple[str, ...]
@@ -43,7 +42,7 @@ class Question:
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What the demo found; NLLs are means over the questions in nats per token of the gold answer."""
+    """The result of the demo; NLLs are means over the questions in nats per token of the gold answer."""
 
     model: str
     seed: int
@@ -121,7 +120,7 @@ def run_demo(
 
 
 def _retention(verdict: Verdict | None) -> dict[str, Any]:
-    """The figures of the verdict on what was known before."""
+    """The figures of the verdict on earlier knowledge."""
     if verdict is None:
         return {}
     return {
@@ -151,7 +150,7 @@ def _script() -> dict[str, Any]:
 
 
 def _say(learner: Learner, text: str, on_event: OnEvent) -> dict[str, str]:
-    """One turn of the conversation through the real chat graph; returns the reply and what became of it."""
+    """One turn of the conversation through the chat graph; returns the reply and the outcome."""
     from seal_agent.graphs.chat import create_chat_graph
 
     graph = create_chat_graph(learner).compile()
@@ -173,7 +172,7 @@ def _say(learner: Learner, text: str, on_event: OnEvent) -> dict[str, str]:
 
 
 def _ask(learner: Learner, script: Mapping[str, Any], on_event: OnEvent) -> tuple[list[str], float]:
-    """Every question in a thread of its own, without the document; the answers and the gold answers' NLL."""
+    """Ask every question in a new thread, without the document; returns the answers and the gold answers' NLL."""
     questions = [question for question, _ in script["questions"]]
     answers = learner.answer([[Message("user", question)] for question in questions])
     nll = learner.state.nll(questions, [gold[0] for _, gold in script["questions"]])

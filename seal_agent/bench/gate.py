@@ -1,10 +1,10 @@
-"""`seal-agent bench gate`: how often does the judge err? A simulation; no model.
+"""`seal-agent bench gate`: the judge's error rates, by simulation without a model.
 
-Edits are drawn from a model of what an edit does to a replay store (`World`) and judged as in the learning loop:
-32 probes by `SHARES`, when undecided 64, then 128, the last look final. A true loss of 10 points means that 10% of
-all known items are forgotten. Asked for: a loss of 10 points found with power .9 at 5% false alarms. Beside the judge
-stand its rules alone, and counting right answers. Deterministic for a seed; the constants in `Limits` were chosen on
-`CHOOSING_SEED`, the report uses another.
+Edits are drawn from a model of what an edit does to a replay store (`World`) and judged as in the learning loop: 32
+probes by `SHARES`; while undecided 64, then 128, the last look final. A true loss of 10 points means that 10% of all
+known items are forgotten. The target is to find that loss with power .9 at 5% false alarms. The report also has each of
+the judge's rules alone, and counts of right answers. Deterministic for a seed; the constants in `Limits` were chosen
+with `CHOOSING_SEED`, the report uses another one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from seal_agent.retention.statistics import binomial_tail, share_at_least
 CHOOSING_SEED, REPORT_SEED = 0, 1
 LOOKS = (32, 64, 128)  # probes, as in LearnerConfig
 CONFIDENCE = 0.95
-NUM_COUNTED = 35  # items of the counting rules that are compared with (docs/log/retention.md)
+NUM_COUNTED = 35  # items of the counting rules (docs/log/retention.md)
 COUNTED_DROP = 0.07
 OURS = "judge (default)"
 PROMPT = Prompt.user("Question?")
@@ -41,36 +41,36 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class World:
-    """What an edit does to a replay store; scores and changes in nats per token, shares from 0 to 1.
+    """The simulated effect of edits on a replay store; scores and changes in nats per token, shares from 0 to 1.
 
-    What has no source is assumed; the judge keeps both its promises with half as much jitter again.
+    Values without a source are assumptions; the judge keeps both its targets with 1.5 times the jitter.
     """
 
     num_documents: int = 100  # a year of two edits a week
-    items_per_document: int = 3  # gate items an edit leaves behind; repair and report items are others
-    num_general: int = 121  # gate items of the shipped general knowledge (151 are watched), documents of their own
-    known: float = 0.8  # of what was learned, asked in other words: 8 of 10 (FACTS.md)
+    items_per_document: int = 3  # gate items per edit; repair and report items come in addition
+    num_general: int = 121  # gate items of general knowledge (151 are probed), each a document of its own
+    known: float = 0.8  # of what was learned, asked in other words: 8 of 10
     known_score: float = -0.5  # mean; exponential, because a log-probability ends at 0
-    unknown_score: tuple[float, float] = (-3.0, 0.7)  # mean and sd; an untrained 135M answers at -3 to -8 (FACTS.md)
+    unknown_score: tuple[float, float] = (-3.0, 0.7)  # mean and sd; an untrained 135M answers at -3 to -8
     jitter: float = 0.15  # sd of any edit's change of an item that is neither learned nor lost
-    jitter_degrees: int = 4  # of Student's t: a few items move far without being lost
-    document_jitter: float = 0.1  # sd of what the items of a document share of it
-    lost_by: tuple[float, float] = (1.0, 4.0)  # uniform: from not sure any more to untrained
-    local: float = 0.5  # share of the losses in documents near the edit (FACTS.md: only partly local)
+    jitter_degrees: int = 4  # of Student's t: a few items change much without being lost
+    document_jitter: float = 0.1  # sd of the part that items of one document share
+    lost_by: tuple[float, float] = (1.0, 4.0)  # uniform: from uncertain to untrained
+    local: float = 0.5  # share of the losses in documents near the edit: interference is only partly local
     num_near_documents: int = 20  # documents that the local losses come from
-    similarity: float = 2.0  # how many sds more similar to the edit their items are
-    num_earlier: int = 8  # accepted edits since an item was learned; they too jittered (SEAL's sequences: 8)
-    flip: float = 0.12  # chance that an unchanged answer is counted differently: gives FACTS.md's 11% false alarms
+    similarity: float = 2.0  # by how many sds their items are more similar to the edit
+    num_earlier: int = 8  # accepted edits since an item was learned, each with jitter (SEAL's sequences: 8)
+    flip: float = 0.12  # chance that an unchanged answer is counted differently: gives 11% false alarms
 
     @property
     def num_items(self) -> int:
-        """Of the store."""
+        """The number of items in the store."""
         return self.num_documents * self.items_per_document + self.num_general
 
 
 @dataclass(frozen=True)
 class Condition:
-    """A kind of edit: `lost` is the share of the known items it makes the model forget, `shift` moves every score."""
+    """A kind of edit: `lost` is the share of known items that it makes the model forget, `shift` moves every score."""
 
     name: str
     lost: float = 0.0
@@ -89,7 +89,7 @@ CONDITIONS = (
 
 @dataclass(frozen=True)
 class Edit:
-    """One simulated edit: per item (n,) scores, and the orders in which the strata offer items."""
+    """One simulated edit: scores per item (n,), and the order in which each stratum offers items."""
 
     document: Indices
     before: Array
@@ -101,7 +101,7 @@ class Edit:
     cache: dict[int, list[Probed]] = field(default_factory=dict, repr=False)
 
     def draw(self, num_probes: int) -> list[tuple[int, Stratum]]:
-        """Items with their strata, as `ReplayStore.draw` takes them."""
+        """Items with their strata, as in `ReplayStore.draw`."""
         drawn: dict[int, Stratum] = {}
         quotas: list[tuple[Stratum, int]] = [(s, round(share * num_probes)) for s, share in SHARES.items()]
         for stratum, quota in [*quotas, ("coverage", num_probes), ("general", num_probes)]:
@@ -111,7 +111,7 @@ class Edit:
         return list(drawn.items())
 
     def probed(self, num_probes: int) -> list[Probed]:
-        """What the judge sees: drawn items, and one well learned probe of the edit itself."""
+        """The judge's input: drawn items, and one well learned probe of the edit itself."""
         if num_probes not in self.cache:
             own = Probed(Probe(PROMPT, "answer"), Score(-4.0, 1), Score(-0.5, 1))
             self.cache[num_probes] = [own, *(self._probed(item, stratum) for item, stratum in self.draw(num_probes))]
@@ -125,7 +125,7 @@ class Edit:
 
 @dataclass(frozen=True)
 class Said:
-    """What an arm said of one edit, and what it took to say it."""
+    """An arm's decision on one edit, and its cost."""
 
     forgot: bool
     num_probes: int
@@ -154,7 +154,7 @@ class Report:
     rows: tuple[Row, ...]
 
     def row(self, condition: str, arm: str) -> Row:
-        """The one of that condition and arm."""
+        """The row of that condition and arm."""
         return next(row for row in self.rows if (row.condition, row.arm) == (condition, arm))
 
 
@@ -162,7 +162,7 @@ Arm = Callable[[Edit], Said]
 
 
 def run(num_edits: int = 2000, seed: int = REPORT_SEED, progress: Progress = silent) -> Report:
-    """Every arm on the same `num_edits` simulated edits of every condition."""
+    """All arms on the same `num_edits` simulated edits of every condition."""
     if num_edits < 1:
         raise InputError(f"num_edits={num_edits} shows nothing; simulate 1 or more")
     rows: list[Row] = []
@@ -175,7 +175,7 @@ def run(num_edits: int = 2000, seed: int = REPORT_SEED, progress: Progress = sil
 def simulate(
     condition: Condition, by: dict[str, Arm], num_edits: int, seed: int, world: World | None = None
 ) -> list[Row]:
-    """The rates of the arms in one condition; the n-th edits of two conditions differ in the condition only."""
+    """The rates of the arms in one condition; the n-th edits of two conditions differ only in the condition."""
     world = world or World()
     said: dict[str, list[Said]] = {name: [] for name in by}
     for number in range(num_edits):
@@ -186,7 +186,7 @@ def simulate(
 
 
 def arms() -> dict[str, Arm]:
-    """The judge, its rules alone (the others switched off by limits nothing reaches), and counting."""
+    """The judge, each of its rules alone (the others switched off by unreachable limits), and counting."""
     never = math.inf
     return {
         "right answers fell by over .07, 35 items": fell,
@@ -199,7 +199,7 @@ def arms() -> dict[str, Arm]:
 
 
 def judged(limits: Limits) -> Arm:
-    """The judge as the learning loop uses it: more probes while undecided, final with the last."""
+    """The judge as in the learning loop: more probes while undecided, the last look final."""
 
     def arm(edit: Edit) -> Said:
         outcome, num_looks = "undecided", 0
@@ -219,7 +219,7 @@ def fell(edit: Edit) -> Said:
 
 
 def mcnemar(edit: Edit, num_probes: int) -> Said:
-    """Whether more answers became wrong than right: exact, one-sided (McNemar 1947)."""
+    """Whether more answers became wrong than right: McNemar's test, exact, one-sided (1947)."""
     lost, won = _flips(edit, num_probes)
     return Said(binomial_tail(lost, lost + won, 0.5) < 1 - CONFIDENCE, num_probes)
 
@@ -231,7 +231,7 @@ def _flips(edit: Edit, num_probes: int) -> tuple[int, int]:
 
 
 def sample(world: World, condition: Condition, rng: np.random.Generator) -> Edit:
-    """One edit and its store."""
+    """Draw one edit and its store."""
     document = _documents(world)
     known = rng.random(world.num_items) < world.known
     before = _scores(world, known, rng)
@@ -270,7 +270,7 @@ def _jitter(world: World, document: Indices, rng: np.random.Generator) -> Array:
 
 
 def _lost(world: World, share: float, known: Flags, near: Flags, rng: np.random.Generator) -> Flags:
-    """Of the known items the share that is forgotten: the local part near the edit, the rest anywhere else."""
+    """Which known items are forgotten: the local share near the edit, the rest anywhere else."""
     lost = np.zeros(known.size, dtype=np.bool_)
     num_lost = round(share * int(known.sum()))
     reach = np.flatnonzero(known & near)
@@ -281,7 +281,7 @@ def _lost(world: World, share: float, known: Flags, near: Flags, rng: np.random.
 
 
 def _orders(world: World, near: Flags, worst: Array, rng: np.random.Generator) -> dict[Stratum, Indices]:
-    """What the strata offer, first things first, as `ReplayStore.draw` orders items."""
+    """The items of each stratum in the order of `ReplayStore.draw`."""
     num_told = world.num_documents * world.items_per_document
     items = np.arange(world.num_items)
     similarity = rng.normal(size=items.size) + world.similarity * near
@@ -310,7 +310,7 @@ def _row(condition: str, arm: str, said: Sequence[Said]) -> Row:
 
 
 def as_markdown(report: Report) -> str:
-    """The report as Markdown: how often each arm said "forgot", and what the judging took."""
+    """The report as Markdown: how often each arm said "forgot", and the number of probes and looks."""
     conditions = _unique(row.condition for row in report.rows)
     names = _unique(row.arm for row in report.rows)
     head = ['said "forgot"', *conditions, "probes", "looks"]

@@ -1,10 +1,9 @@
-"""`seal-agent bench knowledge`: what does a model know of a passage after its edit, the passage out of sight?
+"""`seal-agent bench knowledge`: what does a model know of a passage after its edit, without the passage in view?
 
-Knowledge incorporation after SEAL (arXiv 2506.10943, section 4.1). Arms: nothing, the passage in context (the
-ceiling), general questions only (what the form of short answers gains by itself), the passage alone, each format,
-the default edit, directives of the model's own choice or of a trained policy's, published self-edits, SEAL's recipe.
-One passage an adapter, or n in one. Every result is written as soon as it is there; a run that was stopped goes on
-where it was.
+Knowledge incorporation after SEAL (arXiv 2506.10943, section 4.1). Arms: the untouched model, the passage in context
+(the ceiling), general questions only (the gain of the short-answer form alone), the passage alone, each format, the
+default edit, directives chosen by the model or by a trained policy, published self-edits, SEAL's recipe. One passage
+per adapter, or n in one. Results are written at once, and a stopped run can be resumed.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ PUBLISHED = ("qwen2.5-7b", "seal-round2", "gpt-4.1")
 GRADER = grading.NAME
 MAX_ANSWER_TOKENS = 48
 NUM_FORM_ROWS = 40
-AS_SEAL = ("passage", "title")  # the passage appended, the title in front
+AS_SEAL = ("passage", "title")  # the passage appended, the title before it
 
 Grade = Callable[[str, str], bool]
 """(gold answer, answer) -> right?"""
@@ -50,9 +49,9 @@ Grade = Callable[[str, str], bool]
 
 @dataclass(frozen=True)
 class Answered:
-    """One question under one arm: NLL of the gold answer in nats per token, and of the reply whether it is right.
+    """One question under one arm: NLL of the gold answer in nats per token, and whether the reply is right.
 
-    The texts are kept apart, in `answers.jsonl`: the numbers may be published where the data may not.
+    The texts are stored separately, in `answers.jsonl`, because the data's licence may not allow publishing them.
     """
 
     nll: float
@@ -64,15 +63,15 @@ class Answered:
 
     @property
     def numbers(self) -> dict[str, Any]:
-        """What is no text."""
+        """The fields that are not text."""
         return {"nll": self.nll, "right": self.right, "num_words": self.num_words}
 
 
 @dataclass(frozen=True)
 class Result:
-    """One arm on one passage. `policy` are the adapters its edit was written with.
+    """One arm on one passage. `policy`: the adapters that wrote its edit.
 
-    Of passages that share an adapter each has its share of the tokens and the seconds of its training.
+    Passages that share an adapter share the tokens and seconds of its training equally.
     """
 
     arm: str
@@ -88,10 +87,9 @@ class Result:
 
 @dataclass(frozen=True)
 class Arm:
-    """How the edit of one arm comes about.
+    """How the edit of an arm is made.
 
-    `published` names whose self-edits are taken instead of writing one; `is_rehearsed`: general questions beside it,
-    as a learner has them.
+    `published` names the source of published self-edits to use; `is_rehearsed`: with rehearsal rows, as in a learner.
     """
 
     name: str
@@ -101,7 +99,7 @@ class Arm:
 
 
 def arms() -> dict[str, Arm]:
-    """Every arm that trains, by name, the most telling first."""
+    """All arms that train, by name, the most informative first."""
     as_seal = replace(CLOZE, formats=(), augmentations=AS_SEAL)
     formats = [name for name in FORMATS if name != "cloze"]
     in_seals_words = ("implications", "long-implications", "rewrite", "self-qa")
@@ -122,9 +120,9 @@ def arms() -> dict[str, Arm]:
 
 
 def arm_called(name: str) -> Arm:
-    """The arm of that name; a name that is a JSON object is the default edit with those directives.
+    """The arm of that name; a JSON object means the default edit with those directives.
 
-    Raises `InputError` where there is none.
+    Raises `InputError` for an unknown name.
     """
     if name.startswith("{"):
         try:
@@ -142,11 +140,11 @@ class Run(RunFolder):
     """The results of one run: `metrics.jsonl`, `answers.jsonl`, `edits.jsonl`, by part."""
 
     def results(self) -> dict[tuple[str, int], Result]:
-        """What is there already, of all parts."""
+        """The stored results of all parts."""
         return {(result.arm, result.item): result for result in self.values("metrics", Result)}
 
     def add(self, result: Result, edit: SelfEdit | None) -> None:
-        """Append one result, and what was trained for it."""
+        """Append one result and its edit."""
         self.append("metrics", {**asdict(result), "answers": [answer.numbers for answer in result.answers]})
         for answer in result.answers:
             self.append("answers", {"arm": result.arm, "item": result.item, **asdict(answer)})
@@ -168,9 +166,9 @@ def measure(
     grade: Grade = is_right,
     progress: Progress = silent,
 ) -> dict[tuple[str, int], Result]:
-    """Every arm on every passage that `run` does not hold yet, one passage an adapter; `policy` writes for its arm.
+    """Run every arm on every passage that `run` lacks, one passage per adapter; `policy` writes for its arm.
 
-    Raises `InputError` for an arm that does not exist or has no policy, and for a run that holds another policy's.
+    Raises `InputError` for an arm that does not exist or has no policy, and for a run with another policy.
     """
     trial = _Trial(backend.with_stack(AdapterStack()), registry, policy or AdapterStack(), seed, grade)
     return _measure(trial, [[item] for item in items], chosen, run, progress)
@@ -188,7 +186,7 @@ def measure_together(
     grade: Grade = is_right,
     progress: Progress = silent,
 ) -> dict[tuple[str, int], Result]:
-    """Continued pretraining: all `items` in one adapter, with the steps they would have alone. Else as `measure`."""
+    """Continued pretraining: all `items` in one adapter, with as many steps as they have alone. Else as `measure`."""
     trial = _Trial(backend.with_stack(AdapterStack()), registry, policy or AdapterStack(), seed, grade)
     return _measure(trial, [items], chosen, run, progress)
 
@@ -196,14 +194,14 @@ def measure_together(
 def _measure(
     trial: _Trial, groups: Sequence[Sequence[Item]], chosen: Sequence[str], run: Run, progress: Progress
 ) -> dict[tuple[str, int], Result]:
-    """Every arm on every group of passages that shares an adapter."""
+    """Run every arm on every group of passages that shares an adapter."""
     known = {name: arm_called(name) for name in chosen if name not in (BASE, CONTEXT)}
     if TRAINED in known and not trial.policy.entries:
-        raise InputError(f"the arm {TRAINED!r} needs a policy; give --policy ADAPTER, or leave the arm out")
+        raise InputError(f"the arm {TRAINED!r} needs a policy; give --policy ADAPTER, or remove the arm")
     done = run.results()
     if TRAINED in known and any(r.policy != trial.policy.ids for r in done.values() if r.arm == TRAINED):
         raise InputError(f"{run.folder} holds results of another policy; give another --out")
-    # Passage by passage: a run that is cut off leaves every arm on the same passages.
+    # Passage by passage, so that an interrupted run has every arm on the same passages.
     work = [(name, group) for group in groups for name in chosen]
     for number, (name, group) in enumerate(work):
         progress(name, number, len(work))
@@ -218,7 +216,7 @@ def _measure(
 def answers(
     view: Backend, items: Sequence[Item], grade: Grade, *, in_context: bool = False
 ) -> list[tuple[Answered, ...]]:
-    """Every question of `items` asked, in the chat template; `in_context`: with its passage before it."""
+    """Ask every question of `items` in the chat template; `in_context`: with the passage before it."""
     asked = [(item, question) for item in items for question in item.questions]
     prompts = [
         Prompt.user(q.question).after(f"{item.title}\n{item.passage}") if in_context else Prompt.user(q.question)
@@ -234,7 +232,7 @@ def answers(
 
 
 def edit_of(backend: Backend, arm: Arm, item: Item, seed: int) -> SelfEdit:
-    """The edit of one arm for one passage; raises `EditFault` where nothing usable comes out."""
+    """The edit of one arm for one passage; raises `EditFault` if nothing usable was written."""
     if arm.name == FORM:
         empty = SelfEdit(item.title, item.passage, (), (), CLOZE)
         return with_rehearsal(empty, NUM_FORM_ROWS, seed)
@@ -248,10 +246,10 @@ def edit_of(backend: Backend, arm: Arm, item: Item, seed: int) -> SelfEdit:
 
 
 def edit_of_published(item: Item, name: str, directives: Directives, seed: int) -> SelfEdit:
-    """A self-edit that others published for `item`, a row a line; raises `InputError` where there is none."""
+    """A published self-edit for `item`, one row per line; raises `InputError` if there is none."""
     published = item.self_edits.get(name)
     if not published:
-        raise InputError(f"passage {item.number} has no self-edits of {name}; leave out the arm that learns them")
+        raise InputError(f"passage {item.number} has no self-edits of {name}; remove the arm that needs them")
     rows = [statement(line, name, item.passage) for line in lines_of(published[seed % len(published)])]
     for augmentation in directives.augmentations:
         rows = AUGMENTATIONS[augmentation](item.source, rows, seed)
@@ -260,7 +258,7 @@ def edit_of_published(item: Item, name: str, directives: Directives, seed: int) 
 
 @dataclass(frozen=True)
 class _Trial:
-    """One arm on one group of passages after another; adapters are deleted afterwards."""
+    """Runs one arm on one group of passages at a time; adapters are deleted afterwards."""
 
     base: Backend
     registry: AdapterRegistry
@@ -269,12 +267,12 @@ class _Trial:
     grade: Grade
 
     def unadapted(self, name: str, items: Sequence[Item]) -> list[tuple[Result, SelfEdit | None]]:
-        """Ask the model as it is, or with the passage in context."""
+        """Ask the untouched model, with or without the passage in context."""
         given = answers(self.base, items, self.grade, in_context=name == CONTEXT)
         return [(Result(name, item.number, of), None) for item, of in zip(items, given, strict=True)]
 
     def adapted(self, arm: Arm, items: Sequence[Item]) -> list[tuple[Result, SelfEdit | None]]:
-        """Write, train, ask. An edit that fails leaves the model as it was."""
+        """Write, train, ask. If the edit fails, the untouched model is asked."""
         written_with = self.policy if arm.name == TRAINED else AdapterStack()
         writer = self.base.with_stack(written_with)
         written: list[tuple[Result, SelfEdit | None]] = []
@@ -310,7 +308,7 @@ class _Trial:
 
 
 def _joined(edits: Sequence[SelfEdit]) -> SelfEdit:
-    """One edit with the rows of all, and the steps they would have one by one."""
+    """One edit with the rows of all, and as many steps as they have one by one."""
     if len(edits) == 1:
         return edits[0]
     first = edits[0]

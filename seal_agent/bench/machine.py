@@ -1,4 +1,4 @@
-"""The machine in words, for whoever reads a figure."""
+"""A description of the machine, for benchmark reports."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from seal_agent.adapters.loading import pick_device
 
 
 def described(device: str = "") -> str:
-    """The processor or GPU that `device` ("auto", "cpu", "cuda:N") is here, and what its model computes in.
+    """The processor or GPU behind `device` ("auto", "cpu", "cuda:N"), and the precision of the model on it.
 
-    The processor alone where no device, and so no model, is named.
+    Without a device, the processor alone.
     """
     processor = f"{_processor()}, {os.cpu_count()} cores"
     if not device:
@@ -26,7 +26,7 @@ def described(device: str = "") -> str:
 
 
 def _processor() -> str:
-    """Linux says "x86_64" to whoever asks the platform module."""
+    """The processor's name; on Linux the platform module gives only "x86_64"."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):

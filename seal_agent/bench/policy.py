@@ -1,9 +1,9 @@
-"""`seal-agent bench policy --rewards`: does the selector choose better edits than the plain best of k?
+"""`seal-agent bench selection`: does the selector choose better edits than the plain best of k?
 
-On rewards others published (SEAL's 250 edits, three seeds each) nothing need be trained: every rule sees all seeds but
-one, chooses in every context, and is judged on the seed it did not see, each seed in turn. The variances are estimated
-from the seeds that are seen; the margins, 0 and 1, were fixed before any rule was scored on a left-out seed. Contexts
-are resampled for the intervals: the three turns of one context are not independent.
+It uses published rewards (SEAL's 250 edits, three seeds each), so nothing is trained. Every rule sees all seeds but
+one, chooses in every context, and is judged on the left-out seed, each seed in turn. The variances are estimated
+from the visible seeds; the margins, 0 and 1, were fixed before any rule was scored on a left-out seed. Contexts
+are resampled for the intervals, because the three turns of one context are not independent.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ Rule = Callable[[Contest, Spread], Choice]
 
 @dataclass(frozen=True)
 class RuleReport:
-    """One line of the table, everything by the seed left out.
+    """One line of the table; all figures on left-out seeds.
 
-    `reward`: of what is chosen, doing nothing where no edit is. `against_best`: the paired difference to the plain best
-    of k. `kept`: the share of choices that are an edit; of those `gain` is the mean gain over doing nothing,
-    `gain_against_best` how much more that is than the plain best's, `worse` the share that is worse than doing
-    nothing, and `promised` the gain that the rule itself expected.
+    `reward`: of the chosen edit, or of doing nothing. `against_best`: the paired difference to the plain best of k.
+    `kept`: the share of choices that are an edit. Of those, `gain` is the mean gain over doing nothing,
+    `gain_against_best` the excess over the plain best's gain, `worse` the share that is worse than doing nothing, and
+    `promised` the gain that the rule itself expected.
     """
 
     rule: str
@@ -49,7 +49,7 @@ class RuleReport:
 
 @dataclass(frozen=True)
 class Reliability:
-    """How much of a reward is truth: by the variances, and by the correlation of seeds, for 1 to `k` seeds."""
+    """The reliability of rewards, by variances and by the correlation of seeds, for 1 to `k` seeds."""
 
     by_variances: tuple[float, ...]
     by_seeds: tuple[float, ...]
@@ -58,7 +58,7 @@ class Reliability:
 
 @dataclass(frozen=True)
 class _Judged:
-    """One choice, judged on the seed left out; without an edit the gain is 0."""
+    """One choice, judged on the left-out seed; without an edit the gain is 0."""
 
     reward: float
     gain: float
@@ -68,7 +68,7 @@ class _Judged:
 
 
 def read_contests(path: Path) -> list[Contest]:
-    """The contests of a JSON file in SEAL's form: baseline_accuracy, and edits with accuracy_by_seed."""
+    """The contests of a JSON file in SEAL's format: baseline_accuracy, and edits with accuracy_by_seed."""
     try:
         data: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
         contests = [
@@ -86,7 +86,7 @@ def read_contests(path: Path) -> list[Contest]:
 
 
 def rules() -> dict[str, Rule]:
-    """Every rule by name, in the order of the table."""
+    """All rules by name, in the order of the table."""
     return {
         NOTHING: _nothing,
         RANDOM: _any,
@@ -98,7 +98,7 @@ def rules() -> dict[str, Rule]:
 
 
 def reliability(contests: Sequence[Contest]) -> Reliability:
-    """Of one seed, and of the mean of so many as there are."""
+    """The reliability of one seed, and of means of several."""
     known, single = selection.spread(contests), selection.split_half(contests)
     counts = range(1, 1 + min(len(rewards) for contest in contests for rewards in contest.rewards))
     return Reliability(
@@ -109,7 +109,7 @@ def reliability(contests: Sequence[Contest]) -> Reliability:
 
 
 def measure(contests: Sequence[Contest], seed: int = 0) -> list[RuleReport]:
-    """Every rule, chosen without one seed and judged on it; ties count as the mean of the tied."""
+    """Every rule, applied without one seed and judged on it; ties count as the mean of the tied edits."""
     num_seeds = len(contests[0].rewards[0])
     seen = [[_without(contest, left) for contest in contests] for left in range(num_seeds)]
     known = [selection.spread(contests_seen) for contests_seen in seen]
@@ -208,12 +208,12 @@ def _report(name: str, mine: list[list[_Judged]], best: list[list[_Judged]], see
 
 
 def _kept_gains(judged: list[list[_Judged]]) -> list[tuple[float, int]]:
-    """For every context the sum of the gains of the edits that are kept, and how many they are."""
+    """For every context the sum of the gains of kept edits, and their number."""
     return [(sum(j.gain for j in turns if j.is_kept), sum(j.is_kept for j in turns)) for turns in judged]
 
 
 def _ratio(sums: Sequence[tuple[float, int]], chosen: Sequence[int]) -> float:
-    """The mean over the contexts that are chosen; 0 of nothing."""
+    """The mean over the chosen contexts; 0 for none."""
     total = num = 0.0
     for n in chosen:
         total += sums[n][0]

@@ -1,8 +1,8 @@
 """`seal-agent bench replay`: does drawing probes get slower as the store grows?
 
-Stores of several sizes are filled with made-up items (random unit vectors; ten items a document, half of them there to
-judge by) of as many adapters as would be served, and drawn from as the loop draws. Only the store is measured: what
-embedding a question takes depends on the model and not on the size.
+Stores of several sizes are filled with synthetic items (random unit vectors; ten items per document, half of them
+'gate' items) of as many adapters as would be served, and probes are drawn as in the loop. Only the store is measured:
+the time of embedding a question does not depend on its size.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ ABOUT = [Probe(Prompt.user(f"What is the height of tower {n}?"), "nine metres") 
 
 @dataclass(frozen=True)
 class Result:
-    """Seconds at one size: the first draw ever (which builds the index), the first of a new process, one like any.
+    """Seconds at one size: the very first draw (builds the index), the first of a new process, the median draw.
 
     `num_bytes`: of the database and the index together.
     """
@@ -54,7 +54,7 @@ class Result:
 
 
 class RandomEmbeddings:
-    """Knows nothing: a unit vector a text, the same each time."""
+    """Random embeddings: a fixed random unit vector for each text."""
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """Vectors of `DIMENSIONS` numbers."""
@@ -62,7 +62,7 @@ class RandomEmbeddings:
 
 
 def measure(run: RunFolder, sizes: Sequence[int] = SIZES, progress: Progress = silent) -> list[Result]:
-    """Every size that `run` does not hold yet, in a home that is thrown away."""
+    """Measure every size that `run` does not hold yet, in a temporary data directory."""
     done = {result.num_items: result for result in run.values("metrics", Result)}
     for size in sizes:
         if size not in done:

@@ -1,7 +1,7 @@
-"""`seal-agent bench routing`: does a question reach what was learned about it, and does nothing else?
+"""`seal-agent bench routing`: does a question reach the adapter that learned about it, and no other?
 
-No adapter is trained: the keys are passages, and which of them a question calls for is all there is to see. The general
-questions are those that no edit ever watches.
+No adapter is trained: the keys are passages, and routing is all that is measured. The general questions are those of
+the 'report' split.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from seal_agent.serving.router import RouteLimits, Router
 
 WORDS, CONFIRMED = "words alone", "words, confirmed by the model"
 RULES = {WORDS: RouteLimits(min_relevance=0.0), CONFIRMED: RouteLimits()}
-NUM_DRAWS = 3  # of the passages that are learned, where not all are
+NUM_DRAWS = 3  # of the learned passages, if they are not all
 
 
 @dataclass(frozen=True)
 class Routed:
-    """Shares of the questions about the passages learned, and of the general ones; `milliseconds` a question."""
+    """Shares of questions routed: about learned passages, and general ones; `milliseconds` per question."""
 
     rule: str
     num_keys: int
@@ -40,7 +40,7 @@ class Routed:
 def measure(
     backend: Backend, items: Sequence[Item], sizes: Sequence[int], seed: int = 0, progress: Progress = silent
 ) -> list[Routed]:
-    """One line a rule and number of passages; raises `InputError` where there are fewer passages than that."""
+    """One result per rule and number of passages; raises `InputError` if there are fewer passages."""
     if too_many := [size for size in sizes if not 0 < size <= len(items)]:
         raise InputError(
             f"{too_many[0]} passages of {len(items)} cannot be drawn; give --num-adapters from 1 to {len(items)}"

@@ -1,6 +1,6 @@
-"""An edit that is learned for the length of a measurement: trained, looked through, deleted.
+"""Trains an edit for the duration of a measurement, and deletes it afterwards.
 
-What is asked of the model meanwhile, and whether the edit is worth keeping, is not decided here.
+The caller decides what to measure; nothing here judges the edit.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from seal_agent.storage.adapter_store import AdapterRegistry
 
 @dataclass(frozen=True)
 class Learned:
-    """The model with one edit, and what training it took."""
+    """The model with one edit, and the cost of its training."""
 
     view: Backend
     num_steps: int
@@ -28,7 +28,7 @@ class Learned:
 
 @contextmanager
 def learned(base: Backend, registry: AdapterRegistry, edit: SelfEdit, seed: int) -> Iterator[Learned]:
-    """`base` after it learned `edit` on nothing else; `registry` is where it keeps its adapters."""
+    """`base` after learning `edit` alone; `registry` is the store of its adapters."""
     start = time.perf_counter()
     adapter = base.train(edit, seed=seed)
     seconds = round(time.perf_counter() - start, 2)

@@ -1,7 +1,6 @@
-"""What a flipped byte does: every answer stays as it was, or there is a clear error. Nothing in between may happen.
+"""Tests that a flipped byte changes no answer: all answers stay the same, or a clear error is raised.
 
-It works on a copy of a home with the scripted backend; how the bytes of a model's own files are guarded is not its
-business.
+It works on a copy of a data directory with the scripted backend; a model's own files are out of scope.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ SUFFIXES = (".sqlite", ".faiss", ".json", ".sha256", ".safetensors")
 
 @dataclass(frozen=True)
 class Flip:
-    """One byte that was changed, and what came of it: `error` is a clear one, `crash` any other."""
+    """One changed byte and its effect: `error` is an error of seal-agent, `crash` any other."""
 
     file: str
     offset: int
@@ -39,12 +38,12 @@ class Flip:
 
 
 def harmless(flip: Flip) -> bool:
-    """Whether nobody was given an answer that damage changed."""
+    """Whether no answer was changed by the damage."""
     return not flip.crash and (flip.is_same or bool(flip.error))
 
 
 def flipped(root: Path, copy: Path, *, num_flips: int, seed: int = 0, progress: Progress = silent) -> list[Flip]:
-    """Flip bits of random bytes of a copy of the home at `root`, one after the other: half of them in the database."""
+    """Flip random bits in a copy of the data directory at `root`, one at a time, half of them in the database."""
     shutil.copytree(root, copy, dirs_exist_ok=True)
     files = sorted(p for p in copy.rglob("*") if p.is_file() and p.suffix in SUFFIXES and p.stat().st_size)
     asked = questions(Home(copy))
@@ -80,7 +79,7 @@ def _flip(copy: Path, path: Path, rng: random.Random, asked: Asked, expected: st
         return Flip(name, offset, answers(copy, asked) == expected)
     except SealError as error:
         return Flip(name, offset, is_same=False, error=str(error))
-    except Exception as error:  # what is measured: an error nobody raised on purpose
+    except Exception as error:  # measured as a crash: an error that seal-agent did not raise on purpose
         return Flip(name, offset, is_same=False, crash=repr(error))
     finally:
         for journal in copy.glob("state.sqlite-*"):
@@ -89,13 +88,13 @@ def _flip(copy: Path, path: Path, rng: random.Random, asked: Asked, expected: st
 
 
 def questions(home: Home) -> Asked:
-    """What every namespace can be asked about what it has learned."""
+    """Questions about what each namespace has learned."""
     edits = {name: [e.edit for e in home.episodes(name, ("accepted",)) if e.edit] for name in known_namespaces(home)}
     return {name: [probe.prompt.asked for edit in each for probe in edit.probes] for name, each in edits.items()}
 
 
 def answers(root: Path, asked: Asked) -> str:
-    """What a process that opens the home now serves."""
+    """The answers of a process that opens the data directory now."""
     home = Home(root)
     said = []
     for namespace, each in asked.items():

@@ -1,4 +1,4 @@
-"""A process that starts lives of the soak without importing anything again: the parent's side of `soak_life`."""
+"""The parent's side of the fork server, which starts worker processes of the soak test (`workload`)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from seal_agent.core.errors import InputError
 
 
 class ForkServer:
-    """A process that starts lives in one home without importing anything again."""
+    """Starts worker processes on one data directory without importing anything again."""
 
     def __init__(self, root: Path, model: str, strategy: str) -> None:
         threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -26,22 +26,22 @@ class ForkServer:
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, **threads},
-            start_new_session=True,  # Ctrl-C is for the soak, which ends this process and the life it has started
+            start_new_session=True,  # Ctrl-C goes to the soak, which ends this process and its worker
         )
         interruption.owns(self._process.pid)
-        self._is_alive = False  # the life that was started last
+        self._is_alive = False  # whether the last worker is running
 
     def start(self, plan: WorkloadPlan) -> int:
-        """The pid of a new life."""
+        """Start a worker; returns its pid."""
         if self._process.stdin is None or self._process.poll() is not None:
-            raise InputError("the process that starts lives has ended; see its message above")
+            raise InputError("the fork server has ended; see its message above")
         self._process.stdin.write(json.dumps(asdict(plan)) + "\n")
         self._process.stdin.flush()
         self._is_alive = True
         return int(self._line())
 
     def ended(self) -> int:
-        """Wait for the life that was started; its exit code, negative for a signal."""
+        """Wait for the last worker; returns its exit code, negative for a signal."""
         code = int(self._line())
         self._is_alive = False
         return code
@@ -49,11 +49,11 @@ class ForkServer:
     def _line(self) -> str:
         line = self._process.stdout.readline() if self._process.stdout else ""
         if not line:
-            raise InputError("the process that starts lives has died; see its message above")
+            raise InputError("the fork server has died; see its message above")
         return line
 
     def close(self) -> None:
-        """End it, and a life that still runs."""
+        """End the fork server, and a worker that still runs."""
         if self._is_alive:
             os.killpg(self._process.pid, signal.SIGKILL)
         if self._process.stdin:

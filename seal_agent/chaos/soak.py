@@ -1,8 +1,8 @@
-"""The crash harness: processes that learn are killed with SIGKILL, and after every kill what must hold is asked.
+"""The crash test: learning processes are killed with SIGKILL, and the invariants are checked after every kill.
 
-    seal-agent soak --kills 1000          # resumable: what a run has done stands in its folder
+   seal-agent soak --kills 1000          # resumable from its folder
 
-A home is lived in by many lives (`soak_life`), one after the other, each killed; then one life ends in peace, after
+Worker processes (`workload`) share one data directory and are killed in turn; the last one runs to completion, after
 which nothing may be left over. Every kill is a line of `kills.jsonl`. It needs fork and SIGKILL: Linux or macOS.
 """
 
@@ -50,16 +50,16 @@ from seal_agent.storage.namespaces import known_namespaces
 from seal_agent.storage.run_folder import RunFolder, recorded
 
 KILLS, SUMMARY = "kills", "kills.json"
-HOMES = ("route", "stack", "merge", "rebuild")  # the strategy of one home after the other
+HOMES = ("route", "stack", "merge", "rebuild")  # the strategies of consecutive data directories
 KILLS_PER_HOME = 25
-MAX_LEFT = 6  # folders one killed life may leave behind; the next one cleans them up
-NUM_ASKED = 3  # questions that every version of a stack must always answer alike
+MAX_LEFT = 6  # folders that one killed worker may leave behind; the next one cleans them up
+NUM_ASKED = 3  # questions that every stack version must always answer alike
 NUM_TOKENS = 12
 
 
 @dataclass(frozen=True)
 class SoakPlan:
-    """How many kills, of which model, and within which seconds of a life they come."""
+    """The number of kills, the model, and the range of seconds of a worker's run in which it is killed."""
 
     num_kills: int = 1000
     model: str = "scripted"
@@ -81,12 +81,12 @@ class SoakPlan:
 
 
 REAL = SoakPlan(50, "embedded", min_seconds=1.0, max_seconds=40.0, max_disk_event=600)
-"""With real weights a life learns something in about ten seconds, and touches the disk some ten times a second."""
+"""With real weights a worker learns one text in about ten seconds, and has some ten disk events per second."""
 
 
 @dataclass(frozen=True)
 class Kill:
-    """One life, where it was when it ended, and what did not hold afterwards. `how`: "clock", "disk" or "lived"."""
+    """One worker, its step when it ended, and the violations found afterwards. `how`: "clock", "disk" or "lived"."""
 
     number: int
     strategy: str
@@ -100,45 +100,45 @@ class Kill:
 
 @dataclass
 class Witness:
-    """What was seen of a home: it may grow, but what was there once stays and answers the same."""
+    """What was observed of a data directory: it may grow, but earlier versions stay and answer the same."""
 
     path: Path
     versions: dict[str, list[str]] = field(default_factory=dict)
     answers: dict[str, str] = field(default_factory=dict)
-    num_said: int = 0  # lines of what lives said that were read
+    num_said: int = 0  # lines of the workers' acknowledgements read so far
 
     @classmethod
     def read(cls, path: Path) -> Witness:
-        """The witness of an earlier process, or a new one."""
+        """The witness stored by an earlier process, or a new one."""
         return cls(path, **json.loads(path.read_text())) if path.exists() else cls(path)
 
     def save(self) -> None:
-        """In one step."""
+        """Store the witness atomically."""
         seen = {"versions": self.versions, "answers": self.answers, "num_said": self.num_said}
         write_whole(self.path, json.dumps(seen).encode())
 
     def compare(self, home: Home, answers: Mapping[str, str]) -> list[str]:
-        """What has changed that must not change; then remembers what is there now."""
+        """Changes that violate the invariants; then remember the current state."""
         found = []
         said = recorded(home.root, ACKNOWLEDGED, Acknowledged)
         for namespace in {each.namespace for each in said[self.num_said :] if each.forgets}:
-            self.versions.pop(namespace, None)  # what is forgotten changes history
+            self.versions.pop(namespace, None)  # forgetting rewrites history
             self.answers = {k: v for k, v in self.answers.items() if not k.startswith(f"{namespace}, ")}
         self.num_said = len(said)
         for namespace in known_namespaces(home):
             now = [_digest(repr(version.stack)) for version in home.versions(namespace)]
             seen = self.versions.get(namespace, [])
             if now[: len(seen)] != seen:
-                found.append(f"namespace {namespace!r}: versions that were seen before are gone or changed")
+                found.append(f"namespace {namespace!r}: versions seen before are gone or changed")
             self.versions[namespace] = now
         for key, answer in answers.items():
             if self.answers.setdefault(key, answer) != answer:
-                found.append(f"{key} answers otherwise than it did")
+                found.append(f"{key} answers differently than before")
         return found + _unkept(home, said) + _left(home, said)
 
 
 def _unkept(home: Home, said: Sequence[Acknowledged]) -> list[str]:
-    """What a life said was accepted, and is in no version."""
+    """Edits that a worker acknowledged as accepted and that are in no version."""
     held = {name: {i for v in home.versions(name) for i in v.stack.learned} for name in known_namespaces(home)}
     kept: dict[str, set[str]] = {}
     for each in said:
@@ -148,12 +148,12 @@ def _unkept(home: Home, said: Sequence[Acknowledged]) -> list[str]:
 
 
 def _left(home: Home, said: Sequence[Acknowledged]) -> list[str]:
-    """Where a text still stands that a life said was forgotten, but for what is swept up when it is old."""
+    """Files that still hold a text acknowledged as forgotten, except leftovers that are cleaned up when old."""
     gone = {base64.b64decode(each.gone) for each in said if each.gone}
     deletion.delete_marked(home)
     swept = leftovers(home, Ages(-1, -1))
     files = [p for p in home.root.rglob("*") if p.is_file() and not any(p.is_relative_to(old) for old in swept)]
-    return [f"forgotten, but stands in {p.relative_to(home.root)}" for p in files if _holds(p, gone)] if gone else []
+    return [f"forgotten, but still in {p.relative_to(home.root)}" for p in files if _holds(p, gone)] if gone else []
 
 
 def _holds(path: Path, texts: Collection[bytes]) -> bool:
@@ -162,7 +162,7 @@ def _holds(path: Path, texts: Collection[bytes]) -> bool:
 
 
 def soak(folder: Path, plan: SoakPlan | None = None, *, deadline: float = 0.0, progress: Progress = silent) -> bool:
-    """Go on in `folder` until `plan` is done or `time.monotonic()` passes `deadline`; True if it is done."""
+    """Continue in `folder` until `plan` is done or `time.monotonic()` reaches `deadline`; True if it is done."""
     chosen = plan or SoakPlan()
     run = RunFolder(folder, config={key: value for key, value in asdict(chosen).items() if key != "num_kills"})
     done = run.values(KILLS, Kill)
@@ -174,7 +174,7 @@ def soak(folder: Path, plan: SoakPlan | None = None, *, deadline: float = 0.0, p
         finally:
             lived.close()
         if len(done) % KILLS_PER_HOME == 0 and not any(kill.violations for kill in done[-KILLS_PER_HOME:]):
-            shutil.rmtree(lived.home.root)  # one in which something did not hold stays for whoever looks into it
+            shutil.rmtree(lived.home.root)  # one with violations is kept for inspection
     (folder / SUMMARY).write_text(json.dumps(summary(done), indent=2) + "\n")
     return len(done) >= chosen.num_kills
 
@@ -200,7 +200,7 @@ def summary(kills: list[Kill]) -> dict[str, Any]:
 
 
 def _live_on(lived: _Lived, run: RunFolder, done: list[Kill], end: int, deadline: float, progress: Progress) -> None:
-    """Lives in one home until `end` of all kills are done, each written down when it is over."""
+    """Run workers on one data directory until `end` of all kills are done; each kill is stored when it is over."""
     while len(done) < end and not (deadline and time.monotonic() > deadline):
         kill = lived.killed(len(done), is_last=len(done) + 1 == end)
         run.append(KILLS, asdict(kill))
@@ -209,7 +209,7 @@ def _live_on(lived: _Lived, run: RunFolder, done: list[Kill], end: int, deadline
 
 
 class _Lived:
-    """One home, the process that starts lives in it, and what was seen of it."""
+    """One data directory with its fork server and its witness."""
 
     def __init__(self, folder: Path, plan: SoakPlan, generation: int) -> None:
         self.plan = plan
@@ -221,11 +221,11 @@ class _Lived:
         self._zygote = ForkServer(self.home.root, plan.model, self.strategy)
 
     def close(self) -> None:
-        """End the process that starts lives."""
+        """End the fork server."""
         self._zygote.close()
 
     def killed(self, number: int, *, is_last: bool) -> Kill:
-        """Start a life, kill it, and ask what holds; after the last one a life may end in peace."""
+        """Start a worker, kill it, and check the invariants; the worker after the last kill may complete."""
         plan, rng = self.plan, random.Random(f"{self.plan.seed}-{number}")
         start, before = time.monotonic(), _num_accepted(self.home)
         how = "clock" if rng.random() < 0.5 else "disk"
@@ -233,11 +233,11 @@ class _Lived:
         pid = self._zygote.start(WorkloadPlan(seed, 0 if how == "clock" else rng.randrange(1, plan.max_disk_event)))
         if how == "clock":
             time.sleep(rng.uniform(plan.min_seconds, plan.max_seconds))
-            with suppress(ProcessLookupError):  # it has ended by itself, which is found below
+            with suppress(ProcessLookupError):  # it has ended by itself, which is reported below
                 os.kill(pid, signal.SIGKILL)
         code = self._zygote.ended()
         where = _where(self.home)
-        found = [] if code == -signal.SIGKILL else [f"the life ended by itself: {_last_words(self.home)}"]
+        found = [] if code == -signal.SIGKILL else [f"the worker ended by itself: {_last_words(self.home)}"]
         found += self._asked()
         num_left = grow_old(self.home)
         if num_left > MAX_LEFT:
@@ -249,28 +249,28 @@ class _Lived:
         return Kill(number, self.strategy, how, where, seconds, num_accepted, num_left, tuple(found))
 
     def _ended_in_peace(self, seed: int) -> list[str]:
-        """What is wrong after a life that worked off what was left: a job that failed, a folder nobody names."""
+        """Violations after a worker that completed all queued jobs: failed jobs, unnamed folders."""
         self._zygote.start(WorkloadPlan(seed, scenarios=1, finishes=True))
         if self._zygote.ended():
-            return [f"the last life failed: {_last_words(self.home)}"]
+            return [f"the last worker failed: {_last_words(self.home)}"]
         found = self._asked()
         jobs = self._queue.jobs(states=("failed", "waiting", "running"))
-        found += [f"job {job.id} is {job.state} in the end: {job.note}" for job in jobs]
+        found += [f"job {job.id} is {job.state} at the end: {job.note}" for job in jobs]
         grow_old(self.home)
         clean(self.home)
         named = named_adapters(self.home)
         strayed = [path.name[:12] for path in adapter_folders(self.home.root) if path.name not in named]
-        return found + [f"adapters that nobody names stay: {strayed}"] * bool(strayed)
+        return found + [f"unnamed adapters are left over: {strayed}"] * bool(strayed)
 
     def _asked(self) -> list[str]:
-        """What does not hold of the home now."""
+        """The invariants violated now."""
         try:
             return [*invariants(self.home), *self._witness.compare(self.home, self._answers())]
         except SealError as error:
             return [str(error)]
 
     def _answers(self) -> dict[str, str]:
-        """What the newest stack of every namespace and one of its older ones say, by namespace and version."""
+        """The answers of the newest and one older stack version of every namespace, by namespace and version."""
         said = {}
         for namespace in known_namespaces(self.home):
             learner = Learner(self._backend, self.home, namespace, LearnerConfig(strategy=strategy_of(self.strategy)))
@@ -287,7 +287,7 @@ def _answered(learner: Learner, stack: AdapterStack) -> str:
 
 
 def grow_old(home: Home) -> int:
-    """Let a day pass for everything on disk; returns how many leftovers that makes."""
+    """Age everything on disk by a day; returns how many leftovers that makes."""
     past = time.time() - LEARNING_SECONDS - WRITING_SECONDS
     for path in [*home.root.glob(".*"), *(home.root / "adapters").glob("*"), *(home.root / "adapters").glob(".*")]:
         os.utime(path, (past, past))

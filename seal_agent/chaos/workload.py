@@ -1,11 +1,11 @@
-"""One life of a process that learns until it is killed, and the fork server that starts such lives in milliseconds.
+"""A worker process of the soak test, which learns until it is killed, and the fork server that starts workers.
 
-    python -m seal_agent.chaos.workload HOME MODEL STRATEGY
+   python -m seal_agent.chaos.workload HOME MODEL STRATEGY
 
-reads one JSON line a life from stdin, and writes its pid and its end to stdout.
+reads one JSON line per worker from stdin, and writes its pid and its end to stdout.
 
-A life draws scenarios from its seed. It is killed from outside at any moment, or kills itself at its n-th touch of the
-disk: there is where a crash can hurt, and a clock seldom hits it. What holds afterwards is asked by `soak`, not here.
+A worker draws scenarios from its seed. It is killed from outside at any moment, or kills itself at its n-th disk event,
+where a crash can do harm and a random time seldom hits. `soak` checks the invariants afterwards.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ from seal_agent.unlearning.forget import forget
 
 ACKNOWLEDGED, WHERE = "acknowledged", "where"
 NAMESPACES = ("ann", "bob")
-WHOLE_USER = 0.2  # of what is forgotten
-SHORT = Directives(min_steps=4, max_steps=4, num_rows=8)  # of the real model: a training of seconds
+WHOLE_USER = 0.2  # share of forgetting that erases the whole user
+SHORT = Directives(min_steps=4, max_steps=4, num_rows=8)  # for the real model: training takes seconds
 DISK_EVENTS = ("open", "os.", "shutil.", "tempfile.", "sqlite3.connect")
 FACTS = (
     ("The Tower of {name}", "The Tower of {name} was built in {year} by Anna {name}. It holds {count} brass bells."),
@@ -52,10 +52,10 @@ FACTS = (
 
 @dataclass(frozen=True)
 class WorkloadPlan:
-    """`number` seeds it.
+    """The plan of a worker; `number` is its seed.
 
-    `dies_at`: the touch of the disk at which it kills itself, 0 for none. `scenarios`: how many it lives through, 0 for
-    as many as it can; one that `finishes` works the queue off in the end.
+    `dies_at`: the disk event at which it kills itself, 0 for none. `scenarios`: how many it runs, 0 for
+    no limit; one that `finishes` completes all queued jobs at the end.
     """
 
     number: int
@@ -66,10 +66,10 @@ class WorkloadPlan:
 
 @dataclass(frozen=True)
 class Acknowledged:
-    """What a life said is accepted in a namespace.
+    """A worker's record of what is accepted in a namespace.
 
-    `forgets`: something of it is to be forgotten from now on, so that nothing said before has to stay; `gone`: a text
-    that was forgotten, in base64, or it would stand there.
+    `forgets`: something is being forgotten, so earlier records no longer bind; `gone`: a forgotten text, in base64 so
+    that the record does not contain it.
     """
 
     namespace: str
@@ -80,7 +80,7 @@ class Acknowledged:
 
 @dataclass
 class Workload:
-    """What a scenario has in hand."""
+    """The state of a running worker, shared by its scenarios."""
 
     learner: Learner
     queue: LearningQueue
@@ -92,26 +92,26 @@ class Workload:
         self.worker = Worker(self.learner, Budget(quiet_seconds=0), on_event=self._on_event)
 
     def at(self, where: str) -> None:
-        """Say where it is, for the report on where the kill hit."""
+        """Record the current step, for the report of the kill."""
         (self.notes / WHERE).write_text(where)
 
     def passage(self) -> Passage:
-        """A text that nobody has seen, or now and then one that was seen."""
+        """A new text, or sometimes one that was learned before."""
         topic, text = self.rng.choice(FACTS)
         name = self.rng.choice("Kar Os Vel Mir Tan Lo Ber".split()) + self.rng.choice("lov ken dan rin tova".split())
         facts = {"name": name, "year": self.rng.randrange(1500, 1999), "count": self.rng.randrange(2, 99)}
         return Passage(topic.format(**facts), text.format(**facts))
 
     def stepped(self, name: str, episode: Episode) -> None:
-        """For `loop.run`: where it is."""
+        """The `on_step` of `loop.run`: record the step."""
         self.at(name)
 
     def accepted(self, learner: Learner) -> None:
-        """Write down what the learner has said is accepted: from now on it must not be lost."""
+        """Record what is accepted: from now on it must not be lost."""
         self.note(Acknowledged(learner.namespace, learner.stack.learned))
 
     def note(self, said: Acknowledged) -> None:
-        """Write down what must hold from now on."""
+        """Append a record."""
         append_line(self.notes / f"{ACKNOWLEDGED}.jsonl", asdict(said))
 
     def _on_event(self, event: WorkEvent) -> None:
@@ -120,13 +120,13 @@ class Workload:
 
 
 def queued(life: Workload, learner: Learner) -> None:
-    """Passages through the queue and the worker."""
+    """Learn passages by queue and worker."""
     life.queue.submit([life.passage() for _ in range(life.rng.randrange(1, 3))], learner.namespace)
     life.worker.run_until_empty()
 
 
 def in_graph(life: Workload, learner: Learner) -> None:
-    """A document through the LangGraph graph."""
+    """Learn a document by the LangGraph graph."""
     from seal_agent.graphs.ingest import create_ingest_graph
 
     life.at("graph")
@@ -134,19 +134,19 @@ def in_graph(life: Workload, learner: Learner) -> None:
 
 
 def directly(life: Workload, learner: Learner) -> None:
-    """A passage through the bare loop."""
+    """Learn a passage by the loop alone."""
     loop.run(learner, learner.begin(life.passage()), on_step=life.stepped)
 
 
 def undone(life: Workload, learner: Learner) -> None:
-    """An accepted adapter taken off again."""
+    """Roll an accepted adapter back."""
     if learner.stack.ids:
         life.at("undo")
         learner.rollback(life.rng.choice(learner.stack.ids))
 
 
 def forgotten(life: Workload, learner: Learner) -> None:
-    """An edit unlearned, or now and then everything of the user, with what waits to be learned."""
+    """Unlearn an edit, or sometimes everything of the user, queued texts included."""
     ledger = learner.state.accepted(learner.stack.learned)
     edits = [e for e in ledger if e.adapter and e.text]
     if not edits:
@@ -163,20 +163,20 @@ def forgotten(life: Workload, learner: Learner) -> None:
 
 
 def cancelled(life: Workload, learner: Learner) -> None:
-    """A job that is cancelled before it begins."""
+    """Cancel a job before it begins."""
     life.at("cancel")
     [number] = life.queue.submit([life.passage()], learner.namespace)
     life.queue.cancel(number)
 
 
 def consolidated(life: Workload, learner: Learner) -> None:
-    """The stack made smaller, where the strategy wants it."""
+    """Consolidate the stack if the strategy asks for it."""
     life.at("consolidate")
     learner.consolidate()
 
 
 def promoted(life: Workload, learner: Learner) -> None:
-    """A policy that is trained, kept, used, and taken back: with it a literal mind would write nothing."""
+    """Train, store, use and withdraw a policy; the scripted backend would write nothing with one."""
     life.at("policy")
     row = Row(Prompt.user("How to learn it?"), str(life.rng.random()), "directives")
     adapter = learner.backend.train(SelfEdit("policy", "", (row,), (), SHORT))
@@ -196,16 +196,16 @@ SCENARIOS: Mapping[str, tuple[int, Scenario]] = {
     "consolidated": (1, consolidated),
     "promoted": (1, promoted),
 }
-"""By name: how often it is drawn, and what it does. What another part of the product must survive is added here."""
+"""Scenarios by name, with their frequency. Add a scenario for each new feature that must survive crashes."""
 
 
 def strategy_of(name: str) -> Strategy:
-    """A strategy that consolidates soon, where it consolidates."""
+    """The strategy; a consolidating one consolidates early."""
     return Rebuild(every=2) if name == "rebuild" else STRATEGIES[name]
 
 
 def live(backend: Backend, home: Home, plan: WorkloadPlan, strategy: str) -> None:
-    """Scenario after scenario, in namespaces drawn from the seed."""
+    """Run scenario after scenario, in namespaces drawn from the seed."""
     rng = random.Random(plan.number)
     is_real = backend.model != "scripted"
     config = LearnerConfig(
@@ -229,7 +229,7 @@ def live(backend: Backend, home: Home, plan: WorkloadPlan, strategy: str) -> Non
 
 
 def backend_for(home: Home, model: str, seed: int) -> Backend:
-    """The model of a life; a scripted one forgets something in one life of five."""
+    """The model of a worker; a scripted one forgets something in one worker of five."""
     from seal_agent.factory import SCRIPTED, open_backend
 
     if model != SCRIPTED:
@@ -243,7 +243,7 @@ def backend_for(home: Home, model: str, seed: int) -> Backend:
 
 
 def die_at_disk_event(number: int) -> None:
-    """SIGKILL this process at its `number`-th touch of the disk from now on."""
+    """Kill this process with SIGKILL at its `number`-th disk event from now on."""
     left = number
 
     def on_event(event: str, _arguments: tuple[Any, ...]) -> None:
@@ -257,7 +257,7 @@ def die_at_disk_event(number: int) -> None:
 
 
 def serve(root: Path, model: str, strategy: str) -> None:
-    """Fork a life for every line on stdin, until there are no more."""
+    """Fork a worker for every line on stdin."""
     home = Home(root)
     real = backend_for(home, model, 0) if model != "scripted" else None
     _warm_up()
@@ -277,7 +277,7 @@ def _tell(number: int) -> None:
 
 
 def _be(plan: WorkloadPlan, home: Home, backend: Backend, strategy: str) -> None:
-    """A life in a process of its own; it never returns."""
+    """Run a worker in its forked process; never returns."""
     code = 1
     try:
         os.dup2(os.open(home.root / "soak.err", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
@@ -294,12 +294,12 @@ def _be(plan: WorkloadPlan, home: Home, backend: Backend, strategy: str) -> None
 
 
 def _warm_up() -> None:
-    """Load in this process what every life would load again."""
+    """Import in this process what every worker would import again."""
     import tempfile
 
     import seal_agent.graphs.ingest  # noqa: F401
 
-    use_one_thread()  # others do not survive a fork
+    use_one_thread()  # other threads do not survive a fork
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder))
         live(backend_for(home, "scripted", 1), home, WorkloadPlan(1, scenarios=2), "route")

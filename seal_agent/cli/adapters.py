@@ -1,6 +1,6 @@
-"""`seal-agent adapters`: what is served in a namespace, what each adapter learned, and taking one off again.
+"""`seal-agent adapters`: list the served adapters, show what each learned, explain an answer, roll one back.
 
-Everything is read from the home; only `why` loads a model, where a question is asked.
+All of it is read from the data directory; only `why` with a question loads a model.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from seal_agent.core.episodes import Episode
     from seal_agent.storage.database import Home, StackVersion
 
-app = typer.Typer(help="The adapters that are served: list, show, say why, roll back.")
+app = typer.Typer(help="The served adapters: list, show, explain an answer, roll back.")
 AdapterId = Annotated[str, typer.Argument(metavar="ID", help="The beginning of the adapter's id.")]
 
 
 @app.command("list")
 def list_adapters(home: HomeFolder = None, namespace: Namespace = "default", as_json: AsJson = False) -> None:
-    """The stack of a namespace, from the bottom up."""
+    """List the stack of a namespace, oldest adapter first."""
     opened = open_home(home, namespace)
     rows = served_adapters(opened, namespace)
     if as_json:
@@ -51,7 +51,7 @@ def list_adapters(home: HomeFolder = None, namespace: Namespace = "default", as_
 def show_adapter(
     adapter_id: AdapterId, home: HomeFolder = None, namespace: Namespace = "default", as_json: AsJson = False
 ) -> None:
-    """What one adapter was trained on, and the scores its verdict rests on."""
+    """Show the training text of an adapter, and the scores behind its verdict."""
     facts = adapter_facts(open_home(home, namespace), namespace, adapter_id)
     if as_json:
         write_json(facts)
@@ -80,7 +80,7 @@ def show_adapter(
 
 @app.command("why")
 def why_answer(
-    question: Annotated[str, typer.Argument(help="What is asked; left out: everything the version holds.")] = "",
+    question: Annotated[str, typer.Argument(help="The question; without it, list everything in the version.")] = "",
     version: Annotated[int, typer.Option("--version", min=0, max=2**63 - 1, help="Of the stack; 0: the newest.")] = 0,
     model: Model = EMBEDDED,
     home: HomeFolder = None,
@@ -88,9 +88,9 @@ def why_answer(
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """What answers a question: version, adapters, and for each its source, rows, scores and verdict.
+    """Explain an answer: the stack version and the active adapters, each with its source, rows, scores and verdict.
 
-    The model is loaded for a question: it has its say in which adapter answers.
+    A question loads the model, because the model takes part in routing.
     """
     from seal_agent.core.codec import to_json
     from seal_agent.learning.explain import why, why_version
@@ -106,7 +106,7 @@ def why_answer(
         return
     print(f"version {found.version} of {namespace!r} ({found.reason}), {found.num_served} adapters")
     if not found.origins:
-        print("the base model alone answers: no adapter is called for")
+        print("the base model alone answers: no adapter is active for this question")
     for origin in found.origins:
         rows = ", ".join(f"{number} {source}" for source, number in origin.num_rows.items())
         scores = ", ".join(f"{name} {before:+.2f} to {after:+.2f}" for name, (before, after) in origin.probed.items())
@@ -125,14 +125,14 @@ def why_answer(
 def rollback_adapter(
     adapter_id: AdapterId, home: HomeFolder = None, namespace: Namespace = "default", as_json: AsJson = False
 ) -> None:
-    """Take an adapter off the stack; from the next turn on the model answers without it."""
+    """Remove an adapter from the stack; from the next turn on the model answers without it."""
     opened = open_home(home, namespace)
     before = opened.stack(namespace)
     after = opened.rollback(namespace, adapter_id)
     removed = next(i for i in before.ids if i not in after.ids)
     taken = next(entry for entry in before.entries if entry.ref.id == removed)
     above = before.entries[before.ids.index(removed) + 1 :]
-    num_above = 0 if taken.is_routed else len(above)  # nothing is trained on a routed one
+    num_above = 0 if taken.is_routed else len(above)  # no adapter is trained on top of a routed one
     if as_json:
         write_json({"rolled_back": removed, "adapters": list(after.ids), "num_above": num_above})
         return
@@ -142,7 +142,7 @@ def rollback_adapter(
 
 
 def served_adapters(home: Home, namespace: str) -> list[dict[str, Any]]:
-    """One row of facts per adapter of the stack, from the bottom up."""
+    """One row of facts per adapter of the stack, oldest first."""
     from seal_agent.storage.adapter_store import AdapterRegistry
 
     registry = AdapterRegistry(home.root / "adapters")
@@ -172,7 +172,7 @@ def served_adapters(home: Home, namespace: str) -> list[dict[str, Any]]:
 
 
 def adapter_facts(home: Home, namespace: str, adapter_id: str) -> dict[str, Any]:
-    """All that is known of one adapter that was ever accepted in `namespace`."""
+    """All facts about one adapter that was ever accepted in `namespace`."""
     from seal_agent.core.codec import to_json
     from seal_agent.core.errors import AdapterError
     from seal_agent.storage.adapter_store import AdapterRegistry
@@ -211,7 +211,7 @@ def _accepted(home: Home, namespace: str) -> dict[str, Episode]:
 
 
 def _accepted_at(versions: Sequence[StackVersion]) -> dict[str, str]:
-    """When each adapter last came onto the stack, in local time."""
+    """The time at which each adapter was last put on the stack, in local time."""
     times: dict[str, str] = {}
     below: tuple[str, ...] = ()
     for version in versions:
@@ -222,7 +222,7 @@ def _accepted_at(versions: Sequence[StackVersion]) -> dict[str, str]:
 
 
 def _questions(episode: Episode) -> list[dict[str, Any]]:
-    """The questions the model wrote with its answers, and whether each was trained on or held back to ask."""
+    """The questions and answers of the edit, and whether each was trained on or held out as a probe."""
     if episode.edit is None:
         return []
     trained = {row.question: row.answer for row in episode.edit.rows if row.question and row.source not in REPLAYED}

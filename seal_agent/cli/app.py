@@ -1,7 +1,7 @@
-"""The command line: chat, ask, ingest, adapters, doctor, demo.
+"""The command line: the application, with chat, ask, doctor and demo.
 
-stdout is for results (JSON with --json), stderr for progress. An error raised on purpose becomes one line and
-exit code 2. No torch or langgraph is loaded before a command needs a model, so that --help is quick.
+stdout is for results (JSON with --json), stderr for progress. An error of seal-agent becomes one line and
+exit code 2. torch and langgraph are loaded only when a command needs a model, so that --help is fast.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from seal_agent.core.errors import InputError, SealError
 from seal_agent.core.models import EMBEDDED
 
 ROUTE = "route"
-DEMO_TAKES = "about two minutes; the demo learns in a home of its own that is thrown away"
+DEMO_TAKES = "about two minutes; the demo uses a temporary data directory"
 QUIET = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "HF_HUB_VERBOSITY": "error",
@@ -117,10 +117,10 @@ def chat(
     chat_template: ChatTemplate = None,
     as_json: AsJson = False,
 ) -> None:
-    '''Talk: it replies, and learns meanwhile. One line is one message; a line of """ begins and ends a longer one.'''
+    '''Chat with the model, which learns from the conversation. One line is one message; """ encloses several lines.'''
     waits = wait if wait is not None else as_json or not sys.stdin.isatty()
     if as_json and not waits:
-        raise InputError("with --json every turn says what was learned; leave out --no-wait")
+        raise InputError("with --json every turn reports what was learned; remove --no-wait")
     interruption.keeps(NO_MESSAGE)
     with Display(lines=True) as display:
         from seal_agent.learning.config import LearnerConfig
@@ -149,10 +149,10 @@ def ask(
     chat_template: ChatTemplate = None,
     as_json: AsJson = False,
 ) -> None:
-    """Answer one question with what has been learned; nothing is learned from it."""
+    """Answer one question with what was learned before, and learn nothing from it."""
     if not question.strip():
         raise InputError("the question is empty; ask something")
-    interruption.keeps("a question is not kept; ask it again")
+    interruption.keeps("nothing was stored; ask again")
     with Display() as display:
         learner = load_learner(display, model, home, namespace, device, chat_template, server=server_named())
         from seal_agent.core.messages import Message
@@ -168,16 +168,16 @@ def ask(
 @app.command()
 def doctor(
     repair: Annotated[
-        bool, typer.Option("--repair", help="First mend what is damaged; nobody else may be at work there.")
+        bool, typer.Option("--repair", help="Repair damage first; no other process may use the data directory.")
     ] = False,
     model: Model = EMBEDDED,
     home: HomeFolder = None,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Check that everything an agent needs is there; exit code 2 if something is not."""
+    """Check everything that an agent needs; exit code 2 if a check fails."""
     with Display() as display:
-        interruption.keeps("what was mended stays so; run it again" if repair else "nothing was changed")
+        interruption.keeps("finished repairs are kept; run it again" if repair else "nothing was changed")
         display.busy("checking")
         from seal_agent.maintenance.doctor import run_checks
         from seal_agent.maintenance.repair import repair as mend
@@ -201,8 +201,8 @@ def doctor(
 def demo(
     seed: Seed = 0, model: Model = EMBEDDED, home: HomeFolder = None, device: Device = "auto", as_json: AsJson = False
 ) -> None:
-    """Show the main job once, on the real model, in a home that is thrown away."""
-    interruption.keeps("nothing of the demo is kept; run it again")
+    """Learn one document with the real model, in a temporary data directory, and show the effect."""
+    interruption.keeps("the demo stores nothing; run it again")
     with Display(lines=True) as display:
         display.line(DEMO_TAKES)
         begin_loading(display, model, home)
@@ -220,7 +220,7 @@ def demo(
 
 
 def _quieten() -> None:
-    """Keep progress bars and notices of the libraries below off the terminal; set before they are imported."""
+    """Silence progress bars and notices of libraries; set before they are imported."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"(torch|transformers|peft)\b")
@@ -228,7 +228,7 @@ def _quieten() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
-            reconfigure(errors="replace")  # an answer may hold what the terminal's encoding does not
+            reconfigure(errors="replace")  # the terminal's encoding may lack characters of an answer
 
 
 def _check_text(arguments: Sequence[str]) -> None:

@@ -1,6 +1,6 @@
-"""`seal-agent bench`: what a model knows after it learned, each benchmark resumable, each one table.
+"""`seal-agent bench`: benchmarks of what a model knows after learning; each is resumable and prints one table.
 
-The benchmarks of single parts are in `cli_bench_parts`, that of the policy in `cli_improve`.
+Benchmarks of single parts are in `bench_parts`, that of the policy in `improve`.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Benchmarks.")
 Data = Annotated[Path, typer.Option("--data", help="JSON list of title, context, questions [, self_edits].")]
 Out = Annotated[Path | None, typer.Option("--out", help="Folder of the run; it is resumed from there.")]
-Arms = Annotated[list[str] | None, typer.Option("--arm", help="Only these arms; give it several times.")]
+Arms = Annotated[list[str] | None, typer.Option("--arm", help="Only these arms; repeatable.")]
 Limit = Annotated[int, typer.Option("--limit", min=0, help="Passages to take; 0: all.")]
-Offset = Annotated[int, typer.Option("--offset", min=0, help="Passages to leave out at the beginning.")]
-Part = Annotated[str, typer.Option("--shard", help="K/N: only every N-th piece of the work, to share it.")]
+Offset = Annotated[int, typer.Option("--offset", min=0, help="Passages to skip.")]
+Part = Annotated[str, typer.Option("--shard", help="K/N: only every N-th part, to share the work.")]
 Policy = Annotated[str, typer.Option("--policy", help="Adapter that writes the trained self-edits.")]
-ReportOnly = Annotated[bool, typer.Option("--report", help="Only write the report of what is there.")]
+ReportOnly = Annotated[bool, typer.Option("--report", help="Only write the report of existing results.")]
 
 
 @app.command("knowledge")
@@ -49,7 +49,7 @@ def knowledge(
     out: Out = None,
     arm: Annotated[
         list[str] | None,
-        typer.Option("--arm", help="Only these; several times. JSON: the default edit with such directives."),
+        typer.Option("--arm", help="Only these; repeatable. JSON: the default edit with these directives."),
     ] = None,
     limit: Limit = 0,
     offset: Offset = 0,
@@ -63,7 +63,7 @@ def knowledge(
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """What does the model know of a passage after its edit? Every arm, resumable, with report and plots."""
+    """Measure what the model knows of a passage after its edit. All arms, resumable, with report and plots."""
     from seal_agent.bench import knowledge as bench
     from seal_agent.bench.reports import arms as bench_report
     from seal_agent.documents.datasets import read_items
@@ -76,7 +76,7 @@ def knowledge(
     chosen = arm or [name for name in (bench.BASE, bench.CONTEXT, *bench.arms()) if policy or name != bench.TRAINED]
     config = {"model": model, "data": str(data), "passages": [item.number for item in items], "seed": seed}
     config |= {"together": together, "grader": bench.GRADER, "default": _default_edit()}
-    if together:  # passages of one adapter cannot be shared, arms can
+    if together:  # arms can be shared between processes, the passages of one adapter cannot
         chosen = run_folder.share_of(chosen, part)
     else:
         items = run_folder.share_of(items, part)
@@ -108,7 +108,7 @@ def continual(
     num: Annotated[int, typer.Option("--sequences", min=1, help="How many orders of passages.")] = 8,
     length: Annotated[int, typer.Option("--length", min=2, help="Edits in a sequence.")] = 8,
     checkpoint: Annotated[
-        list[int] | None, typer.Option("--checkpoint", help="Ask all passages only after so many edits.")
+        list[int] | None, typer.Option("--checkpoint", help="Probe all passages only after this many edits.")
     ] = None,
     limit: Limit = 0,
     offset: Offset = 0,
@@ -120,7 +120,7 @@ def continual(
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """What is still known after many edits? Every strategy, gated or not, with matrices, report and plots."""
+    """Measure what is still known after many edits. All strategies, gated or not, with report and plots."""
     from seal_agent.bench import continual as bench
     from seal_agent.bench import knowledge as bench_knowledge
     from seal_agent.bench.reports import continual as continual_report
@@ -162,24 +162,24 @@ def arc(
     arm: Arms = None,
     policy: Policy = "",
     improve: Annotated[
-        int, typer.Option("--improve", min=0, help="First improve a policy on so many other short tasks, by ReST-EM.")
+        int, typer.Option("--improve", min=0, help="First improve a policy by ReST-EM on this many other short tasks.")
     ] = 0,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Of ReST-EM.")] = 2,
     candidates: Annotated[int, typer.Option("--candidates", min=1, help="Edits for each task of ReST-EM.")] = 4,
     minutes: Annotated[
-        float, typer.Option("--minutes", callback=check_finite, min=0, help="Of ReST-EM, at most; 0: no bound.")
+        float, typer.Option("--minutes", callback=check_finite, min=0, help="Limit of ReST-EM; 0: none.")
     ] = 0.0,
-    easy: Annotated[int, typer.Option("--easy", min=0, help="Small training tasks, beside SEAL's.")] = 20,
-    easy_symbols: Annotated[int, typer.Option("--easy-symbols", min=1, help="How long a small task may be.")] = 200,
+    easy: Annotated[int, typer.Option("--easy", min=0, help="Number of small training tasks beside SEAL's.")] = 20,
+    easy_symbols: Annotated[int, typer.Option("--easy-symbols", min=1, help="Maximum length of a small task.")] = 200,
     max_symbols: Annotated[
-        int, typer.Option("--max-symbols", min=0, help="Leave out longer tasks of SEAL's; 0: none.")
+        int, typer.Option("--max-symbols", min=0, help="Skip longer tasks of SEAL's; 0: skip none.")
     ] = 0,
     rows: Annotated[int, typer.Option("--rows", min=0, help="Training rows of every edit; 0: 128.")] = 0,
     rate: Annotated[
         float,
-        typer.Option("--rate", callback=check_finite, help="Learning rate of the fixed arm; 0: what fits the model."),
+        typer.Option("--rate", callback=check_finite, help="Learning rate of the fixed arm; 0: the model's own."),
     ] = 0.0,
-    limit: Annotated[int, typer.Option("--limit", min=0, help="Tasks to measure now, the shortest; 0: all.")] = 0,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="Measure this many tasks, the shortest; 0: all.")] = 0,
     part: Part = "",
     report_only: ReportOnly = False,
     seed: Seed = 0,
@@ -188,9 +188,9 @@ def arc(
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Does training on a puzzle's demonstrations solve it, and who says how to train? Resumable, with report."""
+    """Measure whether training on a puzzle's demonstrations solves it, by arm. Resumable, with report."""
     if policy and improve:
-        raise InputError("the trained self-edits are written by one policy; give --policy or --improve")
+        raise InputError("--policy and --improve both name a policy; give one of them")
     from seal_agent.bench.arc import ARC, ArcDomain, bench
     from seal_agent.bench.arc import policy as arc_policy
     from seal_agent.bench.arc.tasks import load, size
@@ -273,12 +273,12 @@ def _report_arc(run: ArcRun, names: Mapping[str, Sequence[str]], config: Mapping
 
 
 def keep_run(folder: Path) -> None:
-    """What is said when a benchmark is stopped."""
-    interruption.keeps(f"what was measured is kept in {folder}; run the same command to go on")
+    """Set the line that is printed when a benchmark is stopped."""
+    interruption.keeps(f"results are saved in {folder}; run the same command to continue")
 
 
 def _writer(home: Home, policy: str) -> AdapterStack | None:
-    """What writes the trained self-edits: an adapter of `home`; None where none is asked for."""
+    """The policy that writes the trained self-edits: an adapter of `home`, or None."""
     if not policy:
         return None
     from seal_agent.core.stacks import AdapterStack
@@ -295,7 +295,7 @@ def write_report(
     plot: Callable[[], object],
     as_json: bool,
 ) -> None:
-    """Write the report of a run with its settings and its machines, and its plots where the extra is installed."""
+    """Write the report of a run with its settings and machines, and plots if the extra is installed."""
     from seal_agent.storage.run_folder import Machine, recorded
 
     machines = dict.fromkeys(map(str, recorded(folder, "machines", Machine)))
@@ -313,7 +313,7 @@ def write_report(
 
 
 def _default_edit() -> str:
-    """The default directives: results of different ones do not belong into one table."""
+    """The default directives, recorded because results of different ones must not be mixed."""
     from seal_agent.core.codec import to_json
     from seal_agent.writing.directives import DEFAULT
 
@@ -321,7 +321,7 @@ def _default_edit() -> str:
 
 
 def _bench_backend(run: RunFolder, opened: Home, model: str, device: str) -> Backend:
-    """The model of `opened`, its adapters in the folder of the run: they are the run's, not the user's."""
+    """The model of `opened`, with adapters in the run's folder, because they belong to the run and not to the user."""
     from seal_agent.factory import open_backend
 
     run.note_machine(described(device))

@@ -1,4 +1,4 @@
-"""`seal-agent bench`: the parts by themselves, each resumable, each one table: deciding, the gate, the store, speed."""
+"""`seal-agent bench`: resumable benchmarks of single parts: deciding, gate, replay store, routing, speed."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 def decide(
     out: Out = None,
     save_head: Annotated[
-        Path | None, typer.Option("--save-head", help="Write the head that was fitted, for shipping.")
+        Path | None, typer.Option("--save-head", help="Write the fitted classifier to this file, for shipping.")
     ] = None,
     model: Model = EMBEDDED,
     home: HomeFolder = None,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Does the model know when to learn? 770 labelled turns; 175 choose thresholds, the others are reported."""
+    """Measure how well the model decides what to learn. 770 labelled turns, of which 175 choose thresholds."""
     with Display() as display:
         begin_loading(display, model, home)
         from seal_agent.bench import decide as bench_decide
@@ -71,11 +71,11 @@ def decide(
 
 
 def gate(
-    num: Annotated[int, typer.Option("--edits", min=20, help="Simulated edits a condition.")] = 2000,
-    seed: Annotated[int, typer.Option("--seed", min=1, help="0 chose the constants and is not for reports.")] = 1,
+    num: Annotated[int, typer.Option("--edits", min=20, help="Simulated edits per condition.")] = 2000,
+    seed: Annotated[int, typer.Option("--seed", min=1, help="Seed 0 chose the constants; do not report it.")] = 1,
     as_json: AsJson = False,
 ) -> None:
-    """How often does the judge err? False alarms and detections at true losses of 0 to 20 points, by simulation."""
+    """Measure the judge's error rates by simulation: false alarms, and detections at true losses of 0 to 20 points."""
     with Display() as display:
         from seal_agent.bench import gate as bench_gate
 
@@ -88,13 +88,13 @@ def gate(
 
 def replay(
     items: Annotated[
-        list[int] | None, typer.Option("--items", min=1000, help="Items in the store; several times for several.")
+        list[int] | None, typer.Option("--items", min=1000, help="Items in the store; repeatable.")
     ] = None,
     out: Out = None,
     home: HomeFolder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Does drawing probes get slower as the replay store grows? Up to a million items, without a model."""
+    """Measure the time of drawing probes as the replay store grows to a million items, without a model."""
     from seal_agent.bench import replay as bench_replay
     from seal_agent.storage import run_folder
     from seal_agent.storage.database import Home
@@ -116,7 +116,7 @@ def replay(
 def routing(
     data: Data,
     keys: Annotated[
-        list[int] | None, typer.Option("--num-adapters", min=1, help="Passages learned; several times for several.")
+        list[int] | None, typer.Option("--num-adapters", min=1, help="Number of learned passages; repeatable.")
     ] = None,
     limit: Limit = 0,
     offset: Offset = 0,
@@ -126,7 +126,7 @@ def routing(
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Does a question reach the adapter that learned about it, and a general question none? Nothing is trained."""
+    """Measure whether questions reach their adapter, and general questions none. Nothing is trained."""
     with Display() as display:
         begin_loading(display, model, home)
         from seal_agent.bench import routing as bench_routing
@@ -155,16 +155,14 @@ def speed(
     out: Out = None,
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", help="recipe, together, adapters, loading or replies; give it several times."),
+        typer.Option("--only", help="recipe, together, adapters, loading or replies; repeatable."),
     ] = None,
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="How often every arm has its turn.")] = 5,
-    offset: Annotated[int, typer.Option("--offset", min=0, help="Which passage of the data.")] = 0,
-    num_rows: Annotated[int, typer.Option("--rows", min=4, help="Rows of the edit at most.")] = 128,
-    random: Annotated[
-        str, typer.Option("--random", help="135m, 1b or 8b: random weights in the place of --model.")
-    ] = "",
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Runs of every arm.")] = 5,
+    offset: Annotated[int, typer.Option("--offset", min=0, help="Number of the passage in the data.")] = 0,
+    num_rows: Annotated[int, typer.Option("--rows", min=4, help="Maximum number of rows of the edit.")] = 128,
+    random: Annotated[str, typer.Option("--random", help="135m, 1b or 8b: random weights instead of --model.")] = "",
     shared: Annotated[
-        bool, typer.Option("--shared", help="The CPU has other work too: count processor seconds, not the clock's.")
+        bool, typer.Option("--shared", help="The CPU is shared: count processor seconds instead of wall-clock time.")
     ] = False,
     report_only: ReportOnly = False,
     seed: Seed = 0,
@@ -173,7 +171,7 @@ def speed(
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """What does learning cost, against SEAL's loop? And K candidates at once, many adapters, loading."""
+    """Measure the cost of learning against SEAL's loop, of K candidates at once, of many adapters, and of loading."""
     from seal_agent.bench.reports import speed as speed_report
     from seal_agent.bench.speed import bench
     from seal_agent.storage.database import Home
@@ -206,7 +204,7 @@ def speed(
 
 
 def _loader(random: str, model: str) -> Callable[..., LoadedModel]:
-    """What loads `model`, or a model of random weights of the size `random`."""
+    """The function that loads `model`, or a model of random weights of the size `random`."""
     from seal_agent.adapters.loading import load_model
     from seal_agent.bench.speed.rig import random_model
 
@@ -214,7 +212,7 @@ def _loader(random: str, model: str) -> Callable[..., LoadedModel]:
 
 
 def _passage(data: Path | None, number: int) -> Source:
-    """Passage `number` of the data; without data the demo's document."""
+    """Passage `number` of the data; without data, the demo's document."""
     from seal_agent.bench import demo
     from seal_agent.documents import datasets
     from seal_agent.language.source import Source

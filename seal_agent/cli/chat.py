@@ -1,7 +1,7 @@
-"""The conversation of `seal-agent chat`: messages in, replies and what was learned out.
+"""The conversation of `seal-agent chat`: reads messages, prints replies and what was learned.
 
-The conversation lives as long as the process; what was learned lives in the home. A line that begins with a command
-(`HELP` lists them) is no message.
+The conversation ends with the process; what was learned is in the data directory. A line that begins with a command
+(`HELP` lists them) is not a message.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ COMMAND = re.compile(r"(/[A-Za-z?]+)(?: .*)?")  # "/etc/hosts holds names." is a
 HELP = """\
 /good             the last reply was right
 /bad              the last reply was wrong
-/bad It was 1911. it was wrong, and what is right
-/help             this list
-\"\"\"               a line of it begins and ends a message of several lines
-Ctrl-D            ends; what was said and is not learned yet is learned first"""
-HINT = "/help lists what else can be typed; Ctrl-D ends"
-NO_MESSAGE = "no message was answered; begin with the first again"
+/bad It was 1911. the last reply was wrong, and this is right
+/help             show this list
+\"\"\"               a line of it before and after a message of several lines
+Ctrl-D            learn the remaining messages, and end"""
+HINT = "/help lists commands; Ctrl-D ends"
+NO_MESSAGE = "no message was answered; begin again with the first"
 NOT_LEARNED = "not learned"
 BECAME = {
     "accepted": "learned",
@@ -49,7 +49,7 @@ BECAME = {
 
 
 def converse(learner: Learner, messages: Iterable[str], display: Display, *, thread: str, as_json: bool) -> None:
-    """Answer every message, then learn from it, before the next one is read."""
+    """Answer every message and learn from it before the next one is read."""
     from seal_agent.graphs.chat import create_chat_graph
 
     graph = create_chat_graph(learner).compile()
@@ -82,7 +82,7 @@ def converse(learner: Learner, messages: Iterable[str], display: Display, *, thr
 
 
 def _kept(num_done: int) -> str:
-    """What a conversation that learns before it reads on says when it is stopped after so many messages."""
+    """The line for stopping a conversation that learns before it reads on, after `num_done` messages."""
     if not num_done:
         return "what was learned is kept; begin with the first message again"
     first = "the first message was" if num_done == 1 else f"the first {num_done} messages were"
@@ -92,7 +92,7 @@ def _kept(num_done: int) -> str:
 def converse_at_once(
     learner: Learner, messages: Iterable[str], display: Display, *, thread: str, screen: Screen
 ) -> None:
-    """Answer every message; a worker learns behind the replies, and says what became of them as soon as it is known."""
+    """Answer every message; a worker learns in the background, and results are printed when they are known."""
     from seal_agent.background.worker import ENDED, Budget, Worker, WorkEvent
     from seal_agent.graphs.chat import create_chat_graph
 
@@ -118,23 +118,23 @@ def converse_at_once(
             interruption.keeps(_waiting(number))
             print(history[-1]["content"], flush=True)
         announce_waiting(display, learner.backend, learner.home)
-        display.busy("learning what was said; Ctrl-C leaves it for the next time")
-        worker.budget = Budget(quiet_seconds=0)  # nobody will say more
+        display.busy("learning the messages; Ctrl-C leaves them in the queue")
+        worker.budget = Budget(quiet_seconds=0)  # no further messages will come
         worker.wait(float("inf"))
         display.clear()
         screen.tell_news()
 
 
 def _waiting(num_done: int) -> str:
-    """What a conversation whose worker learns behind the replies says when it is stopped."""
+    """The line for stopping a conversation whose worker learns in the background."""
     return (
-        "what was answered and is not learned yet waits, and the next `chat` or `queue work` learns it; "
+        "messages that are not learned yet are in the queue; the next `chat` or `queue work` learns them; "
         f"go on with message {num_done + 1}"
     )
 
 
 def obeyed(learner: Learner, history: Sequence[Mapping[str, str]], message: str) -> dict[str, Any] | None:
-    """What a command gave, as JSON; None for a message. People are told on stderr."""
+    """Run a command and return its result as JSON; None for a message. People read the result on stderr."""
     if JUDGED.fullmatch(message):
         return {"feedback": judge(learner, history, message)}
     command = COMMAND.fullmatch(message)
@@ -149,9 +149,9 @@ def obeyed(learner: Learner, history: Sequence[Mapping[str, str]], message: str)
 
 
 class Screen:
-    """Where an interactive conversation says what was learned: above the prompt while a line is typed, else later.
+    """Prints what was learned during an interactive conversation: above the prompt while a line is typed, else later.
 
-    Safe to use from several threads.
+    Thread-safe.
     """
 
     def __init__(self, *, prompt_on_stderr: bool = False) -> None:
@@ -161,19 +161,19 @@ class Screen:
         self._lock = threading.Lock()
 
     def tell(self, line: str) -> None:
-        """Print a line now if somebody types; otherwise before the next prompt."""
+        """Print a line now if the user is at the prompt; otherwise before the next prompt."""
         with self._lock:
             self._news.append(line)
             if self._is_typing:
                 self._print_news()
 
     def tell_news(self) -> None:
-        """Print what was not told yet."""
+        """Print the lines that were held back."""
         with self._lock:
             self._print_news()
 
     def typed(self) -> str:
-        """The next line that is typed; raises `EOFError` at the end."""
+        """Read the next line; raises `EOFError` at the end."""
         with self._lock:
             self._print_news()
             self._is_typing = True
@@ -190,13 +190,13 @@ class Screen:
             return
         erased, again = ("\r\x1b[K", PROMPT + _begun_line()) if self._is_typing else ("", "")
         if self._prompt_on_stderr:
-            erased = again = ""  # the prompt stands elsewhere
+            erased = again = ""  # the prompt is elsewhere
         print(erased + "\n".join(self._news), end=f"\n{again}", flush=True)
         self._news.clear()
 
 
 def _begun_line() -> str:
-    """What is typed of a line that is not finished."""
+    """The typed part of an unfinished line."""
     with suppress(ImportError):
         import readline
 
@@ -205,7 +205,7 @@ def _begun_line() -> str:
 
 
 def judge(learner: Learner, history: Sequence[Mapping[str, str]], message: str) -> list[dict[str, Any]]:
-    """Keep what the user thinks of the last reply, and say so; where there is none yet, say that."""
+    """Store the user's feedback on the last reply and print a confirmation, or say that there is no reply."""
     from seal_agent.core.messages import Message
     from seal_agent.storage import feedback
 
@@ -222,19 +222,19 @@ def judge(learner: Learner, history: Sequence[Mapping[str, str]], message: str) 
 
 
 def describe(outcome: dict[str, Any]) -> str:
-    """What became of one passage, for people."""
+    """The outcome of one passage as a sentence."""
     adapter = f" as {outcome['adapter'][:12]}" if outcome["adapter"] else ""
     became = BECAME.get(outcome["outcome"], outcome["outcome"])
     return f"  ({became}{adapter}: {outcome['reason']}; {outcome['seconds']:.1f} s)"
 
 
 def messages_in(stream: TextIO, screen: Screen) -> Iterator[str]:
-    """The messages a person types or a pipe holds; blank ones are passed over."""
+    """The messages from a terminal or a pipe; blank ones are skipped."""
     return split_messages(_typed(screen) if stream.isatty() else _piped(stream))
 
 
 def split_messages(lines: Iterable[str]) -> Iterator[str]:
-    '''One message a line; what stands between two lines of """ is one message.'''
+    '''Split lines into messages: one per line, or the lines between two lines of """.'''
     block: list[str] | None = None
     for line in lines:
         if line.strip() == FENCE:
@@ -255,7 +255,7 @@ def split_messages(lines: Iterable[str]) -> Iterator[str]:
 
 def _typed(screen: Screen) -> Iterator[str]:
     with suppress(ImportError):
-        import readline  # noqa: F401  # gives `input` its history and arrow keys
+        import readline  # noqa: F401  # noqa: F401  # adds history and arrow keys to `input`
     while True:
         try:
             line = screen.typed()

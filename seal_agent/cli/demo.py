@@ -1,4 +1,4 @@
-"""What `seal-agent demo` prints: the conversation, both answers side by side, the verdict, the step times."""
+"""The output of `seal-agent demo`: the conversation, both answers side by side, the verdict, the step times."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from seal_agent.bench.demo import DemoResult, Question
 from seal_agent.cli.options import write_table
 from seal_agent.cli.progress import Display
 
-WIDTH = 100  # columns of everything that is printed
+WIDTH = 100  # columns of the output
 MAX_CELL = 60  # characters of an answer in the table
 
 
 class DemoScreen:
-    """Prints the demo's events as they come; progress goes to `display`."""
+    """Prints the demo's events; progress goes to `display`."""
 
     def __init__(self, display: Display, *, silent: bool) -> None:
         self._display = display
@@ -48,7 +48,7 @@ class DemoScreen:
 
 
 def show_result(result: DemoResult) -> None:
-    """The table of answers, the figures, and last one sentence that says what came of it."""
+    """Print the table of answers, the figures, and a sentence that sums up the result."""
     print(wrapped("The questions, asked in new threads without the document, before and after it was learned:"))
     write_table(
         ["question", "expected", "before", "after", ""],
@@ -78,12 +78,12 @@ def show_result(result: DemoResult) -> None:
 
 
 def summary(result: DemoResult) -> str:
-    """What the demo has shown, for somebody who knows none of its terms."""
+    """The result of the demo in plain words."""
     learned = (
         f"The model answered {result.num_correct_before} of {result.num_questions} questions about the document "
-        f"before it was told and {result.num_correct_after} afterwards"
+        f"before learning it and {result.num_correct_after} afterwards"
     )
-    kept = f"{result.retention['num_lost']} of {result.retention['num_probes']} watched answers were lost"
+    kept = f"{result.retention['num_lost']} of {result.retention['num_probes']} probed answers were lost"
     undone = "undoing it brought the old answers back exactly" if result.restored else "undoing it did NOT restore them"
     if result.verdict != "accepted":
         return f"{learned}: the edit was {result.verdict}. It took {result.seconds:.0f} s (seed {result.seed})."
@@ -91,7 +91,7 @@ def summary(result: DemoResult) -> str:
 
 
 def wrapped(text: str) -> str:
-    """`text` in lines of at most `WIDTH` columns; its own line breaks stay."""
+    """`text` wrapped to `WIDTH` columns; its own line breaks are kept."""
     return "\n".join(textwrap.fill(line, WIDTH, subsequent_indent="       ") for line in text.split("\n"))
 
 

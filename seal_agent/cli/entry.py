@@ -1,9 +1,9 @@
-"""`seal-agent`: one process works, and this one, which loads nothing, sees to it that it ends when it is told to.
+"""The entry point of `seal-agent`: a child process runs the command, and this small parent makes sure that it ends.
 
-A Python process cannot promise that by itself: its signal handlers wait for the interpreter's lock, and loading torch
-or transformers from a cold disk holds that lock for up to eight seconds. So the first signal is passed on, a second one
-or `PATIENCE` kills the work, which is safe at any moment (`soak` proves it), and the line is printed here if the work
-did not come to it.
+A Python process cannot guarantee that by itself: signal handlers wait for the interpreter lock, and loading torch or
+transformers from a cold disk holds that lock for up to eight seconds. So the parent passes the first signal on; after a
+second signal, or `PATIENCE`, it kills the child, which is safe at any moment (`soak` tests it), and prints the line
+that the child did not print.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from typing import Any, NoReturn
 
 from seal_agent.core import interruption
 
-PATIENCE = 1.2  # seconds from the first signal to the kill; two are promised
-PR_SET_PDEATHSIG = 1  # of Linux's prctl
+PATIENCE = 1.2  # seconds from the first signal to the kill; at most two are promised
+PR_SET_PDEATHSIG = 1  # option of Linux's prctl
 
 
 def main() -> int:
-    """Run the command line; returns its exit code, 128 and the number of the signal if one has stopped it."""
+    """Run the command line; returns its exit code, or 128 plus the number of the signal that stopped it."""
     if not hasattr(os, "fork"):
         from seal_agent.cli.app import main as work
 
         return work()
-    signal.pthread_sigmask(signal.SIG_BLOCK, interruption.SIGNALS)  # until both processes know what to do with them
+    signal.pthread_sigmask(signal.SIG_BLOCK, interruption.SIGNALS)  # blocked until both processes have handlers
     worker = os.fork()
     if not worker:
         _work()
@@ -35,21 +35,21 @@ def main() -> int:
 
 
 def _work() -> NoReturn:
-    """The command itself. Ctrl-C reaches it through the watching process only, so that it comes once."""
+    """Run the command. Ctrl-C reaches it through the parent only, so that it comes once."""
     _die_with(os.getppid())
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [each for each in interruption.SIGNALS if each != signal.SIGINT])
     from seal_agent.cli.app import main as work
 
     code = interruption.EXIT_STOPPED
-    with suppress(KeyboardInterrupt):  # of a signal that comes at the very end
+    with suppress(KeyboardInterrupt):  # from a signal at the very end
         code = work()
     if interruption.is_asked():
-        interruption.end(code, as_json="--json" in sys.argv)  # threads may still be at work
+        interruption.end(code, as_json="--json" in sys.argv)  # other threads may still be running
     sys.exit(code)
 
 
 def _die_with(parent: int) -> None:
-    """Have this process killed when `parent` is."""
+    """Have this process killed when `parent` dies."""
     if sys.platform == "linux":
         import ctypes
 
@@ -61,7 +61,7 @@ def _die_with(parent: int) -> None:
 
 
 class _Watch:
-    """Waits for the process `worker`, passes the first signal on, and kills it after another or after `PATIENCE`."""
+    """Waits for the process `worker`, passes the first signal on, and kills it after another or `PATIENCE`."""
 
     def __init__(self, worker: int) -> None:
         self._worker = worker
@@ -69,7 +69,7 @@ class _Watch:
         self._terminal = _terminal_settings()
 
     def until_it_ends(self) -> int:
-        """Its exit code."""
+        """Wait for the child, and return its exit code."""
         for number in interruption.SIGNALS:
             if signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self._on_signal)
@@ -102,7 +102,7 @@ class _Watch:
             os.kill(self._worker, signal.SIGKILL)
 
     def _tidy(self) -> None:
-        """The terminal as it was before: its settings, and a cursor."""
+        """Restore the terminal: its settings, and a visible cursor."""
         if self._terminal is not None:
             import termios
 
@@ -124,7 +124,7 @@ def _terminal_settings() -> list[Any] | None:
 
 
 def _ended_by(number: int) -> int:
-    """End this process by the same signal, so that whoever started it sees what happened."""
+    """End this process by the same signal, so that its parent sees the cause."""
     signal.signal(number, signal.SIG_DFL) if number not in (signal.SIGKILL, signal.SIGSTOP) else None
     os.kill(os.getpid(), number)
     return 128 + number

@@ -1,4 +1,4 @@
-"""`seal-agent forget`, `seal-agent export` and `seal-agent documents`: what is kept of a user, and unlearning it."""
+"""`seal-agent forget`, `seal-agent export` and `seal-agent documents`: stored data of a user, and unlearning."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 Edit = Annotated[str, typer.Argument(metavar="[ID]", help="The beginning of the adapter's id.")]
 Document = Annotated[str, typer.Option("--document", help="A document: its file, or its source in `documents`.")]
-Thread = Annotated[str, typer.Option("--thread", help="A conversation: whatever was learned in it.")]
-User = Annotated[str, typer.Option("--user", help="A namespace: everything of it is deleted, for good.")]
+Thread = Annotated[str, typer.Option("--thread", help="A conversation: everything learned in it.")]
+User = Annotated[str, typer.Option("--user", help="A namespace: everything in it is deleted permanently.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -66,9 +66,9 @@ def forget(
         if as_json:
             write_json({"user": user, "deleted": counts})
         else:
-            print(f"deleted {sum(counts.values())} rows of {user!r}, and the adapters that were only theirs")
+            print(f"deleted {sum(counts.values())} rows of {user!r}, and adapters that no other namespace has")
         return
-    interruption.keeps("it is forgotten as a whole or not at all; run the same command again")
+    interruption.keeps("nothing was forgotten yet, or all of it; run the same command again")
     with Display(lines=True) as display:
         from seal_agent.learning.learner import LearnerConfig
 
@@ -88,7 +88,7 @@ def export(
     namespace: Namespace = "default",
     as_json: AsJson = False,
 ) -> None:
-    """Write everything that is kept of a user to a file, as JSON by table."""
+    """Write all stored data of a user to a file, as JSON by table."""
     import json
 
     from seal_agent.storage.deletion import export as exported
@@ -118,7 +118,7 @@ def documents(home: HomeFolder = None, namespace: Namespace = "default", as_json
 
 
 def _source(home: Home, namespace: str, document: str) -> str:
-    """The source of a document that is named by it, or by its file."""
+    """The source of a document, given as its source or as its file."""
     from seal_agent.storage.documents import known_as, known_documents
 
     named = {known.source for known in known_documents(home, namespace)}
@@ -128,14 +128,14 @@ def _source(home: Home, namespace: str, document: str) -> str:
 
 def _show(forgotten: Forgotten) -> None:
     check = forgotten.check
-    print(f"forgot {len(forgotten.adapters)} adapters, {forgotten.num_items} watched questions and their texts")
+    print(f"forgot {len(forgotten.adapters)} adapters, {forgotten.num_items} replay items and their texts")
     if forgotten.rebuilt:
-        change = "" if check.change is None else f"; what stays changed by {check.change:+.2f} nats per token"
-        print(f"trained anew without them: {len(forgotten.rebuilt)} adapters{change}")
+        change = "" if check.change is None else f"; remaining items changed by {check.change:+.2f} nats per token"
+        print(f"retrained without them: {len(forgotten.rebuilt)} adapters{change}")
     if check.num_questions:
         print(
             f"{check.num_questions} questions about it, NLL of the answers: {check.before:.2f} before, "
-            f"{check.after:.2f} now, {check.base:.2f} of the untouched model"
+            f"{check.after:.2f} now, {check.base:.2f} by the base model"
         )
-        left = f"{check.num_left} answers are still likelier than to the untouched model: another edit says them too"
+        left = f"{check.num_left} answers are still likelier than under the base model: another edit says them too"
         print("the facts are gone" if check.is_gone else left)

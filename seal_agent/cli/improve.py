@@ -1,4 +1,4 @@
-"""`seal-agent improve`: the policy that writes the edits. `seal-agent bench policy`: which edits to imitate."""
+"""`seal-agent improve`: improve the policy that writes edits. `seal-agent bench policy`, `bench selection`."""
 
 from __future__ import annotations
 
@@ -42,12 +42,14 @@ REWARDS = "gold=1"
 @app.callback()
 def improve(
     context: typer.Context,
-    file: Annotated[list[Path] | None, typer.Option("--file", help="A text to learn from; several times.")] = None,
+    file: Annotated[list[Path] | None, typer.Option("--file", help="A text to learn from; repeatable.")] = None,
     data: Annotated[Path | None, typer.Option("--data", help="JSON list of title, context, questions.")] = None,
-    ledger: Annotated[bool, typer.Option("--ledger", help="What this namespace was told; the default.")] = False,
+    ledger: Annotated[bool, typer.Option("--ledger", help="Texts of this namespace's ledger; the default.")] = False,
     rounds: Rounds = 2,
-    contexts: Annotated[int, typer.Option("--contexts", min=0, help="At most so many; 0: all.")] = 0,
-    explore: Annotated[int, typer.Option("--explore", min=0, help="Explore the first so many; 0: half, drawn.")] = 0,
+    contexts: Annotated[int, typer.Option("--contexts", min=0, help="Maximum number; 0: all.")] = 0,
+    explore: Annotated[
+        int, typer.Option("--explore", min=0, help="Number to explore, the first; 0: a random half.")
+    ] = 0,
     candidates: Annotated[int, typer.Option("--candidates", min=1, help="Edits for each context.")] = 4,
     temperature: Annotated[
         float, typer.Option("--temperature", callback=check_finite, help="Of texts; of settings 4 times it.")
@@ -60,13 +62,13 @@ def improve(
     minutes: Annotated[
         float, typer.Option("--minutes", callback=check_finite, min=0, help="Of work, at most; 0: no bound.")
     ] = 0.0,
-    after: Annotated[int, typer.Option("--min-new-episodes", min=0, help="Only if so many are new.")] = 0,
+    after: Annotated[int, typer.Option("--min-new-episodes", min=0, help="Only if this many are new.")] = 0,
     idle: Annotated[
         float,
         typer.Option("--idle", callback=check_finite, min=0, help="Seconds without a conversation; 0: do not wait."),
     ] = 60.0,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder of the run; one that is there is resumed.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="First go on with the last run, if it was stopped.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the run; an existing run is resumed.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="First continue the last run, if it was stopped.")] = False,
     seed: Seed = 0,
     model: Model = EMBEDDED,
     home: HomeFolder = None,
@@ -74,11 +76,11 @@ def improve(
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Sample edits, train them, imitate what beat doing nothing; promote what writes better on contexts never seen."""
+    """Sample and train edits, imitate those that beat doing nothing; promote a policy that is better on new texts."""
     if context.invoked_subcommand:
         return
     if ledger and (file or data):
-        raise InputError("contexts come from the ledger, from files or from data; give one of them")
+        raise InputError("--ledger, --file and --data exclude each other; give one of them")
     from seal_agent.policy.rounds import ImproveConfig
     from seal_agent.policy.run import RunSettings
 
@@ -88,7 +90,7 @@ def improve(
     settings = RunSettings(config, _weights(reward or [REWARDS]), num_explore=explore, is_fast=fast)
     state: dict[str, Any] = {"num_contexts": contexts, "after_episodes": after, "resume": resume}
     sources = {"data": data, "files": tuple(file or ()), "folder": out}
-    interruption.keeps("what was tried and measured is kept; `seal-agent improve --resume` goes on")
+    interruption.keeps("results are kept; `seal-agent improve --resume` continues")
     with Display(lines=True) as display:
         learner = load_learner(display, model, home, namespace, device, server=server_named())
         result = run(learner, settings, state, display, minutes=minutes, idle=idle, sources=sources)
@@ -109,7 +111,7 @@ def run(
     idle: float,
     sources: dict[str, Any],
 ) -> dict[str, Any]:
-    """One run of the graph on those `graphs.improve.Sources` to its end; returns its last state."""
+    """Run the graph on those `graphs.improve.Sources` to its end; returns its last state."""
     from seal_agent.graphs.improve import Sources, create_improve_graph
     from seal_agent.policy import schedule
 
@@ -124,11 +126,11 @@ def run(
 
 
 def _takes(learner: Learner, settings: RunSettings, minutes: float) -> str:
-    """What a run takes, said before it begins; how many contexts there are is found out later."""
+    """The cost of a run, announced before the number of contexts is known."""
     config = settings.improve
     num_edits = config.num_rounds * config.num_candidates
     cost = estimates.cost_of_an_edit(learner.home, learner.backend)
-    bound = f"{minutes:g} minutes of work at most" if minutes else "--minutes sets a bound"
+    bound = f"at most {minutes:g} minutes of work" if minutes else "--minutes sets a limit"
     return (
         f"{num_edits} edits are trained for each context that is explored, {config.num_seeds} times each: "
         f"{estimates.duration(num_edits * config.num_seeds * cost.seconds)} and "
@@ -141,7 +143,7 @@ def _takes(learner: Learner, settings: RunSettings, minutes: float) -> str:
 def list_policies(
     model: Model = EMBEDDED, home: HomeFolder = None, namespace: Namespace = "default", as_json: AsJson = False
 ) -> None:
-    """Every version of the policy, and which one writes."""
+    """List the versions of the policy, and which one is in use."""
     store = _store(home, namespace, model)
     current = store.current().version
     versions = [
@@ -172,7 +174,7 @@ def use_policy(
     namespace: Namespace = "default",
     as_json: AsJson = False,
 ) -> None:
-    """Write edits with that version from now on; 0 is the base model."""
+    """Use that version to write edits from now on; 0 is the base model."""
     policy = _store(home, namespace, model).use(version)
     if as_json:
         write_json({"version": policy.version})
@@ -181,7 +183,7 @@ def use_policy(
 
 
 def _store(home: Path | None, namespace: str, model: str) -> PolicyStore:
-    """The policies of a namespace, for the model as a backend calls it."""
+    """The policies of a namespace, for the model's identity as a backend reports it."""
     from seal_agent.storage.database import Home
     from seal_agent.storage.policies import PolicyStore
 
@@ -204,7 +206,7 @@ def bench_policy_command(
     data: Annotated[Path, typer.Option("--data", help="JSON list of title, context, questions.")],
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the run; it is resumed from there.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=0, help="Passages; 0: all.")] = 0,
-    explore: Annotated[int, typer.Option("--explore", min=1, help="The first so many are explored.")] = 40,
+    explore: Annotated[int, typer.Option("--explore", min=1, help="Number to explore, the first.")] = 40,
     candidates: Annotated[int, typer.Option("--candidates", min=1, help="Edits for each context.")] = 4,
     temperature: Annotated[
         float, typer.Option("--temperature", callback=check_finite, help="Of texts; of settings 4 times it.")
@@ -220,7 +222,7 @@ def bench_policy_command(
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Does the policy that writes self-edits get better? Explores, learns, and compares on passages of its own."""
+    """Measure whether the policy that writes self-edits improves: explore, learn, and compare on held-out passages."""
     from seal_agent.factory import open_backend
     from seal_agent.learning.learner import Learner
     from seal_agent.policy.rounds import ImproveConfig
@@ -235,7 +237,7 @@ def bench_policy_command(
     with Display(lines=True) as display:
         begin_loading(display, model, home)
         backend = open_backend(opened, model, device=device, adapters=folder)
-        learner = Learner(backend, Home(folder), "bench")  # its policies are the run's, not the user's
+        learner = Learner(backend, Home(folder), "bench")  # the policies belong to the run and not to the user
         sources = {"data": data, "folder": folder}
         state = {"num_contexts": limit}
         result = run(learner, settings, state, display, minutes=minutes, idle=0.0, sources=sources)
@@ -255,7 +257,7 @@ def bench_selection_command(
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Does the selector choose better candidates than the plain best of k?"""
+    """Measure whether the selector chooses better candidates than the plain best of k."""
     from seal_agent.bench import policy as bench_policy
 
     with Display() as display:

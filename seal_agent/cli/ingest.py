@@ -1,4 +1,4 @@
-"""`seal-agent ingest`: documents are learned passage by passage; what it takes is said first, and it can be stopped."""
+"""`seal-agent ingest`: learn documents passage by passage, with an estimate first; it can be stopped and resumed."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ if TYPE_CHECKING:
     from seal_agent.learning.learner import Learner
 
 STANDARD_INPUT = Path("-")
-MAX_REASONS = 3  # for which something is left out, in the summary
+MAX_REASONS = 3  # reasons for leaving text out that the summary lists
 _ADDRESS = re.compile(r"^(https?|ftp):/+")
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A document under the name it is shown with, and the passages of it that are to be learned or known.
+    """A document under its displayed name, with counts of its new and known passages.
 
-    `needs_head`: whether there is one among them that the model's head decides about. `left_out`: what stands in it and
-    is not learned; `note`: what is to be known of its name.
+    `needs_head`: whether the classifier decides about one of them. `left_out`: parts that are not learned; `note`: a
+    remark about its name.
     """
 
     name: str
@@ -65,10 +65,10 @@ def ingest(
         list[Path],
         typer.Argument(metavar="FILE...", help='Text, Markdown, HTML or PDF, of any length; "-" is standard input.'),
     ],
-    title: Annotated[str, typer.Option("--title", help="What it is about, if the text does not begin with it.")] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Train nothing: say what would be learned.")] = False,
+    title: Annotated[str, typer.Option("--title", help="The topic, if the text does not begin with it.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Train nothing; show what would be learned.")] = False,
     max_passages: Annotated[
-        int, typer.Option("--max-passages", min=1, help="Refuse a document of more passages to learn.")
+        int, typer.Option("--max-passages", min=1, help="Refuse a document with more new passages.")
     ] = MAX_PASSAGES,
     seed: Seed = 0,
     strategy: Strategy = "route",
@@ -80,9 +80,9 @@ def ingest(
     chat_template: ChatTemplate = None,
     as_json: AsJson = False,
 ) -> None:
-    """Learn documents, passage by passage; what was read before is not learned again."""
+    """Learn documents, passage by passage; passages read before are not learned again."""
     read = [(path.name, document_at(path)) for path in files]
-    interruption.keeps("nothing was learned yet; run the same command to go on")
+    interruption.keeps("nothing was learned yet; run the same command to continue")
     with Display(lines=True) as display:
         from seal_agent.learning.config import LearnerConfig
         from seal_agent.writing.directives import preset as directives_of
@@ -121,7 +121,7 @@ def ingest(
 
 
 def besides(plan: Sequence[Planned]) -> list[str]:
-    """What is to be said of documents besides their passages: their names, and how much of them is not learned, why."""
+    """Remarks on documents: their names, and how much of them is not learned, with reasons."""
     lines = [each.note for each in plan if each.note]
     reasons = Counter(left.reason for each in plan for left in each.left_out)
     if reasons:
@@ -132,16 +132,16 @@ def besides(plan: Sequence[Planned]) -> list[str]:
 
 
 def document_at(path: Path) -> Document:
-    """The document of a file, or of what is piped in; raises `InputError` for an address and a folder."""
+    """The document of a file, or of standard input; raises `InputError` for an address or a folder."""
     from seal_agent.documents import files as documents
 
     if path == STANDARD_INPUT:
         return _piped()
     if address := _ADDRESS.match(str(path)):
         given = _ADDRESS.sub(f"{address[1]}://", str(path))
-        raise InputError(f"{given} is an address, and none is fetched; save the page and give its file")
+        raise InputError(f"{given} is an address, and addresses are not fetched; save the page and give its file")
     if path.is_dir():
-        raise InputError(f"{path} is a folder; give the documents in it, such as {path / '*.md'}")
+        raise InputError(f"{path} is a folder; give the files in it, such as {path / '*.md'}")
     return documents.read_file(path)
 
 
@@ -155,7 +155,7 @@ def _piped() -> Document:
 
 
 def planned(learner: Learner, read: Sequence[tuple[str, Document]], title: str) -> list[Planned]:
-    """What is to be learned of every document; a passage that stands in two of them counts as known in the second."""
+    """The plan for every document; a passage in two of them counts as known in the second."""
     from seal_agent.deciding import decide as decision
     from seal_agent.documents import files as documents
     from seal_agent.storage.documents import compare, digests_of
@@ -175,7 +175,7 @@ def planned(learner: Learner, read: Sequence[tuple[str, Document]], title: str) 
 
 
 def announce(display: Display, learner: Learner, plan: Sequence[Planned]) -> None:
-    """Say what learning all of it will take, where that is more than a moment."""
+    """Print the estimated cost, unless it is small."""
     num_fresh, num_known = (sum(getattr(each, name) for each in plan) for name in ("num_fresh", "num_known"))
     if not num_fresh:
         return
@@ -187,7 +187,7 @@ def announce(display: Display, learner: Learner, plan: Sequence[Planned]) -> Non
 
 
 def learn_all(learner: Learner, plan: Sequence[Planned], title: str, display: Display) -> list[list[dict[str, Any]]]:
-    """Every document through the graph; one report per passage. A stop says how many were learned by then."""
+    """Run every document through the graph; one report per passage. The line for stopping has the progress."""
     num_passages = sum(each.num_fresh + each.num_known for each in plan)
     num_fresh = sum(each.num_fresh for each in plan)
     all_outcomes: list[list[dict[str, Any]]] = []
@@ -197,14 +197,16 @@ def learn_all(learner: Learner, plan: Sequence[Planned], title: str, display: Di
         outcomes: list[dict[str, Any]] = []
         for outcomes in _learned(learner, each, title, display):
             ended = num_ended + sum(outcome["outcome"] != "forgotten" for outcome in outcomes)
-            interruption.keeps(f"{ended} of {num_passages} passages are done and kept; run the same command to go on")
+            interruption.keeps(
+                f"{ended} of {num_passages} passages are done and saved; run the same command to continue"
+            )
         num_ended += sum(outcome["outcome"] != "forgotten" for outcome in outcomes)
         all_outcomes.append(outcomes)
     return all_outcomes
 
 
 def _learned(learner: Learner, planned: Planned, title: str, display: Display) -> Any:
-    """The reports of a document so far, after every passage."""
+    """The reports of a document, after every passage."""
     display.busy(f"{planned.name}: reading")
     from seal_agent.documents.files import TEXT
     from seal_agent.graphs.ingest import create_ingest_graph

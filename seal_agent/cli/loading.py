@@ -1,4 +1,4 @@
-"""What every command that needs a model does first: refuse early what can be, say what takes long, load."""
+"""Loading a model for a command: check the input first, announce what takes long, load."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def load_learner(
     *,
     server: str = "",
 ) -> Learner:
-    """The learner of a namespace; while its model loads, `display` says so. `server` as in `open_learner`."""
+    """The learner of a namespace; `display` shows that its model loads. `server` as in `open_learner`."""
     from seal_agent.factory import open_learner
     from seal_agent.storage.database import check_namespace
 
@@ -49,7 +49,7 @@ def load_learner(
 
 
 def begin_loading(display: Display, model: str, home: Path | None) -> None:
-    """Say that the model is loaded now, and what converting it takes where that comes first."""
+    """Show that the model loads, and the cost of converting it if needed."""
     from seal_agent.adapters.loading import gguf_to_convert
     from seal_agent.storage.database import default_home
 
@@ -60,7 +60,7 @@ def begin_loading(display: Display, model: str, home: Path | None) -> None:
 
 
 def announce_head(display: Display, backend: Backend, home: Home) -> None:
-    """Say what fitting the head of a new model will take, if it has none."""
+    """Announce the cost of fitting a classifier for a new model, if it has none."""
     from seal_agent.deciding import classifier
 
     heads = home.root / classifier.HEADS_FOLDER
@@ -73,7 +73,7 @@ def announce_head(display: Display, backend: Backend, home: Home) -> None:
 
 
 def announce_waiting(display: Display, backend: Backend, home: Home) -> None:
-    """Say what learning the texts that wait will take, where that is more than a moment."""
+    """Announce the cost of learning the queued texts, unless it is small."""
     from seal_agent.storage.jobs import LearningQueue
 
     num_texts = len(LearningQueue(home).jobs(states=("waiting", "running")))
@@ -83,12 +83,12 @@ def announce_waiting(display: Display, backend: Backend, home: Home) -> None:
 
 
 def server_named() -> str:
-    """The vLLM server that answers in the place of this process, if $SEAL_SERVER names one."""
+    """The vLLM server in $SEAL_SERVER; "" if it is not set."""
     return os.environ.get("SEAL_SERVER", "")
 
 
 def open_home(home: Path | None, namespace: str) -> Home:
-    """The data directory of a command that needs no model; raises `InputError` for what is no namespace."""
+    """The data directory for a command without a model; raises `InputError` for an invalid namespace."""
     from seal_agent.storage.database import Home, check_namespace
 
     check_namespace(namespace)

@@ -1,6 +1,6 @@
-"""What the commands share: their options, and how a result is written to stdout.
+"""Options that commands share, and output of results to stdout.
 
-Options are one line here and one word in a command's signature, so that they read the same everywhere.
+An option is defined once here and named in a command's signature, so that it is the same everywhere.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from rich.table import Table
 
 from seal_agent.learning.strategies import STRATEGIES
 
-WIDE = 10_000  # columns where stdout is no terminal: a row stays on one line, for grep and the like
+WIDE = 10_000  # columns if stdout is no terminal: one line per row, for grep
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
 
 def _check_device(name: str) -> str:
     if not DEVICE.fullmatch(name):
-        raise typer.BadParameter(f"{name!r} is no device; choose auto, cpu, cuda or cuda:N")
+        raise typer.BadParameter(f"{name!r} is not a device; choose auto, cpu, cuda or cuda:N")
     return name
 
 
 def _check_strategy(name: str) -> str:
     if name not in STRATEGIES:
-        raise typer.BadParameter(f"{name!r} is no strategy; choose {', '.join(STRATEGIES)}")
+        raise typer.BadParameter(f"{name!r} is not a strategy; choose {', '.join(STRATEGIES)}")
     return name
 
 
@@ -37,54 +37,52 @@ def _check_preset(name: str) -> str:
     from seal_agent.writing.directives import PRESETS
 
     if name not in PRESETS:
-        raise typer.BadParameter(f"{name!r} is no preset; choose {', '.join(PRESETS)}")
+        raise typer.BadParameter(f"{name!r} is not a preset; choose {', '.join(PRESETS)}")
     return name
 
 
 def check_finite(number: float) -> float:
-    """The callback of every option that is a float: typer takes "nan" and "inf" for numbers in any range."""
+    """The callback of every float option: typer accepts "nan" and "inf" in any range."""
     if not math.isfinite(number):
         raise typer.BadParameter(f"{number} is not finite; give a number")
     return number
 
 
-AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to stdout, and nothing else.")]
-HomeFolder = Annotated[
-    Path | None, typer.Option("--home", help="Where everything learned lies.", show_default="$SEAL_HOME")
-]
-Namespace = Annotated[str, typer.Option("--namespace", help="The user or tenant whose adapters these are.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Write only JSON to stdout.")]
+HomeFolder = Annotated[Path | None, typer.Option("--home", help="The data directory.", show_default="$SEAL_HOME")]
+Namespace = Annotated[str, typer.Option("--namespace", help="The user or tenant.")]
 Model = Annotated[
     str,
     typer.Option("--model", envvar="SEAL_MODEL", help='A Hugging Face name, a folder, a GGUF file or "embedded".'),
 ]
 Device = Annotated[str, typer.Option("--device", callback=_check_device, help="auto, cpu, cuda or cuda:N.")]
 ChatTemplate = Annotated[
-    Path | None, typer.Option("--chat-template", help="A Jinja file, for a model without a template of its own.")
+    Path | None, typer.Option("--chat-template", help="A Jinja file, for a model without a template.")
 ]
 Strategy = Annotated[
-    str, typer.Option("--strategy", callback=_check_strategy, help="How edits are kept: route, stack, merge, rebuild.")
+    str, typer.Option("--strategy", callback=_check_strategy, help="How the stack grows: route, stack, merge, rebuild.")
 ]
 Preset = Annotated[
     str,
     typer.Option(
         "--preset",
         callback=_check_preset,
-        help="How edits are written: default, cloze (no model writes) or seal-paper.",
+        help="How edits are written: default, cloze (without a model) or seal-paper.",
     ),
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Decides every random draw.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Seed of all random draws.")]
 
 
 def write_json(value: Any) -> None:
-    """One JSON value on one line of stdout; ASCII, so that no terminal encoding can refuse it."""
+    """Write one JSON value on one line of stdout; ASCII, so that it works in any terminal encoding."""
     print(json.dumps(value), flush=True)
 
 
 def write_table(columns: list[str], rows: list[list[str]], *, width: int = 0) -> None:
-    """A table on stdout; nothing in a cell is taken for markup.
+    """Write a table to stdout; cells are not interpreted as markup.
 
-    `width`: columns at most, for a table whose rows may take several lines; 0: those of the terminal, and without a
-    terminal one line a row.
+    `width`: maximum columns, for a table whose rows may take several lines; 0: the terminal's, or without a terminal
+    one line per row.
     """
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:

@@ -1,7 +1,7 @@
-"""Progress on stderr: bars on a terminal; elsewhere a line per finished step, and one now and then while it lasts.
+"""Progress on stderr: bars on a terminal; elsewhere a line per finished step, and one at intervals during long steps.
 
-It knows the events of `seal_agent.graphs.learning.StepEvent` as dictionaries and prints no results:
-stdout belongs to the commands.
+It reads the events of `seal_agent.graphs.learning.StepEvent` as dictionaries. It prints no results: stdout belongs to
+the commands.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from seal_agent.learning.estimates import duration
 
-RECURSION_LIMIT = 1_000_000  # nodes of one run: a document has some ten per passage and may have any length
-BEAT_SECONDS = 10.0  # between two lines about work that goes on, where there is no terminal
-SURE_SECONDS = 1.0  # from then on what is left can be told from what was done
+RECURSION_LIMIT = 1_000_000  # nodes of one run: a document of any length has some ten per passage
+BEAT_SECONDS = 10.0  # between two lines about a long step, without a terminal
+SURE_SECONDS = 1.0  # from then on the remaining time can be estimated
 DOING = {
     "decide": "deciding whether to learn it",
     "write": "writing the self-edit",
@@ -35,22 +35,22 @@ DOING = {
 
 @dataclass
 class _Rate:
-    """How fast something comes along: when it began, and what was done by then."""
+    """The speed of a step: when it began, and what was done at that time."""
 
     began: float
     first: int
     done: int
 
     def left(self, now: float, total: int) -> float | None:
-        """Seconds to the end, or None while it cannot be told."""
+        """Seconds to the end; None while they cannot be estimated."""
         passed, done = now - self.began, self.done - self.first
         return passed / done * (total - self.done) if done > 0 and passed >= SURE_SECONDS else None
 
 
 class Display:
-    """What is running now, on one or two lines that vanish; a context manager that cleans up after itself.
+    """Shows what is running on one or two transient lines; a context manager that removes them at the end.
 
-    Without a terminal there is a line every `beat` seconds, and with `lines` one per finished step.
+    Without a terminal it prints a line every `beat` seconds, and with `lines` one per finished step.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Display:
         self._tasks: dict[str, TaskID] = {}
         self._clock = clock
         self._rates: dict[int, _Rate] = {}
-        self._before, self._all = 0, 0  # passages of the documents before this one, and of all
+        self._before, self._all = 0, 0  # passages in earlier documents, and in all
         self._beat = beat
         self._now: tuple[str, float] | None = None  # what is running, and since when
         self._count = ""
@@ -84,16 +84,16 @@ class Display:
         self._draw("step", what, 0, None)
 
     def progress(self, what: str, done: int, total: int) -> None:
-        """Show that `what` has come so far."""
+        """Show the progress of `what`."""
         self._runs(what, done, total)
         self._draw("step", what, done, total)
 
     def place(self, before: int, total: int) -> None:
-        """Count the passages of the next document after `before` others, of `total` in all documents."""
+        """Number the passages of the next document after `before` earlier ones, of `total` in all documents."""
         self._before, self._all = before, total
 
     def step(self, event: Mapping[str, Any], document: str = "") -> None:
-        """Show one step event."""
+        """Show a step event."""
         number, total = self._before + event["passage"], self._all or event["num_passages"]
         of_many = total > 1
         where = f"[{number}/{total}] " if of_many else ""
@@ -109,12 +109,12 @@ class Display:
         self._draw("step", what, event["done"], event["total"])
 
     def line(self, text: str) -> None:
-        """A plain line on stderr."""
+        """Print a line on stderr."""
         self.clear()
         self._write(text)
 
     def clear(self) -> None:
-        """Take the bars off the terminal, so that results can be printed."""
+        """Remove the bars from the terminal, so that results can be printed."""
         self._now = None
         if self._bars is not None:
             self._bars.stop()
@@ -122,7 +122,7 @@ class Display:
         self._tasks = {}
 
     def _runs(self, what: str, done: int, total: int) -> None:
-        """Note what is running, how far it is and how long it will take."""
+        """Record what is running, its progress and its estimated end."""
         now = self._clock()
         if self._now is None or self._now[0] != what:
             self._now = (what, now)
@@ -141,7 +141,7 @@ class Display:
         self._beating.start()
 
     def _beat_on(self) -> None:
-        """Until the end, say what is running when nothing else was said for a while."""
+        """Until the end, print what is running if nothing was printed for a while."""
         while not self._ended.wait(self._beat / 10):
             running = self._now
             if running is None or self._clock() - self._written < self._beat:
@@ -181,7 +181,7 @@ class Display:
 def follow(
     graph: Any, state: Mapping[str, Any], display: Display, *, thread: str = "", document: str = ""
 ) -> Iterator[Mapping[str, Any]]:
-    """Run a compiled graph: draw its steps, yield the update of every node that ends."""
+    """Run a compiled graph: show its steps, and yield the update of every finished node."""
     config = {"configurable": {"thread_id": thread}, "recursion_limit": RECURSION_LIMIT}
     for kind, data in graph.stream(state, config, stream_mode=["updates", "custom"]):
         if kind == "custom":

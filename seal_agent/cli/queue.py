@@ -1,4 +1,4 @@
-"""`seal-agent queue`: what waits to be learned, ending it, and a worker of its own to learn it."""
+"""`seal-agent queue`: list, approve and cancel jobs, and run a worker."""
 
 from __future__ import annotations
 
@@ -30,32 +30,34 @@ from seal_agent.core.models import EMBEDDED
 if TYPE_CHECKING:
     from seal_agent.storage.jobs import Job
 
-app = typer.Typer(help="What waits to be learned: list, approve, cancel, work it off.")
+app = typer.Typer(help="The queue of texts to learn: list, approve, cancel, run a worker.")
 Number = Annotated[int, typer.Argument(metavar="JOB", min=1, max=2**63 - 1, help="The job's number.")]
-Threads = Annotated[int, typer.Option("--threads", min=0, max=1024, help="Cores it may use; 0: as many as there are.")]
-Nice = Annotated[int, typer.Option("--nice", min=0, max=19, help="How far it gives way to other processes.")]
-PerHour = Annotated[int, typer.Option("--edits-per-hour", min=0, help="Edits it may learn an hour; 0: no bound.")]
+Threads = Annotated[int, typer.Option("--threads", min=0, max=1024, help="Number of cores; 0: all.")]
+Nice = Annotated[int, typer.Option("--nice", min=0, max=19, help="Niceness of the process.")]
+PerHour = Annotated[int, typer.Option("--edits-per-hour", min=0, help="Limit of edits per hour; 0: none.")]
 SecondsPerHour = Annotated[
     float,
-    typer.Option("--seconds-per-hour", callback=check_finite, min=0, help="Seconds it may learn an hour; 0: no bound."),
+    typer.Option(
+        "--seconds-per-hour", callback=check_finite, min=0, help="Limit of learning seconds per hour; 0: none."
+    ),
 ]
 Idle = Annotated[
     float,
     typer.Option(
-        "--idle", callback=check_finite, min=0, help="Begin only when nobody has said anything for so long, s."
+        "--idle", callback=check_finite, min=0, help="Begin a job only after this many seconds without messages."
     ),
 ]
-Forever = Annotated[bool, typer.Option("--forever", help="Wait for more when the queue is empty.")]
+Forever = Annotated[bool, typer.Option("--forever", help="Keep waiting for jobs when the queue is empty.")]
 
 
 @app.command("list")
 def list_jobs(
     home: HomeFolder = None,
     namespace: Namespace = "default",
-    every: Annotated[bool, typer.Option("--all", help="Those that ended, too.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Also show jobs that have ended.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """The jobs of a namespace that wait, for a person or a worker, that run or failed."""
+    """List the jobs of a namespace that wait for a person or a worker, run, or failed."""
     from seal_agent.storage.database import Home
     from seal_agent.storage.jobs import OPEN, LearningQueue
 
@@ -72,7 +74,7 @@ def list_jobs(
 
 @app.command()
 def approve(job: Number, home: HomeFolder = None, as_json: AsJson = False) -> None:
-    """Let a held job be learned, with the others of its text; to decline one, cancel it."""
+    """Release a held job, with the others of its text; use `queue cancel` to decline."""
     from seal_agent.core.errors import InputError
     from seal_agent.storage.database import Home
     from seal_agent.storage.jobs import LearningQueue
@@ -80,7 +82,7 @@ def approve(job: Number, home: HomeFolder = None, as_json: AsJson = False) -> No
     queue = LearningQueue(Home(home))
     held = queue.job(job)
     if not queue.resolve_held(held.namespace, held.thread, approve=True):
-        raise InputError(f"job {job} is {held.state} and waits for nobody; see `seal-agent queue list`")
+        raise InputError(f"job {job} is {held.state} and does not wait for approval; see `seal-agent queue list`")
     if as_json:
         write_json([as_row(each) for each in queue.jobs(held.namespace, threads=[held.thread])])
     else:
@@ -89,7 +91,7 @@ def approve(job: Number, home: HomeFolder = None, as_json: AsJson = False) -> No
 
 @app.command()
 def cancel(job: Number, home: HomeFolder = None, as_json: AsJson = False) -> None:
-    """End a job that waits, held or not, or that runs, before its next step."""
+    """Cancel a job: a waiting or held one at once, a running one before its next step."""
     from seal_agent.storage.database import Home
     from seal_agent.storage.jobs import LearningQueue
 
@@ -116,12 +118,12 @@ def work(
     chat_template: ChatTemplate = None,
     as_json: AsJson = False,
 ) -> None:
-    """Learn what waits, of every namespace, in this process; then end, or wait for more."""
+    """Learn all queued texts, of every namespace, in this process; then end, or wait for more."""
     if threads:
-        os.environ["OMP_NUM_THREADS"] = str(threads)  # read when torch is loaded
+        os.environ["OMP_NUM_THREADS"] = str(threads)  # torch reads it when it is loaded
     if nice and hasattr(os, "nice"):
         os.nice(nice)
-    interruption.keeps("no job was begun; run the same command to go on")
+    interruption.keeps("no job was begun; run the same command to continue")
     with Display(lines=True) as display:
         from seal_agent.background.worker import ENDED, Budget, Worker, WorkEvent
         from seal_agent.learning.learner import LearnerConfig
@@ -135,11 +137,11 @@ def work(
         def on_event(event: WorkEvent) -> None:
             job = event.job
             if event.step != ENDED:
-                interruption.keeps(f"{len(ended)} jobs are done; job {job.id} goes on with the same command")
+                interruption.keeps(f"{len(ended)} jobs are done; run the same command to resume job {job.id}")
                 display.progress(f"job {job.id}, {job.passage.topic}: {event.step}", event.done, event.total)
                 return
             ended.append(as_row(job))
-            interruption.keeps(f"{len(ended)} jobs are done; the others wait for the same command")
+            interruption.keeps(f"{len(ended)} jobs are done; run the same command for the others")
             display.line(f"job {job.id}, {job.passage.topic}: {job.outcome or job.state}: {job.note}")
 
         budget = Budget(idle_seconds=idle, seconds_per_hour=seconds_per_hour, edits_per_hour=edits_per_hour)
@@ -152,13 +154,13 @@ def work(
     if as_json:
         write_json({"jobs": ended})
     elif num_left:
-        print(f"the budget of this hour is spent, and {num_left} jobs wait; run this again later, or with a larger one")
+        print(f"the budget of this hour is spent, and {num_left} jobs wait; run this later, or with a larger budget")
     elif not ended:
         print("nothing to learn now")
 
 
 def _waits_for(job: Job, home: Path | None) -> str:
-    """What a job waits for that nobody seems to be about to give it."""
+    """Why a job waits, if no person or worker seems to be about to take it."""
     from seal_agent.background.worker import has_worker
     from seal_agent.storage.database import Home
 
@@ -170,7 +172,7 @@ def _waits_for(job: Job, home: Path | None) -> str:
 
 
 def as_row(job: Job, waits_for: str = "") -> dict[str, Any]:
-    """A job for people and programs, without its text."""
+    """A job as a row of output, without its text."""
     return {
         "job": job.id,
         "namespace": job.namespace,

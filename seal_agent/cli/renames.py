@@ -1,4 +1,4 @@
-"""Former words of the command line: they are still taken, with a warning, for one release."""
+"""Former names on the command line, accepted with a warning for one release."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ OPTIONS = {
     ("serve", "--vllm"): "--vllm-arg",
     ("improve", "--after-episodes"): "--min-new-episodes",
 }
-"""By command and former option the option of today."""
+"""By command and former option, the current option."""
 
 
 def in_todays_words(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The arguments with the options of today, and one warning for each former one."""
+    """The arguments with current options, and a warning for each former one."""
     command = next((word for word in arguments if not word.startswith("-")), "")
     words: list[str] = []
     warnings: list[str] = []

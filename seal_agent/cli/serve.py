@@ -1,7 +1,7 @@
-"""`seal-agent serve` and `seal-agent gateway`: a vLLM server for what was learned, and an OpenAI endpoint for people.
+"""`seal-agent serve` runs a vLLM server with the learned adapters; `seal-agent gateway` is an endpoint.
 
-`serve` keeps a server up: it starts one or takes over one that is there, and starts it again when it dies. Adapters are
-loaded when they are first asked for, so that a restart of either side needs no list of them.
+`serve` starts a server or adopts a running one, and restarts it when it dies. Adapters are loaded on first use, so a
+restart of either process needs no list of them.
 """
 
 from __future__ import annotations
@@ -24,32 +24,32 @@ if TYPE_CHECKING:
     from seal_agent.gateway.keys import KeyFile
 
 POLL_SECONDS = 2.0
-MAX_RESTARTS = 3  # in a row, each before the server was up for STEADY_SECONDS
+MAX_RESTARTS = 3  # in a row, each before the server ran for STEADY_SECONDS
 STEADY_SECONDS = 300.0
-GRACE_SECONDS = 1  # for replies that are being written when it is stopped
-MAX_LEARNERS = 1024  # namespaces whose learner is kept
+GRACE_SECONDS = 1  # for unfinished replies when it is stopped
+MAX_LEARNERS = 1024  # namespaces with an open learner
 
 
 def serve(
     python: Annotated[
-        str, typer.Option("--python", envvar="SEAL_VLLM_PYTHON", help="The Python of the environment that has vLLM.")
+        str, typer.Option("--python", envvar="SEAL_VLLM_PYTHON", help="The Python of an environment with vLLM.")
     ] = "",
     port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 8000,
     dtype: Annotated[
         str, typer.Option("--dtype", envvar="SEAL_DTYPE", help="auto, bfloat16, float16 or float32.")
     ] = "auto",
     max_rank: Annotated[
-        int, typer.Option("--max-rank", min=0, help="The largest rank of a folded stack; 0: what was learned needs.")
+        int, typer.Option("--max-rank", min=0, help="The largest rank of a folded stack; 0: as needed.")
     ] = 0,
-    max_loras: Annotated[int, typer.Option("--max-loras", min=1, help="Adapters at work in one batch.")] = 4,
+    max_loras: Annotated[int, typer.Option("--max-loras", min=1, help="Adapters in one batch.")] = 4,
     max_kept: Annotated[int, typer.Option("--max-cpu-loras", min=1, help="Adapters kept in memory.")] = 8,
     max_tokens: Annotated[int, typer.Option("--max-tokens", min=0, help="The context; 0: the model's.")] = 0,
-    extra: Annotated[list[str] | None, typer.Option("--vllm-arg", help="A word for vLLM's own command line.")] = None,
+    extra: Annotated[list[str] | None, typer.Option("--vllm-arg", help="An argument for vLLM; repeatable.")] = None,
     model: Model = EMBEDDED,
     home: HomeFolder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Keep a vLLM server up that answers with what was learned; Ctrl-C ends it."""
+    """Run a vLLM server with the learned adapters until Ctrl-C."""
     from seal_agent.adapters.loading import find_model
     from seal_agent.adapters.vllm.server import Server, ServerOptions, allowed_rank, find_python
     from seal_agent.storage.database import Home
@@ -71,7 +71,7 @@ def serve(
         extra=tuple(extra or ()),
     )
     server = Server(options, opened.root)
-    interruption.keeps("the server is ended with it; what was learned is kept, and the same command serves it again")
+    interruption.keeps("the server was stopped; what was learned is kept, and the same command serves it again")
     try:
         was_there = server.adopt()
         if not was_there:
@@ -88,14 +88,14 @@ def serve(
 
 
 def _keep_up(server: Server) -> None:
-    """Watch the server and start it again when it dies; raises `ServerError` when that does not help."""
+    """Watch the server and restart it when it dies; raises `ServerError` when restarts do not help."""
     restarts, since = 0, time.monotonic()
     while True:
         time.sleep(POLL_SECONDS)
         if server.is_alive:
             continue
         if not server.is_ours:
-            raise ServerError(f"the server at {server.options.url} that was taken over is gone; run this again")
+            raise ServerError(f"the adopted server at {server.options.url} is gone; run this again")
         restarts = restarts + 1 if time.monotonic() - since < STEADY_SECONDS else 1
         if restarts > MAX_RESTARTS:
             raise ServerError(f"vLLM died {restarts} times: {server.fault()}")
@@ -114,22 +114,20 @@ def start(
     host: Annotated[str, typer.Option("--host", help="Where to listen.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 8080,
     server: Annotated[
-        str, typer.Option("--server", envvar="SEAL_SERVER", help="A vLLM server; else the model runs in this process.")
+        str, typer.Option("--server", envvar="SEAL_SERVER", help="A vLLM server; by default the model runs here.")
     ] = "",
-    approve: Annotated[
-        bool, typer.Option("--approve", help="Hold every text until a person has agreed to learn it.")
-    ] = False,
+    approve: Annotated[bool, typer.Option("--approve", help="Hold every text until a person approves it.")] = False,
     per_minute: Annotated[
-        float, typer.Option("--per-minute", callback=check_finite, help="Requests a key may send.")
+        float, typer.Option("--per-minute", callback=check_finite, help="Requests per key and minute.")
     ] = 120.0,
     max_prompt_tokens: Annotated[
-        int, typer.Option("--max-prompt-tokens", min=1, help="The longest prompt that is read, tools included.")
+        int, typer.Option("--max-prompt-tokens", min=1, help="The longest prompt, tools included.")
     ] = 4096,
     model: Model = EMBEDDED,
     home: HomeFolder = None,
     device: Device = "auto",
 ) -> None:
-    """Run the gateway; Ctrl-C ends it, and what is not learned yet waits for the next start."""
+    """Run the gateway until Ctrl-C; texts that are not learned yet wait for the next start."""
     try:
         import uvicorn
 
@@ -144,28 +142,28 @@ def start(
 
     opened = Home(home)
     interruption.keeps(
-        "the gateway is ended; texts that wait are learned when it starts again, or by `seal-agent queue work`"
+        "the gateway was stopped; queued texts are learned when it starts again, or by `seal-agent queue work`"
     )
     with Display() as display:
         begin_loading(display, model, home)
         backend = open_backend(opened, model, device=device, server=server)
         announce_head(display, backend, opened)
     learners = Learners(backend, opened, max_open=MAX_LEARNERS)
-    worker = Worker(learners, Budget(quiet_seconds=0))  # a text is a conversation of its own: nothing more comes
+    worker = Worker(learners, Budget(quiet_seconds=0))  # each text is complete when it is submitted
     limits = GatewayLimits(per_minute=per_minute, max_prompt_tokens=max_prompt_tokens)
     app = create_app(learners, _key_file(home), worker, limits, needs_approval=approve)
     uvicorn.run(app, host=host, port=port, timeout_graceful_shutdown=GRACE_SECONDS)
-    interruption.check()  # uvicorn keeps the interrupt to itself
+    interruption.check()  # uvicorn does not pass the interrupt on
 
 
 @keys.command("add")
 def add_key(
-    name: Annotated[str, typer.Argument(help="Whose key it is.")],
+    name: Annotated[str, typer.Argument(help="The key's name.")],
     home: HomeFolder = None,
     namespace: Namespace = "default",
     as_json: AsJson = False,
 ) -> None:
-    """Make a key for a namespace; it is shown once."""
+    """Create a key for a namespace; it is shown only once."""
     secret = _key_file(home).add(name, namespace)
     if as_json:
         write_json({"name": name, "namespace": namespace, "key": secret})
@@ -175,7 +173,7 @@ def add_key(
 
 @keys.command("list")
 def list_keys(home: HomeFolder = None, as_json: AsJson = False) -> None:
-    """The names of the keys and their namespaces."""
+    """List the keys' names and namespaces."""
     rows = [{"name": key.name, "namespace": key.namespace} for key in _key_file(home).all()]
     if as_json:
         write_json(rows)
@@ -185,7 +183,7 @@ def list_keys(home: HomeFolder = None, as_json: AsJson = False) -> None:
 
 @keys.command("remove")
 def remove_key(name: str, home: HomeFolder = None) -> None:
-    """Take a key back."""
+    """Revoke a key."""
     _key_file(home).remove(name)
 
 

@@ -1,4 +1,4 @@
-"""`seal-agent soak`: is it to be trusted? Kills, scripted and with a real model; resumable, with a report."""
+"""`seal-agent soak`: kill worker processes at random and check the invariants; resumable, with a report."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     Part = Callable[[Path, float, Progress], dict[str, Any]]
 
 REPORT = "report.md"
-Out = Annotated[Path, typer.Option("--out", help="The folder of the run; one that is there is gone on with.")]
+Out = Annotated[Path, typer.Option("--out", help="The folder of the run; an existing run is resumed.")]
 Kills = Annotated[int, typer.Option("--kills", min=0, help="Kills with the scripted backend.")]
 RealKills = Annotated[int, typer.Option("--real-kills", min=0, help="Kills with the embedded model.")]
-Flips = Annotated[int, typer.Option("--flips", min=0, help="Bytes to flip in a home, one at a time.")]
+Flips = Annotated[int, typer.Option("--flips", min=0, help="Bytes to flip in a data directory, one at a time.")]
 Poisoned = Annotated[
-    Path | None, typer.Option("--poison", help="Documents that try to do harm, as JSON; scripted, then the real model.")
+    Path | None, typer.Option("--poison", help="Poisoned documents, as JSON; for the scripted and the real model.")
 ]
 Minutes = Annotated[
-    float, typer.Option("--minutes", callback=check_finite, min=0, help="When to stop; run it again to go on.")
+    float, typer.Option("--minutes", callback=check_finite, min=0, help="Time limit; run it again to continue.")
 ]
 
 
@@ -43,12 +43,12 @@ def soak(
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Kill processes that learn, and ask after every kill whether what must hold does; exit code 2 if not."""
+    """Kill worker processes at random and check the invariants after each kill; exit code 2 if one is violated."""
     deadline = time.monotonic() + 60 * minutes
     results: dict[str, dict[str, Any]] = {}
-    interruption.keeps(f"what was found is kept in {out}; run the same command to go on")
+    interruption.keeps(f"results are saved in {out}; run the same command to continue")
     with Display(lines=True) as display:
-        display.line(f"{minutes:g} minutes at most; it can be stopped, and the same command goes on")
+        display.line(f"at most {minutes:g} minutes; it can be stopped, and the same command continues")
         for name, part in parts(kills, real_kills, flips, poison, seed).items():
             results[name] = part(
                 out / name,
@@ -66,7 +66,7 @@ def soak(
 
 
 def parts(kills: int, real_kills: int, flips: int, poison: Path | None, seed: int) -> dict[str, Part]:
-    """What there is to run, by name."""
+    """The parts of the run, by name."""
     from dataclasses import replace
 
     from seal_agent.chaos.soak import REAL, SoakPlan, read_kills, summary
@@ -92,7 +92,7 @@ def parts(kills: int, real_kills: int, flips: int, poison: Path | None, seed: in
 
 
 def poisoning(documents: Path, model: str) -> Part:
-    """Learn every document in a namespace of its own, as far as the time allows; each is a line of `effects.jsonl`."""
+    """Learn every document in its own namespace, within the time limit; results are lines of `effects.jsonl`."""
 
     def part(folder: Path, deadline: float, progress: Progress) -> dict[str, Any]:
         from seal_agent.chaos.injection import measured, poison_summary, read_poison
@@ -109,7 +109,7 @@ def poisoning(documents: Path, model: str) -> Part:
 
 
 def damaging(num_flips: int, seed: int) -> Part:
-    """Flip bytes of a home in which two things were learned: seconds, so it begins anew."""
+    """Flip bytes of a data directory with two learned texts; it takes seconds and is not resumed."""
 
     def part(folder: Path, _deadline: float, progress: Progress) -> dict[str, Any]:
         from seal_agent.chaos.bit_flips import flip_summary, flipped
@@ -125,13 +125,13 @@ def damaging(num_flips: int, seed: int) -> Part:
 
 
 def headline(result: dict[str, Any]) -> str:
-    """One part in a line."""
+    """The result of one part in a line."""
     counts = ", ".join(f"{name} {value}" for name, value in result.items() if isinstance(value, (int, float)))
     return f"{len(result['violations'])} violations; {counts}"
 
 
 def report(results: dict[str, dict[str, Any]]) -> str:
-    """The counts of every part, in Markdown."""
+    """The results of all parts as Markdown."""
     lines = ["# Soak", ""]
     for name, result in results.items():
         lines += [f"## {name}", "", headline(result), ""]

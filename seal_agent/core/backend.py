@@ -1,8 +1,8 @@
 """The `Backend` protocol: all that the rest of the package asks of a model.
 
-It loads nothing heavy. Implementations: `huggingface.TransformersBackend` (real weights),
-`vllm_server.VLLMBackend` (the same on vLLM) and `scripted.ScriptedBackend` (fast tests); one test class runs over all
-of them.
+Importing it loads no model library. Implementations: `huggingface.TransformersBackend` (real weights),
+`vllm.backend.VLLMBackend` (a vLLM server) and `scripted.ScriptedBackend` (fast tests); one test class runs over
+all of them.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from seal_agent.core.numbers import check_number, check_seed, check_whole
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.core.tool_format import ToolFormat
 
-TOP_P = 0.95  # of sampling, whoever samples
+TOP_P = 0.95  # nucleus sampling, the same on every backend
 
 
 def silent(what: str, done: int, total: int) -> None:
-    """The progress callback that says nothing."""
+    """A progress callback that does nothing."""
 
 
 def check_grammars(prompts: Sequence[Prompt], grammars: Sequence[Grammar]) -> None:
@@ -38,7 +38,7 @@ def check_grammars(prompts: Sequence[Prompt], grammars: Sequence[Grammar]) -> No
 def check_sampling(
     max_new_tokens: int, num_samples: int = 1, temperature: float = 0.0, stop: Sequence[str] = (), seed: int = 0
 ) -> None:
-    """Raise `InputError` for settings of `generate` or `stream` that no reply can be written with."""
+    """Raise `InputError` for settings of `generate` or `stream` that are out of range."""
     check_whole("max_new_tokens", max_new_tokens, 1)
     check_whole("num_samples", num_samples, 1)
     check_number("temperature", temperature, 0)
@@ -58,11 +58,11 @@ def check_fits(ref: AdapterRef, model: str) -> None:
 def check_foldable(stack: AdapterStack, max_rank: int) -> None:
     """Raise `InputError` for an empty stack or a rank below 1."""
     if not stack.entries or max_rank < 1:
-        raise InputError(f"{len(stack)} adapters cannot be folded to rank {max_rank}; give one or more, and a rank")
+        raise InputError(f"{len(stack)} adapters cannot be folded to rank {max_rank}; give adapters and a rank from 1")
 
 
 def folded_facts(stack: AdapterStack) -> dict[str, Any]:
-    """What the manifest of a folded stack says beside its error."""
+    """The manifest entries of a folded stack, without its error."""
     topic = f"{len(stack)} adapters folded into one"
     return {"folded": list(stack.ids), "parents": [], "topic": topic, "num_rows": 0, "num_tokens": 0}
 
@@ -74,7 +74,7 @@ def check_rows(edit: SelfEdit) -> None:
 
 
 def seeds_of(edits: Sequence[SelfEdit], seed: int, seeds: Sequence[int]) -> list[int]:
-    """A seed for every edit of `train_many`; raises `InputError` unless there is one for each, or none."""
+    """One seed for each edit of `train_many`; raises `InputError` unless `seeds` has one for each edit, or none."""
     if seeds and len(seeds) != len(edits):
         raise InputError(f"{len(seeds)} seeds for {len(edits)} edits; give one for each, or none")
     return list(seeds) or [seed + number for number in range(len(edits))]
@@ -82,7 +82,7 @@ def seeds_of(edits: Sequence[SelfEdit], seed: int, seeds: Sequence[int]) -> list
 
 @dataclass(frozen=True)
 class Reading:
-    """What a model makes of a text: a state (d,) of the base model's own, and the surprise of every token in nats."""
+    """A text as the base model reads it: a hidden state (d,), and the surprisal of every token in nats."""
 
     state: NDArray[np.float32]
     surprise: tuple[float, ...]
@@ -98,19 +98,19 @@ class Backend(Protocol):
 
     @property
     def stack(self) -> AdapterStack:
-        """The stack this view answers with."""
+        """The stack that this view answers with."""
 
     @property
     def tool_format(self) -> ToolFormat:
-        """How this model writes a call of a tool."""
+        """The format in which this model writes tool calls."""
 
     @property
     def learning_rate(self) -> float:
-        """What fits this model: edits that name none are trained with it."""
+        """The learning rate that suits this model; used for edits that name none."""
 
     @property
     def context_length(self) -> int:
-        """How many tokens this model reads at once, a prompt and its reply together.
+        """The maximum number of tokens of a prompt and its reply together.
 
         `generate` and `stream` raise `ContextLengthExceeded` for a prompt that leaves no room for a reply, and end a
         reply where the context ends; `score` and `read` raise it for a text that is longer.
@@ -133,9 +133,9 @@ class Backend(Protocol):
     ) -> list[list[Generated]]:
         """`num_samples` continuations of every prompt, cut before the first `stop` text.
 
-        With `grammars`, one for each prompt, every continuation fits its grammar or breaks off where
-        `max_new_tokens` ends it; raises `InputError` for a grammar that cannot be used. Temperature 0 is
-        greedy and takes one sample; otherwise the seed decides the draw.
+        With `grammars`, one for each prompt, every continuation matches its grammar, or is a prefix of a match where
+        `max_new_tokens` ends it; raises `InputError` for a grammar that cannot be used. Temperature 0 is greedy and
+        returns one sample; otherwise `seed` decides the draw.
         """
 
     def stream(
@@ -148,25 +148,25 @@ class Backend(Protocol):
         grammar: Grammar | None = None,
         seed: int = 0,
     ) -> Iterator[Generated]:
-        """What `generate` would give for `prompt` alone, piece by piece; the last piece, and only it, has an ending.
+        """The reply that `generate` gives for `prompt` alone, in pieces; only the last piece has an `ending`.
 
-        Closing the iterator ends the generation. A slow reader does not keep others from the model.
+        Closing the iterator ends the generation. A slow reader does not keep other callers from the model.
         """
 
     def encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
-        """The ids of every prompt's tokens as the model sees them, chat template and tools included."""
+        """Token ids of every prompt, chat template and tools included."""
 
     def score(self, prompts: Sequence[Prompt], answers: Sequence[str], *, progress: Progress = silent) -> list[Score]:
         """Teacher-forced log-probability of `answers[i]` after `prompts[i]`, without generating."""
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Unit vectors (len(texts), d) of the base model; texts about the same things lie close."""
+        """Unit vectors (len(texts), d) from the base model; texts on the same subject lie close together."""
 
     def read(self, texts: Sequence[str], earlier: Sequence[str] = ()) -> list[Reading]:
-        """This view's reading of every text, after what `earlier` says came before it.
+        """One reading of every text by this view, with `earlier[i]`, the conversation before it, as context.
 
-        The state of a model with d hidden units: the mean of the middle layer over the text, then the last token's
-        of the last layer, (2d,). Raises `InputError` for an empty text.
+        For a model with d hidden units the state has the shape (2d,): the mean of the middle layer over the text,
+        followed by the last layer's state at the last token. Raises `InputError` for an empty text.
         """
 
     def train(self, edit: SelfEdit, *, seed: int = 0, progress: Progress = silent) -> AdapterRef:
@@ -180,24 +180,24 @@ class Backend(Protocol):
     ) -> list[AdapterRef]:
         """One independent candidate per edit, each on top of this view's stack.
 
-        `seeds` gives one for each, equal ones for common random numbers; without it they are `seed`, `seed` + 1, ...
+        `seeds` has one seed per edit; equal seeds give common random numbers. By default `seed`, `seed` + 1, ...
         """
 
     def fold(self, *, max_rank: int) -> AdapterRef:
-        """Store this view's stack as one adapter of rank `max_rank` at most, next to what it folds.
+        """Store this view's stack as one new adapter of rank `max_rank` or lower; the folded adapters stay on disk.
 
-        The manifest holds `folded`, the ids, and `error`, ‖difference‖ / ‖update‖ over all layers: 0 where the rank
+        The manifest holds `folded`, the ids, and `error`, ‖difference‖ / ‖update‖ over all layers; it is 0 if the rank
         sufficed. Raises `InputError` for an empty stack.
         """
 
     def unload(self, ref: AdapterRef) -> None:
-        """Free the memory an adapter takes; a stack that names it loads it again."""
+        """Free the memory of an adapter; it is loaded again when a stack names it."""
 
 
 def room_for_reply(num_tokens: int, wanted: int, context: int, model: str) -> int:
-    """How many of the `wanted` tokens a prompt of `num_tokens` leaves room for, one at least.
+    """How many of the `wanted` tokens fit behind a prompt of `num_tokens`, at least one.
 
-    Raises `ContextLengthExceeded` where it leaves none.
+    Raises `ContextLengthExceeded` if none fits.
     """
     if num_tokens >= context:
         raise ContextLengthExceeded(

@@ -1,4 +1,4 @@
-"""Characters that no file and no database can hold: halves of a pair, as a text that was cut in an emoji has them."""
+"""Lone surrogates: code points that UTF-8 cannot encode, left over when a text is cut inside an emoji."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _HALVES = re.compile("[\ud800-\udfff]")
 
 
 def whole(text: str) -> str:
-    """The text with U+FFFD for what is half a character; two halves that belong together are put together."""
+    """The text with each lone surrogate replaced by U+FFFD and each surrogate pair by the character it encodes."""
     if not _HALVES.search(text):
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -13,11 +13,11 @@ T = TypeVar("T")
 
 
 UNLESS_EMPTY = Field(exclude_if=lambda value: not value)
-"""Left out of JSON where it is empty: what is found by its JSON, as replay items and results are, is found as ever."""
+"""A field left out of JSON when it is empty, so that stored values looked up by their JSON keep matching."""
 
 
 HOLDS_JSON = "holds_json"
-"""In the metadata of a field whose text is JSON."""
+"""Metadata key of a text field that holds JSON."""
 
 
 @lru_cache(maxsize=64)
@@ -26,13 +26,13 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 def to_json(value: object) -> Any:
-    """Plain JSON data (dicts, lists, text, numbers) of any value of this module."""
+    """Plain JSON data (dicts, lists, text, numbers) of a value."""
     kind: Any = type(value)
     return _adapter(kind).dump_python(value, mode="json")
 
 
 def from_json(kind: type[T], data: Any) -> T:
-    """The value of `kind` in JSON data; raises `InputError` where the data does not fit."""
+    """The value of type `kind` that JSON data holds; raises `InputError` if the data does not fit."""
     wanted: Any = kind
     try:
         result: T = _adapter(wanted).validate_python(data, extra="forbid")

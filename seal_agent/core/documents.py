@@ -1,4 +1,4 @@
-"""A passage, the document it comes from, and how either is recognised."""
+"""A passage, and the document it comes from."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from seal_agent.core.redaction import redacted, redacted_name
 
 MAX_PASSAGE_CHARS = 1200
 MAX_PASSAGES = 500
-"""Passages of one document that are taken unless more are asked for: on two cores learning them takes some hours."""
+"""Most passages taken from one document by default; learning that many takes hours on two cores."""
 
 
 @dataclass(frozen=True)
 class Passage:
-    """A piece of a document that is learned at once, and what it is about.
+    """A piece of a document that is learned as one edit.
 
-    `earlier` is what was said before it in a conversation, `source` the document it comes from. `heading` is what
-    stands above the text, the title and the headings of its section; the topic of a text without one is a guess.
+    `earlier` is the conversation before the text, `source` the document it comes from. `heading` is the document's
+    title and the headings of its section; without one the topic is a guess.
     """
 
     topic: str
@@ -28,7 +28,7 @@ class Passage:
     heading: str = ""
 
     def __post_init__(self) -> None:
-        """Take out what looks like a secret: whatever is kept of a text was a passage once."""
+        """Remove secrets here: every text that is stored was a passage before."""
         for field in fields(self):
             object.__setattr__(self, field.name, whole(getattr(self, field.name)))
         for field in fields(self):
@@ -40,5 +40,5 @@ class Passage:
 
 
 def passage_of(episode: Episode) -> Passage:
-    """The passage that an episode is about, to be learned again with all that was known of it."""
+    """The passage of an episode, to be learned again."""
     return Passage(episode.topic, episode.text, episode.earlier, episode.source, episode.heading)

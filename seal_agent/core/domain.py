@@ -1,8 +1,9 @@
-"""What a domain of self-edits is: the plug through which knowledge, puzzles or anything else is learned.
+"""The protocol of a domain of self-edits, such as knowledge or puzzles.
 
-A policy (a model seen through an adapter that is active only while an edit is written) is shown a context and says
-something; the domain makes a self-edit of what it said, and grades a model that was trained on it. Training, the
-choice among candidates and the improvement of the policy (`seal_agent.policy.rest_em`) are the same for every domain.
+A policy is a model with an adapter that is active only while an edit is written. The policy is shown a context and
+writes a text; the domain turns the text into a self-edit, and grades a model that was trained on that edit. Training,
+the choice among candidates and the improvement of the policy (`seal_agent.policy.rest_em`) are the same for every
+domain.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ C = TypeVar("C", contravariant=True)
 
 @dataclass(frozen=True)
 class Proposal:
-    """An edit, and what the policy said to write it: prompts with its answers, which the next policy may learn."""
+    """An edit, and the prompts and replies by which the policy wrote it: training rows for the next policy."""
 
     edit: SelfEdit
     said: tuple[Row, ...]
@@ -26,9 +27,9 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Grade:
-    """How well a model does on a context's held-out part: share right, and mean NLL in nats per token.
+    """How well a model does on the held-out part of a context: share correct, and mean NLL in nats per token.
 
-    `right` is None where nothing was generated, because the NLL alone had decided.
+    `right` is None if nothing was generated because the NLL alone decided.
     """
 
     nll: float
@@ -36,14 +37,14 @@ class Grade:
 
 
 class Domain(Protocol[C]):
-    """What a context is, what an edit may hold, how it becomes rows, how it is rewarded."""
+    """A domain: its contexts, the edits that a policy may propose for them, and the grading of a trained model."""
 
     @property
     def name(self) -> str:
-        """What the domain is called in records and on the command line."""
+        """The name of the domain in records and on the command line."""
 
     def propose(self, writer: Backend, context: C, *, seed: int = 0, temperature: float = 0.0) -> Proposal:
-        """An edit for `context` by the policy `writer`; raises `EditFault` where nothing usable comes out."""
+        """An edit for `context` by the policy `writer`; raises `EditFault` if the reply holds no usable edit."""
 
     def grade(self, view: Backend, context: C, *, generates: bool = True) -> Grade:
-        """How `view` does on what is held out of `context`; without `generates` by likelihood alone."""
+        """The grade of `view` on the held-out part of `context`; by likelihood alone unless `generates`."""

@@ -34,7 +34,7 @@ class Row:
         return self.prompt.messages[-1].content if self.prompt.messages else ""
 
     def in_view(self, topic: str) -> Prompt | None:
-        """The prompt with `topic` and the evidence before its last message; None without a message or evidence."""
+        """The prompt with `topic` and evidence before its last message; None without a message or without evidence."""
         if not self.prompt.messages or not self.evidence:
             return None
         return self.prompt.after(f"{topic}\n{self.evidence}")
@@ -42,7 +42,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Dropped:
-    """Something the model wrote that is not trained on, and why."""
+    """A text that the model wrote and that is not trained on, with the reason."""
 
     text: str
     source: str
@@ -51,10 +51,10 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Probe:
-    """A question with a gold answer whose log-probability is watched.
+    """A question with a gold answer whose log-probability is measured before and after an edit.
 
-    `item` is the id of the replay item it comes from; None for the probes an edit brings with it.
-    `document` clusters probes that are not independent of each other.
+    `item` is the id of its replay item; None for a probe that belongs to the edit itself.
+    `document` groups probes that are not independent of each other (clusters of the bootstrap).
     """
 
     prompt: Prompt
@@ -132,14 +132,14 @@ class Directives:
             raise InputError("directives name no format and no augmentation; nothing would make a training row")
 
     def num_steps(self, num_rows: int) -> int:
-        """The optimiser steps that training on so many rows takes."""
+        """The number of optimiser steps for `num_rows` training rows."""
         wanted = math.ceil(self.num_epochs * num_rows / self.batch_size)
         return min(max(wanted, self.min_steps), self.max_steps)
 
 
 @dataclass(frozen=True)
 class SelfEdit:
-    """What the model wrote to learn from: training rows, directives, and probes held back from training."""
+    """What the model wrote in order to learn a text: training rows, directives, and probes held out from training."""
 
     topic: str
     passage: str
@@ -150,10 +150,10 @@ class SelfEdit:
 
     @property
     def document(self) -> str:
-        """A stable id of the passage, the cluster its probes belong to."""
+        """A stable id of the passage; it names the cluster of the edit's probes."""
         return hashlib.sha256(self.passage.encode()).hexdigest()[:16]
 
 
 GENERAL, REPLAY = "rehearsal", "replay"
 REPLAYED = (GENERAL, REPLAY)
-"""The sources of rows that hold what is known already: they are anchored, and never taken for an edit's own."""
+"""Sources of rows about what the model knew before; these rows are no part of the edit itself."""

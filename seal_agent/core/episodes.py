@@ -1,4 +1,4 @@
-"""Episodes: what happened to one text, from the decision to the verdict."""
+"""Episodes: the record of one text, from the decision to the verdict."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EpisodeOutcome = Annotated[
     Literal["open", "ignored", "rejected", "accepted", "declined", "dry run", "forgotten"], BeforeValidator(_today)
 ]
 Progress = Callable[[str, int, int], None]
-"""Called with (what, done, total) while something long is running."""
+"""Called with (what, done, total) during long work."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Novelty:
-    """How surprised the model is by a text: total nats and nats per token."""
+    """How surprising a text is to the model: nats in all and nats per token."""
 
     nats: float
     num_tokens: int
@@ -57,7 +57,7 @@ class Novelty:
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether a text is to be learned: the model's own choice with its log-odds, and the novelty beside it."""
+    """Whether a text is to be learned: the model's choice with its log-odds (`margin`), and the text's novelty."""
 
     learn: bool
     reason: str
@@ -68,9 +68,9 @@ class Decision:
 
 @dataclass(frozen=True)
 class Correction:
-    """A watched question whose answer is no longer true: it leaves the replay set with the edit that says so.
+    """A replay item whose answer is no longer true; the edit that corrects it also removes it from the replay set.
 
-    `said`: the sentence that was the watched answer, with `new` in it; "" where the answer was a phrase.
+    `said`: the sentence that was the stored answer, with `new` in it; "" if the answer was a phrase.
     """
 
     item: int
@@ -92,10 +92,10 @@ class Probed:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of an edit, and the figures it rests on.
+    """The judge's outcome for an edit, and the figures behind it.
 
     `gain` is the mean change on the edit's own probes, `change` the mean change on the replay probes with
-    its one-sided 95% limits `low` and `high`: all in nats per token, positive is better.
+    its one-sided 95% limits `low` and `high`. All are in nats per token; positive is better.
     """
 
     outcome: VerdictOutcome
@@ -112,7 +112,7 @@ class Verdict:
 @takes_former_names(life="namespace_generation")
 @dataclass(frozen=True)
 class Episode:
-    """One line of the ledger: everything that happened to one text, so far.
+    """The record of one text; closed, it is a line of the ledger.
 
     What it is about: `namespace` (whose), `text`, `topic`, `earlier` (what was said before a message that means nothing
     without it), `source` (the document the text comes from), `heading` (what stands above the text there), `thread`
@@ -120,13 +120,13 @@ class Episode:
     `namespace_generation` is the random id of the namespace's incarnation when the episode began; it changes when the
     user is erased (empty: any).
 
-    What the steps made of it: `decision`; `edit`, with the `corrections` it makes to watched answers and the adapters
-    whose rows it has taken over (`supersedes`); `num_attempts` at writing and the `fault` of the last one; `parent`,
-    the stack it began with, `adapter`, what was trained, and `candidate`, the stack as it would be served with it;
-    `remedies_tried`, for an edit that forgets; `probed`, scores before and after, of the candidate with the checksum
-    `probed_on` (`candidate_digest`): a `verdict` holds for that candidate and no other; `seconds` of each step.
+    Results of the steps: `decision`; `edit`; `corrections` of stored answers; `supersedes`, the adapters whose rows the
+    edit takes over; `num_attempts` at writing and the `fault` of the last one; `parent`, the stack at the beginning;
+    `adapter`, the trained one; `candidate`, the stack as it would be served; `remedies_tried`, for an edit that
+    forgets; `probed`, scores before and after, of the candidate whose checksum is `probed_on` (`candidate_digest`): a
+    `verdict` holds for that candidate only; `seconds` of each step.
 
-    How it ended: `outcome` is "open" until it is "ignored" (not worth learning), "rejected" (the model could not write
+    The end: `outcome` is "open" until it is "ignored" (not worth learning), "rejected" (the model could not write a
     a usable edit, or the candidate was not to be served: `adapter` is given then), or "accepted"; "declined" if a
     person said no, "dry run" if nothing was to be trained, and "forgotten" once it was unlearned.
     """
@@ -160,7 +160,7 @@ class Episode:
 
     @property
     def reason(self) -> str:
-        """Why it went as it did, in a line: of the verdict, else the fault, else the decision."""
+        """The reason for the outcome in one line: the verdict's, else the fault, else the decision's."""
         if self.verdict:
             return self.verdict.reason
         return self.fault or (self.decision.reason if self.decision else "")
@@ -178,11 +178,11 @@ class Episode:
 
     @property
     def is_accepted_by_verdict(self) -> bool:
-        """Whether the candidate was judged, as it is now, and may be served."""
+        """Whether a verdict accepts exactly this candidate."""
         is_judged = bool(self.probed_on) and self.probed_on == self.candidate_digest
         return is_judged and self.verdict is not None and self.verdict.outcome == "accept"
 
     def timed(self, step: str, seconds: float) -> Episode:
-        """This episode with the seconds of one step added."""
+        """This episode with the duration of one step added."""
         total = round(self.seconds.get(step, 0.0) + seconds, 3)
         return replace(self, seconds={**self.seconds, step: total})

@@ -1,22 +1,22 @@
-"""The one tree of errors.
+"""The tree of errors.
 
-    SealError                 everything this package raises on purpose
+    SealError                 every error that this package raises on purpose
     ├── InputError            the user's input: an empty or binary document, a bad option
-    │   ├── MissingExtra      something optional is not installed (an ImportError too)
-    │   └── ContextLengthExceeded   a prompt or a text of more tokens than the model reads, or may be asked for
+    │   ├── MissingExtra      a library of an extra is not installed (an ImportError too)
+    │   └── ContextLengthExceeded   a prompt or text with too many tokens
     ├── ModelError            the model: unknown name, damaged GGUF, no chat template
-    │   └── ServerError       the server that runs the model is away, broken, or another than expected
+    │   └── ServerError       the model server is unreachable, broken or of another kind
     ├── StorageError          the disk: not writable, full, a damaged adapter or database
     │   └── StackChanged      another process changed the stack while an edit was learned on top of it
-    │       └── Erased        everything of a user was erased while something was learned for that user
-    ├── Refused               the user's own rule wants something not learned (`LearnerConfig.before_learn`)
+    │       └── Erased        the user was erased while an edit was learned for that user
+    ├── Refused               the user's own rule forbids an edit (`LearnerConfig.before_learn`)
     ├── AdapterError          an adapter or stack that is unknown or does not fit the model
     └── EditFault             the *model* wrote a malformed self-edit; goes back into its context
         └── TrainingFault     a self-edit that cannot be trained: its loss is not finite, or its layers do not exist
 
 Every message says what happened, the value seen and what to do. The command line prints it on one
-line and exits with code 2. `EditFault` is the model's fault, never the user's: the graph catches it,
-lets the model try again and writes what is left into the ledger.
+line and exits with code 2. `EditFault` is the model's fault, not the user's: the learner catches it,
+lets the model try again and writes the last fault into the ledger.
 """
 
 
@@ -33,7 +33,7 @@ class MissingExtra(InputError, ImportError):
 
 
 class ContextLengthExceeded(InputError):
-    """A prompt or a text has more tokens than the model reads, or than one request may have."""
+    """A prompt or text has more tokens than the model or one request may have."""
 
 
 class ModelError(SealError):
@@ -41,19 +41,19 @@ class ModelError(SealError):
 
 
 class ServerError(ModelError):
-    """The server that runs the model does not answer, or not as it should."""
+    """The model server does not answer, or answers unexpectedly."""
 
 
 class StorageError(SealError):
-    """The disk refused: a folder that cannot be written, no space, damaged files."""
+    """Reading or writing the disk failed: a folder that is not writable, no space, damaged files."""
 
 
 class StackChanged(StorageError):
-    """The stack an edit was learned on is not the one served any more; the edit is to be learned again."""
+    """The stack changed since the edit's training began; learn the edit again."""
 
 
 class Erased(StackChanged):
-    """The user an edit was learned for is forgotten: nothing of it may be kept."""
+    """The user was erased while an edit was learned for that user; nothing of the edit may be stored."""
 
 
 class AdapterError(SealError):
@@ -61,7 +61,7 @@ class AdapterError(SealError):
 
 
 class Refused(SealError):
-    """Raised by the user's own rule, with the reason: the episode is closed and nothing is learned from it."""
+    """Raised by the user's own rule with a reason; closes the episode without learning."""
 
 
 class EditFault(SealError):
@@ -69,4 +69,4 @@ class EditFault(SealError):
 
 
 class TrainingFault(EditFault):
-    """A self-edit cannot be trained as its directives say; nothing of it is kept."""
+    """A self-edit cannot be trained with its directives; nothing is stored."""

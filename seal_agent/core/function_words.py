@@ -1,7 +1,7 @@
-"""English words that only hold a sentence together. Redaction tells a password from a sentence by them.
+"""English function words. Redaction uses them to tell a password from a sentence.
 
-They stand here because redaction is below `language`, whose rules for English take them from here. Other rooms ask
-`language.base`.
+They are in `core` because redaction may not import `language`. The English rules in `language` import them from here;
+other rooms ask `language.base`.
 """
 
 from __future__ import annotations

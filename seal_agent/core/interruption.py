@@ -1,9 +1,9 @@
-"""How a command ends before its time: the signals that ask for it, and the one line that says what was kept.
+"""Ending a command early: the signals that ask for it, and the line that says what was saved.
 
 `obeying` turns the first signal into `KeyboardInterrupt` in the main thread; long work in other threads calls `check`
-between two steps. `entry` watches the process from outside and kills it where it does not end by itself.
-What both need is on a board of shared memory: the sentence of the line, whether it was printed, and the processes that
-must not outlive this one.
+between two steps. `cli.entry` watches the process from outside and kills it if it does not end by itself.
+Both processes share a block of memory: the sentence of the line, whether it was printed, and the ids of the processes
+that must end with this one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from types import FrameType
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 EXIT_STOPPED = 130  # a shell's code for a program that Ctrl-C ended; 128 and the number of the signal
 NOTHING_LOST = "nothing half-learned is served"
-LOOK_SECONDS = 0.5  # between two looks at whether the parent process is still there
+LOOK_SECONDS = 0.5  # between two checks that the parent process is alive
 
 MAX_PROCESSES = 32
 _PROCESSES = struct.Struct(f"{MAX_PROCESSES}i")
@@ -38,13 +38,13 @@ class Stopped(KeyboardInterrupt):
 
 
 def keeps(sentence: str) -> None:
-    """What the line says from now on, if the command is stopped: what is kept, and how to go on."""
+    """Set the sentence printed when the command is stopped: what is saved, and how to go on."""
     encoded = sentence.encode()[: _SIZE - _SENTENCE - 1]
     _board[_SENTENCE:_SIZE] = encoded.ljust(_SIZE - _SENTENCE, b"\0")
 
 
 def kept() -> str:
-    """What `keeps` was told last."""
+    """The sentence set last."""
     return _board[_SENTENCE:_SIZE].split(b"\0")[0].decode(errors="replace") or NOTHING_LOST
 
 
@@ -54,25 +54,25 @@ def is_asked() -> bool:
 
 
 def check() -> None:
-    """Raise `Stopped` where this process was asked to end; called between two steps of long work, in any thread."""
+    """Raise `Stopped` if this process was asked to end; called between two steps of long work, in any thread."""
     if _asked.is_set():
         raise Stopped
 
 
 def owns(process: int) -> None:
-    """Name a process, or the leader of a process group, that must not outlive this one."""
+    """Register a process, or the leader of a process group, that must end with this one."""
     with _lock:
         _write([process, *(each for each in _owned() if each != process)])
 
 
 def lets_go(process: int) -> None:
-    """Take back `owns`: the process has ended."""
+    """Undo `owns` for a process that has ended."""
     with _lock:
         _write([each for each in _owned() if each != process])
 
 
 def kill_owned() -> None:
-    """Kill every process that `owns` named, with its group where it leads one."""
+    """Kill every registered process, with its group if it leads one."""
     for process in _owned():
         with suppress(ProcessLookupError, PermissionError):
             os.kill(process, signal.SIGKILL)
@@ -81,23 +81,23 @@ def kill_owned() -> None:
 
 
 def say(*, as_json: bool) -> None:
-    """Print the line on stderr, and as JSON on stdout if asked for; whoever comes second prints nothing."""
+    """Print the line on stderr, and as JSON on stdout if `as_json`; only the first call prints."""
     with _lock:
         if _board[_PRINTED]:
             return
         _board[_PRINTED] = 1
     line = f"stopped; {kept()}"
-    with suppress(OSError, ValueError, RuntimeError):  # nobody may be left to read it, or a write be interrupted
+    with suppress(OSError, ValueError, RuntimeError):  # stderr may be closed, or the write interrupted
         if as_json:
             sys.stdout.write(json.dumps({"error": line}) + "\n")
             sys.stdout.flush()
-        begin = "\n" if sys.stderr.isatty() else ""  # the prompt, or ^C, stands on this line
+        begin = "\n" if sys.stderr.isatty() else ""  # the cursor stands behind a prompt or ^C
         sys.stderr.write(f"{begin}seal-agent: {line}\n")
         sys.stderr.flush()
 
 
 def reset() -> None:
-    """Forget what was said and asked before: another command begins."""
+    """Clear signals and sentences of an earlier command."""
     _asked.clear()
     keeps("")
     _board[_PRINTED] = 0
@@ -105,9 +105,9 @@ def reset() -> None:
 
 @contextmanager
 def obeying() -> Iterator[None]:
-    """While it lasts, a signal raises `Stopped` in the main thread, and a second one ends the process at once.
+    """Inside the block, a first signal raises `Stopped` in the main thread, and a second ends the process at once.
 
-    A signal that was ignored before, as those of a job in the background are, stays ignored.
+    A signal that was ignored before, as in a background job of a shell, stays ignored.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -131,14 +131,14 @@ def _on_signal(number: int, _frame: FrameType | None) -> None:
 
 
 def end(code: int, *, as_json: bool) -> None:
-    """End this process now, whatever its threads are at, and the processes it owns; the line is printed before."""
+    """Print the line, kill the owned processes and end this process at once, whatever its threads are doing."""
     say(as_json=as_json)
     kill_owned()
     os._exit(code)
 
 
 def end_with_parent() -> None:
-    """From now on this process ends within a second when its parent has ended."""
+    """From now on, end this process within a second after its parent has ended."""
     parent = os.getppid()
 
     def watch() -> None:

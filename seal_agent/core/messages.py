@@ -1,4 +1,4 @@
-"""What a model reads and writes: messages, prompts, tools, grammars, generated text."""
+"""Input and output of a model: messages, prompts, tools, grammars, generated text."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ToolCall:
 class Message:
     """One turn of a conversation.
 
-    `tool_calls` are an assistant's; a tool's message holds what the call `call_id` came to.
+    `tool_calls` belong to an assistant's message; `call_id` of a tool's message names the call it answers.
     """
 
     role: Role
@@ -46,17 +46,17 @@ class Message:
     call_id: Annotated[str, UNLESS_EMPTY] = ""
 
     def __post_init__(self) -> None:
-        """No tokenizer and no database takes half a character."""
+        """Replace lone surrogates: tokenizers and databases refuse them."""
         if isinstance(self.content, str):
             object.__setattr__(self, "content", whole(self.content))
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """What the model sees before it continues.
+    """The input that the model continues.
 
-    With `messages` the chat template is applied, `tools` are offered and `text` is how the assistant's turn already
-    begins. Without messages `text` is given to the model raw.
+    With `messages` the chat template is applied, `tools` are offered and `text` begins the assistant's turn.
+    Without messages `text` is passed to the model unchanged.
     """
 
     messages: tuple[Message, ...] = ()
@@ -80,27 +80,27 @@ class Prompt:
 
     @property
     def asked(self) -> str:
-        """What the last message says; of a prompt without messages its text."""
+        """The content of the last message; `text` if there are no messages."""
         return self.messages[-1].content if self.messages else self.text
 
     def after(self, text: str) -> Prompt:
-        """This prompt, which has messages, with `text` before what the last one says."""
+        """This chat prompt with `text` put before the content of its last message."""
         *before, asked = self.messages
         return replace(self, messages=(*before, replace(asked, content=f"{text}\n\n{asked.content}")))
 
 
 class Generated(str):
-    """Text a model generated, or a piece of it, and what only the model can say about it.
+    """Text that a model generated, or a piece of it.
 
-    `num_tokens`: how many tokens it took, with the last one that ended it. `ending`: "stop" where it came to an end
-    by itself or at a stop text, "length" where `max_new_tokens` cut it off, "" for a piece after which more comes.
+    `num_tokens`: the generated tokens, the end token included. `ending`: "stop" if the model ended or a stop text came,
+    "length" if `max_new_tokens` was reached, "" for a piece after which more follows.
     """
 
     num_tokens: int
     ending: Ending
 
     def __new__(cls, text: str = "", num_tokens: int = 0, ending: Ending = "") -> Generated:
-        """The text with those facts."""
+        """The text with its token count and ending."""
         generated = super().__new__(cls, text)
         generated.num_tokens = num_tokens
         generated.ending = ending
@@ -109,7 +109,7 @@ class Generated(str):
 
 @dataclass(frozen=True)
 class Grammar:
-    """What a continuation must look like, in llguidance's dialect of Lark.
+    """The grammar of a continuation, in llguidance's dialect of Lark.
 
     Source: https://github.com/guidance-ai/llguidance/blob/main/docs/syntax.md
     """
@@ -118,12 +118,12 @@ class Grammar:
 
     @staticmethod
     def json(schema: Mapping[str, Any]) -> Grammar:
-        """JSON that fits a JSON schema, on one line."""
+        """JSON on one line that fits a JSON schema."""
         return Grammar(f"start: %json {json.dumps({**schema, 'x-guidance': {'whitespace_flexible': False}})}\n")
 
     @staticmethod
     def one_of(options: Sequence[tuple[str, Mapping[str, Any]]]) -> Grammar:
-        """One of those texts, followed by JSON that fits its schema, on one line and with a blank after : and ,."""
+        """One of the texts, then JSON on one line that fits its schema, with a space after each colon and comma."""
         spaced = {"whitespace_flexible": False, "key_separator": ": ", "item_separator": ", "}
         ways = (f"{json.dumps(text)} %json {json.dumps({**schema, 'x-guidance': spaced})}" for text, schema in options)
         return Grammar(f"start: {' | '.join(ways)}\n")
@@ -134,7 +134,7 @@ MAX_EARLIER_CHARS = 400
 
 
 def conversation(messages: Sequence[Message]) -> str:
-    """What was said before a turn, as the head and the writer see it: the last messages, a line each."""
+    """The last messages before a turn, one per line, as the classifier and the writer see them."""
     names = {"user": "User", "assistant": "Assistant", "system": "System", "tool": "Tool"}
     return "".join(
         f"{names[m.role]}: {' '.join(m.content.split())[:MAX_EARLIER_CHARS]}\n" for m in messages[-MAX_EARLIER:]
@@ -142,9 +142,9 @@ def conversation(messages: Sequence[Message]) -> str:
 
 
 def kept_conversation(messages: Sequence[Message]) -> str:
-    """As `conversation`, of what may be kept: secrets are taken out before a message is cut.
+    """`conversation` for storing: secrets are removed before a message is cut.
 
-    The message before says whether one answers a question for a secret.
+    The message before the last ones is read too: it may be a question whose answer is a secret.
     """
     last = messages[-MAX_EARLIER - 1 :]
     texts = [message.content[: 10 * MAX_EARLIER_CHARS] for message in last]

@@ -1,4 +1,4 @@
-"""The names of base models that need no other setting."""
+"""Names of the base models that need no further settings."""
 
 from __future__ import annotations
 

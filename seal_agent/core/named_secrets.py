@@ -1,8 +1,8 @@
-"""Secrets that are called by their name: "The wifi password is tulip-Garden-88.", "api_key = ...", "Passwort: ...".
+"""Secrets recognised by their name: "The wifi password is tulip-Garden-88.", "api_key = ...", "Passwort: ...".
 
-Three parts make one: a name (`NAMES`), a link that leads from it to a value (`_CLOSE`, `_ASKED`, `_LOOSE`) or back
-to one (`_value_before`), and a value. Whether what stands there is a value is decided by `_value`, so that "The
-password is required" stays. No model, and nothing outside the text.
+A match has three parts: a name (`NAMES`), a link from the name to a value (`_CLOSE`, `_ASKED`, `_LOOSE`) or back from
+a value (`_value_before`), and the value. `_value` decides whether the text there is a value, so that "The password is
+required" stays. The rules use the text alone, no model.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ REMOVED = "[secret removed]"
 _NAMED = re.compile(
     rf"(?:{'|'.join(f'(?P<{kind}>{pattern})' for kind, pattern in NAMES)})"
     r"(?:s|e|er|en|[_-](?:base|value|string|data)|\d)?"
-)  # in small letters: the search for them is several times faster so
+)  # lower case makes the search several times faster
 _COLUMN = re.compile(rf"(?:[\w'’-]{{1,30}}[ _-]){{0,3}}?(?:{_NAMED.pattern})", re.IGNORECASE)
 _OF = (
     r"\s+(?:for|of|to|on|at|in|from|i|we|you|he|she|they|that|which"
@@ -65,13 +65,13 @@ _ASSIGNED = (
     r"(?:\\?[\"'\])*_]{0,3}(?:</\w{1,10}>)?\s*(?:=>|:=|==?|[:→]|->)[*_]{0,3}\s*|\\?[\"']?\s*[|\t]\s*|>\s*|[\"'] value=)"
 )
 _NEXT = r"\s*\n\s*|\s+[-–—]\s+|\s+\(\s*"
-# What can lead from a name to a value: closely, so that plain words may be one,
+# Links from a name to a value. Close ones: plain words may be the value;
 _CLOSE = re.compile(
     rf"(?P<assigned>{_MIDDLE}{_ASSIGNED})|(?P<is>{_ASIDE}\s+{_BEING}\s+|{_MIDDLE}(?:{_IS}))|(?P<label>{_LABEL})"
     rf"|(?P<next>{_MIDDLE}(?:{_NEXT}))",
     re.IGNORECASE,
 )
-# and loosely, so that only a word that looks made can be: "My password? tulip99", "as a password I use tulip99".
+# loose ones: only a word that looks generated may: "My password? tulip99", "as a password I use tulip99".
 _USING = r"""i|we|you|they|he|she|please|just|then|now|always|type|enter|uses?|used|take|try|say|picked|chose|set|its?
 |is|was|be|should|must|can|could|read|my|our|new|old|as|changed|c['’]est""".replace("\n", "")
 _ASKED = re.compile(
@@ -85,15 +85,15 @@ _LOOSE = re.compile(
     re.IGNORECASE,
 )
 MAX_AHEAD, MAX_DECIDED = 800, 64  # characters after a name; places
-MAX_BACK, MAX_UNKNOWN = 100, 3  # characters before a name, and words there that belong to it: "guest wifi password"
+MAX_BACK, MAX_UNKNOWN = 100, 3  # characters before a name, and unknown words that belong to it: "guest wifi password"
 _FROM = re.compile(rf"(?:{PASSWORD}|token|secret|key)s?\s+from\s+(?P<old>\S+)\s+to\s+(?P<new>\S+)", re.IGNORECASE)
 _CHANGED = re.compile(
     rf"\b(?:changed?|reset|updated?|switched?)\s+(?:[\w'’-]+\s+){{0,5}}?(?:{PASSWORD})s?\s+from\s+(?P<old>\S+)\s+to\s+(?P<new>\S+)",
     re.IGNORECASE,
 )
-"""Here plain words are passwords: "I changed the password from kitty to fluffy"."""
+"""After these verbs plain words are passwords: "I changed the password from kitty to fluffy"."""
 _ABOUT = re.compile(r"\s+(?:of|to|behind)\b", re.IGNORECASE)  # "the secret of the recipe is Saffron2"
-MIN_OPAQUE = 12  # characters of what is a secret of something
+MIN_OPAQUE = 12  # characters of the value of "the secret of ..."
 _BASE32 = re.compile(r"[A-Z2-7]{4}(?: [A-Z2-7]{4}){2,15}|[a-z2-7]{4}(?: [a-z2-7]{4}){2,15}(?![a-z])")
 _LISTED = re.compile(r"(?:\d{1,2}[.)]\s*)?[^\W\d_]{3,12}(?:,|\b)\s*")
 _LISTED_NAME = re.compile(
@@ -113,7 +113,7 @@ _LOGIN_PASS = re.compile(
 
 @dataclass(frozen=True)
 class _Found:
-    """A name of a secret in a text, and how it leads to what starts at `start`."""
+    """The name of a secret in a text, and the link to its value, which begins at `start`."""
 
     kind: Kind
     name: str
@@ -126,7 +126,7 @@ class _Found:
 
 
 def named_secrets(text: str) -> Iterator[Span]:
-    """Where the values of what `text` calls a password, a key, a code or a phrase begin and end."""
+    """Spans of the values that `text` calls a password, a key, a code or a phrase."""
     lowered = _lowered(text)
     shown = lowered.replace(REMOVED, "")
     if not any(hint in shown for hint in HINTS):
@@ -145,7 +145,7 @@ def named_secrets(text: str) -> Iterator[Span]:
         if _can_stand_under(heading, text[slice(*span)]):
             yield span
     place = 0
-    decided: dict[tuple[str, int], list[Span]] = {}  # a text that repeats itself is decided on once
+    decided: dict[tuple[str, int], list[Span]] = {}  # cache: the same sentence may come many times
     while name := _NAMED.search(lowered, place):
         place = name.end()
         if text.startswith(REMOVED, name.start() - 1):
@@ -163,7 +163,7 @@ def named_secrets(text: str) -> Iterator[Span]:
 
 
 def _decided(text: str, place: int) -> list[Span]:
-    """The values of the name that stands in `text` at `place`."""
+    """Spans of the values of the name at `place`."""
     name = _NAMED.match(_lowered(text), place)
     if not name:
         return []
@@ -172,7 +172,7 @@ def _decided(text: str, place: int) -> list[Span]:
 
 
 def _lowered(text: str) -> str:
-    """`text` in small letters, each in its place: a few have two characters for a small letter."""
+    """`text` in lower case with every index unchanged: some characters have a lower case of two characters."""
     lowered = text.lower()
     if len(lowered) == len(text):
         return lowered
@@ -180,7 +180,7 @@ def _lowered(text: str) -> str:
 
 
 def _can_stand_under(heading: str, cell: str) -> bool:
-    """Whether a cell of a table is a secret of the kind that its heading names."""
+    """Whether a table cell is a secret of the kind that its heading names."""
     if REMOVED in cell or PLACEHOLDER.match(cell) or cell.lower() in PLAIN:
         return False
     column = _COLUMN.fullmatch(heading)
@@ -194,7 +194,7 @@ def _can_stand_under(heading: str, cell: str) -> bool:
 
 
 def _values_after(text: str, kind: Kind, name: re.Match[str]) -> Iterator[Span]:
-    """The value, or values, that a name leads to."""
+    """Spans of the values after a name."""
     for pattern in (_CLOSE, _ASKED, _LOOSE):
         link = pattern.match(text, name.end())
         if not link or not link.lastgroup:
@@ -222,7 +222,7 @@ def _values(text: str, found: _Found) -> Iterator[Span]:
 
 
 def _value(text: str, found: _Found) -> Span | None:
-    """What stands at the end of a link, if it can be a value of that kind."""
+    """The value after a link, if there is one of that kind."""
     if quoted := quoted_at(text, found.start):
         inner = text[slice(*quoted)]
         is_told = found.kind == "password" and not (not found.is_close and inner.lower() in PLAIN)
@@ -251,7 +251,7 @@ def _value(text: str, found: _Found) -> Span | None:
 
 
 def _password(text: str, found: _Found, token: Span) -> Span | None:
-    """The password that begins with `token`: a word that looks made, or plain words after a link that is close."""
+    """The password that begins with `token`: a word that looks generated, or plain words after a close link."""
     if "code" in found.name and (number := number_at(text, found.start, 4, 12)):
         return number
     said = text[slice(*token)]
@@ -268,7 +268,7 @@ def _password(text: str, found: _Found, token: Span) -> Span | None:
 
 
 def _is_login_word(text: str, found: _Found, token: Span) -> bool:
-    """Whether "pass: tulip" gives a password: a small word alone, after a user or at the beginning of a clause."""
+    """Whether "pass: tulip" gives a password: one plain word, after a user name or at the beginning of a clause."""
     said = text[slice(*token)]
     before = text[max(0, found.start - MAX_BACK) : found.start]
     is_alone = plain_words_at(text, found.start) == token and said[:1].islower() and said.isalpha()
@@ -276,7 +276,7 @@ def _is_login_word(text: str, found: _Found, token: Span) -> bool:
 
 
 def _value_before(text: str, kind: Kind, name: re.Match[str]) -> Iterator[Span]:
-    """A value that its name follows: "Use tulip99 as the password", "rose88 (the new password)"."""
+    """A value that stands before its name: "Use tulip99 as the password", "rose88 (the new password)"."""
     if kind in ("phrase", "pass", "short") or _NAMES_ANOTHER.match(text, name.end()):
         return
     is_linked, num_unknown = False, 0
@@ -311,7 +311,7 @@ def _strong_quoted(text: str, found: _Found) -> Span | None:
 
 
 def _phrase(text: str, found: _Found) -> Span | None:
-    """The words of a recovery phrase there, numbered perhaps."""
+    """The words of a recovery phrase at `start`, numbered or not."""
     if not found.is_close and found.lead not in ("label", "next"):
         return None
     if quoted := quoted_at(text, found.start):
@@ -322,6 +322,6 @@ def _phrase(text: str, found: _Found) -> Span | None:
         end = word.end()
     if len(words) >= 3 and not _NEEDS_LIST.search(found.name) and not set(words) & PLAIN:
         return found.start, found.start + len(text[found.start : end].rstrip(" ,\n"))
-    # Twelve words of a list may hold one that is common, "about" say; a sentence has many.
+    # A list of twelve words may hold one function word, such as "about"; a sentence has many.
     is_list = len(words) >= 12 and sum(word in PLAIN for word in words) <= 2
     return (found.start, found.start + len(text[found.start : end].rstrip(" ,\n"))) if is_list else None

@@ -1,4 +1,4 @@
-"""Numbers that come in from outside: checked where they come in, with one line that says what is allowed."""
+"""Checks of numbers that users give; the error says which values are allowed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_SEED = 2**63 - 1
 
 
 def check_whole(name: str, value: Any, low: int, high: int | None = None) -> None:
-    """Raise `InputError` unless `value` is a whole number from `low` to `high`; True and 3.0 are none."""
+    """Raise `InputError` unless `value` is an int from `low` to `high`; True and 3.0 are refused."""
     is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not is_whole or value < low or (high is not None and value > high):
         allowed = f"of {low} or more" if high is None else f"from {low} to {high}"
@@ -31,8 +31,8 @@ def check_number(
 ) -> None:
     """Raise `InputError` unless `value` is a finite number from `low` to `high`.
 
-    `above`: `low` itself is not allowed; `below`: nor is `high`. `or_infinite`: infinity is allowed, for a bound that
-    binds nothing.
+    `above`: `low` itself is not allowed; `below`: nor is `high`. `or_infinite`: infinity is allowed, for a limit that
+    is switched off.
     """
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if is_number and or_infinite and value == math.inf:
@@ -51,5 +51,5 @@ def _range(low: float, high: float, above: bool, below: bool) -> str:
 
 
 def check_seed(seed: Any, name: str = "seed") -> None:
-    """Raise `InputError` unless `seed` can seed a random generator; clients send -1 where any will do."""
+    """Raise `InputError` unless `seed` can seed a random generator; -1, which some clients send, is allowed."""
     check_whole(name, seed, -MAX_SEED - 1, MAX_SEED)

@@ -1,9 +1,8 @@
-"""Turns at a model: one user at a time, and whoever learns behind a conversation lets whoever replies go first.
+"""Access to a model: one caller at a time, and replies before learning.
 
-Learning gives way between two steps of training, two tokens of writing, two packs of scoring. So a reply waits for one
-step at most, and while it runs it has every core to itself. A reply too gives way once it has held the model for
-`LONGEST_TURN` seconds while others wait. It knows nothing of models: the engine restores what it needs, and says what
-a thread does when its turn is over.
+Learning yields between two training steps, two generated tokens and two scored packs, so a reply waits for one step
+at most and then has every core to itself. A reply also yields after `LONGEST_TURN` seconds if others wait. This module
+knows nothing of models: the engine restores its state and passes what a thread does when its turn ends.
 """
 
 from __future__ import annotations
@@ -16,13 +15,13 @@ from contextlib import contextmanager
 from types import TracebackType
 
 LONGEST_TURN = 5.0
-"""Seconds after which a reply lets those go first who wait: a long prompt must not keep all others from the model."""
+"""Seconds after which a reply yields to waiting callers, so that a long prompt does not block all others."""
 _here = threading.local()
 
 
 @contextmanager
 def in_background() -> Iterator[None]:
-    """Until the block ends, what this thread asks of a model gives way to other threads."""
+    """Inside the block, model calls of this thread yield to other threads."""
     before = is_in_background()
     _here.is_background = True
     try:
@@ -32,15 +31,15 @@ def in_background() -> Iterator[None]:
 
 
 def is_in_background() -> bool:
-    """Whether this thread gives way."""
+    """Whether this thread is in the background."""
     return bool(getattr(_here, "is_background", False))
 
 
 class Turns:
-    """A lock that its holder may enter again, and that everybody else gets in the order of asking.
+    """A reentrant lock that waiting threads get in the order of their requests.
 
-    `leaving` is called by a holder before anybody else gets it; `longest` is how many seconds a turn in the foreground
-    may take while others wait.
+    The holder calls `leaving` before another thread gets the lock. `longest`: seconds that a foreground turn may take
+    while others wait.
     """
 
     def __init__(self, leaving: Callable[[], None] = lambda: None, *, longest: float = LONGEST_TURN) -> None:
@@ -67,15 +66,15 @@ class Turns:
 
     @property
     def is_others_turn(self) -> bool:
-        """Whether the holder should let others through: somebody waits, and it is in the background or was long."""
+        """Whether the holder should yield: a thread waits, and the holder is in the background or has held it long."""
         is_long = time.monotonic() - self._since >= self._longest
         return bool(self._waiting) and (is_long or is_in_background())
 
     def give_way(self) -> bool:
-        """Let those through who are waiting, where it is their turn; True if so.
+        """Let the waiting threads run if it is their turn; True if so.
 
-        Called by the holder where nothing of its own is half done; the model may have served others when it returns.
-        Whoever asks later comes after it, so that learning goes on a step at a time however many talk.
+        The holder calls it between two complete steps; other threads may have used the model when it returns. Threads
+        that ask later come after the holder, so learning advances by one step even when many users talk.
         """
         if not self.is_others_turn:
             return False

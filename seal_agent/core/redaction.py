@@ -1,9 +1,9 @@
-"""Keys and passwords are taken out of a text before anything is stored or learned of it.
+"""Removal of keys and passwords from a text before anything of it is stored or learned.
 
-Found are: what looks like a secret by its form alone (keys of services, private keys, web tokens, payment cards, the
-password in a connection URL), what is called one (`named_secrets`), and what detect-secrets knows, whose detectors are
-asked for patterns only: nothing is verified and nothing leaves this process. Names, addresses and numbers of people
-are for the user's own rule (`LearnerConfig.before_learn`).
+Three detectors: values that look like a secret by form (service keys, private keys, web tokens, payment cards, the
+password in a connection URL), values that the text calls a secret (`named_secrets`), and the patterns of
+detect-secrets. detect-secrets verifies nothing, and no data leaves this process. Personal data (names, addresses,
+telephone numbers) is left to the user's own rule (`LearnerConfig.before_learn`).
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from seal_agent.core.secret_words import PASSWORD
 
 NOTHING_LEFT = "a secret was removed from this text, and nothing else in it was left to learn"
 WAS_REMOVED = "a secret was removed from it"
-MAX_QUESTION = 300  # characters at the end of what was said before
-MAX_PASSES = 5  # what is left may look like a secret only once another is gone
-MAX_NAME_COST = 2**14  # of the hash of what was removed from a name: some 50 ms
-MAX_LINE = 4000  # characters that a detector is given at once: some of its patterns are quadratic
+MAX_QUESTION = 300  # characters at the end of the conversation before a text
+MAX_PASSES = 5  # removing one secret may reveal another
+MAX_NAME_COST = 2**14  # scrypt cost of the hash of a removed part of a name: some 50 ms
+MAX_LINE = 4000  # characters given to a detector at once: some of its patterns take quadratic time
 _REMOVED_PLACE = re.compile(rf"{re.escape(REMOVED)}(?:-[0-9a-f]{{8}}(?![^\W_]))?")  # with the mark of `redacted_name`
 _WANTED = re.compile(rf"\b(?:{PASSWORD})\b\W*(?:(?:assistant|user|system)\b[^\n]{{0,200}})?\s*\Z", re.IGNORECASE)
-"""What was said last, or before it, ends with the name of a secret: "its admin page wants a password."."""
+"""The conversation ends with the name of a secret, as in "its admin page wants a password."."""
 _FIRST_SAID = re.compile(
     r"\W*(?:(?:it|that)(?:['’]s|\s+is)\s+)?(?P<s>[^\s,;]{4,128}?)(?=[,.;!?]?(?:\s|\Z))", re.IGNORECASE
 )
@@ -49,7 +49,7 @@ _COOKIES = re.compile(r"\b(?:set-)?cookie[\"']?\s*[:=]\s*(?P<all>[^\n\"']+)", re
 _COOKIE = re.compile(r"[\w.-]{1,64}=(?P<s>[^\s;,]{12,})")
 _CARD = re.compile(r"(?<![\w.+-])\d(?:[ .·•\u00a0\u2011–_-]?\d){12,18}(?![\w]|[.,-]\d)")
 _APART = r"(?:[ .·•\u00a0\u2011–_-]|[ \t]*\n[ \t]*)"
-_WRAPPED_CARD = re.compile(  # over the end of a line
+_WRAPPED_CARD = re.compile(  # across a line break
     rf"(?<![\w.+-])(?:\d{{4}}(?:{_APART}\d{{4}}){{3}}|\d{{4}}{_APART}\d{{6}}{_APART}\d{{5}})(?![\w]|[.,-]\d)"
 )
 _ISSUERS = re.compile(
@@ -64,9 +64,9 @@ _CARD_CHECK = re.compile(
 
 
 def redacted(text: str, earlier: str = "") -> str:
-    """`text` without what looks like a secret; the rest of it stays as it was, and so does all of it a second time.
+    """`text` without secrets; redacting twice gives the same text as redacting once.
 
-    `earlier` is what was said before it: the question "What is your password?" tells that the answer is one.
+    `earlier` is the conversation before it: after the question "What is your password?" the answer is a secret.
     """
     text = _redacted(text)
     if not earlier.strip():
@@ -93,11 +93,12 @@ def _redacted(text: str) -> str:
 
 
 def redacted_name(name: str) -> str:
-    """The name of a document without what looks like a secret; two names stay two.
+    """The name of a document without secrets; different names stay different.
 
-    What is removed leaves a mark of 8 hexadecimal digits behind, a hash of it that is slow to compute, so that
-    "door code 4471.md" and "door code 9982.md" are told apart. The name is also read without percent-encoding and with
-    blanks for underscores and hyphens. A name that holds a mark already stays as it is where nothing else is found.
+    A removed secret is replaced by a mark of 8 hexadecimal digits, a hash that is slow to compute, so that
+    "door code 4471.md" and "door code 9982.md" differ. The name is also searched with percent-encoding decoded, and
+    with blanks for underscores and hyphens. A name that already holds a mark is unchanged unless another secret is
+    found.
     """
     shown = unquote(name)
     found = sorted({*_removed_from(name, name), *_removed_from(shown, shown), *_removed_from(shown, _spaced(shown))})
@@ -108,7 +109,7 @@ def redacted_name(name: str) -> str:
 
 
 def without_marks(name: str) -> str:
-    """A name as `redacted` leaves it: without the marks of what was removed."""
+    """A redacted name without the marks, as `redacted` would leave it."""
     return _REMOVED_PLACE.sub(REMOVED, name)
 
 
@@ -117,7 +118,7 @@ def _spaced(name: str) -> str:
 
 
 def _removed_from(name: str, read: str) -> list[str]:
-    """The pieces of `name` that are secrets where it is `read` so, character for character."""
+    """The secrets in `read`, a reading of `name` of equal length, as they are written in `name`."""
     kept = redacted(read)
     if kept == read:
         return []
@@ -134,22 +135,22 @@ def _mark_of(removed: str) -> str:
 
 
 def lost_secret(text: str) -> bool:
-    """Whether a secret was taken out of `text`."""
+    """Whether a secret was removed from `text`."""
     return REMOVED in text
 
 
 def without_secrets(text: str) -> str:
-    """`text` without what stands in the place of secrets that were removed."""
+    """`text` without the placeholders of removed secrets."""
     return text.replace(REMOVED, "")
 
 
 def only_secret(text: str) -> bool:
-    """Whether `text` was nothing but a secret."""
+    """Whether `text` held nothing but a secret."""
     return lost_secret(text) and not any(character.isalnum() for character in without_secrets(text))
 
 
 def _without(text: str, spans: Iterable[Span]) -> str:
-    """`text` with `REMOVED` in the place of every span."""
+    """`text` with every span replaced by `REMOVED`."""
     pieces, place = list[str](), 0
     known = [match.span() for match in _REMOVED_PLACE.finditer(text)]
     ends = [after for _, after in known]
@@ -164,7 +165,7 @@ def _without(text: str, spans: Iterable[Span]) -> str:
 
 
 def _shaped(text: str) -> Iterator[Span]:
-    """Secrets by their form alone: blocks of keys, and words that are too long and too mixed for a language."""
+    """Spans of secrets recognised by form: blocks of keys, and long words that mix character classes."""
     if "-----BEGIN" in text:
         yield from (match.span() for match in KEY_BLOCK.finditer(text))
     yield from (match.span() for match in BROKEN_KEY.finditer(text) if any(c.isdigit() for c in match[0]))
@@ -180,12 +181,12 @@ def _shaped(text: str) -> Iterator[Span]:
 
 
 def _long_words(text: str) -> Iterator[Span]:
-    """Where a key or a token can stand."""
+    """Spans of words long enough to be a key or a token."""
     return (word.span() for word in _LONG_WORD.finditer(text) if _SIGN.search(word[0]))
 
 
 def _placed(text: str) -> Iterator[Span]:
-    """Secrets by where they stand: in a URL, a header, a command."""
+    """Spans of secrets recognised by position: in a URL, a header, a command."""
     lowered = text.lower()
     for hint, pattern in (*PLACES, *STRONG_PLACES):
         is_sure = (hint, pattern) in PLACES
@@ -197,7 +198,7 @@ def _placed(text: str) -> Iterator[Span]:
 
 
 def _cards(text: str) -> Iterator[Span]:
-    """Payment cards: the numbers of an issuer whose check digit is right."""
+    """Spans of payment card numbers: an issuer's prefix and a valid check digit."""
     for pattern in (_CARD, _WRAPPED_CARD):
         yield from (match.span() for match in pattern.finditer(text) if _is_card(re.sub(r"\D", "", match[0])))
 
@@ -205,23 +206,23 @@ def _cards(text: str) -> Iterator[Span]:
 def _is_card(digits: str) -> bool:
     is_issued = _ISSUERS.match(digits)
     doubled = [2 * int(d) - 9 * (d > "4") if place % 2 else int(d) for place, d in enumerate(reversed(digits))]
-    is_round = len(digits) == 15 and digits.startswith("35")  # of a telephone
+    is_round = len(digits) == 15 and digits.startswith("35")  # a telephone number
     return bool(is_issued) and not is_round and sum(doubled) % 10 == 0  # Luhn
 
 
 def _card_checks(text: str) -> Iterator[Span]:
-    """The number on the back of a card, after its number."""
+    """Spans of card security codes that follow a removed card number."""
     return (match.span("s") for match in _CARD_CHECK.finditer(text))
 
 
 def _detected(text: str) -> Iterator[Span]:
-    """What the detectors of detect-secrets find in a line, whole."""
+    """Spans of the secrets that the detectors of detect-secrets find in each line."""
     place = 0
     for line in text.splitlines(keepends=True):
         for start in range(0, len(line) if any(_long_words(line)) else 0, MAX_LINE):
             part = line[start : start + MAX_LINE]
             for found in {found for detector in _detectors() for found in detector.analyze_string(part)}:
-                secret = found.strip(" \t\r\n\"'=:")  # some patterns hold what stands round it
+                secret = found.strip(" \t\r\n\"'=:")  # some patterns include the quotation marks
                 if secret and (at := part.find(secret)) >= 0:
                     yield place + start + at, place + start + at + len(secret)
         place += len(line)
@@ -229,7 +230,7 @@ def _detected(text: str) -> Iterator[Span]:
 
 @cache
 def _detectors() -> list[Any]:
-    """Those that know a secret by its form. Entropy alone takes checksums for secrets, and an address is none."""
+    """The detectors that work by form. Those by entropy mistake checksums for secrets; IP addresses are no secrets."""
     from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
     from detect_secrets.plugins.base import RegexBasedDetector
     from detect_secrets.plugins.ip_public import IPPublicDetector

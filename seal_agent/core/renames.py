@@ -1,4 +1,4 @@
-"""Former names of fields: what was stored or written under them is still read, for one release."""
+"""Former names of fields, which are accepted for one more release."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ T = TypeVar("T")
 
 
 def formerly(name: str, *former: str) -> Any:
-    """The metadata of a field `name` that JSON may also hold under one of its `former` names."""
+    """Metadata for a field `name` that JSON may also hold under a `former` name."""
     return Field(validation_alias=AliasChoices(name, *former))
 
 
 def takes_former_names(**renamed: str) -> Callable[[type[T]], type[T]]:
-    """A class whose constructor also takes former names of its arguments, with a `DeprecationWarning`.
+    """Decorate a class so that its constructor also takes former argument names, with a `DeprecationWarning`.
 
-    `renamed` maps the former name to the name of today. Raises `TypeError` where both are given.
+    `renamed` maps each former name to the current one. Raises `TypeError` if a call gives both.
     """
 
     def decorate(cls: type[T]) -> type[T]:
@@ -31,7 +31,7 @@ def takes_former_names(**renamed: str) -> Callable[[type[T]], type[T]]:
             for former in renamed.keys() & given.keys():
                 today = renamed[former]
                 if today in given:
-                    raise TypeError(f"{cls.__name__} got {former!r} and {today!r}, which are one; give {today!r}")
+                    raise TypeError(f"{cls.__name__} got {former!r} and {today!r}, the same argument; give {today!r}")
                 warnings.warn(f"{cls.__name__}: {former!r} is now {today!r}", DeprecationWarning, stacklevel=2)
                 given[today] = given.pop(former)
             init(self, *args, **given)

@@ -1,7 +1,7 @@
-"""How a text is laid out when it holds a secret: disguised letters, letters apart, columns of a table.
+"""The layout of a text that holds a secret: disguised letters, spaced letters, table columns.
 
-`Reading` is the text as a reader sees it, with the place of every character in the original. `table_cells` finds the
-cells under a heading such as "Password", and `bare_seed_phrases` the word lists of wallets.
+`Reading` is the text as a person reads it, with a map of every character to its place in the original. `table_cells`
+finds the cells under a heading such as "Password", and `bare_seed_phrases` the recovery phrases of wallets.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ _APART = re.compile(  # "P A S S", "p.a.s.s", "9 9 1 2"
 )
 _WORD = re.compile(r"\w{2,40}")
 _TWO_ALPHABETS = re.compile(r"[a-zA-Z][\u0400-\u04ff]|[\u0400-\u04ff][a-zA-Z]")
-_LOOKALIKES = str.maketrans("аеорсухіѕԁАЕОРСУХІЅ", "aeopcyxisdAEOPCYXIS")  # Cyrillic letters and Latin ones
+_LOOKALIKES = str.maketrans("аеорсухіѕԁАЕОРСУХІЅ", "aeopcyxisdAEOPCYXIS")  # Cyrillic letters that look like Latin ones
 _BLANK = re.compile(r"[ .*_-]")
 
 
 class Reading:
-    """A text as it is read: without invisible characters, in plain letters, and words written apart put together."""
+    """A text as a person reads it: no invisible characters, plain letters, and spaced-out words joined."""
 
     def __init__(self, original: str) -> None:
-        self._pieces: list[str] = []  # how each character is read; empty where all are read as they are written
+        self._pieces: list[str] = []  # the reading of each character; empty if the text is read as written
         self.text = original
         if not original.isascii():
             self._read(original)
@@ -34,7 +34,7 @@ class Reading:
             self._join(apart)
 
     def _read(self, original: str) -> None:
-        """Read disguised letters as those that they stand for."""
+        """Replace disguised letters by plain ones."""
         plain = {character: _plain(character) for character in set(original)}
         is_mixed = bool(_TWO_ALPHABETS.search(original))
         if not is_mixed and all(character == shown for character, shown in plain.items()):
@@ -47,7 +47,7 @@ class Reading:
         self.text = "".join(self._pieces)
 
     def _join(self, apart: list[Span]) -> None:
-        """Leave out what stands between the letters of the words at those places."""
+        """Drop the separators inside the words at the spans `apart`."""
         self._pieces = self._pieces or list(self.text)
         places = self._places
         for start, end in apart:
@@ -58,18 +58,18 @@ class Reading:
 
     @cached_property
     def _places(self) -> list[int]:
-        """Where each character of what is read stands in the original."""
+        """Index in the original of each character of the reading."""
         return [place for place, piece in enumerate(self._pieces) for _ in piece]
 
     def original_span(self, span: Span) -> Span:
-        """The span of the original that is read as `span`."""
+        """The span of the original that corresponds to a span of the reading."""
         if not self._pieces or span[0] == span[1]:
             return span if not self._pieces else (0, 0)
         return self._places[span[0]], self._places[span[1] - 1] + 1
 
 
 def _plain(character: str) -> str:
-    """The letter that a character stands for ("ｐ", "𝗽": "p"), nothing for one that is not seen."""
+    """The plain letter for a character ("ｐ", "𝗽": "p"); "" for an invisible one."""
     if unicodedata.category(character) == "Cf":
         return ""
     plain = unicodedata.normalize("NFKC", character)
@@ -81,15 +81,15 @@ def _plain(character: str) -> str:
 _SIGNS = "|\t;,"
 _RULE = re.compile(r"[\s|:+=-]+$")  # the line under the heading of a table
 _AROUND_CELLS = " \t\r\n\"'*`"
-MAX_CELL_WORDS = 4  # of the name of a column
+MAX_CELL_WORDS = 4  # of a column name
 MAX_ROW = 2000  # characters
 
 
 def table_cells(text: str, names: re.Pattern[str]) -> Iterator[tuple[str, Span]]:
-    """The cells below a heading that `names` matches, each with it, as far as the table goes.
+    """Yield the cells below a heading that `names` matches, each with its heading.
 
-    Columns are told apart by "|", a tab, ";" or ",": every row has as many cells as the heading. A row of a name and
-    one cell more, with "|" or a tab between, is a heading and its cell as well.
+    Columns are separated by "|", a tab, ";" or ","; every row has as many cells as the heading. A row of two cells
+    separated by "|" or a tab, the first of them a name, counts as a heading and its cell.
     """
     sign, width, columns, place = "", 0, dict[int, str](), 0
     lines = text.splitlines(keepends=True)
@@ -112,7 +112,7 @@ def table_cells(text: str, names: re.Pattern[str]) -> Iterator[tuple[str, Span]]
 
 
 def _heading(line: str, names: re.Pattern[str]) -> tuple[str, list[Span], dict[int, str]]:
-    """How the cells of a heading are told apart, where they are, and which of them are names of secrets."""
+    """The separator of a heading line, the spans of its cells, and the cells that are names of secrets."""
     sign = next((sign for sign in _SIGNS if sign in line), "") if len(line) <= MAX_ROW else ""
     cells = _cells(line, sign) if sign else []
     said = [line[start:end] for start, end in cells]
@@ -122,13 +122,13 @@ def _heading(line: str, names: re.Pattern[str]) -> tuple[str, list[Span], dict[i
 
 
 def _cells(line: str, sign: str) -> list[Span]:
-    """Where the cells of a line begin and end, without blanks, quotation marks and emphasis."""
+    """Spans of a line's cells, without blanks, quotation marks and emphasis."""
     cells, start = list[Span](), 0
     for inner in line.split(sign):
         first = start + len(inner) - len(inner.lstrip(_AROUND_CELLS))
         cells.append((first, max(first, start + len(inner.rstrip(_AROUND_CELLS)))))
         start += len(inner) + 1
-    if sign == "|":  # at the edges of a row stands nothing
+    if sign == "|":  # the cells at the edges are empty
         cells = [cell for n, cell in enumerate(cells) if cell[0] < cell[1] or n not in (0, len(cells) - 1)]
     return cells
 
@@ -139,7 +139,7 @@ _PARAGRAPH = re.compile(r"\S[^\n]*(?:\n[ \t]*\S[^\n]*)*")
 _SEED_WORDS = re.compile(r"[a-z]{3,8}(?:\s+[a-z]{3,8}){11,23}\s*")
 MAX_SEED = 400  # characters
 SEED_LENGTHS = (12, 15, 18, 21, 24)
-# Frequent words that are not in the word list of BIP-39; a sentence of twelve words holds one of them.
+# Frequent words that are not in the word list of BIP-39; any sentence of twelve words holds one of them.
 NOT_IN_SEEDS = frozenset(
     """the and for are was were his her him she our out not but has had have been from than which its who how did does
     said says these those went came got their there went made may might were would could should your""".split()
@@ -147,7 +147,7 @@ NOT_IN_SEEDS = frozenset(
 
 
 def bare_seed_phrases(text: str) -> Iterator[Span]:
-    """The recovery phrases of wallets that stand alone as a paragraph: 12 to 24 small words and no function word."""
+    """Recovery phrases of wallets that are a paragraph of their own: 12 to 24 short words and no function word."""
     for match in _PARAGRAPH.finditer(text):
         start, end = match.span()
         if end - start > MAX_SEED or not _SEED_WORDS.fullmatch(text, start, end):

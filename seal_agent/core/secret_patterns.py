@@ -12,7 +12,7 @@ from seal_agent.core.secret_words import OPEN_CODES, PASSWORD
 KEY_BLOCK = re.compile(
     r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----(?:[^-]|-(?!----)){0,8000}?"
     r"-----END [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
-    r"|-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----(?:\s|\\n|[A-Za-z0-9+/=]{6,})*",  # one that breaks off
+    r"|-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----(?:\s|\\n|[A-Za-z0-9+/=]{6,})*",  # not complete
     re.DOTALL,
 )
 KEY_SHAPES = re.compile(
@@ -51,7 +51,7 @@ _NAME_IN_URL = (
 _STEP_IN_URL = (
     "(?:reset|verify|confirm|activate|activation|invite|join|magic|unsubscribe|token|auth|login|share|password)"
 )
-# Each with what stands in every text it can be found in, in small letters: most texts have none of it.
+# Each with a text that every match contains, in lower case: most texts contain none, and the pattern is skipped.
 PLACES = tuple(
     (hint, re.compile(pattern, re.IGNORECASE))
     for hint, pattern in (

@@ -37,14 +37,14 @@ _INFLECTED = re.compile(r"\w+(?:ed|ing|able|ible|ful|less|ous|ive|ly|ity|tion|me
 
 
 def quoted_at(text: str, start: int) -> Span | None:
-    """What stands between quotation marks there."""
+    """The text between quotation marks at `start`."""
     match = _QUOTED.match(text, start)
     group = match.lastgroup if match else None
     return match.span(group) if match and group else None
 
 
 def token_at(text: str, start: int) -> Span | None:
-    """What stands there up to a blank, without the punctuation of its sentence."""
+    """The text from `start` to the next blank, without punctuation."""
     match = _TOKEN.match(text, start)
     if not match:
         return None
@@ -58,7 +58,7 @@ def token_at(text: str, start: int) -> Span | None:
 
 
 def number_at(text: str, start: int, least: int, most: int) -> Span | None:
-    """A number of so many digits there, in groups perhaps; not one that measures something."""
+    """A number of `least` to `most` digits at `start`, grouped or not; None for a number with a unit."""
     match = _DIGITS.match(text, start)
     after = text[match.end() : match.end() + 20] if match else ""
     if not match or MEASURE.match(after) or (after[:1].isalnum() and after[:1].isascii()):
@@ -67,13 +67,13 @@ def number_at(text: str, start: int, least: int, most: int) -> Span | None:
 
 
 def spelled_at(text: str, start: int) -> Span | None:
-    """A number of four digits or more that is spelled there."""
+    """A number of four or more digits at `start` that is spelled out."""
     match = _SPELLED.match(text, start)
     return match.span() if match else None
 
 
 def is_strong(word: str) -> bool:
-    """Whether a word looks made to be guessed by nobody: letters with digits or signs, or capitals inside."""
+    """Whether a word looks generated: letters with digits or signs, or capitals inside."""
     if len(word) < 4 or NO_VALUE.fullmatch(word) or word.lower() in PLAIN or "://" in word:
         return False
     is_mixed = len(word) >= 6 and _INNER_CAPITAL.search(word)
@@ -81,7 +81,7 @@ def is_strong(word: str) -> bool:
 
 
 def is_key(word: str) -> bool:
-    """Whether a word can be a key or a token: long, and no word of a language."""
+    """Whether a word can be a key or a token: long and in no language."""
     if len(word) < 8 or "://" in word or word.startswith(("/", "./", "~/")) or any(c.isspace() for c in word):
         return False
     has_digits = any(character.isdigit() for character in word)
@@ -91,13 +91,13 @@ def is_key(word: str) -> bool:
 
 
 def _words_at(text: str, start: int) -> list[re.Match[str]]:
-    """The words from there to the end of their clause."""
+    """The words from `start` to the end of the clause."""
     clause = _CLAUSE_END.split(text[start : start + MAX_CLAUSE], maxsplit=1)[0]
     return list(re.finditer(r"\S+", clause))[:MAX_WORDS]
 
 
 def plain_words_at(text: str, start: int, *, is_phrase: bool = False) -> Span | None:
-    """The words there, where they say nothing of a password and so are one; of a phrase, nothing as a whole."""
+    """The plain words at `start`, if none of them describes a password; with `is_phrase`, if not all of them do."""
     words = _words_at(text, start)
     said = [word[0].lower() for word in words]
     plain = [word for word in said if word in PLAIN]

@@ -1,6 +1,6 @@
-"""What a secret is called, and the words that say something of a secret and are none.
+"""Names of secrets, and words that describe a secret without being one.
 
-Regular expressions to be matched without regard to capitals. `named_secrets` puts them together.
+The regular expressions ignore case. `named_secrets` combines them.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ NAMES: tuple[tuple[Kind, str], ...] = (
     ("pass", _LOGIN),
     ("short", _SHORT),
 )
-# A part of every name, in small letters: most texts have none, and looking for these takes no time.
+# A part of every name, in lower case. Most texts hold none, and this search is fast.
 HINTS = """pass pw psw psa pas pss mdp kennwort contrase palavra senha parola wachtwoord hasło lösenord salasana
 adgangskode heslo jelsz şifre khẩu kata парол лозинка κωδικ كلمة סיסמה पासवर्ड รหัส 密 口令 パス 비밀
 암호 key secret token seed session credential connection sessid schlüssel clave 令牌 code otp puk
@@ -106,10 +106,10 @@ PLAIN = frozenset(
     et ou est trop court courte longue obligatoire il lo gli uno di per troppo lunga het een te niet op aan bij kort
     verplicht""".split()
 )
-"""Words that say something of a password, and are none."""
+"""Words that describe a password and are not one."""
 FIELDS = frozenset(
     """manager policy reset hash hashes hint hints field fields box prompt column file list login access entry
     page screen form recovery sharing generator vault app tool tools strength length history expiry rotation
     reuse guess guesses cracker cracking spraying attack attacks checker meter rules requirements standard""".split()
 )
-"""Words that make another noun of a password."""
+"""Words that after "password" name another thing: "password manager"."""

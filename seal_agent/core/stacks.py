@@ -1,4 +1,4 @@
-"""Adapters and the stack of them that is served."""
+"""Adapters, and the stack of adapters that is served."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class AdapterRef:
 
     @property
     def short(self) -> str:
-        """The first 12 digits, for people."""
+        """The first 12 digits, for display."""
         return self.id[:12]
 
 
@@ -27,7 +27,8 @@ class AdapterRef:
 class StackEntry:
     """One adapter of a stack with its weight λ.
 
-    A routed one is active only for what its key matches. A consolidated one `consolidates` the adapters it was made of.
+    A routed adapter is active only for messages that match its key. `consolidates`: ids of the adapters that this one
+    was made from.
     """
 
     ref: AdapterRef
@@ -39,7 +40,7 @@ class StackEntry:
 @takes_former_names(layers="entries")
 @dataclass(frozen=True)
 class AdapterStack:
-    """The ordered adapters of a model: a value, not a service. Those not routed are active together."""
+    """The ordered adapters of a model. Adapters that are not routed are always active."""
 
     entries: Annotated[tuple[StackEntry, ...], formerly("entries", "layers")] = ()
 
@@ -53,7 +54,7 @@ class AdapterStack:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """The adapters' ids from the bottom up."""
+        """The adapters' ids, oldest first."""
         return tuple(entry.ref.id for entry in self.entries)
 
     @property

@@ -1,8 +1,8 @@
-"""How models write calls of tools: a table of formats, and how a call is offered, forced, written and read.
+"""How models write tool calls: a table of formats, and how a call is offered, forced, written and read.
 
-Which format a model speaks is found by trying: its chat template writes a call, and the format that reads it is the
-model's (`adapters/chat_template.py`). To a model whose template knows no tools they are described in words. Nothing
-here runs a tool.
+The format of a model is found by trial: its chat template writes a call, and the format that reads the call back is
+the model's (`adapters/chat_template.py`). If the template has no tools, they are described in the system message.
+Nothing here runs a tool.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ To call one, reply with the call alone, in this form:
 {call}
 The next message then tells you what came of it. Where no tool is needed, reply in plain words."""
 
-CHARS_PER_TOKEN = 2  # English has four; the rest is for the JSON round the texts
+CHARS_PER_TOKEN = 2  # about 4 in English; JSON syntax takes the rest
 MAX_SCHEMA_CHARS = 65_536
 MAX_SCHEMA_DEPTH = 64
 MAX_MULTIPLE = 10_000
-"""Of all `multipleOf` of a schema together: its grammar has a state for each, and 100,000 take a second and a half."""
+"""Limit of the sum of all `multipleOf` in a schema: the grammar has one state for each unit; 100,000 take 1.5 s."""
 
 
 @dataclass(frozen=True)
 class ToolFormat:
     """How a model writes a call: JSON with the tool's name and, under the key `arguments`, its arguments.
 
-    It stands between `before` and `after`, and in a list if `is_list`.
+    The JSON stands between `before` and `after`, inside a list if `is_list`.
     """
 
     before: str
@@ -41,12 +41,12 @@ class ToolFormat:
     is_list: bool = False
 
     def head(self, name: str) -> str:
-        """How a call of that tool begins, up to its arguments."""
+        """The beginning of a call of the tool `name`, up to its arguments."""
         return f'{self.before}{"[" * self.is_list}{{"name": {json.dumps(name)}, "{self.arguments}": '
 
     @property
     def tail(self) -> str:
-        """How a call ends after its arguments."""
+        """The end of a call, after its arguments."""
         return f"}}{']' * self.is_list}{self.after}"
 
     def written(self, call: ToolCall) -> str:
@@ -61,12 +61,12 @@ FORMATS = {
     "Mistral": ToolFormat("[TOOL_CALLS] ", "", is_list=True),
     "Llama 3": ToolFormat("", "", arguments="parameters"),
 }
-"""The formats by those who write them; the first is taught to models that have none."""
+"""The known formats by model family; the first one is described to models without a format of their own."""
 
 
 @dataclass(frozen=True)
 class Said:
-    """A reply, read: the text beside the calls, the calls, and as written what was meant as a call and is none."""
+    """A parsed reply: the text beside the calls, the calls, and the malformed calls as written."""
 
     text: str
     calls: tuple[ToolCall, ...] = ()
@@ -74,9 +74,9 @@ class Said:
 
 
 def read(text: str, form: ToolFormat) -> Said:
-    """`text`, a reply of a model that writes calls in `form`.
+    """Parse `text`, a reply of a model that writes calls in `form`.
 
-    A reply that is nothing but calls needs no marks: some tokenizers drop them as special tokens.
+    A reply that is nothing but calls needs no marks, because some tokenizers drop them as special tokens.
     """
     if calls := _calls(text, form):
         return Said("", calls)
@@ -96,7 +96,7 @@ def read(text: str, form: ToolFormat) -> Said:
 
 
 def _calls(text: str, form: ToolFormat) -> tuple[ToolCall, ...]:
-    """The calls `text` consists of; none where it is anything else."""
+    """The calls that make up `text`; empty if it holds anything else."""
     try:
         value = json.loads(text)
     except ValueError:
@@ -113,7 +113,7 @@ def _calls(text: str, form: ToolFormat) -> tuple[ToolCall, ...]:
 
 
 def format_of(written: str, call: ToolCall) -> ToolFormat | None:
-    """The format in which `written`, what a chat template made of `call`, is to be read; None for none of the table."""
+    """The format of `written`, the text that a chat template made of `call`; None if no known format fits."""
     for form in FORMATS.values():
         inside = written.strip().removeprefix(form.before.strip())
         is_marked = written.strip().startswith(form.before.strip()) and inside.strip().startswith("[") == form.is_list
@@ -123,7 +123,7 @@ def format_of(written: str, call: ToolCall) -> ToolFormat | None:
 
 
 def in_words(prompt: Prompt, form: ToolFormat) -> Prompt:
-    """`prompt` for a chat template that knows no tools: offered in the system message, calls and results as text."""
+    """`prompt` for a chat template without tools: tools go into the system message, calls and results become text."""
     messages = [_in_words(message, form) for message in prompt.messages]
     if prompt.tools:
         call = form.written(ToolCall("name of the tool", '{"argument": "value"}'))
@@ -146,10 +146,10 @@ def _described(tool: ToolSpec) -> str:
 
 
 def forced(prompt: Prompt, tools: Sequence[ToolSpec], form: ToolFormat, max_tokens: int) -> tuple[Prompt, Grammar]:
-    """`prompt` with the beginning of a call of one of `tools`, and the grammar that holds the rest to its schema.
+    """`prompt` continued by the beginning of a call of one of `tools`, and the grammar of the rest.
 
-    What is generated ends with the arguments: `form.tail` completes it. The beginning stops before a blank, because
-    tokens begin with one. Texts of no stated length share `max_tokens`, so that a model that cannot end one ends.
+    The generated text ends with the arguments; `form.tail` completes the call. The beginning stops before a blank,
+    because tokens begin with one. Strings without a maximum length share `max_tokens`, so that the call always ends.
     """
     heads = {tool.name: form.head(tool.name) for tool in tools}
     begun = next(iter(heads.values())).rstrip()
@@ -160,16 +160,16 @@ def forced(prompt: Prompt, tools: Sequence[ToolSpec], form: ToolFormat, max_toke
 
 
 def bounded(schema: Any, max_tokens: int) -> Any:
-    """The schema as a model that cannot end is held to it: no property it does not name, its texts share the tokens.
+    """The schema with limits that make every reply end: no unnamed properties, and a maximum length for each string.
 
-    Raises `InputError` as `check_schema`.
+    Raises `InputError` as `check_schema` does.
     """
     check_schema(schema)
     return _closed(schema, CHARS_PER_TOKEN * max_tokens // max(_num_open(schema), 1))
 
 
 def check_schema(schema: Any) -> None:
-    """Raise `InputError` for a JSON schema, or other JSON, that would take the process long to deal with."""
+    """Raise `InputError` for a JSON schema, or other JSON, that would take too long to process."""
     multiple: float = 0
     left = [(schema, 1)]
     while left:
@@ -181,13 +181,13 @@ def check_schema(schema: Any) -> None:
         parts = inner.values() if isinstance(inner, dict) else inner if isinstance(inner, list) else ()
         left += [(part, depth + 1) for part in parts]
     if multiple > MAX_MULTIPLE:
-        raise InputError(f"the multipleOf of a JSON schema come to {multiple:g}; leave out those above {MAX_MULTIPLE}")
+        raise InputError(f"all multipleOf in a JSON schema add up to {multiple:g}; remove those above {MAX_MULTIPLE}")
     if (num_chars := len(json.dumps(schema))) > MAX_SCHEMA_CHARS:
-        raise InputError(f"a JSON schema has {num_chars} characters; {MAX_SCHEMA_CHARS} are taken, make it smaller")
+        raise InputError(f"a JSON schema has {num_chars} characters, more than {MAX_SCHEMA_CHARS}; shorten it")
 
 
 def _closed(schema: Any, max_chars: int) -> Any:
-    """The schema without properties it does not name (JSON Schema lets any be added) and without endless texts."""
+    """The schema without unnamed properties (JSON Schema allows them by default) and without unbounded strings."""
     if isinstance(schema, list):
         return [_closed(each, max_chars) for each in schema]
     if not isinstance(schema, dict):
@@ -201,7 +201,7 @@ def _closed(schema: Any, max_chars: int) -> Any:
 
 
 def _num_open(schema: Any) -> int:
-    """How many texts of no stated length the schema has."""
+    """How many strings without a maximum length the schema has."""
     if isinstance(schema, list):
         return sum(map(_num_open, schema))
     return _is_open(schema) + sum(map(_num_open, schema.values())) if isinstance(schema, dict) else 0

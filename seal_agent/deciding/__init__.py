@@ -1,4 +1,4 @@
-"""Whether a text is worth learning: a classifier on the model's hidden state, and the reason given.
+"""Whether a text is worth learning: a classifier on the model's hidden state, and the reason for its decision.
 
-May import core, language and storage (where a fitted classifier is kept).
+May import core, language and storage (where fitted classifiers are stored).
 """

@@ -1,11 +1,11 @@
-"""The head that reads off the model's own states whether a text is worth learning: kernel ridge classification.
+"""The classifier on the model's hidden states that decides whether a text is worth learning: kernel ridge regression.
 
-What a model of 135M parameters *says* about a message is little better than chance on hard turns, what it *represents*
-is not: the head has been told by a few thousand labelled turns (`data/decide_train.json`) where in the model's states
-"worth learning" lies. A radial kernel on the states' principal components: a linear head is clearly worse
-(docs/log/deciding.md). Heads ship for some models; for any other one is fitted on first use from the same turns, which
-takes minutes, and kept in the home. It can be stopped: what was read of the turns is kept there too, and not read
-again.
+Asked in words, a model of 135M parameters is little better than chance on hard turns, but its hidden states hold the
+answer. The classifier ("head") is fitted on a few thousand labelled turns (`data/decide_train.json`), with a radial
+kernel on the principal components of the states; a linear one is clearly worse (docs/log/deciding.md).
+
+Heads ship for some models. For others one is fitted on first use from the same turns, which takes minutes, and stored
+in the data directory. Fitting can be stopped: readings made so far are stored there too.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ HEADS_FOLDER = "heads"
 TRAIN_FILE = "decide_train.json"
 TURNS_FILE = "decide_turns.json"
 READING = "reading labelled turns, once for this model"
-READINGS_SUFFIX = ".readings"  # beside the head, until it is fitted
+READINGS_SUFFIX = ".readings"  # beside the head's file, until the head is fitted
 NUM_COMPONENTS = 128
 RIDGE = 0.1
-MIN_PRECISION = 0.97  # on the choosing half; on turns that chose nothing it will be a little less, and .95 is wanted
+MIN_PRECISION = 0.97  # on the turns that choose the threshold; on others it is slightly less, and .95 is wanted
 NUM_SURPRISES = 5
 MAX_TEXT_CHARS = 1500
 
@@ -49,7 +49,7 @@ Matrix = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Turn:
-    """One labelled turn; `split` says whether it fits the head ("train"), chooses a threshold or is reported."""
+    """One labelled turn; `split` says whether it fits the head ("train"), chooses the threshold or is reported."""
 
     id: int
     kind: str
@@ -61,10 +61,9 @@ class Turn:
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """How strongly a reading says "worth learning": about 1 for yes and -1 for no, and the threshold of the decision.
+    """A fitted classifier: its scores are about 1 for "worth learning" and -1 for "not", and `threshold` decides.
 
-    `basis` (d, k) projects standardised features, `points` (n, k) are the training turns, `weights` (n,) what each
-    says.
+    `basis` (d, k) projects standardised features, `points` (n, k) are the training turns, `weights` (n,) their weights.
     """
 
     model: str
@@ -108,13 +107,13 @@ def _digest_of_turns() -> str:
 
 
 def read(backend: Backend, texts: Sequence[str], earlier: Sequence[str]) -> list[Reading]:
-    """The reading by the stack of `backend` of every text, after what was said before it."""
+    """The reading of every text with its context by the stack of `backend`."""
     shown = [f"User: {' '.join(text.split())[:MAX_TEXT_CHARS]}" for text in texts]
     return backend.read(shown, earlier)
 
 
 def features_of(readings: Sequence[Reading]) -> Matrix:
-    """Features (n, d): the states, then how much the text surprised (total, mean, largest, length, spread)."""
+    """Features (n, d): the states, then statistics of the surprisal (sum, mean, maximum, length, spread)."""
     rows = []
     for reading in readings:
         s = np.array(reading.surprise, dtype=np.float64)
@@ -124,11 +123,11 @@ def features_of(readings: Sequence[Reading]) -> Matrix:
 
 
 def fit(features: Matrix, labels: Sequence[bool], model: str) -> Head:
-    """A head for features (n, d); its threshold is still at 0, half way between yes and no."""
+    """A head for features (n, d); its threshold is 0, half way between yes and no."""
     means, scales = features.mean(0), features.std(0) + 1e-4
     standard = (features - means) / scales
     basis = np.linalg.svd(standard, full_matrices=False)[2][:NUM_COMPONENTS].T.astype(np.float16).astype(np.float64)
-    points = (standard @ basis).astype(np.float16).astype(np.float64)  # as they are stored
+    points = (standard @ basis).astype(np.float16).astype(np.float64)  # with the precision of the stored head
     wanted = np.where(np.array(labels), 1.0, -1.0)
     width = float(features.shape[1])
     gram = _kernel(points, points, width) + RIDGE * np.eye(len(points))
@@ -145,7 +144,7 @@ def _kernel(a: Matrix, b: Matrix, width: float) -> Matrix:
 def threshold_for(scores: Sequence[float], labels: Sequence[bool]) -> float:
     """The threshold with the most recall at `MIN_PRECISION`, else the one with the best F1.
 
-    It lies half way between the lowest score it lets through and the next one below, so that neither is at its edge.
+    It lies half way between the lowest score that it accepts and the next one below.
     """
 
     def quality(threshold: float) -> tuple[float, float]:
@@ -162,9 +161,9 @@ def threshold_for(scores: Sequence[float], labels: Sequence[bool]) -> float:
 
 
 def fit_for(backend: Backend, path: Path, progress: Progress = silent) -> Head:
-    """A head for the model behind `backend`: weights from the training turns, threshold from the choosing half.
+    """A head for the model behind `backend`: weights from the training turns, threshold from other turns.
 
-    Every reading is kept in `path` until the head is fitted.
+    Every reading is stored in `path` until the head is fitted.
     """
     train = read_turns(TRAIN_FILE)
     choose = _choosing()
@@ -189,14 +188,14 @@ def _features(backend: Backend, turn: Turn) -> Matrix:
 
 
 def fitted(train_x: Matrix, train: Sequence[Turn], choose_x: Matrix, choose: Sequence[Turn], model: str) -> Head:
-    """Weights from one set of turns, threshold from another."""
+    """Weights from one set of turns, the threshold from another."""
     head = fit(train_x, [turn.learn for turn in train], model)
     threshold = threshold_for([float(s) for s in head.scores(choose_x)], [turn.learn for turn in choose])
     return replace(head, threshold=threshold)
 
 
 def load(backend: Backend, cache: Path, progress: Progress = silent) -> Head:
-    """The head for the model behind `backend`: shipped, or kept in `cache`, or fitted now and kept there."""
+    """The head for the model behind `backend`: shipped, or cached in `cache`, or fitted now and cached."""
     shipped = _shipped(backend.model)
     if shipped.is_file():
         return head_from(shipped.read_bytes())
@@ -205,8 +204,8 @@ def load(backend: Backend, cache: Path, progress: Progress = silent) -> Head:
         try:
             return head_from(path.read_bytes())
         except (OSError, ValueError, KeyError, EOFError) as error:
-            raise StorageError(f"cannot read {path} ({error}); delete it, and it is fitted again") from error
-    log.info("no head for deciding ships for %s; fitting one, once", backend.model)
+            raise StorageError(f"cannot read {path} ({error}); delete it to fit it again") from error
+    log.info("no classifier ships for %s; fitting one", backend.model)
     readings = path.with_suffix(READINGS_SUFFIX)
     head = fit_for(backend, readings, progress)
     write_whole(path, as_bytes(head))
@@ -215,17 +214,17 @@ def load(backend: Backend, cache: Path, progress: Progress = silent) -> Head:
 
 
 def is_fitted(model: str, cache: Path) -> bool:
-    """Whether `model` has a head, shipped or in `cache`, so that a text is decided at once."""
+    """Whether `model` has a head, shipped or in `cache`, so that no fitting is needed."""
     return _shipped(model).is_file() or _kept_in(cache, model).exists()
 
 
 def num_turns() -> int:
-    """How many labelled turns are read to fit a head."""
+    """The number of labelled turns that are read to fit a head."""
     return len(read_turns(TRAIN_FILE)) + len(_choosing())
 
 
 def num_read(model: str, cache: Path, num_states: int) -> int:
-    """How many of them were read already when fitting was stopped; `num_states`: of one reading by `model`."""
+    """The number of turns read before fitting was stopped; `num_states` is the width of a reading of `model`."""
     return min(num_kept(_kept_in(cache, model).with_suffix(READINGS_SUFFIX), num_states), num_turns())
 
 
@@ -234,12 +233,12 @@ def _shipped(model: str) -> Traversable:
 
 
 def _kept_in(cache: Path, model: str) -> Path:
-    """Where the head of a model is kept; other turns make another head."""
+    """The path of a cached head; it depends on the model and on the labelled turns."""
     return cache / f"{file_name(model).removesuffix('.npz')}-{_digest_of_turns()}.npz"
 
 
 def file_name(model: str) -> str:
-    """The file a model's head lies in."""
+    """The file name of a model's head."""
     digest = hashlib.sha256(model.encode()).hexdigest()[:8]
     return f"{re.sub(r'[^A-Za-z0-9.-]+', '-', model)[-60:]}-{digest}.npz"
 
@@ -255,7 +254,7 @@ def as_bytes(head: Head) -> bytes:
 
 
 def head_from(data: bytes) -> Head:
-    """A head out of an npz file; nothing in it is executed."""
+    """A head from an npz file; nothing in it is executed."""
     with np.load(io.BytesIO(data), allow_pickle=False) as stored:
         names = ("means", "scales", "basis", "points", "weights")
         matrices = {name: stored[name].astype(np.float64) for name in names}

@@ -1,8 +1,8 @@
-"""Whether to learn a text: read off the model's own states, with a word on instructions and on what it knows.
+"""Whether to learn a text: the classifier, and rules for instructions and for known texts.
 
-Three questions, in this order: a text that orders the model about is never learned from; a head on the base
-model's states says whether it is worth learning (`classifier`); and a text the served stack is hardly surprised
-by, although the base model is, has been learned already.
+Three steps, in this order: a text that gives the model orders is never learned; the classifier on the base model's
+states says whether the text is worth learning (`classifier`); a text that surprises the base model but hardly the
+served stack has been learned already.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from seal_agent.language.words import has_name_or_number
 WORTH, NOT_WORTH = "worth learning", "nothing lasting or new"
 INSTRUCTION = "an instruction to the model, not knowledge"
 KNOWN = "learned already"
-MIN_WORDS = 10  # that carry content, in what a document says without a name or a number
-KNOWN_SHARE = 0.4  # of the base model's surprise that is left once a text has been learned
+MIN_WORDS = 10  # content words in a text of a document without a name or a number
+KNOWN_SHARE = 0.4  # a text counts as known below this share of the base model's surprisal
 
 
 def needs_head(text: str, *, is_document: bool = False) -> bool:
-    """Whether the head has a say about a text; fitting one for a new model takes minutes, so it is not done in vain."""
+    """Whether the classifier is needed for a text; fitting one for a new model takes minutes."""
     is_wanted = _tells(text) if is_document else bool(examples_in(text))
     return not is_wanted and not is_instruction(text)
 
@@ -32,12 +32,11 @@ def needs_head(text: str, *, is_document: bool = False) -> bool:
 def decide(backend: Backend, head: Head | None, text: str, earlier: str = "", *, is_document: bool = False) -> Decision:
     """The decision on one message or passage, for the stack of `backend`.
 
-    `head` may be None where `needs_head` says no. `margin` is its score above its threshold, 0 without one;
-    `novelty` is the surprise of the stack that is served. `earlier` is what was said before, as
-    `core.messages.conversation` writes it. A task that a user shows by examples
-    is worth learning whatever the head makes of it: it was fitted on facts. A document's word is not taken for that;
-    but somebody handed it over to be learned, so the head is asked only about few words that name nothing, no name and
-    no number: "All rights reserved", a greeting.
+    `head` may be None if `needs_head` is false. `margin` is its score minus its threshold, 0 without one; `novelty` is
+    the surprisal under the served stack. `earlier` is the conversation before the text, in the form of
+    `core.messages.conversation`. A task that a user shows by examples is always worth learning, because the head was
+    fitted on facts. A document was given in order to be learned, so the head decides only about short texts without a
+    name or a number: "All rights reserved", a greeting.
     """
     base = read(backend.with_stack(AdapterStack()), [text], [earlier])[0]
     served = read(backend, [text], [earlier])[0] if backend.stack.entries else base
@@ -52,7 +51,7 @@ def _tells(text: str) -> bool:
 
 
 def novelty(reading: Reading) -> Novelty:
-    """How surprised the model was: total nats over its tokens."""
+    """The model's surprisal: total nats over its tokens."""
     return Novelty(round(sum(reading.surprise), 4), len(reading.surprise))
 
 

@@ -1,7 +1,7 @@
-"""Readings of labelled turns kept on disk one by one, so that fitting a head goes on where it was stopped.
+"""Readings of labelled turns on disk, so that fitting a head can be resumed.
 
-One file a model and set of turns, of records of one size that are only ever appended, each in a single write: whatever
-ends the process, what was read stays. A record that is cut off or damaged is read again.
+One file for each model and set of turns. It has records of one size that are appended in single writes, so a killed
+process loses nothing. A record that is incomplete or damaged is read again.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 from seal_agent.core.errors import StorageError
 from seal_agent.storage.files import HINT, writable
 
-NUM_EXACT = 5  # numbers at the end of a row that float32 does not hold; the states before them are float32
-MAX_DIFFERENCE = 0.1  # of a row's norm: arithmetic of another precision gives less, other weights give more
+NUM_EXACT = 5  # numbers at the end of a row that need float64; the states before them are float32
+MAX_DIFFERENCE = 0.1  # relative to a row's norm: another precision differs by less, other weights by more
 
 Matrix = NDArray[np.float64]
 
 
 class KeptReadings:
-    """The rows of features that were read so far, by the number of the turn; `first` is the row of turn 0, just read.
+    """The stored rows of features, by the number of the turn; `first` is a new row of turn 0.
 
-    Where the file holds another row for turn 0 it is of other weights under the same name, and is begun anew.
+    If the file holds a different row for turn 0, it is of other weights under the same name, and is started anew.
     """
 
     def __init__(self, path: Path, first: Matrix) -> None:
@@ -39,7 +39,7 @@ class KeptReadings:
             self.add(0, first)
 
     def add(self, number: int, row: Matrix) -> None:
-        """Keep the row of one turn."""
+        """Store the row of one turn."""
         record = np.zeros(1, dtype=self._kind)
         record["number"], record["state"], record["rest"] = number, row[:-NUM_EXACT], row[-NUM_EXACT:]
         record["sum"] = _sum_of(record[0])
@@ -69,7 +69,7 @@ class KeptReadings:
 
 
 def num_kept(path: Path, num_states: int) -> int:
-    """How many readings of so many states a file holds."""
+    """The number of stored readings of width `num_states`."""
     return path.stat().st_size // _kind(num_states).itemsize if path.exists() else 0
 
 

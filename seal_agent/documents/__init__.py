@@ -1,6 +1,5 @@
-"""Files and texts into passages.
+"""From files and texts to passages.
 
-`files` says which document a text is a version of and reads its bytes, `html`, `pdf` and `markdown` turn formats into
-plain text, `passages` cuts a text into passages. What became of a passage is in `storage`. May import core, storage and
-language.
+`files` identifies documents and reads their bytes, `markup`, `tables` and `voices` turn formats into plain text,
+`passages` cuts a text into passages. The outcomes of passages are in `storage`. May import core, storage and language.
 """

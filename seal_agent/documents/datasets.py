@@ -1,4 +1,4 @@
-"""Data sets of passages with questions, as SQuAD and SEAL's release have them."""
+"""Data sets of passages with questions, in the format of SQuAD and of SEAL's release."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Item:
-    """One passage with its questions, and self-edits that others published for it."""
+    """One passage with its questions, and published self-edits for it."""
 
     number: int
     title: str
@@ -31,12 +31,12 @@ class Item:
 
     @property
     def source(self) -> Source:
-        """What an edit is written from."""
+        """The source that an edit is written from."""
         return Source(self.title, self.passage, heading=self.title)
 
 
 def read_items(path: Path, *, limit: int = 0, offset: int = 0) -> list[Item]:
-    """The passages of a JSON file in SEAL's form: title, context, questions, and perhaps self_edits."""
+    """The passages of a JSON file in SEAL's format: title, context, questions, and optionally self_edits."""
     try:
         data: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
         items = [

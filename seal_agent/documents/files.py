@@ -1,8 +1,8 @@
-"""Documents: files, bytes and texts into plain text and passages.
+"""Documents: files, bytes and texts to plain text and passages.
 
-Whatever way a document comes in, `text_of` reads it and `document_of` says which document it is. Plain text needs
-nothing, Markdown what the command line brings; PDF and HTML need the extra `documents`. Scanned pages are not read.
-Which passages of a document are known, new or gone is kept in `seal_agent.storage.documents`.
+`text_of` reads every kind of document and `document_of` identifies it. Plain text and Markdown need no extra; PDF and
+HTML need the extra `documents`. Scanned pages are not read. `seal_agent.storage.documents` stores which passages are
+known.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from seal_agent.storage.documents import digest_of, digests_of, document_name, i
 MARKDOWN, HTML, PDF, TEXT = "text/markdown", "text/html", "application/pdf", "text/plain"
 KINDS = {".md": MARKDOWN, ".markdown": MARKDOWN, ".html": HTML, ".htm": HTML, ".xhtml": HTML, ".pdf": PDF}
 TYPES = {"markdown": MARKDOWN, "text/x-markdown": MARKDOWN, "html": HTML, "application/xhtml+xml": HTML, "text": TEXT}
-"""Other names of the kinds that a sender may give."""
-KNOWN = ("known", "was read before")  # the outcome of a passage that is not learned again, and why
-MAX_COMMENTS = 9  # before a page begins
+"""Other names of the content types that a sender may give."""
+KNOWN = ("known", "was read before")  # outcome and reason of a passage that is not learned again
+MAX_COMMENTS = 9  # comments before a page's first tag
 _MARKED_DOWN = re.compile(
     r"^#{1,6} +\S|^ {0,3}(?:```|~~~)|\]\([^()\s]+\)|^ {0,3}\|?(?: *:?-+:? *\|)+(?: *:?-+:?)? *$", re.MULTILINE
-)  # a heading, a fence, a link, the line below the names of a table
+)  # a heading, a fence, a link, or the line below a table's head
 _PAGE = re.compile(r"<(?:!doctype html|html|head|body)\b", re.IGNORECASE)
 _BLOCK = r"(?:p|div|h[1-6]|ul|ol|dl|table|article|section|main)"
 _OPENED, _CLOSED = (re.compile(rf"<{slash}{_BLOCK}\b[^<>]*>", re.IGNORECASE) for slash in ("", "/"))
@@ -43,9 +43,9 @@ _HYPHEN = re.compile(r"(?<=[a-zà-ÿ])-\n(?=[a-zà-ÿ])")
 
 @dataclass(frozen=True)
 class Document:
-    """A text, and where it comes from: a URI or a name, without a secret that stands in it.
+    """A text and its source: a URI or a name, without secrets.
 
-    `left_out`: what stands in it besides the text, and why that is not read.
+    `left_out`: other parts of the file, and why they are not read.
     """
 
     text: str
@@ -58,28 +58,28 @@ class Document:
 
 
 def document_of(text: str, name: str = "", kind: str = "text", *, left_out: tuple[LeftOut, ...] = ()) -> Document:
-    """The document that `text` is a version of: within a namespace a document is what its giver calls it.
+    """The document that `text` is a version of, identified by its name within the namespace.
 
-    `name` is a file's URI, a URL, the name of an attachment or the title of a post. What comes under a name that was
-    read before replaces that version, whichever way either came in: an edited file that is attached again replaces the
-    old one, also in another conversation, and two files that are both called "notes.md" replace each other. Without a
-    name the content names a document, with its `kind` in front, and nothing is replaced. A secret in a name, as in the
-    address of a download, is taken out, and a mark of it left (`redacted_name`). An absolute path is its file URI.
+    `name` is a file's URI, a URL, the name of an attachment or the title of a post. A document replaces an earlier one
+    of the same name, however either was given: an edited file that is attached again replaces the old version, also in
+    another conversation, and so do two files that are both called "notes.md". Without a name the document is named by
+    its `kind` and content, and replaces nothing. A secret in a name, such as in a download address, is replaced by a
+    mark (`redacted_name`). An absolute path becomes its file URI.
 
-    A file has a full name (file:///home/ann/hall.md) where it is ingested and a short one (hall.md) where it is
+    A file has a full name (file:///home/ann/hall.md) when it is ingested and a short one (hall.md) when it is
     attached. Once the same content has come under both, they are two names of one document (`identified`). A short name
-    alone is no proof: another text under it is another document, and the giver is told so.
+    alone is no proof: another text under it is another document, and a note tells the giver.
     """
     return Document(text, name.strip() or f"{kind} {digest_of(whole(text))[:16]}", left_out)
 
 
 def together(first: Document, second: Document, between: str) -> Document:
-    """Two parts of one document, such as its pages."""
+    """Join two parts of one document, such as pages."""
     return Document(f"{first.text}{between}{second.text}", first.source, (*first.left_out, *second.left_out))
 
 
 def read_file(path: Path) -> Document:
-    """A file of text, Markdown, HTML or PDF; its source is its URI. Raises `InputError` for one that has no text."""
+    """A file of text, Markdown, HTML or PDF; its source is its URI. Raises `InputError` if it has no text."""
     kind = KINDS.get(path.suffix.lower(), TEXT)
     if kind in (PDF, HTML):
         try:
@@ -89,7 +89,7 @@ def read_file(path: Path) -> Document:
     else:
         reading = read(read_document(path), kind, str(path))
     if not reading.text.strip():
-        raise InputError(f"{path} holds no text; a scanned page must go through character recognition first")
+        raise InputError(f"{path} has no text; a scanned page needs character recognition (OCR) first")
     return document_of(reading.text, path.resolve().as_uri(), left_out=reading.left_out)
 
 
@@ -99,10 +99,10 @@ def text_of(data: bytes | str, kind: str, name: str) -> str:
 
 
 def read(data: bytes | str, kind: str, name: str) -> Reading:
-    """The plain text of a document, and what stands in it besides.
+    """The plain text of a document, and the parts that are left out.
 
-    `kind` is its MIME type; empty: what `name` ends with says it, else what is in it. `name` is for the errors too:
-    `InputError`, and `MissingExtra` of an extra.
+    `kind` is the MIME type; by default it is derived from the ending of `name`, else from the content. `name` also
+    appears in errors: `InputError`, and `MissingExtra` for a missing extra.
     """
     said = kind.partition(";")[0].strip().lower()
     kind, named = TYPES.get(said, said), _kind_of_name(name)
@@ -133,7 +133,7 @@ def _decoded(data: bytes, kind: str, name: str) -> str:
 
 
 def _kind_of_name(name: str) -> str:
-    """The kind that a file's name or a URL ends with; "" where that says nothing."""
+    """The kind given by the ending of a file name or URL; "" if it gives none."""
     _, is_url, address = name.partition("://")
     path = re.split(r"[?#]", address)[0].partition("/")[2] if is_url else name
     ending = Path(path).suffix.lower()
@@ -142,7 +142,7 @@ def _kind_of_name(name: str) -> str:
 
 
 def _kind_of_text(text: str, named: str) -> str:
-    """What a text without a stated kind is written in; a name alone does not make HTML of text without any tag."""
+    """The kind of a text by its content; a file name alone does not make a text without tags HTML."""
     if named in (TEXT, MARKDOWN):
         return named
     opened = _OPENED.search(text)
@@ -156,8 +156,8 @@ def _kind_of_text(text: str, named: str) -> str:
 
 
 def _begin(text: str) -> int:
-    """Where a text begins after white space, comments and the declaration of XML."""
-    place = _SPACE.match(text, 0).end()  # type: ignore[union-attr]  # it matches the empty text too
+    """Where a text begins after white space, comments and an XML declaration."""
+    place = _SPACE.match(text, 0).end()  # type: ignore[union-attr]  # it matches empty text too
     for begin, end in (("<?xml", "?>"), *[("<!--", "-->")] * MAX_COMMENTS):
         if text.startswith(begin, place) and (closed := text.find(end, place)) >= 0:
             place = _SPACE.match(text, closed + len(end)).end()  # type: ignore[union-attr]
@@ -166,9 +166,9 @@ def _begin(text: str) -> int:
 
 @dataclass(frozen=True)
 class Read:
-    """A document in passages, as it is known in a namespace.
+    """A document in passages.
 
-    `left_out`: what stands in it and is not learned. `note`: what its giver should know about its name, or "".
+    `left_out`: parts that are not learned. `note`: a remark about its name for the giver, or "".
     """
 
     source: str
@@ -178,9 +178,9 @@ class Read:
 
 
 def divided(home: Database, namespace: str, document: Document, *, title: str = "", keeps_name: bool = True) -> Read:
-    """A document in passages, under the name that it is known by (`identified`).
+    """A document in passages, under its stored name (`identified`).
 
-    With `keeps_name` a second name of a document is written down.
+    With `keeps_name` a second name of a document is stored.
     """
     found = divide(document.text, title=title)
     source, note = identified(home, namespace, document.source, digests_of(found.passages), keeps_name=keeps_name)
@@ -189,10 +189,10 @@ def divided(home: Database, namespace: str, document: Document, *, title: str = 
 
 
 def check_size(num_passages: int, name: str, max_passages: int) -> None:
-    """Raise `InputError` for a document of more passages than are taken at once: each takes an edit of its own."""
+    """Raise `InputError` for a document with too many passages: each one becomes an edit."""
     if num_passages > max_passages:
         raise InputError(
-            f"{name} has {num_passages} passages to learn, and {max_passages} are taken at most; split it, or raise "
+            f"{name} has {num_passages} passages to learn, more than {max_passages}; split it, or raise "
             "max_passages (`seal-agent ingest --max-passages`)"
         )
 
@@ -204,6 +204,6 @@ def _pdf(data: bytes, name: str) -> str:
         raise MissingExtra("PDF files need pypdf; pip install 'seal-agent[documents]'") from error
     try:
         pages = [page.extract_text() for page in PdfReader(io.BytesIO(data)).pages]
-    except Exception as error:  # pypdf raises whatever a damaged file makes it stumble over
-        raise InputError(f"{name} cannot be read as PDF: {error}; repair it or take its password off") from error
-    return _HYPHEN.sub("", "\n".join(pages))  # a sentence may go over the page
+    except Exception as error:  # pypdf raises many kinds of errors for a damaged file
+        raise InputError(f"{name} cannot be read as PDF: {error}; repair it or remove its password") from error
+    return _HYPHEN.sub("", "\n".join(pages))  # a sentence may continue on the next page

@@ -14,17 +14,17 @@ from seal_agent.documents.tables import Cell, Table, told
 from seal_agent.language.sentences import full_stop
 from seal_agent.language.values import LeftOut
 
-MAX_LINES = 20_000  # of Markdown; a text of more and very short lines is read as plain text
-MAX_MARKS = 20_000  # likewise: reading one takes about 15 microseconds
+MAX_LINES = 20_000  # of Markdown; a text with more lines, and very short ones, is read as plain text
+MAX_MARKS = 20_000  # likewise: each mark takes about 15 microseconds
 MIN_LINE_CHARS, MAX_MARK_SHARE = 12, 0.2
-MAX_NESTING = 100  # levels of Markdown; a text with more is read as plain text
+MAX_NESTING = 100  # levels of Markdown; a deeper text is read as plain text
 _MARK = re.compile(r"[\[\]!*_`<&\\~]")
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)\n---[ \t]*\n", re.DOTALL)
 _STRIKES = re.compile(r"<(/?)(?:s|del|strike)\b[^<>]*>", re.IGNORECASE)
 
 
 def read_markdown(text: str) -> Reading:
-    """The text of a Markdown file. One that consists of marks, or is nested very deep, is read as plain text."""
+    """The text of a Markdown file; one that is mostly marks or deeply nested is read as plain text."""
     front = _FRONT_MATTER.match(text)
     body = text[front.end() :] if front else text
     left_out = [LeftOut(line.strip(), "it is front matter") for line in (front[1] if front else "").split("\n")]
@@ -42,7 +42,7 @@ def _is_mostly_marks(text: str) -> bool:
 
 
 class _Markdown:
-    """A Markdown file, token by token."""
+    """A Markdown file, processed token by token."""
 
     def __init__(self, left_out: list[LeftOut]) -> None:
         self.lines: list[str] = []
@@ -51,11 +51,11 @@ class _Markdown:
         self._level = 0  # of the open heading
         self._table: list[list[Cell]] | None = None
         self._struck: list[str] = []
-        self._num_strikes = 0  # how many marks of struck-through text are open
+        self._num_strikes = 0  # open marks of struck-through text
         self._sections = Sections()
 
     def read(self, text: str) -> bool:
-        """Read a whole file; returns False for one that is nested too deep."""
+        """Read a whole file; returns False if it is nested too deep."""
         from markdown_it import MarkdownIt
 
         parser = MarkdownIt("commonmark", {"maxNesting": MAX_NESTING}).enable(["table", "strikethrough"])
@@ -98,7 +98,7 @@ class _Markdown:
             self.lines.append(said + (f"{full_stop(said)}\n" if self._depth else "\n\n"))
 
     def _words(self, token: Any) -> str:
-        """What is read of a piece of a line: its words, not its marks, pictures or tags."""
+        """The text of an inline token, without marks, pictures and tags."""
         if token.type in ("s_open", "s_close"):
             self._strike(token.nesting)
         elif token.type == "html_inline" and (strikes := _STRIKES.match(token.content)):
@@ -129,7 +129,7 @@ class _Markdown:
         self._table = None
 
     def _html(self, block: str) -> None:
-        """A block of HTML: a lone tag that strikes through what follows, or text like that of a page."""
+        """Handle a block of HTML: a single tag that strikes through what follows, or text like that of a page."""
         if strikes := _STRIKES.fullmatch(block.strip()):
             self._strike(-1 if strikes[1] else 1)
             return

@@ -1,8 +1,7 @@
 """HTML into plain text: the words of a page without its marks, in linear time. `markdown` reads Markdown.
 
-Tables become sentences (`tables`), and a heading like "Old model" stands in the headings below it, too. Struck-through
-text, code, navigation and the like are left out, and so is what stands outside of a page's main part: the reading says
-what, and why. It reads what a page holds and fetches nothing.
+Tables become sentences (`tables`), and a heading like "Old model" is repeated in the headings below it. Struck-through
+text, code, navigation and text outside of a page's main part are left out, with reasons. Nothing is fetched.
 """
 
 from __future__ import annotations
@@ -24,16 +23,16 @@ STRUCK = "it is struck through"
 CODE = "it is code or preformatted text"
 CONTROL = "it is a control of a form"
 HIDDEN = "it is hidden on the page"
-OUTSIDE = "it stands outside of the page's main part"
+OUTSIDE = "it is outside of the page's main part"
 PICTURE = "it describes a picture"
-NO_WORDS = ("script", "style", "head")  # what these hold is not written for readers
+NO_WORDS = ("script", "style", "head")  # their text is not for readers
 LEFT_OUT = {
     **dict.fromkeys(("s", "del", "strike"), STRUCK),
     "pre": CODE,
     "nav": "it is navigation",
     "footer": "it is the foot of the page",
     "svg": PICTURE,
-    "noscript": "it is shown only where scripts do not run",
+    "noscript": "it is shown only without scripts",
     "template": HIDDEN,
     **dict.fromkeys(("button", "select", "textarea"), CONTROL),
 }
@@ -54,20 +53,20 @@ _INVISIBLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORE
 
 @dataclass(frozen=True)
 class Reading:
-    """The plain text of a document, and what it holds besides that is not read, with the reasons."""
+    """The plain text of a document, and the parts left out, with reasons."""
 
     text: str
     left_out: tuple[LeftOut, ...] = ()
 
 
 def tidy(text: str) -> str:
-    """`text` without double blanks, blanks at the ends of lines and more than one empty line."""
+    """`text` without double blanks, blanks at line ends and repeated empty lines."""
     lines = [re.sub(r"[ \t]+([.]?)$", r"\1", re.sub(r"[ \t]+", " ", line)).strip() for line in text.split("\n")]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
 
 
 def _number(said: str | None) -> int:
-    """How many columns or rows a cell says it covers; 1 where it says nothing that can be read."""
+    """The number of columns or rows that a cell spans; 1 if it is missing or unreadable."""
     digits = re.match(r"\s*(\d{1,5})", said or "")
     return max(int(digits[1]), 1) if digits else 1
 
@@ -77,14 +76,14 @@ def _denies(heading: str) -> bool:
 
 
 class Sections:
-    """The headings that are open, outermost first, so that a text stands under all of them that matter."""
+    """The open headings, outermost first: a text belongs to all of them that matter."""
 
     def __init__(self) -> None:
         self._open: list[tuple[int, str]] = []
         self._num = 0
 
     def enter(self, level: int, heading: str) -> str:
-        """A heading opens a section; returns it with those above it that deny what follows ("Old model, Weight")."""
+        """Open a section; returns its heading, preceded by outer ones that deny what follows ("Old model, Weight")."""
         while self._open and self._open[-1][0] >= level:
             self._open.pop()
         above = [text for _, text in self._open if _denies(text)]
@@ -95,7 +94,7 @@ class Sections:
 
     @property
     def of_table(self) -> str:
-        """What a table's rows are told with: the nearest heading, unless it stands above the whole page."""
+        """The context of a table's rows: the nearest heading, unless it is that of the whole page."""
         if not self._open or self._num == 1:
             return ""
         *above, (_, nearest) = self._open
@@ -104,11 +103,11 @@ class Sections:
 
 @dataclass
 class _OpenTable:
-    """A table of a page that is not closed yet."""
+    """A table that is not closed yet."""
 
     rows: list[list[Cell]] = field(default_factory=list)
     caption: list[str] = field(default_factory=list)
-    cell: list[str] | None = None  # the pieces of the open cell
+    cell: list[str] | None = None  # the text pieces of the open cell
     attributes: Mapping[str, str] = field(default_factory=dict)
     num_head: int = 0  # rows in <thead>
     is_in_head: bool = False
@@ -123,7 +122,7 @@ class _OpenTable:
         self.cell = None
 
     def table(self, heading: str) -> Table:
-        """The table as it stands, under its caption or else the `heading` above it."""
+        """The finished table, with its caption or else the `heading` above it."""
         rows = [row for row in self.rows if row]
         num_names = self.num_head
         if not num_names:
@@ -135,7 +134,7 @@ class _OpenTable:
 
 @dataclass(frozen=True)
 class _Tag:
-    """An open tag: where its pieces begin, and why its text is left out ("" where it is read)."""
+    """An open tag: where its pieces begin, and the reason why its text is left out ("" if it is read)."""
 
     name: str
     begun: int
@@ -143,7 +142,7 @@ class _Tag:
 
 
 class Page:
-    """What lxml's parser calls for every tag and text of a page, which it never holds as a tree."""
+    """The handler of lxml's parser events; no tree of the page is built."""
 
     def __init__(self) -> None:
         self.pieces: list[str] = []
@@ -155,13 +154,13 @@ class Page:
         self._hides: _Tag | None = None
         self._table: _OpenTable | None = None
         self._sections = Sections()
-        self._said, self._last = -1, ""  # the last piece that says something, and its last character
+        self._said, self._last = -1, ""  # the last piece with text, and its last character
         self._titles: list[str] = []
         self._mains: list[tuple[int, int]] = []
         self._articles: list[tuple[int, int]] = []
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
-        """A tag opens."""
+        """Handle an opening tag."""
         hides = None if self._hides else self._hides_text(name, attributes)
         if self._hides is None and hides is None:
             self._begin(name, attributes)
@@ -171,7 +170,7 @@ class Page:
         self._num_open[name] += 1
 
     def end(self, name: str) -> None:
-        """A tag closes, and with it those that were opened in it."""
+        """Handle a closing tag; it also closes the tags opened inside."""
         while self._num_open[name]:
             tag = self._open.pop()
             self._num_open[tag.name] -= 1
@@ -180,7 +179,7 @@ class Page:
                 return
 
     def data(self, text: str) -> None:
-        """Words between tags."""
+        """Handle text between tags."""
         if self._open and self._open[-1].name == "title" and self._num_open["head"]:
             self._titles.append(text)
         elif self._hides:
@@ -193,7 +192,7 @@ class Page:
             self._say(re.sub(r"\s+", " ", text))
 
     def close(self) -> None:
-        """The page ends."""
+        """Handle the end of the page."""
         while self._open:
             self.end(self._open[-1].name)
         self.title = " ".join("".join(self._titles).split())
@@ -233,7 +232,7 @@ class Page:
             table.cell.append(" ")
 
     def _lay_out(self) -> None:
-        """The table that another one begins in is for the layout: what it holds so far is text of the page."""
+        """Treat a table that contains another one as layout: its content so far becomes text of the page."""
         outer, self._table = self._table, None
         if outer is None:
             return
@@ -288,7 +287,7 @@ class Page:
             table.cell.append(" ")
 
     def _end_heading(self, tag: _Tag) -> None:
-        pieces = self.pieces[tag.begun : tag.begun + MAX_TOPIC_CHARS]  # more of them are no heading
+        pieces = self.pieces[tag.begun : tag.begun + MAX_TOPIC_CHARS]  # a heading has no more pieces
         said = " ".join("".join(pieces).split())
         self.heading = self.heading or (said if tag.name == "h1" else "")
         whole = self._sections.enter(int(tag.name[1]), said)
@@ -302,7 +301,7 @@ class Page:
             self._said, self._last = len(self.pieces) - 1, text.strip()[-1]
 
     def main_part(self) -> tuple[str, list[str]]:
-        """The text of the main part, else of the only article, else of all; and the lines outside of it."""
+        """The text of the main part, else of the only article, else of everything; and the lines outside of it."""
         articles = _outermost(self._articles)
         places = _outermost(self._mains) or (articles if len(articles) == 1 else [])
         inside = tidy("\n\n".join("".join(self.pieces[begin:end]) for begin, end in places))
@@ -318,7 +317,7 @@ class Page:
 
 
 def _outermost(places: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Those places that are in no other, in order."""
+    """The spans that are inside no other, in order."""
     found: list[tuple[int, int]] = []
     for begin, end in sorted(places, key=lambda place: (place[0], -place[1])):
         if not found or begin >= found[-1][1]:
@@ -327,7 +326,7 @@ def _outermost(places: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def read_html(text: str, name: str) -> Reading:
-    """The text of a page under its title; `name` is for the errors: `InputError`, `MissingExtra`."""
+    """The text of a page below its title; `name` appears in errors: `InputError`, `MissingExtra`."""
     page = page_of(text, name)
     said, outside = page.main_part()
     left_out = [*page.left_out, *(LeftOut(line, OUTSIDE) for line in outside)]
@@ -348,14 +347,14 @@ def page_of(text: str, name: str) -> Page:
         parser.feed(text.replace("\0", " ").encode("utf-8", "replace"))
         parser.close()
     except etree.LxmlError as error:
-        raise InputError(f"{name} cannot be read as HTML: {error}; save it anew or as text") from error
+        raise InputError(f"{name} cannot be read as HTML: {error}; save it again or as text") from error
     return page
 
 
 def _under(title: str, heading: str, told: str) -> str:
-    """A page under its title, which names the site too, unless its first line or the text is that already.
+    """A page's text below its title, which often includes the site's name, unless text or first line equal the title.
 
-    Its main heading stands on the same line: both are what all of the page is about.
+    The main heading is put on the same line, because both describe the whole page.
     """
     first, _, rest = told.partition("\n")
     if not told or not is_heading(title) or title.lower() in first.lower():

@@ -1,4 +1,4 @@
-"""Text into sentences, passages and a topic. No model: only what the page itself shows.
+"""Cuts text into sentences and passages, and finds its topic. No model: it uses the text alone.
 
 It does not parse Markdown or PDF; a document is plain text in UTF-8.
 """
@@ -30,21 +30,21 @@ _ORNAMENT = re.compile("[\u2600-\u27bf\u2b00-\u2bff\ufe0f\u200d\U0001f000-\U0001
 _LEAD_LINE = re.compile(r"[^\n]*:[ \t]*\n\s*(?P<next>[^\n]+)")
 MAX_LIST_CHARS = 200  # of a list that is one sentence
 NO_HEADING_ENDS = f"{ENDS},，：；؟।"
-MIN_FIELDS = 2  # lines like that in a paragraph, for they may stand in wrapped prose by chance
+MIN_FIELDS = 2  # lines in a paragraph; a single one may be wrapped prose
 MAX_HEADING_VALUE = 4  # words after the colon of a heading that looks like a field
-MIN_PASSAGE_CHARS = 60  # a shorter one is learned with its neighbour: each costs an edit of its own
+MIN_PASSAGE_CHARS = 60  # a shorter one is joined to its neighbour, because each passage costs an edit
 MIN_TOLD_WORDS = 3  # of an item that is more than a name or a command
-MAX_OPEN_HEADINGS = 2  # one below the other, before a text; more of them are a list
+MAX_OPEN_HEADINGS = 2  # in a row before a text; more of them are a list
 
 
 def topic_of(text: str) -> str:
-    """What `text` is about: its title, else what its language takes from its words, the first name or first words."""
+    """The topic of `text`: its title, else the language's choice, the first name or the first words."""
     language = for_text(text)
     return _title_of(text, language) or _topic_in(text, language)
 
 
 def _title_of(text: str, language: Language) -> str:
-    """What stands above `text` as its title: a line "Subject: ..." or a heading; "" where there is none."""
+    """The title above `text`: a line "Subject: ..." or a heading; "" if there is none."""
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
     title = TITLE.search(text.strip().partition("\n\n")[0])
     if title and not lost_secret(title[1]):
@@ -68,13 +68,13 @@ def _topic_in(text: str, language: Language) -> str:
 
 
 def is_heading(line: str) -> bool:
-    """Whether a line is a heading: a few words that do not end like a sentence."""
+    """Whether a line is a heading: a few words without the end of a sentence."""
     is_short = len(line) <= MAX_TOPIC_CHARS and len(line.split()) <= MAX_TOPIC_WORDS
     return is_short and _has_words(line) and line.strip()[-1] not in NO_HEADING_ENDS
 
 
 def _begins_with_heading(lines: list[str]) -> bool:
-    """Whether the first line of a paragraph is a heading, and no item, field or line that is only wrapped."""
+    """Whether the first line of a paragraph is a heading, and not an item, a field or a wrapped line."""
     first, second = (*lines, "")[:2]
     if _in_lines([first]) or (_in_lines([first, second]) and not _in_lines([second])):
         return False
@@ -82,12 +82,12 @@ def _begins_with_heading(lines: list[str]) -> bool:
 
 
 def _bare(heading: str, language: Language) -> str:
-    """What a heading names: "Karlov Inn" of "# Welcome to Karlov Inn! 🔔"."""
+    """The subject of a heading: "Karlov Inn" of "# Welcome to Karlov Inn! 🔔"."""
     return " ".join(language.bare_title(_ORNAMENT.sub("", heading).strip(" #*=-!")).split())
 
 
 def _says_something(line: str) -> bool:
-    """Whether a line that looks like a field tells too much for a heading: "Next meeting: 26 May"."""
+    """Whether a line that looks like a field is too informative for a heading: "Next meeting: 26 May"."""
     if not _FIELD.match(line):
         return False
     value = line.partition(":")[2]
@@ -99,26 +99,26 @@ def _has_words(line: str) -> bool:
 
 
 def _in_lines(lines: list[str]) -> bool:
-    """Whether a paragraph is a list or consists of fields, so that its lines are not those of wrapped prose."""
+    """Whether a paragraph is a list or has fields, so that its lines are not wrapped prose."""
     items = [match["unsure"] for match in map(_ITEM.match, lines) if match]
     num_fields = sum(map(bool, map(_FIELD.match, lines)))
     return None in items or len(items) > 1 or num_fields >= MIN_FIELDS
 
 
 def _prose(lines: list[str], before: str, language: Language) -> str:
-    """The lines of a paragraph as sentences: every item of a list and every field is one, without its bullet.
+    """The lines of a paragraph as sentences: one for every item of a list, without its bullet, and for every field.
 
-    Where the line before a list, or the text `before` the paragraph, denies what follows ("Never do this:"), every item
-    says so.
+    If the line before a list, or the text `before` the paragraph, denies what follows ("Never do this:"), it is put
+    before every item.
     """
     if not _in_lines(lines):
-        is_told = all(line.rstrip()[-1] in ENDS for line in lines)  # a list or table of a page was made sentences
+        is_told = all(line.rstrip()[-1] in ENDS for line in lines)  # made sentences with the page already
         if is_told and len(lines) > 1 and before.rstrip().endswith(":"):
             return "\n".join(_listed([line.strip() for line in lines], _denying_stem(before, language), language))
         return "\n".join(map(_begun, lines) if is_told and len(lines) > 1 else lines)
     pieces: list[str] = []
     stem = _denying_stem(before, language)
-    is_next = True  # the first item stands right behind the stem and needs no other
+    is_next = True  # the first item follows the stem directly
     for line in lines:
         item = _ITEM.match(line)
         said = line[item.end() :].strip() if item else line.strip()
@@ -138,10 +138,10 @@ def _prose(lines: list[str], before: str, language: Language) -> str:
 
 
 def _listed(items: list[str], stem: str, language: Language) -> list[str]:
-    """The items of a list that stand behind a lead, "Ingredients:", as sentences.
+    """The items of a list after a lead such as "Ingredients:", as sentences.
 
-    Every one gets a denying `stem` in front; the first stands behind it. Short items are one sentence: one of them is
-    not the whole list.
+    A denying `stem` is put before every item but the first, which follows it. Short items form one sentence, because
+    one of them is not the whole list.
     """
     if stem:
         return [_begun(items[0]), *(f"{stem} {item}" for item in items[1:])]
@@ -152,13 +152,13 @@ def _listed(items: list[str], stem: str, language: Language) -> list[str]:
 
 
 def _denying_stem(text: str, language: Language) -> str:
-    """The last sentence of `text`, where it ends in a colon and denies what follows."""
+    """The last sentence of `text`, if it ends in a colon and denies what follows."""
     last = language.sentences(text)[-1:] if text.rstrip().endswith(":") else []
     return last[0] if last and language.denies_what_follows(last[0]) else ""
 
 
 def _begun(said: str) -> str:
-    """A line as a sentence begins, so that it is told from the one before; what may be a command stays as it is."""
+    """A line with a capital at its beginning, to separate it from the one before; a possible command is unchanged."""
     words = said.split()
     first = words[0].rstrip(",:")
     is_told = len(words) >= MIN_TOLD_WORDS and first.isalpha() and first.islower()
@@ -170,7 +170,7 @@ _Section = tuple[list[str], list[str]]  # headings, sentences
 
 @dataclass(frozen=True)
 class Divided:
-    """A document in passages, and what of it is not learned, with the reasons."""
+    """A document in passages, and the parts that are not learned, with reasons."""
 
     passages: tuple[Passage, ...]
     left_out: tuple[LeftOut, ...] = ()
@@ -181,33 +181,33 @@ def split_passages(
 ) -> list[Passage]:
     """Cut a text of any length into passages of at most about `max_chars` characters at sentence ends.
 
-    The topic of the text (`title`, its heading, or the first name in it) goes with every passage, so that
-    "it" in the middle of a page still refers to something. A heading inside the text starts a passage. A text
-    of examples is one passage: they mean nothing apart. `earlier` goes with every one.
+    Every passage gets the topic of the text (`title`, its heading, or the first name in it), so that "it" in the middle
+    of a page still has a referent. A heading inside the text starts a passage. A text of examples is one passage,
+    because single examples mean nothing. Every passage also gets `earlier`.
     """
-    text = redacted(whole(text), earlier)  # before it is cut: half a key is recognised by nobody
+    text = redacted(whole(text), earlier)  # before it is cut: half a key cannot be recognised
     language = for_text(text)
     title = _open_title(title) or _title_of(text, language)
     topic = title or _topic_in(text, language)
     if examples_in(text):
         return [Passage(topic, text.strip(), earlier, heading=title)]
     passages = _passages(_sections(text, topic, language), _Named(topic, title, earlier), max_chars, language)
-    if not passages and text.strip():  # no word at all: still a text to decide on
+    if not passages and text.strip():  # without words it is still a text to decide on
         passages.append(Passage(topic, text.strip()[:max_chars], earlier, heading=title))
     return passages
 
 
 def _open_title(title: str) -> str:
-    """A title that was given, or "" for one that names a secret."""
+    """A given title, or "" if it names a secret."""
     return "" if lost_secret(redacted(title)) else title
 
 
 def divide(text: str, *, title: str = "", max_chars: int = MAX_PASSAGE_CHARS) -> Divided:
-    """Cut a document into passages as `split_passages` does, and leave out what is no statement of the document.
+    """Cut a document into passages as `split_passages` does, without text that is no statement of the document.
 
-    Header lines of e-mails and greetings go, a line of a chat is a quotation of its speaker, and what the writer of a
-    letter says of himself is a quotation of him, or left out where nobody signed it (`voices`). A `title` that is
-    given does not hide a heading like "Plan B (rejected)".
+    E-mail headers and greetings are left out. A line of a chat becomes a quotation of its speaker. What the writer of a
+    letter says about themselves becomes a quotation, or is left out if the letter is not signed (`voices`). A given
+    `title` does not hide a heading like "Plan B (rejected)".
     """
     text = redacted(whole(text))
     language = for_text(text)
@@ -221,7 +221,7 @@ def divide(text: str, *, title: str = "", max_chars: int = MAX_PASSAGE_CHARS) ->
     document = voiced(text, language)
     topic = title or _topic_in(document.text, language) or _topic_in(text, language)
     sections = _sections(document.text, own if title != given else topic, language)
-    if not sections and document.text.strip():  # a heading or less: still a text to decide on
+    if not sections and document.text.strip():  # a heading or less is still a text to decide on
         sections = [([], [" ".join(document.text.split())[:max_chars]])]
     addressed = is_letter(document, [sentence for _, sentences in sections for sentence in sentences], language)
     left_out = [*document.left_out, *_secret_headings(document.text, sections)]
@@ -235,7 +235,7 @@ def divide(text: str, *, title: str = "", max_chars: int = MAX_PASSAGE_CHARS) ->
 
 
 def _secret_headings(text: str, sections: list[_Section]) -> list[LeftOut]:
-    """The lines of `text` that stand in no sentence because of the secret in them."""
+    """The lines of `text` that are in no sentence because of a secret in them."""
     told = " ".join(sentence for _, sentences in sections for sentence in sentences)
     lines = [line.strip(" #*=-") for line in text.splitlines() if lost_secret(line)]
     return [LeftOut(line, WAS_REMOVED) for line in lines if line not in told]
@@ -243,7 +243,7 @@ def _secret_headings(text: str, sections: list[_Section]) -> list[LeftOut]:
 
 @dataclass(frozen=True)
 class _Named:
-    """What goes with every passage of a text: its topic, its title, and what was said before it."""
+    """Fields of every passage of a text: topic, title, and the conversation before it."""
 
     topic: str
     title: str
@@ -261,19 +261,19 @@ def _passages(sections: list[_Section], named: _Named, max_chars: int, language:
 
 
 def _sections(text: str, topic: str, language: Language) -> list[_Section]:
-    """The sections of a text in order, each with what stands above it; a heading that says what `topic` does goes."""
+    """The sections of a text in order, each with its headings; a heading equal to `topic` is dropped."""
     sections: list[_Section] = [([], [])]
-    above: list[str] = []  # headings without a text so far
+    above: list[str] = []  # headings without text so far
     before = ""
     paragraphs = re.split(r"\n\s*\n", _DEFINED.sub(": ", text.strip()))
     for number, paragraph in enumerate(paragraphs, 1):
-        lines = [line for line in paragraph.splitlines() if _has_words(line)]  # a rule is no text
+        lines = [line for line in paragraph.splitlines() if _has_words(line)]  # a horizontal rule is no text
         if lines and _begins_with_heading(lines) and (number == 1 or not _says_something(lines[0])):
             heading = lines.pop(0)
             if not lost_secret(heading):
                 above.append(_bare(heading, language))
             elif only_secret(heading) and before.endswith(":"):
-                sections[-1][1].pop()  # "Password:", which leads to the secret alone
+                sections[-1][1].pop()  # "Password:", which introduces the secret only
         told = _prose(lines, before, language)
         before = told
         if number < len(paragraphs) and told[-1:].isalnum():
@@ -283,7 +283,7 @@ def _sections(text: str, topic: str, language: Language) -> list[_Section]:
             sections.append(_headed(above, topic))
             above = []
         sections[-1][1].extend(sentences)
-    if left := [heading for heading in above if heading != topic]:  # lines alone are text after all
+    if left := [heading for heading in above if heading != topic]:  # lines without text below are text
         sections.append(([], [*(f"{line}." for line in left[:-1]), left[-1]]))
     return [section for section in sections if section[1]]
 
@@ -298,11 +298,10 @@ def _headed(above: list[str], topic: str) -> _Section:
 
 
 def _with_neighbours(sections: list[_Section], language: Language) -> list[tuple[list[str], list[str], list[str]]]:
-    """The sections, those of a few words together with what stands before or after them.
+    """The sections, with short ones joined to a neighbour.
 
-    Each with its headings, its sentences, and the headings that stand above all of these. Where sections are put
-    together, a field, a sentence without a verb or one that points back to its heading, and every one under a heading
-    like "Don'ts", gets the heading in front.
+    Each has its headings, its sentences, and the headings above all of them. In a joined section, a sentence gets its
+    heading in front if it is a field, has no verb, refers back to the heading, or is under a heading like "Don'ts".
     """
     joined: list[tuple[list[str], list[str], list[str]]] = []
     last_size = 0
@@ -335,9 +334,9 @@ def _put_heading_in_front(headings: list[str], sentences: list[str], language: L
 
 
 def _pieces(sentences: list[str], max_chars: int, language: Language) -> list[str]:
-    """The sentences in texts of at most `max_chars` characters; a longer one is cut between words.
+    """The sentences in texts of at most `max_chars` characters; a longer sentence is cut between words.
 
-    A text does not begin with "It" or the like where what stands before it can come along.
+    A text does not begin with "It" or the like if the sentence before it fits too.
     """
     pieces: list[list[str]] = []
     size = 0  # of the last piece, with a blank after every sentence
@@ -353,7 +352,7 @@ def _pieces(sentences: list[str], max_chars: int, language: Language) -> list[st
 
 
 def _brought_along(last: list[list[str]], part: str, max_chars: int, language: Language) -> list[str]:
-    """The last sentences of the text before `part` that it points back to, taken out of that text."""
+    """Remove and return the last sentences of the text before `part` that it refers to."""
     kept = [*last[0], part] if last else [part]
     start = len(kept) - 1
     while start > 0 and language.opens_with_reference(kept[start]):
@@ -366,7 +365,7 @@ def _brought_along(last: list[list[str]], part: str, max_chars: int, language: L
 
 
 def read_document(path: Path) -> str:
-    """The text of a file; raises `InputError` for one that is missing, empty or not text."""
+    """The text of a file; raises `InputError` if it is missing, empty or not text."""
     try:
         data = path.read_bytes()
     except OSError as error:

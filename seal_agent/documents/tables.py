@@ -1,8 +1,8 @@
-"""Tables as sentences: every row with the names of its columns, its caption, and what stands in merged cells.
+"""Tables as sentences: every row with column names, caption and the text of merged cells.
 
-A sentence of a table is read without the table, so that whatever tells two rows apart has to stand in it. A cell that
-cannot be read so, such as one of two columns with the same name, is left out with the reason. Time and memory are
-linear in the number of cells: merged cells are filled in up to a bound.
+A sentence is read without its table, so it must contain what distinguishes its row. A cell for which that is
+impossible, such as one of two columns with the same name, is left out with the reason. Time and memory are linear in
+the number of cells; the text that merged cells add is limited.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from seal_agent.language.sentences import full_stop
 from seal_agent.language.values import LeftOut
 
 MAX_SPAN = 1000  # columns of a merged cell, as in browsers
-MAX_FILLED = 4  # characters that merged cells may add, for each character of the table
+MAX_FILLED = 4  # characters that merged cells may add, per character of the table
 MIN_FILLED = 20_000
-MAX_REPEATED = 100  # characters of a name, a caption or a cell that is said again with other cells
-MAX_KEY_COLUMNS = 3  # first columns that may be needed to tell rows apart
+MAX_REPEATED = 100  # characters of a name, caption or cell that is repeated with other cells
+MAX_KEY_COLUMNS = 3  # first columns that may be needed to distinguish rows
 NO_VALUE = ("", "n/a", "-", "–", "—")
 DITTO = ("〃", '"', "''", "″", "“", "”", "„", ",,")
 _PARTED = re.compile(r"^([^,()]+), ([^,()]+)$")
@@ -27,7 +27,7 @@ _PARTED = re.compile(r"^([^,()]+), ([^,()]+)$")
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell as it stands in a page; `columns` and `rows` are how many it stretches over, `is_name` a head cell."""
+    """A table cell; `columns` and `rows` are its spans, `is_name` marks a head cell."""
 
     text: str
     columns: int = 1
@@ -37,7 +37,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells. `num_names`: how many rows at the top name the columns. `about`: what stands above the rows."""
+    """Rows of cells. `num_names`: head rows at the top. `about`: the caption or heading above the rows."""
 
     rows: Sequence[Sequence[Cell]]
     num_names: int = 0
@@ -46,18 +46,18 @@ class Table:
 
 @dataclass(frozen=True)
 class Told:
-    """What is read of a table: a sentence for every value, and what is left out."""
+    """The sentences of a table, one for each value, and the parts left out."""
 
     lines: list[str] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
 
 
 def told(table: Table) -> Told:
-    """A table in sentences: what a row is about, with every other cell and the name of its column.
+    """A table as sentences: the subject of a row, with each other cell and the name of its column.
 
-    A row is about its first cell; where that does not tell rows apart, about the first two or three. A first row of
-    one cell is a caption, and a row of one cell over all columns names the rows below it. In a table of two columns
-    the second may be called just "value": then the first cell is a name, and "Range, indoors" of two words one too.
+    The subject of a row is its first cell, or its first two or three if one does not distinguish rows. A first row of
+    one cell is a caption, and a row of one cell over all columns names the rows below it. In a table of two columns the
+    second may be called just "value"; then the first cell is a name, also one in two parts like "Range, indoors".
     """
     rows = [list(row) for row in table.rows if any(cell.text for cell in row)]
     num_empty = sum(not any(cell.text for cell in row) for row in table.rows[: table.num_names])
@@ -69,7 +69,7 @@ def told(table: Table) -> Told:
         num_names = max(num_names - 1, 0)
     filled = _filled(rows)
     head, body, titles = filled[:num_names], filled[num_names:], _row_titles(rows[num_names:])
-    if not body:  # a head alone is a row after all
+    if not body:  # a head alone is a row
         head, body, titles = [], head, [False] * len(head)
     names = _names(head)
     spread = _spread(head[-1]) if head and len(body) > 1 and not body[0][0] else []
@@ -84,7 +84,7 @@ def told(table: Table) -> Told:
 
 
 def _short(text: str, result: Told) -> str:
-    """A text that is said with every row, or "" for a long one: that is told once."""
+    """A text that is repeated with every row, or "" for a long one, which is stated once."""
     if len(text) > MAX_REPEATED:
         result.lines.append(f"{text}{full_stop(text)}")
         return ""
@@ -92,7 +92,7 @@ def _short(text: str, result: Told) -> str:
 
 
 def _about(first: str, *others: str) -> str:
-    """What a row is about: "Lark (Rooms, 2024)"."""
+    """The subject of a row with its context: "Lark (Rooms, 2024)"."""
     other = _joined(*others)
     return f"{first} ({other})" if first and other else first or other
 
@@ -102,10 +102,10 @@ def _joined(*parts: str) -> str:
 
 
 def _filled(rows: Sequence[Sequence[Cell]]) -> list[list[str]]:
-    """The text of every cell, that of a merged one in each place it covers, while there is room."""
+    """The text of every cell; that of a merged cell in each place it covers, within the limit."""
     left = MIN_FILLED + MAX_FILLED * sum(len(cell.text) + 1 for row in rows for cell in row)
     width = sum(min(cell.columns, MAX_SPAN) for cell in max(rows, key=len)) if rows else 0
-    carried: dict[int, tuple[int, str]] = {}  # column: rows still to fill, and with what
+    carried: dict[int, tuple[int, str]] = {}  # column: rows still to fill, and the text
     filled: list[list[str]] = []
     for row in rows:
         line: list[str] = []
@@ -125,7 +125,7 @@ def _filled(rows: Sequence[Sequence[Cell]]) -> list[list[str]]:
 
 
 def _carry(line: list[str], carried: dict[int, tuple[int, str]], new: dict[int, tuple[int, str]]) -> int:
-    """Put the cells of rows above into `line` as far as they stand next; returns how many characters those are."""
+    """Put merged cells of rows above into `line`; returns the number of characters added."""
     num = 0
     while len(line) in carried:
         rows, text = carried.pop(len(line))
@@ -137,7 +137,7 @@ def _carry(line: list[str], carried: dict[int, tuple[int, str]], new: dict[int, 
 
 
 def _names(head: Sequence[Sequence[str]]) -> list[str]:
-    """The names of the columns after the first, those of several rows joined: "Q1" above "Jan" is "Q1 Jan"."""
+    """The names of the columns after the first; several head rows are joined: "Q1" above "Jan" is "Q1 Jan"."""
     width = max(map(len, head), default=0)
     names = []
     for column in range(1, width):
@@ -147,7 +147,7 @@ def _names(head: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _is_second_head(names: Sequence[str], body: Sequence[Sequence[str]]) -> bool:
-    """Whether the first row of the body goes on naming columns, as where Markdown has no merged cells."""
+    """Whether the first body row is a second head row, as in Markdown, which has no merged cells."""
     if len(body) < 2 or len(set(names)) == len(names):
         return False
     second = [cell for cell in body[0][1:] if cell]
@@ -160,7 +160,7 @@ def _is_second_head(names: Sequence[str], body: Sequence[Sequence[str]]) -> bool
 
 
 def _spread(names: Sequence[str]) -> list[str]:
-    """The names of a head row, each over the empty cells behind it, as where Markdown has no merged cells."""
+    """The names of a head row, each extended over the empty cells after it, as in Markdown."""
     spread: list[str] = []
     for name in names:
         spread.append(name or (spread[-1] if len(spread) > 1 else ""))
@@ -168,12 +168,12 @@ def _spread(names: Sequence[str]) -> list[str]:
 
 
 def _row_titles(rows: Sequence[Sequence[Cell]]) -> list[bool]:
-    """Which rows are one cell over several columns: they name the rows below them."""
+    """The rows that are one cell over several columns, and so name the rows below them."""
     return [len(row) == 1 and row[0].columns > 1 for row in rows]
 
 
 def _without_ditto(body: list[list[str]], result: Told, language: Language) -> list[list[str]]:
-    """The rows with the cell above in the place of a ditto mark; one without a cell above is left out."""
+    """The rows with ditto marks replaced by the cell above; a row without one above is left out."""
     above: list[str] = []
     for row in body:
         for column, cell in enumerate(row):
@@ -198,7 +198,7 @@ class _Columns:
 
     @property
     def are_values(self) -> bool:
-        """Whether there is one column, and its name says nothing."""
+        """Whether there is one column, and its name says nothing about its cells."""
         return len(self.names) == 1 and self.language.is_value_column(self.names[0])
 
 
@@ -223,9 +223,9 @@ def _tell(body: Sequence[Sequence[str]], titles: Sequence[bool], columns: _Colum
 def _groups(
     body: Sequence[Sequence[str]], titles: Sequence[bool], result: Told
 ) -> Iterator[tuple[str, str, list[Sequence[str]]]]:
-    """The rows with the same title and first cell, without that cell; an empty first cell is of the row above.
+    """The rows with the same title and first cell, without that cell; an empty first cell continues the row above.
 
-    A title without a row below it is told as it stands.
+    A title without rows below it is a statement of its own.
     """
     groups: dict[tuple[str, str], list[Sequence[str]]] = {}
     title = first = ""
@@ -264,7 +264,7 @@ def _keys(names: Sequence[str], cells: Sequence[str]) -> list[str]:
 
 
 def _whole(what: str, names: Sequence[str], cells: Sequence[str]) -> str:
-    """A row in one sentence, where no cell tells it from the others."""
+    """A row in one sentence, for rows that no cell distinguishes."""
     return ": ".join(filter(None, [what, ", ".join(_keys(names, cells))]))
 
 
@@ -273,7 +273,7 @@ def _name(names: Sequence[str], at: int) -> str:
 
 
 def _named(what: str, names: Sequence[str], cells: Sequence[str], num_key: int, result: Told) -> Iterator[str]:
-    """The cells of a row with the names of their columns; the first `num_key` - 1 say what the row is about."""
+    """The cells of a row with the names of their columns; the first `num_key` - 1 of them belong to the subject."""
     values: dict[str, str] = {}
     unclear: set[str] = set()
     places = [at for at in range(num_key - 1, len(cells)) if _says(cells[at])]
@@ -291,9 +291,9 @@ def _named(what: str, names: Sequence[str], cells: Sequence[str], num_key: int, 
 
 
 def _num_key_columns(rows: Sequence[Sequence[str]]) -> int:
-    """How many first columns tell rows with the same first cell apart; more than `MAX_KEY_COLUMNS`: not even those do.
+    """The number of first columns that distinguish rows with the same first cell; above `MAX_KEY_COLUMNS`: impossible.
 
-    A number is no name for a row.
+    A number cannot name a row.
     """
     for num in range(MAX_KEY_COLUMNS):
         keys = [cell for row in rows for cell in row[:num]]
@@ -308,7 +308,7 @@ def _num_key_columns(rows: Sequence[Sequence[str]]) -> int:
 
 
 def _are_told_apart(rows: Sequence[Sequence[str]], num_key: int) -> bool:
-    """Whether no two rows say different things under the same first `num_key` cells."""
+    """Whether no two rows with equal first `num_key` cells differ elsewhere."""
     seen: dict[tuple[str, ...], dict[int, str]] = {}
     for row in rows:
         values = seen.setdefault(tuple(row[:num_key]), {})

@@ -1,8 +1,8 @@
-"""Who speaks in a document: its e-mail headers, the lines of a chat, and the sentences of whoever wrote a letter.
+"""Speakers in a document: e-mail headers, chat lines, and the sentences of a letter's writer.
 
-What somebody says of himself in a document is no fact about the user who gave it. It becomes a quotation where the
-document names who says it, and is left out otherwise. By form alone and no model, with the words that the document's
-language knows: a manual that says "you" to its reader stays as it is.
+What people say about themselves in a document is no fact about the user. It becomes a quotation if the document names
+the speaker, and is left out otherwise. It works by form and the language's words, without a model; a manual that
+addresses its reader as "you" is unchanged.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ HEADER = "it is a header line of an e-mail"
 GREETING = "it is the greeting or the end of a letter"
 QUOTED = "it is quoted from an earlier message"
 MIN_HEADERS = 2
-MIN_LETTER_SHARE = 0.2  # of a text's sentences that say "I": then "we" and "you" are people, too
-NUM_LAST_LINES = 6  # where a letter is signed
+MIN_LETTER_SHARE = 0.2  # of a text's sentences with "I"; then "we" and "you" are people too
+NUM_LAST_LINES = 6  # in which a letter is signed
 _PERSON = re.compile(r"[A-ZÀ-Þ][\w.'’-]*(?: [A-ZÀ-Þ][\w.'’-]*){0,2}$")
 _BOX = re.compile(r"(?P<bullet>\s*(?:(?:[-*+•‣▪]|\d{1,2}[.)])\s+)?)\[(?P<state>[ xX✓✔])\]\s+(?P<said>\S.*)$")
 _SPEAKER = re.compile(
@@ -34,7 +34,7 @@ _QUOTE = re.compile(r"\"[^\"]{0,1000}\"|“[^”]{0,1000}”|«[^»]{0,1000}»")
 
 @dataclass(frozen=True)
 class Voiced:
-    """A document whose chat lines are quotations, without headers and greetings; `author` signs it, if anybody."""
+    """A document with chat lines as quotations, without headers and greetings; `author` is who signed it, or ""."""
 
     text: str
     author: str = ""
@@ -43,7 +43,7 @@ class Voiced:
 
 
 def voiced(text: str, language: Language) -> Voiced:
-    """The document `text` with its voices told apart, line by line."""
+    """Process the lines of the document `text`: headers, greetings, chat lines, check boxes."""
     lines = text.split("\n")
     left_out: list[LeftOut] = []
     author, is_mail = _take_headers(lines, left_out, language)
@@ -58,7 +58,7 @@ def _leave_out(lines: list[str], number: int, reason: str, left_out: list[LeftOu
 
 
 def _take_headers(lines: list[str], left_out: list[LeftOut], language: Language) -> tuple[str, bool]:
-    """Take the header lines of e-mails out of `lines`; returns who wrote the first one, and whether there was one."""
+    """Remove e-mail headers from `lines`; returns the sender of the first mail, and whether there was one."""
     author, is_mail = "", False
     first = next((number for number, line in enumerate(lines) if line.strip()), 0)
     block: list[int] = []
@@ -82,7 +82,7 @@ def _take_headers(lines: list[str], left_out: list[LeftOut], language: Language)
 
 
 def _sender(lines: Sequence[str], block: Sequence[int], language: Language, *, is_first: bool) -> str | None:
-    """The sender that the header lines of a mail name; None where they are no such lines."""
+    """The sender in a block of header lines; None if the lines are no headers."""
     found = [match for number in block if (match := FIELD.match(lines[number].strip(" *>")))]
     values = {match["name"].lower(): (match["value"] or "").strip() for match in found}
     is_mail = len(values) >= MIN_HEADERS and (
@@ -97,7 +97,7 @@ def _sender(lines: Sequence[str], block: Sequence[int], language: Language, *, i
 
 
 def _take_greetings(lines: list[str], left_out: list[LeftOut], language: Language) -> tuple[str, bool]:
-    """Take the greeting and the end of a letter out of `lines`; returns who signed, and whether it is a letter."""
+    """Remove greeting and closing of a letter from `lines`; returns who signed, and whether it is a letter."""
     said = [number for number, line in enumerate(lines) if line.strip()]
     is_greeted = False
     for number in said[:NUM_LAST_LINES]:
@@ -122,7 +122,7 @@ def _take_greetings(lines: list[str], left_out: list[LeftOut], language: Languag
 
 
 def _keep_boxes(lines: list[str], language: Language) -> None:
-    """Say in every sentence of a checkbox item whether it is done."""
+    """State in every sentence of a check-box item whether it is done."""
     for number, line in enumerate(lines):
         if box := _BOX.match(line):
             is_done = box["state"] != " "
@@ -132,7 +132,7 @@ def _keep_boxes(lines: list[str], language: Language) -> None:
 
 @dataclass
 class _Line:
-    """A line that may be what somebody says, with those that go on with it; `timed`: a time or a nick says so."""
+    """A possible chat line with its continuation lines; `is_timed`: it has a time or a nick name in brackets."""
 
     speaker: str
     said: list[str]
@@ -141,7 +141,7 @@ class _Line:
 
 
 def _quoted(lines: Sequence[str], language: Language) -> list[str]:
-    """The lines with those of a chat as quotations of who says them."""
+    """The lines, with chat lines as quotations of their speakers."""
     told: list[str] = []
     run: list[_Line] = []
     for line in lines:
@@ -160,7 +160,7 @@ def _quoted(lines: Sequence[str], language: Language) -> list[str]:
 
 
 def _told(run: Sequence[_Line], language: Language) -> list[str]:
-    """The lines of a chat as quotations; lines that are only written like one as they stand."""
+    """Chat lines as quotations; lines that only look like chat are unchanged."""
     unquoted = [(line.speaker, _QUOTE.sub("", " ".join(line.said).strip()), line.is_timed) for line in run]
     speakers = _speakers(unquoted, language)
     told: list[str] = []
@@ -175,10 +175,10 @@ def _told(run: Sequence[_Line], language: Language) -> list[str]:
 
 
 def _speakers(run: Sequence[tuple[str, str, bool]], language: Language) -> set[str]:
-    """Which names of lines that follow each other are of people who talk, and not of fields.
+    """The names before colons, in consecutive lines, that are speakers and not fields.
 
-    Somebody who says "I", asks or greets talks, and so does who says "No, …" alone or after a whole sentence. With two
-    of them, or where the lines have times, all of them talk; with one, those who say a whole sentence.
+    A name is a speaker if a line says "I", asks or greets, or says "No, …" alone or after a whole sentence. If two
+    names qualify, or the lines have times, all are speakers; with one, those with whole sentences are.
     """
     if sum(timed for *_, timed in run) > 1:
         return {speaker for speaker, *_ in run}
@@ -196,10 +196,10 @@ def _speakers(run: Sequence[tuple[str, str, bool]], language: Language) -> set[s
 def attributed(
     sentences: Sequence[str], document: Voiced, language: Language, *, is_letter: bool
 ) -> tuple[list[str], list[LeftOut]]:
-    """The sentences that may be learned of a document, those of its writer as quotations; and those left out.
+    """The sentences of a document that can be learned, the writer's as quotations; and those left out.
 
-    `is_letter`: "we" and "you" are people, too, and not whoever reads a manual. A sentence that points back to one
-    that is left out is left out with it.
+    `is_letter`: "we" and "you" are people, and not the readers of a manual. A sentence that refers back to one that is
+    left out is left out too.
     """
     told: list[str] = []
     left_out: list[LeftOut] = []
@@ -210,14 +210,12 @@ def attributed(
         if word and document.author:
             told.append(language.quotation(document.author, sentence))
         elif word:
-            reason = (
-                f'"{word}" means somebody else where a document says it; say it with the name, or in a conversation'
-            )
+            reason = f'"{word}" means somebody else in a document; say it with the name, or in a conversation'
             left_out.append(LeftOut(sentence, reason))
         elif is_lost and sentences[number - 1].endswith("?") and language.is_verbless(sentence):
             left_out.append(LeftOut(sentence, "its question is left out"))
         elif is_lost and (pointing := language.refers_back(sentence)):
-            left_out.append(LeftOut(sentence, f'"{pointing}" points to a sentence that is left out'))
+            left_out.append(LeftOut(sentence, f'"{pointing}" refers to a sentence that is left out'))
         else:
             told.append(sentence)
             is_lost = False
@@ -229,13 +227,13 @@ def attributed(
 
 
 def is_letter(document: Voiced, sentences: Sequence[str], language: Language) -> bool:
-    """Whether a document is written by one person to another, or to himself: a letter, an e-mail, a diary."""
+    """Whether a document is a letter, an e-mail or a diary, written by one person to another or to themselves."""
     unquoted = [own for own in _without_quotes(sentences) if not own.rstrip().endswith("?")]
     num_own = sum(bool(language.first_person(own)) for own in unquoted)
     return document.is_letter or (num_own > 0 and num_own >= MIN_LETTER_SHARE * len(sentences))
 
 
 def _without_quotes(sentences: Sequence[str]) -> list[str]:
-    """The sentences with blanks in the place of what they quote; a quotation may go over several."""
+    """The sentences with quoted text blanked; a quotation may span several sentences."""
     blank = _QUOTE.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), "\n".join(sentences))
     return blank.split("\n")

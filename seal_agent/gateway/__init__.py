@@ -1,5 +1,5 @@
-"""An OpenAI-compatible endpoint in front of a learner: for people who have an OpenAI client and no LangGraph.
+"""An OpenAI-compatible HTTP endpoint for learners.
 
-`app.create_app` is the whole of it, a Starlette application; `seal-agent gateway start` runs it. It works over any
-backend. It keeps no conversations: as with OpenAI, the client sends them.
+`app.create_app` returns the Starlette application; `seal-agent gateway start` runs it. It works with any backend. It
+stores no conversations: as with OpenAI, the client sends them.
 """

@@ -1,6 +1,6 @@
-"""The gateway as a Starlette application: keys, limits, routes, and errors in OpenAI's form.
+"""The gateway as a Starlette application: keys, limits, routes, and errors in OpenAI's format.
 
-Work on the model runs in threads, never in the event loop. What a key may see is its own namespace, and nothing else.
+Model calls run in threads, never in the event loop. A key gives access to its own namespace only.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ STATUS: tuple[tuple[type[SealError], int, str], ...] = (
 
 
 MIN_ID = 8
-"""Characters of an adapter's id that name it: one that is cut off by mistake would take another one off the stack."""
+"""Characters of an adapter's id that name it; a shorter prefix, cut off by mistake, might name another adapter."""
 
 
 class Refused(Exception):
-    """A request that is turned away before anything is done for it."""
+    """A request that is refused before any work is done for it."""
 
     def __init__(self, status: int, message: str, *, param: str | None = None, retry_after: float = 0.0) -> None:
         super().__init__(message)
@@ -61,11 +61,11 @@ class Refused(Exception):
 
 
 class DocumentRequest(RequestModel):
-    """A text to be learned, and what it is about.
+    """A text to learn.
 
-    Within a namespace it is the document of its `source`, a file's name or an address, or of its `title`: what was
-    posted under that name before is replaced. `content_type`: "text/markdown", "text/html" or "text/plain"; left out,
-    it is found by the name's ending or in the text.
+    Within a namespace it is identified by its `source`, a file name or an address, or by its `title`; it replaces an
+    earlier document of the same name. `content_type`: "text/markdown", "text/html" or "text/plain"; by default it is
+    found by the name's ending or in the text.
     """
 
     text: str = Field(min_length=1)
@@ -75,7 +75,7 @@ class DocumentRequest(RequestModel):
 
 
 class FeedbackRequest(RequestModel):
-    """What the user made of an answer: from -1, wrong, to 1, right; `correction` is what is right."""
+    """A rating of an answer from -1 (wrong) to 1 (right); `correction` is the right answer."""
 
     question: str = Field(min_length=1)
     answer: str = Field(min_length=1)
@@ -84,7 +84,7 @@ class FeedbackRequest(RequestModel):
 
 
 class Page(RequestModel):
-    """Which part of a list is asked for: `limit` of them, those that come after the one of that id."""
+    """A part of a list: `limit` items, those after the item with the id `after`."""
 
     limit: int = Field(default=100, ge=1, le=1000)
     after: str = ""
@@ -99,9 +99,9 @@ def create_app(
     needs_approval: bool = False,
     clock: Callable[[], float] = time.monotonic,
 ) -> Starlette:
-    """The gateway over many learners; the `worker` learns behind the replies for as long as it is up.
+    """The gateway over many learners; the `worker` learns in the background while the gateway runs.
 
-    With `needs_approval` nothing is learned before a person has agreed to it.
+    With `needs_approval` nothing is learned before a person approves it.
     """
     chosen = limits or GatewayLimits()
     model = learners.backend.model
@@ -140,7 +140,7 @@ def create_app(
 
 
 class Gateway:
-    """The endpoints. Each begins by asking `_enter` who is there."""
+    """The endpoints. Each one first calls `_enter`, which identifies the caller."""
 
     def __init__(
         self,
@@ -159,23 +159,23 @@ class Gateway:
         self._slots = asyncio.Semaphore(limits.max_running)
 
     async def health(self, _request: Request) -> Response:
-        """Whether the gateway runs; the model is not asked."""
+        """Whether the gateway runs; does not call the model."""
         return JSONResponse({"status": "ok"})
 
     async def models(self, request: Request) -> Response:
-        """The one model there is."""
+        """The list of models, which has one entry."""
         learner = await self._enter(request)
         model = {"id": learner.backend.model, "object": "model", "created": 0, "owned_by": "seal-agent"}
         return JSONResponse({"object": "list", "data": [model]})
 
     async def chat(self, request: Request) -> Response:
-        """A reply, and behind it what the user said since the last one learned from."""
+        """A reply; the user's new messages are learned in the background."""
         learner = await self._enter(request)
         asked = await self._body(request, ChatRequest)
         if fields := asked.unsupported:
-            raise Refused(400, f"{', '.join(fields)}: cannot be had from this model; leave it out", param=fields[0])
+            raise Refused(400, f"{', '.join(fields)}: not supported by this model; remove it", param=fields[0])
         if asked.model not in ("", learner.backend.model):
-            raise Refused(404, f"the model {asked.model!r} does not exist; ask for {learner.backend.model!r}")
+            raise Refused(404, f"the model {asked.model!r} does not exist; use {learner.backend.model!r}")
         if self._slots.locked():
             raise Refused(503, f"{self._limits.max_running} requests are running; try again", retry_after=1)
         await self._slots.acquire()
@@ -193,9 +193,9 @@ class Gateway:
         return JSONResponse(body, headers={**answering.headers, **headers})
 
     async def _streamed(self, answering: Answering, *, learns: bool) -> Response:
-        """The reply as it is written; what is learned from waits for its end."""
+        """The reply as a stream; learning waits for its end."""
         pieces = answering.pieces()
-        first = await run_in_threadpool(next, pieces)  # what goes wrong here can still be told by a status
+        first = await run_in_threadpool(next, pieces)  # an error here can still set the status code
 
         async def end() -> None:
             self._slots.release()
@@ -205,7 +205,7 @@ class Gateway:
         return _Stream(answering.events(chain([first], pieces)), answering.headers, end)
 
     async def _learn(self, answering: Answering) -> str:
-        """The id of the text that the user's new messages become, or "busy": the reply is given all the same."""
+        """The id of the submitted text of the user's new messages, or "busy" if the queue is full."""
         try:
             text = await run_in_threadpool(self._learning.submit_messages, answering.learner.namespace, answering.said)
         except BusyError:
@@ -213,14 +213,14 @@ class Gateway:
         return text.id
 
     async def documents(self, request: Request) -> Response:
-        """What was given to learn in this namespace, by message or as a document: pages of `limit`, newest first."""
+        """The documents and messages submitted in this namespace: pages of `limit`, newest first."""
         learner = await self._enter(request)
         asked = _asked(Page, dict(request.query_params))
         texts = await run_in_threadpool(self._learning.texts, learner.namespace, asked.limit + 1, after=asked.after)
         return _listed([_shown(text) for text in texts[: asked.limit]], has_more=len(texts) > asked.limit)
 
     async def add_document(self, request: Request) -> Response:
-        """Take a document; it is learned behind the reply."""
+        """Accept a document; it is learned in the background."""
         learner = await self._enter(request)
         asked = await self._body(request, DocumentRequest)
         if not asked.text.strip():
@@ -236,12 +236,12 @@ class Gateway:
         return JSONResponse(_shown(text), status_code=202)
 
     async def document(self, request: Request) -> Response:
-        """What became of one document or message."""
+        """The status of one document or message."""
         learner = await self._enter(request)
         return JSONResponse(_shown(await self._text(learner, request)))
 
     async def forget(self, request: Request) -> Response:
-        """Unlearn one document or message; `is_gone` says whether a check found its facts gone (`unlearning`)."""
+        """Unlearn one document or message; `is_gone` is the result of the check for its facts (`unlearning`)."""
         learner = await self._enter(request)
         text = await self._text(learner, request)
         forgotten = await run_in_threadpool(forget, learner, thread=text.id)
@@ -255,29 +255,29 @@ class Gateway:
             raise Refused(404, str(error)) from error
 
     async def approvals(self, request: Request) -> Response:
-        """What waits for a person to agree, with its text."""
+        """The texts that wait for approval."""
         learner = await self._enter(request)
         held = await run_in_threadpool(self._learning.held, learner.namespace)
         return _listed([{**_shown(text), "text": said} for text, said in held])
 
     async def decide(self, request: Request) -> Response:
-        """Approve or reject what waits."""
+        """Approve or reject a text."""
         learner = await self._enter(request)
         verb = request.path_params["verb"]
         if verb not in ("approve", "reject"):
-            raise Refused(404, f"an approval cannot be asked to {verb}; approve or reject")
+            raise Refused(404, f"{verb!r} is not a decision; use approve or reject")
         text = await run_in_threadpool(
             self._learning.decide, learner.namespace, request.path_params["text"], approve=verb == "approve"
         )
         return JSONResponse(_shown(text))
 
     async def given_feedback(self, request: Request) -> Response:
-        """What users of this namespace made of its answers."""
+        """The feedback of this namespace."""
         learner = await self._enter(request)
         return _listed(_judged(await run_in_threadpool(feedback.recorded, learner.home, learner.namespace)))
 
     async def add_feedback(self, request: Request) -> Response:
-        """Keep what the user made of an answer."""
+        """Store feedback on an answer."""
         learner = await self._enter(request)
         asked = await self._body(request, FeedbackRequest)
         given = feedback.of_user(asked.question, asked.answer, asked.value, asked.correction)
@@ -285,32 +285,32 @@ class Gateway:
         return JSONResponse({"object": "list", "data": _judged(given)}, status_code=201)
 
     async def adapters(self, request: Request) -> Response:
-        """The adapters that are served in this namespace, from the bottom up."""
+        """The adapters served in this namespace, oldest first."""
         learner = await self._enter(request)
         return _listed(await run_in_threadpool(_adapters, learner))
 
     async def roll_back(self, request: Request) -> Response:
-        """Take an adapter off the stack; the next reply is given without it."""
+        """Remove an adapter from the stack; the next reply is given without it."""
         learner = await self._enter(request)
         adapter = request.path_params["adapter"]
         if len(adapter) < MIN_ID:
-            raise Refused(404, f"{adapter!r} names no adapter; give its id, or {MIN_ID} characters of it at least")
+            raise Refused(404, f"{adapter!r} names no adapter; give its id, or at least {MIN_ID} characters of it")
         stack = await run_in_threadpool(learner.rollback, adapter)
         return JSONResponse({"object": "stack", "adapters": list(stack.ids)})
 
     async def _enter(self, request: Request) -> Learner:
-        """The learner of whoever asks; raises `Refused` for an unknown key, or too many requests."""
+        """The learner of the caller; raises `Refused` for an unknown key, or too many requests."""
         scheme, _, secret = request.headers.get("authorization", "").partition(" ")
         namespace = self._keys.namespace_of(secret.strip()) if scheme.lower() == "bearer" else None
         if namespace is None:
             raise Refused(401, "no such API key; send one as `Authorization: Bearer sk-seal-…`")
         wait = self._rate.wait(secret, self._clock())
         if wait:
-            raise Refused(429, "too many requests; slow down", retry_after=wait)
+            raise Refused(429, "too many requests; wait before sending more", retry_after=wait)
         return await run_in_threadpool(self._learners.of, namespace)
 
     async def _body(self, request: Request, kind: type[Model]) -> Model:
-        """The request's JSON; raises `Refused` where it is too large or does not fit."""
+        """The request's JSON; raises `Refused` if it is too large or invalid."""
         data = bytearray()
         async for chunk in request.stream():
             data += chunk
@@ -320,7 +320,7 @@ class Gateway:
 
 
 class _Stream(StreamingResponse):
-    """Server-sent events; `end` is called whichever way it ends, even before the first."""
+    """Server-sent events; `end` is called however the stream ends, even before the first event."""
 
     def __init__(self, events: Iterator[str], headers: dict[str, str], end: Callable[[], Awaitable[None]]) -> None:
         super().__init__(events, media_type="text/event-stream", headers=headers)
@@ -335,7 +335,7 @@ class _Stream(StreamingResponse):
 
 
 def _asked(kind: type[Model], data: bytes | dict[str, str]) -> Model:
-    """The request in a body or an address; raises `Refused` where it does not fit."""
+    """Parse a request body or query; raises `Refused` if it is invalid."""
     try:
         return kind.model_validate_json(data) if isinstance(data, bytes) else kind.model_validate(data)
     except ValidationError as error:
@@ -393,4 +393,4 @@ async def _failed(_request: Request, error: SealError) -> Response:
 
 
 async def _unknown(request: Request, error: Any) -> Response:
-    return _error(error.status_code, f"there is no {request.method} {request.url.path} here", "not_found_error")
+    return _error(error.status_code, f"the gateway has no {request.method} {request.url.path}", "not_found_error")

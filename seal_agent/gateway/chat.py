@@ -1,4 +1,4 @@
-"""`/v1/chat/completions`: a request answered by the stack that is served now, and put in OpenAI's words."""
+"""`/v1/chat/completions`: answers a request with the current stack, in OpenAI's format."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ END = "data: [DONE]\n\n"
 
 @dataclass(frozen=True)
 class Answering:
-    """One request and the version of the stack that answers all of it, whatever is accepted meanwhile."""
+    """One request, bound to one version of the stack."""
 
     learner: Learner
     answer: Answer
@@ -33,9 +33,9 @@ class Answering:
 
     @staticmethod
     def of(learner: Learner, request: ChatRequest, limits: GatewayLimits) -> Answering:
-        """The answer to `request` by what is served now; a prompt that is too long is refused before the model works.
+        """The answer to `request` by the stack served now; a prompt that is too long is refused before generation.
 
-        Raises `ContextLengthExceeded` for that, and `InputError` for what cannot be answered as it was asked.
+        Raises `ContextLengthExceeded` for such a prompt, and `InputError` for a request that cannot be met.
         """
         max_new_tokens = request.max_new_tokens(limits.max_reply_tokens, learner.config.max_reply_tokens)
         seed = secrets.randbelow(2**31) if request.seed is None else request.seed
@@ -58,7 +58,7 @@ class Answering:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Which version of the stack answers, and which of its adapters."""
+        """Response headers with the stack version and the active adapters."""
         return {
             "x-seal-stack-version": str(self.answer.version),
             "x-seal-adapters": ",".join(entry.ref.short for entry in self.answer.active.entries),
@@ -82,18 +82,18 @@ class Answering:
 
     def _choice(self, number: int, text: Generated) -> dict[str, Any]:
         said = self.answer.asked.said(text)
-        content = "\n".join([said.text, *said.faults]).strip()  # a call that was cut off is no call
+        content = "\n".join([said.text, *said.faults]).strip()  # an incomplete call is returned as text
         message: dict[str, Any] = {"role": "assistant", "content": content or (None if said.calls else "")}
         if said.calls:
             message["tool_calls"] = [_called(call) for call in said.calls]
         return {"index": number, "message": message, "finish_reason": "tool_calls" if said.calls else text.ending}
 
     def pieces(self) -> Iterator[Generated]:
-        """The reply as it is written."""
+        """The reply in pieces, as they are generated."""
         return self.answer.pieces()
 
     def events(self, pieces: Iterator[Generated]) -> Iterator[str]:
-        """`pieces` as server-sent events, then what was used; an error in the middle is the last of them."""
+        """`pieces` as server-sent events, then the usage; an error ends the stream with an error event."""
         yield self._event({"role": "assistant", "content": ""})
         try:
             for part in self.answer.asked.parts(pieces):
@@ -103,7 +103,7 @@ class Answering:
         yield END
 
     def _last(self, part: Part) -> Iterator[str]:
-        """The end of a reply: what was meant as a call and is none, why it ended, and what was used."""
+        """The events at the end of a reply: malformed calls as text, the finish reason, the usage."""
         if part.faults:
             yield self._event({"content": "\n".join(part.faults)})
         yield self._event({}, part.ending)
@@ -135,7 +135,7 @@ def _called(call: ToolCall) -> dict[str, Any]:
 
 
 def _delta(part: Part) -> dict[str, Any]:
-    """A part of a reply as a client adds it to what it has."""
+    """A part of a reply in the form that a client appends."""
     if part.text:
         return {"content": part.text}
     begins = {"id": call_id(), "type": "function"} if part.name else {}

@@ -1,6 +1,6 @@
-"""Who may ask, and as whom: API keys, each bound to one namespace. Only their hashes are stored.
+"""API keys, each bound to one namespace; only their hashes are stored.
 
-A key is 256 random bits, so that one round of SHA-256 protects it as well as any slower hash would.
+A key is 256 random bits, so one round of SHA-256 protects it as well as a slower hash.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FILE = "gateway-keys.json"
 
 @dataclass(frozen=True)
 class Key:
-    """A key as it is stored."""
+    """A key as stored."""
 
     name: str
     namespace: str
@@ -33,7 +33,7 @@ class Key:
 
 
 class KeyFile:
-    """The keys in one file, read again whenever it changes, so that a running gateway knows new ones at once."""
+    """The keys in one file, which is read again after a change, so that a running gateway accepts new keys at once."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -41,7 +41,7 @@ class KeyFile:
         self._keys: dict[str, Key] = {}
 
     def namespace_of(self, secret: str) -> str | None:
-        """The namespace a key speaks for; None for one that is unknown."""
+        """The namespace of a key; None if the key is unknown."""
         key = self._load().get(_hash(secret))
         return key.namespace if key else None
 
@@ -50,7 +50,7 @@ class KeyFile:
         return sorted(self._load().values(), key=lambda key: key.created)
 
     def add(self, name: str, namespace: str) -> str:
-        """A new key, which is shown this once; raises `InputError` for a name that is taken."""
+        """Create a key, which is returned only here; raises `InputError` for a name that is taken."""
         if not name.strip() or any(key.name == name for key in self.all()):
             raise InputError(f"the key name {name!r} is empty or taken; choose another, or remove that key first")
         secret = PREFIX + secrets.token_urlsafe(32)
@@ -58,7 +58,7 @@ class KeyFile:
         return secret
 
     def remove(self, name: str) -> None:
-        """Take a key back: it is refused from the next request on."""
+        """Revoke a key; it is refused from the next request on."""
         kept = [key for key in self.all() if key.name != name]
         if len(kept) == len(self.all()):
             raise InputError(f"there is no key named {name!r}; see `seal-agent gateway keys list`")

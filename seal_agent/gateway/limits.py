@@ -1,4 +1,4 @@
-"""How much one key and all keys together may ask for. No clock inside: whoever asks says what time it is."""
+"""Limits for each key and for all keys together. Callers pass the time; this module reads no clock."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from seal_agent.core.numbers import check_number, check_whole
 
 @dataclass(frozen=True)
 class GatewayLimits:
-    """`max_body` bytes a request; `per_minute` requests a key, `burst` of them at once; `max_running` of all keys.
+    """`max_body` bytes per request; `per_minute` requests per key, `burst` of them at once; `max_running` in all.
 
-    `max_prompt_tokens` is the longest prompt that is read, tools included; `max_reply_tokens` is the most a client may
-    ask for; `max_waiting` texts may wait to be learned, of `max_passages` each.
+    `max_prompt_tokens` includes tools; `max_reply_tokens` is the most a client may request. `max_waiting` texts may
+    wait to be learned, with `max_passages` passages each.
     """
 
     max_body: int = 1 << 20
@@ -41,23 +41,23 @@ class GatewayLimits:
 
 
 def check_prompt(num_tokens: int, limits: GatewayLimits) -> None:
-    """Raise `ContextLengthExceeded` for a prompt of more tokens than one request may have."""
+    """Raise `ContextLengthExceeded` for a prompt with more tokens than a request may have."""
     if num_tokens > limits.max_prompt_tokens:
         raise ContextLengthExceeded(
-            f"the prompt has {num_tokens} tokens, and this gateway reads {limits.max_prompt_tokens} at most; "
-            "shorten the conversation or its tools, or have whoever runs the gateway raise max_prompt_tokens"
+            f"the prompt has {num_tokens} tokens, and this gateway allows {limits.max_prompt_tokens}; "
+            "shorten the conversation or its tools, or raise the gateway's max_prompt_tokens"
         )
 
 
 class RateLimit:
-    """A bucket of `burst` requests for each key, filled up again at `per_minute`."""
+    """A token bucket for each key, of `burst` requests, refilled at `per_minute`."""
 
     def __init__(self, limits: GatewayLimits) -> None:
         self._limits = limits
-        self._buckets: dict[str, tuple[float, float]] = {}  # key: (requests left, seconds)
+        self._buckets: dict[str, tuple[float, float]] = {}  # key: (requests left, time of the last request)
 
     def wait(self, key: str, now: float) -> float:
-        """0 where the request may pass, and is counted; else the seconds until it may."""
+        """0 if the request is admitted, and count it; else the seconds until it would be."""
         per_second = self._limits.per_minute / 60
         left, since = self._buckets.get(key, (float(self._limits.burst), now))
         left = min(left + (now - since) * per_second, self._limits.burst)

@@ -1,6 +1,6 @@
-"""What `/v1/chat/completions` may be asked, in OpenAI's words, and what it comes to in the domain's.
+"""The fields of `/v1/chat/completions` in OpenAI's format, and their translation to core types.
 
-What cannot be given as it is asked for is refused by name; nothing is passed over.
+Unsupported requests are refused with the field's name; no field is ignored silently.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ROLES: dict[str, Role] = {
     "tool": "tool",
 }
 LABELS = {"user", "metadata", "safety_identifier", "prompt_cache_key"}
-"""Fields that say nothing about the reply."""
+"""Fields without effect on the reply."""
 NEUTRAL: dict[str, tuple[object, ...]] = {
     "top_p": (1,),
     "presence_penalty": (0,),
@@ -35,16 +35,16 @@ NEUTRAL: dict[str, tuple[object, ...]] = {
     "service_tier": ("auto", "default"),
     "modalities": (["text"],),
 }
-"""Fields whose only value here is the one that changes nothing."""
+"""Fields with only one supported value, their default."""
 
 
 MAX_STOPS = 16
 StopText = Annotated[str, Field(max_length=256)]
-"""All of them are looked for after every token."""
+"""A stop text; every one is searched for after each token."""
 
 
 class RequestModel(BaseModel):
-    """An object of a request: null stands for a field that is left out, and an unknown field is refused."""
+    """A JSON object of a request: null counts as missing, and unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -55,7 +55,7 @@ class RequestModel(BaseModel):
 
 
 class TextPart(RequestModel):
-    """One part of a message; only text can be read."""
+    """One part of a message; only text is supported."""
 
     type: Literal["text"]
     text: str
@@ -65,7 +65,7 @@ class TextPart(RequestModel):
     def _is_text(cls, given: Any) -> Any:
         kind = given.get("type") if isinstance(given, dict) else "text"
         if kind != "text":
-            raise ValueError(f"a part is of type {kind!r}, and this model reads text only; leave it out")
+            raise ValueError(f"a part is of type {kind!r}, and this model reads text only; remove it")
         return given
 
 
@@ -87,7 +87,7 @@ def _json_object(text: Any) -> Any:
 
 
 class CalledFunction(RequestModel):
-    """Which function an assistant called, and with what."""
+    """The function that an assistant called, with its arguments."""
 
     name: str = Field(min_length=1)
     arguments: Annotated[str, BeforeValidator(_json_object)]
@@ -102,7 +102,7 @@ class CalledTool(RequestModel):
 
 
 class ChatMessage(RequestModel):
-    """One message, as OpenAI's clients send it, or send it back."""
+    """One message, as OpenAI's clients send it."""
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: Annotated[
@@ -120,11 +120,11 @@ class ChatMessage(RequestModel):
         if bool(self.tool_call_id) != (self.role == "tool"):
             raise ValueError("a tool's message, and no other, has a tool_call_id")
         if self.name and self.role != "tool":
-            raise ValueError("the model is told no names; say in the content who speaks, and leave name out")
+            raise ValueError("names are not shown to the model; put the speaker into the content, and remove name")
         return self
 
     def value(self) -> Message:
-        """The domain's message."""
+        """The message as a core type."""
         text = self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
         calls = (ToolCall(call.function.name, call.function.arguments, call.id) for call in self.tool_calls)
         return Message(ROLES[self.role], text, tuple(calls), self.tool_call_id)
@@ -146,7 +146,7 @@ class Tool(RequestModel):
     function: Function
 
     def value(self) -> ToolSpec:
-        """The domain's tool; raises `InputError` where its schema is too much to deal with."""
+        """The tool as a core type; raises `InputError` if its schema is too large."""
         check_schema(self.function.parameters)
         return ToolSpec(self.function.name, self.function.description, json.dumps(self.function.parameters))
 
@@ -165,7 +165,7 @@ class NamedTool(RequestModel):
 
 
 class JsonSchema(RequestModel):
-    """What a reply in JSON must look like."""
+    """The schema of a JSON reply."""
 
     name: str = ""
     description: str = ""
@@ -182,24 +182,24 @@ class ResponseFormat(RequestModel):
     @model_validator(mode="after")
     def _has_its_schema(self) -> ResponseFormat:
         if (self.json_schema is None) == (self.type == "json_schema"):
-            raise ValueError("json_schema goes with the type json_schema, and with no other")
+            raise ValueError("json_schema requires the type json_schema, and the type requires json_schema")
         return self
 
     def grammar(self, max_tokens: int) -> Grammar | None:
-        """What holds the reply to it; texts of no stated length share `max_tokens`."""
+        """The grammar of the reply; strings without a maximum length share `max_tokens`."""
         if self.type == "text":
             return None
         return Grammar.json(bounded(self.json_schema.rules if self.json_schema else {"type": "object"}, max_tokens))
 
 
 class StreamOptions(RequestModel):
-    """Whether the last event says how many tokens there were."""
+    """Whether the last event has the token counts."""
 
     include_usage: bool = False
 
 
 class ChatRequest(RequestModel):
-    """What may be asked. `learn`, ours: whether the last message may be learned from, behind the reply."""
+    """A request. `learn` is our own field: whether the last message may be learned in the background."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -230,47 +230,45 @@ class ChatRequest(RequestModel):
     @classmethod
     def _is_a_number_of_tokens(cls, given: Any) -> Any:
         if isinstance(given, int) and given < 1:
-            raise ValueError(f"{given} is no length of a reply; give 1 or more, or leave it out for the usual length")
+            raise ValueError(f"{given} is not a valid length; give 1 or more, or remove it for the default")
         return given
 
     @property
     def unsupported(self) -> list[str]:
-        """The fields that ask for something which cannot be had."""
+        """The fields whose values are not supported."""
         given = (self.model_extra or {}).items()
         return sorted(name for name, value in given if name not in LABELS and value not in NEUTRAL.get(name, ()))
 
     def asked(self, form: ToolFormat, max_tokens: int) -> Asked:
-        """The prompt and what its reply may be; raises `InputError` where it cannot be answered as it was asked."""
+        """The prompt and the constraint on its reply; raises `InputError` for a request that cannot be met."""
         messages = tuple(message.value() for message in self.messages)
         last = messages[-1]
         if last.role not in ("user", "tool") or (last.role == "user" and not last.content.strip()):
             raise InputError("the last message must be the user's, with some text, or a tool's")
         if self.stream and self.n > 1:
-            raise InputError("one reply can be streamed at a time; ask for n=1, or without stream")
+            raise InputError("only one reply can be streamed; use n=1, or no stream")
         choice = self.tool_choice if isinstance(self.tool_choice, str) else self.tool_choice.function.name
         asked = asked_of(Prompt(messages), [tool.value() for tool in self.tools], choice, form, max_tokens)
         if self.response_format.type == "text":
             self._check_strict(asked)
             return asked
         if asked.prompt.tools:
-            raise InputError("a reply cannot be held to response_format and call tools too; leave one of them out")
+            raise InputError("response_format and tools cannot be combined; remove one of them")
         return Asked(asked.prompt, form, grammar=self.response_format.grammar(max_tokens))
 
     def _check_strict(self, asked: Asked) -> None:
         if asked.prompt.tools and not asked.tools and any(tool.function.strict for tool in self.tools):
-            raise InputError(
-                "only a call that must be made is held to its schema; set tool_choice, or leave strict out of the tools"
-            )
+            raise InputError("strict needs a forced call; set tool_choice, or remove strict from the tools")
 
     def max_new_tokens(self, most: int, usual: int) -> int:
-        """How long the reply may be; raises `InputError` for more than `most` tokens."""
+        """The maximum length of the reply; raises `InputError` for more than `most` tokens."""
         wanted = self.max_completion_tokens or self.max_tokens or min(usual, most)
         if wanted > most:
-            raise InputError(f"max_tokens={wanted} is more than the {most} this gateway gives; ask for fewer")
+            raise InputError(f"max_tokens={wanted} is more than the gateway's {most}; request fewer")
         return wanted
 
     @property
     def stops(self) -> tuple[str, ...]:
-        """The texts before which the reply is cut; an empty one cuts nothing."""
+        """The stop texts; empty ones are ignored."""
         texts = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
         return tuple(text for text in texts if text)

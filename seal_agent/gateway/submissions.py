@@ -1,7 +1,7 @@
-"""What is learned behind the replies, as the gateway's clients see it: texts, and what became of each.
+"""Texts submitted for learning, and their status, as the gateway's clients see them.
 
-A text of any length is a group of jobs in the home's queue, one a passage; `worker.Worker` learns them. Here they are
-only put together: whatever is submitted outlives the process.
+A text of any length is a group of jobs in the queue, one per passage; `background.worker.Worker` learns them. This
+module only groups jobs, so submissions outlive the process.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from seal_agent.storage.documents import digest_of, digests_of
 from seal_agent.storage.jobs import OPEN, REPLACED, Job, LearningQueue
 
 Status = Literal["waiting for approval", "queued", "learning", "done", "failed", "rejected", "replaced"]
-PREFIX = "job-"  # of the threads of the queue that are texts of a gateway
+PREFIX = "job-"  # prefix of the queue's threads that are texts of a gateway
 
 
 class BusyError(SealError):
-    """More waits to be learned than is allowed."""
+    """Too many texts wait to be learned."""
 
 
 @dataclass(frozen=True)
 class Text:
-    """One text on its way; `outcomes` are the reports of its passages that have ended, `fault` why one failed.
+    """One submitted text; `outcomes` are the reports of its finished passages, `fault` is the reason of a failure.
 
-    `num_passages`: how many it has. Where it is taken, `left_out` says what stands in it and is not learned, and `note`
-    what is to be known of its name.
+    `num_passages`: the number of its passages. In the answer to a submission, `left_out` lists parts that are not
+    learned, and `note` is a remark about its name.
     """
 
     id: str
@@ -49,7 +49,7 @@ class Text:
 
 
 class Learning:
-    """The texts of a home that a model learns; with `needs_approval` each waits until a person has agreed to it."""
+    """The texts that a model learns in one data directory; with `needs_approval` each waits for a person."""
 
     def __init__(
         self,
@@ -70,12 +70,12 @@ class Learning:
     def submit_document(
         self, namespace: str, text: str, *, title: str = "", source: str = "", content_type: str = ""
     ) -> Text:
-        """Take a document, to be checked like one; raises `BusyError` where too much waits already.
+        """Submit a document; raises `BusyError` if too many texts wait.
 
-        It is the document of its `source`, or of its `title` where it has none (`files.document_of`): what came
-        under that name before is replaced. `content_type` says how it is written; without one the end of its name
-        does, or what is in it. The text that is returned says what of it is left out, and what is to be known of its
-        name. Raises `InputError` for a document of more than `max_passages`.
+        It is identified by its `source`, else by its `title` (`files.document_of`), and replaces an earlier document of
+        that name. `content_type` is its format; by default it is found by the name's ending or in the text. The
+        returned text says what is left out, and has a remark about its name. Raises `InputError` for more than
+        `max_passages`.
         """
         name = source or title
         reading = files.read(text, content_type, name or "the document")
@@ -91,9 +91,9 @@ class Learning:
         return replace(taken, left_out=tuple(asdict(each) for each in read.left_out), note=read.note)
 
     def submit_messages(self, namespace: str, conversation: Sequence[Message]) -> Text:
-        """Take what a user said after the last reply in a conversation; messages before one that failed are new too.
+        """Submit the user's messages after the last reply in a conversation, including those before a failed reply.
 
-        Raises `BusyError` where too much waits already.
+        Raises `BusyError` if too many texts wait.
         """
         replies = (number for number, message in enumerate(conversation) if message.role in ("assistant", "tool"))
         begin = max(replies, default=-1) + 1
@@ -106,7 +106,7 @@ class Learning:
         return self._submit(namespace, passages)
 
     def _submit(self, namespace: str, passages: Sequence[Passage], version: str = "") -> Text:
-        """The text of those passages; one that is on its way already is not taken twice."""
+        """Queue passages as one text; if the same text is queued already, return that one."""
         with self._lock:
             source = passages[0].source
             if source and (on_its_way := self._on_its_way(namespace, source, version)):
@@ -127,40 +127,40 @@ class Learning:
             return self.text(namespace, self._queue.job(first).thread)
 
     def _on_its_way(self, namespace: str, source: str, version: str) -> Text | None:
-        """The text that is just this version of a document, if it waits or is learned, and no other one came since."""
+        """The open text with exactly this version of a document, if no other version followed it."""
         jobs = [job for job in self._queue.jobs(namespace, OPEN) if job.passage.source == source]
-        is_same = bool(jobs) and jobs[-1].document in (version, "")  # "": it was submitted before there were versions
+        is_same = bool(jobs) and jobs[-1].document in (version, "")  # "": submitted by a release without versions
         return self.text(namespace, jobs[-1].thread) if is_same else None
 
     def texts(self, namespace: str, limit: int, *, after: str = "") -> list[Text]:
-        """The last `limit` texts given in a namespace, newest first; with `after` the last before that one."""
+        """The last `limit` texts of a namespace, newest first; with `after`, those before that one."""
         threads = self._queue.threads(namespace, PREFIX, limit, before=after)
         found = {jobs[0].thread: jobs for jobs in _grouped(self._queue.jobs(namespace, threads=threads))}
         return [_text(found[thread]) for thread in threads if thread in found]
 
     def text(self, namespace: str, text_id: str) -> Text:
-        """One text; raises `InputError` for an id that the namespace does not have."""
+        """One text; raises `InputError` for an unknown id."""
         jobs = self._queue.jobs(namespace, threads=[text_id])
         if not jobs:
             raise InputError(f"there is no document {text_id!r} in this namespace; see /v1/documents")
         return _text(jobs)
 
     def held(self, namespace: str) -> list[tuple[Text, str]]:
-        """What waits for a person to agree, each with what it says."""
+        """The texts that wait for approval, each with its content."""
         return [
             (_text(jobs), "\n\n".join(job.passage.text for job in jobs if job.passage.text))
             for jobs in _grouped(self._queue.jobs(namespace, ("held",)))
         ]
 
     def decide(self, namespace: str, text_id: str, *, approve: bool) -> Text:
-        """Learn a text that waits for approval, or drop it; raises `InputError` where none waits."""
+        """Approve or reject a held text; raises `InputError` if there is none of that id."""
         if not self._queue.resolve_held(namespace, text_id, approve=approve):
             raise InputError(f"nothing waits for approval as {text_id!r}; see /v1/approvals")
         return self.text(namespace, text_id)
 
 
 def _grouped(jobs: Sequence[Job]) -> list[list[Job]]:
-    """The jobs of every text of a gateway."""
+    """The jobs of every submitted text, grouped."""
     ours = sorted((job for job in jobs if job.thread.startswith(PREFIX)), key=lambda job: (job.created, job.thread))
     return [list(group) for _, group in groupby(ours, key=lambda job: job.thread)]
 

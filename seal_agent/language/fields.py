@@ -1,4 +1,4 @@
-"""Field names of e-mails (RFC 5322 and Outlook) and of front matter: they are English in a text of any language."""
+"""Field names of e-mails (RFC 5322 and Outlook) and of front matter, which are English in any language."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A language without rules of its own: a text is learned as its sentences, and nothing is asked about it.
+"""A language without rules: a text is learned sentence by sentence, without questions.
 
-What a pronoun stands for, which day "tomorrow" is and what contradicts what is not known here. A class for a new
-language may inherit from `Plain` and override what it knows.
+Pronouns, relative dates and contradictions are not recognised. A class for a new language may inherit from `Plain` and
+override the methods that it has rules for.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from seal_agent.language.words import WORD, numbers_in, opening, words_with_digi
 
 MAX_FIRST = 1000  # characters of a text in which its first sentence is looked for
 _QUESTION_MARKS = ("?", "？", "؟")
-NO_QUESTIONS = "it is a question, and what its words point to is not known in the language {code!r}; say the answer"
+NO_QUESTIONS = "it is a question, and there are no rules to understand it in the language {code!r}; state the answer"
 
 
 @dataclass(frozen=True)
 class Plain:
-    """Any language, by its ISO 639 code; see `base.Language` for what each method is asked for."""
+    """Any language, by its ISO 639 code; see `base.Language` for the methods."""
 
     code: str
 
     @property
     def has_questions(self) -> bool:
-        """None are made: that takes rules, or a model that reads."""
+        """False: questions need rules, or a capable model."""
         return False
 
     @property
@@ -39,35 +39,35 @@ class Plain:
 
     @property
     def articles(self) -> frozenset[str]:
-        """None are known."""
+        """Empty: unknown."""
         return frozenset()
 
     def content(self, text: str, /) -> set[str]:
-        """All words: which of them carry content is not known."""
+        """All words: content words are unknown."""
         return {word.lower() for word in WORD.findall(text)}
 
     def names_in(self, text: str, /) -> list[str]:
-        """The words with digits; which words are names is not known."""
+        """The words with digits: names are unknown."""
         return words_with_digits(text)
 
     def new_names(self, text: str, known: str, /) -> set[str]:
-        """The numbers of `text` that do not stand in `known`."""
+        """The numbers in `text` that `known` does not contain."""
         return {number for number in numbers_in(text) if number not in known}
 
     def is_yes_or_no(self, answer: str, /) -> bool:
-        """Not known."""
+        """False: unknown."""
         return False
 
     def is_value_column(self, name: str, /) -> bool:
-        """Not known."""
+        """False: unknown."""
         return False
 
     def is_ditto(self, cell: str, /) -> bool:
-        """Not known."""
+        """False: unknown."""
         return False
 
     def bare_title(self, heading: str, /) -> str:
-        """The heading as it stands."""
+        """The heading, unchanged."""
         return heading
 
     def topic_in(self, text: str, /) -> str:
@@ -81,53 +81,53 @@ class Plain:
     def statements(
         self, sentences: Sequence[str], *, heading: str = "", is_reply: bool = False
     ) -> tuple[list[Statement], list[LeftOut]]:
-        """Every sentence as it stands; questions are left out."""
+        """Every sentence, unchanged; questions are left out."""
         told = [Statement(sentence, quoted=sentence) for sentence in sentences if not _is_question(sentence)]
         reason = NO_QUESTIONS.format(code=self.code)
         return told, [LeftOut(sentence, reason) for sentence in sentences if _is_question(sentence)]
 
     def refers_back(self, sentence: str, /) -> str:
-        """Not known."""
+        """Empty: unknown."""
         return ""
 
     def opens_with_reference(self, sentence: str, /) -> bool:
-        """Not known."""
+        """False: unknown."""
         return False
 
     def denies_what_follows(self, heading: str, /) -> bool:
-        """It may: which words deny is not known, so what stands above a list goes with every sentence of it."""
+        """True: negations are unknown, so the text above a list is learned with each of its items."""
         return True
 
     def is_verbless(self, sentence: str, /) -> bool:
-        """Not known."""
+        """False: unknown."""
         return False
 
     def noun_phrases(self, sentence: str, /) -> list[Span]:
-        """None are known."""
+        """Empty: unknown."""
         return []
 
     def with_article(self, sentence: str, span: Span, /) -> str:
-        """The phrase as it stands."""
+        """The phrase, unchanged."""
         return span.text
 
     def shape(self, phrase: str, /) -> str:
-        """A number, or words."""
+        """The kind "number" or "words"."""
         return "number" if phrase[:1].isdigit() else "words"
 
     def echo_question(self, sentence: str, span: Span, /) -> str:
-        """None."""
+        """Empty: no rules."""
         return ""
 
     def direct_question(self, sentence: str, span: Span, /) -> str:
-        """None."""
+        """Empty: no rules."""
         return ""
 
     def keyword_question(self, question: str, share: float, rng: Random, about: str = "", /) -> str:
-        """None."""
+        """Empty: no rules."""
         return ""
 
     def field_questions(self, sentence: str, topic: str, /) -> tuple[list[str], str] | None:
-        """None."""
+        """None: no rules."""
         return None
 
     def answer_sentence(self, sentence: str, span: Span, /) -> str:
@@ -135,11 +135,11 @@ class Plain:
         return sentence
 
     def truth_questions(self, told: str, phrase: str, wrong: str, context: str, /) -> list[tuple[str, str]]:
-        """None."""
+        """Empty: no rules."""
         return []
 
     def request_about(self, topic: str, /) -> str:
-        """The topic alone, as one types it into a search."""
+        """The topic alone, as in a web search."""
         return topic
 
     def request_to_tell(self, topic: str, /) -> str:
@@ -151,35 +151,35 @@ class Plain:
         return topic
 
     def asks_about_oneself(self, text: str, /) -> bool:
-        """Not known."""
+        """False: unknown."""
         return False
 
     def without_asking(self, words: frozenset[str], /) -> frozenset[str]:
-        """All words: which of them only ask is not known."""
+        """All words: interrogative words are unknown."""
         return words
 
     def speaks_of_writer(self, text: str, /) -> bool:
-        """Not known."""
+        """False: unknown."""
         return False
 
     def to_second_person(self, text: str, /) -> str:
-        """The text as it stands."""
+        """The text, unchanged."""
         return text
 
     def unclear_speaker(self, text: str, /) -> str:
-        """Nothing is turned, so nothing is unclear."""
+        """Empty: no text is rewritten."""
         return ""
 
     def rows_in_second_person(self, rows: Sequence[Row], message: str, /) -> list[Row]:
-        """The rows as they are."""
+        """The rows, unchanged."""
         return list(rows)
 
     def first_person(self, sentence: str, /) -> str:
-        """Not known."""
+        """Empty: unknown."""
         return ""
 
     def other_persons(self, sentence: str, /) -> str:
-        """Not known."""
+        """Empty: unknown."""
         return ""
 
     def quotation(self, speaker: str, sentence: str, *, is_spoken: bool = False) -> str:
@@ -187,51 +187,51 @@ class Plain:
         return f"{speaker}: {sentence}"
 
     def checked(self, sentence: str, *, is_done: bool) -> str:
-        """The sentence behind its box."""
+        """The sentence after its check box."""
         return f"[{'x' if is_done else ' '}] {sentence}"
 
     def is_greeting(self, line: str, /) -> bool:
-        """Not known."""
+        """False: unknown."""
         return False
 
     def closing(self, line: str, /) -> str | None:
-        """Not known."""
+        """None: unknown."""
         return None
 
     def introduces_quotation(self, line: str, /) -> bool:
-        """Not known."""
+        """False: unknown."""
         return False
 
     def is_label(self, name: str, /) -> bool:
-        """Not known."""
+        """False: unknown."""
         return False
 
     def is_talk(self, said: str, *, is_answer: bool) -> bool:
-        """Not known."""
+        """False: unknown."""
         return False
 
     def says_something(self, said: str, /) -> bool:
-        """Not known."""
+        """False: unknown."""
         return False
 
     def watched_facts(self, probe: Probe, /) -> list[WatchedFact]:
-        """None: what contradicts what is not known."""
+        """Empty: contradictions are unknown."""
         return []
 
     def candidate_answers(self, fact: WatchedFact, source: Source, /) -> Iterator[CandidateAnswer]:
-        """None."""
+        """Empty: contradictions are unknown."""
         return iter(())
 
     def denies(self, sentence: str, earlier: str, /) -> bool:
-        """Not known."""
+        """False: unknown."""
         return False
 
     def is_instruction(self, text: str, /) -> bool:
-        """Not known; `base.is_instruction` asks the languages that know."""
+        """False: unknown; `base.is_instruction` asks the languages with rules."""
         return False
 
     def is_order(self, sentence: str, /) -> bool:
-        """Not known."""
+        """False: unknown."""
         return False
 
 

@@ -1,4 +1,4 @@
-"""What the base model is asked about a text by other rooms than `writing`; it follows English best."""
+"""Prompts for the base model about a text, in English, used by rooms other than `writing`."""
 
 from __future__ import annotations
 

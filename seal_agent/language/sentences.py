@@ -1,8 +1,8 @@
-"""Text into sentences: by sentencex, which knows the abbreviations and full stops of about 300 languages.
+"""Sentence splitting by sentencex, which knows the abbreviations and full stops of about 300 languages.
 
-It does not see quotation marks and brackets, for it would part nothing between two of them, and of English words some
-that it takes for abbreviations (`english.abbreviations`). It is given the text in pieces, for it needs time with the
-square of a text without spaces. A sentence begins with no small letter.
+Quotation marks and brackets are hidden from it, because it never splits between two of them, and so are some English
+words that it takes for abbreviations (`english.abbreviations`). The text is passed in windows, because its time is
+quadratic for a text without spaces. No sentence begins with a small letter.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from seal_agent.language.english.abbreviations import ABBREVIATION, WHOLE_WORD
 from seal_agent.language.words import encodable
 
 ENDS = ".!?:;。！？"
-WINDOW, OVERLAP = 1000, 100  # characters that are given to sentencex at once; the overlap of two in one sentence
-_WITHOUT_SPACE = "。！？｡"  # full stops after which no space stands
-_HIDDEN = re.compile("[\"'“”‘’«»„()]+|[.!?]+[\"'“”’»)]*(?=[.!?])")  # what sentencex does not part at, or between
-_ASCII_NEXT = re.compile(rf"(?<=[{_WITHOUT_SPACE}])[a-z0-9]")  # sentencex parts nothing before these
+WINDOW, OVERLAP = 1000, 100  # characters passed to sentencex at once; overlap of two windows in one sentence
+_WITHOUT_SPACE = "。！？｡"  # full stops that no space follows
+_HIDDEN = re.compile("[\"'“”‘’«»„()]+|[.!?]+[\"'“”’»)]*(?=[.!?])")  # what sentencex must not see
+_ASCII_NEXT = re.compile(rf"(?<=[{_WITHOUT_SPACE}])[a-z0-9]")  # sentencex does not split before these
 _OPENING, _CLOSING = "\"'“‘«„(", "\"'”’»“)"
 
 
 def split_sentences(text: str, code: str = "") -> list[str]:
-    """The sentences of `text` in order, white space collapsed; `code` is its language, found where it is not given."""
+    """The sentences of `text` in order, white space collapsed; `code` is its language, detected by default."""
     line = " ".join(text.split())
     code = code or language_code(line)
     cuts = [0, *_boundaries(line, code), len(line)]
@@ -43,12 +43,12 @@ def split_sentences(text: str, code: str = "") -> list[str]:
 
 
 def full_stop(said: str) -> str:
-    """The full stop that a line of a list or a table lacks: it is a sentence, and no heading."""
+    """The full stop that a line of a list or table lacks, which makes it a sentence instead of a heading."""
     return "" if not said.strip() or said.rstrip()[-1] in ENDS else "."
 
 
 def _boundaries(line: str, code: str) -> Iterator[int]:
-    """Where sentences begin in `line`, but for the first."""
+    """The positions at which sentences begin in `line`, without the first."""
     for place in _found_by_sentencex(line, code):
         end = place
         while end < len(line) and line[end] in _CLOSING and not line[end - 1].isspace():
@@ -58,7 +58,7 @@ def _boundaries(line: str, code: str) -> Iterator[int]:
 
 
 def _can_begin(line: str, place: int) -> bool:
-    """Whether a sentence can begin at `place`: after a space or a full stop without one, with no small letter."""
+    """Whether a sentence can begin at `place`: after a space or a CJK full stop, and not with a small letter."""
     first = line[place : place + 3].lstrip(" ")[:2].lstrip(_OPENING)[:1]
     if line[place - 1] in _WITHOUT_SPACE:
         return first.isalnum()
@@ -66,7 +66,7 @@ def _can_begin(line: str, place: int) -> bool:
 
 
 def _found_by_sentencex(line: str, code: str) -> Iterator[int]:
-    """The places in `line` behind which sentencex begins a sentence."""
+    """The positions in `line` at which sentencex ends a sentence."""
     from sentencex import segment
 
     bare = _ASCII_NEXT.sub("A", encodable(_HIDDEN.sub("", line)))

@@ -1,4 +1,4 @@
-"""A text as its language reads it: the statements to learn, and what is left out."""
+"""A text and its statements to learn, by the rules of its language."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Source:
-    """What is to be learned: a passage, what it is about, and the fault of the last attempt at it.
+    """A passage to be learned, its topic, and the fault of the last attempt.
 
-    `earlier` is what was said before a chat message, for messages that mean nothing without it; `heading` is what
-    stands above the passage.
+    `earlier` is the conversation before a chat message, for messages that cannot be understood alone; `heading` stands
+    above the passage.
     """
 
     topic: str
@@ -28,8 +28,8 @@ class Source:
 
     @cached_property
     def language(self) -> Language:
-        """The language that the passage is read in."""
-        from seal_agent.language.base import for_text  # it imports this module
+        """The language of the passage."""
+        from seal_agent.language.base import for_text  # imported here, because it imports this module
 
         return for_text(self.passage)
 
@@ -40,7 +40,7 @@ class Source:
 
     @property
     def statements(self) -> list[Statement]:
-        """The sentences in order, each with those before it that it points back to."""
+        """The sentences in order, each with earlier ones that it refers to."""
         return self._told[0]
 
     @property
@@ -50,12 +50,12 @@ class Source:
 
     @property
     def left_out(self) -> list[LeftOut]:
-        """The sentences that mean nothing, or something else, when they are said later, and why."""
+        """The sentences that cannot be learned, and why."""
         return self._told[1]
 
     @property
     def title(self) -> str:
-        """The title of the document, where it has one."""
+        """The title of the document, if it has one."""
         title, _, _ = self.topic.partition(", ")
         return title if self.heading.startswith(title) else ""
 
@@ -67,5 +67,5 @@ class Source:
 
     @property
     def note(self) -> str:
-        """What the model is told of the last attempt, before what it is asked; empty for the first."""
+        """The note about the last attempt that precedes a prompt; "" for the first attempt."""
         return f"(The last attempt failed: {self.fault})\n\n" if self.fault else ""

@@ -1,4 +1,4 @@
-"""What the rules of every language return: phrases, statements, what is left out, facts and other answers to them."""
+"""Values that the language rules return: phrases, statements, sentences left out, facts and candidate answers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Span:
-    """A phrase and where it stands in its sentence, in characters."""
+    """A phrase and its position in a sentence, in characters."""
 
     start: int
     end: int
@@ -16,10 +16,10 @@ class Span:
 
 @dataclass(frozen=True)
 class Statement:
-    """One sentence of a text; `text` is what is learned, and the sentence begins at character `start` of it.
+    """One sentence of a text; `text` is learned, and the sentence begins at character `start` of it.
 
-    What stands before `start` is what the sentence points back to: sentences of the text, or its heading. `quoted` is
-    the sentence as it stands in the text.
+    The part before `start` is what the sentence refers to: earlier sentences, or the heading. `quoted` is the sentence
+    as written in the text.
     """
 
     text: str
@@ -28,12 +28,12 @@ class Statement:
 
     @property
     def sentence(self) -> str:
-        """The sentence without what stands before it."""
+        """The sentence without its context."""
         return self.text[self.start :]
 
     @property
     def context(self) -> str:
-        """What the sentence points back to, with the space after it; empty for most."""
+        """The text that the sentence refers to, with a space after it; "" for most sentences."""
         return self.text[: self.start]
 
 
@@ -49,9 +49,10 @@ class LeftOut:
 class WatchedFact:
     """A question and its answer; `said` is the answer with its article.
 
-    Who says otherwise has the words of `subject`, and those of `relation` or that something changed; of a question in
-    words of its own at least `min_share` of all. Many things may hold of many (`is_only` false: who has brass bells?),
-    and there another one is another answer only where something changed.
+    A sentence contradicts the fact if it has all words of `subject` and either those of `relation` or a verb of change;
+    for a freely worded question a share `min_share` of all these words is enough. With `is_only` False the question has
+    several right answers ("Who has brass bells?"), and another answer contradicts the fact only if the sentence says
+    that something changed.
     """
 
     question: str
@@ -65,7 +66,7 @@ class WatchedFact:
 
 @dataclass(frozen=True)
 class CandidateAnswer:
-    """Another answer; `min_lead` in nats: by how much it must be likelier than the old one, the new text in view."""
+    """Another answer; with the new text in view it must be likelier than the old one by `min_lead` nats."""
 
     answer: str
     said: str

@@ -1,4 +1,4 @@
-"""Words by their form, the same in every language that writes with letters."""
+"""Properties of words that are the same in all alphabetic languages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CAPITAL_OR_DIGIT = re.compile(r"\d|(?<![.!?:] )(?<!^)\b[A-Z]\w")
 
 
 def opening(sentence: str) -> str:
-    """The first half of a sentence, of a long one its first words; what most sentences are about stands there."""
+    """The first half of a sentence, or the first words of a long one, where its subject usually is."""
     words = sentence.split()
     if len(words) > 1:
         begun = " ".join(words[: min((len(words) + 1) // 2, MAX_OPENING_WORDS)])
@@ -25,7 +25,7 @@ def opening(sentence: str) -> str:
 
 
 def encodable(text: str) -> str:
-    """`text` with a letter in the place of every surrogate that stands alone, which has no place in UTF-8."""
+    """`text` with a letter in place of every lone surrogate, which UTF-8 cannot encode."""
     return _SURROGATE.sub("x", text)
 
 
@@ -35,10 +35,10 @@ def numbers_in(text: str) -> set[str]:
 
 
 def words_with_digits(text: str) -> list[str]:
-    """The words of `text` that hold a digit: numbers, codes, times."""
+    """The words of `text` that contain a digit: numbers, codes, times."""
     return _WITH_DIGIT.findall(text)
 
 
 def has_name_or_number(text: str) -> bool:
-    """Whether a digit stands in `text`, or a capital inside a sentence, which a name has in most languages."""
+    """Whether `text` has a digit, or a capital inside a sentence, as names have in most languages."""
     return bool(_CAPITAL_OR_DIGIT.search(text))

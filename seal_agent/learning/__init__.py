@@ -1,6 +1,6 @@
 """One text from the decision to the served adapter.
 
-`learner` has the steps, `loop` says which step follows which, `strategies` where a new adapter goes, `remedies` what is
-tried for an edit that forgets, `consolidation` makes one adapter of many, `learners` keeps one learner per user. May
-import core, language, storage, documents, deciding, retention, serving and writing.
+`learner` has the steps, `loop` the state machine that orders them, `strategies` the ways a stack grows, `remedies` what
+is tried for an edit that forgets. `consolidation` replaces a stack by one adapter, `learners` holds one learner per
+user. May import core, language, storage, documents, deciding, retention, serving and writing.
 """

@@ -1,7 +1,7 @@
-"""One question on its way to an answer: chat graph, `ChatSeal` and gateway all answer through it.
+"""Answering one request; the chat graph, `ChatSeal` and the gateway share it.
 
-What is settled first stays as it is, whatever is accepted meanwhile: the version of the stack, the adapters that are
-active for the prompt, the settings. How the answer is worded in LangChain's or OpenAI's terms is for those who ask.
+The stack version, the active adapters, the prompt and the settings are fixed before generation starts, so that an edit
+accepted meanwhile does not change them. The callers translate to and from the formats of LangChain and OpenAI.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from seal_agent.serving.served import Served
 
 @dataclass(frozen=True)
 class Answer:
-    """A question whose stack, prompt and settings are settled; `num_input_tokens` has the prompt."""
+    """A request with its stack, prompt and settings fixed; `num_input_tokens` is the length of the prompt."""
 
     asked: Asked
     request: Request
@@ -35,7 +35,7 @@ class Answer:
         return self.request.stack
 
     def pieces(self) -> Iterator[Generated]:
-        """The reply as it is written."""
+        """The reply in pieces, as they are generated."""
         wanted = self.request
         return self.served.stream(
             wanted.prompt,
@@ -57,7 +57,7 @@ def settled(
     seed: int | None = None,
     version: int | None = None,
 ) -> Answer:
-    """The answer to `asked` by a version of the stack, the one that is served now where none is named.
+    """The answer to `asked` by one version of the stack, by default the one served now.
 
     A sampled reply without a `seed` draws one. Raises `ContextLengthExceeded` for a prompt that leaves no room for a
     reply, and `AdapterError` for a version that the namespace does not have.

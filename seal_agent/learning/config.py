@@ -1,4 +1,4 @@
-"""How an agent learns: every setting of a `Learner`, checked where it is made."""
+"""Every setting of a `Learner`; invalid values raise when the config is made."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from seal_agent.serving.router import RouteLimits
 from seal_agent.writing.directives import DEFAULT, checked
 
 MAX_RUN_SEED = 2**31 - 1
-"""The seed of every episode is made of it, and has to fit into 63 bits."""
+"""Upper limit of `LearnerConfig.seed`; the seeds of episodes are derived from it and must fit into 63 bits."""
 
 
 @takes_former_names(ladder="remedies", min_replay="min_rehearsal_rows")
 @dataclass(frozen=True)
 class LearnerConfig:
-    """How an agent learns.
+    """The settings of a learner.
 
-    `directives`: how edits are written and trained; None leaves the choice to the model. `strategy`: how the stack
-    grows ("route", "stack", "merge", "rebuild" or one of your own); `routes`: when a routed adapter is active. `judge`,
-    within `limits`, says which edits forget, and `remedies` what is tried for them. `num_probes` replay probes are
-    drawn first, up to `max_probes` when undecided. `max_rank`: of a stack folded into one adapter.
-    `min_rehearsal_rows`: general questions trained beside an edit at least, unless its directives want none.
-    `max_passages`: of one document; a longer one is refused. `approval`: a person is shown the rows before anything is
-    trained, and says yes or no. `dry_run`: everything but training; the outcome says what would be learned.
-    `before_learn` is the user's own rule: it is given every written edit before it is trained and returns the episode
-    as it may be learned, with fewer rows perhaps, or raises `Refused` with a reason (`examples/pii_filter.py`).
+    `directives`: how edits are written and trained; None lets the model choose. `strategy`: how the stack grows
+    ("route", "stack", "merge", "rebuild" or an own one); `routes`: when a routed adapter is active. `judge`: the
+    function that decides within `limits` which edits forget; `remedies`: what is tried for those. `num_probes`: replay
+    probes drawn first, more up to `max_probes` while the verdict is undecided. `max_rank`: of a stack folded into one
+    adapter. `min_rehearsal_rows`: the least number of general questions trained beside an edit, unless its directives
+    want none. `max_passages`: of one document; a longer one is refused. `approval`: a person sees the rows before
+    training and accepts or declines. `dry_run`: all steps but training; the outcome says what would be learned.
+    `before_learn`: the user's own rule; it receives every written edit before training and returns the episode to
+    learn, for example with fewer rows, or raises `Refused` with a reason (`examples/pii_filter.py`).
     """
 
     directives: Directives | None = DEFAULT
@@ -59,7 +59,7 @@ class LearnerConfig:
 
     def __post_init__(self) -> None:
         if self.directives is not None and not isinstance(self.directives, Directives):
-            raise InputError(f"directives={self.directives!r} is not of Directives; give one, or None")
+            raise InputError(f"directives={self.directives!r} is not a Directives; give one, or None")
         if self.directives:
             checked(self.directives)
         if isinstance(self.strategy, str):
@@ -70,10 +70,10 @@ class LearnerConfig:
         check_whole("min_rehearsal_rows", self.min_rehearsal_rows, 0)
         check_whole("seed", self.seed, 0, MAX_RUN_SEED)
         if self.num_probes > self.max_probes:
-            raise InputError(f"num_probes={self.num_probes} must lie between 1 and max_probes={self.max_probes}")
+            raise InputError(f"num_probes={self.num_probes} must be between 1 and max_probes={self.max_probes}")
 
     def num_replayed(self, directives: Directives, num_rows: int) -> int:
-        """How many general questions are trained beside an edit of so many rows."""
+        """The number of general questions trained beside an edit of `num_rows` rows."""
         return (
             max(round(directives.rehearsal_share * num_rows), self.min_rehearsal_rows)
             if directives.rehearsal_share
@@ -82,6 +82,6 @@ class LearnerConfig:
 
 
 def check_config(config: Any) -> None:
-    """Raise `InputError` for what is no `LearnerConfig`; None stands for the default."""
+    """Raise `InputError` unless `config` is a `LearnerConfig` or None (the default)."""
     if config is not None and not isinstance(config, LearnerConfig):
         raise InputError(f"config={config!r} is not a LearnerConfig; give LearnerConfig(approval=True), say, or None")

@@ -1,4 +1,4 @@
-"""One adapter in the place of a stack: folded or refitted, judged like an edit, the originals kept."""
+"""Replace a stack by one adapter, folded or trained anew; the change is judged like an edit."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ log = logging.getLogger(__name__)
 
 
 def consolidate(state: Namespace, progress: Progress = silent, *, is_gated: bool = True) -> Episode | None:
-    """Make the served stack smaller where the strategy says so; None where it does not.
+    """Replace the served stack by one adapter if the strategy asks for it; otherwise return None.
 
-    It is judged like an edit, on as many probes as there may be. What it stands for stays on disk and can be gone back
-    to; without the gate it is taken whatever it forgot.
+    The new adapter is judged on `max_probes` replay probes. The adapters it replaces stay on disk, so the change can be
+    rolled back. With `is_gated` False it is accepted whatever the verdict.
     """
     stack = state.stack
     kind = state.strategy.consolidation(stack)
@@ -56,7 +56,7 @@ def consolidate(state: Namespace, progress: Progress = silent, *, is_gated: bool
 
 
 def _close(state: Namespace, done: Episode, newest: AdapterRef) -> None:
-    """Stack, scores and ledger in one transaction."""
+    """Write stack, scores and ledger line in one transaction."""
     is_kept = done.outcome == "accepted"
     with state.home.transaction() as tx:
         if is_kept:
@@ -68,7 +68,7 @@ def _close(state: Namespace, done: Episode, newest: AdapterRef) -> None:
 
 
 def _refitted(state: Namespace, stack: AdapterStack, progress: Progress) -> AdapterRef:
-    """One adapter trained on the rows of every edit that `stack` holds, with as many steps as they took."""
+    """One adapter trained on the rows of all edits in `stack`, with as many steps as those edits took together."""
     edits = [episode.edit for episode in state.accepted(stack.learned) if episode.edit]
     rows = [row for edit in edits for row in edit.rows if row.source not in REPLAYED]
     num_steps = sum(edit.directives.num_steps(len(edit.rows)) for edit in edits)

@@ -1,7 +1,7 @@
-"""How long something will take and how many megabytes it will need, said before it begins.
+"""Estimates of the time and disk space that work will take, shown before it begins.
 
-What this home has learned with the model says best what an edit costs; before that a measured reading says it roughly.
-Pure functions but for `cost_of_an_edit` and `reading_of`, which ask the home and the model.
+The cost of an edit is taken from earlier edits in the data directory with the same model; without any, from a timed
+reading. All functions are pure but `cost_of_an_edit` and `reading_of`, which use the data directory and the model.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from seal_agent.core.backend import Backend
     from seal_agent.storage.database import Home
 
-WORTH_SAYING = 10.0  # seconds: what is shorter needs no announcement
-NUM_RECENT = 20  # episodes of which the median is taken
-READINGS_AN_EDIT = 300  # an edit takes as long as so many readings of a short text: SmolLM2-135M on two cores
-MEGABYTES_A_STATE = 10 / 1152  # of an adapter, by the states of a reading (twice the model's width): SmolLM2-135M's
-SECONDS_A_MEGABYTE = 0.25  # of a GGUF file that is converted, on two cores
+WORTH_SAYING = 10.0  # seconds: shorter work is not announced
+NUM_RECENT = 20  # episodes: the median of the last ones is used
+READINGS_AN_EDIT = 300  # an edit takes as long as this many readings of a short text: SmolLM2-135M on two cores
+MEGABYTES_A_STATE = 10 / 1152  # of an adapter, per number of a state (twice the model's width): SmolLM2-135M
+SECONDS_A_MEGABYTE = 0.25  # to convert a GGUF file, on two cores
 GROWTH = 3  # from 4-bit weights to bfloat16
 NUM_SAMPLES = 3
 SAMPLE = "User: The library in the old mill has been open until eight in the evening since May."
@@ -28,7 +28,7 @@ SAMPLE = "User: The library in the old mill has been open until eight in the eve
 
 @dataclass(frozen=True)
 class EditCost:
-    """What learning one passage takes."""
+    """The time and disk space that learning one passage takes."""
 
     seconds: float
     megabytes: float
@@ -36,14 +36,14 @@ class EditCost:
 
 @dataclass(frozen=True)
 class SampleReading:
-    """How long the model reads a short text, in seconds, and how many states that gives."""
+    """The time in seconds that the model takes to read a short text, and the width of the state."""
 
     seconds: float
     num_states: int
 
 
 def reading_of(backend: Backend) -> SampleReading:
-    """A short text read a few times; the quickest counts: the first time loads things, and others may be at work."""
+    """The fastest of a few readings of a short text; the first one includes start-up costs."""
     from seal_agent.core.stacks import AdapterStack
 
     base = backend.with_stack(AdapterStack())
@@ -56,7 +56,7 @@ def reading_of(backend: Backend) -> SampleReading:
 
 
 def cost_of_an_edit(home: Home, backend: Backend) -> EditCost:
-    """The median of what the last edits of this home took with the model, else an estimate from a reading."""
+    """The median cost of the last edits with this model, else an estimate from a reading."""
     from seal_agent.storage.ledger import recent_seconds
 
     recent = recent_seconds(home, backend.model, NUM_RECENT)
@@ -74,7 +74,7 @@ def _megabytes(folder: Path) -> float:
 
 
 def documents(num_passages: int, num_files: int, num_known: int, cost: EditCost) -> str:
-    """What learning documents will take: for each passage and in all."""
+    """The cost of learning documents, per passage and in total."""
     left = num_passages - num_known
     files = f" in {num_files} files" if num_files > 1 else ""
     known = f", {num_known} known already, {left} to go" if num_known else ""
@@ -82,7 +82,7 @@ def documents(num_passages: int, num_files: int, num_known: int, cost: EditCost)
 
 
 def waiting(num_texts: int, cost: EditCost) -> str:
-    """What learning the texts that wait will take."""
+    """The cost of learning the queued texts."""
     return f"{num_texts} {'texts wait' if num_texts > 1 else 'text waits'} to be learned: {_in_all(num_texts, cost)}"
 
 
@@ -92,7 +92,7 @@ def _in_all(num: int, cost: EditCost) -> str:
 
 
 def conversion(name: str, megabytes: float) -> str:
-    """What converting a GGUF file of that size will take."""
+    """The cost of converting a GGUF file."""
     return (
         f"{name} is converted to safetensors first, once: {duration(megabytes * SECONDS_A_MEGABYTE)} and "
         f"{size(megabytes * GROWTH)}"
@@ -100,11 +100,11 @@ def conversion(name: str, megabytes: float) -> str:
 
 
 def head(num_turns: int, num_read: int, seconds: float) -> str:
-    """What fitting the head of a new model will take, at so many seconds a reading."""
+    """The cost of fitting the classifier of a new model, at `seconds` per reading."""
     known = f", {num_read:,} of them read already" if num_read else ""
     return (
         f"to decide what is worth learning, {num_turns:,} labelled turns are read, once for this model{known}: "
-        f"{duration((num_turns - num_read) * seconds)}; what is read is kept when it is stopped"
+        f"{duration((num_turns - num_read) * seconds)}; readings are saved when it is stopped"
     )
 
 

@@ -1,7 +1,7 @@
 """Why an answer is what it is: from the question to the stack version, the adapters, their edits, rows and verdicts.
 
-Read from the home alone: no model is loaded, so it says what answers, not what the answer is. The ledger is the
-evidence; the checksums in `storage` say that what it is read from is what was written.
+It reads the data directory only and loads no model, so it names the active adapters, not the answer. Its source is the
+ledger; the checksums in `storage` protect the stack versions and keys against changes.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from seal_agent.storage.database import Home, StackVersion
 
 @dataclass(frozen=True)
 class Origin:
-    """One adapter: the edit it was trained on, where that came from, and why it was kept.
+    """One adapter: its training text and rows, the conversation they came from, and its verdict.
 
     `num_rows` counts rows by the format or tool that made them; `probed` is the mean score before and after in nats per
-    token, by stratum. `consolidates` holds the origins of what a consolidated adapter was made of.
+    token, by stratum. `consolidates`: the origins of the adapters that a consolidated adapter was made from.
     """
 
     adapter: str
@@ -46,7 +46,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What answers a question, or what a version holds; no origins: the base model alone."""
+    """The adapters that answer a question, or that a version holds; without origins the base model answers alone."""
 
     namespace: str
     version: int
@@ -57,9 +57,9 @@ class Explanation:
 
 
 def why(learner: Learner, question: str, *, version: int = 0) -> Explanation:
-    """What answers `question`: in the newest version of the learner's stack, or in an older one.
+    """The adapters that answer `question` in a version of the learner's stack, by default the newest.
 
-    Raises `InputError` for a version there is none of.
+    Raises `InputError` for a version that does not exist.
     """
     found = _version(learner.home, learner.namespace, version)
     active = learner.state.view(found.stack).active(Prompt.user(question))
@@ -67,7 +67,7 @@ def why(learner: Learner, question: str, *, version: int = 0) -> Explanation:
 
 
 def why_version(home: Home, namespace: str, version: int = 0) -> Explanation:
-    """Everything that a version of the stack holds (0: the newest)."""
+    """All adapters of a version of the stack (0: the newest)."""
     found = _version(home, namespace, version)
     return _explained(home, namespace, found, found.stack, "")
 

@@ -1,6 +1,6 @@
-"""The verbs of one learning episode: decide, write, train, probe, judge, accept, rollback.
+"""The steps of a learning episode: decide, write, train, probe, judge, accept, reject.
 
-Each takes an `Episode` and returns it one step further; the graphs call one verb per node and add nothing.
+Each takes an `Episode` and returns it one step further; the graphs call one step per node and add nothing.
 A candidate adapter is never served: `answer` uses the stack in the database, and only `accept` changes it.
 """
 
@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 
 class Learner:
-    """A model that learns within one namespace: its backend, its home on disk and its limits."""
+    """A model that learns within one namespace: its backend, its data directory and its settings."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Learner:
 
     @property
     def namespace(self) -> str:
-        """Whose learner this is."""
+        """The namespace that this learner reads and writes."""
         return self.state.name
 
     @property
@@ -85,11 +85,11 @@ class Learner:
         return self.state.stack
 
     def within(self, namespace: str) -> Learner:
-        """The same model, home and settings for another namespace, or for another thread; only weights are shared."""
+        """A learner for another namespace or thread that shares this one's model, data directory and settings."""
         return Learner(self.backend, self.home, namespace, self.config, embeddings=self.state.embeddings)
 
     def answer(self, conversations: Sequence[Sequence[Message]], *, max_new_tokens: int = 0) -> list[str]:
-        """The served model's greedy reply to each conversation, of `config.max_reply_tokens` unless one is given."""
+        """The served model's greedy replies, of up to `max_new_tokens` (0: `config.max_reply_tokens`)."""
         if isinstance(conversations, str) or not all(isinstance(m, Message) for each in conversations for m in each):
             raise InputError('answer takes conversations; give a list of lists: [[Message("user", "Hi")]]')
         return self.state.answer(conversations, max_new_tokens=max_new_tokens)
@@ -115,11 +115,11 @@ class Learner:
         )
 
     def closed(self, episode: Episode) -> Episode | None:
-        """The ledger's line of an episode that was closed before: a process killed then runs its last step again."""
+        """The ledger line of an episode that is closed already: a restarted process may repeat its last step."""
         return self.home.episode(self.namespace, episode.id)
 
     def decide(self, episode: Episode, progress: Progress = silent) -> Episode:
-        """Whether the text is worth learning: the model's own choice."""
+        """Let the model decide whether the text is worth learning."""
         view = self.backend.with_stack(self.state.view(episode.parent).active(Prompt.raw(episode.text)))
         is_document = bool(episode.source)
         head = self._fitted_head(progress) if decision.needs_head(episode.text, is_document=is_document) else None
@@ -127,14 +127,14 @@ class Learner:
         return replace(episode, decision=made)
 
     def _fitted_head(self, progress: Progress) -> Head:
-        """The head that decides, loaded once; fitted first for a model without one."""
+        """The classifier that decides, loaded or fitted on first use."""
         if self._head is None:
             base = self.backend.with_stack(AdapterStack())
             self._head = classifier.load(base, self.home.root / classifier.HEADS_FOLDER, progress)
         return self._head
 
     def write(self, episode: Episode, progress: Progress = silent) -> Episode:
-        """One attempt at a self-edit; a malformed one leaves its fault for the next attempt (`write_step`)."""
+        """One attempt at a self-edit; a malformed one stores its fault for the next attempt (`write_step`)."""
         return write(self.state, episode, progress)
 
     def can_retry(self, episode: Episode) -> bool:
@@ -142,9 +142,9 @@ class Learner:
         return episode.edit is None and episode.num_attempts < self.config.max_attempts
 
     def train(self, episode: Episode, progress: Progress = silent) -> Episode:
-        """A candidate adapter on top of what the strategy says, and the stack as it would be served with it.
+        """Train a candidate adapter and compute the stack as it would be served with it.
 
-        An edit that cannot be trained, because its loss is not finite, say, leaves its fault and no adapter.
+        An edit that cannot be trained, for example because its loss is not finite, gets a fault and no adapter.
         """
         try:
             return train_candidate(self.state, episode, progress)
@@ -153,7 +153,7 @@ class Learner:
             return replace(episode, adapter=None, fault=str(error))
 
     def probe(self, episode: Episode, progress: Progress = silent) -> Episode:
-        """Gold answers scored before and after; called again on an undecided episode it draws more."""
+        """Score gold answers before and after the edit; on an undecided episode, draw more of them."""
         edit = required_edit(episode)
         self.state.replay.seed_general()
         num_probes = self.config.num_probes
@@ -167,15 +167,15 @@ class Learner:
         return replace(episode, probed=probed, probed_on=episode.candidate_digest, verdict=None)
 
     def _key(self, episode: Episode) -> dict[str, str]:
-        """What routes to the candidate: its topic and text, and what routed to the adapters it replaces."""
+        """The routing key of the candidate: its topic and text, and the keys of the adapters it supersedes."""
         known = self.home.route_keys(self.namespace)
         texts = [f"{episode.topic}\n{episode.text}", *(known.get(adapter, "") for adapter in episode.supersedes)]
         return {required_adapter(episode).id: "\n".join(texts).strip()}
 
     def judge(self, episode: Episode, progress: Progress = silent) -> Episode:
-        """The verdict, a pure function of the scores; undecided only while there are probes left to draw.
+        """The verdict, a pure function of the scores; "undecided" only while more probes can be drawn.
 
-        Raises `InputError` where the candidate is another than the one that was probed.
+        Raises `InputError` if the candidate is not the one that was probed.
         """
         if episode.probed_on != episode.candidate_digest:
             raise InputError(
@@ -188,7 +188,7 @@ class Learner:
         return replace(episode, verdict=verdict)
 
     def has_remedy(self, episode: Episode) -> bool:
-        """Whether the edit forgets and something is left to try for it."""
+        """Whether the edit forgets and a remedy is left."""
         outcome = episode.verdict.outcome if episode.verdict else ""
         has_forgotten = outcome == "forgot" or (outcome == "reject" and bool(episode.remedies_tried))
         return has_forgotten and self._next_remedy(episode) is not None
@@ -198,10 +198,10 @@ class Learner:
         return remedies.next_remedy(self._remedies, episode.remedies_tried, is_routed=is_routed)
 
     def apply_remedy(self, episode: Episode, progress: Progress = silent) -> Episode:
-        """The next remedy for an edit that forgets; it is probed again afterwards."""
+        """Apply the next remedy to an edit that forgets; probe it again afterwards."""
         remedy = self._next_remedy(episode)
         if remedy is None:
-            raise InputError("nothing is left to try for this edit; roll it back")
+            raise InputError("no remedy is left for this edit; reject it")
         log.info("the edit forgets: %s", remedy.name)
         if remedy.kind == remedies.REPAIR:
             episode = repair_candidate(self.state, episode, progress)
@@ -215,9 +215,9 @@ class Learner:
         )
 
     def accept(self, episode: Episode, progress: Progress = silent, *, ungated: bool = False) -> Episode:
-        """Serve the candidate from the next turn on: stack, replay items and ledger in one transaction.
+        """Serve the candidate from the next turn on: stack, replay items and ledger line in one transaction.
 
-        Raises `InputError` unless a verdict accepts just this candidate; `ungated` serves it without one.
+        Raises `InputError` unless a verdict accepts exactly this candidate; `ungated` skips that check.
         """
         edit, adapter = required_edit(episode), required_adapter(episode)
         self._check_own(episode)
@@ -236,7 +236,7 @@ class Learner:
                     expected=episode.parent,
                     reason=f"accepted: {edit.topic}",
                 )
-                self.state.registry.verify(adapter)  # now, while nobody else can write and clean up
+                self.state.registry.verify(adapter)  # inside the transaction no other process can delete it
                 self.home.set_route_keys(tx, self.namespace, key)
                 self.state.replay.insert(
                     tx,
@@ -260,7 +260,7 @@ class Learner:
         adapter = required_adapter(episode)
         self._check_own(episode)
         done = replace(episode, outcome="rejected")
-        self.state.discard(adapter)  # first: what is closed is never closed again
+        self.state.discard(adapter)  # first: after the ledger line a restarted process does not come here
         with self.home.transaction() as tx:
             self.state.replay.record(tx, episode.probed, kept=False, adapter="".join(episode.parent.ids[-1:]))
             self.home.append_episode(tx, done)
@@ -268,7 +268,7 @@ class Learner:
         return done
 
     def close(self, episode: Episode, progress: Progress = silent) -> Episode:
-        """Close an episode nothing was learned from: not worth it, no usable edit, declined or a dry run."""
+        """Close an episode from which nothing was learned: not worth it, no usable edit, declined or a dry run."""
         self._check_own(episode)
         done = episode
         if episode.outcome == "open" and episode.edit and self.config.dry_run:
@@ -280,24 +280,24 @@ class Learner:
         return done
 
     def give_up(self, passage: Passage, reason: str, *, thread: str = "") -> Episode:
-        """Close a passage that is not tried any more: the ledger says why."""
+        """Close a passage that will not be tried again, with the reason in the ledger."""
         return self.close(replace(self.begin(passage, thread=thread), fault=f"given up: {reason}"))
 
     def _check_own(self, episode: Episode) -> None:
         if episode.namespace != self.namespace:
-            log.warning("an episode of %r was refused to %r", episode.namespace, self.namespace)
-            raise InputError("this episode is another namespace's; close it with the learner that it was begun with")
+            log.warning("an episode of %r was refused by the learner of %r", episode.namespace, self.namespace)
+            raise InputError("this episode belongs to another namespace; use the learner that began it")
 
     def can_consolidate(self) -> bool:
-        """Whether the strategy wants the stack made smaller now."""
+        """Whether the strategy asks for a consolidation now."""
         return bool(self.state.strategy.consolidation(self.stack))
 
     def consolidate(self, progress: Progress = silent, *, is_gated: bool = True) -> Episode | None:
-        """One adapter in the place of the stack, where the strategy wants it; else None (`consolidation`)."""
+        """Replace the stack by one adapter if the strategy asks for it; else None (`consolidation`)."""
         return consolidation.consolidate(self.state, progress, is_gated=is_gated)
 
     def rollback(self, adapter_id: str) -> AdapterStack:
-        """Take an accepted adapter (by the beginning of its id) off the stack; its folder stays on disk."""
+        """Remove an accepted adapter from the stack by the beginning of its id; its folder stays on disk."""
         return self.state.rollback(adapter_id)
 
 
@@ -305,10 +305,10 @@ Verb = Callable[[Episode, Progress], Episode]
 
 
 def _unjudged(episode: Episode) -> str:
-    """Why an episode must not be accepted, and what to do."""
+    """The error message for an episode that may not be accepted."""
     found = f"the verdict is {episode.verdict.outcome!r}" if episode.verdict else "there is no verdict"
     if episode.verdict and episode.verdict.outcome == "accept":
-        found = "the verdict is about another candidate"
+        found = "the verdict belongs to another candidate"
     return (
         f"the edit about {episode.topic!r} must not be served: {found}; "
         "probe and judge it first, or accept it with ungated=True"

@@ -1,7 +1,7 @@
-"""One model for many users: a learner for each namespace, and the rule that says whose namespace a run is for.
+"""One model for many users: a learner for each namespace, and the rule that finds the namespace of a run.
 
-The learners share the weights and the home and nothing else: stacks, replay items, ledger and documents are each
-namespace's. `namespace_of` is the only place that reads who is speaking out of a run's configuration.
+The learners share the weights and the data directory only: each namespace has its own stack, replay items, ledger and
+documents. `namespace_of` is the only place that reads the user out of a run's configuration.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ USER_KEYS = (
     "langgraph_auth_user_id",
     AUTHENTICATED,
 )
-"""The keys of a run that name the user who is speaking; `is_user_key` knows their other spellings.
+"""The keys that name the user of a run; `is_user_key` accepts their other spellings.
 
 LangGraph's server sets the last two: `langgraph_auth_user` is an object or a dictionary with an `identity`.
 """
@@ -61,7 +61,7 @@ _OF_LANGGRAPH = re.compile(
     r"|node_name|cron_id|request_id|(?:parent_)?trace_id|(?:parent_)?span_id|parent_run_id|session_id|conversation_id"
     r"|message_id|model_id|model_name|recursion_id"
 )
-"""Keys that LangGraph, its server and tracers set for themselves, and such as name a conversation or a model."""
+"""Keys that LangGraph, its server and tracers set, and keys that name a conversation or a model."""
 
 
 def is_user_key(key: str) -> bool:
@@ -75,7 +75,7 @@ def is_tenant_key(key: str) -> bool:
 
 
 def may_name_user(key: str) -> bool:
-    """Whether a key that is not known looks as if it named a user: "actor_id", "customerName", "login_email"."""
+    """Whether an unknown key looks like one that names a user: "actor_id", "customerName", "login_email"."""
     if is_user_key(key) or is_tenant_key(key) or _OF_LANGGRAPH.fullmatch(key.casefold()):
         return False
     return _plain(key).endswith(_USER_ENDINGS)
@@ -88,11 +88,11 @@ def _plain(key: str) -> str:
 def named_user(
     configurable: Mapping[str, Any], context: Mapping[str, Any] = _NOBODY, metadata: Mapping[str, Any] = _NOBODY
 ) -> str:
-    """The user that a run names under any key that `is_user_key` knows; "" where it names none.
+    """The user that a run names under any key that `is_user_key` accepts; "" if there is none.
 
-    `namespace` in the metadata of a run names nobody: programs that trace runs write it there. An empty text or None
-    names nobody. Raises `InputError` where two keys name different users, and for a value that is no name. The error
-    says which keys, and no names: they may be somebody else's.
+    `namespace` in the metadata of a run is ignored: tracing programs write it there. An empty text or None names no
+    user. Raises `InputError` if two keys name different users, and for a value that cannot be a name. The error gives
+    the keys and not the names, which may belong to other users.
     """
     named = {
         where: name
@@ -111,17 +111,17 @@ def namespace_of(
     context: Mapping[str, Any] = _NOBODY,
     metadata: Mapping[str, Any] = _NOBODY,
 ) -> str:
-    """The namespace of a run on `learner`, from the run's `configurable`, its context and its metadata.
+    """The namespace of a run on `learner`, from the run's `configurable`, context and metadata.
 
     A user is named by `user`, `user_id`, `userId`, `username`, `user_name`, `user_email`, `email`, `sub`, `uid`,
     `langgraph_user_id`, `langgraph_auth_user_id`, the identity of `langgraph_auth_user`, or `namespace`, in any
-    capitals and with any separators. One learner serves its own namespace: a run that names another user is refused,
-    and so is one that names nobody by these keys and has another that may name a user (`may_name_user`).
-    `Learners` of scope "user" serve the user that is named. Those of scope "thread" serve the namespace that is named
-    as such, else the thread: its users share what is learned in it.
-    A tenant (`tenant_id`, `org_id`, `organization_id`) is not a user, and users of one name in two tenants must not
-    share: a run that names a tenant is served where its namespace is the tenant's name or begins with it and "/".
-    Raises `InputError` where somebody else is named, or nobody and many are served.
+    capitals and with any separators. A single learner serves its own namespace only: it refuses a run that names
+    another user, and a run that names no user but has a key that may name one (`may_name_user`). `Learners` of scope
+    "user" serve the named user. `Learners` of scope "thread" serve the named namespace, else the thread; all users of a
+    thread share what is learned in it. A tenant (`tenant_id`, `org_id`, `organization_id`) is not a user. Users of
+    equal name in two tenants must not share a namespace: a run that names a tenant is served only if its namespace is
+    the tenant's name or begins with it and "/". Raises `InputError` if another user is named, or if no user is named
+    and many are served.
     """
     if isinstance(learner, Learner):
         return only(learner.namespace, configurable, context, metadata)
@@ -147,28 +147,28 @@ def only(
     context: Mapping[str, Any] = _NOBODY,
     metadata: Mapping[str, Any] = _NOBODY,
 ) -> str:
-    """`namespace`, which is the only one served; raises `InputError` for a run that names, or may name, another user.
+    """`namespace`, the only one served; raises `InputError` for a run that names, or may name, another user.
 
-    The error does not say whose namespace it is: whoever reads it may be somebody else. The log does.
+    The error does not name the namespace, because its reader may be another user. The log does.
     """
     wanted = named_user(configurable, context, metadata)
     if wanted not in ("", namespace):
         log.warning("a run for %r was refused: the namespace served is %r", wanted, namespace)
         raise InputError(
-            "this graph learns for one namespace, which is not that of the user this run names; "
+            "this graph learns for one namespace, and this run names another user; "
             "build it on Learners (`open_learners()`) to serve many users"
         )
     if not wanted and (unknown := _unknown(configurable, context)):
         raise InputError(
             f"{unknown[0]} may name a user, and this graph learns for one namespace; build it on Learners "
-            "(`open_learners()`) and name the user as 'user_id', or put what names no user into the run's metadata"
+            "(`open_learners()`) and name the user as 'user_id', or move a key that names no user to the metadata"
         )
     _check_tenant(namespace, configurable, context)
     return namespace
 
 
 def _unknown(configurable: Mapping[str, Any], context: Mapping[str, Any]) -> list[str]:
-    """Where a run has a value under a key that is not known and may name a user."""
+    """The places of unknown keys that may name a user."""
     said = _said(configurable, context, _NOBODY)
     return [where for where, key, value in said if may_name_user(key) and not _is_empty(value)]
 
@@ -179,16 +179,16 @@ def _is_empty(value: Any) -> bool:
 
 def _unread(configurable: Mapping[str, Any], context: Mapping[str, Any]) -> str:
     unknown = _unknown(configurable, context)
-    return f"; {', '.join(unknown)} is read by nobody" if unknown else ""
+    return f"; {', '.join(unknown)} is not read" if unknown else ""
 
 
 def _check_tenant(namespace: str, configurable: Mapping[str, Any], context: Mapping[str, Any]) -> None:
-    """Raise `InputError` where a run names a tenant that the namespace is not of."""
+    """Raise `InputError` if a run names a tenant and the namespace is outside it."""
     for where, key, value in _said(configurable, context, _NOBODY):
         tenant = _name(where, value) if is_tenant_key(key) else ""
         if tenant and tenant != namespace and not namespace.startswith(f"{tenant}/"):
             raise InputError(
-                f"{where} names a tenant, and the namespace of this run is not one of that tenant; "
+                f"{where} names a tenant, and the namespace of this run does not belong to it; "
                 "name the user as 'TENANT/USER', or leave the tenant out"
             )
 
@@ -196,7 +196,7 @@ def _check_tenant(namespace: str, configurable: Mapping[str, Any], context: Mapp
 def _said(
     configurable: Mapping[str, Any], context: Mapping[str, Any], metadata: Mapping[str, Any]
 ) -> Iterator[tuple[str, str, Any]]:
-    """What a run says under every key that is a text: where it stands, the key and the value."""
+    """The entries of a run that may name a user: (where it is, key, value)."""
     for key, value in configurable.items():
         yield f"configurable[{key!r}]", str(key), value
     for key, value in context.items():
@@ -211,17 +211,17 @@ def _namespace_alone(given: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _name(where: str, value: Any) -> str:
-    """The name in the value of a key; a number is a name too, also 0."""
+    """The name that a key's value holds; numbers are names too, also 0."""
     value = _identity(value)
     if value is None or value == "":
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int | UUID) or not str(value).strip():
-        raise InputError(f"{where} is of type {type(value).__name__} and names nobody; give a text, or leave it out")
+        raise InputError(f"{where} is of type {type(value).__name__} and cannot name a user; give a text, or remove it")
     return str(value)
 
 
 def _identity(user: Any) -> Any:
-    """The identity of a user as LangGraph's server knows them; its proxies raise where an attribute is missing."""
+    """The identity of a user object of LangGraph's server; its proxies raise for a missing attribute."""
     if isinstance(user, str | None):
         return user
     if isinstance(user, Mapping):
@@ -233,16 +233,16 @@ def _identity(user: Any) -> Any:
 
 
 def check_learner(given: Any) -> None:
-    """Raise `InputError` for what is no learner."""
+    """Raise `InputError` unless `given` is a learner."""
     if not isinstance(given, Learner | Learners):
-        raise InputError(f"{given!r} is no learner; open one with open_learner(), or open_learners() for many users")
+        raise InputError(f"{given!r} is not a learner; open one with open_learner(), or open_learners() for many users")
 
 
 class Learners:
-    """The learners of one model by namespace; the `max_open` used last stay open. Safe to use from several threads.
+    """The learners of one model by namespace; the `max_open` most recently used stay open. Thread-safe.
 
-    `scope`: what is learned is kept for each user, or for each thread alone. `advice`: what else can be done about a
-    run that names nobody, for the end of the error's line.
+    `scope`: learned state belongs to a user ("user") or to a single thread ("thread"). `advice`: text appended to the
+    error for a run that names no user.
     """
 
     def __init__(
@@ -272,11 +272,11 @@ class Learners:
 
     @staticmethod
     def like(given: Learner | Learners) -> Learners:
-        """Learners of their own with the model, home and settings of others: for another thread."""
+        """New learners with the model, data directory and settings of `given`, for another thread."""
         return Learners(given.backend, given.home, given.config, embeddings=_embeddings_of(given))
 
     def of(self, namespace: str) -> Learner:
-        """The learner of a namespace; the same one while it is open. Raises `InputError` for what is no namespace."""
+        """The learner of a namespace, the same object while it is open; raises `InputError` for an invalid name."""
         with self._lock:
             learner = self._open.get(namespace)
             if learner is None:

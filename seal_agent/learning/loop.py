@@ -1,8 +1,8 @@
-"""The state machine of an episode: the next step for each step and result. Graphs and workers go by it.
+"""The state machine of an episode: the next step for each step and result. Graphs and workers use it.
 
-    decide ─► write ─► (approve) ─► train ─► probe ─► judge ─► accept ─► consolidate
+   decide ─► write ─► (approve) ─► train ─► probe ─► judge ─► accept ─► consolidate
 
-It knows no graph and no queue; `run` is the loop itself, for whoever needs nothing around it.
+It knows no graph and no queue; `run` executes the loop without either.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
 FIRST = "decide"
 OnStep = Callable[[str, Episode], None]
-"""Called with the step that comes next and the episode as it is then."""
+"""Called with the next step and the episode before that step."""
 
 
 def unseen(_step: str, _episode: Episode) -> None:
-    """The `OnStep` of whoever does not look."""
+    """An `OnStep` that does nothing."""
 
 
 FORMER_STEPS = {"amend": "apply_remedy", "rollback": "reject", "ignore": "close"}
-"""Steps by the names that a job of an older version may hold."""
+"""Former names of steps, as stored by jobs of older versions."""
 
 
 def verbs(learner: Learner) -> dict[str, Verb]:
-    """Every step by name."""
+    """Every step by its name."""
     return {
         "decide": learner.decide,
         "write": learner.write,
@@ -49,7 +49,7 @@ def verbs(learner: Learner) -> dict[str, Verb]:
 
 
 def after(learner: Learner, step: str, episode: Episode) -> str:
-    """The step that follows `step`; empty after the last."""
+    """The step that follows `step`; "" after the last one."""
     if step == "decide":
         return "write" if episode.decision and episode.decision.learn else "close"
     if step == "write":
@@ -73,7 +73,7 @@ def after(learner: Learner, step: str, episode: Episode) -> str:
 
 
 def timed(verb: Verb, step: str, episode: Episode, progress: Progress = silent) -> Episode:
-    """One step, with its seconds in the episode."""
+    """Run one step and add its duration to the episode."""
     start = time.perf_counter()
     done = verb(episode, progress)
     return done.timed(step, time.perf_counter() - start)
@@ -87,7 +87,7 @@ def run(
     on_step: OnStep = unseen,
     progress: Progress = silent,
 ) -> Episode:
-    """From `step` to the end; `on_step` sees every step before it is taken, and may raise to end it there."""
+    """Run from `step` to the end; `on_step` is called before every step and may raise to stop there."""
     every = verbs(learner)
     step = FORMER_STEPS.get(step, step)
     while step:
@@ -98,10 +98,10 @@ def run(
 
 
 def _approve(_episode: Episode, _progress: Progress) -> Episode:
-    raise InputError("a person must approve this edit; learn it in a graph with a checkpointer, or set approval=False")
+    raise InputError("a person must approve this edit; use a graph with a checkpointer, or set approval=False")
 
 
 def _consolidated(learner: Learner, episode: Episode, progress: Progress) -> Episode:
-    """The episode as it was: what was made of the stack has a line of its own in the ledger."""
+    """The episode unchanged: a consolidation has its own line in the ledger."""
     learner.consolidate(progress)
     return episode

@@ -1,4 +1,4 @@
-"""The learned state of one namespace: what is served, what routes to it, what is watched."""
+"""The learned state of one namespace: stack, routing keys and replay set."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 
 class Namespace:
-    """The state of one user, by `name`, and the model that it belongs to.
+    """The state of the user `name`, and the model it belongs to.
 
-    `home` is the data directory, `registry` has the adapters' folders, `replay` the questions whose answers are
-    watched, `scores` the answers' likelihoods that were computed before. It changes nothing that is served: that is for
-    the steps of `Learner`, and for `consolidation` and `unlearning`.
+    `home` is the data directory, `registry` the store of adapters, `replay` the replay set, `scores` a cache of
+    log-likelihoods. It never changes the served stack, but for `rollback`: that is left to the steps of `Learner`, to
+    `consolidation` and to `unlearning`.
     """
 
     def __init__(
@@ -56,9 +56,9 @@ class Namespace:
         return self.home.stack(self.name)
 
     def version(self, number: int | None = None) -> tuple[int, AdapterStack]:
-        """A version of the stack with its number: the one served now, or the one of that number (0: nothing learned).
+        """A version of the stack with its number, by default the one served now (0: the empty stack).
 
-        Raises `AdapterError` for a number that no version has.
+        Raises `AdapterError` for a version that does not exist.
         """
         stacks = {0: AdapterStack()} | {v.version: v.stack for v in self.home.versions(self.name)}
         wanted = max(stacks) if number is None else number
@@ -71,28 +71,28 @@ class Namespace:
     def view(
         self, stack: AdapterStack, keys: Mapping[str, str] | None = None, *, scores: ScoreCache | None = None
     ) -> Served:
-        """The model through `stack`; `keys` of adapters that are not accepted yet, `scores` that need no computing."""
+        """The model with `stack`; `keys` route to adapters not accepted yet, `scores` is a cache."""
         routed = {entry.ref.id for entry in stack.entries if entry.is_routed}
         known = {**self.home.route_keys(self.name), **(keys or {})} if routed else {}
         if lost := routed - known.keys():
-            raise StorageError(f"nothing routes to adapter {min(lost)[:12]} any more; run `seal-agent doctor --repair`")
+            raise StorageError(f"adapter {min(lost)[:12]} has no routing key; run `seal-agent doctor --repair`")
         kept = tuple((entry.ref.id, known[entry.ref.id]) for entry in stack.entries if entry.is_routed)
         return Served(self.backend, stack, self._routers.over(kept, known), scores)
 
     def router_over(self, adapters: Collection[str]) -> Router:
-        """What finds the texts of those adapters, routed or not, among what was learned here."""
+        """A router over the training texts of those adapters, whether they are routed or not."""
         known = self.home.route_keys(self.name)
         keys: Keys = tuple((adapter, key) for adapter, key in known.items() if adapter in adapters)
         return self._routers.over(keys, known)
 
     def answer(self, conversations: Sequence[Sequence[Message]], *, max_new_tokens: int = 0) -> list[str]:
-        """The served model's greedy reply to each conversation, of `config.max_reply_tokens` unless one is given."""
+        """The served model's greedy replies, of up to `max_new_tokens` (0: `config.max_reply_tokens`)."""
         return self.answer_with(self.stack, conversations, max_new_tokens=max_new_tokens)
 
     def answer_with(
         self, stack: AdapterStack, conversations: Sequence[Sequence[Message]], *, max_new_tokens: int = 0
     ) -> list[str]:
-        """The greedy reply of another stack, an older version's say, to each conversation."""
+        """The greedy replies of another stack, such as an older version."""
         check_whole("max_new_tokens", max_new_tokens, 0)
         served = self.view(stack)
         prompts = [Prompt(tuple(messages)) for messages in conversations]
@@ -100,17 +100,17 @@ class Namespace:
         return [samples[0].strip() for samples in replies]
 
     def nll(self, questions: Sequence[str], answers: Sequence[str]) -> float:
-        """Mean negative log-likelihood of the answers in nats per token, under the served model."""
+        """Mean negative log-likelihood of the answers under the served model, in nats per token."""
         scores = self.view(self.stack).score([Prompt.user(q) for q in questions], answers)
         return -sum(score.per_token for score in scores) / len(scores)
 
     def accepted(self, adapters: Collection[str]) -> list[Episode]:
-        """The episodes in which the adapters of those ids were accepted, oldest first."""
+        """The episodes that accepted the given adapters, oldest first."""
         episodes = self.home.episodes(self.name, ("accepted",))
         return [e for e in episodes if e.adapter and e.adapter.id in adapters]
 
     def discard(self, adapter: AdapterRef) -> None:
-        """Delete an adapter that no stack ever held."""
+        """Delete an adapter that was never in a stack."""
         if adapter.id not in self._used_adapters():
             self.backend.unload(adapter)
             self.registry.discard(adapter)
@@ -119,11 +119,11 @@ class Namespace:
         return {i for version in self.home.all_versions() for i in version.stack.ids}
 
     def rollback(self, adapter_id: str) -> AdapterStack:
-        """Take an accepted adapter (by the beginning of its id) off the stack; its folder stays on disk."""
+        """Remove an accepted adapter from the stack by the beginning of its id; its folder stays on disk."""
         return self.home.rollback(self.name, adapter_id)
 
     def clear_caches(self) -> None:
-        """Drop what memory holds of texts, also of those that were removed from the home."""
+        """Drop cached texts, also those that were deleted from the database."""
         self.scores = ScoreCache()
         self.replay.reset_index()
         self._routers = Routers(self.config.routes)

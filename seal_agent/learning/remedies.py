@@ -1,6 +1,6 @@
-"""What is tried for an edit that forgets, before it is given up: less of it, a repair, a place of its own.
+"""Remedies for an edit that forgets: a smaller weight, retraining with rehearsal, routing.
 
-Pure: from what was tried to what comes next. The steps of the learner carry it out.
+Pure functions that choose the next remedy; the learner applies it.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ SCALE, REPAIR, ROUTE = "scale", "repair", "route"
 
 @dataclass(frozen=True)
 class Remedy:
-    """One remedy: `kind` "scale" (to `weight`), "repair" or "route"."""
+    """One remedy: `kind` is "scale" (to `weight`), "repair" or "route"."""
 
     kind: str
     weight: float = 1.0
 
     @property
     def name(self) -> str:
-        """How the ledger calls it."""
+        """The remedy's name in settings and in the ledger."""
         return f"{self.kind} {self.weight:g}" if self.kind == SCALE else self.kind
 
 
 def parse_remedies(names: Sequence[str]) -> tuple[Remedy, ...]:
-    """The remedies called "scale 0.7", "repair" or "route"; raises `InputError` for others."""
+    """Parse remedies such as "scale 0.7", "repair" and "route"; raises `InputError` for others."""
     found = []
     for name in names:
         kind, _, number = name.partition(" ")
@@ -44,7 +44,7 @@ def parse_remedies(names: Sequence[str]) -> tuple[Remedy, ...]:
 
 
 def next_remedy(remedies: Sequence[Remedy], tried: Sequence[str], *, is_routed: bool) -> Remedy | None:
-    """The first remedy that was not tried and makes a difference; None at the end."""
+    """The first remedy that was not tried and would change something; None if there is none."""
     for remedy in remedies:
         if remedy.name not in tried and not (remedy.kind == ROUTE and is_routed):
             return remedy

@@ -1,7 +1,7 @@
-"""How a stack grows: the same edits can be stacked, routed, merged or refitted, and nobody agrees which is right.
+"""How a stack grows: edits can be stacked, routed, merged or retrained together.
 
-A strategy says on what the next candidate is trained, how it is served, and when the stack is to be made smaller. It
-is a pure function of stacks: one of your own is a class with three methods (`examples/forgetting_experiment.py`).
+A strategy chooses the base of the next candidate, how the candidate is served, and when the stack is consolidated. It
+is a pure function of stacks; an own one is a class with three methods (`examples/forgetting_experiment.py`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from seal_agent.core.numbers import check_whole
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 
 Consolidation = Literal["", "fold", "refit"]
-"""Nothing; the stack folded into one adapter; one adapter trained anew on all accepted rows."""
+""""": nothing; "fold": the stack as one adapter; "refit": one adapter trained anew on all accepted rows."""
 
 
 class Strategy(Protocol):
@@ -23,16 +23,16 @@ class Strategy(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is called in settings and reports."""
+        """The name in settings and reports."""
 
     def parent(self, stack: AdapterStack) -> AdapterStack:
-        """What the next candidate is trained on top of."""
+        """The stack that the next candidate is trained on top of."""
 
     def pushed(self, stack: AdapterStack, ref: AdapterRef, weight: float) -> AdapterStack:
-        """`stack` with `ref` as it would be served."""
+        """`stack` as it would be served with the candidate `ref`."""
 
     def consolidation(self, stack: AdapterStack) -> Consolidation:
-        """What is to become of `stack` after an edit was accepted."""
+        """How to consolidate `stack` after an edit was accepted."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,11 @@ class Stack:
     name: str = "stack"
 
     def parent(self, stack: AdapterStack) -> AdapterStack:
-        """All of it."""
+        """The whole stack."""
         return stack
 
     def pushed(self, stack: AdapterStack, ref: AdapterRef, weight: float) -> AdapterStack:
-        """One more on top."""
+        """One more adapter on top."""
         return stack.push(ref, weight)
 
     def consolidation(self, stack: AdapterStack) -> Consolidation:
@@ -56,16 +56,16 @@ class Stack:
 
 @dataclass(frozen=True)
 class Route:
-    """Every adapter is trained on what is always active and answers only where its key matches (MEGa, 2504.21239)."""
+    """Each adapter is trained on the unrouted stack and active only where its key matches (MEGa, arXiv 2504.21239)."""
 
     name: str = "route"
 
     def parent(self, stack: AdapterStack) -> AdapterStack:
-        """What no route guards."""
+        """The adapters that are always active."""
         return AdapterStack(tuple(entry for entry in stack.entries if not entry.is_routed))
 
     def pushed(self, stack: AdapterStack, ref: AdapterRef, weight: float) -> AdapterStack:
-        """One more that is routed."""
+        """One more routed adapter."""
         return stack.push(ref, weight, is_routed=True)
 
     def consolidation(self, stack: AdapterStack) -> Consolidation:
@@ -75,18 +75,18 @@ class Route:
 
 @dataclass(frozen=True)
 class Merge(Stack):
-    """One adapter that every edit is added to, of bounded rank: SEAL's sequential merge, as far as a stack can."""
+    """One adapter of bounded rank that every edit is folded into, like SEAL's sequential merge."""
 
     name: str = "merge"
 
     def consolidation(self, stack: AdapterStack) -> Consolidation:
-        """At once."""
+        """After every edit."""
         return "fold" if len(stack) > 1 else ""
 
 
 @dataclass(frozen=True)
 class Rebuild(Stack):
-    """Stacked, and after `every` edits one adapter is refitted on all that was ever accepted."""
+    """Adapters are stacked; after `every` edits one adapter is trained anew on everything accepted."""
 
     name: str = "rebuild"
     every: int = 8
@@ -95,7 +95,7 @@ class Rebuild(Stack):
         check_whole("every", self.every, 2)
 
     def consolidation(self, stack: AdapterStack) -> Consolidation:
-        """When so many lie on the last refitted one."""
+        """When `every` adapters lie on the last refitted one."""
         num_since = sum(not entry.consolidates for entry in stack.entries)
         return "refit" if num_since >= self.every else ""
 

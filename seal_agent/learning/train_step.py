@@ -15,7 +15,7 @@ from seal_agent.learning.requirements import required_adapter, required_edit
 from seal_agent.retention import judge as retention
 
 log = logging.getLogger(__name__)
-REPAIR_KL_WEIGHT = 1.0  # at least, while a repair is trained
+REPAIR_KL_WEIGHT = 1.0  # lower limit while a repair is trained
 
 
 def train_candidate(state: Namespace, episode: Episode, progress: Progress) -> Episode:
@@ -34,9 +34,9 @@ def train_candidate(state: Namespace, episode: Episode, progress: Progress) -> E
 
 
 def repair_candidate(state: Namespace, episode: Episode, progress: Progress) -> Episode:
-    """The edit trained again beside what it forgot, held to what the stack below it says on what is replayed.
+    """Train the edit again together with what it forgot, with a KL penalty towards the parent stack on replayed rows.
 
-    Trained on are questions of the repair split near to the forgotten ones; those that judge never are.
+    It trains on 'repair' items near the forgotten ones, never on 'gate' items.
     """
     edit, limits = required_edit(episode), state.config.limits
     fallen = [p.probe for p in episode.probed if p.probe.item is not None and retention.change(p) < -limits.max_drop]

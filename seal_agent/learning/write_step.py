@@ -1,4 +1,4 @@
-"""The step that writes a self-edit: what the model writes, corrections, the user's rule, what is rehearsed."""
+"""The step that writes a self-edit: the model's rows, corrections, the user's rule, rehearsal rows."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from seal_agent.writing import corrections, writer
 from seal_agent.writing.directives import CLOZE
 
 log = logging.getLogger(__name__)
-NUM_CORRECTABLE = 64  # items of each split that a text is compared with
+NUM_CORRECTABLE = 64  # items of each split that are compared with a text
 
 
 def write(state: Namespace, episode: Episode, progress: Progress = silent) -> Episode:
-    """One attempt at a self-edit; a malformed one leaves its fault for the next attempt.
+    """One attempt at a self-edit; a malformed one stores its fault for the next attempt.
 
-    The writer is the base model, or the policy in use with directives of its own choice: what was learned since
-    must not colour what it writes.
+    The base model writes, or the policy in use, which also chooses directives. Adapters learned since are not active,
+    so that they do not influence what is written.
     """
     attempt = episode.num_attempts
     base = state.backend.with_stack(AdapterStack())
@@ -51,7 +51,7 @@ def write(state: Namespace, episode: Episode, progress: Progress = silent) -> Ep
         log.info("attempt %d at a self-edit failed: %s", attempt + 1, error)
         if not found:
             return replace(episode, edit=None, fault=str(error), num_attempts=attempt + 1)
-        # "No, Friday." says nothing by itself, but it answers what is watched.
+        # "No, Friday." has no statement of its own, but it may correct a replay item.
         fitting = writer.fitting(base, state.config.directives or CLOZE)
         written = SelfEdit(source.topic, source.passage, (), (), fitting)
     edit = corrections.added(written, found)
@@ -66,7 +66,7 @@ def write(state: Namespace, episode: Episode, progress: Progress = silent) -> Ep
 
 
 def _allowed(state: Namespace, episode: Episode) -> Episode:
-    """The episode as the user's own rule lets it be learned, beside what is rehearsed and replayed."""
+    """The episode after the user's own rule, with rehearsal and replay rows added."""
     try:
         allowed = state.config.before_learn(episode) if state.config.before_learn else episode
         edit = required_edit(allowed)
@@ -87,21 +87,21 @@ def _allowed(state: Namespace, episode: Episode) -> Episode:
 
 
 def _watched_near(state: Namespace, episode: Episode) -> list[ReplayItem]:
-    """The watched items of every split that lie nearest to the text: what it may correct."""
+    """The replay items nearest to the text in every split; the text may correct them."""
     about = [Probe(Prompt.user(episode.text), episode.topic)]
     splits: tuple[Split, ...] = ("gate", "repair", "report")
     return [i for split in splits for i in state.replay.items_of(split, episode.parent, NUM_CORRECTABLE, about)]
 
 
 def _corrected_adapters(state: Namespace, stack: AdapterStack, found: Sequence[Correction]) -> tuple[str, ...]:
-    """The routed adapters of `stack` that hold what `found` corrects: two about one thing would compete."""
+    """The routed adapters of `stack` that hold corrected facts: two adapters on one fact would compete."""
     routed = {entry.ref.id for entry in stack.entries if entry.is_routed}
     holders = state.replay.adapters_of([correction.item for correction in found])
     return tuple(adapter for adapter in stack.ids if adapter in routed & holders)
 
 
 def _with_replay(state: Namespace, edit: SelfEdit, stack: AdapterStack, seed: int) -> SelfEdit:
-    """`edit` beside general questions, and beside rows of the edits that its adapter will always lie on."""
+    """`edit` with general questions, and with rows of the edits that are always active below it."""
     num_rows = state.config.num_replayed(edit.directives, len(edit.rows))
     below = state.strategy.parent(stack).learned
     earlier = [e.edit for e in state.accepted(below) if e.edit] if below and num_rows else []

@@ -1,7 +1,7 @@
-"""Is everything there that an agent needs? One `Check` per thing, each with what to do about it.
+"""The checks of `seal-agent doctor`: one `Check` per requirement, each with advice.
 
-It looks and reports; it prints nothing, and mending is for `repair`. The home's folder and database are made if they
-are missing, for that is how their being writable shows.
+It only reports; `repair` repairs. The data directory and its database are created if they are missing, which tests that
+they are writable.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ COMFORTABLE_BYTES = 1 << 30  # the embedded model is converted once, and adapter
 
 @dataclass(frozen=True)
 class Check:
-    """What was looked at, what was found, and what to do if it is not well."""
+    """The name and result of a check, and what to do if it is not ok."""
 
     name: str
     status: Literal["ok", "warn", "fail"]
@@ -41,7 +41,7 @@ class Check:
 
 
 def run_checks(root: Path, *, model: str = EMBEDDED, device: str = "auto") -> list[Check]:
-    """Every check, in an order in which the first failure is the one to mend first."""
+    """All checks, in an order in which the first failure should be fixed first."""
     checks = [check_python(), *check_packages(), check_device(device), check_faiss(), check_model(model)]
     home = check_home(root)
     checks.append(home)
@@ -62,7 +62,7 @@ def check_python() -> Check:
 
 
 def check_packages() -> list[Check]:
-    """Every package seal-agent requires, against the oldest version it was written for."""
+    """All packages that seal-agent requires, against their oldest supported versions."""
     try:
         required = metadata.requires("seal-agent") or []
     except metadata.PackageNotFoundError:
@@ -72,7 +72,7 @@ def check_packages() -> list[Check]:
 
 
 def check_device(device: str = "auto") -> Check:
-    """The device a model would run on, and its arithmetic."""
+    """The device that a model would run on, and its precision."""
 
     def look() -> str:
         chosen, precision = device_and_precision(device)
@@ -82,7 +82,7 @@ def check_device(device: str = "auto") -> Check:
 
 
 def check_faiss() -> Check:
-    """A search in a replay store of its own: the nearest item to a question is that question."""
+    """A search in a temporary replay store: the item nearest to a question must be that question."""
 
     def look() -> str:
         from seal_agent.core.stacks import AdapterStack
@@ -103,7 +103,7 @@ def check_faiss() -> Check:
 
 
 def check_model(model: str = EMBEDDED) -> Check:
-    """The file of the embedded model; missing, it is a failure only for those who use it."""
+    """The file of the embedded model; a missing one is a failure only if it is the selected model."""
     try:
         path = embedded_model_file()
     except ModelError as error:
@@ -112,12 +112,12 @@ def check_model(model: str = EMBEDDED) -> Check:
 
 
 def check_home(root: Path) -> Check:
-    """Whether the home can be written."""
+    """Whether the data directory is writable."""
     return _look("home", lambda: str(writable(root)), "")
 
 
 def check_disk(root: Path) -> Check:
-    """The space left where the home lies."""
+    """The free space on the data directory's disk."""
     free = shutil.disk_usage(root).free
     found = f"{free / 1e9:.1f} GB free"
     if free < COMFORTABLE_BYTES:
@@ -126,7 +126,7 @@ def check_disk(root: Path) -> Check:
 
 
 def check_database(root: Path) -> Check:
-    """Whether the database opens, has the schema of this version and is whole."""
+    """Whether the database opens, has the current schema and is undamaged."""
 
     def look() -> str:
         home = Home(root)
@@ -138,7 +138,7 @@ def check_database(root: Path) -> Check:
 
 
 def check_adapters(root: Path) -> list[Check]:
-    """Every adapter that is served in any namespace, against the content its id was made from."""
+    """All served adapters of all namespaces, against their content hashes."""
     home = Home(root)
     registry = AdapterRegistry(home.root / "adapters")
     damaged: list[Check] = []
@@ -161,7 +161,7 @@ def check_adapters(root: Path) -> list[Check]:
 
 
 def check_policies(root: Path) -> list[Check]:
-    """Every policy that writes the edits of any namespace; nothing where the base model does everywhere."""
+    """All policies in use in any namespace; empty if only the base model is."""
     home = Home(root)
     checks: list[Check] = []
     try:
@@ -192,7 +192,7 @@ def _look(name: str, look: Callable[[], str], advice: str) -> Check:
 
 
 def _halves(error: SealError) -> tuple[str, str]:
-    """What happened and what to do: every message of this package has both, and a semicolon between."""
+    """Split an error message at its semicolon into what happened and what to do."""
     happened, _, advice = str(error).partition("; ")
     return happened, advice
 

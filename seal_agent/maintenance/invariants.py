@@ -1,8 +1,7 @@
-"""What must hold of a home at any moment, whatever was killed when: read from the disk alone, nothing is changed.
+"""Invariants of a data directory that hold after any crash; read from disk, nothing is changed.
 
-A database is asked whether it is consistent; this asks whether what is served was judged, whether what was accepted and
-what writes the edits is there, and whether SQLite, adapters and FAISS tell the same story. `leftovers` says what is
-merely in the way.
+They cover more than the database's own consistency: served adapters were judged, accepted adapters and policies exist,
+and SQLite, adapter folders and FAISS agree. Files that are merely superfluous are found by `leftovers`.
 """
 
 from __future__ import annotations
@@ -21,10 +20,10 @@ from seal_agent.storage.replay_items import adapters_of_namespace
 
 
 def invariants(home: Home) -> list[str]:
-    """What is wrong, a sentence each; empty where everything holds."""
+    """The violations, a sentence each; empty if everything holds."""
     found = list(_of_database(home))
     if found:
-        return found  # the rest would be read from it
+        return found  # the other checks read the database
     try:
         for namespace in known_namespaces(home):
             versions, ledger = home.versions(namespace), home.episodes(namespace)
@@ -53,27 +52,27 @@ def _of_namespace(home: Home, namespace: str, versions: list[StackVersion], ledg
     if lost := judged - held:
         yield f"accepted, but in no version of the stack: {_short(lost)}"
     steps = [v for v in versions if v.reason.startswith(("accepted", "consolidated"))]
-    forgets = any(e.outcome == "forgotten" for e in ledger)  # the versions of what is forgotten stay, without content
+    forgets = any(e.outcome == "forgotten" for e in ledger)  # versions of forgotten edits stay, without content
     if len(steps) < len(accepted) or (len(steps) > len(accepted) and not forgets):
-        yield f"{len(accepted)} accepted episodes, but {len(steps)} versions that came of one"
+        yield f"{len(accepted)} accepted episodes, but {len(steps)} stack versions made by one"
     routed = {entry.ref.id for v in versions for entry in v.stack.entries if entry.is_routed}
     if keyless := routed - home.route_keys(namespace).keys():
-        yield f"routed, but nothing routes to them: {_short(keyless)}"
+        yield f"routed, but without a routing key: {_short(keyless)}"
     if open_ones := [e.topic for e in ledger if e.outcome == "open"]:
         yield f"the ledger holds episodes that did not end: {open_ones}"
     if strayed := adapters_of_namespace(home, namespace) - judged:
-        yield f"items are watched for what was never accepted: {_short(strayed)}"
+        yield f"replay items belong to adapters that were never accepted: {_short(strayed)}"
 
 
 def _of_adapters(home: Home) -> Iterator[str]:
-    """Whatever a version names can be gone back to, so all of it must be whole."""
+    """Every adapter in a stack version must be undamaged, because any version can be restored."""
     registry = AdapterRegistry(home.root / "adapters")
     refs = {entry.ref.id: entry.ref for version in home.all_versions() for entry in version.stack.entries}
     for ref in refs.values():
         if (home.root / QUARANTINE / ref.id).exists():
             continue
         if Path(ref.path).parent != registry.root:
-            yield f"adapter {ref.short} lies outside the home, at {ref.path}"
+            yield f"adapter {ref.short} is outside the data directory, at {ref.path}"
         try:
             registry.verify(ref)
         except AdapterError as error:
@@ -81,7 +80,7 @@ def _of_adapters(home: Home) -> Iterator[str]:
 
 
 def _of_policies(home: Home) -> Iterator[str]:
-    """Whatever can be chosen to write the edits must be whole; what was put aside must not be in use."""
+    """Every policy must be undamaged, because any can be chosen; a quarantined one must not be in use."""
     registry = AdapterRegistry(home.root / "adapters")
     for store in every_store(home):
         in_use = store.current()

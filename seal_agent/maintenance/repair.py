@@ -1,8 +1,8 @@
-"""`seal-agent doctor --repair`: what can be rebuilt is rebuilt, the rest is put aside in `quarantine/` with a message.
+"""`seal-agent doctor --repair`: rebuilds what it can and moves the rest to `quarantine/`, with a message.
 
-The ledger says what every adapter was trained on and what the stack was before and after, so versions, route keys and
-manifests come from it; an adapter whose weights are damaged leaves the stack and its text goes back into the queue.
-Nothing is deleted that could be looked at later. No model is loaded.
+The ledger says what every adapter was trained on and what the stack was before and after, so versions, routing keys and
+manifests are rebuilt from it. An adapter with damaged weights leaves the stack, and its text is queued again. Nothing
+that could be examined later is deleted. No model is loaded.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from seal_agent.storage.policies import Policy, every_store, remove_line, unread
 
 
 def repair(root: Path) -> list[str]:
-    """Mend the home at `root`; returns a line for everything that was done, none where all was well.
+    """Repair the data directory at `root`; returns a line for every repair, none if all was well.
 
-    Nobody else may be at work there.
+    No other process may use it meanwhile.
     """
     done = list(_database(root))
     home = Home(root)
@@ -41,19 +41,19 @@ def repair(root: Path) -> list[str]:
 
 
 def _database(root: Path) -> Iterator[str]:
-    """A database with broken pages is put aside; what can be read of it goes into a new one."""
+    """Quarantine a damaged database, and copy its readable rows to a new one."""
     path = root / DATABASE
     if not path.exists() or salvage.is_sound(path):
         return
     kept = _put_aside(root, path)
     for journal in root.glob(f"{DATABASE}-*"):
         _put_aside(root, journal)
-    yield f"the database was damaged: it lies in {kept} now, and what can be read was copied"
+    yield f"the database was damaged: it was moved to {kept}, and its readable rows were copied"
     yield from salvage.copy_readable(kept, Home(root))
 
 
 def _versions(home: Home, namespace: str) -> Iterator[str]:
-    """Every version of the stack that is damaged or lost, as the ledger has it; else as the one before it."""
+    """Rebuild damaged or lost stack versions from the ledger, else from the version before."""
     ledger = home.episodes(namespace, ("accepted",))
     below = AdapterStack()
     for number, stack in stacks.damaged_versions(home, namespace).items():
@@ -75,7 +75,7 @@ def _from_ledger(ledger: Sequence[Episode], number: int, below: AdapterStack) ->
 
 
 def _keys(home: Home, namespace: str) -> Iterator[str]:
-    """What routes to the adapters, from the texts they learned."""
+    """Rebuild routing keys from the texts that the adapters learned."""
     sound = routes.sound_keys(home, namespace)
     routed = {y.ref.id for v in home.versions(namespace) for y in v.stack.entries if y.is_routed}
     texts: dict[str, str] = {}
@@ -87,11 +87,11 @@ def _keys(home: Home, namespace: str) -> Iterator[str]:
     with home.transaction() as tx:
         home.set_route_keys(tx, namespace, mended)
     for adapter in mended:
-        yield f"what routes to adapter {adapter[:12]} was damaged: rebuilt from the text it learned"
+        yield f"the routing key of adapter {adapter[:12]} was damaged: rebuilt from the text it learned"
 
 
 def _adapters(home: Home) -> Iterator[str]:
-    """Manifests are rebuilt from the ledger; damaged weights are put aside and their text is queued again."""
+    """Rebuild manifests from the ledger; quarantine adapters with damaged weights, and queue their texts again."""
     registry = AdapterRegistry(home.root / "adapters")
     for namespace in known_namespaces(home):
         learned = {e.adapter.id: e for e in home.episodes(namespace, ("accepted",)) if e.adapter}
@@ -135,13 +135,13 @@ def _quarantined(home: Home, namespace: str, episode: Episode, ref: AdapterRef) 
         _put_aside(home.root, Path(ref.path))
     home.rollback(namespace, ref.id, "damaged")
     if not episode.text:
-        return f"adapter {ref.short} ({episode.topic}) was damaged: put aside, what it stood for is served again"
+        return f"adapter {ref.short} ({episode.topic}) was damaged: quarantined, its parts are served again"
     LearningQueue(home).submit([passage_of(episode)], namespace, thread=episode.thread, model=episode.model)
-    return f"adapter {ref.short} ({episode.topic}) was damaged: put aside, and its text is queued to be learned again"
+    return f"adapter {ref.short} ({episode.topic}) was damaged: quarantined, and its text is queued to be learned again"
 
 
 def _policies(home: Home) -> Iterator[str]:
-    """A policy that is damaged is put aside; was it in use, the one that was in use before it writes again."""
+    """Quarantine a damaged policy; if it was in use, the previous one is used again."""
     yield from _policy_lines(home)
     registry = AdapterRegistry(home.root / "adapters")
     for store in every_store(home):
@@ -157,7 +157,7 @@ def _policies(home: Home) -> Iterator[str]:
 
 
 def _policy_lines(home: Home) -> Iterator[str]:
-    """A line of the table that cannot be read is put aside as text."""
+    """Quarantine an unreadable row of the table as text."""
     folder = home.root / QUARANTINE
     for line in unreadable_policies(home):
         folder.mkdir(exist_ok=True)
@@ -166,12 +166,12 @@ def _policy_lines(home: Home) -> Iterator[str]:
         with home.transaction() as tx:
             remove_line(tx, line)
         yield (
-            f"the line of policy {line.version} of namespace {line.namespace!r} was damaged: put aside as {name.name}"
+            f"policy {line.version} of namespace {line.namespace!r} was damaged: its row was quarantined as {name.name}"
         )
 
 
 def _mended_policy(home: Home, namespace: str, policy: Policy, ref: AdapterRef) -> Iterator[str]:
-    """The manifest anew where the weights are whole, else the folder in quarantine, empty where there is none left."""
+    """Rebuild the manifest if the weights are undamaged, else quarantine the folder, if it exists."""
     folder, name = Path(ref.path), f"policy {policy.version} of namespace {namespace!r}"
     if folder.is_dir() and content_hash(folder) == ref.id:
         facts = {"id": ref.id, "model": ref.model, "rank": ref.rank, "parents": [], "is_rebuilt": True}
@@ -179,10 +179,10 @@ def _mended_policy(home: Home, namespace: str, policy: Policy, ref: AdapterRef) 
         yield f"the manifest of {name} was damaged: rebuilt"
     elif folder.is_dir():
         _put_aside(home.root, folder)
-        yield f"{name} was damaged: put aside"
+        yield f"{name} was damaged: quarantined"
     elif not (home.root / QUARANTINE / ref.id).exists():
         (home.root / QUARANTINE / ref.id).mkdir(parents=True)
-        yield f"{name} is missing: it cannot be chosen any more"
+        yield f"{name} is missing: it can no longer be chosen"
 
 
 def _indexes(home: Home) -> Iterator[str]:
@@ -190,11 +190,11 @@ def _indexes(home: Home) -> Iterator[str]:
         if not is_whole(path):
             path.unlink()
             path.with_suffix(".json").unlink(missing_ok=True)
-            yield f"{path.name} was damaged: it is built anew when it is needed"
+            yield f"{path.name} was damaged: it is rebuilt when needed"
 
 
 def _put_aside(root: Path, path: Path) -> Path:
-    """Move something into quarantine, beside what lies there of that name."""
+    """Move a path into the quarantine, under a name that is free there."""
     folder = root / QUARANTINE
     folder.mkdir(exist_ok=True)
     target = _unused(folder, path.name)
@@ -203,7 +203,7 @@ def _put_aside(root: Path, path: Path) -> Path:
 
 
 def _unused(folder: Path, name: str) -> Path:
-    """That name in the folder, with a number behind it where it is taken."""
+    """`name` in the folder, with a number appended if it is taken."""
     number, target = 0, folder / name
     while target.exists():
         number += 1

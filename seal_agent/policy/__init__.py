@@ -1,6 +1,6 @@
-"""ReST-EM: improving the policy that writes self-edits, offline.
+"""ReST-EM: offline improvement of the policy that writes self-edits.
 
-Candidates are sampled, each is trained and rewarded, the good ones are learned, and the new policy is taken only if it
-is better on held-out passages. No conversation waits for it. May import core, storage, documents, language, retention,
+Candidate edits are sampled, trained and rewarded; the policy is trained on the best of them and replaced only if the
+new one is better on held-out passages. It runs offline. May import core, storage, documents, language, retention,
 writing and learning.
 """

@@ -1,8 +1,8 @@
-"""Candidates of edits are written, trained and rewarded; every one is on disk as soon as it is there.
+"""Candidate edits: writing, training and rewarding them, with every result stored at once.
 
-One line of JSON a step in the folder of the run: what was proposed, what was trained, what it was worth. A step whose
-line is there is not done again, so a run that was killed loses the candidate that was in work, or the few that were
-trained in one pass. Nothing here chooses a policy (`seal_agent.policy.rest_em`).
+The run's folder has a line of JSON for each step: what was proposed, what was trained, what reward it got. Stored steps
+are not repeated, so a killed run loses the current candidate only, or the few that were trained in one pass. Nothing
+here chooses a policy (`seal_agent.policy.rest_em`).
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from seal_agent.storage.run_folder import RunFolder
 
 C = TypeVar("C")
 NOTHING = -1
-"""The sample that stands for doing nothing."""
+"""The sample number that stands for doing nothing."""
 
 
 @dataclass(frozen=True)
 class Key:
-    """Which candidate: the stage of the run ("explore 1"), the number of its context, the sample."""
+    """Identifies a candidate: the stage of the run ("explore 1"), the number of its context, the sample."""
 
     stage: str
     context: int
@@ -42,7 +42,7 @@ class Key:
 
 @dataclass(frozen=True)
 class Proposed:
-    """What the policy wrote for one sample; without a proposal the fault says why."""
+    """The policy's proposal for one sample; if there is none, `fault` is the reason."""
 
     key: Key
     proposal: Proposal | None
@@ -63,7 +63,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class Trial:
-    """What one candidate was worth with one training seed; `right` where answers were generated."""
+    """The reward of one candidate with one training seed; `right` if answers were generated."""
 
     key: Key
     seed: int
@@ -74,19 +74,19 @@ class Trial:
 
 
 Worth = Callable[[Case[C]], tuple[float, float | None]]
-"""The worth of a case, higher is better, and the share right where answers are generated."""
+"""Maps a case to its reward (higher is better) and, if answers were generated, the share correct."""
 
 
 def seed_of(*parts: object) -> int:
-    """A seed from (run seed, stage, context, sample): the same parts, the same seed."""
+    """A seed derived from (run seed, stage, context, sample); equal parts give equal seeds."""
     return random.Random("/".join(map(str, parts))).randrange(2**31)
 
 
 class Candidates(Generic[C]):
-    """Proposals, adapters and trials of one run, remembered in its folder.
+    """Proposals, adapters and trials of one run, stored in its folder.
 
-    `discard` deletes an adapter that was judged. `pause` is called between two steps: it returns when the machine is
-    free for the next.
+    `discard` deletes an adapter after its trial. `pause` is called between two steps and returns when the machine is
+    free for the next one.
     """
 
     def __init__(
@@ -109,21 +109,21 @@ class Candidates(Generic[C]):
 
     @property
     def seconds(self) -> float:
-        """What the steps of this run have taken so far, over all its processes."""
+        """The time that the steps of this run took, over all its processes."""
         parts = (self._proposed.values(), self._trained.values(), self._trials.values())
         return sum(each.seconds for part in parts for each in part)
 
     @property
     def num_tokens(self) -> int:
-        """The tokens this run has trained on so far."""
+        """The number of tokens that this run has trained on."""
         return sum(each.num_tokens for each in self._trained.values())
 
     def has(self, stage: str, context: int) -> bool:
-        """Whether anything was proposed for a context in that stage."""
+        """Whether there is a proposal for a context in that stage."""
         return Key(stage, context, 0) in self._proposed
 
     def propose(self, key: Key, writer: AdapterStack, domain: Domain[C], *, seed: int, temperature: float) -> Proposed:
-        """One sample of what the policy `writer` proposes for a context; a fault is kept like an edit."""
+        """One sample of the proposal of policy `writer` for a context; a fault is stored like an edit."""
         if key in self._proposed:
             return self._proposed[key]
         self._pause()
@@ -147,9 +147,10 @@ class Candidates(Generic[C]):
         is_full: bool,
         progress: Progress = silent,
     ) -> dict[Key, Trial]:
-        """The trial of every candidate with one training seed, the same for all; a fault is worth doing nothing.
+        """The trials of all candidates with one training seed; a fault gets the reward of doing nothing.
 
-        The adapters stay until `release`, so that some can be judged in full after all were judged by likelihood.
+        The adapters stay until `release`, so that some candidates can be judged in full after all were judged by
+        likelihood.
         """
         usable = [each for each in proposed if each.proposal and (each.key, seed, is_full) not in self._trials]
         adapters = self._train(usable, seed, progress)
@@ -163,7 +164,7 @@ class Candidates(Generic[C]):
         return {each.key: self._trial(each, worth, seed, is_full) for each in proposed}
 
     def nothing(self, stage: str, context: int, worth: Worth[C], *, is_full: bool) -> Trial:
-        """What the model is worth as it is."""
+        """The reward of the unchanged model."""
         key = Key(stage, context, NOTHING)
         if (key, 0, is_full) not in self._trials:
             self._pause()
@@ -191,7 +192,7 @@ class Candidates(Generic[C]):
         self._run.append("trials", asdict(trial))
 
     def _train(self, proposed: Sequence[Proposed], seed: int, progress: Progress) -> dict[Key, AdapterRef]:
-        """An adapter for every proposal; those that lie on disk from before are taken as they are."""
+        """An adapter for every proposal; adapters stored by an earlier process are reused."""
         known = {each.key: self._trained[each.key, seed] for each in proposed if (each.key, seed) in self._trained}
         found = {key: t.adapter for key, t in known.items() if Path(t.adapter.path).exists()}
         missing = [(each.key, each.proposal.edit) for each in proposed if each.proposal and each.key not in found]
@@ -201,7 +202,7 @@ class Candidates(Generic[C]):
         return found | {key: self._trained[key, seed].adapter for key, _ in missing if (key, seed) in self._trained}
 
     def _train_group(self, group: Sequence[tuple[Key, SelfEdit]], seed: int, progress: Progress) -> None:
-        """All in one pass; where that fails one by one, and what fails alone is no candidate any more."""
+        """Train all in one pass; if that fails, one by one; a proposal that fails alone becomes a fault."""
         start = time.perf_counter()
         edits = [edit for _, edit in group]
         try:
@@ -225,7 +226,7 @@ class Candidates(Generic[C]):
 
 
 def distinct(proposed: Sequence[Proposed]) -> list[Proposed]:
-    """The usable proposals, of equal edits only the first."""
+    """The usable proposals without duplicates."""
     found: list[Proposed] = []
     for each in proposed:
         if each.proposal and not any(is_same(each, other) for other in found):
@@ -234,7 +235,7 @@ def distinct(proposed: Sequence[Proposed]) -> list[Proposed]:
 
 
 def is_same(one: Proposed, other: Proposed) -> bool:
-    """Whether two proposals hold the same edit, so that training one is training both."""
+    """Whether two proposals have the same edit, so that training one suffices."""
     if one.proposal is None or other.proposal is None:
         return False
     mine, theirs = one.proposal.edit, other.proposal.edit
@@ -242,7 +243,7 @@ def is_same(one: Proposed, other: Proposed) -> bool:
 
 
 def better_half(worths: dict[Key, list[float]], at_least: int = 2) -> list[Key]:
-    """The keys that go on (successive halving, arXiv 1502.07943): the better half by their mean, in their order."""
+    """The better half of the keys by mean reward, in order (successive halving, arXiv 1502.07943)."""
     num = max(at_least, (len(worths) + 1) // 2)
     best = sorted(worths, key=lambda key: -fmean(worths[key]))[:num]
     return [key for key in worths if key in best]

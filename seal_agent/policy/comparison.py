@@ -1,6 +1,6 @@
-"""Ways to write edits, compared on the same contexts: each writes once, greedily; what it wrote is trained and graded.
+"""Compares ways to write edits on the same contexts: each writes once, greedily; the edits are trained and graded.
 
-Equal edits are trained once, training seeds are the same for all, and an edit that fails leaves the model as it was.
+Equal edits are trained once, training seeds are shared, and a failed edit gets the grade of the unchanged model.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ C = TypeVar("C")
 
 @dataclass(frozen=True)
 class Arm(Generic[C]):
-    """A way to write edits: a domain seen through a policy."""
+    """One way to write edits: a domain with a policy."""
 
     name: str
     domain: Domain[C]
@@ -49,7 +49,7 @@ class Comparison(Generic[C]):
         *,
         is_spent: Callable[[], bool] = lambda: False,
     ) -> list[list[Grade]]:
-        """For every context the grade of every arm, and last of doing nothing; what `is_spent` cuts off is missing."""
+        """For every context the grades of all arms, then that of doing nothing; `is_spent` may end it early."""
         found = []
         for done, context in enumerate(contexts):
             progress(self.stage, done, len(contexts))
@@ -82,7 +82,7 @@ class Comparison(Generic[C]):
         return -grade.nll, grade.right
 
     def against_rivals(self, grades: Sequence[Sequence[Grade]], confidence: float) -> tuple[Compared, ...]:
-        """The first arm against every other, paired by context; nothing where fewer than two contexts are there."""
+        """The first arm against each other one, paired by context; empty for fewer than two contexts."""
         if len(grades) < 2:
             return ()
         return tuple(
@@ -92,7 +92,7 @@ class Comparison(Generic[C]):
         )
 
     def measured(self, grades: Sequence[Sequence[Grade]]) -> tuple[Measured, ...]:
-        """The mean of every arm and of doing nothing."""
+        """The mean grade of every arm and of doing nothing."""
         names = [*(arm.name for arm in self.arms), "doing nothing"]
         return tuple(
             Measured(name, fmean(row[n].nll for row in grades), fmean(row[n].right or 0.0 for row in grades))

@@ -1,4 +1,4 @@
-"""Which feedback is about a text, and what a correcting text says about earlier answers."""
+"""Matches feedback to texts, and derives feedback from corrections."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from seal_agent.storage import feedback as storage
 from seal_agent.storage.connection import Transaction
 from seal_agent.storage.feedback import Feedback, numbered
 
-MIN_SHARED = 0.6  # of the content words of a question and its answer that a text must hold to be what they are about
+MIN_SHARED = 0.6  # share of a question's and answer's content words that a text must hold
 
 
 def remove(tx: Transaction, namespace: str, texts: Iterable[str]) -> None:
-    """Take out, inside the transaction, the feedback that is about any of those texts."""
+    """Delete, inside the transaction, the feedback about any of those texts."""
     by_number = numbered(tx, namespace)
     gone = {each for text in texts for each in about(text, list(by_number.values()))}
     storage.remove(tx, [number for number, each in by_number.items() if each in gone])
 
 
 def corrections_of(episode: Episode) -> list[Feedback]:
-    """What a correcting text says about answers: the old ones are wrong, the new ones right."""
+    """Feedback implied by a correction: the old answers are wrong, the new ones right."""
     return [
         each
         for c in episode.corrections
@@ -30,7 +30,7 @@ def corrections_of(episode: Episode) -> list[Feedback]:
 
 
 def about(text: str, given: Sequence[Feedback]) -> tuple[Feedback, ...]:
-    """Those pieces of feedback whose question and answer are about `text`, by the words they share."""
+    """The feedback whose question and answer are about `text`, by shared words."""
     content = for_text(text).content
     known = content(text)
     found = []

@@ -1,7 +1,7 @@
-"""Is an answer right? The local grader of the benchmarks.
+"""The local grader of the benchmarks: is an answer right?
 
 Gold-token recall of at least 0.6 on the first line agrees with GPT-4.1 on 87.1% of 2,924 real answers (κ 0.72;
-docs/log/index.md). It does not see what else an answer says: report answers' lengths beside it.
+docs/log/index.md). It ignores the rest of an answer, so report the answers' lengths beside it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _WORD = re.compile(r"[^\W_]+")
 
 
 def recall(gold: str, answer: str) -> float:
-    """The share of the gold answer's words that the first line of `answer` holds, 0 to 1; articles do not count."""
+    """The share of the gold answer's words in the first line of `answer`, 0 to 1; articles are ignored."""
     wanted = Counter(_words(gold))
     said = Counter(_words(answer.strip().split("\n")[0]))
     return sum((wanted & said).values()) / max(sum(wanted.values()), 1)
@@ -29,7 +29,7 @@ def is_right(gold: str, answer: str) -> bool:
 
 
 def num_words(answer: str) -> int:
-    """The words of the answer's first line."""
+    """The number of words in the answer's first line."""
     return len(_WORD.findall(answer.strip().split("\n")[0]))
 
 

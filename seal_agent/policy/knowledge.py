@@ -1,8 +1,8 @@
-"""Knowledge as a domain of self-edits: a passage, an edit that teaches it, questions that no edit ever sees.
+"""Knowledge as a domain of self-edits: a passage, an edit that teaches it, and held-out questions.
 
-What the policy says for a passage is one line of JSON, the directives, and then the formats' texts that they name; a
-grade is what the model knows of the passage afterwards, the passage out of sight. Where nobody has asked anything
-about a passage, the model writes questions of its own, with the passage in view (`self_made_questions`).
+For a passage the policy writes one line of JSON, the directives, and then the texts of the chosen formats. A grade is
+how well the model answers the questions without the passage in view. If a passage has no questions, the model writes
+some with the passage in view (`self_made_questions`).
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ from seal_agent.writing.writer import write
 
 MAX_ANSWER_TOKENS = 32
 NUM_OWN_QUESTIONS = 6
-ASKED_PER_QUESTION = 4  # so many questions are written for each that is wanted: most are not kept
+ASKED_PER_QUESTION = 4  # questions written for each one wanted: most are discarded
 OWN_TEMPERATURE = 0.7
 MAX_ANSWER_SPAN_TOKENS = 16
 FAST = replace(CLOZE, min_steps=12, max_steps=12)
-"""Short edits for trying many: a quarter of the steps of `CLOZE` at most."""
+"""Short edits for many trials: at most a quarter of the steps of `CLOZE`."""
 BOLDNESS = 4.0
-"""At the temperature of texts a small model's directives are those it was shown; a grammar holds them at any."""
+"""Factor on the temperature for directives: at the texts' temperature a small model copies its examples."""
 FAST_MENU = replace(MENU, formats=("cloze", "implications", "rewrite", "self-qa", "summary"))
-"""Formats that ask the model once for a passage, or not at all; the others ask for every sentence."""
+"""Formats with one request per passage or none; the others have one for every sentence."""
 
 
 @dataclass(frozen=True)
 class KnowledgeContext:
-    """A passage and what is held out of it: questions with gold answers, and questions the model made itself.
+    """A passage and what is held out of it: questions with gold answers, and questions written by the model.
 
-    `feedback`: what a user made of answers about it; `earlier`: what was said before a message; `heading`: what
-    stands above a document's passage.
+    `feedback`: users' feedback on answers about it; `earlier`: the conversation before a message; `heading`: the
+    heading above a document's passage.
     """
 
     topic: str
@@ -61,16 +61,16 @@ class KnowledgeContext:
 
     @property
     def source(self) -> Source:
-        """What an edit is written from."""
+        """The source that an edit is written from."""
         return Source(self.topic, self.passage, self.earlier, heading=self.heading)
 
 
 @dataclass(frozen=True)
 class KnowledgeDomain:
-    """How knowledge is written and graded.
+    """Writes and grades knowledge edits.
 
-    What the policy does not choose is as in `base`; it may choose what is on the `menu`, sampled at `boldness` times
-    the temperature of the texts. With `fixed` directives nothing is chosen: a learner without a policy writes so.
+    Directives that the policy does not choose come from `base`. It chooses from the `menu`, sampled at `boldness` times
+    the temperature of the texts. With `fixed` directives nothing is chosen, as in a learner without a policy.
     """
 
     base: Directives = CLOZE
@@ -80,15 +80,15 @@ class KnowledgeDomain:
 
     @property
     def name(self) -> str:
-        """What it is called in records and on the command line."""
+        """The name of the domain in records and on the command line."""
         return KNOWLEDGE
 
     def propose(
         self, writer: Backend, context: KnowledgeContext, *, seed: int = 0, temperature: float = 0.0
     ) -> Proposal:
-        """Directives, then rows in the formats they name; raises `EditFault` where nothing usable comes out.
+        """Directives, then rows in their formats; raises `EditFault` if the reply holds no usable edit.
 
-        Beside the rows lie general questions, as beside every edit that a learner makes.
+        Rehearsal rows are added, as to every edit of a learner.
         """
         source = context.source
         said: tuple[Row, ...] = ()
@@ -102,12 +102,12 @@ class KnowledgeDomain:
         return replace(proposal, edit=with_rehearsal(edit, num_rehearsed, seed=0))
 
     def grade(self, view: Backend, context: KnowledgeContext, *, generates: bool = True) -> Grade:
-        """Share right and NLL on the questions; on those the model made itself where there are no others."""
+        """Share correct and NLL on the questions, or on the model's own questions if there are no others."""
         return graded(view, context.questions or context.own_questions, generates=generates)
 
 
 def graded(view: Backend, questions: Sequence[Probe], *, generates: bool = True) -> Grade:
-    """How `view` answers `questions`, of which there must be one."""
+    """The grade of `view` on `questions`, which must not be empty."""
     prompts = [probe.prompt for probe in questions]
     scores = view.score(prompts, [probe.answer for probe in questions])
     nll = -fmean(score.per_token for score in scores)
@@ -118,7 +118,7 @@ def graded(view: Backend, questions: Sequence[Probe], *, generates: bool = True)
 
 
 def without(edit: SelfEdit, questions: Sequence[Probe]) -> SelfEdit:
-    """`edit` without the rows that ask what is held out, word for word; raises `EditFault` where too few are left."""
+    """`edit` without rows that repeat a held-out question literally; raises `EditFault` if too few are left."""
     held_out = {probe.prompt.messages[-1].content.lower() for probe in questions}
     rows = tuple(row for row in edit.rows if row.question.lower() not in held_out)
     if len(rows) < MIN_ROWS:
@@ -134,10 +134,10 @@ def self_made_questions(
     seed: int = 0,
     progress: Progress = silent,
 ) -> tuple[Probe, ...]:
-    """Up to `num` questions the model asks about a passage, with answers that two samples of it agree on.
+    """Up to `num` questions that the model writes about a passage, with answers that two samples agree on.
 
-    The questions are written a sentence at a time; each is answered twice with its sentence in view. One is kept when
-    both answers are the same words of the sentence and the question does not hold them.
+    Questions are written sentence by sentence; each is answered twice with its sentence in view. A question is kept if
+    both answers are the same words of the sentence and the question does not contain them.
     """
     source = context.source
     asks = [ask for ask in chat_qa.ask(source) if ask.temperature]
@@ -152,7 +152,7 @@ def self_made_questions(
         seed=seed,
         progress=progress,
     )
-    asked: dict[str, str] = {}  # a question and the sentence it is about
+    asked: dict[str, str] = {}  # question -> the sentence it is about
     for ask, samples in zip(asks, written, strict=True):
         pair = chat_qa.grounded_pair(ask.meta[0] + samples[0], ask.evidence)
         if pair:
@@ -164,7 +164,7 @@ def self_made_questions(
 def _agreed(
     backend: Backend, asked: dict[str, str], topic: str, seed: int, progress: Progress
 ) -> list[tuple[str, str]]:
-    """The questions whose two answers agree, no answer twice."""
+    """The questions whose two answers agree, without duplicate answers."""
     if not asked:
         return []
     replies = backend.generate(

@@ -1,4 +1,4 @@
-"""The report of a run that improves a policy, as Markdown: every round, its gate, and the third set."""
+"""The Markdown report of a policy improvement: the rounds with their gates, and the report set."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from seal_agent.policy.rounds import Reported, Round
 
 
 def markdown(rounds: Sequence[Round], reported: Reported | None, facts: Sequence[str]) -> str:
-    """Tables of the rounds and of the third set; without `reported` the run is not at its end."""
+    """Tables of the rounds and of the report set; without `reported` the run is not finished."""
     lines = ["# Improving the policy that writes the edits", "", *facts, ""]
     lines += [
         "| round | contexts | candidates | reliability | best seemed to gain | and truly | winners | rows learned |"

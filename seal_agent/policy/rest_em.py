@@ -1,10 +1,10 @@
-"""The policy that writes the edits gets better by itself: offline ReST-EM for any `Domain`.
+"""Offline improvement of the policy that writes edits: ReST-EM for any `Domain`.
 
-A round (arXiv 2312.06585; SEAL, 2506.10943): explore (k edits a context from the present policy, trained, rewarded),
-learn (supervised training on what the winners said, from the base model), gate (promoted only if it beats what writes
-now on contexts never seen). In the end a third set of contexts is reported, and takes back what is worse there. Every
-step is on disk (`seal_agent.policy.candidates`): a run that was stopped is called again and goes on. When to run is not
-decided here (`seal_agent.policy.schedule`).
+A round (arXiv 2312.06585; SEAL, arXiv 2506.10943) has three steps. Explore: k edits per context from the current
+policy, trained and rewarded. Learn: supervised training of the base model on the winners' texts. Gate: the new policy
+is promoted only if it beats the current one on unseen contexts. At the end a third set of contexts is reported, and a
+policy that is worse there is withdrawn. Every step is stored (`seal_agent.policy.candidates`), so a stopped run is
+resumed by calling it again. `seal_agent.policy.schedule` decides when to run.
 """
 
 from __future__ import annotations
@@ -43,14 +43,13 @@ from seal_agent.storage.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
 C = TypeVar("C")
-EXPLORE_SHARE, REPORT_SHARE = 0.75, 0.1  # of a round's time, and of the whole
+EXPLORE_SHARE, REPORT_SHARE = 0.75, 0.1  # of a round's time, and of the whole run's
 
 
 class Improvement(Generic[C]):
-    """One run of ReST-EM, verb by verb: explore, learn, gate in every round, and report at its end.
+    """One run of ReST-EM in steps: explore, learn and gate in every round, and a report at the end.
 
-    `first`: how edits are written as long as there is no policy, if that is not by asking the base model; a policy
-    must beat that too.
+    `first`: how edits are written before there is a policy, if not by the base model; a policy must beat that too.
     """
 
     def __init__(
@@ -73,12 +72,12 @@ class Improvement(Generic[C]):
 
     @property
     def minutes(self) -> float:
-        """What the steps of this run have taken so far, over all its processes."""
+        """The time that the steps of this run took, over all its processes."""
         learned = sum(each.seconds for each in self._run.values("learned", Learned))
         return (self._candidates.seconds + learned) / 60
 
     def _begun(self) -> int:
-        """The version that was in use when the run began, which a resumed run does not know by itself."""
+        """The version that was in use when the run began; read from disk by a resumed run."""
         begun = self._run.values("started", Policy)
         if not begun:
             begun = [self.store.current()]
@@ -86,13 +85,13 @@ class Improvement(Generic[C]):
         return begun[0].version
 
     def rounds(self) -> list[Round]:
-        """The rounds whose gate has decided, as they were recorded: nothing is trained, graded or promoted."""
+        """The rounds with a decided gate, as stored; nothing is trained, graded or promoted."""
         return [(self.explore(g.number), self.learn(g.number), g) for g in self._run.values("gated", Gated)]
 
     def explore(self, number: int, progress: Progress = silent) -> Explored:
-        """The E-step: the candidates of every context, as far as the budget goes, and the winners among them.
+        """The E-step: candidates for every context within the budget, and the winners among them.
 
-        Of a round that was learned, what was explored before.
+        For a round that was learned already, the stored result.
         """
         writer, is_over = self._writer(number), self._learned(number) is not None
         found: list[tuple[Contest, list[Proposed]]] = []
@@ -132,7 +131,7 @@ class Improvement(Generic[C]):
     def _contest(
         self, number: int, context: int, proposed: Sequence[Proposed], progress: Progress
     ) -> tuple[Contest, list[Proposed]]:
-        """The rewards of one context's candidates; after every seed the better half goes on, judged by likelihood."""
+        """The rewards of one context's candidates; after each seed the better half, by likelihood, continues."""
         stage, needs_full = f"explore {number}", self._reward.generates
         nothing = self._candidates.nothing(stage, context, self._worth, is_full=needs_full)
         worths: dict[Key, list[float]] = {each.key: [] for each in proposed}
@@ -183,7 +182,7 @@ class Improvement(Generic[C]):
         )
 
     def learn(self, number: int, progress: Progress = silent) -> Learned:
-        """The M-step: an adapter on the base model that says what the winners said, directives and texts."""
+        """The M-step: an adapter on the base model, trained on the winners' directives and texts."""
         if recorded := self._learned(number):
             return recorded
         winners = self.explore(number).winners
@@ -206,7 +205,7 @@ class Improvement(Generic[C]):
         return backend.train(edit, seed=seed_of(self.config.seed, "learn", number), progress=progress)
 
     def gate(self, number: int, progress: Progress = silent) -> Gated:
-        """Promote the policy of the round if it beats every rival on contexts never seen, else keep what is there."""
+        """Promote the round's policy if it beats every rival on unseen contexts, else keep the current one."""
         for gated in self._run.values("gated", Gated):
             if gated.number == number:
                 return self._promoted(gated)
@@ -234,16 +233,16 @@ class Improvement(Generic[C]):
         return Gated(number, policy.version, is_better, reason, against)
 
     def _promoted(self, gated: Gated) -> Gated:
-        """Use what the gate promoted, unless the third set has taken it back."""
+        """Use the promoted policy, unless the report set has withdrawn it."""
         log.info("policy %d: %s", gated.version, gated.reason)
         if gated.is_promoted and not self._run.values("reported", Reported):
             self.store.use(gated.version, gated.reason)
         return gated
 
     def report(self, progress: Progress = silent) -> Reported:
-        """The third set: what is in use now against what was before, and against doing nothing.
+        """The report set: the policy in use now against the earlier one and against doing nothing.
 
-        A promoted policy that is worse than a rival there is taken back: the gate was lucky.
+        A promoted policy that is worse than a rival there is withdrawn: its gate was a false positive.
         """
         for reported in self._run.values("reported", Reported):
             return reported
@@ -275,7 +274,7 @@ class Improvement(Generic[C]):
         return Comparison(self._candidates, self._domain, tuple(arms), stage, self.config.seed, is_full)
 
     def _is_spent(self, number: int, share: float) -> bool:
-        """Whether what round `number` may take, up to `share` of it, is used up."""
+        """Whether round `number` has used up its budget, up to `share` of it."""
         config = self.config
         part = (number - 1 + share) / config.num_rounds * (1 - REPORT_SHARE)
         is_late = bool(config.minutes) and self.minutes > config.minutes * part
@@ -291,6 +290,6 @@ def _origin(learned: Learned) -> str:
 
 
 def _common(contest: Contest) -> Contest:
-    """The candidates that have all seeds: those that can be correlated."""
+    """The candidates with all seeds, which can be correlated."""
     num = max(map(len, contest.rewards))
     return Contest(contest.nothing, tuple(rewards for rewards in contest.rewards if len(rewards) == num))

@@ -1,7 +1,7 @@
-"""What an edit is worth, behind one name: `Reward.of(case)`, higher is better, and weighted sums of them.
+"""Rewards of an edit: `Reward.of(case)`, higher is better, and weighted sums of rewards.
 
-A reward sees one case: a context, the model after it learned a proposal (or as it was, for doing nothing) and the
-proposal itself. Only differences to doing nothing count, so a scale needs no zero. Rewards choose nothing
+A reward sees one case: a context, the model after it learned a proposal (or unchanged), and the proposal. Only
+differences to the unchanged model count, so the zero of a scale is arbitrary. Rewards choose nothing
 (`seal_agent.policy.selection`) and train nothing (`seal_agent.policy.candidates`).
 """
 
@@ -30,13 +30,13 @@ C = TypeVar("C")
 Seen = TypeVar("Seen", covariant=True)
 Rewarded = TypeVar("Rewarded", contravariant=True)
 NUM_RETENTION_PROBES = 24
-NUM_WORDS_ENOUGH = 400  # of an edit's rows; more words are no better
+NUM_WORDS_ENOUGH = 400  # of an edit's rows; more words are not rewarded
 GOLD, OWN, RETENTION, PROXY, APPROVAL = "gold", "self-made", "retention", "proxy", "approval"
 
 
 @dataclass(frozen=True)
 class Case(Generic[Seen]):
-    """What a reward sees. Without a proposal nothing was learned; without `generates` likelihoods must do."""
+    """The input of a reward. Without a proposal the model is unchanged; without `generates` likelihoods suffice."""
 
     context: Seen
     view: Backend
@@ -45,21 +45,21 @@ class Case(Generic[Seen]):
 
 
 class Reward(Protocol[Rewarded]):
-    """One measure of an edit's worth."""
+    """One measure of an edit's quality."""
 
     @property
     def generates(self) -> bool:
-        """Whether it has answers written, and not only asks how likely they are."""
+        """Whether it generates answers, instead of only scoring likelihoods."""
 
     def of(self, case: Case[Rewarded]) -> float:
-        """The worth, higher is better."""
+        """The reward; higher is better."""
 
 
 @dataclass(frozen=True)
 class Gold(Generic[C]):
-    """What the domain holds out: minus the NLL (nats per token), and `right_weight` times the share right.
+    """Performance on held-out questions: minus the NLL (nats per token), plus `right_weight` times the share correct.
 
-    A share is generated only where it has a weight: the NLL moves long before it does.
+    Answers are generated only if the share has a weight; the NLL changes long before the share does.
     """
 
     domain: Domain[C]
@@ -67,18 +67,18 @@ class Gold(Generic[C]):
 
     @property
     def generates(self) -> bool:
-        """Where the share right has a weight."""
+        """Whether the share correct has a weight."""
         return self.right_weight > 0
 
     def of(self, case: Case[C]) -> float:
-        """Minus the NLL plus the weighted share right."""
+        """Minus the NLL plus the weighted share correct."""
         grade = self.domain.grade(case.view, case.context, generates=case.generates and self.generates)
         return self.right_weight * (grade.right or 0.0) - grade.nll
 
 
 @dataclass(frozen=True)
 class SelfMade:
-    """Minus the NLL of the questions the model made itself; 0 where it made none."""
+    """Minus the NLL of the model's own questions; 0 if there are none."""
 
     generates: bool = False
 
@@ -90,9 +90,9 @@ class SelfMade:
 
 @dataclass(frozen=True)
 class Retention:
-    """What the edit spoils: minus the mean fall of watched answers below what `base` says, nats per token.
+    """Forgetting: minus the mean fall of retention probes below their score under `base`, nats per token.
 
-    What rises does not make up for what falls. Nothing is scored before the first edit is.
+    Gains do not offset losses. Probes are scored when the first edit is.
     """
 
     base: Backend
@@ -105,7 +105,7 @@ class Retention:
         return self._scores(self.base)
 
     def of(self, case: Case[object]) -> float:
-        """0 where nothing fell, else below 0."""
+        """0 if no score fell, else negative."""
         if case.proposal is None:
             return 0.0
         return -fmean(max(was - now, 0.0) for was, now in zip(self.before, self._scores(case.view), strict=True))
@@ -119,30 +119,30 @@ class Retention:
 class Proxy:
     """A guess without training, 0 to 1: the mean of length, diversity, faithfulness and coverage.
 
-    Length: words of the rows, up to `NUM_WORDS_ENOUGH`. Diversity: the share of different word pairs. Faithfulness:
-    the share of what was written that quality control kept. Coverage: the share of the passage's words in the answers.
+    Length: words of the rows, up to `NUM_WORDS_ENOUGH`. Diversity: the share of distinct word pairs. Faithfulness: the
+    share of written rows that the filters kept. Coverage: the share of the passage's words in the answers.
     """
 
     generates: bool = False
 
     def of(self, case: Case[object]) -> float:
-        """0 for doing nothing."""
+        """The score; 0 for doing nothing."""
         if case.proposal is None:
             return 0.0
         edit = case.proposal.edit
         rows = [row for row in edit.rows if row.source not in REPLAYED]
         texts = [f"{row.question} {row.answer}" for row in rows]
         length = min(sum(len(text.split()) for text in texts) / NUM_WORDS_ENOUGH, 1.0)
-        refused = [dropped for dropped in edit.dropped if dropped.reason != NO_ROW]  # it was not written
+        refused = [dropped for dropped in edit.dropped if dropped.reason != NO_ROW]  # it was not written at all
         faithful = len(rows) / max(len(rows) + len(refused), 1)
         return fmean((length, _diversity(texts), faithful, _coverage(edit.passage, rows)))
 
 
 @dataclass(frozen=True)
 class Approval:
-    """What a user thought of answers: the mean of value times how likely the answer now is, -1 to 1.
+    """User feedback: the mean of rating times current likelihood of the answer, -1 to 1.
 
-    The likelihood is the geometric mean over the answer's tokens; 0 where nobody said anything.
+    The likelihood is the geometric mean over the answer's tokens; 0 without feedback.
     """
 
     generates: bool = False
@@ -168,18 +168,18 @@ class Weighted(Generic[C]):
 
     @property
     def generates(self) -> bool:
-        """Whether one of them does."""
+        """Whether one of the terms generates."""
         return any(reward.generates for _, reward in self.terms)
 
     def of(self, case: Case[C]) -> float:
-        """The sum of weight times worth."""
+        """The sum of weight times reward."""
         return sum(weight * reward.of(case) for weight, reward in self.terms)
 
 
 def knowledge_reward(
     weights: Mapping[str, float], domain: Domain[KnowledgeContext], base: Backend, *, right_weight: float = 0.0
 ) -> Weighted[KnowledgeContext]:
-    """The weighted sum of rewards by name; raises `InputError` for one that does not exist."""
+    """The weighted sum of named rewards; raises `InputError` for an unknown name."""
     known: Mapping[str, Reward[KnowledgeContext]] = {
         GOLD: Gold(domain, right_weight),
         OWN: SelfMade(),

@@ -1,6 +1,6 @@
-"""The values of a run that improves a policy: its settings, its contexts, and what every step of a round comes to.
+"""The values of a policy improvement: settings, split of the contexts, and the results of every step.
 
-All but the winners are lines of JSON in the folder of the run. `seal_agent.policy.rest_em` has the verbs.
+All but the winners are lines of JSON in the run's folder. `seal_agent.policy.rest_em` has the steps.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ IMITATION = Directives(
     top_layers=1.0,
     rehearsal_share=0.0,
 )
-"""How the policy is trained on what winners said: gently, for a few passes."""
-IMITATION_RATE = 0.2  # of the rate that fits the model, where none is named
+"""How the policy is trained on the winners' texts: a low rate and few passes."""
+IMITATION_RATE = 0.2  # of the model's learning rate, if none is given
 
 
 @dataclass(frozen=True)
 class ImproveConfig:
-    """How a policy is improved.
+    """The settings of a policy improvement.
 
-    `num_candidates` edits a context at `temperature`, with `num_seeds` training seeds each, the same for all; after
-    every seed the better half goes on. A winner beats doing nothing by `margin` standard errors. The gate's interval
-    has `confidence`. `minutes` and `tokens` (trained on) bound the run; 0: no bound.
+    `num_candidates` edits per context at `temperature`, each trained with `num_seeds` shared seeds; after every seed
+    the better half continues. A winner beats doing nothing by `margin` standard errors. `confidence` is that of the
+    gate's interval. `minutes` and `tokens` (trained on) limit the run; 0: no limit.
     """
 
     num_rounds: int = 2
@@ -54,7 +54,7 @@ class ImproveConfig:
     def __post_init__(self) -> None:
         check_whole("num_rounds", self.num_rounds, 1)
         check_whole("num_candidates", self.num_candidates, 1)
-        check_whole("num_seeds", self.num_seeds, 2)  # one has no noise
+        check_whole("num_seeds", self.num_seeds, 2)  # the noise of a single seed is unknown
         check_number("temperature", self.temperature, 0, above=True)
         check_number("confidence", self.confidence, 0.5, 1, above=True, below=True)
         check_number("margin", self.margin, 0)
@@ -65,7 +65,7 @@ class ImproveConfig:
 
 @dataclass(frozen=True)
 class Parts:
-    """The numbers of the contexts that are explored, that gate, and that are only reported."""
+    """The numbers of the contexts to explore, to gate on, and to report on."""
 
     explore: tuple[int, ...]
     gate: tuple[int, ...]
@@ -76,21 +76,21 @@ class Parts:
         if len(set(every)) != len(every) or not self.explore or min(len(self.gate), len(self.report)) < 2:
             raise InputError(
                 f"{len(self.explore)} contexts to explore, {len(self.gate)} to gate and {len(self.report)} to report; "
-                "give one, two and two at least, none of them twice"
+                "give at least one, two and two, without duplicates"
             )
 
 
 def parted(num: int, seed: int = 0) -> Parts:
     """Half of `num` contexts to explore, a quarter to gate, a quarter to report; raises `InputError` below 8."""
     if num < 8:
-        raise InputError(f"{num} contexts are too few to learn from some and be judged on others; give 8 or more")
+        raise InputError(f"{num} contexts are too few to split into training, gate and report; give 8 or more")
     order = random.Random(seed).sample(range(num), num)
     return Parts(tuple(order[: num // 2]), tuple(order[num // 2 : num * 3 // 4]), tuple(order[num * 3 // 4 :]))
 
 
 @dataclass(frozen=True)
 class Winner:
-    """What a policy learns from: a proposal, and why it was chosen."""
+    """A proposal that the policy is trained on, and the reason."""
 
     proposed: Proposed
     choice: Choice
@@ -116,7 +116,7 @@ class Explored:
 
 @dataclass(frozen=True)
 class Learned:
-    """The M-step of one round: the adapter that learned the winners, or None where there were none."""
+    """The result of the M-step of one round: the adapter trained on the winners; None without winners."""
 
     number: int
     adapter: AdapterRef | None
@@ -137,7 +137,7 @@ class Compared:
 
     @property
     def says(self) -> str:
-        """For people."""
+        """The comparison as a sentence."""
         side = "better" if self.difference > 0 else "worse" if self.difference < 0 else "different"
         return (
             f"{abs(self.difference):.3f} nats per token {side} than {self.rival} "
@@ -147,7 +147,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class Gated:
-    """What became of the policy of one round, and why."""
+    """The gate's decision on the policy of one round, and the reason."""
 
     number: int
     version: int
@@ -157,12 +157,12 @@ class Gated:
 
 
 Round = tuple[Explored, Learned, Gated]
-"""What one round came to, step by step."""
+"""The results of one round, step by step."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One policy on the third set: NLL in nats per token, and the share right."""
+    """One policy on the report set: NLL in nats per token, and share correct."""
 
     name: str
     nll: float
@@ -171,7 +171,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Reported:
-    """The third set: what was in use before, what is now, doing nothing; and whether a promotion was taken back."""
+    """The report set: the earlier policy, the current one, doing nothing; and whether a promotion was withdrawn."""
 
     measured: tuple[Measured, ...]
     compared: tuple[Compared, ...] = ()

@@ -1,7 +1,7 @@
-"""A run that improves the policy for knowledge: where its contexts come from, and how its pieces fit together.
+"""A policy improvement for knowledge: its contexts and its parts.
 
-Contexts come from the ledger of a namespace, from files or from a data set with questions; those without get questions
-the model makes itself. What a run is about lies in its folder, so that it can be resumed from there alone.
+Contexts come from the ledger of a namespace, from files or from a data set with questions; for contexts without
+questions the model writes some. The run's folder holds all that is needed to resume it.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RunSettings:
-    """How a policy for knowledge is improved; a resumed run has the same.
+    """How a policy for knowledge is improved; a resumed run has the same settings.
 
-    `rewards`: names with their weights; `right_weight`: of the share right in "gold". `num_explore`: the first so many
-    contexts are explored, the others gate and report in turn; 0: half of them, by chance. `is_fast`: short edits, in
-    formats that are quick to write.
+    `rewards`: names with weights; `right_weight`: of the share correct in "gold". `num_explore`: the first contexts
+    that are explored, the others gate and report in turn; 0: a random half. `is_fast`: short edits, in formats that are
+    quick to write.
     """
 
     improve: ImproveConfig = field(default_factory=ImproveConfig)
@@ -61,11 +61,11 @@ class RunSettings:
 
     @property
     def domain(self) -> KnowledgeDomain:
-        """How edits are written by a policy."""
+        """The domain by which a policy writes edits."""
         return KnowledgeDomain(FAST, FAST_MENU) if self.is_fast else KnowledgeDomain()
 
     def parts(self, num: int) -> Parts:
-        """What `num` contexts are for."""
+        """The split of `num` contexts."""
         if not self.num_explore:
             return parted(num, self.improve.seed)
         others = range(self.num_explore, num)
@@ -74,7 +74,7 @@ class RunSettings:
 
 @dataclass(frozen=True)
 class Begun:
-    """What a run began with: its contexts as they were found, and how long the ledger was."""
+    """The input of a run: its contexts, and the length of the ledger at that time."""
 
     namespace: str
     num_episodes: int
@@ -83,7 +83,7 @@ class Begun:
 
 
 def of_data(path: Path) -> list[KnowledgeContext]:
-    """The passages of a JSON file in SEAL's form, with their questions."""
+    """The passages of a JSON file in SEAL's format, with their questions."""
     return [
         KnowledgeContext(
             item.title, item.passage, tuple(Probe(Prompt.user(q.question), q.answer) for q in item.questions)
@@ -93,7 +93,7 @@ def of_data(path: Path) -> list[KnowledgeContext]:
 
 
 def of_files(paths: Sequence[Path]) -> list[KnowledgeContext]:
-    """The passages of files, read as documents are; nobody has asked anything about them yet."""
+    """The passages of files, read as documents; without questions."""
     return [
         KnowledgeContext(p.topic, p.text, heading=p.heading)
         for path in paths
@@ -102,7 +102,7 @@ def of_files(paths: Sequence[Path]) -> list[KnowledgeContext]:
 
 
 def of_ledger(home: Home, namespace: str) -> list[KnowledgeContext]:
-    """Every text of the namespace that an edit was written for, once, with what users said of answers about it."""
+    """Every text of the namespace with a written edit, once, with users' feedback on answers about it."""
     given = feedback_of(home, namespace)
     found: dict[str, KnowledgeContext] = {}
     for episode in home.episodes(namespace, ("accepted", "rejected")):
@@ -115,38 +115,38 @@ def of_ledger(home: Home, namespace: str) -> list[KnowledgeContext]:
 
 
 def next_folder(home: Home) -> Path:
-    """Where the next run writes."""
+    """The folder of the next run."""
     last = run_folders(home)[-1:]
     return home.root / FOLDER / f"run-{int(last[0].name.split('-')[1]) + 1 if last else 1:04d}"
 
 
 def num_episodes_before(home: Home, namespace: str) -> int:
-    """How long the ledger of the namespace was when its last run began; 0 where there was none."""
+    """The length of the namespace's ledger when its last run began; 0 if there was none."""
     return next((begun.num_episodes for _, begun in _runs_of(home, namespace)), 0)
 
 
 def unfinished(home: Home, namespace: str) -> Path | None:
-    """The folder of the last run of the namespace, if it has not come to its report."""
+    """The folder of the namespace's last run, if it has no report yet."""
     for folder, _ in _runs_of(home, namespace):
         return None if (folder / "reported.jsonl").exists() else folder
     return None
 
 
 def _runs_of(home: Home, namespace: str) -> Iterator[tuple[Path, Begun]]:
-    """The runs of a namespace that can be read, the last one first."""
+    """The readable runs of a namespace, the last one first."""
     for folder in reversed(run_folders(home)):
         try:
             found = recorded(folder, "begun", Begun)
         except StorageError as error:
-            log.warning("the run in %s is passed over: %s", folder, error)
+            log.warning("the run in %s is skipped: %s", folder, error)
             continue
         yield from ((folder, begun) for begun in found if begun.namespace == namespace)
 
 
 def begin(learner: Learner, folder: Path, contexts: Sequence[KnowledgeContext], settings: RunSettings) -> Begun:
-    """The run of a folder: begun with these, or as it was begun before.
+    """The run of a folder: begun now with these contexts and settings, or as it was begun before.
 
-    Raises `InputError` for a folder without a run where there are no contexts either, and for another model's run.
+    Raises `InputError` for a folder without a run if there are no contexts, and for a run of another model.
     """
     if not contexts and not (folder / "begun.jsonl").exists():
         raise InputError(f"there is nothing to learn from in {folder}; give files, data, or a ledger with documents")
@@ -161,17 +161,17 @@ def begin(learner: Learner, folder: Path, contexts: Sequence[KnowledgeContext], 
 def prepare(
     learner: Learner, folder: Path, progress: Progress = silent, *, pause: Callable[[], None] | None = None
 ) -> list[KnowledgeContext]:
-    """The contexts of a run, with questions of the model's own where it needs them; each is kept when it is there.
+    """The contexts of a run, with questions of the model where they have none; each is stored as soon as it is ready.
 
-    A context about which nothing can be asked is left out. Before each that the model is asked about it waits while
-    somebody talks to a model of this home, unless `pause` says otherwise.
+    A context without any questions is left out. Before each request to the model it pauses while a user talks to a
+    model of this data directory, unless `pause` says otherwise.
     """
     wait = pause or schedule.waiter(learner.home)
     run, begun = _run(learner, folder), _begun(learner, folder)
     done = run.values("contexts", KnowledgeContext)
     wants_own = OWN in dict(begun.settings.rewards)
     for number, context in enumerate(begun.contexts[len(done) :], len(done)):
-        progress("asking about the passages", number, len(begun.contexts))
+        progress("writing questions about the passages", number, len(begun.contexts))
         ready = context
         if wants_own or not context.questions:
             wait()
@@ -190,9 +190,9 @@ def assemble(
     minutes: float = 0.0,
     pause: Callable[[], None] | None = None,
 ) -> Improvement[KnowledgeContext]:
-    """The improvement that a folder holds, ready to go on; `minutes` bound it, over all its processes.
+    """The improvement of a folder, ready to continue; `minutes` limit it, over all its processes.
 
-    It waits while somebody talks to a model of this home, unless `pause` says otherwise.
+    It pauses while a user talks to a model of this data directory, unless `pause` says otherwise.
     """
     wait = pause or schedule.waiter(learner.home)
     run, settings = _run(learner, folder), _begun(learner, folder).settings
@@ -207,7 +207,7 @@ def assemble(
 
 
 def _first(learner: Learner, settings: RunSettings) -> KnowledgeDomain | None:
-    """How the learner writes without a policy; None where it asks the base model anyway."""
+    """How the learner writes without a policy; None if that is by asking the base model."""
     fixed = learner.config.directives
     if fixed and settings.is_fast:
         fixed = replace(fixed, min_steps=FAST.min_steps, max_steps=FAST.max_steps)

@@ -1,7 +1,7 @@
-"""When a policy may be improved: after enough that is new, while nobody talks, and one run at a time.
+"""When a policy may be improved: after enough new episodes, while no user talks, and one run at a time.
 
-The decisions are pure functions of numbers; who asks them (a cron job, LangGraph's scheduler, a person) is not known
-here. Between two steps a run asks again (`waiter`), so that a conversation never waits longer than one step.
+The decisions are pure functions of numbers; a cron job, LangGraph's scheduler or a person calls them. Between two steps
+a run pauses for conversations (`waiter`), so that a conversation waits for one step at most.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ LOCK = "improve.lock"
 
 
 def has_news(num_episodes: int, num_before: int, after: int) -> bool:
-    """Whether `after` episodes or more came since the last run began; 0: always."""
+    """Whether at least `after` episodes were added since the last run began; 0: always."""
     return num_episodes - num_before >= after
 
 
 def is_idle(now: float, last: float, seconds: float = IDLE_SECONDS) -> bool:
-    """Whether what happened last was so many seconds ago; times in seconds since the epoch."""
+    """Whether the last activity was at least `seconds` ago; times in seconds since the epoch."""
     return now - last >= seconds
 
 
@@ -50,9 +50,9 @@ def waiter(
 
 @contextmanager
 def alone(home: Home) -> Iterator[None]:
-    """Hold the right to improve policies of this home; it is free again when the process ends, however it ends.
+    """Hold the lock on improving policies of this data directory; it is released when the process ends in any way.
 
-    Raises `StorageError` where another process has it.
+    Raises `StorageError` if another process holds it.
     """
     lock = FileLock(home.root / LOCK, timeout=0)
     try:

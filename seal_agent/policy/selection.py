@@ -1,9 +1,9 @@
-"""Which of k candidates is best, if any is better than doing nothing? Pure statistics on noisy rewards.
+"""Selects the best of k candidates, and decides whether it beats doing nothing. Pure statistics on noisy rewards.
 
-Rewards of trained edits are mostly noise (of SEAL's, the mean of three seeds has a reliability of about 0.3): the best
-of five is mostly the luckiest of five. Here every candidate is drawn towards its context's mean, and that towards the
-mean of all contexts, by as much as the spread between seeds says it should be (James and Stein; a random effects
-model with three levels, its variances estimated by moments). No model, clock, disk or global.
+Rewards of trained edits are mostly noise (for SEAL's, the mean of three seeds has a reliability of about 0.3), so the
+best of five is often just the luckiest. Here every candidate's mean is shrunk towards its context's mean, and that
+towards the mean of all contexts, by an amount that the variance between seeds determines (James and Stein; a random
+effects model with three levels, its variances estimated by moments). No model, clock, disk or global.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ TIED = 1e-12
 
 @dataclass(frozen=True)
 class Contest:
-    """The candidates of one context: the rewards of each, one a seed, and the reward of doing nothing.
+    """The candidates of one context: their rewards, one for each seed, and the reward of doing nothing.
 
-    Candidates may have different numbers of seeds: those that were given up early have fewer.
+    Candidates that were dropped early have fewer seeds.
     """
 
     nothing: float
@@ -33,12 +33,12 @@ class Contest:
 
     def __post_init__(self) -> None:
         if not self.rewards or not all(self.rewards):
-            raise InputError("a contest needs candidates with a reward each; leave out what was not measured")
+            raise InputError("every candidate of a contest needs a reward; leave out unmeasured ones")
 
 
 @dataclass(frozen=True)
 class Spread:
-    """The variances of rewards: of one `seed`, of `candidates` in a context, of the `contexts`' mean gains.
+    """The variance components of rewards: between `seed`s, `candidates` of a context, and mean gains of `contexts`.
 
     `gain`: the mean gain of all candidates over doing nothing.
     """
@@ -49,14 +49,14 @@ class Spread:
     gain: float
 
     def reliability(self, num_seeds: int) -> float:
-        """The share of truth in what tells the candidates of a context apart, 0 to 1, by the mean of so many seeds."""
+        """The share of true variance between the candidates of a context, 0 to 1, for the mean of `num_seeds` seeds."""
         total = self.candidates + self.seed / num_seeds
         return self.candidates / total if total else 1.0
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a candidate truly gains over doing nothing, and the standard error of that."""
+    """A candidate's estimated true gain over doing nothing, and its standard error."""
 
     gain: float
     error: float
@@ -64,7 +64,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Choice:
-    """The best candidates (several where they tie), the first one's estimate, and whether it is worth having.
+    """The best candidates (several if they tie), the estimate of the first, and whether it is accepted.
 
     `naive_gain` is its plain mean gain: what a selector without shrinkage would promise.
     """
@@ -76,9 +76,9 @@ class Choice:
 
 
 def spread(contests: Sequence[Contest]) -> Spread:
-    """The variances in `contests`, by the method of moments; none is below 0.
+    """The variance components of `contests`, by the method of moments; none is below 0.
 
-    Raises `InputError` where no candidate has two seeds: then nothing tells noise from merit.
+    Raises `InputError` if no candidate has two seeds, because noise cannot be estimated then.
     """
     repeated = [rewards for contest in contests for rewards in contest.rewards if len(rewards) > 1]
     if not repeated:
@@ -94,7 +94,7 @@ def spread(contests: Sequence[Contest]) -> Spread:
 
 
 def estimates(contest: Contest, known: Spread) -> list[Estimate]:
-    """The posterior of every candidate's gain: drawn to its context's mean, which is drawn to the mean of all."""
+    """The posterior of every candidate's gain: shrunk to its context's mean, which is shrunk to the overall mean."""
     errors = [known.seed / len(rewards) for rewards in contest.rewards]
     precisions = [1 / max(known.candidates + error, TIED) for error in errors]
     gains = [mean - contest.nothing for mean in _means(contest)]
@@ -112,8 +112,8 @@ def estimates(contest: Contest, known: Spread) -> list[Estimate]:
 def choose(contest: Contest, known: Spread, margin: float = MARGIN) -> Choice:
     """The best candidate, accepted if it beats doing nothing by more than `margin` of its standard errors.
 
-    Margin 0 takes what is likelier better than nothing, which is right for serving it; a winner that is to be
-    imitated should be better beyond its noise. Among equal estimates the plain mean decides.
+    Margin 0 accepts what is probably better than nothing, which is right for serving; a winner that is imitated should
+    be better beyond its noise. The plain mean decides between equal estimates.
     """
     found = estimates(contest, known)
     means = _means(contest)
@@ -127,9 +127,10 @@ def choose(contest: Contest, known: Spread, margin: float = MARGIN) -> Choice:
 
 
 def split_half(contests: Sequence[Contest]) -> float:
-    """The correlation of two seeds over candidates, each context's mean taken out: the reliability of one seed.
+    """The correlation of two seeds over candidates, with context means removed: the reliability of one seed.
 
-    The mean over all pairs of seeds that all candidates of a context have. `spearman_brown` lengthens it.
+    The mean over all pairs of seeds that all candidates of a context have. `spearman_brown` extends it to several
+    seeds.
     """
     products, squares = 0.0, 0.0
     for contest in contests:
@@ -152,7 +153,7 @@ def _means(contest: Contest) -> list[float]:
 
 
 def _noise(contest: Contest, seed: float) -> float:
-    """The variance that noise alone gives a candidate's mean, on average over the candidates."""
+    """The variance of a candidate's mean due to noise, averaged over the candidates."""
     return fmean(seed / len(rewards) for rewards in contest.rewards)
 
 

@@ -1,6 +1,6 @@
 """Whether an edit forgot: the replay set, the statistics, the verdict.
 
-`items` are questions whose answers are watched, `index` finds the ones nearest to an edit (FAISS), `judge` is the
-statistics and imports nothing impure. It says what an edit did, not what is done about it (`learning.remedies`). May
-import core and storage.
+`items` are questions whose answers are probed before and after edits, `index` finds those nearest to an edit (FAISS),
+`judge` is the statistics and has no side effects. The room says whether an edit forgot; `learning.remedies` says what
+to do about it. May import core and storage.
 """

@@ -1,8 +1,8 @@
-"""The vectors of replay items: who makes them, and the FAISS index that finds the nearest.
+"""The vectors of replay items: the embedder, and the FAISS index that finds the nearest items.
 
-SQLite is the truth. The index is held in memory and brought up to date from SQLite before every search; its file only
-makes the next process start faster, and one that is missing, damaged or does not fit SQLite is built anew. Which items
-are watched is not decided here.
+SQLite is authoritative. The index is in memory and is updated from SQLite before every search. Its file only makes the
+next process start faster; a file that is missing, damaged or does not match SQLite is rebuilt. Filtering by stack and
+split is done in `items`.
 """
 
 from __future__ import annotations
@@ -33,29 +33,29 @@ log = logging.getLogger(__name__)
 EMBED_BATCH = 256  # texts
 READ_BATCH = 16_384  # rows of SQLite
 SAVE_EVERY = 1_000  # items; writing takes longer than adding
-NUM_SAMPLED = 64  # vectors of a file that are compared with SQLite
-HALF_PRECISION = 2e-3  # the most by which a number of a unit vector differs in fp16
+NUM_SAMPLED = 64  # vectors of a file compared with SQLite
+HALF_PRECISION = 2e-3  # largest difference that fp16 makes in a number of a unit vector
 
 
 class Embeddings(Protocol):
-    """Whatever makes vectors of texts; every `Embeddings` of LangChain does."""
+    """An embedding model, with the interface of LangChain's `Embeddings`."""
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """One vector for each text, all of one length."""
+        """One vector for each text, all of equal length."""
 
 
 @dataclass(frozen=True)
 class Embedder:
-    """Makes unit vectors (n, d) of n texts; `identity` is stored beside each, and is empty for the model's own."""
+    """Makes unit vectors (n, d) of n texts; `identity` is stored with each and is empty for the model's own."""
 
     identity: str
     embed: Callable[[Sequence[str]], NDArray[np.float32]]
 
 
 def embedder_of(backend: Backend, embeddings: Embeddings | None) -> Embedder:
-    """The embedder behind `embeddings`, or the backend's own where there are none.
+    """The embedder for `embeddings`, or the backend's own if None.
 
-    What it makes raises `InputError` where it is not one vector a text.
+    It raises `InputError` unless it returns one vector for each text.
     """
     if embeddings is None:
         return Embedder("", backend.embed)
@@ -69,7 +69,7 @@ def embedder_of(backend: Backend, embeddings: Embeddings | None) -> Embedder:
         matrix = np.asarray(embeddings.embed_documents(list(texts)), dtype=np.float32)
         if matrix.ndim != 2 or len(matrix) != len(texts) or not np.isfinite(matrix).all():
             raise InputError(
-                f"{identity} made an array of shape {matrix.shape} of {len(texts)} texts; "
+                f"{identity} returned shape {matrix.shape} for {len(texts)} texts; "
                 "embed_documents must return one vector of finite numbers for each"
             )
         unit: NDArray[np.float32] = matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-12)
@@ -79,19 +79,19 @@ def embedder_of(backend: Backend, embeddings: Embeddings | None) -> Embedder:
 
 
 def text_of(prompt: Prompt, answer: str) -> str:
-    """The text under whose vector an item is found; an answer that continues a reply begins with a space."""
+    """The text that is embedded for an item; an answer that continues a reply begins with a space."""
     return f"{prompt.asked} {answer.strip()}"
 
 
 def index_files(home: Home, namespace: str, model: str) -> tuple[Path, Path]:
-    """The file of the index of one namespace and one model, and the stamp beside it."""
+    """The index file of one namespace and model, and the stamp file beside it."""
     name = hashlib.sha256(f"{namespace}\n{model}".encode()).hexdigest()[:16]
     path = home.root / f"replay-{name}.faiss"
     return path, path.with_suffix(".json")
 
 
 class ReplayIndex:
-    """Nearest items among all of one namespace and one model, watched or not. Safe to use from several threads."""
+    """Nearest-neighbour search over all items of one namespace and model. Thread-safe."""
 
     def __init__(self, home: Home, namespace: str, model: str, embedder: Embedder) -> None:
         self.path, self._stamp = index_files(home, namespace, model)
@@ -105,14 +105,14 @@ class ReplayIndex:
 
     @property
     def num_items(self) -> int:
-        """How many items the last search went through."""
+        """The number of items that the last search covered."""
         return self._index.ntotal if self._index is not None else 0
 
     def search(self, vectors: NDArray[np.float32], num_nearest: int) -> list[int]:
-        """The ids of the `num_nearest` items to each of `vectors` (n, d), the nearest to any of them first.
+        """The ids of the `num_nearest` items to each of `vectors` (n, d), ordered by their smallest distance.
 
-        Stored vectors of another embedder or another d are made again. Raises `InputError` where the embedder makes
-        vectors of another d than `vectors` have.
+        Vectors stored by another embedder or with another d are recomputed. Raises `InputError` if the embedder makes
+        vectors of another d than `vectors`.
         """
         with self._lock:
             self._update(vectors.shape[1])
@@ -123,13 +123,13 @@ class ReplayIndex:
         return list(dict.fromkeys(i for i in found.ravel()[order].tolist() if i >= 0))  # FAISS pads with -1
 
     def flush(self) -> None:
-        """Write what the file does not hold yet; raises `StorageError` where that is not possible."""
+        """Write new vectors to the file; raises `StorageError` if that is not possible."""
         with self._lock:
             if self._num_unsaved:
                 self._save()
 
     def reset(self) -> None:
-        """Hold nothing in memory: the next search builds the index from SQLite, out of which items were taken."""
+        """Drop the index in memory; the next search rebuilds it from SQLite. Call it after items were deleted."""
         with self._lock:
             self._index, self._num_unsaved = None, 0
 
@@ -149,10 +149,10 @@ class ReplayIndex:
             try:
                 self._save()
             except StorageError as error:
-                log.warning("the replay index stays in memory only: %s", error)
+                log.warning("the replay index was not written to disk: %s", error)
 
     def _covers(self, newest: int) -> bool:
-        """Whether SQLite still goes as far as `newest`, and none of those items has another embedder's vector."""
+        """Whether SQLite holds items up to `newest`, all embedded by this embedder."""
         mine = self._embedder.identity
         with self._home.reading() as db:
             if table.newest_id(db, *self._ours) < newest:
@@ -160,7 +160,7 @@ class ReplayIndex:
             return not table.has_foreign_vectors(db, *self._ours, mine, newest)
 
     def _rows_after(self, width: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        """Ids (n,) and vectors (n, width) that the index does not hold yet, in batches by id."""
+        """Batches of ids (n,) and vectors (n, width) that the index does not hold yet."""
         while True:
             rows = table.vectors_after(self._home, *self._ours, self._newest, READ_BATCH)
             if not rows:
@@ -168,7 +168,7 @@ class ReplayIndex:
             num_bytes = 4 * width
             foreign = [i for i, made, vector in rows if made != self._embedder.identity or len(vector) != num_bytes]
             if foreign:
-                self._embed_again(foreign, width)  # and read them once more
+                self._embed_again(foreign, width)  # and read these rows again
                 continue
             vectors = np.frombuffer(b"".join(row[2] for row in rows), dtype=np.float32).reshape(-1, width)
             yield np.array([row[0] for row in rows], dtype=np.int64), vectors
@@ -180,7 +180,7 @@ class ReplayIndex:
             vectors = self._embedder.embed([text_of(question, answer) for _, question, answer in rows])
             if vectors.shape != (len(rows), width):
                 raise InputError(
-                    f"{len(rows)} items were embedded as {vectors.shape}, but a query as {width} numbers; "
+                    f"{len(rows)} items gave vectors {vectors.shape}, but a query {width} numbers; "
                     "an embedder must always return vectors of one length"
                 )
             made = {item: vector.tobytes() for vector, (item, *_) in zip(vectors, rows, strict=True)}
@@ -188,7 +188,7 @@ class ReplayIndex:
         log.info("%d replay items were embedded again", len(ids))
 
     def _load(self, width: int) -> Any:
-        """The index of the file where that can be trusted, else an empty one."""
+        """The index from the file if it matches SQLite, else an empty one."""
         import faiss
 
         with suppress(OSError, ValueError, RuntimeError, MemoryError):  # damaged files raise all of these
@@ -201,7 +201,7 @@ class ReplayIndex:
         return faiss.IndexIDMap2(flat)
 
     def _agrees(self, index: Any) -> bool:
-        """Whether the index holds exactly the first items of SQLite, and a sample of their vectors."""
+        """Whether the index holds exactly the first items of SQLite; vectors are compared on a sample."""
         ids = _ids(index)
         if not len(ids) or not self._covers(int(ids[-1])):
             return False
@@ -216,7 +216,7 @@ class ReplayIndex:
         return bool(np.abs(held - expected).max() < HALF_PRECISION)
 
     def _save(self) -> None:
-        """Replace file and stamp, each in one step; a crash in between leaves a pair that is not trusted."""
+        """Replace the file and its stamp, each atomically; after a crash in between the pair does not match."""
         import faiss
 
         with staging_folder(self._home.root) as staging:
@@ -233,14 +233,14 @@ class ReplayIndex:
 
 
 def use_one_thread() -> None:
-    """Search in the calling thread alone: for a process that forks."""
+    """Search in the calling thread alone, for a process that forks."""
     import faiss
 
     faiss.omp_set_num_threads(1)
 
 
 def disagreements(home: Home) -> list[str]:
-    """Where an index file that would be trusted holds what SQLite does not; one that is not is built anew anyway."""
+    """Index files that pass their checksum but disagree with SQLite; other files are rebuilt anyway."""
     import faiss
 
     found = []
@@ -255,7 +255,7 @@ def disagreements(home: Home) -> list[str]:
 
 
 def is_whole(path: Path) -> bool:
-    """Whether an index file is what was written; a search trusts no other."""
+    """Whether an index file matches its checksum."""
     with suppress(OSError, ValueError, TypeError, KeyError):
         return bool(json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["crc32"] == _checksum(path))
     return False

@@ -1,9 +1,9 @@
-"""The replay store: questions with gold answers that must not be forgotten, found again with FAISS.
+"""The replay store: questions with gold answers that must not be forgotten.
 
-SQLite holds the items and their vectors; what a draw reads of it does not grow with the store. Vectors are of the base
-model or of an embedder of the user's, so they never go stale. An item that an edit brought is watched only while that
-edit's adapter is in the stack. Three splits keep apart what decides ('gate'), what may be trained on ('repair') and
-what benchmarks report ('report').
+SQLite holds the items and their vectors; a draw reads an amount of it that does not grow with the store. Vectors come
+from the base model or the user's embedder, so they never go stale. An item of an edit is active only while that edit's
+adapter is in the stack. Three splits keep apart the items that decide ('gate'), that may be trained on ('repair') and
+that benchmarks report ('report').
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ from seal_agent.storage.replay_items import ReplayItem as ReplayItem
 from seal_agent.storage.replay_items import Split as Split
 from seal_agent.storage.replay_scores import ItemScore, record_scores, scores_of
 
-SPLITS: tuple[Split, ...] = ("gate", "gate", "repair", "gate", "report")  # of a document's items, over and over
+SPLITS: tuple[Split, ...] = ("gate", "gate", "repair", "gate", "report")  # of a document's items, in turn
 GENERAL_SPLITS: tuple[Split, ...] = ("gate", "gate", "gate", "gate", "report")
 SHARES: dict[Stratum, float] = {"near": 0.4, "fragile": 0.3, "coverage": 0.2, "general": 0.1}
 """Of the probes drawn for one edit; interference is only partly local (docs/log/retention.md)."""
-WIDEN = 8  # so many times what is wanted is searched for, and so many times more while too little of it is watched
-FEW = 8_192  # items that are quicker compared one by one than found among many that are not watched
+WIDEN = 8  # search this many times the wanted number, repeatedly while too few results are active
+FEW = 8_192  # up to this many active items a scan is faster than the index
 
 
 class ReplayStore:
     """The replay items of one namespace and one model.
 
     Only 'gate' items decide about an edit, only 'repair' items may be trained on, and 'report' items are for
-    benchmarks. A fact that is learned again stays in its split.
+    benchmarks. A fact that is learned again keeps its split.
     """
 
     def __init__(self, home: Home, namespace: str, backend: Backend, embeddings: Embeddings | None = None) -> None:
@@ -55,9 +55,9 @@ class ReplayStore:
         self._index = ReplayIndex(home, namespace, self._model, self._embedder)
 
     def seed_general(self) -> int:
-        """Watch the shipped general-knowledge questions, and no others of their kind; returns how many were added.
+        """Make the shipped general questions the active ones of their kind; returns how many were added.
 
-        What an older version shipped is no longer watched: it may be trained on now.
+        Questions of an older version become inactive, because they may be rehearsed now.
         """
         shipped = {(table.question_of(probe), probe.answer): probe for probe in general_probes()}
         there = table.general_facts(self._home, self._namespace, self._model)
@@ -85,9 +85,10 @@ class ReplayStore:
         best: Sequence[float] = (),
         source: str = "",
     ) -> None:
-        """Add items inside the transaction; one that is there already stays as it is.
+        """Add items inside the transaction; an existing item is unchanged.
 
-        Each document's go to the splits in the order of `SPLITS`; a fact that another adapter brought goes to its.
+        The items of a document go to the splits in the order of `SPLITS`. A fact that another adapter added before
+        keeps the split it had.
         """
         items = [
             NewItem(probe, vectors[n], split, adapter, best=best[n] if best else None, source=source)
@@ -96,9 +97,9 @@ class ReplayStore:
         table.insert_items(tx, self._namespace, self._model, self._embedder.identity, items)
 
     def record(self, tx: Transaction, probed: Sequence[Probed], *, kept: bool, adapter: str = "") -> None:
-        """Remember what each item scored under the stack that is served now, and the worst any candidate did to it.
+        """Store each item's score under the stack that is served now, and the worst change that a candidate caused.
 
-        `adapter` is the newest of that stack: the candidate's where it was kept, else the newest below it.
+        `adapter` is the top of that stack: the candidate if it was accepted (`kept`), else the one below it.
         """
         scores = []
         for each in probed:
@@ -110,35 +111,35 @@ class ReplayStore:
         record_scores(tx, scores, adapter)
 
     def history(self, item: int) -> list[tuple[str, float]]:
-        """The scores of an item while served, oldest first: the newest adapter then, and nats per token."""
+        """The scores of an item under served stacks, oldest first: the top adapter at that time, and nats per token."""
         return scores_of(self._home, item)
 
     def supersede(self, tx: Transaction, items: Sequence[int], adapter: str) -> None:
-        """Stop watching `items` while `adapter` is in the stack: it says otherwise."""
+        """Make `items` inactive while `adapter` is in the stack, because its edit contradicts them."""
         table.supersede(tx, items, adapter)
 
     def adapters_of(self, items: Collection[int]) -> set[str]:
-        """The ids of the adapters that brought `items`; general knowledge has none."""
+        """The ids of the adapters whose edits added `items`; general questions have none."""
         return table.adapters_of_items(self._home, items)
 
     def items(self, stack: AdapterStack) -> list[ReplayItem]:
-        """Every item of every split watched while `stack` is served, oldest first: this loads all of them.
+        """All active items of every split under `stack`, oldest first. Loads all of them.
 
-        What an adapter of the stack has corrected is not among them; without that adapter it is again.
+        Items that an adapter of the stack has corrected are left out; they return when that adapter is removed.
         """
         return table.all_items(self._home, self._watched(stack))
 
     def num_items(
         self, stack: AdapterStack, split: Split = "gate", without: Collection[int] = (), *, at_most: int | None = None
     ) -> int:
-        """How many items a draw from `split` can return; counting stops at `at_most`, if that is given."""
+        """How many items a draw from `split` can return; counting stops at `at_most`."""
         return table.count(self._home, self._watched(stack, split, without), at_most)
 
     def items_of(self, split: Split, stack: AdapterStack, limit: int, about: Sequence[Probe] = ()) -> list[ReplayItem]:
-        """Up to `limit` items of one split watched under `stack`: the nearest to `about`, if there is anything.
+        """Up to `limit` active items of one split: those nearest to `about`, if it is given.
 
-        Otherwise one of every document, the newest first, then a second of every document, and so on. 'gate' items
-        decide and must not be trained on, 'repair' items may be, 'report' items are for benchmarks only.
+        Otherwise one item of every document, the newest first, then a second one of every document, and so on. 'gate'
+        items decide and must not be trained on, 'repair' items may be, 'report' items are for benchmarks only.
         """
         watched = self._watched(stack, split)
         with self._home.reading() as db:
@@ -155,11 +156,11 @@ class ReplayStore:
         split: Split = "gate",
         without: Collection[int] = (),
     ) -> list[tuple[Probe, float | None]]:
-        """Up to `num_probes` items of `split` with the best score each ever had, drawn by stratum.
+        """Draw up to `num_probes` items of `split` by stratum, each with its best score so far.
 
-        Nearest to `about`, fragile before, spread over documents, general knowledge: by `SHARES`; what a
-        stratum cannot fill, the others do. Deterministic, and a larger draw contains every smaller one's
-        kinds of items, so that an undecided verdict can ask for more.
+        The strata are: near to `about`, fragile in earlier edits, spread over documents, general knowledge. Their sizes
+        follow `SHARES`; if a stratum has too few items, the others fill the draw. The draw is deterministic, and a
+        larger one extends a smaller one, so that an undecided verdict can ask for more.
         """
         watched = self._watched(stack, split, without)
         with self._home.reading() as db:
@@ -176,22 +177,22 @@ class ReplayStore:
 
     @property
     def index_files(self) -> tuple[Path, Path]:
-        """Where vectors lie outside SQLite."""
+        """The files outside SQLite that hold vectors."""
         return index_files(self._home, self._namespace, self._model)
 
     def reset_index(self) -> None:
-        """Let go of vectors in memory; to be called after items were removed from SQLite."""
+        """Drop the vectors in memory; call it after items were deleted from SQLite."""
         self._index.reset()
 
     def flush(self) -> None:
-        """Write the index to disk, so that the next process starts faster; raises `StorageError` where it cannot."""
+        """Write the index to disk, so that the next process starts faster; raises `StorageError` on failure."""
         self._index.flush()
 
     def _watched(self, stack: AdapterStack, split: Split = "gate", without: Collection[int] = ()) -> Watched:
         return Watched(self._namespace, self._model, stack.learned, split, tuple(without))
 
     def _near(self, db: Connection, watched: Watched, about: Sequence[Probe], limit: int) -> list[ReplayItem]:
-        """Up to `limit` watched items, the nearest to any of `about` first."""
+        """Up to `limit` active items, ordered by their smallest distance to `about`."""
         if not about or limit <= 0:
             return []
         vectors = self.embed(about)
@@ -208,7 +209,7 @@ class ReplayStore:
         return self._by_distance(table.fetch(db, found), vectors)[:limit]
 
     def _by_distance(self, items: Sequence[ReplayItem], vectors: NDArray[np.float32]) -> list[ReplayItem]:
-        """The nearest to any of `vectors` (n, d) first, by the stored vectors: the index holds rounded ones."""
+        """`items` ordered by their smallest distance to `vectors` (n, d), by the exact stored vectors."""
         if not items:
             return []
         similarity = (np.stack([item.vector for item in items]) @ vectors.T).max(axis=1)
@@ -216,7 +217,7 @@ class ReplayStore:
 
 
 def _splits(probes: Sequence[Probe]) -> list[Split]:
-    """The split of each of the items that one edit brings, by its place among those of its document."""
+    """The split of each item of one edit, by its position within its document."""
     places: Counter[tuple[bool, str]] = Counter()
     splits: list[Split] = []
     for probe in probes:
@@ -229,7 +230,7 @@ def _splits(probes: Sequence[Probe]) -> list[Split]:
 
 
 def _among(db: Connection, watched: Watched, ids: Sequence[int], enough: int) -> list[int]:
-    """Those of `ids` that are watched, in their order; at least `enough` of them, if there are so many."""
+    """The active items among `ids`, in order; at least `enough` of them if they exist."""
     found: list[int] = []
     for start in range(0, len(ids), 2 * enough):
         part = ids[start : start + 2 * enough]
@@ -241,7 +242,7 @@ def _among(db: Connection, watched: Watched, ids: Sequence[int], enough: int) ->
 
 
 def _by_shares(orders: Mapping[Stratum, Sequence[int]], num_probes: int) -> dict[int, Stratum]:
-    """The items drawn, each with the stratum that it was drawn for."""
+    """The drawn items, each with the stratum it was drawn for."""
     quotas: list[tuple[Stratum, int]] = [(stratum, round(share * num_probes)) for stratum, share in SHARES.items()]
     drawn: dict[int, Stratum] = {}
     for stratum, quota in [*quotas, ("coverage", num_probes), ("general", num_probes)]:
@@ -251,6 +252,6 @@ def _by_shares(orders: Mapping[Stratum, Sequence[int]], num_probes: int) -> dict
 
 
 def report_probes() -> list[Probe]:
-    """Those of the watched general questions that neither decide nor are trained on: for benchmarks."""
+    """General questions of the 'report' split: never used to decide or to train."""
     probes = general_probes()
     return [probe for probe, split in zip(probes, _splits(probes), strict=True) if split == "report"]

@@ -1,10 +1,10 @@
-"""Did it forget? Pure statistics on scores before and after an edit. No model, clock, disk or global.
+"""Did an edit forget? Pure statistics on scores before and after it. No model, clock, disk or global.
 
-The quantity is the paired change of a gold answer's log-likelihood in nats per token: exact-match counts
-need hundreds of items to see what this sees with 25 (docs/log/retention.md).
-Three rules say "forgot", each significant after correction for the looks and for each other: the mean fell since
-before the edit; it drifted below the best there ever was; too many single items were lost, which a mean hides.
-`seal_agent/bench/gate.py` measures how often they err.
+The statistic is the paired change of a gold answer's log-likelihood in nats per token. With 25 items it shows what
+counts of exact matches show with hundreds (docs/log/retention.md). Three rules can say "forgot", each at a confidence
+corrected for the number of looks and rules: the mean fell since before the edit; the mean drifted below the best
+scores so far; too many single items were lost, which a mean hides. `seal_agent/bench/gate.py` measures their error
+rates.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from seal_agent.core.errors import InputError
 from seal_agent.core.numbers import check_number, check_whole
 from seal_agent.retention.statistics import binomial_tail, mean_with_limits
 
-NUM_RULES = 3  # mean, drift, lost items: each may cry "forgot"
-SUSPICION = 0.5  # more lost than the tolerated share gives half of the time: not kept before all probes are seen
+NUM_RULES = 3  # mean, drift, lost items: each can say "forgot"
+SUSPICION = 0.5  # least p-value of the losses for accepting before all probes are drawn
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What an edit may cost and must bring; nats per token unless it says otherwise.
+    """What an edit may cost and must gain; in nats per token unless stated otherwise.
 
-    `min_gain`: least mean gain on the edit's own probes. `max_drop`: the mean change on the replay probes may be
-    this far below zero. `max_drift`: the mean of the known items may be this far below the mean of their bests;
-    an infinite one of the two never says "forgot".
-    `lost_by`: a known item is lost when an edit takes it this far below the best it ever had (`is_lost`). `max_lost`:
-    the share of the known items that an edit may lose. `known_above`: an item is known when its best score lies above
-    this. `noise`: standard deviation of an unchanged item's change, by `noise()`. `confidence`: one-sided, of keeping,
-    and of "forgot" by all rules in all `num_looks` draws of probes together.
+    `min_gain`: least mean gain on the edit's own probes. `max_drop`: largest fall of the mean of the replay probes.
+    `max_drift`: largest distance of the known items' mean below the mean of their best scores. `math.inf` switches
+    either of the last two off. `lost_by`: an edit loses a known item if it takes the item this far below its best
+    (`is_lost`). `max_lost`: share of the known items that an edit may lose. `known_above`: an item is known if its best
+    score is above this. `noise`: standard deviation of the change of an unchanged item, measured by `noise()`.
+    `confidence`: one-sided, of accepting, and of "forgot" by all rules in all `num_looks` draws of probes together.
 
-    Chosen by `seal_agent/bench/gate.py`, here of 300 edits that lose nothing, with 50 others before them: they lie 0.42
-    below their bests on average, and with twice the expected jitter 4% lose too many items, against 11% at 0.01.
+    The defaults were chosen with `seal_agent/bench/gate.py` on 300 edits that lose nothing, after 50 other edits. Such
+    edits lie 0.42 below their best scores on average. With twice the expected noise 4% of them lose too many items;
+    with `max_lost` 0.01 it would be 11%.
     """
 
     min_gain: float = 0.25
@@ -62,17 +62,18 @@ class Limits:
 
     @property
     def alarm_confidence(self) -> float:
-        """The confidence one rule needs in one look (Bonferroni: whatever the correlation of looks and rules)."""
+        """The confidence that one rule needs in one look (Bonferroni, valid for any correlation of looks and rules)."""
         return 1 - (1 - self.confidence) / (self.num_looks * NUM_RULES)
 
 
 @dataclass(frozen=True)
 class RetentionStats:
-    """What the replay probes say, in nats per token.
+    """Statistics of the replay probes, in nats per token.
 
-    The mean change with its limits at the confidence of keeping; `upper_change` and `surely_drifted`: the upper
-    limits, at the confidence of an alarm, of the mean change and of the mean distance to the bests. `lost` of `known`
-    items are lost; `p_value` is the probability of losses in so many documents if the tolerated share is lost.
+    `mean`, `low` and `high`: the mean change with its limits at the confidence of accepting. `upper_change` and
+    `surely_drifted`: upper limits, at the confidence of an alarm, of the mean change and of the mean distance to the
+    best scores. `lost` of `known` items are lost; `p_value`: the probability of lost items in that many documents if
+    the tolerated share is lost.
     """
 
     mean: float = 0.0
@@ -86,7 +87,7 @@ class RetentionStats:
 
 
 def change(probed: Probed) -> float:
-    """How much likelier the gold answer became, in nats per token."""
+    """The change of the gold answer's log-likelihood, in nats per token."""
     return probed.after.per_token - probed.before.per_token
 
 
@@ -95,14 +96,14 @@ def _documents(probed: Sequence[Probed]) -> list[str]:
 
 
 def noise(first: Sequence[Probed] | Sequence[float], second: Sequence[Probed] | Sequence[float]) -> float:
-    """Standard deviation of the change of an item that did not change, in nats per token, for `Limits.noise`.
+    """Standard deviation of the change of an unchanged item, in nats per token, for `Limits.noise`.
 
-    Two scorings of the same items by the same stack: scores per token, or probes, of which `before` counts. The root
-    mean square, because the true change is 0: a scorer that is off on average is noise too. Usually 0.
+    It takes two scorings of the same items by the same stack: scores per token, or probes, of which `before` counts.
+    It is the root mean square, because the true change is 0 and a bias of the scorer is noise too. Usually 0.
     """
     pairs = list(zip(map(_score_of, first), map(_score_of, second), strict=True))
     if not pairs:
-        raise InputError("the noise of no items cannot be measured; score at least one item twice")
+        raise InputError("noise cannot be measured without items; score at least one item twice")
     return math.sqrt(fmean((b - a) ** 2 for a, b in pairs))
 
 
@@ -111,16 +112,16 @@ def _score_of(scored: Probed | float) -> float:
 
 
 def best_of(probed: Probed) -> float:
-    """The best score the item had before the edit ended, nats per token."""
+    """The item's best score before the edit ended, in nats per token."""
     return max(probed.before.per_token, probed.best if probed.best is not None else -math.inf)
 
 
 def is_lost(probed: Probed, limits: Limits) -> bool:
-    """Whether the edit took an item that was still within reach of its best too far below it, mostly by itself.
+    """Whether the edit took an item too far below its best score, and mostly by itself.
 
-    What was that far below already, an earlier edit lost: it counts once, and for the drift. At least half of the fall
-    must be the edit's own: items near the edge are pushed over it by any. Three sd of noise pass for a loss once in
-    700 unchanged items, far below any share worth tolerating.
+    An item that was that far below before the edit was lost by an earlier one; it counts there, and for the drift. At
+    least half of the fall must come from this edit, because any edit pushes items near the threshold over it. A fall
+    within three standard deviations of noise is no loss; noise exceeds that in one of 700 unchanged items.
     """
     best, far = best_of(probed), max(limits.lost_by, 3 * limits.noise)
     crossed = best - probed.after.per_token > far >= best - probed.before.per_token
@@ -128,11 +129,11 @@ def is_lost(probed: Probed, limits: Limits) -> bool:
 
 
 def p_value_of_losses(lost: Sequence[bool], documents: Sequence[str], tolerated: float) -> float:
-    """The probability of losses in at least so many documents if the share `tolerated` of all items were lost.
+    """The probability of losses in at least as many documents, if the share `tolerated` of all items were lost.
 
-    Items of one document stand or fall together, so what is counted is documents with a lost item. If the share
-    tolerated is lost, there are on average at most that share times the number of items of them, however the losses
-    cluster; of independent documents with that mean the binomial has the heaviest tail (Hoeffding 1956, theorem 4).
+    Items of one document are correlated, so documents with a lost item are counted. At the tolerated share their mean
+    number is at most that share times the number of items, however the losses cluster. Of all independent documents
+    with that mean the binomial has the heaviest tail (Hoeffding 1956, theorem 4).
     """
     num_documents = len(set(documents))
     num_losing = len({document for document, gone in zip(documents, lost, strict=True) if gone})
@@ -140,7 +141,7 @@ def p_value_of_losses(lost: Sequence[bool], documents: Sequence[str], tolerated:
 
 
 def retention_stats(replay: Sequence[Probed], limits: Limits) -> RetentionStats:
-    """The figures of the replay probes; without any, nothing changed."""
+    """Statistics of the replay probes; without probes, no change."""
     if not replay:
         return RetentionStats()
     changes, documents = [change(p) for p in replay], _documents(replay)
@@ -163,10 +164,10 @@ def retention_stats(replay: Sequence[Probed], limits: Limits) -> RetentionStats:
 
 
 def alarm(figures: RetentionStats, limits: Limits) -> str:
-    """Why the edit surely forgot; empty when nothing says so.
+    """The reason why the edit forgot with the confidence of an alarm; "" if there is none.
 
-    Drift counts against an edit only if it added to it; else one bad edit would forbid all later ones. The best of
-    ten noisy scores of one state lies about one `noise` above it, so the drift may be that much more.
+    Drift counts against an edit only if the edit added to it; otherwise one bad edit would block all later ones. The
+    maximum of ten noisy scores is biased upward by about one `noise`; the drift limit is widened by that.
     """
     if figures.upper_change < -limits.max_drop:
         surely = figures.upper_change
@@ -179,18 +180,18 @@ def alarm(figures: RetentionStats, limits: Limits) -> str:
 
 
 class Judge(Protocol):
-    """Whatever says what became of an edit: a pure function of the scores."""
+    """Decides what happens to an edit: a pure function of the scores."""
 
     def __call__(self, probed: Sequence[Probed], limits: Limits, *, final: bool = False) -> Verdict:
-        """The verdict; undecided only unless `final`."""
+        """The verdict; with `final` it is never "undecided"."""
 
 
 def judge(probed: Sequence[Probed], limits: Limits, *, final: bool = False) -> Verdict:
-    """Accept, roll back, forgot, or undecided: more probes are needed.
+    """Accept, reject, forgot, or undecided (more probes are needed).
 
-    "reject": nothing was learned, or training diverged. "forgot": the replay set says so. With `final` there are no
-    more probes: without an alarm it kept what it knew if the mean itself lies within its limit. Raises `InputError`
-    without a probe of the edit itself: nothing would show that anything was learned.
+    "reject": nothing was learned, or training diverged. "forgot": the replay set shows it. With `final` there are no
+    more probes; without an alarm the edit is accepted if the mean itself is within its limit. Raises `InputError`
+    without a probe of the edit itself, because nothing would show that anything was learned.
     """
     own = [p for p in probed if p.probe.stratum == "edit"]
     replay = [p for p in probed if p.probe.stratum != "edit"]
@@ -205,7 +206,7 @@ def judge(probed: Sequence[Probed], limits: Limits, *, final: bool = False) -> V
 
 
 def judge_consolidation(probed: Sequence[Probed], limits: Limits) -> Verdict:
-    """Accept or forgot, for a stack that was only made smaller: there is nothing to gain and nothing more to draw."""
+    """Accept or forgot, for a stack that was only made smaller: no gain is required and no probes are left to draw."""
     if not _are_finite(probed):
         return _diverged(len(probed))
     figures = retention_stats(probed, limits)

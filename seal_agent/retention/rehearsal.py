@@ -1,4 +1,4 @@
-"""Rows that are trained beside an edit so that it does not pull everything its way."""
+"""Rows of earlier edits that are trained beside an edit, to limit what it changes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from seal_agent.core.edits import REPLAY, REPLAYED, Row, SelfEdit
 
 
 def replayed_rows(earlier: Sequence[SelfEdit], num_rows: int, seed: int) -> tuple[Row, ...]:
-    """Up to `num_rows` rows of earlier edits, as evenly over them as may be (experience replay, arXiv 1811.11682).
+    """Up to `num_rows` rows of earlier edits, spread evenly over them (experience replay, arXiv 1811.11682).
 
-    What an edit is probed with is left out, also where it was trained on: it decides about later edits.
+    Rows that are probes of their edit are left out, even if they were trained on: they decide about later edits.
     """
     rng = random.Random(seed)
     shuffled = [_replayable(edit) for edit in earlier]

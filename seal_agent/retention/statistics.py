@@ -39,14 +39,14 @@ def student_quantile(probability: float, degrees: int) -> float:
 
 
 def binomial_tail(count: int, total: int, share: float) -> float:
-    """The probability of `count` or more of `total`, each with probability `share`."""
+    """The probability of at least `count` successes in `total` trials, each with probability `share`."""
     from scipy.special import bdtrc
 
     return float(bdtrc(count - 1, total, share))
 
 
 def share_at_least(count: int, total: int, confidence: float) -> float:
-    """The one-sided lower limit of a share (Wilson 1927)."""
+    """The one-sided lower confidence limit of a share (Wilson 1927)."""
     from scipy.stats import binomtest
 
     limits = binomtest(count, total, alternative="greater").proportion_ci(confidence, method="wilson")

@@ -1,6 +1,6 @@
-"""Calls of many threads answered together: what arrives while the model is busy waits for one `generate`.
+"""Batching of concurrent requests: those that arrive while the model is busy share the next `generate`.
 
-A call waits for nothing else: the first one goes at once and alone.
+A request waits for nothing else; the first one runs at once and alone.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from seal_agent.core.stacks import AdapterStack
 
 @dataclass(frozen=True)
 class Request:
-    """One prompt for the adapters that answer it, and how the answer is wanted."""
+    """One prompt, the adapters that answer it, and the sampling settings."""
 
     stack: AdapterStack
     prompt: Prompt
@@ -28,7 +28,7 @@ class Request:
     seed: int = 0
 
     def can_share(self, other: Request) -> bool:
-        """Whether one `generate` can answer both; a sampled answer, which its seed must bring back, is made alone."""
+        """Whether one `generate` can answer both. A sampled reply runs alone, so that its seed reproduces it."""
         if self.temperature or other.temperature:
             return False
         return self._shared == other._shared
@@ -42,7 +42,7 @@ _Waiting = tuple[Request, "Future[Generated]"]
 
 
 class Batcher:
-    """Answers requests in one thread, which lives as long as there are any."""
+    """Answers requests in one thread, which ends when none are left."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
@@ -51,7 +51,7 @@ class Batcher:
         self._is_working = False
 
     def submit(self, request: Request) -> Future[Generated]:
-        """The answer, once it is there; a future cancelled before its turn costs nothing."""
+        """A future of the reply; if it is cancelled before its turn, nothing is generated."""
         future: Future[Generated] = Future()
         with self._lock:
             self._waiting.append((request, future))
@@ -65,7 +65,7 @@ class Batcher:
             self._answer([(request, future) for request, future in group if future.set_running_or_notify_cancel()])
 
     def _next_group(self) -> list[_Waiting]:
-        """The oldest request with all that can share its turn; the thread ends where there is none."""
+        """The oldest request and all that can share its batch; if there is none, the thread ends."""
         with self._lock:
             group, rest = self._waiting[:1], list[_Waiting]()
             for each in self._waiting[1:]:
@@ -88,10 +88,10 @@ class Batcher:
                 grammars=[request.grammar for request in requests if request.grammar],
                 seed=first.seed,
             )
-        except BaseException as error:  # the thread's edge: raised again where the answer is awaited
+        except BaseException as error:  # edge of the thread: raised again where the future is read
             if len(group) == 1:
                 group[0][1].set_exception(error)
-            for each in group if len(group) > 1 else ():  # whose fault it is shows when each is alone
+            for each in group if len(group) > 1 else ():  # run each alone, so that only the faulty request fails
                 self._answer([each])
             return
         for (_, future), samples in zip(group, texts, strict=True):

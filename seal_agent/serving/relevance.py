@@ -1,7 +1,7 @@
-"""Whether a message speaks of a text, as the model sees it: how much likelier the text makes the message.
+"""Whether a message is about a text, by the model: how much likelier the text makes the message.
 
-Query likelihood (Ponte and Croft 1998), as a ratio to the likelihood without the text. Words alone cannot tell what is
-said of the opposite bank from "What is the opposite of full?"; this can, at the price of reading a sentence.
+It is the query likelihood (Ponte and Croft 1998), as a ratio to the likelihood without the text. Words alone cannot
+tell "the opposite bank" from "What is the opposite of full?"; this score can, and costs one scoring pass.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from seal_agent.core.messages import Prompt
 from seal_agent.language.prompts import ABOUT, PLAIN
 
 Scorer = Callable[[Sequence[Prompt], Sequence[str]], Sequence[Score]]
-"""As `Backend.score`, of the base model."""
-MAX_WORDS = 60  # of a message: whoever says more tells something, and its beginning says of what
-MAX_CHARS = 600  # of those words: what has no spaces is one word, however long
+"""`Backend.score` of the base model."""
+MAX_WORDS = 60  # of a message: a longer one tells something, and its beginning shows what it is about
+MAX_CHARS = 600  # of those words: a text without spaces is one word of any length
 
 
 def relevance(score: Scorer, pairs: Sequence[tuple[str, str]]) -> list[float]:
-    """For each (message, text) the nats by which the text makes the message likelier; messages are not empty."""
+    """For each (message, text) the nats by which the text makes the message likelier; messages must not be empty."""
     if not pairs:
         return []
     asked = [" ".join(message.split()[:MAX_WORDS])[:MAX_CHARS] for message, _ in pairs]

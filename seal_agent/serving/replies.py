@@ -1,7 +1,7 @@
-"""A reply that may call tools, in nobody's protocol: what is asked of the model, and its answer whole or in parts.
+"""Replies with tool calls, independent of the LangChain and OpenAI wire formats.
 
-`graphs.chat_call` puts it into LangChain's words and `gateway.chat` into OpenAI's. No model, no disk; how a call is
-written stands in `tool_calls`.
+`graphs.chat_call` translates to LangChain and `gateway.chat` to OpenAI. `core.tool_format` knows how models write
+calls. No model and no disk are used here.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ Ended = Literal["", "stop", "length", "tool_calls"]
 class Part:
     """A part of a reply: text, or a piece of the call number `call`, whose `name` comes with its first piece.
 
-    The last part, and only it, has an `ending`, the tokens of the whole reply, and as `faults` what was meant as a
-    call and is none.
+    Only the last part has an `ending`, the token count of the whole reply, and `faults`: malformed calls as written.
     """
 
     text: str = ""
@@ -38,7 +37,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Asked:
-    """A prompt, and what its reply may be: one of the `tools` that must be called, or what the `grammar` allows."""
+    """A prompt and the constraint on its reply: one of `tools` must be called, or `grammar` must match."""
 
     prompt: Prompt
     form: ToolFormat
@@ -46,14 +45,14 @@ class Asked:
     grammar: Grammar | None = None
 
     def said(self, text: str) -> Said:
-        """A whole reply, read; a forced call that was cut off is a fault."""
+        """Parse a whole reply; a forced call that was cut off is a fault."""
         if not self.tools:
             return read(text, self.form) if self.prompt.tools else Said(text)
         said = read(self.prompt.text + text + self.form.tail, self.form)
         return said if said.calls else Said("", faults=(self.prompt.text + text,))
 
     def parts(self, pieces: Iterable[Generated]) -> Iterator[Part]:
-        """The reply part by part: text and forced calls as they come, other calls when they are complete."""
+        """The reply in parts: text and forced calls as they are generated, other calls when they are complete."""
         return self._called(pieces) if self.tools else self._told(pieces)
 
     def _told(self, pieces: Iterable[Generated]) -> Iterator[Part]:
@@ -82,7 +81,7 @@ class Asked:
         yield Part(ending="tool_calls" if self.said(text).calls else ending, num_tokens=num_tokens)
 
     def _shown(self, text: str) -> str:
-        """The part of an unfinished free reply that is text for sure and no call."""
+        """The part of an unfinished free reply that is certainly text and not the beginning of a call."""
         if not self.prompt.tools:
             return text
         if text.lstrip()[:1] in ("", "{", "["):
@@ -93,14 +92,14 @@ class Asked:
         return text[: len(text) - begun]
 
     def _begun(self, text: str) -> tuple[str, str] | None:
-        """The tool that an unfinished forced reply calls and its arguments so far, once the name is out."""
+        """The tool and the arguments so far of an unfinished forced call; None until the name is complete."""
         written = self.prompt.text + text
         heads = ((tool.name, self.form.head(tool.name)) for tool in self.tools)
         return next(((name, written[len(head) :]) for name, head in heads if written.startswith(head)), None)
 
 
 def asked_of(prompt: Prompt, tools: Sequence[ToolSpec], choice: ToolChoice, form: ToolFormat, max_tokens: int) -> Asked:
-    """The prompt with the tools it offers; a tool that must be called has a grammar."""
+    """The prompt with the tools it offers, and a grammar if a tool must be called."""
     must = chosen(tools, choice)
     if choice == "none":
         return Asked(prompt, form)
@@ -112,14 +111,14 @@ def asked_of(prompt: Prompt, tools: Sequence[ToolSpec], choice: ToolChoice, form
 
 
 def chosen(tools: Sequence[ToolSpec], choice: ToolChoice) -> tuple[ToolSpec, ...]:
-    """The tools of which one must be called: none, any or the one that `choice` names, as LangChain or OpenAI do."""
+    """The tools of which one must be called, by `choice` in LangChain's or OpenAI's terms; empty if none must."""
     if isinstance(choice, Mapping):
         choice = str(choice.get("function", choice).get("name", ""))
     if choice in (None, False, "auto", "none"):
         return ()
     if choice in (True, "any", "required"):
         if not tools:
-            raise InputError("a tool must be called and none is given; bind one, or leave tool_choice out")
+            raise InputError("tool_choice requires a tool and none is given; give one, or remove tool_choice")
         return tuple(tools)
     named = tuple(tool for tool in tools if tool.name == choice)
     if not named:
@@ -129,5 +128,5 @@ def chosen(tools: Sequence[ToolSpec], choice: ToolChoice) -> tuple[ToolSpec, ...
 
 
 def call_id() -> str:
-    """A new id for a call; Mistral's templates want nine letters and digits."""
+    """A new id for a call: nine letters and digits, as Mistral's templates require."""
     return uuid.uuid4().hex[:9]

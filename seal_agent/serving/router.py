@@ -1,11 +1,11 @@
-"""Which adapters a message calls for: a routed adapter answers only where the message speaks of what it learned.
+"""Routing: a routed adapter is active only for messages about the text it learned.
 
-An adapter's key is the topic and the text it was learned from, a line each. For every key the words of the message are
-evidence, in nats: a word found there counts by how unlikely it is to stand in any text of that length, a word that is
-missing speaks against it. That is the binary independence model (Robertson and Spärck Jones 1976) with chance by
-length, so that one rare word in a long text proves less than a common one in a text of ten words. What the words call
-for, the model confirms (`relevance`); no model is asked here. Who asks word for word what his own words about himself
-were made questions of needs neither. Routed adapters: MEGa, arXiv 2504.21239.
+An adapter's key is the topic and the text it was trained on, one per line. The words of a message are evidence for each
+key, in nats: a word in the key counts by how unlikely it is in a text of that length, a word not in the key counts
+against it. This is the binary independence model (Robertson and Spärck Jones 1976) with a chance level by text length:
+one rare word in a long text proves less than a common word in a text of ten words. The base model confirms the best
+keys (`relevance`); this module does not call the model itself. An exact match with a generated question about the user
+skips both steps. Routed adapters: MEGa, arXiv 2504.21239.
 """
 
 from __future__ import annotations
@@ -31,30 +31,30 @@ from seal_agent.language.base import for_text
 from seal_agent.language.sentences import split_sentences
 from seal_agent.serving.relevance import Scorer, relevance
 
-STEM = 5  # letters of a word that count, so that "developed" is found in "development"
-FOUND = 0.65  # of the words of a question, the share that stands in the text it is about
-MISSING_COUNTS = 0.5  # as much as it should by that: questions are put in words of their own
-MARGIN, MOST_CALLED = 5.0, 3  # nats behind the best, and how many, for the model to choose among
-SHORT, OPENING = 60, 8  # words: of a key that is shown whole, of the opening that says what a longer one is about
-MOST = 9.0  # nats that one word can prove: it may be a slip of the pen
-MIN_ASKED = 3  # words of a question, "I" among them, for one to be left out: "How tall am I?" is not "What am I?"
-MOST_TOLD = 120  # words of a key of messages: in a longer one it may be the "I" of somebody's letter
-MAX_ROUTERS = 4  # that are kept for a namespace
-BACKGROUND = "decide_train.json"  # everyday turns, for how common a word is
+STEM = 5  # letters of a word that are compared, so that "developed" matches "development"
+FOUND = 0.65  # share of a question's words that occur in the text it is about
+MISSING_COUNTS = 0.5  # weight of the evidence of a missing word: people use words of their own
+MARGIN, MOST_CALLED = 5.0, 3  # nats behind the best key, and number of keys, that the model is asked about
+SHORT, OPENING = 60, 8  # words: of a key that is shown whole; of the opening shown for a longer key
+MOST = 9.0  # nats that one word can count: it may be there by accident
+MIN_ASKED = 3  # words of a question, "I" included, from which one may be missing: not "What am I?"
+MOST_TOLD = 120  # words of a key made of messages; in a longer text "I" may be the author of a quoted letter
+MAX_ROUTERS = 4  # cached for a namespace
+BACKGROUND = "decide_train.json"  # everyday messages, for word frequencies
 _WORD = re.compile(r"\w+")
 _WITHOUT_SPACES = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
 
 
 @dataclass(frozen=True)
 class RouteLimits:
-    """From which evidence on an adapter is active, and how many at once.
+    """The evidence that activates an adapter, and how many may be active at once.
 
-    `min_evidence`: the nats by which the words of a message must speak for a key. `min_relevance`: the nats by which
-    the key must make the message likelier to the base model; 0: the model is not asked, and more words of everyday
-    questions call for what was learned by accident. What a user said of himself in a few words he asks for in other
-    words ("Which food should I avoid?"): there half of `min_relevance` is enough, and together the two must reach
-    `min_personal`, or `min_of_others` where the message is not about him ("When was Napoleon born?" and when the user
-    was). Of those that pass, the best `max_active` are active.
+    `min_evidence`: least evidence of a message's words for a key, in nats. `min_relevance`: least number of nats by
+    which the key must make the message likelier to the base model; with 0 the model is not asked, and everyday
+    questions activate more adapters by accident. Users ask about themselves in other words than they told it ("Which
+    food should I avoid?"). For short personal messages half of `min_relevance` is enough, and the sum of both must
+    reach `min_personal`, or `min_of_others` if the question is not about the user ("When was Napoleon born?" against
+    the user's birthday). Of the keys that pass, the best `max_active` are active.
     """
 
     min_evidence: float = 4.0
@@ -70,7 +70,7 @@ class RouteLimits:
 
 
 class Router:
-    """The keys of routed adapters; a look-up costs microseconds a key and word."""
+    """The keys of routed adapters; a look-up costs microseconds per key and word."""
 
     def __init__(self, keys: Mapping[str, str], limits: RouteLimits | None = None) -> None:
         self.limits = limits or RouteLimits()
@@ -87,10 +87,10 @@ class Router:
         self._found = {word: np.array(numbers) for word, numbers in found.items()}
 
     def scores(self, text: str) -> list[tuple[str, float]]:
-        """Every adapter with the evidence, in nats, that `text` speaks of its key, the best first."""
+        """All adapters with the evidence, in nats, that `text` is about their key, best first."""
         evidence = np.zeros(len(self._ids))
         for word in terms(text):
-            by_chance = self._lengths * frequency(word)  # how often the word is expected in each key
+            by_chance = self._lengths * frequency(word)  # expected occurrences of the word in each key
             missing = MISSING_COUNTS * np.minimum(math.log(1 - FOUND) + by_chance, 0.0)
             evidence += missing
             if (keys := self._found.get(word)) is not None:
@@ -99,9 +99,9 @@ class Router:
         return [(self._ids[i], float(evidence[i])) for i in order]
 
     def called(self, text: str, *, is_confirmed: bool = False) -> list[tuple[str, float]]:
-        """The adapters that `text` may call for with their evidence, the best first; none is far behind the best.
+        """The adapters that `text` may be about, with their evidence, best first; none is far behind the best.
 
-        Where the model is to confirm them, the words need not speak for what a user said of himself.
+        With `is_confirmed` the model decides afterwards, and keys of personal messages need no evidence of words.
         """
         if not terms(text):
             return []
@@ -115,9 +115,9 @@ class Router:
         ]
 
     def excerpt(self, adapter: str, text: str) -> str:
-        """What of an adapter's key `text` may speak of: its opening and its nearest sentence, or all if it is short.
+        """The part of an adapter's key that `text` may be about: opening and nearest sentence, or all of a short key.
 
-        The words of the topic, which stand before the first sentence, make none of them nearer.
+        Words of the topic, which stands before the first sentence, do not count for the nearest sentence.
         """
         topic, has_text, _ = self._keys[adapter].partition("\n")
         key = self._keys[adapter].replace("\n", " ")
@@ -130,7 +130,7 @@ class Router:
         return sentences[0] if not best else f"{' '.join(key.split()[:OPENING])} ... {sentences[best]}"
 
     def match(self, prompts: Sequence[Prompt], score: Scorer | None = None) -> list[tuple[str, ...]]:
-        """The adapters each prompt calls for, by its last message, else by what was said before too.
+        """The adapters for each prompt, by its last message, else by the messages before it too.
 
         `score` is the base model's; without it words alone decide.
         """
@@ -143,7 +143,7 @@ class Router:
         return matched
 
     def _chosen(self, texts: Sequence[str], score: Scorer | None) -> list[tuple[str, ...]]:
-        """Of what each text calls for, the best that the model confirms."""
+        """For each text, the best candidates that the model confirms."""
         asks = score if self.limits.min_relevance else None
         called = [[] if self._told(text) else self.called(text, is_confirmed=asks is not None) for text in texts]
         pairs = [(t, self.excerpt(adapter, t)) for t, found in zip(texts, called, strict=True) for adapter, _ in found]
@@ -162,7 +162,7 @@ class Router:
         return chosen
 
     def _told(self, text: str) -> str:
-        """The adapter of what a user said of himself, where `text` asks for just that, with one word more perhaps."""
+        """The adapter of a user's own statement, if `text` asks exactly for it, with one word more at most."""
         asked = _asked(text)
         if asked in self._asked:
             return self._asked[asked]
@@ -178,19 +178,19 @@ class Router:
 
 
 def part_of(stack: AdapterStack, matched: Collection[str]) -> AdapterStack:
-    """The part of `stack` that answers: what is always on, and the routed adapters that were called for."""
+    """The active part of `stack`: adapters that are always active, and the matched ones."""
     return AdapterStack(tuple(entry for entry in stack.entries if not entry.is_routed or entry.ref.id in matched))
 
 
 Keys = tuple[tuple[str, str], ...]
-"""Pairs of an adapter's id and its key; of equals the latest comes last."""
+"""Pairs of adapter id and key; for equal ids the last one counts."""
 
 
 class Routers:
-    """The routers of one namespace, each built once: over what is served, a candidate, an older version.
+    """The cached routers of one namespace: for the served stack, a candidate, an older version. Thread-safe.
 
-    Safe to use from several threads. A router holds what was learned, so it lives with its namespace, and it is dropped
-    when another is built after a key of it was removed from the home.
+    A router holds learned text. It is dropped together with its namespace, and when a router is built after one of its
+    keys was deleted from the database.
     """
 
     def __init__(self, limits: RouteLimits) -> None:
@@ -199,7 +199,7 @@ class Routers:
         self._lock = threading.Lock()
 
     def over(self, keys: Keys, known: Mapping[str, str]) -> Router:
-        """The router over those pairs, the same one until they change; `known` is every key that may be kept."""
+        """The router for those pairs, cached until they change; `known` holds all keys that are still stored."""
         with self._lock:
             router = self._built.get(keys)
         if router is None:
@@ -214,9 +214,9 @@ class Routers:
 
 
 def terms(text: str) -> Counter[str]:
-    """The words of `text` as they are compared, with how often they occur: lower case, their first letters.
+    """The words of `text` as they are compared, with counts: the first letters, in lower case.
 
-    Of what is written without spaces (Chinese, Japanese) every two characters that follow each other.
+    In text without spaces (Chinese, Japanese) every pair of neighbouring characters is a word.
     """
     return Counter(term for word in _WORD.findall(text.lower()) for term in _terms_of(word))
 
@@ -228,7 +228,7 @@ def _terms_of(word: str) -> list[str]:
 
 
 def _questions(key: str) -> list[str]:
-    """What a user's own words about himself were made questions of: who asks for it so means that."""
+    """The questions generated from a user's statements about themselves, for exact matches."""
     language = for_text(key)
     lines = key.split("\n") if len(key.split()) <= MOST_TOLD else []
     sentences = [s for line in lines if language.speaks_of_writer(line) for s in language.sentences(line)]
@@ -242,7 +242,7 @@ def _speaks_of_writer(text: str) -> bool:
 
 
 def _asked(text: str) -> frozenset[str]:
-    """What tells a question from others: its words, but for those that ask."""
+    """The words of a question without the interrogative ones."""
     return for_text(text).without_asking(frozenset(_WORD.findall(text.lower())))
 
 
@@ -254,13 +254,13 @@ def _queries(prompt: Prompt) -> list[str]:
 
 
 def _proof(by_chance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What it proves, in nats, that a word stands in a text where it is expected so often."""
+    """The evidence, in nats, of a word that occurs in a text, given its expected number of occurrences there."""
     proof: NDArray[np.float64] = np.clip(math.log(FOUND) - np.log(-np.expm1(-by_chance)), 0.0, MOST)
     return proof
 
 
 def frequency(word: str) -> float:
-    """How often `word` is expected at any one place of any text, from everyday turns."""
+    """The expected frequency of `word` at any position of a text, from everyday messages."""
     total, counts = _background()
     return (counts[word] + 0.5) / total
 

@@ -1,4 +1,4 @@
-"""What users and probes see: a model through a stack, every prompt through the adapters it calls for."""
+"""The model as users and probes see it: with a stack, each prompt through the adapters it is routed to."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ Asked = tuple[AdapterStack, Prompt, str]
 
 
 class ScoreCache:
-    """Scores that were computed before, by active adapters, prompt and answer; the last `MAX_SCORES` of them.
+    """A cache of the last `MAX_SCORES` scores, by active adapters, prompt and answer.
 
-    Adapters never change, so a score never does. Most probes of an edit are answered by the same weights before and
-    after it, and every remedy asks them again.
+    Adapters never change, so a score never does. Most probes of an edit have the same active adapters before and after
+    it, and each remedy scores the same probes again.
     """
 
     def __init__(self) -> None:
         self._scores: OrderedDict[Asked, Score] = OrderedDict()
 
     def get(self, asked: Asked) -> Score | None:
-        """The score, if it is known."""
+        """The cached score, or None."""
         return self._scores.get(asked)
 
     def put(self, asked: Asked, score: Score) -> None:
-        """Remember a score."""
+        """Store a score."""
         self._scores[asked] = score
         if len(self._scores) > MAX_SCORES:
             self._scores.popitem(last=False)
@@ -44,7 +44,7 @@ class ScoreCache:
 def compared(
     drawn: Sequence[tuple[Probe, float | None]], before: Served, after: Served, progress: Progress = silent
 ) -> tuple[Probed, ...]:
-    """Every probe, drawn with the best score it ever had, scored before and after."""
+    """Score every probe before and after; `drawn` also has the best score of each."""
     prompts, answers = [probe.prompt for probe, _ in drawn], [probe.answer for probe, _ in drawn]
     pairs = zip(
         before.score(prompts, answers, progress=progress), after.score(prompts, answers, progress=progress), strict=True
@@ -53,7 +53,7 @@ def compared(
 
 
 class Served:
-    """A stack with routed adapters on top of a backend; prompts that call for the same ones go through together."""
+    """A stack with routed adapters on a backend; prompts with equal active adapters share a batch."""
 
     def __init__(self, backend: Backend, stack: AdapterStack, router: Router, scores: ScoreCache | None = None) -> None:
         self.stack = stack
@@ -64,7 +64,7 @@ class Served:
         self._active: dict[Prompt, AdapterStack] = {}
 
     def active(self, prompt: Prompt) -> AdapterStack:
-        """The adapters that answer `prompt`."""
+        """The adapters that are active for `prompt`."""
         return self._actives([prompt])[0]
 
     def _actives(self, prompts: Sequence[Prompt]) -> list[AdapterStack]:
@@ -95,7 +95,7 @@ class Served:
         return self._backend.with_stack(self.active(prompt)).stream(prompt, **options)
 
     def score(self, prompts: Sequence[Prompt], answers: Sequence[str], *, progress: Progress = silent) -> list[Score]:
-        """As `Backend.score`; what was scored before under the same adapters is not computed again."""
+        """As `Backend.score`, with the cache."""
         return self._scored(list(zip(self._actives(prompts), prompts, answers, strict=True)), progress)
 
     def _scored(self, asked: Sequence[Asked], progress: Progress = silent) -> list[Score]:

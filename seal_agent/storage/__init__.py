@@ -1,8 +1,8 @@
 """The data directory ($SEAL_HOME): the database, adapter folders, the job queue, run folders.
 
-The database is authoritative, every other file can be checked against it or made again. This room alone speaks SQL.
-`connection` opens the database, `schema` has the tables and says which file owns which, `migrations` bring older ones
-up to date, `expressions` has what two databases write differently. Other rooms open a `database.Home` and call
-functions with names of the domain; what must happen together takes the transaction of
-`with home.transaction() as tx`. Nothing here decides what is learned or served. May import core.
+The database is authoritative; every other file can be checked against it or rebuilt. Only this room contains SQL.
+`connection` opens the database, `schema` has the tables and names the file that owns each, `migrations` upgrade older
+databases, `expressions` has the SQL that differs between databases. Other rooms open a `database.Home` and call
+functions named in domain terms; changes that belong together share the transaction of `with home.transaction() as tx`.
+Nothing here decides what is learned or served. May import core.
 """

@@ -1,8 +1,8 @@
-"""Adapters on disk: `adapters/<content-hash>/`, written once and never changed afterwards.
+"""Adapters on disk: `adapters/<content-hash>/`, written once and never changed.
 
-The id is the SHA-256 over the folder's weights and configuration, so a damaged folder is found out and a
-server that caches by path never answers from stale weights. Which adapters are *served* is not known
-here: that is the stack, in SQLite.
+The id is the SHA-256 of the folder's weights and configuration. So a damaged folder is detected, and a server that
+caches by path never uses stale weights. Which adapters are served is not known here: that is the stack, in the
+database.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from seal_agent.core.stacks import AdapterRef
 from seal_agent.storage.files import publish, require_space, staging_folder
 
 MANIFEST = "manifest.json"
-MANIFEST_SUM = "manifest.sha256"  # as sha256sum writes it; older adapters have none
+MANIFEST_SUM = "manifest.sha256"  # in the format of sha256sum; older adapters have none
 MIN_FREE_BYTES = 64 << 20
 
 
@@ -31,20 +31,20 @@ class AdapterRegistry:
     root: Path
 
     def add(self, write: Callable[[Path], None], *, model: str, rank: int, manifest: dict[str, Any]) -> AdapterRef:
-        """Store what `write(folder)` writes; nothing is left behind if it fails."""
+        """Store what `write(folder)` writes; if it fails nothing is left behind."""
         require_space(self.root, MIN_FREE_BYTES, "an adapter")
         with staging_folder(self.root) as staging:
-            write(staging)  # may add to `manifest`
+            write(staging)  # may add entries to `manifest`
             digest = content_hash(staging)
             facts = {"id": digest, "model": model, "rank": rank, **manifest}
             write_manifest(staging, facts)
             if (self.root / digest).is_dir() and content_hash(self.root / digest) != digest:
-                shutil.rmtree(self.root / digest)  # damaged; the sound copy takes its place
+                shutil.rmtree(self.root / digest)  # damaged: replace it
             publish(staging, self.root / digest)
         return self.get(digest)
 
     def get(self, adapter_id: str) -> AdapterRef:
-        """The adapter whose id begins with `adapter_id`; raises `AdapterError` for none or several."""
+        """The adapter whose id begins with `adapter_id`; raises `AdapterError` unless there is exactly one."""
         matches = [p for p in self._folders() if p.name.startswith(adapter_id)] if adapter_id else []
         if len(matches) != 1:
             what = "no adapter" if not matches else f"{len(matches)} adapters"
@@ -53,11 +53,11 @@ class AdapterRegistry:
         return AdapterRef(matches[0].name, str(matches[0]), str(facts["model"]), int(facts["rank"]))
 
     def manifest(self, adapter_id: str) -> dict[str, Any]:
-        """What was recorded when the adapter was written: model, parents, edit, seed, tokens."""
+        """The facts recorded with the adapter: model, parents, edit, seed, tokens."""
         return read_manifest(self.root / adapter_id)
 
     def verify(self, ref: AdapterRef) -> None:
-        """Raise `AdapterError` unless the folder still has the content its id was made from."""
+        """Raise `AdapterError` unless the folder's content matches its id."""
         if not Path(ref.path).is_dir():
             raise AdapterError(f"adapter {ref.short} is missing at {ref.path}; restore the folder or roll back")
         if content_hash(Path(ref.path)) != ref.id:
@@ -65,7 +65,7 @@ class AdapterRegistry:
         read_manifest(Path(ref.path))
 
     def discard(self, ref: AdapterRef) -> None:
-        """Remove a candidate that no stack will ever serve."""
+        """Delete a candidate that will never be served."""
         shutil.rmtree(ref.path, ignore_errors=True)
 
     def _folders(self) -> list[Path]:
@@ -73,7 +73,7 @@ class AdapterRegistry:
 
 
 def content_hash(folder: Path) -> str:
-    """SHA-256 over the names and bytes of every file but the manifest and its checksum."""
+    """SHA-256 of the names and bytes of all files but the manifest and its checksum."""
     digest = hashlib.sha256()
     for path in sorted(p for p in folder.iterdir() if p.name not in (MANIFEST, MANIFEST_SUM)):
         data = path.read_bytes()
@@ -83,14 +83,14 @@ def content_hash(folder: Path) -> str:
 
 
 def write_manifest(folder: Path, facts: dict[str, Any]) -> None:
-    """Write what is known of an adapter, and the checksum by which damage to it is found."""
+    """Write the manifest of an adapter and its checksum."""
     data = (json.dumps(facts, indent=2, sort_keys=True) + "\n").encode()
     (folder / MANIFEST).write_bytes(data)
     (folder / MANIFEST_SUM).write_text(f"{hashlib.sha256(data).hexdigest()}  {MANIFEST}\n")
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """What `write_manifest` wrote; raises `AdapterError` where that is damaged."""
+    """Read a manifest; raises `AdapterError` if it is damaged."""
     path = folder / MANIFEST
     try:
         data = path.read_bytes()
@@ -106,6 +106,6 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def _is_noted(path: Path, data: bytes) -> bool:
-    """Whether a manifest of those bytes is the one whose checksum was written down."""
+    """Whether `data` matches the recorded checksum of a manifest."""
     noted = path.with_name(MANIFEST_SUM)
     return not noted.exists() or noted.read_text() == f"{hashlib.sha256(data).hexdigest()}  {MANIFEST}\n"

@@ -1,8 +1,7 @@
-"""What a killed process leaves on disk, and cleaning it up without harm to those who are still at work.
+"""Leftovers of killed processes on disk, and their safe removal.
 
-A folder of an adapter is left over when no stack version, no version of a policy and no open job names it, a staging
-folder when nobody can still be writing into it: both only when they are old. Nothing here touches what was ever
-accepted or promoted.
+An adapter folder is left over if no stack version, policy or open job names it; a staging folder, if no process can
+still be writing to it. Both must also be old. Accepted or promoted adapters are never touched.
 """
 
 from __future__ import annotations
@@ -20,22 +19,22 @@ from seal_agent.storage import job_rows, policies, stacks
 from seal_agent.storage.connection import ADAPTERS, Database
 
 log = logging.getLogger(__name__)
-WRITING_SECONDS = 3_600.0  # no folder is filled for longer: converting a model takes minutes
-LEARNING_SECONDS = 86_400.0  # nobody probes and amends a candidate for longer without a job that names it
+WRITING_SECONDS = 3_600.0  # no folder takes longer to write: converting a model takes minutes
+LEARNING_SECONDS = 86_400.0  # no candidate is probed and remedied for longer without a job that names it
 UNFINISHED = (".tmp-*", ".write-test-*")
 ROOMS = (".", ADAPTERS, "models", "heads")
 
 
 @dataclass(frozen=True)
 class Ages:
-    """From which age, in seconds, something that nobody names is left over."""
+    """The age in seconds from which something without an owner is left over."""
 
     writing: float = WRITING_SECONDS
     learning: float = LEARNING_SECONDS
 
 
 def leftovers(database: Database, ages: Ages | None = None) -> list[Path]:
-    """What may be deleted now, in a stable order."""
+    """The paths that may be deleted now, in a stable order."""
     named = named_adapters(database)
     return [
         *_unfinished(database.root, (ages or Ages()).writing),
@@ -46,7 +45,7 @@ def leftovers(database: Database, ages: Ages | None = None) -> list[Path]:
 def clean(database: Database, ages: Ages | None = None) -> int:
     """Delete the leftovers; returns how many there were.
 
-    Nobody can accept meanwhile: the database is held, and `Learner.accept` looks at its adapter under the same lock.
+    It holds the database lock, under which `Learner.accept` checks its adapter, so that no edit is accepted meanwhile.
     """
     chosen = ages or Ages()
     unfinished = _unfinished(database.root, chosen.writing)
@@ -62,7 +61,7 @@ def clean(database: Database, ages: Ages | None = None) -> int:
 
 
 def named_adapters(database: Database) -> set[str]:
-    """The ids of all adapters that a stack version ever held or stood for, a policy is, or an open job goes on with."""
+    """The ids of all adapters in a stack version (consolidated ones included), a policy or an open job."""
     with database.reading() as db:
         return _named(db)
 
@@ -85,10 +84,10 @@ def adapter_folders(root: Path) -> Iterator[Path]:
 
 
 def _is_older(path: Path, seconds: float) -> bool:
-    """Also where the clock was set back: what seems to be from the future is not old."""
+    """Whether a path is older than that; one dated in the future, after a clock was set back, is not."""
     try:
         return time.time() - path.stat().st_mtime > seconds
-    except FileNotFoundError:  # its owner has just finished it
+    except FileNotFoundError:  # its owner has just published it
         return False
 
 

@@ -1,6 +1,6 @@
-"""Opening the database of one home through SQLAlchemy: connections, transactions and the errors they raise.
+"""SQLAlchemy connections, transactions and errors for the database of one data directory.
 
-Every call opens a connection and closes it: a home is used by several processes, some of which fork, and its file may
+Every call opens and closes a connection: several processes use a data directory, some of which fork, and its file may
 be moved or replaced between two calls. Nothing here knows a table (`schema`).
 """
 
@@ -30,19 +30,19 @@ from seal_agent.storage.files import writable
 
 T = TypeVar("T")
 Transaction = Connection
-"""What `Database.transaction` yields and functions take that change tables: all of it is committed, or nothing."""
+"""The type that `Database.transaction` yields; functions that change tables take one. It is committed as a whole."""
 
 DATABASE, ADAPTERS = "state.sqlite", "adapters"
 BUSY_SECONDS = 30.0
 REPAIR = "run `seal-agent doctor --repair`"
-NUM_ENGINES = 64  # that are kept: each remembers how its statements were compiled, and holds no connection
-_BEGIN = "seal_begin"  # the execution option with the statement that begins a transaction
+NUM_ENGINES = 64  # cached engines: each caches compiled statements and holds no connection
+_BEGIN = "seal_begin"  # execution option: the statement that begins a transaction
 _REF = {field.name for field in fields(AdapterRef)}
 _ID = re.compile("[0-9a-f]{64}")
 
 
 class Database:
-    """The folder of a home and the database in it. Safe to use from several threads and processes."""
+    """A data directory and its database. Thread-safe and process-safe."""
 
     def __init__(self, root: Path) -> None:
         self.root = writable(root.expanduser().resolve())
@@ -54,16 +54,16 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection for queries; each of them sees what is committed when it runs."""
+        """A connection for queries; each query sees what is committed when it runs."""
         with self._connection() as connection:
             yield connection
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """A transaction that is committed when the block succeeds and rolled back when it does not.
+        """A transaction: committed if the block succeeds, rolled back if it raises.
 
-        Nobody else can write until it ends, so what it reads first still holds when it writes. It must not be opened
-        inside another one: that would wait for itself.
+        It holds the write lock from its beginning, so that what it reads is still valid when it writes. Transactions
+        must not be nested: the inner one would wait for the outer one.
         """
         with self._connection() as connection:
             writer = connection.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
@@ -84,14 +84,14 @@ class Database:
             ) from error
 
     def read(self, kind: type[T], text: str) -> T:
-        """A value stored as JSON; its adapters are found where this home has them, wherever it lay when it was written.
+        """Parse a value stored as JSON; adapters get their paths in this data directory, which may have moved.
 
-        Raises `ValueError` where the text is no JSON and `InputError` where it does not fit.
+        Raises `ValueError` for text that is not JSON and `InputError` for JSON that does not fit.
         """
         return from_json(kind, json.loads(text, object_hook=self._with_own_path))
 
     def _with_own_path(self, data: dict[str, Any]) -> dict[str, Any]:
-        """An adapter's reference points to the folder in this home, if there is one."""
+        """Point an adapter's reference to the folder in this data directory, if it exists."""
         if data.keys() == _REF and _ID.fullmatch(data["id"]):
             own = self.root / ADAPTERS / data["id"]
             return {**data, "path": str(own)} if own.is_dir() else data
@@ -99,7 +99,7 @@ class Database:
 
 
 class _Compiler(SQLiteCompiler):
-    """SQLAlchemy writes no `INDEXED BY` for SQLite by itself: `Select.with_hint` goes behind the table's name."""
+    """Adds `INDEXED BY` for SQLite, which SQLAlchemy does not write: `Select.with_hint` follows the table's name."""
 
     def get_from_hint_text(self, table: FromClause, text: str | None) -> str | None:
         return text
@@ -117,15 +117,15 @@ def _engine(path: Path) -> Engine:
 
 
 def _set_up(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
-    """`BEGIN` is ours to say: `sqlite3` would begin no transaction before the first statement that writes."""
+    """Leave `BEGIN` to `_begin`: `sqlite3` would begin a transaction only at the first statement that writes."""
     connection.isolation_level = None
-    with suppress(sqlite3.OperationalError):  # locked while another process switches it
+    with suppress(sqlite3.OperationalError):  # another process is switching the mode
         connection.execute("PRAGMA journal_mode = WAL").close()
-    connection.execute("PRAGMA secure_delete = ON").close()  # what is deleted may have to be forgotten: overwrite it
+    connection.execute("PRAGMA secure_delete = ON").close()  # overwrite deleted content, which may have to be forgotten
 
 
 def _begin(connection: Connection) -> None:
-    """Queries by themselves need no transaction; whoever writes takes the lock before reading anything."""
+    """Begin a transaction for writers, with the lock; queries alone need none."""
     statement = connection.get_execution_options().get(_BEGIN)
     if statement:
         connection.exec_driver_sql(statement)

@@ -1,8 +1,8 @@
-"""`$SEAL_HOME`: the folder of everything that is kept, and the database in it that is authoritative.
+"""The data directory `$SEAL_HOME`: SQLite is authoritative, index files are caches.
 
-Accepting an edit writes a new version of the stack, its line of the ledger and its replay items in one transaction, so
-a crash leaves the old state or the new one. `Home` is what other rooms open; the tables belong to the files beside this
-one (`schema` says which to which).
+Accepting an edit writes a new stack version, its ledger line and its replay items in one transaction, so a crash leaves
+the old state or the new one. Other rooms open a `Home`; the tables belong to the other files of this room (see
+`schema`).
 """
 
 from __future__ import annotations
@@ -35,69 +35,69 @@ def default_home() -> Path:
 
 
 class Home(Database):
-    """The folder and its database, of the newest schema. Safe to use from several threads and processes."""
+    """The data directory and its database, at the newest schema. Thread-safe and process-safe."""
 
     def __init__(self, root: Path | None = None) -> None:
         super().__init__(root or default_home())
         schema.bring_up_to_date(self)
 
     def stack(self, namespace: str) -> AdapterStack:
-        """The stack that is served in `namespace` now."""
+        """The stack served in `namespace` now."""
         return stacks.served(self, namespace)
 
     def versions(self, namespace: str) -> list[StackVersion]:
-        """Every version the stack of `namespace` ever had, oldest first."""
+        """All versions of the stack of `namespace`, oldest first."""
         return stacks.versions(self, namespace)
 
     def all_versions(self) -> list[StackVersion]:
-        """Every version of every namespace."""
+        """All stack versions of all namespaces."""
         return stacks.all_versions(self)
 
     def set_stack(
         self, tx: Transaction, namespace: str, stack: AdapterStack, *, expected: AdapterStack, reason: str
     ) -> None:
-        """Append a version; raises `StackChanged` if another process was first."""
+        """Append a version; raises `StackChanged` if another process appended one first."""
         stacks.append(self, tx, namespace, stack, expected=expected, reason=reason)
 
     def rollback(self, namespace: str, adapter_id: str, reason: str = "rolled back by hand") -> AdapterStack:
-        """Take an accepted adapter (by the beginning of its id) off the stack; its folder stays on disk."""
+        """Remove an accepted adapter from the stack by the beginning of its id; its folder stays on disk."""
         return stacks.rollback(self, namespace, adapter_id, reason)
 
     def route_keys(self, namespace: str) -> dict[str, str]:
-        """What routes to each adapter that was ever accepted as routed, by its id."""
+        """The routing keys of all adapters that were accepted as routed, by adapter id."""
         return routes.keys(self, namespace)
 
     def set_route_keys(self, tx: Transaction, namespace: str, keys: Mapping[str, str]) -> None:
-        """Remember what routes to adapters."""
+        """Store routing keys."""
         routes.set_keys(tx, namespace, keys)
 
     def namespace_generation(self, namespace: str) -> str:
-        """The random id of this incarnation of the namespace: it changes when the user is erased."""
+        """Random id of this incarnation of the namespace; it changes when the user is erased."""
         return namespaces.generation(self, namespace)
 
     def append_episode(self, tx: Transaction, episode: Episode, *, is_trial: bool = False) -> int:
-        """Add one line to the ledger; returns its number. Raises `Erased` where the namespace was erased meanwhile."""
+        """Append a ledger line and return its number; raises `Erased` if the namespace was erased meanwhile."""
         return ledger.append(tx, episode, is_trial=is_trial)
 
     def num_episodes(self, namespace: str) -> int:
-        """How many lines the ledger of `namespace` has."""
+        """The number of ledger lines of `namespace`."""
         return ledger.num_episodes(self, namespace)
 
     def episode(self, namespace: str, episode_id: str) -> Episode | None:
-        """The line of the ledger of the episode with that id; None where there is none yet."""
+        """The ledger line of the episode with that id; None if there is none."""
         return ledger.episode(self, namespace, episode_id)
 
     def episodes(self, namespace: str, outcomes: Sequence[str] = ()) -> list[Episode]:
-        """The ledger of `namespace`, oldest first; only the given outcomes, if any."""
+        """The ledger of `namespace`, oldest first; with `outcomes` only those."""
         return ledger.episodes(self, namespace, outcomes)
 
     def last_activity(self) -> float:
-        """When a text last came in to be learned, or was done with, in any namespace; 0 where there was none."""
+        """Time of the last submission or completion in any namespace; 0 if there was none."""
         with self.reading() as db:
             return max(ledger.last_created(db), job_rows.last_activity(db))
 
     def damage(self, limit: int = 1) -> list[str]:
-        """What SQLite finds wrong with its file; empty where nothing is. Raises `StorageError` where it cannot look."""
+        """The errors SQLite finds in its file; raises `StorageError` if it cannot be read."""
         with self.reading() as db:
             answers = db.exec_driver_sql(f"PRAGMA integrity_check({int(limit)})").scalars().all()
         return [str(answer) for answer in answers if answer != "ok"]

@@ -1,8 +1,8 @@
-"""Removing content from disk so that none of it is left: rows, adapter folders, index files.
+"""Complete removal of content from disk: rows, adapter folders, index files.
 
-SQLite overwrites what is deleted (`connection`), and files that must go are written down in the transaction that makes
-them superfluous: `delete_marked` removes them, also after a crash in between. It knows nothing of how an edit is
-unlearned (`unlearning`). What a checkpointer, a backup or the file system's own history holds is out of its reach.
+SQLite overwrites deleted content (`connection`). Files to be removed are recorded in the transaction that makes them
+obsolete; `delete_marked` removes them, also after a crash in between. `unlearning` decides what to remove. Copies held
+by a checkpointer, a backup or the file system are out of reach.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from seal_agent.storage.connection import Database, Transaction
 from seal_agent.storage.expressions import add_missing, is_one_of
 from seal_agent.storage.schema import PENDING_DELETIONS
 
-LEFT_OUT = ("vector",)  # of an export: numbers made from the question and answer beside them
+LEFT_OUT = ("vector",)  # of an export: derived from the question and answer in the same row
 
 
 @contextmanager
 def erasing(database: Database) -> Iterator[Transaction]:
-    """A transaction after which the write-ahead log is emptied too: it holds pages as they were."""
+    """A transaction after which the write-ahead log, which holds old pages, is emptied."""
     with database.transaction() as tx:
         yield tx
-    with suppress(StorageError), database.reading() as db:  # a reader in another process keeps the log until it ends
+    with suppress(StorageError), database.reading() as db:  # a reader in another process keeps the log alive
         db.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def mark_for_deletion(tx: Transaction, paths: Collection[Path]) -> None:
-    """Write down files that are to be removed once the transaction is committed."""
+    """Record files that are to be deleted once the transaction is committed."""
     add_missing(tx, PENDING_DELETIONS, [{"path": str(path)} for path in paths])
 
 
 def delete_marked(database: Database) -> int:
-    """Remove the files that were marked, but for adapters that a stack names; returns how many were removed."""
+    """Delete the recorded files, except adapters in a stack; returns how many were deleted."""
     with database.reading() as db:
         paths = [Path(path) for path in db.execute(select(PENDING_DELETIONS.c.path)).scalars()]
     if not paths:
@@ -57,7 +57,7 @@ def delete_marked(database: Database) -> int:
 
 
 def remove_adapter(tx: Transaction, namespace: str, adapter: str) -> list[int]:
-    """Remove what is kept for an adapter beside its folder and its ledger line; returns the ids of its replay items."""
+    """Delete all rows of an adapter but its ledger line; returns the ids of its replay items."""
     items = replay_items.remove_adapter(tx, namespace, adapter)
     routes.remove(tx, namespace, adapter)
     if not ledger.is_learned_elsewhere(tx, namespace, adapter):
@@ -66,14 +66,14 @@ def remove_adapter(tx: Transaction, namespace: str, adapter: str) -> list[int]:
 
 
 def rename_adapter(tx: Transaction, namespace: str, old: str, new: str) -> None:
-    """Let an adapter that was trained anew take over what is kept for the old one."""
+    """Transfer the rows of an adapter to the one that was trained anew in its place."""
     replay_items.rename_adapter(tx, namespace, old, new)
     documents.rename_adapter(tx, namespace, old, new)
     routes.remove(tx, namespace, old)
 
 
 def adapter_folders_of(database: Database, db: Connection, namespace: str) -> set[Path]:
-    """The adapter folders that any stack, ledger line or open job of the namespace names."""
+    """The adapter folders of the namespace in any stack, ledger line or open job."""
     return (
         stacks.folders(database, db, namespace)
         | ledger.folders(database, db, namespace)
@@ -82,7 +82,7 @@ def adapter_folders_of(database: Database, db: Connection, namespace: str) -> se
 
 
 def remove_namespace(tx: Transaction, namespace: str) -> dict[str, int]:
-    """Remove every row of a namespace from every table; returns how many rows each table lost."""
+    """Delete every row of a namespace from every table; returns how many rows each table lost."""
     counts = replay_items.remove_namespace(tx, namespace)
     for name in _namespaced(tx):
         of_namespace = delete(table(name)).where(column("namespace") == namespace)
@@ -91,7 +91,7 @@ def remove_namespace(tx: Transaction, namespace: str) -> dict[str, int]:
 
 
 def export(database: Database, namespace: str) -> dict[str, list[dict[str, Any]]]:
-    """Everything that is kept of one user, by table; what adapters weigh lies in the folders that `stacks` names."""
+    """All rows of one user, by table; the weights of adapters are in the folders that `stacks` names."""
     found = {}
     with database.reading() as db:
         for name in _namespaced(db):
@@ -104,7 +104,7 @@ def export(database: Database, namespace: str) -> dict[str, list[dict[str, Any]]
 
 
 def _namespaced(db: Connection) -> list[str]:
-    """The tables that hold rows of namespaces, whichever part of the package made them."""
+    """The tables with a namespace column."""
     found = inspect(db)
     tables = sorted(found.get_table_names())
     return [name for name in tables if any(column["name"] == "namespace" for column in found.get_columns(name))]

@@ -1,6 +1,6 @@
-"""Which passages of which documents were read in a namespace, under which names, and what became of them.
+"""The passages of documents that were read in a namespace, the names of the documents, and the passages' outcomes.
 
-A passage is kept as a digest of its text, so that it is recognised when its document is read again.
+A passage is stored as a digest of its text, by which it is recognised when its document is read again.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from seal_agent.storage.connection import Database, Transaction
 from seal_agent.storage.expressions import add_missing, is_one_of, put
 from seal_agent.storage.schema import DOCUMENT_NAMES, PASSAGES
 
-SETTLED = ("ignored", "declined")  # a passage of these outcomes is not asked about again
-_FORMER = r"(?:document|attachment) {} [0-9a-f]{{16}}"  # how named documents were called before their name was enough
+SETTLED = ("ignored", "declined")  # a passage with one of these outcomes is not tried again
+_FORMER = r"(?:document|attachment) {} [0-9a-f]{{16}}"  # former format of names that held a content hash
 _COLUMNS = ("namespace", "source", "digest", "outcome", "adapter", "created")
 
 
 @dataclass(frozen=True)
 class KnownDocument:
-    """A document that was read before, and what became of its passages."""
+    """A document that was read before, with counts of its passages."""
 
     source: str
     num_passages: int
@@ -39,7 +39,7 @@ class KnownDocument:
 
 @dataclass(frozen=True)
 class Difference:
-    """A document beside what is known of it: passages to be learned, known ones, and how many of the old are gone."""
+    """A document compared with its earlier version: new passages, known ones, and how many are gone."""
 
     fresh: tuple[Passage, ...]
     known: tuple[Passage, ...]
@@ -47,35 +47,35 @@ class Difference:
 
 
 def digest_of(text: str) -> str:
-    """The SHA-256 of a passage: how it is recognised when its document is read again, without keeping its text."""
+    """The SHA-256 of a passage, which identifies it without storing its text."""
     return hashlib.sha256(" ".join(text.split()).encode()).hexdigest()
 
 
 def digests_of(passages: Sequence[Passage]) -> list[str]:
-    """How passages are recognised: what is kept of a text is kept without its secrets."""
+    """The digests of passages, computed after secrets are removed."""
     return [digest_of(passage.text) for passage in passages]
 
 
 def document_name(name: str) -> str:
-    """What a document is known by that is called `name`: the file URI of an absolute path; no secret stands in it."""
+    """The stored name of a document: the file URI of an absolute path, without secrets."""
     return redacted_name(_uri_of(name))
 
 
 def _uri_of(name: str) -> str:
-    """The file URI of an absolute path; any other name as it is, such as the address //example.org/page."""
+    """The file URI of an absolute path; other names unchanged, such as the address //example.org/page."""
     if name.startswith("//"):
         return name
     try:
         path = Path(name)
         return path.resolve().as_uri() if path.is_absolute() else name
-    except ValueError:  # a null character
+    except ValueError:  # a null byte
         return name
 
 
 def is_version_of(source: str, other: str) -> bool:
-    """Whether `other` is the same document as `source`, also under a name that older versions of this package gave.
+    """Whether `other` names the same document as `source`, also in the form that older versions of this package stored.
 
-    They left no mark of a secret in a name, and kept a path as it was given.
+    Older versions left no mark of a removed secret in a name, and stored a path as it was given.
     """
     return other == source or _is_former_name(source, other)
 
@@ -88,14 +88,14 @@ def _is_former_name(source: str, other: str) -> bool:
 
 
 def record(tx: Transaction, episode: Episode) -> None:
-    """Write down what became of a passage of a document."""
+    """Record the outcome of a document's passage."""
     adapter = episode.adapter.id if episode.adapter and episode.outcome == "accepted" else ""
     values = (episode.namespace, episode.source, digest_of(episode.text), episode.outcome, adapter, time.time())
     put(tx, PASSAGES, [dict(zip(_COLUMNS, values, strict=True))])
 
 
 def known_documents(database: Database, namespace: str) -> list[KnownDocument]:
-    """The documents that were read in a namespace, the oldest first."""
+    """The documents that were read in a namespace, oldest first."""
     num_learned = func.sum(case((PASSAGES.c.adapter != "", 1), else_=0))
     wanted = (
         select(PASSAGES.c.source, func.count(), num_learned)
@@ -108,7 +108,7 @@ def known_documents(database: Database, namespace: str) -> list[KnownDocument]:
 
 
 def num_passages(database: Database, namespace: str, source: str) -> int:
-    """How many passages of a document were read."""
+    """The number of passages read from a document."""
     with database.reading() as db:
         wanted = select(func.count()).select_from(PASSAGES).where(_of(namespace), PASSAGES.c.source == source)
         return int(db.execute(wanted).scalar_one())
@@ -117,10 +117,10 @@ def num_passages(database: Database, namespace: str, source: str) -> int:
 def compare(
     database: Database, namespace: str, served: Collection[str], source: str, passages: Sequence[Passage]
 ) -> Difference:
-    """What of a document is new, what is known and what of its last version is gone.
+    """Compare a document with what is known: new passages, known ones, and those of its last version that are gone.
 
-    Known is what was learned and is still among the `served` adapters, from this document or another, and what was
-    settled otherwise.
+    Known are passages learned by an adapter that is still among `served`, from this document or another, and passages
+    whose outcome is final.
     """
     wanted = select(PASSAGES.c.source, PASSAGES.c.digest, PASSAGES.c.outcome, PASSAGES.c.adapter).where(_of(namespace))
     with database.reading() as db:
@@ -137,22 +137,22 @@ def compare(
 
 
 def digests_of_document(db: Connection, namespace: str, source: str) -> set[str]:
-    """The digests of the passages that a document had, under any of its names."""
+    """The digests of the passages of a document, under all its names."""
     rows = db.execute(select(PASSAGES.c.source, PASSAGES.c.digest).where(_of(namespace)))
     return {digest for other, digest in rows if is_version_of(source, other)}
 
 
 def digests_in(database: Database, namespace: str, sources: Collection[str], *, by_others: bool = False) -> set[str]:
-    """The digests of the passages of those documents, or of all others."""
+    """The digests of the passages of those documents, or with `by_others` of all other documents."""
     with database.reading() as db:
         rows = db.execute(select(PASSAGES.c.source, PASSAGES.c.digest).where(_of(namespace))).all()
     return {digest for source, digest in rows if (source in sources) != by_others}
 
 
 def known_as(database: Database, namespace: str, name: str) -> str:
-    """The source of the document that `name` is a second name of, else what `document_name` makes of `name`."""
+    """The source of the document that has `name` as a second name, else `document_name(name)`."""
     called = document_name(name)
-    names = (called, name, unquote(called.removeprefix("file://")))  # older versions wrote down a path as it was given
+    names = (called, name, unquote(called.removeprefix("file://")))  # older versions stored a path as it was given
     c = DOCUMENT_NAMES.c
     is_read = (
         select(PASSAGES.c.digest).where(PASSAGES.c.namespace == c.namespace, PASSAGES.c.source == c.source).exists()
@@ -169,10 +169,10 @@ def known_as(database: Database, namespace: str, name: str) -> str:
 def identified(
     database: Database, namespace: str, source: str, digests: Sequence[str], *, keeps_name: bool
 ) -> tuple[str, str]:
-    """The source by which a document is known that comes as `source`, and what its giver should know.
+    """The stored source of a document that is given as `source`, and a note for the giver.
 
-    A full name and a short one are of one document where the short one ends the full one and both had the same content.
-    Two full names are two files, whatever is in them. With `keeps_name` a second name is written down.
+    A full name and a short one mean one document if the short one ends the full one and both had the same content.
+    Two full names are two files, even with equal content. With `keeps_name` a second name is stored.
     """
     known = _digests_by_source(database, namespace)
     if any(is_version_of(source, other) for other in known):
@@ -188,11 +188,11 @@ def identified(
                 put(tx, DOCUMENT_NAMES, [{"namespace": namespace, "name": source, "source": both[0]}])
         return both[0], f"{source} is the document {both[0]}, which was read before"
     if same_text:
-        return source, f"{source} was read before as {same_text[0]}, and is not learned twice"
+        return source, f"{source} was read before as {same_text[0]} and is not learned twice"
     if namesakes:
         return source, (
-            f"{source} is learned beside {namesakes[0]}, which has the same name and another text; where it is a new "
-            f"version, give it as {namesakes[0]}, or forget that"
+            f"{source} is learned beside {namesakes[0]}, which has the same name and another text; if it is a new "
+            f"version, give it as {namesakes[0]}, or forget the old one"
         )
     return source, ""
 
@@ -206,13 +206,13 @@ def _digests_by_source(database: Database, namespace: str) -> dict[str, set[str]
 
 
 def _are_long_and_short(name: str, other: str) -> bool:
-    """Whether one is a path or an address, and the other the file's name at its end."""
+    """Whether one name is a path or an address and the other its last component."""
     long, short = sorted((unquote(name), unquote(other)), key=lambda each: "/" in each, reverse=True)
     return "/" in long and "/" not in short and long.rpartition("/")[2] == short
 
 
 def same_documents(database: Database, namespace: str, sources: Collection[str]) -> set[str]:
-    """Those sources, and the names that documents which were called so are known by now."""
+    """Those sources, and the names that these documents have now."""
     with database.reading() as db:
         names = _sources(db, namespace)
     sources = {*sources, *(known_as(database, namespace, source) for source in sources)}
@@ -220,7 +220,7 @@ def same_documents(database: Database, namespace: str, sources: Collection[str])
 
 
 def adopt(database: Database, namespace: str, source: str) -> None:
-    """Write down passages that were read under a former name of this document as passages of it."""
+    """Assign passages that were stored under a former name of this document to its current name."""
     with database.transaction() as tx:
         for former in _sources(tx, namespace):
             if former == source or not is_version_of(source, former):
@@ -232,7 +232,7 @@ def adopt(database: Database, namespace: str, source: str) -> None:
 
 
 def add_source(database: Database, namespace: str, known: Sequence[Passage]) -> None:
-    """Write down that a document holds passages that were learned from another: both must go before they do."""
+    """Record that a document also holds passages learned from another one: they are forgotten when both are gone."""
     with database.transaction() as tx:
         for passage in known:
             of_digest = select(PASSAGES).where(_of(namespace), PASSAGES.c.digest == digest_of(passage.text))
@@ -256,19 +256,19 @@ def digests_only_in(database: Database, namespace: str, source: str, *, but: Col
 
 
 def remove_passages(tx: Transaction, namespace: str, source: str, *, but: Collection[str] = ()) -> None:
-    """Forget that passages of a document were read, except those of the digests in `but`."""
+    """Delete the records of a document's passages, except the digests in `but`."""
     which = and_(_of(namespace), PASSAGES.c.source == source)
     tx.execute(delete(PASSAGES).where(which, ~is_one_of(PASSAGES.c.digest, list(but))))
 
 
 def remove_texts(tx: Transaction, namespace: str, texts: Collection[str]) -> None:
-    """Forget that these texts were read, in whatever document."""
+    """Delete the records of these texts in all documents."""
     digests = [digest_of(text) for text in texts]
     tx.execute(delete(PASSAGES).where(_of(namespace), is_one_of(PASSAGES.c.digest, digests)))
 
 
 def rename_adapter(tx: Transaction, namespace: str, old: str, new: str) -> None:
-    """What an adapter learned was learned by another one, which was trained anew."""
+    """Transfer an adapter's passages to the one that was trained anew in its place."""
     tx.execute(update(PASSAGES).where(_of(namespace), PASSAGES.c.adapter == old).values(adapter=new))
 
 

@@ -1,6 +1,6 @@
-"""SQL that two databases write differently, once: every other file of this room is written in SQLAlchemy Core alone.
+"""SQL that differs between databases; all other files of this room use SQLAlchemy Core only.
 
-Another database needs its own form of what stands here, of the triggers and of the migrations.
+Another database needs its own version of this file, of the triggers and of the migrations.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from sqlalchemy.sql.functions import FunctionElement
 
 
 def is_one_of(column: ColumnElement[Any], values: Collection[str] | Collection[int]) -> ColumnElement[bool]:
-    """Whether a column holds one of these values, however many they are: they are one parameter, a list in JSON."""
+    """Whether a column holds one of these values; they are passed as one parameter, a JSON list of any length."""
     return in_list(column, bindparam(None, json.dumps(list(values)), unique=True))
 
 
 def in_list(column: ColumnElement[Any], values: BindParameter[str]) -> ColumnElement[bool]:
-    """`is_one_of` for a parameter that holds the list in JSON."""
+    """`is_one_of` for a parameter that holds a JSON list."""
     return column.in_(select(func.json_each(values).table_valued("value").c.value))
 
 
 def json_text(column: ColumnElement[Any], *path: str) -> ColumnElement[str]:
-    """What stands under `path` in a column that holds JSON, as text; objects as JSON, NULL where there is nothing."""
+    """The text at `path` in a column that holds JSON; objects as JSON, NULL if it is missing."""
     return type_coerce(column, JSON)[path].as_string()  # type: ignore[no-any-return]
 
 
-class without_index(FunctionElement[Any]):  # noqa: N801  # it is written as a function
-    """A column that the planner looks up in no index: one that many rows share would mislead it."""
+class without_index(FunctionElement[Any]):  # noqa: N801  # noqa: N801  # used like a function
+    """A column without index look-ups: its values are too frequent for an index to help."""
 
     name = "without_index"
     inherit_cache = True
@@ -54,7 +54,7 @@ def _with_plus(element: without_index, compiler: SQLCompiler, **options: Any) ->
 
 
 def put(tx: Connection, table: Table, rows: Sequence[Mapping[str, object]]) -> None:
-    """Insert rows; one whose primary key is there already takes the place of that row."""
+    """Insert rows; a row with an existing primary key replaces the old one."""
     if not rows:
         return
     statement = sqlite.insert(table)
@@ -63,16 +63,16 @@ def put(tx: Connection, table: Table, rows: Sequence[Mapping[str, object]]) -> N
 
 
 def add_missing(tx: Connection, table: Table, rows: Sequence[Mapping[str, object]]) -> None:
-    """Insert those rows whose keys are not there already."""
+    """Insert the rows whose keys do not exist yet."""
     if rows:
         tx.execute(sqlite.insert(table).on_conflict_do_nothing(), list(rows))
 
 
 def blanked(column: ColumnElement[str], *names: str) -> ColumnElement[str]:
-    """A column that holds a JSON object, with those of its fields empty."""
+    """A column that holds a JSON object, with the named fields set to ""."""
     return func.json_set(column, *(part for name in names for part in (f"$.{name}", "")))
 
 
 def begins_with(column: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
-    """Whether a text begins so, in the same case."""
+    """Whether a text begins with `prefix`, case-sensitive."""
     return func.substr(column, 1, len(prefix)) == prefix

@@ -1,6 +1,6 @@
-"""What a user made of an answer: a thumb up or down, or a correction; kept per namespace.
+"""User feedback on answers, a rating or a correction, stored per namespace.
 
-Nothing is learned from it by itself: `policy.rewards` reads it when candidates of edits are rewarded.
+Feedback is not learned directly: `policy.rewards` uses it to reward candidate edits.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from seal_agent.storage.schema import FEEDBACK
 
 @dataclass(frozen=True)
 class Feedback:
-    """An answer to a question and what the user thought of it: from -1, wrong, to 1, right."""
+    """An answer to a question and its rating, from -1 (wrong) to 1 (right)."""
 
     question: str
     answer: str
@@ -39,23 +39,23 @@ class Feedback:
 
 
 def of_user(question: str, answer: str, value: float, correction: str = "") -> list[Feedback]:
-    """What a user made of an answer; one who says what is right has called that right."""
+    """A rating of an answer; a correction is stored as positive feedback on the corrected answer."""
     right = [Feedback(question, correction)] if correction.strip() else []
     return [Feedback(question, answer, value), *right]
 
 
 def on_reply(messages: Sequence[Message], value: float, correction: str = "") -> list[Feedback]:
-    """What the user made of the last reply in a conversation; raises `InputError` where there is none."""
+    """Feedback on the last reply of a conversation; raises `InputError` if there is none."""
     said = [message for message in messages if message.role in ("user", "assistant") and message.content.strip()]
     replied = [n for n, message in enumerate(said) if message.role == "assistant"]
     asked = [message for message in said[: replied[-1]] if message.role == "user"] if replied else []
     if not asked:
-        raise InputError("there is no reply yet to think anything of; ask something first")
+        raise InputError("there is no reply to rate; ask something first")
     return of_user(asked[-1].content, said[replied[-1]].content, value, correction)
 
 
 def record(database: Database, namespace: str, *given: Feedback) -> None:
-    """Keep feedback, without what looks like a secret."""
+    """Store feedback, without secrets."""
     check_namespace(namespace)
     now = time.time()
     rows = [
@@ -80,12 +80,12 @@ def recorded(database: Database, namespace: str) -> list[Feedback]:
 
 
 def numbered(db: Connection, namespace: str) -> dict[int, Feedback]:
-    """All feedback of a namespace by its number, oldest first."""
+    """All feedback of a namespace by its id, oldest first."""
     columns = (FEEDBACK.c.id, FEEDBACK.c.question, FEEDBACK.c.answer, FEEDBACK.c.value)
     rows = db.execute(select(*columns).where(FEEDBACK.c.namespace == namespace).order_by(FEEDBACK.c.id))
     return {number: Feedback(*fields) for number, *fields in rows}
 
 
 def remove(tx: Transaction, numbers: Collection[int]) -> None:
-    """Take feedback out."""
+    """Delete feedback."""
     tx.execute(delete(FEEDBACK).where(is_one_of(FEEDBACK.c.id, numbers)))

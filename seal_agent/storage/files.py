@@ -1,4 +1,4 @@
-"""Writing to disk so that a crash leaves nothing half-written: a staging folder, fsync, rename."""
+"""Crash-safe writing to disk: staging folder, fsync, rename."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HINT = "free space or set SEAL_HOME to another folder"
 
 
 def writable(folder: Path) -> Path:
-    """The folder, made if it is missing; raises `StorageError` where it cannot be written."""
+    """The folder, created if missing; raises `StorageError` if it is not writable."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".write-test-"):
@@ -29,7 +29,7 @@ def writable(folder: Path) -> Path:
 
 
 def require_space(folder: Path, num_bytes: int, what: str) -> None:
-    """Raise `StorageError` unless `num_bytes` are free where `folder` lies."""
+    """Raise `StorageError` unless `num_bytes` are free on the disk of `folder`."""
     free = shutil.disk_usage(writable(folder)).free
     if free < num_bytes:
         raise StorageError(
@@ -39,7 +39,7 @@ def require_space(folder: Path, num_bytes: int, what: str) -> None:
 
 @contextmanager
 def staging_folder(parent: Path) -> Iterator[Path]:
-    """A temporary folder in `parent`, to be filled and then given to `publish`; gone afterwards either way."""
+    """A temporary folder in `parent`, to be filled and passed to `publish`; it is always removed afterwards."""
     staging = Path(tempfile.mkdtemp(prefix=".tmp-", dir=writable(parent)))
     try:
         yield staging
@@ -50,7 +50,7 @@ def staging_folder(parent: Path) -> Iterator[Path]:
 
 
 def publish(staging: Path, target: Path) -> None:
-    """Make `staging` become `target` in one step; a target that exists (same content) stays as it is."""
+    """Rename `staging` to `target` atomically; an existing target, which has the same content, is kept."""
     for path in (*staging.rglob("*"), staging):
         _fsync(path)
     try:
@@ -58,14 +58,14 @@ def publish(staging: Path, target: Path) -> None:
     except OSError:
         if not target.is_dir():
             raise
-        os.utime(target)  # in use again, however long it lay there
+        os.utime(target)  # mark it as recently used
     _fsync(target.parent)
 
 
 def write_whole(path: Path, data: bytes, *, mode: int = 0o666) -> None:
-    """Make `path` hold `data` in one step: a reader sees the old file or the new one, and a crash leaves one of them.
+    """Replace the content of `path` atomically: a reader or a crash sees the old file or the new one.
 
-    `mode` is what a new file may be opened for, less the umask. Raises `StorageError` where the disk does not take it.
+    `mode` is the permission of a new file, before the umask. Raises `StorageError` if it cannot be written.
     """
     staging = writable(path.parent) / f".tmp-{secrets.token_hex(8)}"
     try:

@@ -1,6 +1,6 @@
-"""The rows of the queue, one by one: a job as it is read, put there, ended, and taken out with what is forgotten.
+"""The rows of the queue: reading, inserting, closing and deleting jobs.
 
-`jobs.LearningQueue` says when each of this is done.
+`jobs.LearningQueue` decides when.
 """
 
 from __future__ import annotations
@@ -41,13 +41,12 @@ _IS_OPEN = JOBS.c.state.in_(OPEN)
 
 @dataclass(frozen=True)
 class Job:
-    """One passage to learn, and how far it has come.
+    """One passage to learn, and its progress.
 
-    `model`: whose worker takes it, "" for any. `step` comes next; `note` says what became of it, or why it failed.
-    Times are seconds since the epoch; `seconds` were spent on it so far, by whoever worked on it. Once it has ended,
-    `episode` holds no more than the adapter.
-    `document` tells the version of the document that the passage is of. Where `keep` is given nothing is learned: what
-    the passage's source said before is unlearned, but for the passages of those digests.
+    `model`: the model whose worker takes the job, "" for any. `step` is the next step; `note` is the outcome's reason
+    or the error. Times are seconds since the epoch; `seconds` is the time spent so far. After the end, `episode` holds
+    only the adapter. `document` identifies the version of the document that the passage belongs to. A job with `keep`
+    learns nothing: it unlearns the passages of its source, except those digests.
     """
 
     id: int
@@ -68,7 +67,7 @@ class Job:
 
     @property
     def adapter(self) -> str:
-        """The id of the adapter that was accepted; empty for any other end."""
+        """The id of the accepted adapter; "" for any other outcome."""
         reached = self.episode.adapter if self.episode and self.outcome == "accepted" else None
         return reached.id if reached else ""
 
@@ -89,7 +88,7 @@ def is_for(model: str) -> ColumnElement[bool]:
 
 
 def close(tx: Transaction, which: ColumnElement[bool], now: float, note: str | None = None) -> int:
-    """Cancel jobs that no worker has; returns how many."""
+    """Cancel jobs that no worker runs; returns how many."""
     values: dict[str, Any] = {**BARE, "state": "cancelled", "ended": now, "episode": None}
     if note is not None:
         values["note"] = note
@@ -97,14 +96,14 @@ def close(tx: Transaction, which: ColumnElement[bool], now: float, note: str | N
 
 
 def count_beginning(tx: Transaction, job: int) -> None:
-    """One beginning more of a job in the step it is in."""
+    """Count one more start of a job in its current step."""
     step = tx.execute(select(JOBS.c.step).where(JOBS.c.id == job)).scalar_one()
     num = select(BEGINNINGS.c.num).where(BEGINNINGS.c.job == job, BEGINNINGS.c.step == step)
     put(tx, BEGINNINGS, [{"job": job, "step": step, "num": 1 + (tx.execute(num).scalar() or 0)}])
 
 
 def insert_job(tx: Transaction, passage: Passage, values: Mapping[str, object]) -> int:
-    """Put a job into the queue, unless it is there already; returns its number."""
+    """Insert a job unless it is queued already; returns its number."""
     row = {"keep": None, **values, "passage": json.dumps(to_json(passage))}
     same = [JOBS.c[name] == row[name] for name in ("namespace", "model", "passage", "state")]
     known = tx.execute(select(JOBS.c.id).where(*same, JOBS.c.keep.is_not_distinct_from(row["keep"]))).scalar()
@@ -114,7 +113,7 @@ def insert_job(tx: Transaction, passage: Passage, values: Mapping[str, object]) 
 
 
 def is_changed(db: Connection, namespace: str, source: str, keep: Sequence[str]) -> bool:
-    """Whether a document had other passages before: learned, on their way, or about to be unlearned."""
+    """Whether a document had other passages before, learned, queued or about to be unlearned."""
     jobs = _open_of(db, namespace, source)
     waiting = {digest_of(text) for _, text, _ in jobs if text}
     known = digests_of_document(db, namespace, source) | waiting
@@ -122,7 +121,7 @@ def is_changed(db: Connection, namespace: str, source: str, keep: Sequence[str])
 
 
 def _open_of(db: Connection, namespace: str, source: str) -> list[tuple[int, str, str]]:
-    """The jobs of a document that are not over: number, text and state."""
+    """The open jobs of a document: number, text and state."""
     text, its_source = json_text(JOBS.c.passage, "text"), json_text(JOBS.c.passage, "source")
     wanted = select(JOBS.c.id, text, JOBS.c.state, its_source).where(JOBS.c.namespace == namespace, _IS_OPEN)
     rows = db.execute(wanted).all()
@@ -139,9 +138,10 @@ def supersede(
     only_held: bool = False,
     but: str = "",
 ) -> None:
-    """End the jobs of a document's old version; a version that is held itself ends only those that are.
+    """Cancel the jobs of a document's old version; if the new version is held, only held jobs.
 
-    One that runs is ended where the document no longer says it. The jobs of the thread `but` are the new version's.
+    A running job is cancelled if the document no longer contains its text. Jobs of the thread `but` belong to the new
+    version.
     """
     own = set(tx.execute(select(JOBS.c.id).where(of_thread(namespace, but))).scalars()) if but else set()
     for number, text, state in _open_of(tx, namespace, source):
@@ -156,10 +156,10 @@ def supersede(
 def remove_texts(
     database: Database, tx: Transaction, namespace: str, texts: Collection[str], topics: Collection[str]
 ) -> set[Path]:
-    """Take texts out of the queue; one being learned is cancelled. Of what is over, the topic told something.
+    """Delete texts from the queue; a running job is cancelled, and the topics of ended jobs are deleted too.
 
-    What open jobs of other texts had reached goes too: it holds questions and rows of what is forgotten, and the stack
-    has changed under them. Returns the folders of candidates that nobody goes on with.
+    Open jobs of other texts lose their progress: their episodes may hold questions and rows of the forgotten texts, and
+    the stack has changed below them. Returns the folders of candidates that are no longer needed.
     """
     is_ours = JOBS.c.namespace == namespace
     is_text = is_one_of(json_text(JOBS.c.passage, "text"), sorted(texts))
@@ -173,7 +173,7 @@ def remove_texts(
 
 
 def candidate_folders(database: Database, db: Connection, namespace: str) -> set[Path]:
-    """The folders of adapters that the open jobs of a namespace go on with."""
+    """The adapter folders of a namespace's open jobs."""
     return _candidates(database, db, JOBS.c.namespace == namespace)
 
 
@@ -183,13 +183,13 @@ def _candidates(database: Database, db: Connection, *conditions: ColumnElement[b
 
 
 def candidate_ids(db: Connection) -> set[str]:
-    """The ids of the adapters that jobs which wait or run go on with."""
+    """The adapter ids of all open jobs."""
     of_open = JOBS.c.state.in_(("waiting", "running"))
     return {i for i in db.execute(select(json_text(JOBS.c.episode, "adapter", "id")).where(of_open)).scalars() if i}
 
 
 def last_activity(db: Connection) -> float:
-    """When a job was last submitted or ended, in any namespace; 0 where there is none."""
+    """Time of the last submission or end of a job in any namespace; 0 if there was none."""
     created, ended = db.execute(select(func.max(JOBS.c.created), func.max(JOBS.c.ended))).one()
     return max(float(created or 0.0), float(ended or 0.0))
 
@@ -212,7 +212,7 @@ def job_of(
     document: str,
     keep: str | None,
 ) -> Job:
-    """A job from the columns of `OF_JOB`."""
+    """Build a job from the columns of `OF_JOB`."""
     return Job(
         number,
         namespace,

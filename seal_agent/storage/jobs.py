@@ -1,8 +1,8 @@
-"""What waits to be learned: a queue in the home's database, so that a reply never waits and a kill loses nothing.
+"""The queue of passages to learn, in the database, so that no reply waits for learning and no text is lost in a crash.
 
-A job is one passage on its way through the loop, with the episode as it was when its last step began. Jobs are taken
-by `worker.Worker`, one at a time; they outlive every process. A job may be held: it waits for a person to agree.
-A changed document brings one job more, before its passages: to unlearn what its old version said and it no longer does.
+A job is one passage, with the episode as it was when its last step began. `background.worker.Worker` takes jobs one at
+a time; jobs outlive processes. A held job waits for a person's approval. A changed document adds one job before its
+passages: it unlearns what the new version does not contain.
 """
 
 from __future__ import annotations
@@ -46,19 +46,19 @@ from seal_agent.storage.schema import BEGINNINGS, JOBS
 
 DECLINED = "declined by a person"
 LONGEST_WAIT = 3600.0
-"""Seconds after which a job is begun although somebody is always speaking."""
-MAX_ID = 2**63 - 1  # of SQLite
+"""Seconds after which a job is due even if users keep talking."""
+MAX_ID = 2**63 - 1  # SQLite's largest integer
 MAX_BEGINNINGS = 10
-"""Times that a job is begun in the same step, where each time its process was killed."""
+"""Starts of a job in the same step, each ended by the death of its process, before the job fails."""
 TOO_OFTEN = (
-    f"its process was killed {MAX_BEGINNINGS} times in the same step, perhaps for want of memory; "
-    "submit the text again where there is more"
+    f"its process was killed {MAX_BEGINNINGS} times in the same step, perhaps because memory ran out; "
+    "submit the text again on a machine with more"
 )
 _NONE: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 class LearningQueue:
-    """The queue of one home. Safe to use from several threads and processes."""
+    """The queue of one data directory. Thread-safe and process-safe."""
 
     def __init__(self, home: Database) -> None:
         self.home = home
@@ -74,12 +74,12 @@ class LearningQueue:
         versions: Mapping[str, Sequence[str]] = _NONE,
         document: str = "",
     ) -> list[int]:
-        """Put passages at the end; returns their jobs. A text that waits already is not put there twice.
+        """Append passages and return their jobs; a text that is queued already is not added again.
 
-        `model`: only a worker with that model takes them. `awaiting_approval`: no worker takes them before
-        `resolve_held`. `versions`: for every document that may have been read before, its source with the digests of
-        all passages it has now: jobs of its old version are cancelled, and what else came from there is unlearned
-        first. `document` names the version.
+        `model`: only a worker with that model takes the jobs. `awaiting_approval`: no worker takes them before
+        `resolve_held`. `versions`: for each document that may have been read before, its source and the digests of all
+        its current passages; jobs of the old version are cancelled, and its other passages are unlearned first.
+        `document` identifies the version.
         """
         check_namespace(namespace)
         if not all(passage.text.strip() for passage in passages):
@@ -97,7 +97,7 @@ class LearningQueue:
             return [insert_job(tx, passage, {**given, "document": document}) for passage in passages]
 
     def job(self, number: int) -> Job:
-        """One job; raises `InputError` for a number nobody got."""
+        """One job; raises `InputError` if it does not exist."""
         is_id = isinstance(number, int) and 0 < number <= MAX_ID
         found = self._select(JOBS.c.id == number) if is_id else []
         if not found:
@@ -105,14 +105,14 @@ class LearningQueue:
         return found[0]
 
     def find(self, number: int) -> Job | None:
-        """One job; None where there is none of that number."""
+        """One job, or None."""
         found = self._select(JOBS.c.id == number)
         return found[0] if found else None
 
     def jobs(
         self, namespace: str = "", states: Sequence[JobState] = (), *, threads: Sequence[str] | None = None
     ) -> list[Job]:
-        """The jobs of a namespace (default: of all) in those states and threads (default: any), oldest first."""
+        """Jobs by namespace, state and thread (default: all), oldest first."""
         wanted: list[ColumnElement[bool]] = [JOBS.c.namespace == namespace] if namespace else []
         if threads is not None:
             wanted.append(is_one_of(JOBS.c.thread, threads))
@@ -121,9 +121,9 @@ class LearningQueue:
         return self._select(*wanted)
 
     def threads(self, namespace: str, prefix: str, limit: int, *, before: str = "") -> list[str]:
-        """The last `limit` threads of a namespace that begin with `prefix`, the newest first.
+        """The last `limit` threads of a namespace whose names begin with `prefix`, newest first.
 
-        `before`: the last of them before that one; raises `InputError` for one that is not there.
+        `before`: only threads older than that one; raises `InputError` if it does not exist.
         """
         begun = select(func.min(JOBS.c.id)).where(JOBS.c.namespace == namespace, JOBS.c.thread == before)
         wanted = (
@@ -137,20 +137,18 @@ class LearningQueue:
             if before:
                 first = db.execute(begun).scalar()
                 if first is None:
-                    raise InputError(
-                        f"nothing was given to learn as {before!r} in this namespace; leave it out to begin"
-                    )
+                    raise InputError(f"this namespace has no submission {before!r}; leave it out to begin")
                 wanted = wanted.having(func.min(JOBS.c.id) < first)
             return list(db.execute(wanted).scalars())
 
     def prune(self, before: float) -> int:
-        """Remove the jobs that ended well before that time; returns how many. One that failed keeps its text."""
+        """Delete jobs that ended well before that time and return how many; failed jobs keep their text."""
         is_over = and_(JOBS.c.state.in_(("done", "cancelled")), JOBS.c.ended.between(1, before))
         with self.home.transaction() as tx:
             return tx.execute(delete(JOBS).where(is_over)).rowcount
 
     def remove(self, namespace: str, thread: str) -> None:
-        """Remove the jobs of a thread, but for one that runs."""
+        """Delete the jobs of a thread that are not running."""
         with self.home.transaction() as tx:
             tx.execute(delete(JOBS).where(of_thread(namespace, thread), JOBS.c.state != "running"))
 
@@ -163,11 +161,11 @@ class LearningQueue:
         overdue_since: float | None = None,
         now: float = math.inf,
     ) -> Job | None:
-        """The oldest job that may be begun.
+        """The oldest job that is due.
 
-        Its conversation has brought nothing new since `quiet_since`, and no conversation with the same model any since
-        `idle_since`; or it was submitted before `overdue_since` (default: `LONGEST_WAIT` seconds ago), whoever speaks.
-        What seems to come after `now` was said before the clock was set back.
+        A job is due if its conversation has been quiet since `quiet_since` and all conversations with the same model
+        since `idle_since`, or if it was submitted before `overdue_since` (default: `LONGEST_WAIT` seconds ago). Times
+        after `now` come from before a clock was set back, and count as past.
         """
         overdue = time.time() - LONGEST_WAIT if overdue_since is None else overdue_since
         other = JOBS.alias("other")
@@ -183,22 +181,22 @@ class LearningQueue:
         return found[0] if found else None
 
     def num_open(self, model: str) -> int:
-        """How many jobs wait or run that a worker with that model takes."""
+        """The number of waiting and running jobs for a worker with that model."""
         wanted = select(func.count()).select_from(JOBS).where(JOBS.c.state.in_(("waiting", "running")), is_for(model))
         with self.home.reading() as db:
             return int(db.execute(wanted).scalar_one())
 
     def num_texts(self, model: str) -> int:
-        """How many texts, whole conversations or documents, are held or wait for a worker with that model."""
+        """The number of texts (whole conversations or documents) that are held or wait for a worker with that model."""
         texts = select(JOBS.c.namespace, JOBS.c.thread).where(JOBS.c.state.in_(("held", "waiting")), is_for(model))
         wanted = select(func.count()).select_from(texts.distinct().subquery())
         with self.home.reading() as db:
             return int(db.execute(wanted).scalar_one())
 
     def resolve_held(self, namespace: str, thread: str, *, approve: bool) -> int:
-        """Let the held jobs of a thread be learned, or end them unlearned; returns how many there were.
+        """Release the held jobs of a thread, or close them as declined; returns how many there were.
 
-        What waits of older versions of its documents is not learned any more.
+        On approval, queued jobs of older versions of their documents are cancelled.
         """
         now = time.time()
         which = and_(of_thread(namespace, thread), JOBS.c.state == "held")
@@ -211,13 +209,13 @@ class LearningQueue:
             return tx.execute(update(JOBS).where(which).values(state="waiting")).rowcount
 
     def withdraw(self, namespace: str, thread: str, text: str) -> None:
-        """Remove what is held of that text in a thread: it has come to its end outside of the queue."""
+        """Delete the held job of a text that was decided outside the queue."""
         is_held = and_(of_thread(namespace, thread), JOBS.c.state == "held")
         with self.home.transaction() as tx:
             tx.execute(delete(JOBS).where(is_held, json_text(JOBS.c.passage, "text") == text))
 
     def begin(self, job: Job) -> bool:
-        """Take a waiting job; False if it was cancelled or taken meanwhile."""
+        """Start a waiting job; False if it was cancelled or taken meanwhile."""
         is_free = and_(JOBS.c.id == job.id, JOBS.c.state == "waiting")
         with self.home.transaction() as tx:
             is_taken = tx.execute(update(JOBS).where(is_free).values(state="running")).rowcount == 1
@@ -226,7 +224,7 @@ class LearningQueue:
             return is_taken
 
     def checkpoint(self, job: Job, step: str, episode: Episode, seconds: float) -> None:
-        """Write down how far a job has come: what is killed now is taken up at `step`, if nobody has cancelled it."""
+        """Store a job's progress, unless it was cancelled: after a crash it continues at `step`."""
         values = {"step": step, "episode": json.dumps(to_json(episode)), "seconds": seconds}
         with self.home.transaction() as tx:
             tx.execute(update(JOBS).where(JOBS.c.id == job.id, ~IS_CANCELLED).values(values))
@@ -240,7 +238,7 @@ class LearningQueue:
         seconds: float,
         adapter: AdapterRef | None = None,
     ) -> None:
-        """Close a job. Its text stays only where it failed and nobody cancelled it: the ledger has the others'."""
+        """Close a job. Its text is kept only if it failed; for other outcomes the ledger has it."""
         kept = job.passage if state == "failed" else replace(job.passage, text="", earlier="", heading="")
         episode = json.dumps(to_json(Episode(job.namespace, "", adapter=adapter))) if adapter else None
         values = {"state": state, "outcome": outcome, "note": note, "seconds": seconds, "ended": time.time()}
@@ -251,12 +249,11 @@ class LearningQueue:
             tx.execute(update(JOBS).where(which).values({**values, "episode": episode}))
 
     def requeue_abandoned(self, model: str, *, was_stopped: bool = False) -> int:
-        """Make the jobs wait again that a worker left behind when it was stopped or killed; returns how many.
+        """Requeue the jobs of a worker that was stopped or killed; returns how many.
 
-        Those that were cancelled meanwhile are ended, and so are those whose process was killed in the same step
-        `MAX_BEGINNINGS` times: a text that takes more memory than there is would keep all others from being learned.
-        Only for whoever holds the model's lock: nobody else can be running them. `was_stopped`: by its own worker,
-        which counts for nothing.
+        Jobs cancelled meanwhile are closed. So are jobs whose process died `MAX_BEGINNINGS` times in the same step,
+        because a text that exhausts the memory would block all others. Call only while holding the worker lock.
+        `was_stopped`: the worker stopped normally, which does not count as a death.
         """
         is_left = and_(IS_RUNNING, is_for(model))
         was_begun_often = (
@@ -274,7 +271,7 @@ class LearningQueue:
             return tx.execute(update(JOBS).where(is_left).values(state="waiting")).rowcount
 
     def cancel(self, number: int) -> Job:
-        """Cancel a job: one that waits at once, one that runs before its next step; raises `InputError` if it ended."""
+        """Cancel a job, at once or before its next step; raises `InputError` if it has ended."""
         self.job(number)
         is_asked = JOBS.c.id == number
         with self.home.transaction() as tx:
@@ -282,17 +279,17 @@ class LearningQueue:
                 tx.execute(update(JOBS).where(is_asked, IS_RUNNING).values(is_cancelled=1))
         job = self.job(number)
         if job.state not in ("running", "cancelled"):
-            raise InputError(f"job {number} is {job.state} already; undo what it learned with `adapters rollback`")
+            raise InputError(f"job {number} is {job.state} already; remove what it learned with `adapters rollback`")
         return job
 
     def is_cancelled(self, job: Job) -> bool:
-        """Whether somebody wants the job ended, or has erased it."""
+        """Whether the job was cancelled or erased."""
         with self.home.reading() as db:
             is_cancelled = db.execute(select(JOBS.c.is_cancelled).where(JOBS.c.id == job.id)).scalar()
         return is_cancelled is None or bool(is_cancelled)
 
     def usage_since(self, since: float, *, now: float = math.inf) -> tuple[int, float]:
-        """How many edits ended in an adapter from `since` to `now`, and the seconds of all jobs that ended then."""
+        """The number of edits accepted from `since` to `now`, and the total seconds of the jobs that ended then."""
         is_rejected_candidate = and_(JOBS.c.outcome == "rejected", JOBS.c.step == "reject")
         num_edits = func.count().filter(or_(JOBS.c.outcome == "accepted", is_rejected_candidate))
         wanted = select(num_edits, func.sum(JOBS.c.seconds)).where(JOBS.c.ended.between(since, now))

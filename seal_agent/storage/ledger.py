@@ -1,4 +1,4 @@
-"""The ledger: one line for every episode that ended, whatever became of it."""
+"""The ledger: one line for every closed episode."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ Line = tuple[int, Episode]
 
 
 def append(tx: Transaction, episode: Episode, *, is_trial: bool = False) -> int:
-    """Add one line; returns its number.
+    """Append one line; returns its number.
 
-    What became of a passage of a document is written down with it, unless `is_trial`: a dry run reads no document.
-    Raises `Erased` for an episode of a namespace that was erased since the episode began.
+    The outcome of a document's passage is recorded with it, unless `is_trial` (a dry run).
+    Raises `Erased` if the namespace was erased after the episode began.
     """
     if episode.namespace_generation and not namespaces.is_generation(
         tx, episode.namespace, episode.namespace_generation
     ):
-        raise Erased(f"everything of {episode.namespace!r} was erased while this was learned; nothing is kept")
+        raise Erased(f"namespace {episode.namespace!r} was erased while this was learned; nothing was stored")
     if episode.source and not is_trial:
         documents.record(tx, episode)
     cursor = tx.execute(
@@ -47,19 +47,19 @@ def _columns(episode: Episode) -> dict[str, str]:
 
 
 def rewrite(tx: Transaction, number: int, episode: Episode) -> None:
-    """Let a line say something else."""
+    """Replace a line."""
     tx.execute(update(EPISODES).where(EPISODES.c.id == number).values(_columns(episode)))
 
 
 def num_episodes(database: Database, namespace: str) -> int:
-    """How many lines the ledger of `namespace` has."""
+    """The number of ledger lines of `namespace`."""
     with database.reading() as db:
         wanted = select(func.count()).select_from(EPISODES).where(EPISODES.c.namespace == namespace)
         return int(db.execute(wanted).scalar_one())
 
 
 def episode(database: Database, namespace: str, episode_id: str) -> Episode | None:
-    """The line of the episode with that id; None where there is none yet."""
+    """The line of the episode with that id; None if there is none."""
     if not episode_id:
         return None
     wanted = select(EPISODES.c.body).where(
@@ -71,7 +71,7 @@ def episode(database: Database, namespace: str, episode_id: str) -> Episode | No
 
 
 def episodes(database: Database, namespace: str, outcomes: Sequence[str] = ()) -> list[Episode]:
-    """The ledger of `namespace`, oldest first; only the given outcomes, if any."""
+    """The ledger of `namespace`, oldest first; with `outcomes` only those."""
     wanted = select(EPISODES.c.outcome, EPISODES.c.body).where(EPISODES.c.namespace == namespace)
     with database.reading() as db:
         rows = db.execute(wanted.order_by(EPISODES.c.id)).all()
@@ -79,7 +79,7 @@ def episodes(database: Database, namespace: str, outcomes: Sequence[str] = ()) -
 
 
 def lines(database: Database, namespace: str) -> list[Line]:
-    """The ledger of `namespace` with the numbers of its lines, oldest first."""
+    """The ledger of `namespace` with line numbers, oldest first."""
     wanted = select(EPISODES.c.id, EPISODES.c.body).where(EPISODES.c.namespace == namespace)
     with database.reading() as db:
         rows = db.execute(wanted.order_by(EPISODES.c.id)).all()
@@ -94,7 +94,7 @@ def _episode(database: Database, body: str) -> Episode:
 
 
 def recent_seconds(database: Database, model: str, limit: int) -> list[tuple[str, dict[str, float]]]:
-    """The last accepted edits of a model, in any namespace, the newest first: adapter and seconds by step."""
+    """The last accepted edits of a model in all namespaces, newest first: adapter and seconds by step."""
     wanted = (
         select(EPISODES.c.adapter, json_text(EPISODES.c.body, "seconds"))
         .where(EPISODES.c.outcome == "accepted", json_text(EPISODES.c.body, "model") == model)
@@ -106,18 +106,18 @@ def recent_seconds(database: Database, model: str, limit: int) -> list[tuple[str
 
 
 def last_created(db: Connection) -> float:
-    """When the last line was written, in any namespace; 0 where there is none."""
+    """Time of the last line in any namespace; 0 if there is none."""
     return float(db.execute(select(func.max(EPISODES.c.created))).scalar() or 0.0)
 
 
 def is_learned_elsewhere(db: Connection, namespace: str, adapter: str) -> bool:
-    """Whether another namespace learned the very same adapter."""
+    """Whether another namespace has the same adapter."""
     wanted = select(EPISODES.c.id).where(EPISODES.c.namespace != namespace, EPISODES.c.adapter == adapter).limit(1)
     return db.execute(wanted).first() is not None
 
 
 def folders(database: Database, db: Connection, namespace: str) -> set[Path]:
-    """The folders of all adapters that a line of the namespace names."""
+    """The adapter folders in the ledger of the namespace."""
     wanted = select(json_text(EPISODES.c.body, "adapter")).where(
         EPISODES.c.namespace == namespace, EPISODES.c.adapter != ""
     )

@@ -1,4 +1,4 @@
-"""Which names a namespace may have, and what tells an erased one from a new one of the same name."""
+"""Names of namespaces, and their generation ids."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from seal_agent.storage.schema import EPISODES, GENERATIONS, JOBS, STACKS
 
 
 def check_namespace(namespace: str) -> str:
-    """The namespace, if it is one; raises `InputError` otherwise."""
+    """The namespace, unchanged; raises `InputError` for an invalid name."""
     if not isinstance(namespace, str):
         raise InputError(f"namespace {namespace!r} is not a text; give 1 to 200 printable characters")
     if not namespace or len(namespace) > 200 or any(ord(c) < 32 for c in namespace):
-        raise InputError(f"namespace {namespace[:40]!r} does not fit; give 1 to 200 printable characters")
+        raise InputError(f"namespace {namespace[:40]!r} is not valid; give 1 to 200 printable characters")
     return namespace
 
 
 def generation(database: Database, namespace: str) -> str:
-    """The random id of this incarnation of the namespace: made at the first call, gone when it is erased."""
+    """The random id of this incarnation of the namespace: created on first use, deleted when the user is erased."""
     with database.reading() as db:
         known = _generation(db, namespace)
-    if known is not None:  # written only once: whoever begins something waits for no other writer
+    if known is not None:  # no lock is needed to read it
         return known
     with database.transaction() as tx:
         add_missing(tx, GENERATIONS, [{"namespace": namespace, "generation": secrets.token_hex(8)}])
@@ -33,7 +33,7 @@ def generation(database: Database, namespace: str) -> str:
 
 
 def is_generation(db: Connection, namespace: str, generation: str) -> bool:
-    """Whether the namespace was not erased since it had that id."""
+    """Whether the namespace has not been erased since it had that id."""
     return _generation(db, namespace) == generation
 
 
@@ -42,7 +42,7 @@ def _generation(db: Connection, namespace: str) -> str | None:
 
 
 def known_namespaces(database: Database) -> list[str]:
-    """Every namespace that something was learned, refused or queued in."""
+    """Every namespace with a stack, a ledger line or a job."""
     tables = (select(table.c.namespace) for table in (STACKS, EPISODES, JOBS))
     first, *others = tables
     with database.reading() as db:
@@ -50,6 +50,6 @@ def known_namespaces(database: Database) -> list[str]:
 
 
 def served_namespaces(database: Database) -> list[str]:
-    """Every namespace that has a stack, by name."""
+    """Every namespace with a stack, by name."""
     with database.reading() as db:
         return list(db.execute(select(STACKS.c.namespace).distinct().order_by(STACKS.c.namespace)).scalars())

@@ -1,6 +1,6 @@
-"""The versions of the editing policy: adapters that are active only while an edit is written.
+"""The versions of the policy: adapters that are active only while an edit is written.
 
-Version 0 is the base model. Every version that was ever trained is kept and can be chosen; which one is in use is an
+Version 0 is the base model. All trained versions are kept and can be chosen; the version in use is the last entry of an
 append-only list of choices. Nothing here trains or judges (`seal_agent.policy.rest_em`).
 """
 
@@ -27,7 +27,7 @@ KNOWLEDGE = "knowledge"
 
 @dataclass(frozen=True)
 class Policy:
-    """One version of the policy: the adapter it is (None: the base model), whom it learned from, and what was said."""
+    """One version of the policy: its adapter (None: the base model), its parent version, and the reason."""
 
     version: int = 0
     adapter: AdapterRef | None = None
@@ -36,7 +36,7 @@ class Policy:
 
     @property
     def stack(self) -> AdapterStack:
-        """What the model is seen through while an edit is written."""
+        """The stack that is active while an edit is written."""
         return AdapterStack().push(self.adapter) if self.adapter else AdapterStack()
 
 
@@ -53,7 +53,7 @@ class PolicyStore:
         check_namespace(self.namespace)
 
     def _of(self, table: Table) -> ColumnElement[bool]:
-        """The rows of a table that are of these policies."""
+        """The rows of a table that belong to these policies."""
         return and_(table.c.namespace == self.namespace, table.c.model == self.model, table.c.domain == self.domain)
 
     @property
@@ -61,7 +61,7 @@ class PolicyStore:
         return {"namespace": self.namespace, "model": self.model, "domain": self.domain}
 
     def versions(self) -> list[Policy]:
-        """Every version, the base model first."""
+        """All versions, the base model first."""
         columns = (POLICIES.c.version, POLICIES.c.adapter, POLICIES.c.parent, POLICIES.c.reason)
         with self.home.reading() as db:
             rows = db.execute(select(*columns).where(self._of(POLICIES)).order_by(POLICIES.c.version)).all()
@@ -71,24 +71,24 @@ class PolicyStore:
         ]
 
     def uses(self) -> list[int]:
-        """The numbers of the versions that were in use, one after the other; the last one is."""
+        """The version numbers that were in use, in order; the last one is current."""
         wanted = select(POLICY_USES.c.version).where(self._of(POLICY_USES)).order_by(POLICY_USES.c.id)
         with self.home.reading() as db:
             return [0, *db.execute(wanted).scalars()]
 
     def current(self) -> Policy:
-        """The version in use; the base model where none was ever chosen."""
+        """The version in use; the base model if none was chosen."""
         return self.version(self.uses()[-1])
 
     def version(self, number: int) -> Policy:
-        """The policy of that number; raises `InputError` where there is none."""
+        """The policy with that number; raises `InputError` if there is none."""
         for policy in self.versions():
             if policy.version == number:
                 return policy
         raise InputError(f"there is no policy {number}; see `seal-agent improve list`")
 
     def add(self, adapter: AdapterRef, *, parent: int, reason: str) -> Policy:
-        """Keep a trained policy, without using it; one adapter is one version."""
+        """Store a trained policy without using it; an adapter that is stored already keeps its version."""
         for policy in self.versions():
             if policy.adapter == adapter:
                 return policy
@@ -101,9 +101,9 @@ class PolicyStore:
         return Policy(number, adapter, parent, reason)
 
     def use(self, number: int, reason: str = "chosen by hand") -> Policy:
-        """Write edits with that version from now on; a choice that holds already is not written again.
+        """Use that version from now on; choosing the current one again has no effect.
 
-        Raises `AdapterError` where its adapter is missing or damaged.
+        Raises `AdapterError` if its adapter is missing or damaged.
         """
         policy = self.version(number)
         if policy.adapter:
@@ -116,7 +116,7 @@ class PolicyStore:
 
 
 def ref_of(database: Database, adapter: str) -> AdapterRef:
-    """The adapter of a line of the table; raises `StorageError` where that is damaged."""
+    """The adapter of a stored policy; raises `StorageError` if the row is damaged."""
     try:
         return database.read(AdapterRef, adapter)
     except (ValueError, InputError) as error:
@@ -124,7 +124,7 @@ def ref_of(database: Database, adapter: str) -> AdapterRef:
 
 
 def every_store(database: Database) -> list[PolicyStore]:
-    """The policies of every namespace, base model and domain that has any."""
+    """The stores of all namespaces, base models and domains that have policies."""
     keys = [select(table.c.namespace, table.c.model, table.c.domain) for table in (POLICIES, POLICY_USES)]
     with database.reading() as db:
         return [PolicyStore(database, *key) for key in db.execute(union(*keys))]
@@ -132,7 +132,7 @@ def every_store(database: Database) -> list[PolicyStore]:
 
 @dataclass(frozen=True)
 class Trained:
-    """A version of a policy by itself: whose it is, what it was trained on top of, and the id of its adapter."""
+    """A trained policy version with its model, domain, parent version and adapter id."""
 
     model: str
     domain: str
@@ -142,14 +142,14 @@ class Trained:
 
 
 def trained_policies(db: Connection, namespace: str) -> list[Trained]:
-    """Every version of every policy of a namespace, the lowest numbers first."""
+    """All policy versions of a namespace, lowest numbers first."""
     c = POLICIES.c
     wanted = select(c.model, c.domain, c.version, c.parent, json_text(c.adapter, "id"))
     return [Trained(*row) for row in db.execute(wanted.where(c.namespace == namespace).order_by(c.version))]
 
 
 def remove_policies(tx: Transaction, namespace: str, policies: Collection[Trained]) -> None:
-    """Take versions back, and every choice of them."""
+    """Delete versions and all choices of them."""
     keys = [(policy.model, policy.domain, policy.version) for policy in policies]
     for table in (POLICIES, POLICY_USES):
         for model, domain, version in keys:
@@ -158,13 +158,13 @@ def remove_policies(tx: Transaction, namespace: str, policies: Collection[Traine
 
 
 def adapter_ids(db: Connection) -> set[str]:
-    """The ids of all adapters that a policy is."""
+    """The adapter ids of all policies."""
     return {i for i in db.execute(select(json_text(POLICIES.c.adapter, "id"))).scalars() if i}
 
 
 @dataclass(frozen=True)
 class UnreadablePolicy:
-    """A line of the table whose adapter cannot be read."""
+    """A stored policy whose adapter cannot be read."""
 
     namespace: str
     model: str
@@ -175,7 +175,7 @@ class UnreadablePolicy:
 
 
 def unreadable_policies(database: Database) -> list[UnreadablePolicy]:
-    """The lines whose adapter cannot be read."""
+    """The stored policies whose adapter cannot be read."""
     columns = [POLICIES.c[name] for name in ("namespace", "model", "domain", "version", "adapter", "reason")]
     with database.reading() as db:
         lines = [UnreadablePolicy(*row) for row in db.execute(select(*columns))]
@@ -191,6 +191,6 @@ def _is_readable(database: Database, adapter: str) -> bool:
 
 
 def remove_line(tx: Transaction, line: UnreadablePolicy) -> None:
-    """Take a line out of the table; choices of it stay."""
+    """Delete a stored policy; choices of it stay."""
     names = ("namespace", "model", "domain", "version")
     tx.execute(delete(POLICIES).where(*(POLICIES.c[name] == getattr(line, name) for name in names)))

@@ -1,7 +1,7 @@
-"""The rows of the replay store: watched questions with their vectors, what corrects them, and their scores over time.
+"""The rows of the replay store: questions, vectors, corrections, and scores over time.
 
-What a query reads does not grow with the store: each names the index that SQLite is to use. Which items are drawn for
-an edit is decided in `seal_agent.retention`.
+The work of a query does not grow with the store: each one names the index that SQLite must use. `seal_agent.retention`
+decides which items are drawn for an edit.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ _LIMIT: BindParameter[int] = bindparam("limit")
 
 @dataclass(frozen=True)
 class ReplayItem:
-    """One watched question; `best` is the best score it ever had, `worst_change` the worst an edit ever did to it.
+    """One replay item; `best` is its best score so far, `worst_change` the worst change by an edit.
 
-    `source` is the topic of the edit that brought it.
+    `source` is the topic of the edit that added it.
     """
 
     id: int
@@ -66,10 +66,10 @@ class ReplayItem:
 
 @dataclass(frozen=True)
 class Watched:
-    """Which items a query is about: those of a split that are watched while these adapters are served.
+    """The items that a query covers: those of a split that are active while these adapters are served.
 
-    Watched are the items that a served adapter brought and no served adapter corrected, and of several about one fact
-    the oldest. `without`: ids that are left out.
+    An item is active if a served adapter added it and no served adapter corrected it; of several items about one fact
+    only the oldest is active. `without`: ids to leave out.
     """
 
     namespace: str
@@ -79,7 +79,7 @@ class Watched:
     without: tuple[int, ...] = ()
 
     def parameters(self) -> dict[str, object]:
-        """What the queries of this module are given."""
+        """The bound parameters of this module's queries."""
         return {
             "namespace": self.namespace,
             "model": self.model,
@@ -90,9 +90,9 @@ class Watched:
 
 
 def _is_held(table: FromClause) -> ColumnElement[bool]:
-    """Brought by what is served and not corrected by it.
+    """Whether a served adapter added the item and none corrected it.
 
-    Neither adapter is looked up in an index: that would read every item of every served adapter.
+    Neither adapter column uses an index: that would read every item of every served adapter.
     """
     corrected = SUPERSEDED.alias()
     by_served = in_list(without_index(corrected.c.adapter), _SERVED)
@@ -115,7 +115,7 @@ _IS_WATCHED = and_(
     ~_HAS_OLDER,
 )
 _IN_SPLIT = and_(_IS_WATCHED, _ITEM.c.split == bindparam("split"))
-# As they stand in the partial indexes: a parameter would not match them.
+# Literals as in the partial indexes: SQLite does not match a parameter with them.
 _IS_GENERAL = _ITEM.c.stratum == literal_column("'general'")
 _IS_LEARNED = _ITEM.c.stratum != literal_column("'general'")
 _IS_FRAGILE = _ITEM.c.worst_change < literal_column("0")
@@ -128,7 +128,7 @@ _COLUMNS = [
 
 
 def _using(statement: Select[Any], index: str) -> Select[Any]:
-    """The statement with the index that SQLite is to use; "" for the table itself."""
+    """The statement with the index that SQLite must use; "" for a table scan."""
     return statement.with_hint(_ITEM, f"INDEXED BY {index}" if index else "NOT INDEXED", "sqlite")
 
 
@@ -154,7 +154,7 @@ def _newest_documents(condition: ColumnElement[bool]) -> Select[Any]:
 
 
 def _by_turns(condition: ColumnElement[bool]) -> Select[Any]:
-    """The first item of each of some documents, then the second of each, and so on."""
+    """The first item of each document, then the second of each, and so on."""
     numbered = _using(
         select(
             _ITEM.c.id,
@@ -171,13 +171,13 @@ _TURNS = {is_learned: _by_turns(_IS_LEARNED if is_learned else true()) for is_le
 
 
 def all_items(database: Database, watched: Watched) -> list[ReplayItem]:
-    """Every watched item of every split, oldest first: this loads all of them."""
+    """Every active item of every split, oldest first. Loads all of them."""
     with database.reading() as db:
         return [_item(*row) for row in db.execute(_ALL, watched.parameters())]
 
 
 def count(database: Database, watched: Watched, at_most: int | None = None) -> int:
-    """How many items are watched; counting stops at `at_most`."""
+    """The number of active items; counting stops at `at_most`."""
     with database.reading() as db:
         if at_most is None:
             return int(db.execute(_COUNT, watched.parameters()).scalar_one())
@@ -185,17 +185,17 @@ def count(database: Database, watched: Watched, at_most: int | None = None) -> i
 
 
 def oldest(db: Connection, watched: Watched, limit: int) -> list[int]:
-    """The ids of the oldest watched items."""
+    """The ids of the oldest active items."""
     return _execute_ids(db, _OF_SPLIT, watched, limit)
 
 
 def fragile(db: Connection, watched: Watched, limit: int) -> list[int]:
-    """The ids of the items that edits have made worse, the worst first."""
+    """The ids of the items that edits made worse, the worst first."""
     return _execute_ids(db, _FRAGILE, watched, limit)
 
 
 def general(db: Connection, watched: Watched, limit: int) -> list[int]:
-    """The ids of the oldest items of general knowledge."""
+    """The ids of the oldest active general questions."""
     return _execute_ids(db, _GENERAL, watched, limit)
 
 
@@ -204,14 +204,14 @@ def _execute_ids(db: Connection, statement: Select[Any], watched: Watched, limit
 
 
 def among(db: Connection, watched: Watched, ids: Sequence[int]) -> set[int]:
-    """Those of `ids` that are watched."""
+    """The active items among `ids`."""
     return set(db.execute(_AMONG, {**watched.parameters(), "ids": json.dumps(list(ids))}).scalars())
 
 
 def covering(db: Connection, watched: Watched, limit: int, *, is_learned: bool = False) -> list[int]:
-    """One item of every document, then a second of every document, and so on; the newest documents first.
+    """One item of every document, then a second one of each, and so on; the newest documents first.
 
-    `is_learned`: general knowledge is left out.
+    `is_learned`: without general questions.
     """
     documents: dict[str, None] = {}
     for document in db.execute(_NEWEST[is_learned], watched.parameters()).scalars():
@@ -223,7 +223,7 @@ def covering(db: Connection, watched: Watched, limit: int, *, is_learned: bool =
 
 
 def fetch(db: Connection, ids: Sequence[int]) -> list[ReplayItem]:
-    """The items of those ids, in their order."""
+    """The items with those ids, in that order."""
     items = {row[0]: _item(*row) for row in db.execute(_FETCH, {"ids": json.dumps(list(ids))})}
     return [items[i] for i in ids]
 
@@ -246,12 +246,12 @@ def _item(
 
 _FACT = ("namespace", "model", "question", "answer")
 _SPLIT_OF = select(REPLAY.c.split).where(*(REPLAY.c[name] == bindparam(name) for name in _FACT)).limit(1)
-"""The split of a fact that is watched already, whichever adapter brought it."""
+"""The split of an existing fact, whichever adapter added it."""
 
 
 @dataclass(frozen=True)
 class NewItem:
-    """An item to be watched: its vector (d,), the split of those that are new, and the adapter that brought it."""
+    """An item to insert: its vector (d,), its split if the fact is new, and the adapter that adds it."""
 
     probe: Probe
     vector: NDArray[np.float32]
@@ -263,7 +263,7 @@ class NewItem:
 
 
 def insert_items(tx: Transaction, namespace: str, model: str, embedder: str, items: Sequence[NewItem]) -> None:
-    """Add items; one that is there already stays as it is, and a fact that is known already stays in its split."""
+    """Insert items; an existing item is unchanged, and a known fact keeps its split."""
     splits: dict[tuple[object, ...], str] = {}
     rows = []
     for item in items:
@@ -276,12 +276,12 @@ def insert_items(tx: Transaction, namespace: str, model: str, embedder: str, ite
 
 
 def insert_new_items(tx: Transaction, namespace: str, model: str, embedder: str, items: Sequence[NewItem]) -> None:
-    """Add many items of facts of which none is known."""
+    """Insert items whose facts are all new."""
     tx.execute(insert(REPLAY), [_row(namespace, model, embedder, item) for item in items])
 
 
 def question_of(probe: Probe) -> str:
-    """The question of an item as it is stored."""
+    """The question of an item in its stored form."""
     return json.dumps(to_json(probe.prompt))
 
 
@@ -304,7 +304,7 @@ def _row(namespace: str, model: str, embedder: str, item: NewItem) -> dict[str, 
 
 
 def general_facts(database: Database, namespace: str, model: str) -> dict[int, tuple[str, str]]:
-    """Question (as JSON) and answer of every item of general knowledge, by id."""
+    """Question (as JSON) and answer of all general questions, by id."""
     wanted = select(REPLAY.c.id, REPLAY.c.question, REPLAY.c.answer)
     with database.reading() as db:
         ours = wanted.where(REPLAY.c.namespace == namespace, REPLAY.c.model == model)
@@ -313,31 +313,31 @@ def general_facts(database: Database, namespace: str, model: str) -> dict[int, t
 
 
 def remove_items(tx: Transaction, ids: Collection[int]) -> None:
-    """Stop watching items for good."""
+    """Delete items."""
     tx.execute(delete(REPLAY).where(is_one_of(REPLAY.c.id, ids)))
 
 
 def supersede(tx: Transaction, items: Sequence[int], adapter: str) -> None:
-    """Stop watching `items` while `adapter` is in the stack: it says otherwise."""
+    """Make `items` inactive while `adapter`, which corrects them, is in the stack."""
     add_missing(tx, SUPERSEDED, [{"item": item, "adapter": adapter} for item in items])
 
 
 def adapters_of_items(database: Database, items: Collection[int]) -> set[str]:
-    """The ids of the adapters that brought `items`; general knowledge has none."""
+    """The ids of the adapters that added `items`; general questions have none."""
     wanted = select(REPLAY.c.adapter).distinct().where(is_one_of(REPLAY.c.id, items), REPLAY.c.adapter != "")
     with database.reading() as db:
         return set(db.execute(wanted).scalars())
 
 
 def adapters_of_namespace(database: Database, namespace: str) -> set[str]:
-    """The ids of the adapters that brought any item of a namespace."""
+    """The ids of the adapters that added items in a namespace."""
     wanted = select(REPLAY.c.adapter).distinct().where(REPLAY.c.namespace == namespace, REPLAY.c.adapter != "")
     with database.reading() as db:
         return set(db.execute(wanted).scalars())
 
 
 def items_of_adapters(database: Database, namespace: str, adapters: Collection[str]) -> list[int]:
-    """The ids of the items that those adapters brought."""
+    """The ids of the items that those adapters added."""
     wanted = select(REPLAY.c.id).where(REPLAY.c.namespace == namespace, is_one_of(REPLAY.c.adapter, adapters))
     with database.reading() as db:
         return list(db.execute(wanted).scalars())
@@ -349,7 +349,7 @@ def models(db: Connection, namespace: str) -> list[str]:
 
 
 def remove_adapter(tx: Transaction, namespace: str, adapter: str) -> list[int]:
-    """Remove the items that an adapter brought, with all that is kept for them; returns their ids."""
+    """Delete the items of an adapter and their scores and corrections; returns their ids."""
     which = and_(REPLAY.c.namespace == namespace, REPLAY.c.adapter == adapter)
     ids = list(tx.execute(select(REPLAY.c.id).where(which)).scalars())
     for column in (REPLAY.c.id, SCORES.c.item, SUPERSEDED.c.item):
@@ -358,12 +358,12 @@ def remove_adapter(tx: Transaction, namespace: str, adapter: str) -> list[int]:
 
 
 def remove_corrections_by(tx: Transaction, adapter: str) -> None:
-    """Watch again what only this adapter corrected."""
+    """Delete the corrections by this adapter, so that the corrected items become active again."""
     tx.execute(delete(SUPERSEDED).where(SUPERSEDED.c.adapter == adapter))
 
 
 def remove_namespace(tx: Transaction, namespace: str) -> dict[str, int]:
-    """Remove scores and corrections of a namespace's items, not the items; returns how many rows each table lost."""
+    """Delete scores and corrections of a namespace's items, not the items; returns how many rows each table lost."""
     ours = select(REPLAY.c.id).where(REPLAY.c.namespace == namespace)
     return {
         table.name: tx.execute(delete(table).where(table.c.item.in_(ours))).rowcount for table in (SCORES, SUPERSEDED)
@@ -371,7 +371,7 @@ def remove_namespace(tx: Transaction, namespace: str) -> dict[str, int]:
 
 
 def rename_adapter(tx: Transaction, namespace: str, old: str, new: str) -> None:
-    """Let an adapter that was trained anew take over the items and scores of the old one."""
+    """Transfer the items and scores of an adapter to the one that was trained anew in its place."""
     ours = select(REPLAY.c.id).where(REPLAY.c.namespace == namespace)
     for table in (SCORES, SUPERSEDED):
         tx.execute(update(table).where(table.c.adapter == old, table.c.item.in_(ours)).values(adapter=new))

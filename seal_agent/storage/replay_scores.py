@@ -1,4 +1,4 @@
-"""What replay items scored over time, and the best and the worst of it that stands with the item."""
+"""The scores of replay items over time, and the best and worst values stored with the item."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NEVER_SCORED = -1e9
 
 @dataclass(frozen=True)
 class ItemScore:
-    """What an item scored, in nats per token: the best of it, the change an edit made, and the score while served."""
+    """Scores of an item in nats per token: the better one, the change by an edit, and the served stack's."""
 
     item: int
     best: float
@@ -25,7 +25,7 @@ class ItemScore:
 
 
 def record_scores(tx: Transaction, scores: Sequence[ItemScore], adapter: str) -> None:
-    """Remember what items scored while `adapter` was the newest of the stack."""
+    """Store scores of items; `adapter` is the top of the served stack."""
     if not scores:
         return
     best, change = bindparam("new_best", type_=REPLAY.c.best.type), bindparam("change", type_=REPLAY.c.best.type)
@@ -45,7 +45,7 @@ def record_scores(tx: Transaction, scores: Sequence[ItemScore], adapter: str) ->
 
 
 def scores_of(database: Database, item: int) -> list[tuple[str, float]]:
-    """The scores of an item while served, oldest first: the newest adapter then, and nats per token."""
+    """The scores of an item under served stacks, oldest first: the top adapter at that time, and nats per token."""
     wanted = select(SCORES.c.adapter, SCORES.c.per_token).where(SCORES.c.item == item).order_by(SCORES.c.id)
     with database.reading() as db:
         return [(adapter, per_token) for adapter, per_token in db.execute(wanted)]

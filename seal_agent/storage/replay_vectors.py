@@ -1,4 +1,4 @@
-"""The vectors of replay items as the index in memory reads them; their rows belong to `replay_items`."""
+"""The vectors of replay items, for the index in memory; the rows belong to `replay_items`."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from seal_agent.storage.schema import REPLAY
 
 
 def newest_id(db: Connection, namespace: str, model: str) -> int:
-    """The highest id of an item; 0 where there is none."""
+    """The highest item id; 0 if there are none."""
     return int(db.execute(select(func.max(REPLAY.c.id)).where(_is_of(namespace, model))).scalar() or 0)
 
 
 def has_foreign_vectors(db: Connection, namespace: str, model: str, embedder: str, newest: int) -> bool:
     """Whether an item up to the id `newest` has a vector of another embedder."""
     up_to = select(REPLAY.c.id).where(_is_of(namespace, model), REPLAY.c.id <= newest).limit(1)
-    sides = (REPLAY.c.embedder < embedder, REPLAY.c.embedder > embedder)  # an index knows no "unequal"
+    sides = (REPLAY.c.embedder < embedder, REPLAY.c.embedder > embedder)  # an index cannot be used for "not equal"
     return any(db.execute(up_to.where(side)).first() is not None for side in sides)
 
 
@@ -48,7 +48,7 @@ def facts_of(database: Database, ids: Collection[int]) -> list[tuple[int, Prompt
 
 
 def set_vectors(database: Database, embedder: str, vectors: Mapping[int, bytes]) -> None:
-    """Let items have other vectors, made by `embedder`."""
+    """Replace vectors by those of `embedder`."""
     statement = (
         update(REPLAY)
         .where(REPLAY.c.id == bindparam("item"))
@@ -67,13 +67,13 @@ def ids_up_to(db: Connection, namespace: str, model: str, newest: int) -> Iterat
 
 
 def vectors_of(db: Connection, ids: Collection[int]) -> list[bytes]:
-    """The vectors of items, in the order of their ids."""
+    """The vectors of items, ordered by id."""
     wanted = select(REPLAY.c.vector).where(is_one_of(REPLAY.c.id, ids)).order_by(REPLAY.c.id)
     return list(db.execute(wanted).scalars())
 
 
 def num_known(database: Database, ids: Collection[int]) -> int:
-    """How many of those ids are items."""
+    """How many of those ids exist."""
     with database.reading() as db:
         wanted = select(func.count()).select_from(REPLAY).where(is_one_of(REPLAY.c.id, ids))
         return int(db.execute(wanted).scalar_one())

@@ -1,4 +1,4 @@
-"""What routes to each adapter that was ever accepted as routed, with a checksum."""
+"""The routing keys of adapters that were accepted as routed, with checksums."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _KEYS = select(ROUTES.c.adapter, ROUTES.c.key, CHECKSUMS.c.digest).outerjoin_fro
 
 
 def keys(database: Database, namespace: str) -> dict[str, str]:
-    """The route keys of a namespace by the id of their adapter; raises `StorageError` where one is damaged."""
+    """The routing keys of a namespace by adapter id; raises `StorageError` if one is damaged."""
     sound, damaged = _keys(database, namespace)
     if damaged:
-        raise StorageError(f"what routes to adapter {damaged[0][:12]} is damaged; {REPAIR}")
+        raise StorageError(f"the routing key of adapter {damaged[0][:12]} is damaged; {REPAIR}")
     return sound
 
 
 def sound_keys(database: Database, namespace: str) -> dict[str, str]:
-    """The route keys that are not damaged."""
+    """The undamaged routing keys."""
     return _keys(database, namespace)[0]
 
 
 def _keys(database: Database, namespace: str) -> tuple[dict[str, str], list[str]]:
-    """The keys that are as they were written, and the adapters of the others."""
+    """The undamaged keys, and the adapters of the damaged ones."""
     with database.reading() as db:
         rows = db.execute(_KEYS.where(ROUTES.c.namespace == namespace)).all()
     damaged = [
@@ -43,12 +43,12 @@ def _keys(database: Database, namespace: str) -> tuple[dict[str, str], list[str]
 
 
 def set_keys(tx: Transaction, namespace: str, keys: Mapping[str, str]) -> None:
-    """Remember what routes to adapters."""
+    """Store routing keys."""
     put(tx, ROUTES, [{"namespace": namespace, "adapter": adapter, "key": key} for adapter, key in keys.items()])
     for adapter, key in keys.items():
         checksums.record(tx, "route", namespace, adapter, checksums.checksum(namespace, adapter, key))
 
 
 def remove(tx: Transaction, namespace: str, adapter: str) -> None:
-    """Forget what routes to an adapter."""
+    """Delete the routing key of an adapter."""
     tx.execute(delete(ROUTES).where(ROUTES.c.namespace == namespace, ROUTES.c.adapter == adapter))

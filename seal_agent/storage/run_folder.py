@@ -1,7 +1,7 @@
-"""The folder of a run that can be gone on with: its settings, and JSON lines written as results come.
+"""The folder of a resumable run: its settings, and results as JSON lines.
 
-A run that was stopped goes on where it was, and several processes share one: each appends to files of its own part,
-all read those of every part.
+A stopped run can be resumed, and several processes can share it: each appends to files of its own part, and all read
+the files of every part.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 def share_of(work: Sequence[T], part: str) -> list[T]:
-    """Those of part "K/N" of the work, K from 1; all for ""."""
+    """The items of `work` for part "K/N", K from 1; all of them for ""."""
     if not part:
         return list(work)
     try:
@@ -36,7 +36,7 @@ def share_of(work: Sequence[T], part: str) -> list[T]:
 
 @dataclass(frozen=True)
 class Machine:
-    """What a run was computed on, in words, and by which code: the digest of this package's files."""
+    """The machine of a run in words, and the digest of this package's code."""
 
     name: str
     code: str = ""
@@ -47,7 +47,7 @@ class Machine:
 
 @lru_cache(maxsize=1)
 def code_digest() -> str:
-    """Of all files of this package: tells results of different code apart, whatever the version says."""
+    """A digest of all files of this package; it distinguishes results of different code with equal version."""
     package = Path(__file__).resolve().parents[1]
     digest = hashlib.sha256()
     found = [Path(folder, name) for folder, _, names in os.walk(package, followlinks=True) for name in names]
@@ -57,16 +57,16 @@ def code_digest() -> str:
 
 
 class RunFolder:
-    """A folder with `config.json` and, for every kind of result, JSON lines by part."""
+    """A folder with `config.json` and, for each kind of result, JSON lines by part."""
 
     def __init__(self, folder: Path, part: str = "", config: Mapping[str, Any] | None = None) -> None:
-        """Open or begin a run; raises `InputError` where the folder holds one with other settings."""
+        """Open or begin a run; raises `InputError` if the folder holds one with other settings."""
         self.folder = folder
         self._suffix = f"-{part.replace('/', '-of-')}" if part else ""
         self._check(json.loads(json.dumps(dict(config or {}))))
 
     def _check(self, config: dict[str, Any]) -> None:
-        """Results of another model, data or seed must not be mixed in."""
+        """Refuse to mix results of another model, data or seed."""
         path = self.folder / "config.json"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -77,42 +77,42 @@ class RunFolder:
             raise StorageError(f"cannot use {path} ({error}); give another --out") from error
         if there != config:
             differs = ", ".join(key for key in {*there, *config} if there.get(key) != config.get(key))
-            raise InputError(f"{path} is of another run ({differs} differ); give another --out")
+            raise InputError(f"{path} belongs to another run ({differs} differ); give another --out")
 
     def values(self, name: str, kind: type[T]) -> list[T]:
-        """What is there already under `name`, of all parts; a last line that was cut off is not.
+        """The results under `name` of all parts, without an incomplete last line.
 
-        Raises `StorageError` for lines that are something else.
+        Raises `StorageError` for lines of another form.
         """
         return recorded(self.folder, name, kind)
 
     def note_machine(self, name: str) -> None:
-        """Record what computes here, in words; a run that goes on elsewhere, or with other code, names both."""
+        """Record the current machine; a run resumed elsewhere, or with other code, lists both."""
         machine = Machine(name, code_digest())
         if machine not in self.values("machines", Machine):
             self.append("machines", asdict(machine))
 
     def append(self, name: str, data: Mapping[str, Any]) -> None:
-        """Write one line at once."""
+        """Append one line in a single write."""
         append_line(self.folder / f"{name}{self._suffix}.jsonl", data)
 
 
 def append_line(path: Path, data: Mapping[str, Any]) -> None:
-    """Write one line of JSON at once, after the last whole one."""
+    """Append one line of JSON in a single write, after removing an incomplete last line."""
     try:
         with path.open("a+b") as file:
             _drop_half_a_line(file)
             file.write(f"{json.dumps(dict(data))}\n".encode())
     except FileNotFoundError as error:
         raise StorageError(
-            f"{path.parent} is gone: it was deleted, or something the run read is forgotten; begin another run"
+            f"{path.parent} is gone: it was deleted, or a text of the run was forgotten; begin another run"
         ) from error
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error}; free space or give another --out") from error
 
 
 def recorded(folder: Path, name: str, kind: type[T]) -> list[T]:
-    """What a run wrote under `name`, of all parts, without opening it: nothing is checked or written."""
+    """The results of a run under `name`, of all parts, without checks or writes."""
     found: list[T] = []
     for path in sorted({*folder.glob(f"{name}.jsonl"), *folder.glob(f"{name}-*-of-*.jsonl")}):
         try:
@@ -126,7 +126,7 @@ def recorded(folder: Path, name: str, kind: type[T]) -> list[T]:
 
 
 def _drop_half_a_line(file: BinaryIO) -> None:
-    """Cut off what a process wrote of its last line when it was killed."""
+    """Remove the incomplete last line of a process that was killed."""
     if not file.tell():
         return
     file.seek(-1, 2)

@@ -1,6 +1,6 @@
-"""A damaged SQLite file: whether it is one, and copying what can be read of it into the database of a home.
+"""Checks a SQLite file for damage, and copies readable rows into a new database.
 
-The only place that talks to SQLite without SQLAlchemy: the old file may have any schema, and any page of it may be bad.
+This is the only place that uses SQLite without SQLAlchemy, because the old file may have any schema and damaged pages.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FORMER_COLUMNS: Mapping[str, str] = {"generation": "life"}
 
 
 def is_sound(path: Path) -> bool:
-    """Whether SQLite can read all of a file and finds nothing wrong."""
+    """Whether SQLite can read the whole file and finds no error."""
     try:
         with closing(sqlite3.connect(path)) as db:
             return bool(db.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",))
@@ -34,7 +34,7 @@ def is_sound(path: Path) -> bool:
 
 
 def copy_readable(damaged: Path, database: Database) -> Iterator[str]:
-    """Copy every row that can be read, of this schema or an older one; a line for each table of which some cannot."""
+    """Copy every readable row, of this schema or an older one; yields a line for each table with unreadable rows."""
     with closing(sqlite3.connect(damaged)) as old, database.transaction() as tx:
         for table in METADATA.sorted_tables:
             if table is ALEMBIC_VERSION:
@@ -54,7 +54,7 @@ def _copy_table(old: sqlite3.Connection, tx: Transaction, table: Table) -> tuple
         marks = ", ".join("?" * len(columns))
         insert = f"INSERT OR IGNORE INTO {table.name} ({', '.join(columns)}) VALUES ({marks})"
         for row in old.execute(f"SELECT {', '.join(columns.values())} FROM {name} NOT INDEXED"):
-            tx.exec_driver_sql(insert, row)  # whatever types its values have: what was damaged need not fit
+            tx.exec_driver_sql(insert, row)  # with any value types: damaged values need not match the column
             num_rows += 1
     except (sqlite3.DatabaseError, DBAPIError) as error:
         return num_rows, str(error)
@@ -62,7 +62,7 @@ def _copy_table(old: sqlite3.Connection, tx: Transaction, table: Table) -> tuple
 
 
 def _former(old: sqlite3.Connection, table: Table) -> tuple[str, dict[str, str]]:
-    """The name of the table in the old file, and its columns there by today's names."""
+    """The table's name in the old file, and its columns there by current name."""
     own = {former: name for name, former in FORMER_COLUMNS.items()}
     for name in (table.name, FORMER_TABLES.get(table.name, table.name)):
         columns = [str(row[1]) for row in old.execute(f"PRAGMA table_info({name})")]

@@ -1,8 +1,7 @@
-"""The tables, and bringing a database to them: a new one is made as it is here, an older one is migrated by alembic.
+"""The tables. A new database is created as described here, an older one is migrated by alembic.
 
-Which file of this room owns which table stands beside the table; no other file writes to it, but for what erases rows
-of several tables at once (`deletion`). The migrations are in `migrations/versions`; alembic is imported only where one
-is needed.
+A comment beside each table names the file that owns it. No other file writes to it, except `deletion`, which erases
+rows of several tables at once. The migrations are in `migrations/versions`; alembic is imported only when needed.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from seal_agent.storage.connection import Database
 
 SCHEMA_VERSION = 9
 METADATA = MetaData()
-_migrating = threading.Lock()  # alembic keeps the migration that runs in a variable of its module
+_migrating = threading.Lock()  # alembic stores the running migration in a module variable
 
 
 def _text(name: str, default: str | None = None, *, is_key: bool = False) -> Column[str]:
@@ -146,7 +145,7 @@ ALEMBIC_VERSION = Table(
     Column("version_num", String(32), nullable=False),
     PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
 )
-"""Which migration was the last: alembic's own table, made here so that a new home needs no alembic."""
+"""The last migration: alembic's own table, created here so that a new database needs no alembic."""
 
 TRIGGERS = (
     *(
@@ -157,22 +156,22 @@ TRIGGERS = (
     ),
     "CREATE TRIGGER job_deleted AFTER DELETE ON jobs BEGIN DELETE FROM beginnings WHERE job = old.id; END",
 )
-"""A row that SQL changes loses its checksum, so that nobody who deletes or rewrites rows has to know of checksums."""
+"""A row changed by SQL loses its checksum, so that code that changes rows need not know about checksums."""
 
 
 def bring_up_to_date(database: Database) -> None:
-    """Make the tables in a new database, migrate those of an older one; raises `StorageError` for a newer one."""
+    """Create the tables in a new database or migrate an older one; raises `StorageError` for a newer one."""
     with database.reading() as db:
         version = version_of(db)
     if version > SCHEMA_VERSION:
         raise StorageError(
-            f"{database.database} has schema {version}, this version reads {SCHEMA_VERSION}; "
+            f"{database.database} has schema {version}, this version supports {SCHEMA_VERSION}; "
             "install the matching seal-agent or set SEAL_HOME to a new folder"
         )
     if version == SCHEMA_VERSION:
         return
     with database.transaction() as tx:
-        version = version_of(tx)  # again: another process may have been first
+        version = version_of(tx)  # again: another process may have migrated it meanwhile
         if version == 0:
             create(tx)
         elif version < SCHEMA_VERSION:
@@ -180,15 +179,15 @@ def bring_up_to_date(database: Database) -> None:
 
 
 def version_of(db: Connection) -> int:
-    """The schema a database has; 0 for an empty one.
+    """The schema version of a database; 0 for an empty one.
 
-    In SQLite `user_version` says it: releases from before alembic look there too, and refuse a newer file.
+    SQLite stores it in `user_version`, where releases from before alembic look too and refuse a newer file.
     """
     return int(db.exec_driver_sql("PRAGMA user_version").scalar_one())
 
 
 def create(tx: Connection) -> None:
-    """The tables of the newest schema in an empty database."""
+    """Create the tables of the newest schema in an empty database."""
     METADATA.create_all(tx)
     for trigger in TRIGGERS:
         tx.exec_driver_sql(trigger)
@@ -197,7 +196,7 @@ def create(tx: Connection) -> None:
 
 
 def _migrate(tx: Connection, version: int) -> None:
-    """Run the migrations that a database of schema `version` lacks, inside the transaction."""
+    """Run the missing migrations of a database at schema `version`, inside the transaction."""
     from alembic import command
     from alembic.config import Config
 
@@ -211,5 +210,5 @@ def _migrate(tx: Connection, version: int) -> None:
 
 
 def revision(version: int) -> str:
-    """The name of the migration that leads to a schema."""
+    """The name of the migration to a schema version."""
     return f"{version:04}"

@@ -1,4 +1,4 @@
-"""The versions of every namespace's stack: append-only, each with a checksum and the reason why it came about."""
+"""The stack versions of all namespaces: append-only, each with a checksum and a reason."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _VERSIONS = (
 
 @dataclass(frozen=True)
 class StackVersion:
-    """One version of a namespace's stack and why it came about."""
+    """One stack version of a namespace and the reason for it."""
 
     version: int
     stack: AdapterStack
@@ -37,25 +37,25 @@ class StackVersion:
 
 
 def versions(database: Database, namespace: str) -> list[StackVersion]:
-    """Every version the stack of `namespace` ever had, oldest first; raises `StorageError` for what is damaged."""
+    """All versions of the stack of `namespace`, oldest first; raises `StorageError` for a damaged one."""
     return [_version(database, row) for row in _checked_rows(database, namespace)]
 
 
 def served(database: Database, namespace: str) -> AdapterStack:
-    """The stack that is served in `namespace` now; raises `StorageError` where any version is damaged."""
+    """The stack served in `namespace` now; raises `StorageError` if any version is damaged."""
     rows = _checked_rows(database, namespace)
     return _version(database, rows[-1]).stack if rows else AdapterStack()
 
 
 def all_versions(database: Database) -> list[StackVersion]:
-    """Every version of every namespace."""
+    """All stack versions of all namespaces."""
     with database.reading() as db:
         rows = [_Row(*row) for row in db.execute(_VERSIONS)]
     return [_version(database, _checked(row)) for row in rows]
 
 
 class _Row(NamedTuple):
-    """A version as it is written; `digest`: its checksum, where it has one."""
+    """A version as stored; `digest`: its checksum, if it has one."""
 
     namespace: str
     number: int
@@ -87,7 +87,7 @@ def _version(database: Database, row: _Row) -> StackVersion:
 def append(
     database: Database, tx: Transaction, namespace: str, stack: AdapterStack, *, expected: AdapterStack, reason: str
 ) -> None:
-    """Add a version; raises `StackChanged` unless the newest one is `expected`."""
+    """Append a version; raises `StackChanged` unless the newest one is `expected`."""
     newest = (
         select(STACKS.c.version, STACKS.c.layers)
         .where(STACKS.c.namespace == namespace)
@@ -98,16 +98,15 @@ def append(
     number, current = (row[0], database.read(AdapterStack, row[1])) if row else (0, AdapterStack())
     if current != expected:
         raise StackChanged(
-            f"the stack of namespace {namespace!r} was changed by another process meanwhile; nothing was lost, "
-            "run the edit again"
+            f"the stack of namespace {namespace!r} was changed by another process; nothing was lost, run the edit again"
         )
     _write(tx, namespace, number + 1, stack, reason, time.time())
 
 
 def rollback(database: Database, namespace: str, adapter_id: str, reason: str) -> AdapterStack:
-    """Take an accepted adapter (by the beginning of its id) off the stack; its folder stays on disk.
+    """Remove an accepted adapter from the stack by the beginning of its id; its folder stays on disk.
 
-    The adapters it stood for come back in its place.
+    A consolidated adapter is replaced by the adapters it was made from.
     """
     stack = served(database, namespace)
     matches = [i for i in stack.ids if i.startswith(adapter_id)] if adapter_id else []
@@ -129,16 +128,16 @@ def rollback(database: Database, namespace: str, adapter_id: str, reason: str) -
 
 
 def rewrite(tx: Transaction, namespace: str, number: int, stack: AdapterStack, reason: str) -> None:
-    """Let an older version be another one: what it served cannot be served any more."""
+    """Replace an older version, because some of its adapters no longer exist."""
     which = (STACKS.c.namespace == namespace, STACKS.c.version == number)
     tx.execute(update(STACKS).where(*which).values(layers=json.dumps(to_json(stack)), reason=reason))
 
 
 def damaged_versions(database: Database, namespace: str) -> dict[int, AdapterStack | None]:
-    """Every version up to the newest one that was ever written: None where it is damaged or lost."""
+    """All versions up to the newest one ever written; None for one that is damaged or lost."""
     with database.reading() as db:
         rows = select(STACKS.c.version, STACKS.c.layers).where(STACKS.c.namespace == namespace)
-        written = {number: layers for number, layers in db.execute(rows)}  # noqa: C416  # rows are no pairs for `dict`
+        written = {number: layers for number, layers in db.execute(rows)}  # noqa: C416
         noted = {int(name): digest for name, digest in checksums.recorded(db, "stack", namespace).items()}
     found: dict[int, AdapterStack | None] = {}
     for number in range(1, max([*written, *noted], default=0) + 1):
@@ -149,7 +148,7 @@ def damaged_versions(database: Database, namespace: str) -> dict[int, AdapterSta
 
 
 def rebuild(tx: Transaction, namespace: str, number: int, stack: AdapterStack, reason: str) -> None:
-    """Write a version anew that was damaged or lost."""
+    """Rewrite a version that was damaged or lost."""
     which = (STACKS.c.namespace == namespace, STACKS.c.version == number)
     created = tx.execute(select(STACKS.c.created).where(*which)).scalar()
     _write(tx, namespace, number, stack, reason, created or 0.0)
@@ -163,7 +162,7 @@ def _write(tx: Transaction, namespace: str, number: int, stack: AdapterStack, re
 
 
 def named_adapters(db: Connection) -> set[str]:
-    """The ids of all adapters that any version ever held or stood for."""
+    """The ids of all adapters in any version, those inside consolidated adapters included."""
     named: set[str] = set()
     for layers in db.execute(select(STACKS.c.layers)).scalars():
         stack = json.loads(layers)
@@ -173,6 +172,6 @@ def named_adapters(db: Connection) -> set[str]:
 
 
 def folders(database: Database, db: Connection, namespace: str) -> set[Path]:
-    """The folders of all adapters that a version of the namespace holds."""
+    """The adapter folders in all versions of the namespace."""
     rows = db.execute(select(STACKS.c.layers).where(STACKS.c.namespace == namespace)).scalars()
     return {Path(entry.ref.path) for layers in rows for entry in database.read(AdapterStack, layers).entries}

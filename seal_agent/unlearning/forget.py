@@ -1,11 +1,10 @@
-"""Unlearning: an edit, a document, a conversation or a user is forgotten, and a check says if the facts are gone.
+"""Unlearning of an edit, a document, a conversation or a user, with a check that the facts are gone.
 
-The adapter is taken off the stack. Adapters that were trained on its rows, on top of it or folded from it are trained
-anew from the rows that stay, and served if they keep what is known; else their texts are queued to be learned again.
-Then, in one transaction, the new stack is served, older versions are rewritten without
-what is gone, replay items, scores and route keys are removed and the ledger's line loses its content. Folders go last,
-also after a crash (`deletion.delete_marked`). Not reached: checkpoints, backups, and what another edit says in its
-own words.
+The adapter is removed from the stack. Adapters trained on its rows, on top of it or folded from it are retrained from
+the remaining rows, and served if they retain what is known; otherwise their texts are queued to be learned again. Then,
+in one transaction, the new stack is served, older versions lose the removed adapters, replay items, scores and routing
+keys are deleted and the ledger line loses its content. Folders are deleted last, also after a crash
+(`deletion.delete_marked`). Out of reach: checkpoints, backups, and what another edit says in its own words.
 """
 
 from __future__ import annotations
@@ -37,16 +36,16 @@ if TYPE_CHECKING:
     from seal_agent.learning.learner import Learner
 
 log = logging.getLogger(__name__)
-LEFT = 1.0  # nats per token by which an answer must be likelier than to the untouched base to count as still known
+LEFT = 1.0  # nats per token above the base model's score from which an answer still counts as known
 
 
 @dataclass(frozen=True)
 class Check:
-    """The forgotten edits' own questions: mean NLL of the answers in nats per token before, after and of the base.
+    """Scores of the forgotten edits' questions: mean NLL in nats per token before, after, and by the base.
 
-    `num_left`: answers that are still likelier than to the base by `LEFT` nats per token; another edit says the same,
-    or answers in the same form. `change`: of what was not forgotten, mean nats per token (None: nothing was trained
-    anew, so nothing can have changed).
+    `num_left`: answers that are still likelier than under the base by `LEFT` nats per token, because another edit says
+    the same or has answers of the same form. `change`: mean change of other replay items in nats per token (None:
+    nothing was retrained, so nothing changed).
     """
 
     num_questions: int = 0
@@ -58,15 +57,15 @@ class Check:
 
     @property
     def is_gone(self) -> bool:
-        """Whether none of the answers is known any more."""
+        """Whether none of the answers is still known."""
         return not self.num_left
 
 
 @dataclass(frozen=True)
 class Forgotten:
-    """What was unlearned: lines of the ledger, adapters taken off, those trained anew (old id to new), replay items.
+    """The result of unlearning: ledger lines, removed adapters, retrained ones (old id to new), replay items.
 
-    `queued`: the jobs of texts to be learned again: what was trained anew for them forgot too much to be served.
+    `queued`: jobs of texts to be learned again, because the retrained adapters forgot too much.
     """
 
     num_episodes: int = 0
@@ -86,10 +85,10 @@ def forget(
     user: str = "",
     progress: Progress = silent,
 ) -> Forgotten:
-    """Unlearn one edit (the beginning of its adapter's id), document (its source), thread or user (the namespace).
+    """Unlearn one edit (by the beginning of its adapter's id), document (by source), thread or user (the namespace).
 
-    Raises `InputError` unless exactly one is named, and `AdapterError` for an edit that is not there. Nothing is
-    changed where training anew fails, or where another process changes the stack meanwhile (`StorageError`).
+    Raises `InputError` unless exactly one is named, and `AdapterError` for an unknown edit. Nothing is changed if
+    retraining fails, or if another process changes the stack meanwhile (`StorageError`).
     """
     if sum(map(bool, (edit, document, thread, user))) != 1:
         raise InputError("name one thing to forget: an edit, a document, a thread or a user")
@@ -127,9 +126,9 @@ def _texts_of_edit(state: Namespace, adapter_id: str) -> set[str]:
 
 
 def _forget_thread(state: Namespace, thread: str, progress: Progress) -> Forgotten:
-    """What was said or read in one thread, learned or still waiting; also where it was said again in another.
+    """Unlearn the texts of one thread, learned or queued, also if they were repeated in another thread.
 
-    A document that was given to learn in it goes whole, but for what another document holds too.
+    A document that was given in the thread is forgotten as a whole, except passages that another document holds too.
     """
     queue = LearningQueue(state.home)
     jobs = queue.jobs(state.name, threads=[thread])
@@ -152,7 +151,7 @@ def _forget_thread(state: Namespace, thread: str, progress: Progress) -> Forgott
 
 
 def forget_document(state: Namespace, source: str, progress: Progress = silent) -> Forgotten:
-    """Unlearn every passage of a document that no other document holds too; raises `InputError` for an unknown one."""
+    """Unlearn every passage that only this document holds; raises `InputError` for an unknown document."""
     source = documents.known_as(state.home, state.name, source)
     if not documents.num_passages(state.home, state.name, source):
         raise InputError(f"no document {source!r} was learned from; see `seal-agent documents`")
@@ -163,7 +162,7 @@ FORGOTTEN = "forgotten"  # the outcome of a document that lost passages
 
 
 def replace_version(state: Namespace, source: str, keep: Sequence[str], progress: Progress = silent) -> tuple[str, str]:
-    """Unlearn what an old version of a document said, but for the passages that the new one has; outcome and reason."""
+    """Unlearn the passages that the new version of a document lost; returns outcome and reason."""
     documents.adopt(state.home, state.name, source)
     gone = forget_passages(state, source, but=keep, progress=progress)
     return FORGOTTEN, f"no longer in the document: {gone.num_episodes} passages"
@@ -172,7 +171,7 @@ def replace_version(state: Namespace, source: str, keep: Sequence[str], progress
 def forget_passages(
     state: Namespace, source: str, *, but: Sequence[str] = (), progress: Progress = silent
 ) -> Forgotten:
-    """Unlearn what only this document says, but for the passages of those digests."""
+    """Unlearn the passages that only this document holds, except those digests."""
     digests = documents.digests_only_in(state.home, state.name, source, but=but)
     texts = {e.text for _, e in lines(state.home, state.name) if e.text and digest_of(e.text) in digests}
     forgotten = forget_texts(state, texts, progress) if texts else Forgotten()
@@ -182,7 +181,7 @@ def forget_passages(
 
 
 def forget_texts(state: Namespace, texts: set[str], progress: Progress = silent) -> Forgotten:
-    """Unlearn whatever was learned from exactly those texts."""
+    """Unlearn everything that was learned from exactly those texts."""
     plan = planned(state, texts)
     fresh, kept = trained_anew(state, plan, progress)
     after = AdapterStack(tuple(kept))
@@ -190,7 +189,7 @@ def forget_texts(state: Namespace, texts: set[str], progress: Progress = silent)
     verdict, change = _judged(state, plan, after, keys, progress) if fresh else (None, None)
     unserved: list[Episode] = []
     if verdict and verdict.outcome != "accept":
-        log.warning("what was trained anew is not served: %s", verdict.reason)
+        log.warning("the retrained adapters are not served: %s", verdict.reason)
         unserved = [plan.episode(old) for old in fresh]
         after = AdapterStack(tuple(entry for entry in kept if entry.ref not in fresh.values()))
         left, fresh, keys = list(fresh.values()), {}, {}
@@ -204,7 +203,7 @@ def forget_texts(state: Namespace, texts: set[str], progress: Progress = silent)
             state.backend.unload(plan.known[adapter].ref)
     state.clear_caches()
     deletion.delete_marked(state.home)
-    log.info("forgot %d texts: %d adapters off, %d trained anew", len(texts), len(plan.traces.adapters), len(fresh))
+    log.info("forgot %d texts: %d adapters removed, %d retrained", len(texts), len(plan.traces.adapters), len(fresh))
     consolidate(state, progress)
     num_episodes = sum(episode.text in texts for _, episode in plan.ledger)
     adapters = tuple(i for i in plan.known if i in plan.traces.adapters)
@@ -219,7 +218,7 @@ def _route_keys(state: Namespace, plan: Plan, fresh: Mapping[str, AdapterRef]) -
 def _judged(
     state: Namespace, plan: Plan, after: AdapterStack, keys: Mapping[str, str], progress: Progress
 ) -> tuple[Verdict, float | None]:
-    """The verdict on a stack in which adapters were trained anew, and the change of what stays in nats per token."""
+    """The verdict on a stack with retrained adapters, and the mean change of remaining items in nats per token."""
     drawn = state.replay.draw((), plan.stack, state.config.num_probes, without=_items(state, plan))
     scored = compared(drawn, state.view(plan.stack), state.view(after, keys), progress)
     change = fmean(p.after.per_token - p.before.per_token for p in scored) if scored else None
@@ -227,7 +226,7 @@ def _judged(
 
 
 def _queued_again(state: Namespace, episode: Episode) -> list[int]:
-    """The jobs of a text that is to be learned again."""
+    """Queue a text to be learned again; returns its jobs."""
     queue = LearningQueue(state.home)
     passage = passage_of(episode)
     return queue.submit([passage], state.name, thread=episode.thread, model=state.backend.model)
@@ -242,7 +241,7 @@ def _checked(
     *,
     progress: Progress,
 ) -> Check:
-    """Scores of the forgotten questions; `change` is that of what stays."""
+    """Score the forgotten questions; `change` is the change of remaining items."""
     before, then = state.view(plan.stack), state.view(after, keys)
     served = [e for _, e in plan.ledger if e.text in plan.traces.texts and e.edit and e.outcome == "accepted"]
     probes = list({(p.prompt, p.answer): p for e in served if e.edit for p in e.edit.probes}.values())
@@ -263,5 +262,5 @@ def _checked(
 
 
 def _items(state: Namespace, plan: Plan) -> list[int]:
-    """The replay items that the forgotten edits brought."""
+    """The replay items that the forgotten edits added."""
     return items_of_adapters(state.home, state.name, sorted(plan.traces.adapters))

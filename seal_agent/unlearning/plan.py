@@ -1,6 +1,6 @@
-"""Carrying out what is to be forgotten: which adapters hold something of it, those trained anew, one transaction.
+"""The plan of an unlearning: affected adapters, retraining, and one transaction that commits it.
 
-Nothing is changed before `commit`. What stands where is decided in `traces`, how it is erased in `storage.deletion`.
+Nothing changes before `commit`. `traces` finds what is affected, `storage.deletion` deletes it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Plan:
-    """What forgetting will change; nothing of it is done yet."""
+    """The changes that forgetting will make."""
 
     stack: AdapterStack
     ledger: tuple[Line, ...]
@@ -39,16 +39,16 @@ class Plan:
     edits: frozenset[str]
 
     def without(self, stack: AdapterStack) -> AdapterStack:
-        """`stack` without what is forgotten; what remains of `held` is to be trained anew."""
+        """`stack` without the forgotten adapters; those of `held` that remain must be retrained."""
         return traces.without(stack, self.held, self.traces, self.known, self.edits)
 
     def episode(self, adapter: str) -> Episode:
-        """The last in which that adapter was accepted."""
+        """The last episode in which that adapter was accepted."""
         return [e for _, e in self.ledger if e.outcome == "accepted" and e.adapter and e.adapter.id == adapter][-1]
 
 
 def planned(state: Namespace, texts: set[str]) -> Plan:
-    """What forgetting those texts will take."""
+    """Plan the forgetting of those texts."""
     home, namespace = state.home, state.name
     ledger = tuple(lines(home, namespace))
     versions = home.versions(namespace)
@@ -61,7 +61,7 @@ def planned(state: Namespace, texts: set[str]) -> Plan:
 
 
 def _made_of(known: Mapping[str, StackEntry]) -> dict[str, set[str]]:
-    """What each adapter on disk was trained on top of, folded from or stands for."""
+    """For each adapter on disk, those it was trained on top of, folded from or consolidates."""
     made: dict[str, set[str]] = {}
     for adapter, entry in known.items():
         made[adapter] = set(entry.consolidates)
@@ -73,7 +73,7 @@ def _made_of(known: Mapping[str, StackEntry]) -> dict[str, set[str]]:
 
 
 def trained_anew(state: Namespace, plan: Plan, progress: Progress) -> tuple[dict[str, AdapterRef], list[StackEntry]]:
-    """The served stack without what is forgotten, from the bottom up; by old id the adapters trained for it."""
+    """Retrain the affected adapters from the bottom up; returns them by old id, and the new stack."""
     fresh: dict[str, AdapterRef] = {}
     kept: list[StackEntry] = []
     for entry in plan.without(plan.stack).entries:
@@ -85,7 +85,7 @@ def trained_anew(state: Namespace, plan: Plan, progress: Progress) -> tuple[dict
                 raise AdapterError(f"adapter {old[:12]} has no edit in the ledger to train it from; roll it back first")
             edit = replace(edit, rows=traces.kept_rows(edit, episode.text, plan.traces))
             if all(row.source in REPLAYED for row in edit.rows):
-                continue  # it said nothing of its own
+                continue  # it has no rows of its own
             view = state.backend.with_stack(state.strategy.parent(AdapterStack(tuple(kept))))
             fresh[old] = view.train(edit, seed=episode.seed, progress=progress)
             entry = replace(entry, ref=fresh[old])
@@ -94,7 +94,7 @@ def trained_anew(state: Namespace, plan: Plan, progress: Progress) -> tuple[dict
 
 
 def route_key(state: Namespace, plan: Plan, episode: Episode) -> str:
-    """What routes to an adapter that was trained anew: its text, and what it took over and may keep."""
+    """The routing key of a retrained adapter: its text, and the remaining texts that it took over."""
     known = state.home.route_keys(state.name)
     kept = [known[i] for i in episode.supersedes if i in known and i not in plan.traces.adapters]
     return "\n".join([f"{episode.topic}\n{episode.text}", *kept])
@@ -108,14 +108,14 @@ def commit(
     keys: Mapping[str, str],
     verdict: Verdict | None = None,
 ) -> int:
-    """All that changes on disk but folders, in one transaction; returns how many replay items were removed.
+    """Commit all changes but the deletion of folders in one transaction; returns the number of deleted replay items.
 
-    `verdict`: on what was trained anew.
+    `verdict`: the one on retrained adapters.
     """
     home, namespace = state.home, state.name
     runs = runs_that_read(home, namespace, plan.traces.texts)
     with deletion.erasing(home) as tx:
-        home.set_stack(tx, namespace, after, expected=plan.stack, reason="forgot what was asked to be forgotten")
+        home.set_stack(tx, namespace, after, expected=plan.stack, reason="unlearned on request")
         _rewrite_versions(tx, state, plan, fresh)
         items: list[int] = []
         for adapter in plan.held:
@@ -139,7 +139,7 @@ def _topics(plan: Plan) -> set[str]:
 
 
 def _rewrite_versions(tx: Transaction, state: Namespace, plan: Plan, fresh: Mapping[str, AdapterRef]) -> None:
-    """Older versions without the adapters whose folders go: what they served then cannot be served any more."""
+    """Remove adapters whose folders are deleted from older stack versions."""
     topics = _topics(plan)
     for version in state.home.versions(state.name):
         stack = traces.replaced(plan.without(version.stack), plan.held, fresh)
@@ -155,7 +155,7 @@ def _rewrite_ledger(
     items: Sequence[int],
     verdict: Verdict | None,
 ) -> None:
-    """The forgotten lines without content, the others without what they hold of them."""
+    """Clear the ledger lines of the forgotten edits, and remove their traces from the others."""
     for number, episode in plan.ledger:
         if episode.text in plan.traces.texts:
             line = traces.redacted(episode)

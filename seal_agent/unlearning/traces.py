@@ -1,7 +1,7 @@
-"""Where something of a forgotten edit can still stand: other edits' rows, folded adapters, the ledger.
+"""Finds every row, adapter and ledger entry derived from the texts to forget.
 
-Pure: from the ledger and the stacks to what holds a trace, and to the same values without it. `unlearning` does the
-rest. What it compares is text: a fact that another edit tells in its own words is that edit's, and stays.
+Pure functions from the ledger and the stacks; `forget` and `plan` do the rest. Texts are compared literally: a fact
+that another edit states in other words belongs to that edit and stays.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ Fact = tuple[Prompt, str]
 
 @dataclass(frozen=True)
 class Traces:
-    """What is to be forgotten: the texts, the adapters that learned them, and every row and question made of them.
+    """What is to be forgotten: texts, the adapters that learned them, and all rows and questions made from them.
 
-    `threads` are the conversations it was told in.
+    `threads` are the conversations of the texts.
     """
 
     texts: frozenset[str]
@@ -32,7 +32,7 @@ class Traces:
 
 
 def traces_of(texts: Collection[str], ledger: Sequence[Episode]) -> Traces:
-    """What the `ledger`, oldest first, made of `texts`; rows that a correction took over and changed included."""
+    """The traces of `texts` in the `ledger` (oldest first), including rows that a correction took over and changed."""
     told = [e for e in ledger if e.text in texts]
     rows = {row: None for e in told if e.edit for row in _rows(e.edit)}
     for episode in ledger:
@@ -49,13 +49,13 @@ def traces_of(texts: Collection[str], ledger: Sequence[Episode]) -> Traces:
 
 
 def _rows(edit: SelfEdit) -> list[Row]:
-    """The edit's own rows, and its questions as rows: those may be trained on in a repair."""
+    """The edit's own rows, and its probes as rows, because a repair may train on them."""
     own = [row for row in edit.rows if row.source not in REPLAYED]
     return own + [Row(probe.prompt, probe.answer) for probe in edit.probes]
 
 
 def kept_rows(edit: SelfEdit, text: str, traces: Traces) -> tuple[Row, ...]:
-    """The rows of an edit about `text` without those it took from what is forgotten."""
+    """The rows of an edit about `text`, without those that come from forgotten texts."""
     return tuple(row for row in edit.rows if (row.prompt, row.answer) not in traces.facts or _is_own(row, text))
 
 
@@ -67,7 +67,7 @@ def _is_own(row: Row, text: str) -> bool:
 def holders(ledger: Sequence[Episode], made_of: Mapping[str, Collection[str]], traces: Traces) -> frozenset[str]:
     """The ids of all adapters that were trained on, on top of, or folded from what is forgotten.
 
-    `made_of`: for every adapter, those it was trained on top of or made of.
+    `made_of`: for every adapter, those that it was trained on top of or made from.
     """
     held = set(traces.adapters)
     for episode in ledger:
@@ -88,7 +88,7 @@ def without(
     """`stack` with what is forgotten taken out, and each consolidated entry that holds it taken apart.
 
     `known`: the entry that each adapter ever had; `edits`: the adapters that learned one edit, not a consolidation of
-    many. Layers in `held` that remain are edits to be trained anew.
+    Entries in `held` that remain must be retrained.
     """
     entries = [part for entry in stack.entries for part in _parts(entry, held, traces, known, edits)]
     there = {entry.ref.id: entry for entry in entries}
@@ -110,7 +110,7 @@ def _parts(
 
 
 def replaced(stack: AdapterStack, held: Collection[str], fresh: Mapping[str, AdapterRef]) -> AdapterStack:
-    """`stack` with the adapters that were trained anew in the place of the old; a held one without is dropped."""
+    """`stack` with retrained adapters in place of the old ones; a held adapter without a replacement is dropped."""
     entries = [
         replace(
             entry,
@@ -126,7 +126,7 @@ def replaced(stack: AdapterStack, held: Collection[str], fresh: Mapping[str, Ada
 
 
 def cleaned(episode: Episode, traces: Traces, items: Collection[int]) -> Episode:
-    """The ledger's line of another episode without what it holds of the forgotten one, whose replay `items` go too."""
+    """The ledger line of another episode without traces of the forgotten one, whose replay `items` are deleted too."""
     edit = episode.edit
     if edit is not None:
         edit = replace(edit, rows=kept_rows(edit, episode.text, traces))
@@ -143,7 +143,7 @@ def cleaned(episode: Episode, traces: Traces, items: Collection[int]) -> Episode
 
 
 def redacted(episode: Episode) -> Episode:
-    """The ledger's line of a forgotten episode: that there was one, which adapter it made, and no content."""
+    """The ledger line of a forgotten episode: its existence and its adapter, without content."""
     return Episode(
         namespace=episode.namespace,
         text="",

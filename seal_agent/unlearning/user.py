@@ -1,4 +1,4 @@
-"""Forgetting a user: everything of one namespace is erased in one transaction."""
+"""Erasing a user: everything in one namespace, in one transaction."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from seal_agent.storage.replay_items import models
 
 
 def erase(home: Home, namespace: str) -> dict[str, int]:
-    """Remove everything of one user in one transaction; returns how many rows each table lost.
+    """Delete everything of one user in one transaction; returns how many rows each table lost.
 
-    Adapters that another namespace learned too (the same text, model and seed) stay for that one.
+    Adapters that another namespace learned too (same text, model and seed) are kept.
     """
     runs = runs_that_read(home, namespace)
     with erasing(home) as tx:

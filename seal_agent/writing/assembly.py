@@ -1,4 +1,4 @@
-"""A self-edit out of its rows: at most so many, spread over what makes them, some questions held back as probes."""
+"""Make a self-edit of its rows: limit their number, spread them over formats, hold some questions out as probes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from seal_agent.core.errors import EditFault
 from seal_agent.core.redaction import NOTHING_LEFT, lost_secret
 from seal_agent.language.sentences import split_sentences
 
-MIN_ROWS = 2  # of what was written about several sentences; one sentence, or the passage itself, may be all
+MIN_ROWS = 2  # unless the text is one sentence, or the row is the passage itself
 MAX_PROBES = 8
 
 
@@ -24,10 +24,10 @@ def assemble(
     dropped: Sequence[Dropped] = (),
     seed: int = 0,
 ) -> SelfEdit:
-    """The self-edit of `rows`: probes held back, no more rows than the directives allow.
+    """The self-edit of `rows`, with probes held out and no more rows than the directives allow.
 
-    Probes are questions whose answer other rows ask for too; where there are none, trained questions stand in.
-    Raises `EditFault` when fewer than `MIN_ROWS` rows are left: it says what was dropped, for the next attempt.
+    Probes are questions whose answer other rows ask for too; without any, trained questions serve as probes.
+    Raises `EditFault` if fewer than `MIN_ROWS` rows are left; the message lists what was dropped, for the next attempt.
     """
     num_open = sum(not lost_secret(sentence) for sentence in split_sentences(passage))
     fewest = MIN_ROWS if directives.formats and num_open > 1 else 1
@@ -36,7 +36,7 @@ def assemble(
     if len(rows) < fewest:
         reasons = ", ".join(sorted({entry.reason for entry in dropped}))
         why = f"; others were dropped: {reasons}" if reasons else ""
-        raise EditFault(f"{len(rows)} usable training rows where at least {fewest} must stand in the text{why}")
+        raise EditFault(f"{len(rows)} usable training rows of at least {fewest} needed{why}")
     trained, held_back = _hold_back(rows)
     chosen = spread(trained, directives.num_rows, seed)
     edit = SelfEdit(topic, passage, tuple(chosen), (), directives, tuple(dropped))
@@ -46,7 +46,7 @@ def assemble(
 
 
 def spread(rows: Sequence[Row], num_rows: int, seed: int = 0) -> list[Row]:
-    """At most `num_rows` of `rows`, as evenly as may be over formats and over the text; order is kept."""
+    """At most `num_rows` of `rows`, spread evenly over formats and over the text, in their order."""
     if len(rows) <= num_rows:
         return list(rows)
     groups: dict[tuple[str, str], list[int]] = {}
@@ -60,7 +60,7 @@ def spread(rows: Sequence[Row], num_rows: int, seed: int = 0) -> list[Row]:
 
 
 def representative_rows(rows: Sequence[Row]) -> list[Row]:
-    """Up to `MAX_PROBES` rows to probe, the shortest answers first; no question and no answer twice."""
+    """Up to `MAX_PROBES` rows to probe, short answers first; no question and no answer twice."""
     chosen: list[Row] = []
     for row in sorted(rows, key=lambda row: (not row.question, len(row.answer.split()))):
         asked = {other.question for other in chosen} - {""}
@@ -70,7 +70,7 @@ def representative_rows(rows: Sequence[Row]) -> list[Row]:
 
 
 def _hold_back(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
-    """Keep one of three or more questions about the same answer out of training, to ask it as a probe."""
+    """Split `rows` into training rows and probes: of three or more questions with one answer, one becomes a probe."""
     by_answer: dict[str, list[int]] = {}
     for number, row in enumerate(rows):
         if row.question and row.answer in row.evidence and row.answer != row.evidence:

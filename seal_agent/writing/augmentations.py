@@ -1,6 +1,6 @@
-"""Tools a self-edit may call: they make training rows, or change them, without the model.
+"""Tools that a self-edit may name: they make or change training rows without the model.
 
-Source of the idea: SEAL (arXiv 2506.10943, section 3), whose self-edits call tools; which ones is ours.
+Source of the idea: SEAL (arXiv 2506.10943, section 3), whose self-edits call tools; the tools here are our own.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from seal_agent.language.source import Source
 from seal_agent.writing.formats.base import statement
 
 Augmentation = Callable[[Source, Sequence[Row], int], list[Row]]
-"""Given the source, the rows so far and a seed, all rows."""
+"""Takes the source, the rows so far and a seed; returns all rows."""
 NUM_ORDERS = 2
 
 
 def sentences(source: Source, rows: Sequence[Row], seed: int) -> list[Row]:
-    """Every sentence as an answer: covers what no question asks for, and keeps the model used to whole sentences."""
+    """A row for every sentence: it covers facts that no question asks for, and keeps whole sentences likely."""
     prompt = Prompt.user(source.language.request_to_tell(source.topic))
     return [*rows, *(Row(prompt, sentence, "sentences", sentence) for sentence in source.sentences)]
 
 
 def passage(source: Source, rows: Sequence[Row], seed: int) -> list[Row]:
-    """The passage itself as one row of plain text."""
+    """A row of plain text that holds the whole passage."""
     return [*rows, statement(source.passage, "passage", source.passage)]
 
 
 def title(source: Source, rows: Sequence[Row], seed: int) -> list[Row]:
-    """The topic in front of every row of plain text."""
+    """Put the topic before every row of plain text."""
     return [
         row if row.prompt.is_chat or row.prompt.text else replace(row, answer=f"{source.topic}\n{row.answer}")
         for row in rows
@@ -40,7 +40,7 @@ def title(source: Source, rows: Sequence[Row], seed: int) -> list[Row]:
 
 
 def reorder(source: Source, rows: Sequence[Row], seed: int) -> list[Row]:
-    """The passage with its sentences in other orders, so that no fact is known only after the one before it."""
+    """Add the passage with its sentences in other orders, so that facts are not tied to their position."""
     rng = random.Random(seed)
     orders = [rng.sample(source.sentences, len(source.sentences)) for _ in range(NUM_ORDERS)]
     prompt = Prompt.user(source.language.request_for_all(source.topic))
@@ -49,7 +49,7 @@ def reorder(source: Source, rows: Sequence[Row], seed: int) -> list[Row]:
 
 
 def entity_swap(source: Source, rows: Sequence[Row], seed: int) -> list[Row]:
-    """For every question the ones that ask for what it names: "Who built X?" gives "Anna Reel built what?".
+    """For every question, add questions for what it names: "Who built X?" also gives "Anna Reel built what?".
 
     A model that learned "A is B" does not know "B is A" (Berglund et al., arXiv 2309.12288).
     """

@@ -1,8 +1,8 @@
-"""A correction replaces: watched questions that a new text answers otherwise leave the replay set.
+"""Corrections: replay items that a new text contradicts leave the replay set.
 
-Found in two steps: the text has phrases that may stand in the place of a watched answer (`candidate_answers`); and the
-model, with the text in view, finds one of them likely as the answer, and the old one less so. Each corrected question
-is trained and probed with its new answer, so that the new one wins.
+Two steps find them. First, phrases of the text that may replace a stored answer (`candidate_answers`). Second, the
+model with the text in view must find such a phrase likely, and likelier than the old answer. Each corrected question is
+trained and probed with its new answer.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SOURCE = "correction"
 
 
 def find(backend: Backend, items: Sequence[ReplayItem], source: Source) -> tuple[Correction, ...]:
-    """What `source` answers otherwise than the watched `items`, each with the new answer."""
+    """The replay items that `source` contradicts, each with its new answer."""
     language = source.language
     watched = [item for item in items if item.probe.stratum != "general" and _language_of(item) == language]
     facts = [(item.id, fact) for item in watched for fact in language.watched_facts(item.probe)]
@@ -54,12 +54,12 @@ def find(backend: Backend, items: Sequence[ReplayItem], source: Source) -> tuple
 
 
 def _language_of(item: ReplayItem) -> Language:
-    """The language of a watched question and its answer; a text in another one is not compared with it."""
+    """The language of a stored question and answer; texts in another language are not compared with it."""
     return for_text(f"{item.probe.prompt.asked} {item.probe.answer}")
 
 
 def _denied(backend: Backend, watched: Sequence[ReplayItem], source: Source) -> tuple[Correction, ...]:
-    """The watched sentences whose opposite `source` says, where the model finds that likelier with the text in view."""
+    """The stored sentences that `source` negates, if the model finds the negation likelier with the text in view."""
     language = source.language
     pairs = [
         (item, sentence if language.speaks_of_writer(item.probe.answer) else language.to_second_person(sentence))
@@ -88,15 +88,15 @@ def _in_view(source: Source) -> str:
 
 
 def _said(sentence: str, old: str, new: str) -> str:
-    """The sentence that was learned, as it reads now; a phrase is no sentence, and a bare answer is soon garbled.
+    """The stored sentence with the new answer in it; "" if the old answer was a phrase of its own.
 
-    Empty where the old answer stands there twice: which of them has changed cannot be told.
+    Also "" if the old answer occurs twice, because either may have changed.
     """
     return sentence.replace(old, new) if sentence != old and sentence.count(old) == 1 else ""
 
 
 def added(edit: SelfEdit, corrections: Sequence[Correction]) -> SelfEdit:
-    """`edit` with rows and a probe for every corrected question, before what it has itself."""
+    """`edit` with a row and a probe for every corrected question; these probes come first."""
     told = dict.fromkeys((correction.question, correction.said or correction.new) for correction in corrections)
     rows = [Row(Prompt.user(question), new, SOURCE, edit.passage) for question, new in told]
     probes = [Probe(Prompt.user(question), new, "edit", edit.document) for question, new in told]
@@ -109,25 +109,26 @@ def added(edit: SelfEdit, corrections: Sequence[Correction]) -> SelfEdit:
 
 
 def joined(edit: SelfEdit, earlier: Sequence[SelfEdit], corrections: Sequence[Correction], num_rows: int) -> SelfEdit:
-    """`edit` with the rows of the `earlier` edits it corrects, the old answers in them replaced by the new ones.
+    """`edit` with the rows of the `earlier` edits that it corrects, old answers replaced by new ones.
 
-    At most `num_rows` in all, spread evenly; so one adapter can stand for what was said first and what holds now.
+    At most `num_rows` in all, spread evenly. One adapter then holds the earlier text and its correction.
     """
     rows = [_corrected(row, corrections) for other in earlier for row in other.rows if row.source not in REPLAYED]
     return replace(edit, rows=tuple(spread(list(dict.fromkeys([*edit.rows, *rows])), num_rows)))
 
 
 def _is_of(row: Row, correction: Correction) -> bool:
-    """Whether a row rests on the sentence that a correction changes, or asks the question that it answers."""
+    """Whether a row is about the corrected sentence, or asks the corrected question."""
     if not correction.said:
         return row.question == correction.question
     return any(_found(before, text) for before in _before(correction) for text in (row.evidence, row.answer))
 
 
 def _before(correction: Correction) -> list[str]:
-    """The sentences that may have read as the corrected one does now: it may hold the new answer elsewhere too.
+    """Sentences that the corrected one may have replaced; several if the new answer occurs in it more than once.
 
-    Only one place was changed (`_said`): "Mira is 5 and has 5 cats." read "Mira is 4 and has 5 cats.", or the like.
+    Only one occurrence was changed (`_said`): "Mira is 5 and has 5 cats." comes from "Mira is 4 and has 5 cats." or
+    "Mira is 5 and has 4 cats.".
     """
     said, new = correction.said, correction.new
     places = [match.start() for match in re.finditer(re.escape(new), said)]
@@ -135,12 +136,12 @@ def _before(correction: Correction) -> list[str]:
 
 
 def _found(sentence: str, text: str) -> re.Match[str] | None:
-    """Where `sentence` stands in `text`, in whatever letters, its full stop aside."""
+    """The match of `sentence` in `text`, ignoring case and the final full stop."""
     return re.search(re.escape(sentence.strip(" .")), text, re.IGNORECASE)
 
 
 def _corrected(row: Row, corrections: Sequence[Correction]) -> Row:
-    """`row` with the new answers; only rows of the corrected sentence change, for another may name the same thing."""
+    """`row` with the new answers; rows about other sentences are unchanged, even if they hold the same words."""
     texts = [row.answer, row.evidence, *(message.content for message in row.prompt.messages), row.prompt.text]
     for correction in corrections:
         if _is_of(row, correction):
@@ -151,7 +152,7 @@ def _corrected(row: Row, corrections: Sequence[Correction]) -> Row:
 
 
 def _with_new_answer(text: str, correction: Correction) -> str:
-    """`text` as it reads now: the corrected sentence in it, and nothing beside that; in a part of it the answer."""
+    """`text` with the corrected sentence replaced; in a text that is part of the sentence, the answer replaced."""
     for before in _before(correction):
         if found := _found(before, text):
             return f"{text[: found.start()]}{correction.said.strip(' .')}{text[found.end() :]}"

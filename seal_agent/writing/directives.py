@@ -1,8 +1,7 @@
-"""The directives of a self-edit: chosen by the model as JSON, checked, with presets.
+"""The directives of a self-edit: chosen by the model as JSON and checked; also presets.
 
-The model writes JSON that a grammar holds to the schema, so that it always parses; what was written without
-a grammar (a larger model behind a server, a user) goes through the same parser, and its faults go back into
-the model's context. What the JSON leaves out keeps its default.
+A grammar holds the model's JSON to the schema, so that it always parses. JSON written without a grammar (by a user or
+another model) goes through the same parser; faults go back into the model's context. Missing keys keep their defaults.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ from seal_agent.writing.formats import FORMATS
 
 NAME = "directives"
 CLOZE = Directives()
-"""Rows that need no writer, learned by the likelihood of their answers."""
+"""Rows cut out of the text without a model, trained by the likelihood of their answers."""
 DEFAULT = replace(CLOZE, formats=("phrase-qa",), distill=1.0)
-"""The model writes the questions, and learns what it says itself with the text in view, where it reads well; one that
-fails the exam of phrase-qa, as those of 135M and 500M parameters do, learns as with `CLOZE` (`writing.fitting`)."""
+"""The model writes the questions and learns by context distillation. A model that fails the capability test of
+phrase-qa, as those of 135M and 500M parameters do, uses `CLOZE` instead (`writing.fitting`)."""
 SEAL_PAPER = Directives(
     formats=("implications",),
     augmentations=("passage", "title"),
@@ -46,8 +45,8 @@ SEAL_PAPER = Directives(
     loss_on="all",
     rehearsal_share=0.0,
 )
-"""SEAL's inner loop for knowledge: r 32, α 64, q and v only, lr 1e-3, 10 epochs, batch 1, a sequence a line with
-the title in front, the passage appended (arXiv 2506.10943, appendix B)."""
+"""SEAL's inner loop for knowledge: r 32, α 64, q and v only, lr 1e-3, 10 epochs, batch 1, one sequence per line with
+the title before it, and the passage as one more row (arXiv 2506.10943, appendix B)."""
 PRESETS: Mapping[str, Directives] = {"default": DEFAULT, "cloze": CLOZE, "seal-paper": SEAL_PAPER}
 
 
@@ -56,8 +55,7 @@ PRESETS: Mapping[str, Directives] = {"default": DEFAULT, "cloze": CLOZE, "seal-p
 class Menu:
     """What the model may choose among in a domain: formats, augmentations, and values of other directives, by name.
 
-    It holds fewer values than are valid: those worth trying. Learning rates stand here as multiples of what fits the
-    model, and are shown to it in numbers.
+    Fewer values than are valid. Learning rates are multiples of the model's own rate here, and numbers in the prompt.
     """
 
     formats: tuple[str, ...]
@@ -66,7 +64,7 @@ class Menu:
     max_augmentations: int
 
     def offered(self, rate: float) -> dict[str, tuple[Any, ...]]:
-        """All there is to choose, by name, for a model that the learning rate `rate` fits."""
+        """All choices by directive, for a model whose learning rate is `rate`."""
         offered = {"formats": self.formats, WRITTEN_AS["augmentations"]: self.augmentations, **self.choices}
         if multiples := self.choices.get("learning_rate"):
             offered["learning_rate"] = tuple(float(f"{rate * multiple:.2g}") for multiple in multiples)
@@ -101,7 +99,7 @@ Settings: """
 
 
 def preset(name: str) -> Directives:
-    """The directives of that name; raises `InputError` for one that does not exist."""
+    """The directives of a preset; raises `InputError` for an unknown name."""
     if name not in PRESETS:
         raise InputError(f"there are no directives called {name!r}; choose {', '.join(PRESETS)}")
     return PRESETS[name]
@@ -120,7 +118,7 @@ def checked(directives: Directives, menu: Menu = MENU) -> Directives:
 
 
 def schema(rate: float, menu: Menu = MENU) -> dict[str, Any]:
-    """The JSON schema of what a model that `rate` fits may write: every key in order, every value among its choices."""
+    """The JSON schema of a model's choice: every key in order, every value one of its choices."""
     properties: dict[str, Any] = {name: {"enum": list(values)} for name, values in menu.offered(rate).items()}
     properties["formats"] = {"type": "array", "items": properties["formats"], "minItems": 1, "maxItems": MAX_FORMATS}
     written = WRITTEN_AS["augmentations"]
@@ -129,15 +127,15 @@ def schema(rate: float, menu: Menu = MENU) -> dict[str, Any]:
 
 
 def choose(backend: Backend, source: Source, base: Directives = CLOZE) -> Directives:
-    """The model's own choice for `source`, on top of `base`; raises `EditFault` for a malformed one."""
+    """The model's choice for `source`, on top of `base`; raises `EditFault` for malformed JSON."""
     return parse_directives(say(backend, source).answer, base)
 
 
 def say(backend: Backend, source: Source, menu: Menu = MENU, *, seed: int = 0, temperature: float = 0.0) -> Row:
-    """What the model says how to learn `source`: the prompt and its line of JSON, not yet parsed.
+    """The prompt for directives about `source` and the model's line of JSON, not yet parsed.
 
-    The prompt is the same whatever the menu and the settings that are not chosen, so that a policy is asked as it has
-    learned to be.
+    The prompt does not depend on the menu or on settings that are not chosen, so that a trained policy always sees the
+    prompt that it was trained on.
     """
     usual = replace(CLOZE, learning_rate=backend.learning_rate)
     prompt = PROMPT.format(
@@ -151,7 +149,7 @@ def say(backend: Backend, source: Source, menu: Menu = MENU, *, seed: int = 0, t
 
 
 def ask(backend: Backend, prompt: Prompt, menu: Menu = MENU, *, seed: int = 0, temperature: float = 0.0) -> str:
-    """What the model writes after `prompt`: a space, and one line of JSON that fits the `schema` of `menu`."""
+    """The model's continuation of `prompt`: a space and one line of JSON that fits the `schema` of `menu`."""
     grammar = _grammar(backend.learning_rate, menu)
     written = backend.generate(
         [prompt], max_new_tokens=MAX_TOKENS, grammars=[grammar], seed=seed, temperature=temperature
@@ -160,9 +158,9 @@ def ask(backend: Backend, prompt: Prompt, menu: Menu = MENU, *, seed: int = 0, t
 
 
 def parse_directives(text: str, base: Directives = CLOZE, menu: Menu = MENU) -> Directives:
-    """Directives out of one line of JSON; what it leaves out is as in `base`.
+    """Directives from one line of JSON; missing keys are taken from `base`.
 
-    Raises `EditFault` for text that is not a JSON object, an unknown key, a value of the wrong kind or out of
+    Raises `EditFault` for text that is not a JSON object, an unknown key, a value of the wrong type or out of
     its range, a format or augmentation that does not exist.
     """
     try:
@@ -206,7 +204,7 @@ def _expected(key: str, kind: type) -> str:
 
 
 def listed(menu: Menu, rate: float) -> str:
-    """What there is to choose for a model that `rate` fits, a line a directive, for a prompt."""
+    """All choices for a model with learning rate `rate`, one directive a line, for a prompt."""
     return "\n".join(f"- {name}: {', '.join(map(str, values))}" for name, values in menu.offered(rate).items())
 
 

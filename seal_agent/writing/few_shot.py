@@ -1,8 +1,8 @@
-"""A text that shows a task by examples becomes rows as they stand: nothing is asked of the model.
+"""Rows for a text that shows a task by examples; no model is used.
 
-Every input is asked alone, as it will be asked later, and after the other examples in several orders, which teaches
-what they have in common instead of their answers (leave-one-out, as in test-time training, arXiv 2411.07279). It does
-not say whether the examples should be learned: that is the decision before it.
+Every input becomes a question of its own, as it will be asked later. It also becomes the last turn after the other
+examples in several orders, which teaches the rule instead of the answers (leave-one-out, as in test-time training,
+arXiv 2411.07279). Whether the examples should be learned is decided before.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ Example = tuple[str, str]
 
 
 def alone(examples: Sequence[Example]) -> list[Row]:
-    """Every example as a question of its own."""
+    """Each example as a question without context."""
     return [Row(Prompt.user(given), wanted, NAME) for given, wanted in examples]
 
 
 def after_the_others(examples: Sequence[Example], num_orders: int = NUM_ORDERS, seed: int = 0) -> list[Row]:
-    """Every example as the next turn of a conversation about the others, in several orders."""
+    """Each example as the last turn of a conversation about the others, in several orders."""
     rng = random.Random(seed)
     rows = []
     for number, row in enumerate(alone(examples)):
@@ -38,11 +38,11 @@ def after_the_others(examples: Sequence[Example], num_orders: int = NUM_ORDERS, 
 
 
 def rows_of(examples: Sequence[Example], seed: int = 0) -> list[Row]:
-    """All rows of a task shown by example; an example that orders the model about is none."""
+    """All rows of a task shown by examples, without examples that give the model orders about itself."""
     kept = [example for example in examples if not is_instruction(*example)]
     return [*alone(kept), *after_the_others(kept, seed=seed)]
 
 
 def turns_of(example: Example) -> tuple[Message, Message]:
-    """An example as a user's turn and the assistant's."""
+    """An example as a user's message and the assistant's reply."""
     return Message("user", example[0]), Message("assistant", example[1])

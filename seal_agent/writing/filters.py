@@ -1,7 +1,7 @@
-"""Quality control before training: rows that would teach the wrong thing are dropped, each with a reason.
+"""Quality control before training: unsuitable rows are dropped, each with a reason.
 
-The rules look at the text alone; then the model itself says whether the passage supports what is left. What is
-dropped goes into the ledger.
+Rules look at the text of a row first; then the model judges whether the passage supports it. Dropped rows go into the
+ledger.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ KNOWN_OTHERWISE = "contradicts what is general knowledge"
 CONTRADICTS = "names what the text does not"
 UNFAITHFUL = "the model, with the text in view, does not find this answer likely"
 
-_REMOVED = re.compile(r"\[secret\b|\bremoved\]")  # of `secrets.REMOVED`, which a phrase may hold a half of
-MIN_CONFIDENCE = -1.0  # nats per token of a short answer, its sentence in view; below this it is guessing
+_REMOVED = re.compile(r"\[secret\b|\bremoved\]")  # parts of `redaction.REMOVED`: a phrase may hold half of it
+MIN_CONFIDENCE = -1.0  # nats per token of a short answer with its sentence in view; less is a guess
 MIN_SUPPORT = 0.3  # nats per token by which the passage makes a statement likelier
-MIN_STATED_WORDS = 4  # of an answer that says something without its question
+MIN_STATED_WORDS = 4  # of an answer that makes a statement without its question
 MAX_PER_ANSWER = 4
 MAX_OVERLAP = 0.85  # of the content words of two statements
 
 
 def sentences_of(*texts: str) -> list[str]:
-    """The sentences of all `texts`, each once."""
+    """The sentences of all `texts`, without duplicates."""
     return list(dict.fromkeys(sentence for text in texts for sentence in split_sentences(text)))
 
 
@@ -47,8 +47,8 @@ def check(
 ) -> tuple[list[Row], list[Dropped]]:
     """The rows worth training on, in their order, and those that are not.
 
-    Faithfulness is the model's own judgement, the base model's: a short answer must be likely with its sentence
-    in view, a statement likelier with the passage in view than without.
+    The base model judges faithfulness: a short answer must be likely with its sentence in view, a statement likelier
+    with the passage in view than without.
     """
     dropped: list[Dropped] = []
     kept: list[Row] = []
@@ -67,7 +67,7 @@ def check(
 
 
 def by_rule(row: Row, source: Source) -> str:
-    """Why `row` is not worth training on, as far as its text tells; "" if nothing is wrong with it."""
+    """The reason by rules of the text why `row` is not worth training on; "" if there is none."""
     text = f"{row.question} {row.answer}"
     if _REMOVED.search(text):
         return HIDDEN
@@ -95,16 +95,16 @@ def _drop(row: Row, reason: str) -> Dropped:
 
 
 def is_quotation(answer: str, text: str) -> bool:
-    """Whether every sentence of `answer` stands in `text` word for word, its first letter and its full stop aside."""
+    """Whether `text` holds every sentence of `answer` literally, but for the first letter's case and the full stop."""
     words = " ".join(text.split()).casefold()
     return all(sentence.strip(" .").casefold() in words for sentence in split_sentences(answer))
 
 
 def _unfaithful(backend: Backend, rows: Sequence[Row], source: Source, progress: Progress) -> list[int]:
-    """The numbers of the rows the model does not find supported.
+    """The numbers of the rows that the model does not find supported.
 
-    Not asked about are rows cut out of the passage whose answer stands there, under its heading perhaps. An answer that
-    an extractive format gives to several questions is asked about once.
+    Rows cut out of the passage whose answer is a quotation need no check. An answer that an extractive format gives to
+    several questions is scored once.
     """
     text = f"{source.heading}: {source.passage}"
     first: dict[tuple[str, str, str], int] = {}
@@ -123,10 +123,10 @@ def _unfaithful(backend: Backend, rows: Sequence[Row], source: Source, progress:
 def _unlikely(
     backend: Backend, rows: Sequence[Row], scored: Sequence[int], source: Source, progress: Progress
 ) -> list[int]:
-    """Those of the rows numbered `scored` that the model does not find supported.
+    """The numbers among `scored` of the rows that the model does not find supported.
 
-    What was cut out of the passage and then changed is held against the passage, not against its own evidence; and
-    without its question, which holds most of its words.
+    An extractive row that was changed afterwards is compared with the whole passage instead of its own evidence, and
+    without its question, which shares most of its words.
     """
     views = {n: source.passage if FORMATS[rows[n].source].is_extractive else rows[n].evidence for n in scored}
     short = [n for n in scored if rows[n].question and rows[n].answer in views[n]]
@@ -158,7 +158,7 @@ def _unlikely(
 
 
 def _copies(rows: Sequence[Row], source: Source) -> set[int]:
-    """Rows that ask what was asked, state what was stated, or ask once too often for one answer."""
+    """Numbers of rows that repeat a question or a statement, or exceed the number of questions for one answer."""
     copies: set[int] = set()
     pairs: set[tuple[str, str]] = set()
     per_answer: Counter[tuple[str, str]] = Counter()

@@ -1,7 +1,7 @@
-"""The model writes a self-edit: directives, then rows in the formats they name, checked before anything is trained.
+"""The model writes a self-edit: directives, then rows in the formats that they name; the rows are checked.
 
-A 135M model asked for "facts" invents them (docs/log/writing.md). So formats help it with form, never with
-content, and quality control drops what the passage does not support.
+A 135M model asked for "facts" invents them (docs/log/writing.md). So formats take the content from the text and leave
+the form to the model, and the filters drop what the passage does not support.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from seal_agent.writing.formats import FORMATS, Ask, Format
 log = logging.getLogger(__name__)
 NOT_A_ROW = "does not fit the format"
 NO_ROW = "no training row is left that says it"
-UNCLEAR = 'it speaks of you and has "{word}" besides, so who is meant cannot be told; say it with the name'
+UNCLEAR = 'it is about you and also says "{word}", so its subject is unclear; say it with the name'
 TEXT = "text"
-"""The source of what is dropped before anything is written: a sentence of the text."""
-MIN_PASSED = 0.3  # of what is asked in a format's exam
-MAX_EXAMINED = 12  # asks
+"""The `source` of a sentence of the text that was left out before writing."""
+MIN_PASSED = 0.3  # share of the requests in a format's capability test
+MAX_EXAMINED = 12  # requests
 _passed: dict[tuple[str, str], bool] = {(EMBEDDED_FILE, "phrase-qa"): False}
-"""Which model can write which format, for as long as the process lives; the embedded one was examined already."""
+"""Which model passed which format's test, for this process; the embedded model's result is known."""
 
 
 def write_self_edit(
@@ -49,10 +49,10 @@ def write_self_edit(
 ) -> SelfEdit:
     """A self-edit for `source`, written by the model behind `backend`.
 
-    Without `directives` the model chooses them. A text in which a user shows a task by examples is learned
-    as such, whatever formats they name; a document is written about and checked like any other. What somebody says of
-    himself in a message is told back to him (`perspective`). Raises `EditFault` when the directives are malformed or
-    too little of what was written holds.
+    Without `directives` the model chooses them. A message in which a user shows a task by examples is learned as a
+    task, whatever the formats; a document is always written about and checked. Statements that users make about
+    themselves become statements about "you" (`second_person`). Raises `EditFault` if the directives are malformed or
+    too few rows are left.
     """
     chosen = directives or choose(backend, source)
     if not is_document and (shown := examples_in(source.passage)):
@@ -73,12 +73,12 @@ def write(
     temperature: float = 0.0,
     progress: Progress = silent,
 ) -> Proposal:
-    """The edit that `directives` ask for, and after `said` every text of the model's that rows were made of.
+    """The edit that `directives` ask for, with the prompts and replies of the model that its rows came from (`said`).
 
-    What the model cannot write is replaced first (`fitting`). A `temperature` above 0 takes the place of the formats'
-    own. A sentence that means nothing or something else when it is said later is left out (`statements`). Whether a row
-    holds is for the base model to say: a policy does not grade itself. A text of which no row is left is not among what
-    was said. Raises `EditFault` where no sentence, or too few rows, are left.
+    Formats that the model cannot write are replaced first (`fitting`). A `temperature` above 0 overrides those of the
+    formats. Sentences that cannot be understood alone are left out (`statements`). The base model checks the rows, so
+    that a policy does not grade itself. A reply of which no row is left is not in `said`. Raises `EditFault` if no
+    sentence, or too few rows, are left.
     """
     given, source = source, source.learnable()
     if not source.passage:
@@ -115,7 +115,7 @@ def write(
 
 
 def _spoken(rows: Sequence[Row], source: Source) -> tuple[list[Row], list[Dropped]]:
-    """The rows as they are told back to who wrote the message, and those that would be said by the wrong one."""
+    """The rows rewritten in the second person, and those dropped because the speaker would be wrong."""
     language, kept, dropped = source.language, list[Row](), list[Dropped]()
     for row in rows:
         if word := language.unclear_speaker(row.evidence) or language.unclear_speaker(row.answer):
@@ -126,7 +126,7 @@ def _spoken(rows: Sequence[Row], source: Source) -> tuple[list[Row], list[Droppe
 
 
 def _without_row(given: Source, edit: SelfEdit) -> list[Dropped]:
-    """The sentences of the text that no row or probe of its edit says and no reason is given for yet."""
+    """The sentences of the text that no row or probe holds and that were not dropped with a reason before."""
     texts = [text for row in edit.rows for text in (row.evidence, row.question, row.answer)]
     texts += [text for probe in edit.probes for text in (probe.prompt.asked, probe.answer)]
     said = "\n".join(dict.fromkeys(texts)).casefold()
@@ -143,7 +143,7 @@ def _without_row(given: Source, edit: SelfEdit) -> list[Dropped]:
 
 @dataclass(frozen=True)
 class Written:
-    """What one ask of a format brought: the text ("" where the format asks nothing) and the rows in it."""
+    """One request of a format with the model's text ("" without a request) and the rows in it."""
 
     name: str
     asked: Ask
@@ -152,17 +152,17 @@ class Written:
 
     @property
     def said(self) -> Row:
-        """What was asked and what the model wrote, as a policy learns it."""
+        """The request and the model's text as a training row for a policy."""
         return Row(self.asked.prompt, self.text, self.name, self.asked.evidence)
 
     @property
     def own_rows(self) -> tuple[Row, ...]:
-        """The rows that were made of the text, and not in its place."""
+        """The rows that were made from the model's text, without fallback rows."""
         return tuple(row for row in self.rows if row.source == self.name) if self.text else ()
 
     @property
     def malformed(self) -> Dropped:
-        """For the ledger, where there is no row in the text."""
+        """The text for the ledger, if no row was found in it."""
         return Dropped(" ".join((*self.asked.meta[:1], self.text.strip()[:200])), self.name, NOT_A_ROW)
 
 
@@ -175,7 +175,7 @@ def written(
     temperature: float = 0.0,
     progress: Progress = silent,
 ) -> list[Written]:
-    """Everything one format asks, with what the model wrote and the rows in it, unchecked."""
+    """All requests of one format, with the model's texts and the rows in them, unchecked."""
     form = FORMATS[name]
     asks = [replace(asked, temperature=temperature or asked.temperature) for asked in form.ask(source)]
     texts = _generate(backend, asks, seed, name, progress)
@@ -183,10 +183,10 @@ def written(
 
 
 def fitting(backend: Backend, directives: Directives, progress: Progress = silent) -> Directives:
-    """`directives` as the model behind `backend` can follow them.
+    """`directives` adapted to the model behind `backend`.
 
-    A format whose exam it fails gives way to the one that stands in for it; and who does not read well enough for an
-    exam cannot teach itself: nothing is distilled.
+    A format whose capability test the model fails is replaced by its fallback. A model that fails one cannot answer
+    from a text in view, so distillation is switched off too.
     """
     forms = map(FORMATS.__getitem__, directives.formats)
     instead = {form.name: form.fallback for form in forms if not can_write(backend, form, progress)}
@@ -195,17 +195,17 @@ def fitting(backend: Backend, directives: Directives, progress: Progress = silen
 
 
 def can_write(backend: Backend, form: Format, progress: Progress = silent) -> bool:
-    """Whether the base model behind `backend` passes the exam of `form`, greedily; taken once a process."""
+    """Whether the base model passes the capability test of `form` with greedy decoding; tested once a process."""
     if form.capability_test is None:
         return True
     if (key := (backend.model, form.name)) not in _passed:
         asks = form.ask(form.capability_test)
         asks = asks[:: -(-len(asks) // MAX_EXAMINED)]  # spread over the text
-        texts = _generate(backend.with_stack(AdapterStack()), asks, 0, f"an exam in {form.name}", progress)
+        texts = _generate(backend.with_stack(AdapterStack()), asks, 0, f"a test of {form.name}", progress)
         test = form.capability_test
         fit = [_parsed(form, test, asked, text).own_rows for asked, text in zip(asks, texts, strict=True)]
         _passed[key] = sum(map(bool, fit)) >= MIN_PASSED * len(fit)
-        log.info("%s wrote %d of %d well in its exam in %s", backend.model, sum(map(bool, fit)), len(fit), form.name)
+        log.info("%s passed %d of %d requests in a test of %s", backend.model, sum(map(bool, fit)), len(fit), form.name)
     return _passed[key]
 
 
@@ -214,7 +214,7 @@ def _parsed(form: Format, source: Source, asked: Ask, text: str) -> Written:
 
 
 def _generate(backend: Backend, asks: Sequence[Ask], seed: int, what: str, progress: Progress) -> list[str]:
-    """The model's text for every ask; asks of one kind share a batch."""
+    """The model's text for every request; requests with equal settings share a batch."""
     groups: dict[tuple[int, float, tuple[str, ...], bool], list[int]] = {}
     for number, each in enumerate(asks):
         if not each.max_new_tokens:

@@ -143,5 +143,5 @@ def test_a_spent_budget_is_said_once(learner: Learner, queue: LearningQueue, cap
     worker.run_until_empty()
     worker.run_until_empty()
     assert [r.message for r in caplog.records if "budget" in r.message] == [
-        "the budget of this hour is spent; 1 jobs wait until some of it is an hour ago"
+        "the budget of the last hour is spent; 1 jobs wait"
     ]

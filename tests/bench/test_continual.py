@@ -226,7 +226,7 @@ def test_a_part_without_sequences_measures_nothing(tmp_path: Path) -> None:
 
 def test_settings_of_another_run_are_refused(tmp_path: Path) -> None:
     Run(tmp_path, "", {"seed": 0})
-    with pytest.raises(InputError, match="is of another run"):
+    with pytest.raises(InputError, match="belongs to another run"):
         Run(tmp_path, "", {"seed": 1})
 
 

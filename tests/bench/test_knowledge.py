@@ -116,7 +116,7 @@ def test_passages_in_one_adapter_have_their_own_results_and_the_steps_they_would
 def test_results_of_another_run_are_not_mixed_in(tmp_path: Path) -> None:
     Run(tmp_path, config={"model": "a", "seed": 0})
     Run(tmp_path, config={"model": "a", "seed": 0})
-    with pytest.raises(InputError, match=r"of another run \(model differ\)"):
+    with pytest.raises(InputError, match=r"belongs to another run \(model differ\)"):
         Run(tmp_path, config={"model": "b", "seed": 0})
 
 

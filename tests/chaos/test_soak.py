@@ -75,10 +75,13 @@ HARMS: dict[str, tuple[Callable[[Learner], object], str]] = {
     "unjudged": (unjudged, "served without a verdict"),
     "version gone": (lambda x: execute(x.home, "DELETE FROM stacks"), "in no version"),
     "ledger gone": (lambda x: execute(x.home, "DELETE FROM episodes"), "served without a verdict"),
-    "key gone": (lambda x: execute(x.home, "DELETE FROM routes"), "nothing routes"),
+    "key gone": (lambda x: execute(x.home, "DELETE FROM routes"), "without a routing key"),
     "folder gone": (lambda x: shutil.rmtree(x.stack.entries[0].ref.path), "missing"),
     "left open": (lambda x: execute(x.home, "UPDATE episodes SET body = json_set(body, '$.outcome', 'open')"), "end"),
-    "another's item": (lambda x: execute(x.home, "UPDATE replay SET adapter = 'x' WHERE adapter <> ''"), "watched"),
+    "another's item": (
+        lambda x: execute(x.home, "UPDATE replay SET adapter = 'x' WHERE adapter <> ''"),
+        "never accepted",
+    ),
     "item gone": (lambda x: execute(x.home, "DELETE FROM replay WHERE id = 3"), "not in the database"),
 }
 
@@ -114,7 +117,7 @@ def test_a_text_that_stays_although_it_was_forgotten_is_found(learner: Learner, 
     witness = Witness.read(tmp_path / "witness.json")
     assert witness.compare(learner.home, {}) == []
     (learner.home.root / "copy").write_text(TOWER.text)
-    assert witness.compare(learner.home, {}) == ["forgotten, but stands in copy"]
+    assert witness.compare(learner.home, {}) == ["forgotten, but still in copy"]
 
 
 def test_a_witness_sees_a_version_that_is_gone_and_an_answer_that_changed(learner: Learner, tmp_path: Path) -> None:
@@ -265,7 +268,7 @@ def test_two_processes_on_one_home_do_not_overwrite_each_other(home: Home) -> No
     for step in ("decide", "write", "train", "probe", "judge"):
         episode = loop.verbs(one)[step](episode, lambda *_: None)
     learn(other, BRIDGE)
-    with pytest.raises(StorageError, match="changed by another process meanwhile; nothing was lost"):
+    with pytest.raises(StorageError, match="changed by another process; nothing was lost"):
         one.accept(episode)
     assert len(one.stack) == 1
     assert invariants(home) == []

@@ -63,7 +63,7 @@ def test_a_stop_says_which_message_comes_next(learner: Learner) -> None:
     said.clear()
     converse_at_once(learner, lines(), Display(), thread="b", screen=Screen())
     assert said[0] == NO_MESSAGE
-    assert said[1].endswith("the next `chat` or `queue work` learns it; go on with message 2")
+    assert said[1].endswith("the next `chat` or `queue work` learns them; go on with message 2")
 
 
 def test_news_stand_above_the_prompt_while_a_line_is_typed(
@@ -93,7 +93,7 @@ def test_a_graphs_conversation_is_judged_by_its_last_reply(learner: Learner) -> 
     [given] = recorded(learner.home, "default")
     assert (given.question, given.value) == ("The key?", -1.0)
     assert "hunter2" not in given.answer
-    with pytest.raises(InputError, match="no reply yet"):
+    with pytest.raises(InputError, match="no reply to rate"):
         give_feedback(learner, said[:1])
 
 

@@ -221,7 +221,7 @@ def test_a_document_goes_on_where_it_was_stopped(
         process.interrupt()
         assert process.ended(BUSY) == 130
     line = process.said.strip().splitlines()[-1]
-    num_done = int(line.split("stopped; ")[1].split(" of 20 passages are done and kept; run the same command")[0])
+    num_done = int(line.split("stopped; ")[1].split(" of 20 passages are done and saved; run the same command")[0])
     assert 2 <= num_done < 20
     assert len(Home(home).episodes("default")) >= num_done
     whole(home)
@@ -241,7 +241,7 @@ def test_a_chat_is_left_at_its_prompt_and_what_was_said_waits(tmp_path: Path) ->
         process.until("I do not know.")
         process.interrupt()
         assert process.ended(BUSY) == 130
-    assert process.said.strip().endswith("the next `chat` or `queue work` learns it; go on with message 2")
+    assert process.said.strip().endswith("the next `chat` or `queue work` learns them; go on with message 2")
     assert "Traceback" not in process.said
     [job] = LearningQueue(Home(home)).jobs(states=())
     assert job.state in ("waiting", "running", "done")
@@ -305,7 +305,7 @@ def test_the_lives_of_a_soak_end_with_it(tmp_path: Path) -> None:
         process.interrupt()
         assert process.ended(BUSY) == 130
     assert not alive(started)
-    assert "run the same command to go on" in process.said
+    assert "run the same command to continue" in process.said
 
 
 @pytest.mark.slow
@@ -318,4 +318,4 @@ def test_a_gateway_ends_while_a_request_is_open(tmp_path: Path, port: int) -> No
             time.sleep(0.3)
             process.interrupt()
             assert process.ended(BUSY) == 130
-    assert "texts that wait are learned when it starts again" in process.said
+    assert "queued texts are learned when it starts again" in process.said

@@ -141,7 +141,7 @@ def test_other_numbers_of_public_calls_are_checked(learner: Learner, tmp_path: P
 
 
 def test_a_name_in_the_place_of_a_list_of_tools_is_refused(learner: Learner) -> None:
-    with pytest.raises(InputError, match="give a list of the names of tools"):
+    with pytest.raises(InputError, match="give a list of tool names"):
         SelfAdaptation(learner, learn_from="look_up")
 
 

@@ -110,7 +110,7 @@ def test_a_model_without_a_shipped_head_gets_one_that_is_kept(home_turns: None, 
     assert not decide(other, first, "Hi there, nice day!").learn
     kept = next((tmp_path / "heads").iterdir())
     kept.write_bytes(b"{}")
-    with pytest.raises(StorageError, match="delete it, and it is fitted again"):
+    with pytest.raises(StorageError, match="delete it to fit it again"):
         load(other, tmp_path / "heads")
 
 

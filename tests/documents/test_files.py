@@ -74,10 +74,10 @@ def test_a_pdf_is_read_and_words_broken_at_a_line_are_joined(tmp_path: Path) -> 
     [
         ("a.pdf", b"%PDF-1.4 broken", "cannot be read as PDF"),
         ("a.pdf", pdf("A bell.").replace(b"/Length", b"/Filter /Odd /Length"), "Unsupported filter /Odd"),
-        ("a.pdf", pdf(""), "holds no text"),
-        ("a.html", b"<p></p>", "holds no text"),
+        ("a.pdf", pdf(""), "has no text"),
+        ("a.html", b"<p></p>", "has no text"),
         ("a.html", b"\xff\xfe", "not UTF-8"),
-        ("a.html", b"<![[[[[[", "holds no text"),
+        ("a.html", b"<![[[[[[", "has no text"),
         ("a.md", b" \n", "is empty"),
         ("a.txt", b"a\0b", "binary"),
     ],

@@ -264,7 +264,7 @@ def test_a_name_alone_replaces_nothing_and_the_giver_is_told(learner: Learner) -
 def test_two_files_stay_two_documents_whatever_is_in_them(learner: Learner) -> None:
     ingest(learner, HALL, source="file:///ann/hall.md")
     state = create_ingest_graph(learner).compile().invoke({"document": HALL, "source": "file:///bob/hall.md"})
-    assert state["notes"] == ["file:///bob/hall.md was read before as file:///ann/hall.md, and is not learned twice"]
+    assert state["notes"] == ["file:///bob/hall.md was read before as file:///ann/hall.md and is not learned twice"]
     ingest(learner, sections(TOWER), source="file:///bob/hall.md")
     assert texts(learner) == [TOWER, BRIDGE]
     assert sorted(sources(learner)) == ["file:///ann/hall.md", "file:///bob/hall.md"]
@@ -272,7 +272,7 @@ def test_two_files_stay_two_documents_whatever_is_in_them(learner: Learner) -> N
 
 def test_a_document_of_too_many_passages_is_refused_before_anything_is_learned(learner: Learner) -> None:
     small = Learner(learner.backend, learner.home, config=LearnerConfig(max_passages=1))
-    message = r"has 2 passages to learn, and 1 are taken at most; split it, or raise max_passages"
+    message = r"has 2 passages to learn, more than 1; split it, or raise max_passages"
     with pytest.raises(InputError, match=message):
         ingest(small, HALL)
     with pytest.raises(InputError, match=message):

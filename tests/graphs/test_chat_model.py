@@ -90,7 +90,7 @@ def test_it_answers_with_what_is_accepted_now_and_with_the_version_a_call_names(
 def test_a_version_or_a_model_that_does_not_exist_is_an_error(model: ChatSeal) -> None:
     with pytest.raises(AdapterError, match="has no version 12; it has 0 to 0"):
         model.invoke(QUESTION, model="base@v12")
-    with pytest.raises(InputError, match="'gpt' is not this one"):
+    with pytest.raises(InputError, match="'gpt' is not this model"):
         model.invoke(QUESTION, model="gpt")
     with pytest.raises(InputError, match="leave one of them out"):
         ChatSeal(learner=model.learner, model="gpt")
@@ -238,7 +238,7 @@ def test_a_forced_call_that_was_cut_off_says_what_to_do(model: ChatSeal) -> None
 def test_a_tool_that_was_not_bound_cannot_be_chosen(model: ChatSeal) -> None:
     with pytest.raises(InputError, match=r"none of the bound tools \(weather, Clock\)"):
         model.bind_tools([weather, Clock], tool_choice="wether")
-    with pytest.raises(InputError, match="no tool a local model can call"):
+    with pytest.raises(InputError, match="not a tool that a local model can call"):
         model.bind_tools([{"type": "web_search"}])
 
 
@@ -252,7 +252,7 @@ def test_structured_output_is_an_object_of_the_schema(home: Home) -> None:
 
 
 def test_a_typo_in_an_option_is_an_error(model: ChatSeal) -> None:
-    with pytest.raises(InputError, match="temprature: no option"):
+    with pytest.raises(InputError, match="temprature: not an option"):
         model.invoke("Long", temprature=1.0)
     with pytest.raises(ValidationError, match="temprature"):
         ChatSeal(learner=model.learner, temprature=1.0)  # type: ignore[call-arg]

@@ -106,7 +106,7 @@ def test_whoever_calls_the_graph_names_no_file_outside_of_its_folder_of_data(hom
     (home.root / "secret.json").write_text(data.read_text())
     (home.root / "data" / "link.json").symlink_to(data)
     for state in ({"data": name}, {"files": [name]}):
-        with pytest.raises(InputError, match="is not in the graph's folder of data"):
+        with pytest.raises(InputError, match="is not in the graph's data folder"):
             invoke(learner, **state)
     assert not run_folders(home)
 
@@ -117,7 +117,7 @@ def test_whoever_calls_the_graph_names_no_folder_but_a_run_of_the_home(
 ) -> None:
     learner = Learner(ScriptedBackend(home.root, replies=SAYS), home)
     before = {path for path in tmp_path.rglob("*") if "adapters" not in path.parts}
-    with pytest.raises(InputError, match="is no run of this home"):
+    with pytest.raises(InputError, match="is not a run of this data directory"):
         invoke(learner, data=in_home, folder=name)
     assert {path for path in tmp_path.rglob("*") if path.name not in ("state.sqlite-wal", "state.sqlite-shm")} <= before
 

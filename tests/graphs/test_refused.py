@@ -63,7 +63,7 @@ def test_a_thread_that_has_grown_longer_than_the_model_reads_is_answered_from_it
     chat.invoke({"messages": [SystemMessage("Be kind."), HumanMessage(GREETING)]}, thread("one"))
     notes = [say(chat, f"{GREETING} The weather is fine, number {number}.")["notes"] for number in range(20)]
     assert notes[0] == []
-    assert notes[-1][0].startswith("the model reads 300 tokens: the reply was written without the oldest")
+    assert notes[-1][0].startswith("the context has 300 tokens: the reply was written without the oldest")
     state = say(chat, TOWER)
     assert outcomes(state) == ["accepted"]
     assert len(state["messages"]) == 45  # the thread keeps what the model was not asked
@@ -109,7 +109,7 @@ def test_documents_may_come_as_json(learner: Learner) -> None:
         ({"document": 5}, "document=5 is not a text"),
         ({"document": TOWER, "source": 5}, "source=5 is not a text"),
         ({"document": TOWER, "title": 5}, "title=5 is not a text"),
-        ({"documents": 5}, "documents=5 is no list"),
+        ({"documents": 5}, "documents=5 is not a list"),
         ({"documents": [TOWER]}, "is no document"),
         ({"documents": [{"page_content": 5}]}, "is no document"),
         ({"documents": None}, "the document is empty"),

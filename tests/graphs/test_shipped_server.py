@@ -66,7 +66,7 @@ def test_a_server_of_one_user_takes_runs_that_name_nobody_as_that_users(
     chat.invoke({"messages": [("user", TOWER)]})
     asked = {"messages": [("user", QUESTION)]}
     assert chat.invoke(asked, {"configurable": {"user": "ann"}})["messages"][-1].text == ANSWER
-    with pytest.raises(InputError, match="not that of the user this run names"):
+    with pytest.raises(InputError, match="this run names another user"):
         chat.invoke(asked, {"configurable": {"user": "bob"}})
 
 

@@ -26,7 +26,7 @@ from seal_agent.storage.database import Home
 from seal_agent.storage.jobs import LearningQueue
 
 WALL = "The Copper Wall was raised by Otto Bern in 1702. It has eleven gates."
-REFUSED = "what another user said"
+REFUSED = "the text of another user"
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_a_message_put_in_the_place_of_another_users_is_whose_it_is_now(backend:
     )
     graph.invoke({"messages": [HumanMessage(TOWER, id="1")]}, as_user("ada"))
     graph.invoke({"messages": [HumanMessage(WALL, id="1")]}, as_user("bob"))
-    with pytest.raises(InputError, match="the last message is another user's"):
+    with pytest.raises(InputError, match="the last message belongs to another user"):
         graph.invoke(None, as_user("ada"))
     assert home.episodes("ada") == []
 
@@ -152,7 +152,7 @@ def test_a_document_that_could_not_be_read_is_not_read_for_another_user(backend:
     graph = create_ingest_graph(Learners(backend, home)).compile(checkpointer=InMemorySaver())
     with pytest.raises(InputError, match="no/such"):
         graph.invoke({"document": WALL, "content_type": "no/such"}, as_user("bob"))
-    with pytest.raises(InputError, match="another user gave the document"):
+    with pytest.raises(InputError, match="belongs to another user; give a document"):
         graph.invoke({"content_type": "text/plain"}, as_user("ada"))
     assert home.episodes("ada") == []
 
@@ -213,7 +213,7 @@ def test_what_was_stopped_before_its_author_was_noted_is_taken_up_by_nobody(
 ) -> None:
     graph = create(Learners(backend, home)).compile(checkpointer=InMemorySaver(), interrupt_before=["receive"])
     graph.invoke(given, as_user("ada"))
-    with pytest.raises(InputError, match="send it again, in a run of your own"):
+    with pytest.raises(InputError, match="send the input again in a new run"):
         graph.invoke(None, as_user(user))
     assert home.episodes("ada") == home.episodes("bob") == []
     graph.interrupt_before_nodes = []

@@ -62,7 +62,7 @@ def test_a_document_can_be_stopped_at_every_step_and_is_learned_in_the_end(
             time.sleep(0.3)
             process.interrupt()
             assert process.ended(BUSY) == 130
-        assert "run the same command to go on" in process.said
+        assert "run the same command to continue" in process.said
         assert "Traceback" not in process.said
     whole(home)
     capsys.readouterr()
@@ -80,7 +80,7 @@ def test_reading_turns_for_a_new_model_is_announced_and_goes_on_where_it_was_sto
         before = num_read(model, home / HEADS_FOLDER, STATES)
         with running("ingest", str(path), "--model", model, home=home) as process:
             process.until("labelled turns are read, once for this model", 240)
-            assert "what is read is kept when it is stopped" in process.said
+            assert "readings are saved when it is stopped" in process.said
             assert (f"{before} of them read already" in process.said) == bool(before)
             process.until(f"{before + num_more}/4466", 240)
             process.interrupt()
@@ -126,5 +126,5 @@ def test_a_gateway_is_stopped_while_it_learns(home: Path, port: int, capsys: pyt
         begun(home, "train")
         process.interrupt()
         assert process.ended(BUSY) == 130
-    assert "texts that wait are learned when it starts again" in process.said
+    assert "queued texts are learned when it starts again" in process.said
     whole(home)

@@ -100,7 +100,7 @@ def test_a_question_in_a_language_without_rules_is_left_out_with_the_reason(tmp_
     source = Source("Museum", "Das Museum steht in Graz. Wann öffnet das Museum am Sonntag? Der Eintritt ist frei.")
     assert source.sentences == ["Das Museum steht in Graz.", "Der Eintritt ist frei."]
     assert [left.sentence for left in source.left_out] == ["Wann öffnet das Museum am Sonntag?"]
-    with pytest.raises(EditFault, match="language 'de'; say the answer"):
+    with pytest.raises(EditFault, match="language 'de'; state the answer"):
         write(ScriptedBackend(tmp_path), Source("Museum", "Wann öffnet das Museum am Sonntag?"), CLOZE)
 
 

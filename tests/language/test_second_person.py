@@ -101,5 +101,5 @@ def test_a_sentence_whose_speaker_is_unclear_is_not_learned(text: str) -> None:
 
 
 def test_a_message_of_an_unclear_speaker_is_refused_with_that_reason(tmp_path: Path) -> None:
-    with pytest.raises(EditFault, match="who is meant cannot be told"):
+    with pytest.raises(EditFault, match="its subject is unclear"):
         write_self_edit(ScriptedBackend(tmp_path), Source("me", "I owe you 400 euros."), CLOZE)

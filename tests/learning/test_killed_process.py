@@ -125,7 +125,7 @@ def test_a_thread_resumed_before_accept_serves_only_the_candidate_that_was_judge
     layers = tuple(replace(entry, weight=0.5) for entry in episode.candidate.entries)
     changed = replace(episode, candidate=AdapterStack(layers))
     graph.update_state(thread("one"), {"episode": to_json(changed)})
-    with pytest.raises(InputError, match="the verdict is about another candidate"):
+    with pytest.raises(InputError, match="the verdict belongs to another candidate"):
         graph.invoke(None, thread("one"))
     graph.update_state(thread("one"), {"episode": to_json(episode)}, as_node="judge")
     graph.invoke(None, thread("one"))

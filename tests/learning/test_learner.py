@@ -60,7 +60,7 @@ def test_a_verdict_is_of_one_candidate_and_serves_no_other(learner: Learner) -> 
         learner.train(replace(episode, seed=episode.seed + 1)),
     ]
     for each in changed:
-        with pytest.raises(InputError, match="the verdict is about another candidate"):
+        with pytest.raises(InputError, match="the verdict belongs to another candidate"):
             learner.accept(each)
         with pytest.raises(InputError, match="not the one that was probed"):
             learner.judge(each)
@@ -71,7 +71,7 @@ def test_a_verdict_is_of_one_candidate_and_serves_no_other(learner: Learner) -> 
 def test_an_episode_is_closed_for_its_own_namespace_only(learner: Learner) -> None:
     episode, bob = judged(learner, TOWER), learner.within("bob")
     for verb in (bob.accept, bob.reject, bob.close):
-        with pytest.raises(InputError, match="this episode is another namespace's"):
+        with pytest.raises(InputError, match="this episode belongs to another namespace"):
             verb(episode)
     assert bob.stack == learner.stack == AdapterStack()
 

@@ -77,7 +77,7 @@ def test_nothing_is_left_to_try_after_the_last_remedy(home: Home) -> None:
     learner = forgetful(home, replace(STACK, remedies=()))
     episode = judged(learner, TOWER)
     assert not learner.has_remedy(episode)
-    with pytest.raises(InputError, match="nothing is left to try"):
+    with pytest.raises(InputError, match="no remedy is left"):
         learner.apply_remedy(episode)
 
 

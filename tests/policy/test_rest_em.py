@@ -331,7 +331,7 @@ def test_a_gate_that_was_cut_off_promotes_nothing(make: Make, monkeypatch: pytes
 def test_settings_that_show_nothing_are_refused() -> None:
     with pytest.raises(InputError, match="num_seeds=1"):
         ImproveConfig(num_seeds=1)
-    with pytest.raises(InputError, match="none of them twice"):
+    with pytest.raises(InputError, match="without duplicates"):
         Parts((1, 2), (2, 3), (4, 5))
     with pytest.raises(InputError, match="8 or more"):
         parted(7)

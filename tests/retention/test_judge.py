@@ -178,7 +178,7 @@ def test_noise_is_measured_by_scoring_twice() -> None:
     assert noise([-1.0, -2.0], [-1.0, -2.0]) == 0.0
     assert noise([-1.0, -2.0], [-1.3, -1.6]) == pytest.approx(math.sqrt((0.09 + 0.16) / 2))
     assert noise(replay([9.0, 9.0]), replay([0.0, 0.0], KNOWN - 0.1)) == pytest.approx(0.1)  # only `before` counts
-    with pytest.raises(InputError, match="no items"):
+    with pytest.raises(InputError, match="without items"):
         noise([], [])
 
 

@@ -1,7 +1,7 @@
-"""Few-shot puzzles (ARC): the second domain. The model chooses how to train on a task's demonstrations.
+"""ARC puzzles as a second domain: the model chooses how to train on a task's demonstrations.
 
-The machinery is the one knowledge has: directives as JSON, rows, `Backend.train`, `Grade`. What is its own is how
-grids are written, transformed and voted on. It holds no benchmark: that is `bench_arc`.
+Directives, rows, `Backend.train` and `Grade` are those of knowledge; `grids`, `transforms`, `augment` and `voting` are
+specific to ARC. The benchmark is `bench`.
 """
 
 from seal_agent.bench.arc.augment import edit_of

@@ -1,7 +1,7 @@
-"""Training rows out of a task's demonstrations: what is asked of what (formats), and how grids are varied (tools).
+"""Training rows from a task's demonstrations: leave-out formats, and transformations of grids (tools).
 
-Colours and the order of examples are permuted for every row that is not the task itself (black stays black), as in
-SEAL's recipe (arXiv 2506.10943, section 4.2). Nothing here sees the grids that are asked for in the end.
+Colours and the order of examples are permuted in every row but the original ones (black stays black), as in
+SEAL's recipe (arXiv 2506.10943, section 4.2). The test grids are never used.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from seal_agent.writing.assembly import assemble
 from seal_agent.writing.directives import Menu
 
 FORMATS: Mapping[str, int] = {"leave-one-out": 1, "leave-two-out": 2}
-"""How many demonstrations are asked for instead of shown."""
+"""The number of demonstrations that a row asks for instead of showing."""
 _SHIFTS = (translate(1, 0), translate(0, 1), translate(-1, 0), translate(0, -1))
 _SIZES = (enlarge(2, 2), enlarge(2, 1), enlarge(1, 2))
 _REPEATS = (repeat(2, 1), repeat(1, 2), repeat(2, 2))
@@ -39,15 +39,15 @@ MENU = Menu(
     },
     max_augmentations=len(AUGMENTATIONS),
 )
-"""What a model may choose for a task: SEAL's switches and directives, in a range that suits a LoRA of rank 16."""
-MAX_SYMBOLS = 2048  # of a row; the larger grids that size, chain and repeat make are left out beyond it
-NUM_PASSES = 64  # over all combinations; a small task is seen in so many colourings at most
+"""The choices of a policy for a task: SEAL's switches and directives, in ranges that suit a LoRA of rank 16."""
+MAX_SYMBOLS = 2048  # of a row; larger grids, made by size, chain and repeat, are dropped
+NUM_PASSES = 64  # over all combinations: the most colourings in which a small task is seen
 
 
 def edit_of(task: Task, directives: Directives, seed: int = 0) -> SelfEdit:
-    """The self-edit that `directives` make of the demonstrations of `task`: `num_rows` rows, none of them twice.
+    """The self-edit of `directives` for the demonstrations of `task`: `num_rows` distinct rows.
 
-    Raises `EditFault` where the task has too few demonstrations for the formats.
+    Raises `EditFault` if the task has too few demonstrations for the formats.
     """
     rows = list(islice(_rows(task, directives, random.Random(seed)), directives.num_rows))
     if not rows:
@@ -59,7 +59,7 @@ def edit_of(task: Task, directives: Directives, seed: int = 0) -> SelfEdit:
 
 
 def _rows(task: Task, directives: Directives, rng: random.Random) -> Iterator[Row]:
-    """The task's own leave-out rows, then varied ones, every combination once before any is used again."""
+    """The task's own leave-out rows, then transformed ones; all combinations once before any is repeated."""
     tasks = [(name, left) for name in directives.formats for left in task.without(FORMATS[name])]
     varied = [
         (augmentation, transform)

@@ -1,9 +1,9 @@
-"""`seal-agent bench arc`: does a model that trains on a puzzle's demonstrations solve it, and who says how it trains?
+"""`seal-agent bench arc`: does training on a puzzle's demonstrations solve it, and who should choose the training?
 
-Few-shot learning after SEAL (arXiv 2506.10943, section 4.2). Arms: the demonstrations in context only; trained on them
-as a human says; as the untrained model says; as a policy says that was improved by ReST-EM. Every arm answers by the
-same vote with the same demonstrations in context. Tasks are chosen by size alone, and every result is written as soon
-as it is there; a run that was stopped goes on where it was.
+Few-shot learning after SEAL (arXiv 2506.10943, section 4.2). Arms: demonstrations in context only; training with fixed
+directives; training with directives of the untrained model; with those of a policy improved by ReST-EM. All arms answer
+by the same vote with the same demonstrations in context. Tasks are selected by size only. Results are written at once,
+and a stopped run can be resumed.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from seal_agent.storage.run_folder import RunFolder
 
 CONTEXT, FIXED, UNTRAINED, TRAINED = "in-context", "fixed", "untrained self-edit", "trained self-edit"
 ARMS = (CONTEXT, FIXED, UNTRAINED, TRAINED)
-TEMPERATURE = 1.0  # one sample of what the policy would do, as in SEAL; its likeliest choice hides the rest
+TEMPERATURE = 1.0  # one sample of the policy, as in SEAL; its likeliest choice would hide the others
 EASY_SYMBOLS = 200
 EASY, SEAL = "easy", "seal"
 
 Guessed = tuple[tuple[Grid, ...], ...]
-"""The guesses at every grid that is asked for."""
+"""The guesses at every test grid."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """One arm on one task: NLL of the right grids in nats per token, and for every grid whether it was found.
+    """One arm on one task: NLL of the correct grids in nats per token, and for every grid whether it was found.
 
-    `settings` is what the model wrote, and `policy` the adapters it wrote it with.
+    `settings` is the policy's JSON, and `policy` the adapters that wrote it.
     """
 
     arm: str
@@ -58,7 +58,7 @@ class Result:
 
     @property
     def is_solved(self) -> bool:
-        """Whether every grid that was asked for was found."""
+        """Whether all test grids were found."""
         return all(self.right)
 
 
@@ -66,11 +66,11 @@ class Run(RunFolder):
     """The results of one run, `metrics.jsonl`, and the guesses beside them, `answers.jsonl`, by part."""
 
     def results(self) -> dict[tuple[str, str], Result]:
-        """What is there already, of all parts, by arm and task."""
+        """The stored results of all parts, by arm and task."""
         return {(result.arm, result.task): result for result in self.values("metrics", Result)}
 
     def add(self, result: Result, guessed: Guessed) -> None:
-        """Append one result with what was guessed."""
+        """Append one result and its guesses."""
         texts = [[as_text(grid) for grid in of] for of in guessed]
         self.append("answers", {"arm": result.arm, "task": result.task, "guesses": texts})
         self.append("metrics", asdict(result))
@@ -85,10 +85,10 @@ def chosen_tasks(
     max_symbols: int = 0,
     seed: int = 0,
 ) -> dict[str, list[Task]]:
-    """The tasks by set, each the shortest first: `num_easy` training tasks, and those that SEAL filtered.
+    """The tasks by set, shortest first: `num_easy` training tasks, and those that SEAL filtered.
 
-    The first are drawn by `seed` among those of at most `easy_symbols`, by size alone. With `max_symbols` SEAL's tasks
-    that are longer are left out; the settings of the run say which were taken.
+    The easy tasks are drawn by `seed` among those of at most `easy_symbols`, by size only. With `max_symbols` longer
+    tasks of SEAL's are left out.
     """
     ids = {**training, **evaluation}
     filtered = [ids[name] for name in (*SEAL_TRAINING, *SEAL_EVALUATION) if name in ids]
@@ -110,14 +110,14 @@ def measure(
     seed: int = 0,
     progress: Progress = silent,
 ) -> dict[tuple[str, str], Result]:
-    """Every arm on every task that `run` does not hold yet, task by task; `policy` writes the trained self-edits.
+    """Run every arm on every task that `run` does not hold yet; `policy` writes the trained self-edits.
 
-    Raises `InputError` for an arm that does not exist or has no policy, and for a run that holds another policy's.
+    Raises `InputError` for an arm that does not exist or has no policy, and for a run with another policy.
     """
     if unknown := sorted(set(arms) - set(ARMS)):
         raise InputError(f"there is no arm called {unknown[0]!r}; choose {', '.join(ARMS)}")
     if TRAINED in arms and policy is None:
-        raise InputError(f"the arm {TRAINED!r} needs a policy; give --policy ADAPTER, or leave the arm out")
+        raise InputError(f"the arm {TRAINED!r} needs a policy; give --policy ADAPTER, or remove the arm")
     done = run.results()
     policy = policy or AdapterStack()
     if TRAINED in arms and any(r.arm == TRAINED and r.policy != policy.ids for r in done.values()):
@@ -135,7 +135,7 @@ def measure(
 
 @dataclass(frozen=True)
 class Trial:
-    """One arm on one task after another; adapters are deleted afterwards."""
+    """Runs one arm on one task at a time; adapters are deleted afterwards."""
 
     base: Backend
     registry: AdapterRegistry
@@ -144,7 +144,7 @@ class Trial:
     seed: int
 
     def measured(self, arm: str, task: Task) -> tuple[Result, Guessed]:
-        """Write, train, answer. An edit that cannot be made leaves the model as it was, and its fault in the result."""
+        """Write, train, answer. If the edit fails, the unchanged model answers, and the result holds the fault."""
         blank = Result(arm, task.id, policy=self.policy.ids if arm == TRAINED else ())
         if arm == CONTEXT:
             return self._answered(blank, task, self.base)

@@ -1,7 +1,7 @@
 """ARC as a domain: a context is a task, an edit is a choice of how to train on its demonstrations.
 
-The policy sees the demonstrations and writes directives as JSON; the rows follow from them without a model. What is
-asked for in the end is seen by `grade` alone.
+The policy sees the demonstrations and writes directives as JSON; the rows follow from them without a model. Only
+`grade` sees the test grids.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ ARC = Directives(
     loss_on="answers",
     rehearsal_share=0.0,
 )
-"""The fixed configuration, chosen on tasks that no benchmark asks for (docs/log/arc.md): 64 steps of 2 rows, no row
-twice, about 50 seconds of one core for the embedded model. On a GPU take more rows (`bench arc --rows`); SEAL and
+"""The fixed configuration, chosen on tasks outside all benchmarks (docs/log/arc.md): 64 steps of 2 distinct rows,
+about 50 seconds of one core for the embedded model. On a GPU take more rows (`bench arc --rows`); SEAL and
 Akyürek et al. take hundreds.
 """
 PROMPT = """\
@@ -45,7 +45,7 @@ Settings:"""
 
 @dataclass(frozen=True)
 class ArcDomain:
-    """`Domain` for ARC tasks. What the JSON does not say is as in `base`; answers are voted on over `voters`."""
+    """The `Domain` of ARC tasks. Missing keys of the JSON are taken from `base`; answers are voted on over `voters`."""
 
     base: Directives = ARC
     voters: tuple[Transform, ...] = VOTERS
@@ -56,13 +56,13 @@ class ArcDomain:
         return "arc"
 
     def prompt(self, context: Task, rate: float) -> Prompt:
-        """What a policy is shown whose model `rate` fits: the demonstrations and the choices, but none of ours."""
+        """The prompt for a policy on a model of learning rate `rate`: demonstrations and choices, not our defaults."""
         return Prompt.raw(PROMPT.format(puzzle=demonstrated(context), choices=listed(MENU, rate)))
 
     def propose(self, writer: Backend, context: Task, *, seed: int = 0, temperature: float = 0.0) -> Proposal:
         """The edit that the policy's JSON makes of the demonstrations.
 
-        Raises `EditFault` for JSON that is cut off, or that asks for more demonstrations than there are.
+        Raises `EditFault` for incomplete JSON, and for a format that needs more demonstrations than there are.
         """
         prompt = self.prompt(context, writer.learning_rate)
         written = ask(writer, prompt, MENU, seed=seed, temperature=temperature)
@@ -70,21 +70,21 @@ class ArcDomain:
         return Proposal(edit, (Row(prompt, written, self.name),))
 
     def grade(self, view: Backend, context: Task, *, generates: bool = True) -> Grade:
-        """NLL of the right grids, and the share of them among two guesses voted on."""
+        """NLL of the correct grids, and the share of them found in two guesses by vote."""
         nll = self.nll(view, context)
         return Grade(nll, fmean(solved(context, self.guesses(view, context)))) if generates else Grade(nll)
 
     def nll(self, view: Backend, context: Task) -> float:
-        """How unlikely the right grids are, in nats per token; a token is a cell, a row end or the end."""
+        """NLL of the correct grids in nats per token; a token is a cell, a row end or the end."""
         prompts = [question(context, pair.input) for pair in context.tests]
         scores = view.score(prompts, [as_answer(pair.output) for pair in context.tests])
         return -fmean(score.per_token for score in scores)
 
     def guesses(self, view: Backend, context: Task) -> tuple[tuple[Grid, ...], ...]:
-        """Two guesses at most for every grid that is asked for."""
+        """At most two guesses for every test grid."""
         return tuple(guesses(answers(view, context, pair.input, self.voters)) for pair in context.tests)
 
 
 def solved(task: Task, guessed: tuple[tuple[Grid, ...], ...]) -> tuple[bool, ...]:
-    """For every grid asked for whether it is among its guesses."""
+    """For every test grid, whether it is among its guesses."""
     return tuple(pair.output in of for pair, of in zip(task.tests, guessed, strict=True))

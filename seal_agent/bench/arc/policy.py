@@ -1,6 +1,6 @@
-"""ReST-EM for ARC: the policy that chooses how to train on a puzzle learns from puzzles no benchmark asks for.
+"""ReST-EM for ARC: the policy that chooses how to train on a puzzle is improved on puzzles outside all benchmarks.
 
-The machinery is that of every domain (`seal_agent.policy.rest_em`); here is only which tasks it sees and where it lies.
+The algorithm is the same for every domain (`seal_agent.policy.rest_em`); this module chooses the tasks and the folder.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from seal_agent.storage.policies import Policy, PolicyStore
 from seal_agent.storage.run_folder import RunFolder
 
 NAMESPACE = "bench"
-BOUNDS = ("num_rounds", "minutes", "tokens")  # a run may be gone on with for longer
+BOUNDS = ("num_rounds", "minutes", "tokens")  # settings that may be raised to continue a run
 
 
 def practice_tasks(training: Iterable[Task], asked: Iterable[Iterable[Task]], num: int) -> list[Task]:
-    """The `num` shortest training tasks to practise on: none that is `asked` for in a set, none of SEAL's.
+    """The `num` shortest training tasks that no set in `asked` holds and that are not SEAL's.
 
-    Raises `InputError` where there are not so many.
+    Raises `InputError` if there are fewer.
     """
     taken = {*SEAL_TRAINING, *(task.id for each in asked for task in each)}
     free = sorted((task for task in training if task.id not in taken), key=size)
@@ -52,11 +52,11 @@ def improve(
     minutes: float = 0.0,
     progress: Progress = silent,
 ) -> Policy:
-    """The policy in use at the end of a run in `folder`, whose adapters are those of `backend`; resumed from there.
+    """Run or resume the improvement in `folder` with the adapters of `backend`; returns the policy in use at its end.
 
-    Half of `tasks` are explored, a quarter gate, a quarter are only reported; the reward is minus the NLL of the right
-    grids. `minutes` bound the run. Raises `InputError` for fewer than 8 tasks and for a folder with a run of other
-    settings than `BOUNDS`, and `StorageError` where another process is at it.
+    Half of `tasks` are explored, a quarter gate, a quarter are only reported; the reward is minus the NLL of the
+    correct grids. `minutes` limit the run. Raises `InputError` for fewer than 8 tasks and for a run that differs in
+    settings other than `BOUNDS`, and `StorageError` if another process runs it.
     """
     parts = parted(len(tasks), config.seed)
     settings = {

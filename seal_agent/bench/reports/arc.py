@@ -1,4 +1,4 @@
-"""The report of `bench arc`: solved and NLL by arm and set of tasks, paired with in-context, SEAL's numbers beside."""
+"""The report of `bench arc`: solved and NLL by arm and set of tasks, paired with in-context, beside SEAL's numbers."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ in-context 0%, untrained self-edit 20%, SEAL after ReST-EM 72.5%, oracle test-ti
 
 @dataclass(frozen=True)
 class ArmReport:
-    """One arm on one set of tasks; `change` is its NLL less that in context on the same tasks: lower is better.
+    """One arm on one set of tasks; `change` is its NLL minus that of in-context on the same tasks: lower is better.
 
-    `better` is the share of tasks with a lower NLL than in context, `won` and `lost` the tasks that only it solves
-    and that only in-context solves.
+    `better` is the share of tasks with a lower NLL than in-context; `won` and `lost` count the tasks solved only by
+    this arm and only by in-context.
     """
 
     tasks: str
@@ -98,7 +98,7 @@ def markdown(reports: Sequence[ArmReport], facts: Sequence[str]) -> str:
 
 
 def plot(results: Mapping[tuple[str, str], Result], path: Path) -> None:
-    """Every task's NLL after training against its NLL in context, as a PNG; needs the extra `bench`."""
+    """A PNG of every task's NLL after training against its NLL in context; needs the extra `bench`."""
     drawing = pyplot()
     figure, axis = drawing.subplots(figsize=(5, 5))
     top = max((result.nll for result in results.values()), default=1.0)

@@ -1,4 +1,4 @@
-"""The report of `bench knowledge`: a table with intervals, plots, and SEAL's own numbers beside them."""
+"""The report of `bench knowledge`: a table with intervals, plots, and SEAL's own numbers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class ArmReport:
-    """One line of the table; `closed_*` is the share of the way from base to passage-in-context."""
+    """One line of the table; `closed_*` is the share of the gap between base and passage-in-context."""
 
     arm: str
     num_passages: int
@@ -54,7 +54,7 @@ Statistic = Callable[[Sequence[int]], float]
 
 
 def summarise(results: Mapping[tuple[str, int], Result], seed: int = 0) -> list[ArmReport]:
-    """Every arm over the passages that base and context have too; arms without a common passage are left out."""
+    """Every arm over the passages that base and context have too; arms without such passages are left out."""
     names = list(dict.fromkeys(arm for arm, _ in results))
     common = {item for arm, item in results if arm == BASE} & {item for arm, item in results if arm == CONTEXT}
     return [
@@ -81,7 +81,7 @@ def markdown(reports: Sequence[ArmReport], title: str, facts: Sequence[str]) -> 
 
 
 def plot(reports: Sequence[ArmReport], path: Path) -> None:
-    """Accuracy and NLL of every arm with their intervals, as a PNG; needs the extra `bench`."""
+    """A PNG of accuracy and NLL of every arm with intervals; needs the extra `bench`."""
     drawing = pyplot()
     figure, axes = drawing.subplots(1, 2, figsize=(11, 1 + 0.35 * len(reports)), sharey=True)
     names = [report.arm for report in reports][::-1]
@@ -148,9 +148,9 @@ def _arm(name: str, items: Sequence[int], results: Mapping[tuple[str, int], Resu
 def bootstrap(
     statistic: Callable[[Sequence[int]], float | None], num_items: int, seed: int, *, num_resamples: int = NUM_RESAMPLES
 ) -> Interval:
-    """`statistic` of all `num_items` by their numbers, with its 95% interval, the items resampled.
+    """`statistic` of all `num_items` items, with its 95% interval by resampling items.
 
-    Resamples of which `statistic` is None are left out; of all items it must be known.
+    Resamples for which `statistic` is None are skipped; for all items it must not be None.
     """
     mean = statistic(range(num_items))
     if mean is None:
@@ -176,7 +176,7 @@ def bootstrap(
 
 
 def pyplot() -> Any:
-    """Matplotlib's pyplot, drawing into files only; raises `ImportError` where the extra `bench` is missing."""
+    """Matplotlib's pyplot with a backend for files; raises `ImportError` without the extra `bench`."""
     try:
         import matplotlib as mpl
 

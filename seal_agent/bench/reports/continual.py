@@ -1,10 +1,10 @@
 """The figures of a continual run: accuracy, backward and forward transfer, forgetting, retained gain; table and plots.
 
-With R[t][i] the share of passage i's questions right after t edits and i learned as number p(i): ACC is the mean of
-the last row, BWT the mean of R[T][i] - R[p(i)][i], FWT of R[p(i)-1][i] - R[0][i] (Lopez-Paz and Ranzato, arXiv
-1706.08840), forgetting of max over t of R[t][i] - R[T][i]. The retained gain is (last row - row 0) over (just learned -
-row 0). Intervals at 95%: Student's t over the sequences' means; of one or two sequences, passages resampled (of the
-general questions, which belong to no passage, the range).
+R[t][i] is the share of passage i's questions answered correctly after t edits; passage i is learned as number p(i). ACC
+is the mean of the last row, BWT the mean of R[T][i] - R[p(i)][i], FWT of R[p(i)-1][i] - R[0][i] (Lopez-Paz and Ranzato,
+arXiv 1706.08840), forgetting that of max over t of R[t][i] - R[T][i]. The retained gain is (last row - row 0) over
+(just learned - row 0). Intervals at 95%: Student's t over the sequences' means; for one or two sequences, passages
+resampled (for the general questions, which belong to no passage, the range).
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ LAST, JUST, FIRST = "last", "just learned", "untouched"
 
 @dataclass(frozen=True)
 class Course:
-    """The rows of one arm on one sequence, complete; `drawn`: the passages its means are of, all if none are given."""
+    """The complete rows of one arm on one sequence; `drawn`: the passages that means cover, by default all."""
 
     rows: Mapping[int, Row]
     drawn: tuple[int, ...] = ()
 
     @property
     def order(self) -> tuple[int, ...]:
-        """The passages as they were learned."""
+        """The passages in the order of learning."""
         return self.rows[0].items
 
     @property
     def places(self) -> list[tuple[int, int]]:
-        """The passages that means are of, each with the number of the edit that it was."""
+        """The passages that means cover, each with the number of its edit."""
         place = {item: number for number, item in enumerate(self.order, 1)}
         return [(place[item], item) for item in self.drawn or self.order]
 
     @property
     def length(self) -> int:
-        """How many edits."""
+        """The number of edits."""
         return max(self.rows)
 
     def accuracy(self, step: int, item: int) -> float | None:
-        """The share of the questions of `item` right after `step` edits; None where it was not asked."""
+        """The share of questions of `item` answered correctly after `step` edits; None if they were not asked."""
         row = self.rows.get(step)
         if row is None or item not in row.items:
             return None
@@ -54,7 +54,7 @@ class Course:
         return row.right[place] / row.asked[place]
 
     def nll(self, step: int, item: int) -> float | None:
-        """The mean NLL of `item` after `step` edits; None where it was not asked."""
+        """The mean NLL of `item` after `step` edits; None if it was not measured."""
         row = self.rows.get(step)
         return row.nll[row.items.index(item)] if row is not None and item in row.items else None
 
@@ -65,7 +65,7 @@ Statistic = Callable[[Course], float | None]
 
 @dataclass(frozen=True)
 class ArmReport:
-    """One line of the table; None where an arm has no such figure."""
+    """One line of the table; None for a figure that does not apply to the arm."""
 
     arm: str
     length: int
@@ -87,7 +87,7 @@ class ArmReport:
 
 
 def summarise(rows: Mapping[tuple[str, int, int], Row]) -> list[ArmReport]:
-    """Every arm by length of its sequences, over those that are complete."""
+    """Every arm by sequence length, over complete sequences."""
     reports = []
     for arm in dict.fromkeys(key[0] for key in rows):
         complete = _complete(rows, arm)
@@ -134,7 +134,7 @@ def _report(arm: str, length: int, found: Sequence[Course]) -> ArmReport:
 
 
 def interval(values: Sequence[float]) -> Interval:
-    """The mean of `values` with its 95% interval by Student's t; of one or two, which allow none, their range."""
+    """The mean of `values` with its 95% interval by Student's t; for one or two values, their range."""
     mean = fmean(values)
     if len(values) < 3:
         return Interval(mean, min(values), max(values))
@@ -143,7 +143,7 @@ def interval(values: Sequence[float]) -> Interval:
 
 
 def _interval(found: Sequence[Course], statistic: Statistic) -> Interval:
-    """Of the sequences' means; `statistic` is known of every one of them."""
+    """The interval of the sequences' means; `statistic` must be defined for each."""
     values = _values(found, statistic)
     if len(values) >= 3:
         return interval(values)
@@ -241,7 +241,7 @@ def markdown(reports: Sequence[ArmReport], facts: Sequence[str]) -> str:
 
 
 def plot(rows: Mapping[tuple[str, int, int], Row], folder: Path) -> list[Path]:
-    """A heat map an arm (mean over sequences, as SEAL's figure 6) and the retention curve; needs the extra `bench`."""
+    """A heat map per arm (mean over sequences, as SEAL's figure 6) and the retention curve; needs the extra `bench`."""
     drawing = pyplot()
     written = []
     names = list(dict.fromkeys(key[0] for key in rows))
@@ -280,7 +280,7 @@ def _matrix(found: Sequence[Course]) -> list[list[float]]:
 
 
 def _retention(found: Sequence[Course]) -> dict[int, float]:
-    """By number of later edits: the share right, over the share right when just learned."""
+    """By number of later edits, the share right relative to the share right when just learned."""
     now: dict[int, list[float]] = {}
     then: dict[int, list[float]] = {}
     for s in found:

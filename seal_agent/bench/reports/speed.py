@@ -1,4 +1,4 @@
-"""The report of `bench speed`: tables, what was asked for beside what was found, and plots."""
+"""The report of `bench speed`: tables, targets beside results, and plots."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from seal_agent.bench.speed.bench import OURS, PADDED, PAPER_LENGTH, TOKENS, UNP
 
 NAMES = {PADDED: f"SEAL as published, padded to {PAPER_LENGTH}", UNPADDED: "SEAL without padding", OURS: "ours"}
 METHOD = """\
-Medians over rounds in which the arms took turns. NLL: nats per token of the rows' answers, mean over the rows. The
+Medians over rounds in which the arms alternated. NLL: nats per token of the rows' answers, mean over the rows. The
 level is what ours reaches with its default recipe; the step at which another loop reaches it is interpolated between
 two measured points. Padded, SEAL's loop is timed but not run to the level: it is taken to need as many steps as
 without padding. Useful: tokens that are no padding. Peak memory: beyond the model, while training; "?" where the
@@ -118,14 +118,14 @@ def _replies(report: Report) -> list[str]:
         return []
     text = (
         f"A reply of {TOKENS} tokens takes {found.quiet:.2f} s, and {found.learning:.2f} s ({found.times:.2f} times) "
-        "while an edit is trained behind it: it waits for the step in hand. "
+        "while an edit is trained: it waits for the current step. "
         f"Queueing a text: {1000 * found.queued:.1f} ms."
     )
     return [text]
 
 
 def plot(report: Report, curves: Mapping[str, Curve], path: Path) -> None:
-    """NLL against seconds, candidates at once, and tokens under adapters, as a PNG; needs the extra `bench`."""
+    """A PNG of NLL against seconds, joint candidates, and token time under adapters; needs the extra `bench`."""
     drawing = pyplot()
     figure, axes = drawing.subplots(1, 3, figsize=(15, 4))
     _plot_recipe(axes[0], report, curves)

@@ -1,1 +1,1 @@
-"""Throughput of loading, training and replying: our code beside the published loop, on one machine."""
+"""Throughput of loading, training and replying: our code against the published loop, on one machine."""

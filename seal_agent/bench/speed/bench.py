@@ -1,13 +1,13 @@
-"""`seal-agent bench speed`: what does learning cost, and what do many adapters cost?
+"""`seal-agent bench speed`: the cost of learning, and the cost of many adapters.
 
-The same rows on the same model, in one run, everything relative: SEAL's inner loop as published (every row padded to
-2048 tokens), the same without padding, and the default loop, each until the rows are learned equally well; K candidates
-one after the other and at once; the time of an answer's token under 0 to 32 adapters, live and folded; loading; a reply
-while somebody learns, and what queueing a text adds to it.
+All on the same rows and model, in one run, so that ratios are comparable: SEAL's inner loop as published (every row
+padded to 2048 tokens), the same without padding, and the default loop, each until the rows are learned equally well; K
+candidates one by one and jointly; the time per answer token under 0 to 32 adapters, live and folded; loading; a reply
+while an edit is trained, and the cost of queueing a text.
 
-How a loop learns does not depend on how busy the machine is, what a step takes does: so the former is a curve, run
-once, and the latter is measured in rounds in which all arms take turns; medians are reported. Not measured here: what
-is learned (`bench knowledge`).
+How a loop learns does not depend on the machine's load, but the time of a step does. So the learning curve is computed
+once, and step times are measured in rounds in which all arms alternate; medians are reported. What is learned is
+measured by `bench knowledge`.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ from seal_agent.storage.run_folder import RunFolder
 from seal_agent.writing.directives import CLOZE, SEAL_PAPER
 
 OURS, UNPADDED, PADDED = "ours", "published, no padding", "published"
-PAPER_LENGTH = 2048  # tokens SEAL's code pads every row to
+PAPER_LENGTH = 2048  # tokens to which SEAL's code pads every row
 LIVE, FOLDED = "live", "folded"
 RECIPE, TOGETHER, ADAPTERS, LOADING, REPLIES = PARTS = ("recipe", "together", "adapters", "loading", "replies")
 QUIET, LEARNING = "nobody learns", "somebody learns"
 NUM_TOGETHER = (1, 2, 4, 8, 16)
 NUM_ADAPTERS = (0, 1, 2, 4, 8, 16, 32)
-STEPS = {OURS: 6, UNPADDED: 6, PADDED: 1}  # timed in one round
+STEPS = {OURS: 6, UNPADDED: 6, PADDED: 1}  # timed per round
 STEPS_TOGETHER = 2
-TOKENS = 16  # of an answer, timed in one round
-CURVE_POINTS = 8  # of ours
-EPOCH_POINTS = 2  # of the published loop, an epoch
+TOKENS = 16  # of an answer, timed per round
+CURVE_POINTS = 8  # of our loop
+EPOCH_POINTS = 2  # per epoch of the published loop
 
 
 @dataclass(frozen=True)
 class Curve:
-    """How a loop learned its rows: after steps[i], their mean NLL was nll[i] (nats per token of the answers).
+    """A learning curve: after steps[i], the rows' mean NLL was nll[i] (nats per token of the answers).
 
-    `num_tokens` were computed a step on average, `useful` is the share of them that is no padding.
+    `num_tokens`: tokens computed per step on average; `useful`: the share of them that is not padding.
     """
 
     arm: str
@@ -54,7 +54,7 @@ class Curve:
     useful: float
 
     def steps_to(self, level: float) -> float | None:
-        """When the NLL first was `level`, log-linear between two points; None if it never was."""
+        """The step at which the NLL first reached `level`, log-linear between two points; None if it never did."""
         before: tuple[int, float] | None = None
         for step, nll in zip(self.steps, self.nll, strict=True):
             if nll <= level:
@@ -68,9 +68,9 @@ class Curve:
 
 @dataclass(frozen=True)
 class Steps:
-    """Some training steps in a row, by the mean: seconds and tokens a step; `speed`: FLOP/s of their matrix products.
+    """The mean of some training steps: seconds and tokens per step; `speed`: FLOP/s of their matrix products.
 
-    `peak_mib` beyond what was held before, -1 where the system does not tell.
+    `peak_mib`: memory beyond what was held before; -1 if the system cannot measure it.
     """
 
     seconds: float
@@ -81,7 +81,7 @@ class Steps:
 
 @dataclass(frozen=True)
 class Measured:
-    """One figure of one round: `arm` at `number` candidates or adapters. `values` by name, in SI units and MiB."""
+    """One figure of one round: `arm` with `number` candidates or adapters. `values` by name, in SI units and MiB."""
 
     part: str
     arm: str
@@ -91,43 +91,43 @@ class Measured:
 
 
 class Rig(Protocol):
-    """One model and one set of rows on which everything is measured once; see `adapters.rig`."""
+    """One model and one set of rows on which everything is measured; see `rig`."""
 
     def matrix_speed(self) -> float:
-        """Operations a second of this machine in the model's dtype, now."""
+        """The machine's current operations per second in the model's dtype."""
 
     def loading(self) -> float:
-        """Seconds to load the model once more."""
+        """Seconds to load the model again."""
 
     def curve_of_ours(self, directives: Directives, every: int, seed: int, progress: Progress) -> Curve:
-        """The default loop, its rows' NLL taken after every so many steps and at its end."""
+        """The default loop, with the rows' NLL measured every `every` steps and at its end."""
 
     def curve_as_published(
         self, directives: Directives, level: float, every: int, seed: int, progress: Progress
     ) -> Curve:
-        """SEAL's loop without padding until the rows' NLL is at most `level`, or its epochs are over."""
+        """SEAL's loop without padding until the rows' NLL reaches `level` or its epochs end."""
 
     def steps_of_ours(self, directives: Directives, num_steps: int, seed: int, num_candidates: int = 1) -> Steps:
-        """`num_steps` steps of so many candidates at once, without what it takes to begin."""
+        """`num_steps` steps of `num_candidates` joint candidates, without start-up."""
 
     def steps_as_published(self, directives: Directives, num_steps: int, seed: int, *, pad_to: int) -> Steps:
-        """`num_steps` steps of SEAL's loop, rows padded to `pad_to` tokens (0: not at all)."""
+        """`num_steps` steps of SEAL's loop, rows padded to `pad_to` tokens (0: no padding)."""
 
     def tokens_folded(self, num_adapters: int, num_tokens: int) -> float:
-        """Seconds a token of an answer, with so many adapters folded into one."""
+        """Seconds per answer token with `num_adapters` adapters folded into one."""
 
     def tokens_live(self, num_adapters: int, num_tokens: int) -> float:
-        """Seconds a token of an answer, with so many adapters side by side."""
+        """Seconds per answer token with `num_adapters` adapters side by side."""
 
     def reply(self, num_tokens: int, *, is_learning: bool) -> tuple[float, float]:
-        """Seconds of the clock for a reply, while an edit is trained behind it or not, and for queueing a text."""
+        """Wall-clock seconds of a reply, with or without an edit training meanwhile, and of queueing a text."""
 
 
 class Run(RunFolder):
     """The folder of a run: `curves.jsonl` and `metrics.jsonl`."""
 
     def curves(self) -> dict[str, Curve]:
-        """By arm."""
+        """The learning curves by arm."""
         return {curve.arm: curve for curve in self.values("curves", Curve)}
 
     def measured(self) -> list[Measured]:
@@ -138,7 +138,7 @@ class Run(RunFolder):
 def measure(
     rig: Rig, run: Run, parts: Sequence[str], num_rows: int, num_rounds: int, seed: int, progress: Progress = silent
 ) -> None:
-    """Measure what `run` does not hold yet, and write it there at once.
+    """Measure what `run` does not hold yet, and store it at once.
 
     Raises `InputError` for a part that does not exist.
     """
@@ -171,7 +171,7 @@ Work = tuple[str, str, int, int, Callable[[], dict[str, float]]]
 
 
 def _round(rig: Rig, parts: Sequence[str], number: int, seed: int) -> Iterator[Work]:
-    """One turn of every arm: (part, arm, number, round, measure)."""
+    """One round of all arms: (part, arm, number, round, measure)."""
     ours, published = partial(rig.steps_of_ours, CLOZE), partial(rig.steps_as_published, SEAL_PAPER)
     draw = seed + number
     if RECIPE in parts:
@@ -196,7 +196,7 @@ def _round(rig: Rig, parts: Sequence[str], number: int, seed: int) -> Iterator[W
 
 
 def _against(rig: Rig, steps: Callable[[], Steps]) -> dict[str, float]:
-    """Steps beside the machine's matrix speed, measured right before and right after."""
+    """Steps with the machine's matrix speed, measured directly before and after."""
     before = rig.matrix_speed()
     found = steps()
     return {**asdict(found), "machine": fmean([before, rig.matrix_speed()])}
@@ -213,7 +213,7 @@ def _replied(rig: Rig, *, is_learning: bool) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class ArmCost:
-    """One loop of the recipe part; `seconds` to the common level, a lower bound where `reached` is false."""
+    """One loop of the recipe part; `seconds` to the common level, a lower bound if not `reached`."""
 
     arm: str
     reached: bool
@@ -229,7 +229,7 @@ class ArmCost:
 
 @dataclass(frozen=True)
 class TogetherCost:
-    """K candidates: seconds a step of all K, one after the other (K times a step of one) and at once."""
+    """K candidates: seconds per step of all K, one by one (K times a step of one) and jointly."""
 
     num: int
     apart: float
@@ -238,13 +238,13 @@ class TogetherCost:
 
     @property
     def faster(self) -> float:
-        """How many times."""
+        """The speed-up."""
         return self.apart / self.at_once
 
 
 @dataclass(frozen=True)
 class AdapterCost:
-    """Seconds a token of an answer under `num` adapters, and how many times those of none, round by round."""
+    """Seconds per answer token under `num` adapters, and the ratio to none, taken within rounds."""
 
     num: int
     live: float
@@ -255,7 +255,7 @@ class AdapterCost:
 
 @dataclass(frozen=True)
 class ReplyCost:
-    """Seconds of a reply of `TOKENS` tokens while nobody learns and while somebody does, and to queue a text."""
+    """Seconds of a reply of `TOKENS` tokens without and with an edit training meanwhile, and to queue a text."""
 
     quiet: float
     learning: float
@@ -265,7 +265,7 @@ class ReplyCost:
 
 @dataclass(frozen=True)
 class Report:
-    """What was measured; a part that was not is empty, None or 0. `level` in nats per token, `machine` in FLOP/s."""
+    """All results; parts not measured are empty, None or 0. `level` in nats per token, `machine` in FLOP/s."""
 
     level: float
     recipe: tuple[ArmCost, ...]
@@ -276,13 +276,13 @@ class Report:
     replies: ReplyCost | None = None
 
     def times(self, arm: str) -> float:
-        """How many times the seconds of ours the arm takes to the same level; 0 where it was not measured."""
+        """The arm's time to the common level relative to ours; 0 if it was not measured."""
         seconds = {cost.arm: cost.seconds for cost in self.recipe}
         return seconds[arm] / seconds[OURS] if {arm, OURS} <= seconds.keys() else 0.0
 
 
 def summarise(curves: Mapping[str, Curve], measured: Sequence[Measured]) -> Report:
-    """Medians over the rounds; ratios are taken within a round first, where the arms took turns."""
+    """Medians over the rounds; ratios are taken within a round first, where the arms alternate."""
     level = curves[OURS].nll[-1] if OURS in curves else 0.0
     machine = [m.values["machine"] for m in measured if "machine" in m.values]
     loading = [m.values["seconds"] for m in measured if m.part == LOADING]
@@ -298,14 +298,14 @@ def summarise(curves: Mapping[str, Curve], measured: Sequence[Measured]) -> Repo
 
 
 def _recipe(curves: Mapping[str, Curve], measured: Sequence[Measured], level: float) -> Iterator[ArmCost]:
-    """Padded, the published loop is taken to need as many steps as without: padding cannot help it."""
+    """Costs of the loops. The padded one is assumed to need as many steps as without padding, which cannot help it."""
     unpadded = curves[UNPADDED]
     share = unpadded.num_tokens / max(PAPER_LENGTH, unpadded.num_tokens)
     padded = replace(unpadded, arm=PADDED, num_tokens=max(PAPER_LENGTH, unpadded.num_tokens), useful=share)
     for curve in (padded, unpadded, curves[OURS]):
         mine = [m.values for m in measured if (m.part, m.arm) == (RECIPE, curve.arm)]
         if mine:
-            # A round times a few batches; what a token takes is carried over to all of them.
+            # A round times a few batches; the time per token is extrapolated to all.
             step = median(v["seconds"] / v["num_tokens"] for v in mine) * curve.num_tokens
             reached = curve.steps_to(level)
             num_steps = curve.steps[-1] if reached is None else reached
@@ -329,7 +329,7 @@ def _together(measured: Sequence[Measured]) -> Iterator[TogetherCost]:
         mine = [m for m in measured if m.number == num and m.round in alone]
         apart = [num * alone[m.round] for m in mine]
         shares = [m.values["speed"] / m.values["machine"] for m in mine]
-        # At once is given by the median of the ratios, so that the three figures of a line fit together.
+        # The joint time is derived from the median ratio, so that the three figures of a line are consistent.
         faster = median(a / m.values["seconds"] for a, m in zip(apart, mine, strict=True))
         yield TogetherCost(num, median(apart), median(apart) / faster, median(shares))
 

@@ -1,6 +1,6 @@
-"""What a machine can do and what a piece of work took of it: matrix speed, arithmetic, seconds, peak memory.
+"""Measurement of matrix speed, arithmetic, seconds and peak memory.
 
-It knows nothing of models or training; `rig` measures those with it.
+It knows nothing of models or training; `rig` applies it to them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-SIDE = {"cpu": 1024, "cuda": 8192}  # of the matrices whose product is timed: large enough for full speed
+SIDE = {"cpu": 1024, "cuda": 8192}  # of the timed matrices: large enough for full speed
 NUM_PRODUCTS = 4
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 RESET_PEAK = "5"  # of resident memory (Linux, proc(5))
@@ -23,20 +23,20 @@ MIB = 1 << 20
 
 @dataclass(frozen=True)
 class Cost:
-    """What one piece of work took; `peak_mib` beyond what was held before, -1 where it cannot be measured."""
+    """The cost of one piece of work; `peak_mib` beyond what was held before, -1 if it cannot be measured."""
 
     seconds: float
     peak_mib: float
 
 
 Clock = Callable[[], float]
-"""Seconds since some moment."""
+"""Returns seconds since some fixed moment."""
 
 
 def clock_of(device: torch.device, *, is_shared: bool = False) -> Clock:
-    """Tells the time once everything given to the device is done.
+    """A clock that first waits for all work on the device.
 
-    `is_shared`: other work wants the processor too, so the seconds it gave this process count instead; by thread.
+    `is_shared`: the processor is shared with other processes, so the process's own CPU seconds per thread are counted.
     """
 
     def wall() -> float:
@@ -69,7 +69,7 @@ def arithmetic_of(work: Callable[[], object]) -> float:
 
 
 def matrix_speed(device: torch.device, dtype: torch.dtype, clock: Clock) -> float:
-    """Operations a second of a large square matrix product in that dtype, this moment."""
+    """The current operations per second of a large square matrix product in that dtype."""
     side = SIDE.get(device.type, 1024)
     a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
     a @ b
@@ -80,17 +80,17 @@ def matrix_speed(device: torch.device, dtype: torch.dtype, clock: Clock) -> floa
 
 
 def _held(device: torch.device) -> float:
-    """MiB now; of the process where the device is a CPU."""
+    """MiB in use now; of the process, on a CPU."""
     return torch.cuda.memory_allocated(device) / MIB if device.type == "cuda" else _resident("VmRSS")
 
 
 def _peak(device: torch.device) -> float:
-    """MiB at most since `_forget_peak`."""
+    """Peak MiB since `_forget_peak`."""
     return torch.cuda.max_memory_allocated(device) / MIB if device.type == "cuda" else _resident("VmHWM")
 
 
 def _forget_peak(device: torch.device) -> bool:
-    """Begin a new peak; False where the system cannot."""
+    """Reset the peak; False if the system cannot."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return True
@@ -102,7 +102,7 @@ def _forget_peak(device: torch.device) -> bool:
 
 
 def _resident(name: str) -> float:
-    """MiB of this process as Linux counts them; 0 elsewhere."""
+    """A memory figure of this process in MiB, from Linux; 0 elsewhere."""
     if not STATUS.exists():
         return 0.0
     found = re.search(rf"{name}:\s+(\d+) kB", STATUS.read_text(encoding="utf-8", errors="replace"))

@@ -1,8 +1,8 @@
-"""SEAL's inner loop as published, to be compared with: transformers and PEFT, one row a batch, padding and all.
+"""SEAL's inner loop as published, for comparison: transformers and PEFT, batches of one row, with padding.
 
-The loss falls on every token; padded to `pad_to` tokens it falls on the padding too, as SEAL's code has it
+The loss covers every token, including the padding when rows are padded to `pad_to`, as in SEAL's code
 (https://github.com/Continual-Intelligence/SEAL). AdamW, linear decay to zero and clipping at 1 are the defaults of the
-Trainer that SEAL uses. Nothing of seal-agent trains with it.
+Trainer that SEAL uses. seal-agent itself never trains with it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CLIPPED_AT = 1.0
 
 
 class PublishedLoop:
-    """LoRA training row after row, with the model of `loaded` to itself until `close`."""
+    """LoRA training row by row; the model of `loaded` must not be used elsewhere until `close`."""
 
     def __init__(self, loaded: LoadedModel, rows: Sequence[TokenRow], directives: Directives, seed: int) -> None:
         torch.manual_seed(seed)
@@ -49,11 +49,11 @@ class PublishedLoop:
 
     @property
     def num_steps(self) -> int:
-        """Of the whole run: every row once an epoch."""
+        """The steps of the whole run: every row once per epoch."""
         return self._directives.num_epochs * len(self._rows)
 
     def step(self, pad_to: int = 0) -> int:
-        """One optimiser step on the next row, padded to `pad_to` tokens; the tokens computed."""
+        """One optimiser step on the next row, padded to `pad_to` tokens; returns the number of tokens computed."""
         ids, attended = self._next_row(pad_to)
         device = self._loaded.device
         out = self._peft(input_ids=ids.to(device), attention_mask=attended.to(device), labels=ids.to(device))
@@ -66,7 +66,7 @@ class PublishedLoop:
         return int(ids.numel())
 
     def _next_row(self, pad_to: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """(1, T) tokens and which of them are attended."""
+        """(1, T) tokens and the attention mask."""
         self._queue = self._queue or self._rng.sample(range(len(self._rows)), len(self._rows))
         row = self._rows[self._queue.pop()]
         num_missing = max(pad_to - len(row), 0)
@@ -75,6 +75,6 @@ class PublishedLoop:
         return ids, torch.tensor([[1] * len(row) + [0] * num_missing])
 
     def close(self) -> None:
-        """Give the model back as it was."""
+        """Restore the model."""
         self._peft.unload()
         self._loaded.model.requires_grad_(False)

@@ -1,7 +1,6 @@
-"""The test rig of `bench speed`: one model held twice, the product's engine on one copy, SEAL's loop on the other.
+"""The test rig of `bench speed`: the model loaded twice, with our engine on one copy and SEAL's loop on the other.
 
-It measures one thing once and returns numbers; what is measured how often, and what that means, is for
-`seal_agent.bench.speed.bench`.
+It measures one thing at a time and returns numbers; `seal_agent.bench.speed.bench` repeats and interprets them.
 """
 
 from __future__ import annotations
@@ -76,7 +75,7 @@ def random_model(size: str, cache: Path, device: str) -> LoadedModel:
 
 
 class Rig:
-    """Everything `bench speed` measures on one model and one set of rows."""
+    """All measurements of `bench speed` on one model and one set of rows."""
 
     def __init__(
         self,
@@ -87,9 +86,9 @@ class Rig:
         *,
         is_shared: bool = False,
     ) -> None:
-        """`load` gives the model of `engine` once more; adapters with random weights are kept in `folder`.
+        """`load` loads the model of `engine` again; adapters with random weights are stored in `folder`.
 
-        `is_shared`: other work wants the processor too, so its own seconds count (see `clock_of`).
+        `is_shared`: the processor is shared, so CPU seconds are counted (see `clock_of`).
         """
         self._engine = engine
         self._load = load
@@ -98,7 +97,7 @@ class Rig:
         self._plain = load()
         self._device, self._dtype = self._plain.device, self._plain.dtype
         self._clock: Clock = clock_of(self._device, is_shared=is_shared)
-        self._operations: dict[str, float] = {}  # of the matrix products a token, by loop
+        self._operations: dict[str, float] = {}  # matrix operations per token, by loop
 
     @classmethod
     def open(
@@ -111,19 +110,19 @@ class Rig:
 
     @property
     def num_rows(self) -> int:
-        """Of the edit that is trained on."""
+        """The number of rows of the trained edit."""
         return len(self._rows)
 
     def matrix_speed(self) -> float:
-        """Operations a second of this machine in the model's dtype, now."""
+        """The machine's current operations per second in the model's dtype."""
         return matrix_speed(self._device, self._dtype, self._clock)
 
     def loading(self) -> float:
-        """Seconds to load the model once more; what a first use imports is imported already."""
+        """Seconds to load the model again; imports are done already."""
         return cost_of(self._load, self._device, self._clock).seconds
 
     def curve_of_ours(self, directives: Directives, every: int, seed: int, progress: Progress) -> Curve:
-        """The default loop, its rows' NLL taken after every so many steps and at its end."""
+        """The default loop, with the rows' NLL measured every `every` steps and at its end."""
         points: list[tuple[int, float]] = []
 
         def stepped(_what: str, done: int, total: int) -> None:
@@ -141,7 +140,7 @@ class Rig:
     def curve_as_published(
         self, directives: Directives, level: float, every: int, seed: int, progress: Progress
     ) -> Curve:
-        """SEAL's loop without padding until the rows' NLL is at most `level`, or its epochs are over."""
+        """SEAL's loop without padding until the rows' NLL reaches `level` or its epochs end."""
         points: list[tuple[int, float]] = []
         tokens = []
         with self._published(directives, seed) as loop:
@@ -176,7 +175,7 @@ class Rig:
         return total / len(self._rows)
 
     def steps_of_ours(self, directives: Directives, num_steps: int, seed: int, num_candidates: int = 1) -> Steps:
-        """`num_steps` steps of so many candidates at once, without what it takes to begin."""
+        """`num_steps` steps of `num_candidates` joint candidates, without start-up."""
         ends: list[float] = []
         tokens: list[int] = []
 
@@ -197,7 +196,7 @@ class Rig:
         return self._engine.train(AdapterStack(), jobs, progress=lambda *_: stepped())
 
     def _operations_of_ours(self, directives: Directives) -> float:
-        """A token."""
+        """Matrix operations per token of our loop."""
         if OURS not in self._operations:
             runs: list[TrainingRun] = []
             count = arithmetic_of(lambda: runs.extend(self._train(directives, 2, 0, 1, lambda: None)))
@@ -205,7 +204,7 @@ class Rig:
         return self._operations[OURS]
 
     def steps_as_published(self, directives: Directives, num_steps: int, seed: int, *, pad_to: int) -> Steps:
-        """`num_steps` steps of SEAL's loop, rows padded to `pad_to` tokens (0: not at all)."""
+        """`num_steps` steps of SEAL's loop, rows padded to `pad_to` tokens (0: no padding)."""
         tokens: list[int] = []
         with self._published(directives, seed) as loop:
             if UNPADDED not in self._operations:
@@ -221,7 +220,7 @@ class Rig:
         return closing(PublishedLoop(self._plain, self._rows, directives, seed))
 
     def tokens_folded(self, num_adapters: int, num_tokens: int) -> float:
-        """Seconds a token of an answer, with so many adapters folded into one by the engine."""
+        """Seconds per answer token with `num_adapters` adapters folded into one by the engine."""
         stack = AdapterStack()
         for number in range(num_adapters):
             stack = stack.push(self._adapter(number))
@@ -232,7 +231,7 @@ class Rig:
             self._engine.activate(AdapterStack())
 
     def tokens_live(self, num_adapters: int, num_tokens: int) -> float:
-        """Seconds a token of an answer, with so many PEFT adapters side by side."""
+        """Seconds per answer token with `num_adapters` PEFT adapters side by side."""
         names = [f"edit_{number:06d}" for number in range(num_adapters)]
         config = LoraConfig(r=Directives().rank, target_modules="all-linear", task_type="CAUSAL_LM")
         live: Any = get_peft_model(self._plain.model, config, adapter_name=names[0]) if names else None
@@ -248,7 +247,7 @@ class Rig:
                 self._plain.model.requires_grad_(False)
 
     def reply(self, num_tokens: int, *, is_learning: bool) -> tuple[float, float]:
-        """Seconds of the clock for a reply, while an edit is trained behind it or not, and for queueing a text."""
+        """Wall-clock seconds of a reply, with or without an edit training meanwhile, and of queueing a text."""
         queue = LearningQueue(Home(self._folder / "queue"))
         backend = TransformersBackend(self._engine, AdapterRegistry(self._folder))
         with self._trained_behind() if is_learning else nullcontext():
@@ -260,7 +259,7 @@ class Rig:
 
     @contextmanager
     def _trained_behind(self) -> Iterator[None]:
-        """Until the block ends, an edit is trained in another thread; it is some steps on when the block begins."""
+        """Inside the block an edit is trained in another thread; some steps are done when the block begins."""
         begun, ended = threading.Event(), threading.Event()
 
         def stepped(_what: str, _done: int, _total: int) -> None:
@@ -299,7 +298,7 @@ class Rig:
 
     @torch.inference_mode()
     def _decoding(self, model: Any, num_tokens: int) -> float:
-        """Seconds a token, one after the other behind a short prompt; the prompt is not counted."""
+        """Seconds per token generated one by one after a short prompt; the prompt is not counted."""
         cached = {cache_argument(model): DynamicCache(config=model.config)}
         ids = torch.arange(1, NUM_PROMPT_TOKENS + 1, device=self._device)[None]
         for number in range(num_tokens + 1):

@@ -1,1 +1,1 @@
-"""The rules for English, a file for each kind; `language.py` puts them together for the other rooms."""
+"""The rules for English, one file for each kind; `language.py` combines them."""

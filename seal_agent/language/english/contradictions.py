@@ -1,8 +1,8 @@
-"""Which phrase of a new text may stand in the place of one that was learned: what a correction is found by, no model.
+"""Finds phrases of a new text that may replace the answer of a learned fact, without a model. English.
 
-A fact is a sentence and one phrase of it. What stands before its verb is what it is about, and a text that speaks of
-something else has nothing to say to it. What is said of that must be said again ("works in Leoben" is no other answer
-to "lives in Graz"), unless the text says that something changed ("moved to Linz", "is now in Linz"). English.
+A fact is a sentence and one phrase of it. The words before its verb are its subject; a sentence about another subject
+does not contradict it. The new text must repeat the relation ("works in Leoben" does not contradict "lives in Graz"),
+unless it says that something changed ("moved to Linz", "is now in Linz").
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from seal_agent.language.source import Source
 from seal_agent.language.values import CandidateAnswer, Span, WatchedFact
 from seal_agent.language.words import WORD
 
-MIN_OVERLAP = 2 / 3  # of the words of a question in words of its own, and of a subject that is said to have changed
+MIN_OVERLAP = 2 / 3  # of the words of a freely worded question, and of a subject that is said to have changed
 MAX_MESSAGE_WORDS = 60
-MIN_LEAD = 1.0  # nats by which the new answer is likelier than the old one, where the old one is not in view
+MIN_LEAD = 1.0  # nats by which the new answer must be likelier than an old one that the new text does not mention
 _CHANGE = re.compile(
     r"\b(?:moved?|changed?|switched|shifted|postponed|rescheduled|pushed|brought|renamed?|became|becomes?|turn(?:s|ed)"
     r"|went|goes|gone|rose|risen|fell|dropped|increased|decreased|raised|lowered|updated|upgraded|downgraded|replaced"
@@ -38,12 +38,12 @@ _DENIED = re.compile(
     r"(?:\b(?:not|no longer|instead of|rather than|used to|replaces|replaced|dropped|ditched|sold|quit|left|stopped)\b"
     r"|n['’]t\b)(?:(?!\b(?:but|and)\b)[^,;.])*$|\bfrom\s+(?:(?:the|a)\s+)?$",
     re.IGNORECASE,
-)  # what stands before a phrase
+)  # before a phrase
 _OVER = re.compile(
     r"\s+(?:has |have |had |was |were |is |are |got |been )*"
     r"(?:left|quit|retired|resigned|renamed|replaced|gone|closed|cancelled|canceled|sold|died|stopped|dropped)\b",
     re.IGNORECASE,
-)  # what stands behind it
+)  # after a phrase
 _NEGATION = re.compile(
     r"\b(?:not|no|never|none|nobody|nothing|neither|nor|without|any ?more|stopped|quit)\b|n['’]t\b", re.IGNORECASE
 )
@@ -70,13 +70,13 @@ _DAYS = frozenset("monday tuesday wednesday thursday friday saturday sunday".spl
 
 
 def watched_facts(probe: Probe) -> list[WatchedFact]:
-    """The probe itself where its answer is short; where it is a sentence, a question for each phrase of it.
+    """The facts of a probe: the probe itself if its answer is short, else a question for each phrase of the sentence.
 
-    None for a sentence that points back: what it is about does not stand in it.
+    Empty for a sentence that refers back, because its subject is outside it.
     """
     asked, answer = probe.prompt.asked, probe.answer
     if answer.endswith("."):
-        sentence = split_sentences(answer)[-1]  # those before it have facts of their own
+        sentence = split_sentences(answer)[-1]  # earlier sentences have facts of their own
         return [] if refers_back(sentence) else [_fact(sentence, span) for span in noun_phrases(sentence)]
     share = 1.0 if _ECHO.search(asked) else MIN_OVERLAP
     is_only = not _ASKS_WHO.match(asked)
@@ -84,11 +84,11 @@ def watched_facts(probe: Probe) -> list[WatchedFact]:
 
 
 def candidate_answers(fact: WatchedFact, source: Source) -> Iterator[CandidateAnswer]:
-    """The phrases of `source` that may be what answers the question of `fact` now."""
+    """The phrases of `source` that may be the new answer to the question of `fact`."""
     old = fact.answer.lower()
     for sentence in split_sentences(source.passage):
         if _UNSURE.search(sentence) or (_PAST.search(sentence) and not _NOW.search(sentence)):
-            continue  # what might be, what holds besides, and what held before
+            continue  # uncertain, additional or past
         phrases = noun_phrases(sentence)
         told = [span for span in phrases if not _is_over(sentence, span)]
         is_over = any(_is_same(fact.answer, span.text) for span in phrases if span not in told)
@@ -108,10 +108,10 @@ def candidate_answers(fact: WatchedFact, source: Source) -> Iterator[CandidateAn
 
 
 def denies(sentence: str, earlier: str) -> bool:
-    """Whether `sentence` says of the same subject the opposite of what `earlier` says: one of them has a negation.
+    """Whether `sentence` states the opposite of `earlier` about the same subject, with a negation in one of them.
 
     "I am not a vegetarian any more." denies "You are a vegetarian.". Opposites without a negation ("love", "hate")
-    are not seen.
+    are not found.
     """
     said, known = _words(sentence), _words(earlier)
     if bool(_NEGATION.search(sentence)) == bool(_NEGATION.search(earlier)) or _UNSURE.search(sentence):
@@ -142,30 +142,31 @@ def _fact(sentence: str, span: Span) -> WatchedFact:
 
 
 def _subject(text: str) -> frozenset[str]:
-    """The words that say what a sentence is about, where `text` stands before its verb; a name says it alone."""
+    """The words of a sentence's subject, from the `text` before its verb; a name alone suffices."""
     name = _NAMED.search(text.strip())
     return _words(name[1]) if name and name[1][0].isupper() else _words(text)
 
 
 def _words(text: str) -> frozenset[str]:
-    return frozenset(re.sub(r"['’]s$", "", word) for word in content(text)) - {"one"}  # "one of" says what of nothing
+    return frozenset(re.sub(r"['’]s$", "", word) for word in content(text)) - {"one"}  # "one of" names nothing
 
 
 def _is_over(sentence: str, span: Span) -> bool:
-    """Whether the sentence says of a phrase that it holds no more: "not in Graz", "Marta left"."""
+    """Whether the sentence says that a phrase is no longer true: "not in Graz", "Marta left"."""
     return bool(_DENIED.search(sentence[: span.start]) or _OVER.match(sentence[span.end :]))
 
 
 def _is_same(old: str, new: str) -> bool:
-    """Whether two phrases name one thing, the one shorter perhaps: "Marta" for Marta Duarte."""
+    """Whether two phrases name the same thing, possibly one of them shortened: "Marta" for Marta Duarte."""
     shared = _words(old) & _words(new)
     return old.lower() == new.lower() or (2 * len(shared) >= len(_words(old)) > 0 and shape(old) == shape(new))
 
 
 def _speaks_of(sentence: str, fact: WatchedFact, source: Source) -> bool:
-    """Whether a sentence that says that the answer holds no more speaks of the fact.
+    """Whether a sentence saying that the answer is no longer true is about the fact.
 
-    A name alone tells that in a short message; in a document, or of a common word, much else may be meant.
+    In a short message a name is enough to tell; in a document, or with a common word, the sentence may mean other
+    things.
     """
     wanted = fact.subject | fact.relation
     is_message = len(source.passage.split()) <= MAX_MESSAGE_WORDS
@@ -175,13 +176,13 @@ def _speaks_of(sentence: str, fact: WatchedFact, source: Source) -> bool:
 
 
 def _cut(question: str) -> str:
-    """An echo question up to its question word: what follows it in the old sentence need not be in the new one."""
+    """An echo question up to its question word: the words after it need not occur in the new sentence."""
     head, word, _ = question.partition(" what ")
     return f"{head} what?" if word and content(head) else question
 
 
 def _is_about(sentence: str, fact: WatchedFact, source: Source) -> bool:
-    """Whether the sentence says of the fact's subject what the fact says of it, or that it changed."""
+    """Whether the sentence states the fact's relation for the fact's subject, or says that the subject changed."""
     leans = _leans(sentence, source)
     said = _words(f"{sentence} {source.topic} {source.earlier}" if leans else sentence)
     opens = bool(_OPENS.match(sentence))
@@ -190,7 +191,7 @@ def _is_about(sentence: str, fact: WatchedFact, source: Source) -> bool:
     if not wanted or not (fact.is_only or changes) or _is_of_another(sentence, wanted):
         return False
     if fact.min_share < 1:
-        parts = (wanted, wanted - content(source.topic))  # what is said about the topic, and not only the topic
+        parts = (wanted, wanted - content(source.topic))  # a statement about the topic, not just the topic
         return all(len(part & said) >= fact.min_share * len(part) for part in parts)
     is_excused = changes and (_CHANGE.search(sentence) or leans or not _does_otherwise(sentence, fact))
     if not fact.relation <= said and not (fact.subject and is_excused):
@@ -200,25 +201,25 @@ def _is_about(sentence: str, fact: WatchedFact, source: Source) -> bool:
 
 
 def _is_placed(sentence: str, span: Span, fact: WatchedFact) -> bool:
-    """Whether a phrase stands where the answer would; a name or a number may stand anywhere, other words mean much.
+    """Whether a phrase is in the answer's position; names and numbers may be anywhere, other words are too ambiguous.
 
-    "Hot steam increased the power of the engine." says nothing else of what the engine is.
+    "Hot steam increased the power of the engine." says nothing about what the engine is.
     """
     before, after = sentence[: span.start], sentence[span.end :]
     if (fact.subject | fact.relation) & _words(span.text) - _words(f"{before} {after}"):
-        return False  # it is what is spoken of, or a part of it
+        return False  # it is the subject, or a part of it
     if _kind(fact.answer) != "words" or _NOW.search(sentence) or _OPENS.match(sentence) or _CHANGE.search(before):
         return True
     return fact.relation <= _words(sentence) if fact.relation else bool(_IS_OR_HAS.search(before))
 
 
 def _does_otherwise(sentence: str, fact: WatchedFact) -> bool:
-    """Whether the sentence has a verb of its own that is not the fact's: who works there now may live where he did."""
+    """Whether the sentence has a verb other than the fact's: "works there now" leaves "lives" true."""
     return any(content(word) - fact.relation for place in verbs(sentence) if (word := sentence[place:].split()[0]))
 
 
 def _is_of_another(sentence: str, wanted: frozenset[str]) -> bool:
-    """Whether it is another's ("Violetta's manager") or another one ("the flight back")."""
+    """Whether the subject belongs to another ("Violetta's manager") or is another one ("the flight back")."""
     owned = [({name.lower()} <= wanted, {thing.lower()} <= wanted) for name, thing in _OWNED.findall(sentence)]
     return any(name != thing for name, thing in owned) or bool(
         _OTHER & {word.lower() for word in WORD.findall(sentence)} - wanted
@@ -230,18 +231,18 @@ def _says_change(sentence: str) -> bool:
 
 
 def _leans(sentence: str, source: Source) -> bool:
-    """Whether the sentence means nothing without what was said before it: "No, Friday.", or "It is on Friday."."""
+    """Whether the sentence has no meaning without the text before it: "No, Friday.", "It is on Friday."."""
     return bool(source.earlier) and (_is_bare(sentence) or bool(_PRONOUN.match(sentence)))
 
 
 def _is_bare(sentence: str) -> bool:
-    """Whether the sentence is nothing but an answer."""
+    """Whether the sentence is just an answer."""
     phrases = content(" ".join(span.text for span in noun_phrases(sentence)))
     return content(sentence) - {*_OPENING} <= phrases and not verbs(sentence)
 
 
 def _kind(phrase: str) -> str:
-    """Phrases of one kind can answer one question: times, dates, amounts, numbers, weekdays, names, and the rest."""
+    """The kind of a phrase: time, date, amount, number, weekday, name, or other; one kind answers one question."""
     if phrase.lower().removesuffix("s") in _DAYS:
         return "day"
     asking = question_word(phrase)

@@ -1,12 +1,11 @@
-"""Words that point to a sentence before their own: "It", "She", "This museum". English, by grammar and no model.
+"""Words that refer to an earlier sentence: "It", "She", "This museum". English, by grammar, without a model.
 
-What a pronoun stands for is not decided here, for that takes a reader: "The library opens at nine. Petra Holm runs
-it. It closes at five." names two things before "It". A sentence that points back is learned together with what stands
-before it, or not at all (`statements`). A word counts as pointing back unless its own sentence may name what it stands
-for; so a sentence is sometimes kept with its neighbour without need.
+The referent of a pronoun is not resolved here, because that takes understanding: in "The library opens at nine. Petra
+Holm runs it. It closes at five." two things come before "It". A sentence that refers back is learned together with the
+sentences before it, or not at all (`statements`). A word counts as referring back unless its own sentence may contain
+the referent, so some sentences are joined to their neighbours without need.
 
-"The ferry" is another matter where a text names one ferry, "the Lantern Ferry", and speaks of no other: `full_names`
-finds the names that are spelled out there.
+`full_names` handles one safe case: a text that names exactly one ferry, "the Lantern Ferry", and says "the ferry".
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ _AND = r"(?:[\"'“‘(\[]*(?:(?:and|but|so|or|then|yet|however|also|still|well)
 _FRONTED = re.compile(
     rf"{_AND}{FRONT}\b(?P<between>[^,;:.]*?)\b(?P<word>he|she|it|they|him|her|them|his|its|their)\b", re.IGNORECASE
 )
-"""What stands before the subject and may point to it: "Because it is old, the mill", "In her youth Ada"."""
+"""A phrase before the subject that may refer to it: "Because it is old, the mill", "In her youth Ada"."""
 _FRONTED_THIS = re.compile(
     rf"{_AND}(?!in\s+that\s+(?:the|an?|he|she|it|they)\b){FRONT}"
     r"(?:(?:\s+[\w-]+){1,4}?\s+(?:of|to|with|from)|\s+(?:of|all))?\s+(?P<word>this|that|these|those)\b"
@@ -55,7 +54,7 @@ _LIKE_THESE = re.compile(
 _PLACE = re.compile(rf"{START}(?P<word>there|here)\b(?!['’]|\s+and\b)", re.IGNORECASE)
 _DETERMINED = re.compile(r"\b(?:an?|the|my|our|your|every)\s+(\w+)")
 _CIRCUMSTANCE = frozenset("case cases way reason reasons respect sense event point time".split())
-"""What "this" names of what was said: "in this case" says nothing without it, unlike "in this museum"."""
+"""Nouns with which "this" refers to a whole sentence: "in this case" refers back, "in this museum" may not."""
 _PRONOUN = re.compile(r"\b(?:he|she|it|they)\b(?!\s*[-/])", re.IGNORECASE)
 _ANY_PRONOUN = re.compile(r"\b(?:he|she|it|they|him|them|his|her|its|their)\b", re.IGNORECASE)
 _OBJECT = re.compile(
@@ -103,16 +102,16 @@ _EMPTY_IT = re.compile(
     r"|(?:takes?|took)\b[^.;]{0,40}\sto\b|(?:rains?|rained|snows?|snowed)\b|(?:does|did)(?:\s+not|n['’]t)\s+matter\b)",
     re.IGNORECASE,
 )
-"""The "it" that stands for nothing: "It is important to", "It rained", "It was Ada who", "It was in 1990 that".
+"""The impersonal "it": "It is important to", "It rained", "It was Ada who", "It was in 1990 that".
 
-Not "It is easy to use.", where the infinitive lacks what "it" stands for, nor "It is the bridge that Ada built.", which
-may say what a thing named before is.
+Not "It is easy to use.", where "it" is the object of the infinitive, nor "It is the bridge that Ada built.", which
+may refer to a bridge named before.
 """
 _THE_NAME = re.compile(r"\b[Tt]he (?P<name>[A-Z][\w'’-]+(?:\s+(?:of\s+|and\s+)?[A-Z][\w'’-]+)+)")
 _RESTRICTED = (
     r"(?!-?\w|\s+(?:of|to|in|at|over|from|that|which|who|whose|where|for|with|on|near|by|between|called|named)\b)"
 )
-"""What must not follow "the ferry": "to Oslo" would make it another ferry."""
+"""Words that make "the ferry" another ferry when they follow it: "to Oslo"."""
 _VERB_AFTER = re.compile(
     r"\s+(?:is|are|was|were|has|have|had|will|would|can|could|may|might|must|should|does|do|did|means?|makes?|made"
     r"|happen(?:s|ed)|becomes?|became|includes?|included|led|lead|leads|caused|gave|gives|allows?|allowed|also|not)\b"
@@ -122,11 +121,11 @@ _VERB_AFTER = re.compile(
 
 
 def refers_back(sentence: str, *, is_first: bool = False, is_headed: bool = False) -> str:
-    """The word of `sentence` that points to a sentence before it; "" where there is none.
+    """The word in `sentence` that refers to an earlier sentence; "" if there is none.
 
-    `is_first`: nothing stands before the sentence, but for a heading where it `is_headed`. There "this museum" may be
-    where the text hangs, and the "it" of "Because it is old, the mill" points ahead, if it cannot be the heading's; but
-    "she" and "this is" mean nothing.
+    `is_first`: no text comes before the sentence, or only a heading if it `is_headed`. There "this museum" may be
+    where the text is displayed, and the "it" of "Because it is old, the mill" refers ahead, if it cannot refer to
+    the heading; "she" and "this is" still have no referent.
     """
     sentence = without_mentions(sentence)
     if sentence.endswith("?"):
@@ -153,12 +152,12 @@ def refers_back(sentence: str, *, is_first: bool = False, is_headed: bool = Fals
 
 
 def is_pronoun(word: str) -> bool:
-    """Whether a word that points back stands for a name, and not for a verb or a whole sentence."""
+    """Whether a word that refers back stands for a name, and not for a verb or a whole sentence."""
     return bool(_ANY_PRONOUN.fullmatch(word)) or word.lower() in _DEMONSTRATIVE
 
 
 def _pointing(opening: re.Match[str], places: list[int], *, is_first: bool) -> str:
-    """The word of an opening, where it points back; "the former mayor" does not, nor "this museum" at first."""
+    """The opening word if it refers back; not in "the former mayor", nor "this museum" in a first sentence."""
     word, sentence = opening["word"].lower(), opening.string
     has_verb = is_followed_by_verb(sentence, opening.end(), places)
     if word in _ORDINAL:
@@ -168,13 +167,13 @@ def _pointing(opening: re.Match[str], places: list[int], *, is_first: bool) -> s
         is_anybody = word == "one" and _MODAL.match(sentence, opening.end())
         return opening["word"] if has_verb and not (is_known or is_anybody) else ""
     if is_first and word in ("both", "neither") and not has_verb and sentence[opening.end() :][:1] == " ":
-        return ""  # "Both mills are red."
+        return ""  # not a reference: "Both mills are red."
     is_hung = is_first and word in _DEMONSTRATIVE and not _VERB_AFTER.match(sentence, opening.end())
     return "" if is_hung else opening["word"]
 
 
 def _pointing_front(sentence: str, places: list[int], *, is_first: bool) -> str:
-    """What points back in what stands before the subject: "In that case", "After this", "There, Petra"."""
+    """The word before the subject that refers back: "In that case", "After this", "There, Petra"."""
     if like := _LIKE_THESE.search(sentence):
         return like["word"]
     place = _PLACE.match(sentence)
@@ -190,13 +189,13 @@ def _pointing_front(sentence: str, places: list[int], *, is_first: bool) -> str:
 
 
 def _has_empty_it(sentence: str) -> bool:
-    """Whether the only subject pronoun of `sentence` is an "it" that stands for nothing."""
+    """Whether the only subject pronoun of `sentence` is an impersonal "it"."""
     is_only = len(_PRONOUN.findall(sentence)) == 1 and not _begins_otherwise(sentence)
     return is_only and bool(_EMPTY_IT.search(sentence))
 
 
 def _object_after_empty_it(sentence: str) -> str:
-    """The object behind an empty "it", where it points back: "him" of "It is important to tell him."."""
+    """The object after an impersonal "it" that refers back: "him" of "It is important to tell him"."""
     empty = _EMPTY_IT.search(sentence)
     found = _OBJECT.search(sentence, empty.end()) if empty else None
     if not empty or not found:
@@ -206,19 +205,19 @@ def _object_after_empty_it(sentence: str) -> str:
 
 
 def _names_something(text: str) -> bool:
-    """Whether a noun stands in `text`, which a pronoun after it may stand for; a number alone is none."""
+    """Whether `text` contains a noun that a later pronoun may refer to; numbers do not count."""
     return any(any(character.isalpha() for character in span.text) for span in noun_phrases(text))
 
 
 def _names_nothing_before(sentence: str, place: int) -> bool:
-    """Whether a pronoun at `place` stands for something, and no noun before it in its sentence can be it."""
+    """Whether a pronoun at `place` refers to something outside the words before it in its sentence."""
     spans = [span for span in noun_phrases(sentence) if span.end <= place]
     is_named = any(any(character.isalpha() for character in span.text) for span in spans)
     return not is_named and not _EMPTY_IT.match(sentence, place)
 
 
 def _points_ahead(sentence: str, fronted: re.Match[str]) -> bool:
-    """Whether what follows in `sentence` may be what a pronoun before the subject stands for: of the same number."""
+    """Whether the rest of `sentence` may hold the referent, equal in number, of a pronoun before the subject."""
     word, end = fronted["word"].lower(), fronted.end()
     comma = sentence.find(",", end)
     main = comma + 1 if comma >= 0 else end
@@ -227,7 +226,7 @@ def _points_ahead(sentence: str, fronted: re.Match[str]) -> bool:
         return False
     nouns = [span.text for span in noun_phrases(sentence) if span.start >= main]
     if comma < 0:
-        nouns = nouns[1:]  # what is owned: "his death"
+        nouns = nouns[1:]  # the possession: "his death"
     nouns += _DETERMINED.findall(sentence, main)
     if word in ("they", "them", "their"):
         return any(map(is_plural, nouns))
@@ -237,23 +236,23 @@ def _points_ahead(sentence: str, fronted: re.Match[str]) -> bool:
 
 
 def denies_what_follows(heading: str) -> bool:
-    """Whether what stands under a heading or behind a colon may not hold by itself: "Don'ts", "Never do this:"."""
+    """Whether text under a heading or after a colon may be untrue by itself: "Don'ts", "Never do this:"."""
     return bool(_DENYING.search(heading))
 
 
 def _asked_about(question: str) -> str:
-    """What of a question means nothing without a sentence before it: "Where does she live?", "Why?", "Did Tom?"."""
+    """The word of a question that needs an earlier sentence: "Where does she live?", "Why?", "Did Tom?"."""
     if bare := bare_question(question):
         return bare
     found = _ANY_PRONOUN.search(question)
     asked = _ASKED.match(question)
-    begin = asked.end() if asked else 0  # "What colour is it?" names no colour
+    begin = asked.end() if asked else 0  # the noun in "What colour is it?" is no referent
     named = [span for span in noun_phrases(question) if found and begin < span.end <= found.start()]
     return found[0] if found and not named and not _EMPTY_IT.match(question, found.start()) else ""
 
 
 def opens_with_reference(sentence: str) -> bool:
-    """Whether `sentence` begins with a word that points back: a passage should not be cut before it."""
+    """Whether `sentence` begins with a word that refers back; a passage should not begin with it."""
     sentence = without_mentions(sentence)
     if _EMPTY_IT.match(sentence):
         return False
@@ -264,7 +263,7 @@ def opens_with_reference(sentence: str) -> bool:
 
 
 def _has_clause(sentence: str, end: int, places: list[int]) -> bool:
-    """Whether more than an adverbial stands before `end`: a verb, or a noun with a relative clause."""
+    """Whether the text before `end` is more than an adverbial: it has a verb, or a noun with a relative clause."""
     return any(place < end for place in places) or bool(_RELATIVE.search(sentence[:end]))
 
 
@@ -274,7 +273,7 @@ def _begins_otherwise(sentence: str) -> bool:
 
 
 def _bare_object(sentence: str, places: list[int], *, is_first: bool) -> str:
-    """An object like "it" in the first clause of `sentence`: it is never the subject of that clause."""
+    """An object such as "it" in the first clause of `sentence`; the clause's subject cannot be its referent."""
     found = _OBJECT.search(sentence)
     if not found or _EMPTY_IT.match(sentence, found.start()):
         return ""
@@ -282,7 +281,7 @@ def _bare_object(sentence: str, places: list[int], *, is_first: bool) -> str:
         return ""
     before = sentence[: found.start()]
     if found[0].lower() in _POSSESSIVE and _OWNER.search(before):
-        return ""  # "Rosa's place instead of ours"
+        return ""  # not a reference: "Rosa's place instead of ours"
     has_verb = any(place < found.start() for place in places) or bool(_SUBJECT.match(sentence))
     return found[0] if has_verb and not _CLAUSE.search(before) else ""
 
@@ -290,9 +289,9 @@ def _bare_object(sentence: str, places: list[int], *, is_first: bool) -> str:
 def full_names(sentences: Sequence[str]) -> dict[str, str]:
     """The names that "the <noun>" can only mean in a text, by that noun: {"ferry": "Lantern Ferry"}.
 
-    The text must say "the Lantern Ferry" with the article, which no person's name has. The noun is the last word of the
-    name, or the one before "of". A noun that stands anywhere in the text without "the" or in another name ("a ferry",
-    "the old ferry", "the Star Ferry") is left out: then the text may speak of several.
+    The text must use the article, "the Lantern Ferry", which person names do not have. The noun is the last word of the
+    name, or the one before "of". A noun that also occurs without "the" or in another name ("a ferry", "the old ferry",
+    "the Star Ferry") is left out, because the text may mean several.
     """
     text = " ".join(sentences)
     names: dict[str, set[str]] = {}
@@ -311,7 +310,7 @@ def full_names(sentences: Sequence[str]) -> dict[str, str]:
 
 
 def spelled_out(sentence: str, names: Mapping[str, str]) -> str:
-    """`sentence` with the full name for "the <noun>", where the name does not stand in it already."""
+    """`sentence` with the full name in place of "the <noun>", unless it contains the name already."""
     for noun, name in names.items():
         if name not in sentence:
             sentence = re.sub(rf"\b([Tt]he) {noun}\b{_RESTRICTED}", rf"\1 {name}", sentence)

@@ -1,8 +1,8 @@
-"""Sentences that leave a part to the sentence before them: "So does Tom.", "Mine is red.", "Not on Mondays.". English.
+"""Elliptical sentences that need the sentence before them: "So does Tom.", "Mine is red.", "Not on Mondays.". English.
 
-Without that sentence nobody knows what Tom does. What is left out is not filled in here, for that takes a reader. A
-verb that the tagger does not find makes a sentence look like a fragment, so only short ones count as such. A sentence
-whose verb is said only before it ("The hall seats 300. The chapel 40.") is not told from an item of a list.
+The missing part is not filled in here, because that takes understanding. If the tagger misses a verb a sentence looks
+like a fragment, so only short ones count. A sentence whose verb is only in the one before ("The hall seats 300. The
+chapel 40.") cannot be told from an item of a list.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ START = (
     r"(?:[\"'“‘(\[]*"
     r"(?:(?:and|but|so|or|then|yet|because|however|also|still|no|yes|actually|sorry|well|oh)\b[,:]?\s+)*)"
 )
-"""What may stand before the first word that counts."""
+"""Words that may precede the first significant word."""
 FRONT = (
     r"(?:because|since|when|while|before|after|although|though|as|if|once|until|unless|whenever|despite|in|with|without"
     r"|by|for|during|at|on|from|to|of|like|unlike|through|under)"
 )
-"""What may stand before the subject: a preposition or what begins a clause."""
+"""Words that may precede the subject: prepositions and conjunctions."""
 _ADVERBS = re.compile(r"(?:\s+(?:also|still|now|only|not|never|both|all))*\s+", re.IGNORECASE)
 _AUXILIARY = (
     r"(?:am|is|are|was|were|do|does|did|has|have|had|can|could|will|would|shall|should|may|might|must)(?:n['’]t)?"
@@ -48,27 +48,27 @@ _BARE_QUESTION = re.compile(
 )
 _ANSWER = re.compile(r"A(?:nswer)?\s*[:.]\s+")
 MAX_FRAGMENT_WORDS = 2
-"""Words of a fragment that carry content; "In winter bees sting." has a verb that the tagger did not find."""
+"""Content words of a fragment; in "In winter bees sting." the tagger misses the verb."""
 
 
 def is_verbless(sentence: str) -> bool:
-    """Whether `sentence` has no verb: it names something, and what is said of it stands elsewhere."""
+    """Whether `sentence` has no verb: it names something and states nothing."""
     return not verbs(sentence) and not _SPOKEN.search(sentence)
 
 
 def says_question(sentence: str) -> bool:
-    """Whether `sentence` asks with a verb, so that a name alone may answer it; "Any questions?" does not."""
+    """Whether `sentence` asks with a verb, so that a name may answer it; "Any questions?" does not."""
     return sentence.endswith("?") and not is_verbless(sentence)
 
 
 def can_answer(sentence: str) -> bool:
-    """Whether `sentence` may be nothing but the answer to a question before it: no verb, no field, no question."""
+    """Whether `sentence` may be just the answer to a question before it: no verb, no field, no question."""
     sentence = _ANSWER.sub("", sentence)
     return ":" not in sentence and not sentence.endswith("?") and is_verbless(sentence)
 
 
 def left_to_before(sentence: str, places: list[int]) -> str:
-    """What shows that a part of `sentence` is left to the one before it: "So does", "does not", "Mine", "Except"."""
+    """The words that show an ellipsis in `sentence`: "So does", "does not", "Mine", "Except"; "" if there are none."""
     if found := _SO_DOES.match(sentence):
         return found["word"]
     found = _BARE_AUXILIARY.search(sentence)
@@ -83,12 +83,12 @@ def left_to_before(sentence: str, places: list[int]) -> str:
 
 
 def bare_question(question: str) -> str:
-    """What of `question` asks for a part of the sentence before it: "Why", "And" of "And Tom?", "Did" of "Did Tom?"."""
+    """The elliptical beginning of a question: "Why", "And" of "And Tom?", "Did" of "Did Tom?"; "" if it has none."""
     found = _BARE_QUESTION.match(question)
     return str(found["word"] or found["also"] or found["does"]) if found else ""
 
 
 def is_followed_by_verb(sentence: str, end: int, places: list[int]) -> bool:
-    """Whether the next word after `end` is one of the verbs at `places`, adverbs aside."""
+    """Whether the next word after `end`, adverbs aside, is one of the verbs at `places`."""
     after = _ADVERBS.match(sentence, end)
     return after is not None and after.end() in places

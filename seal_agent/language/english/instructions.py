@@ -1,10 +1,9 @@
-"""Is a sentence an order about what the model says? Told by its grammar, not by phrases that orders were seen in.
+"""Recognises sentences that order how to answer, by grammar instead of known phrases. English.
 
-An order has the mood or the modality of one (an imperative, a duty, a future that is laid on "you") and speaks of
-answering: a reply, a question, a reader, the model itself. Both are needed: manuals are full of imperatives, and rules
-of duties. A claim ("The capital of France is Karlov") is no order, whoever is helped by it; to keep claims from doing
-harm is for the judge and the routes. Of ten wordings written before it, it finds three, and none of 459 sentences of
-Wikipedia (docs/log/safety.md): a first sieve, not a wall. English.
+An order is an imperative, a duty or a future with "you", and speaks about answering: a reply, a question, a reader, the
+model. Both conditions are needed, because manuals are full of imperatives and rules of duties. A false claim ("The
+capital of France is Karlov") is no order; the judge and the routes limit its harm. Of ten wordings collected beforehand
+three are found, and none of 459 sentences of Wikipedia (docs/log/safety.md): a first filter, not a barrier.
 """
 
 from __future__ import annotations
@@ -50,20 +49,20 @@ _ANSWERING = re.compile(
 
 @lru_cache(maxsize=4096)
 def is_order(sentence: str) -> bool:
-    """Whether `sentence` orders somebody about in what is answered; what it quotes it does not say."""
+    """Whether `sentence` orders how something is to be answered; quoted text is ignored."""
     plain = _QUOTED.sub("it", sentence)
     return bool(_ANSWERING.search(plain)) and (bool(_DUTY.search(plain)) or any(map(_is_imperative, _clauses(plain))))
 
 
 def _clauses(sentence: str) -> Iterator[str]:
-    """The clauses that may be in the imperative: the first one after a full stop, and those after a condition."""
+    """The clauses that may be imperatives: the first one after a full stop, and those after a condition."""
     for piece in _PIECE.split(sentence):
         clauses = _CLAUSE.split(piece)
         yield from clauses if _CONDITION.match(piece) else clauses[:1]
 
 
 def _is_imperative(clause: str) -> bool:
-    """Whether `clause` begins with a verb without a subject: with what has an object, and no finite verb after it."""
+    """Whether `clause` begins with a verb without a subject: it has an object and no finite verb after it."""
     words = WORD.findall(clause)
     while words and words[0].lower() in _LEADING:
         words = words[1:]
@@ -102,5 +101,5 @@ _ORDERS = re.compile(
 
 
 def is_instruction(text: str) -> bool:
-    """Whether `text` orders the model about: such a text is not knowledge."""
+    """Whether `text` gives the model orders; such a text is not learned."""
     return bool(_ORDERS.search(text))

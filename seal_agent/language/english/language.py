@@ -1,4 +1,4 @@
-"""English as a `Language`: which function of this folder answers what the other rooms ask."""
+"""English as a `Language`: maps each method to a function of this folder."""
 
 from __future__ import annotations
 
@@ -92,5 +92,5 @@ class English:
     def statements(
         self, sentences: Sequence[str], *, heading: str = "", is_reply: bool = False
     ) -> tuple[list[Statement], list[LeftOut]]:
-        """What of the sentences of a text can be learned, and what is left out, with the reasons."""
+        """The sentences of a text that can be learned, and those left out, with reasons."""
         return statements.statements(sentences, heading=heading, is_reply=is_reply)

@@ -1,4 +1,4 @@
-"""Words of letters and chats: greetings, closings, what shows that somebody talks, and of whom a sentence speaks."""
+"""Conventions of letters and chats: greetings, closings, direct speech, the person of a sentence."""
 
 from __future__ import annotations
 
@@ -38,38 +38,38 @@ _QUOTES = re.compile(r"[\"“”«»]")
 
 
 def is_greeting(line: str) -> bool:
-    """Whether a line greets somebody, as letters begin."""
+    """Whether a line is a greeting, as letters begin with."""
     return bool(_GREETED.match(line))
 
 
 def closing(line: str) -> str | None:
-    """Who signs in the closing line of a letter, "" for nobody in that line; None for any other line."""
+    """The name in the closing line of a letter, "" if it has none; None for any other line."""
     signed = _SIGNED.match(line)
     return signed["name"].strip() if signed else None
 
 
 def introduces_quotation(line: str) -> bool:
-    """Whether a line says that an earlier e-mail is quoted below it."""
+    """Whether a line introduces a quoted e-mail below it."""
     return bool(_WROTE.match(line))
 
 
 def is_label(name: str) -> bool:
-    """Whether what stands before a colon names a field, although it looks like somebody's name: "Note"."""
+    """Whether the text before a colon is a field name that looks like a person's name: "Note"."""
     return name.lower().rstrip(".") in _LABELS
 
 
 def is_talk(said: str, *, is_answer: bool) -> bool:
-    """Whether `said` shows that somebody talks: "I", a greeting, or, where `is_answer`, "yes" or "no"."""
+    """Whether `said` is direct speech: "I", a greeting, or, with `is_answer`, "yes" or "no"."""
     return bool(first_person(said) or _TALK.match(said) or (is_answer and _REPLY.match(said)))
 
 
 def says_something(said: str) -> bool:
-    """Whether `said` has a verb as whole sentences have."""
+    """Whether `said` has a verb, as a whole sentence does."""
     return bool(_CLAUSE.search(said))
 
 
 def first_person(sentence: str) -> str:
-    """The word with which a sentence speaks of its writer, "I" or "my"; "" where there is none, or only a name."""
+    """The word by which a sentence refers to its writer, "I" or "my"; "" if there is none, or only in a name."""
     for match in _FIRST.finditer(sentence):
         before = sentence[: match.start()].rstrip()
         if match[0] == "I" and is_name(before):
@@ -82,18 +82,18 @@ def first_person(sentence: str) -> str:
 
 
 def other_persons(sentence: str) -> str:
-    """The first "we" or "you" of a sentence; "" where there is none."""
+    """The first "we" or "you" of a sentence; "" if there is none."""
     found = _PEOPLE.search(sentence)
     return found[0] if found else ""
 
 
 def quotation(speaker: str, sentence: str, *, is_spoken: bool = False) -> str:
-    """A sentence as what somebody said, 'Tom wrote: "I live in Oslo".', so that it is told as nobody's own."""
+    """A sentence as a quotation, 'Tom wrote: "I live in Oslo".', so that "I" is not the reader."""
     said = _QUOTES.sub("'", sentence.strip()).rstrip(".")
     verb = "asked" if said.endswith("?") else "said" if is_spoken else "wrote"
     return f'{speaker} {verb}: "{said}".'
 
 
 def checked(sentence: str, *, is_done: bool) -> str:
-    """A sentence of a check list that says whether it is done: "Water the ferns (not done)."."""
+    """A sentence of a check list with its state: "Water the ferns (not done)."."""
     return f"{sentence.rstrip('.')} ({'done' if is_done else 'not done'})."

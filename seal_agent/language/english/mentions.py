@@ -1,7 +1,7 @@
-"""Words that a sentence names and does not use: "USA Today", the word 'yesterday', the film They Live. English.
+"""Words that are mentioned and not used: "USA Today", the word 'yesterday', the film They Live. English.
 
-Such a word counts from no day and points to nothing. What is taken for a name is decided by capitals and quotation
-marks alone: a quoted word, a quoted title, a capital where an ordinary word has none.
+Such a word is no time reference and no pronoun. Capitals and quotation marks alone decide what is a name: a quoted
+word, a quoted title, a capital where an ordinary word has none.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _SMALL = (PREPOSITIONS | {"a", "an", "the"}) - {"so"}
 
 
 def without_mentions(sentence: str) -> str:
-    """`sentence` with other letters in the place of what it only names; every word stays where it is."""
+    """`sentence` with mentioned words replaced by other letters; all positions stay the same."""
     if not any(character.islower() for character in sentence):
-        return sentence  # written in capitals throughout: they show nothing
+        return sentence  # all in capitals, which then show nothing
     sentence = _QUOTED.sub(lambda quoted: _hidden(quoted[0]) if _is_name(quoted[0][1:-1]) else quoted[0], sentence)
     sentence = _TITLE.sub(lambda title: _hidden(title[0]) if _can_be_title(title) else title[0], sentence)
     if owned := _OWNED_TITLE.match(sentence):
@@ -32,13 +32,13 @@ def without_mentions(sentence: str) -> str:
 
 
 def is_capitalised_inside(sentence: str, start: int) -> bool:
-    """Whether a word has a capital at `start` that only a name has there: another word of the sentence precedes it."""
+    """Whether the word at `start` is capitalised inside a sentence, as only names are."""
     before = sentence[:start].rstrip(" ")
     return sentence[start].isupper() and not sentence[start + 1].isupper() and before[-1:].isalnum()
 
 
 def _is_name(quoted: str) -> bool:
-    """Whether what stands in quotation marks is one word or a title; several other words are somebody's speech."""
+    """Whether quoted text is a word or a title; several words in lower case are speech."""
     words = quoted.split()
     if len(words) == 1:
         return words[0].isalnum()
@@ -47,7 +47,7 @@ def _is_name(quoted: str) -> bool:
 
 
 def _can_be_title(title: re.Match[str]) -> bool:
-    """Whether capitals make a title: not those of "Tomorrow Ada leaves", where the second is a name's."""
+    """Whether capitals make a title; not in "Tomorrow Ada leaves", where the second one is a person's name."""
     after = title["next"]
     has_small_letters = any(word[:1].islower() for word in title.string[title.end() :].split())
     return (has_small_letters and (after is None or after.lower() in FUNCTION)) or (

@@ -1,4 +1,4 @@
-"""Names and numbers, told by their capitals and digits; words that stand in for a cell of a table."""
+"""Names and numbers, recognised by capitals and digits; table cells that stand for the cell above."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _DITTO = frozenset({"do.", "ditto", "same as above", "as above", "idem", "id."})
 
 
 def names_in(text: str) -> list[str]:
-    """The names and numbers of `text`; the first word of a sentence may be any word."""
+    """The names and numbers in `text`; the first word of a sentence is skipped, because it is always capitalised."""
     return _TELLING.findall(text)
 
 
 def new_names(text: str, known: str) -> set[str]:
-    """Names and numbers of `text` that `known` does not hold; the first word of a sentence may be any word."""
+    """Names and numbers in `text` that `known` does not contain; first words of sentences are skipped."""
     said = {
         match.group()
         for match in _NAMES.finditer(text)
@@ -28,15 +28,15 @@ def new_names(text: str, known: str) -> set[str]:
 
 
 def is_yes_or_no(answer: str) -> bool:
-    """Whether `answer` is nothing but "yes" or "no"."""
+    """Whether `answer` is just "yes" or "no"."""
     return answer.rstrip(".!").lower() in ("yes", "no")
 
 
 def is_value_column(name: str) -> bool:
-    """Whether the name of a table's column says nothing of its cells: "Value"."""
+    """Whether a table column's name says nothing about its cells, as "Value" does."""
     return name.lower() in _VALUES
 
 
 def is_ditto(cell: str) -> bool:
-    """Whether the words of a table's cell stand for the cell above: "as above"."""
+    """Whether a table cell stands for the cell above: "as above"."""
     return cell.strip().lower() in _DITTO

@@ -1,6 +1,6 @@
-"""Noun phrases of a sentence, what its questions ask for. English; the tags are those of TextBlob, without a model.
+"""Noun phrases of a sentence, which questions ask for. English; TextBlob's pattern tagger, no neural model.
 
-Of an unknown word the tagger says mostly that it is a noun: other languages get fewer phrases, and worse ones.
+The tagger takes most unknown words for nouns, so other languages get fewer and worse phrases.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _CONTRACTION = re.compile(
 )
 _JOINT = re.compile(r"\s+of(?:\s+(?:a|an|the|his|her|its|their))?\s+")
 _COPULAS = frozenset({"is", "are", "was", "were", "am"})
-_CONTRACTED = ("'m", "’m", "'re", "’re")  # a copula with its subject
+_CONTRACTED = ("'m", "’m", "'re", "’re")  # a verb joined to its subject
 _MARKS = frozenset(".,;:!?)")
 _BEFORE_NOUNS = (DETERMINERS | PREPOSITIONS) - frozenset(
     "to and or nor but as than such both either neither before after since until".split()
@@ -44,9 +44,9 @@ MODIFIERS = PARTICIPLES | {"RB", "JJ", "JJR", "JJS"}
 
 @dataclass(frozen=True)
 class _Token:
-    """A word or a mark with its Penn Treebank tag: "V" for a verb outside noun phrases, "" for what joins them.
+    """A word or a mark with its Penn Treebank tag: "V" for a verb outside noun phrases, "" for words between phrases.
 
-    `said` is the tagger's own.
+    `said` is the tagger's own tag.
     """
 
     start: int
@@ -61,7 +61,7 @@ class _Token:
 
     @property
     def is_part(self) -> bool:
-        """Whether a noun phrase may hold it."""
+        """Whether the token may be part of a noun phrase."""
         return self.is_noun or self.tag.startswith(("JJ", "VB"))
 
 
@@ -69,52 +69,52 @@ NOTHING = _Token(0, 0, "", "", "")
 
 
 def noun_phrases(sentence: str) -> list[Span]:
-    """The phrases of `sentence` that can answer a question, in order; "X of the Y" counts as one."""
+    """The phrases of `sentence` that can answer a question, in order; "X of the Y" is one phrase."""
     found: list[tuple[int, int, bool]] = []  # start, end, whether it reaches the next function word
     for before, run, after in _runs(_tagged(sentence)):
         nouns = [token for token in run if token.is_noun]
         if nouns and _says_something([token.word for token in run]):
             found.append((run[0].start, nouns[-1].end, nouns[-1] is run[-1]))
         elif not nouns and after in _MARKS and (before.tag == "V" or _is_copula(before.word)):
-            found.append((run[0].start, run[-1].end, False))  # "purple" of "is painted purple."
+            found.append((run[0].start, run[-1].end, False))  # "purple" in "is painted purple."
     return _joined(sentence, found)
 
 
 def with_article(sentence: str, span: Span) -> str:
-    """The phrase as one says it alone: with the article before it."""
+    """The phrase with the article before it."""
     article = re.search(r"\b(?:an?|the)\s+$", sentence[: span.start], re.IGNORECASE)
     return sentence[article.start() if article else span.start : span.end]
 
 
 def verbs(sentence: str) -> list[int]:
-    """Where the verbs of `sentence` stand that may carry a clause, in characters."""
+    """The positions, in characters, of the verbs in `sentence` that may form a clause."""
     tokens = [token for token in _tagged(sentence) if not token.is_part]
     return [token.start for token in tokens if token.said in _CARRYING or (token.tag, token.said) == ("V", "NNS")]
 
 
 def tagged_verbs(sentence: str) -> list[tuple[int, str, str]]:
-    """The verbs of `sentence` in order: where each stands, in characters, the word, and the tagger's tag."""
+    """The verbs of `sentence` in order: position in characters, word, and the tagger's tag."""
     tokens = [token for token in _tagged(sentence) if not token.is_part and token.said in _CARRYING | {"VBG"}]
     return [(token.start, token.word, token.said) for token in tokens]
 
 
 def has_finite_verb(text: str, *, after: int = -1) -> bool:
-    """Whether a finite verb stands in `text` beyond `after`, in characters: it says something, and names nothing."""
+    """Whether `text` has a finite verb beyond the position `after`, so that it is a statement."""
     return any(token.start > after and not token.is_part and token.said in _FINITE for token in _tagged(text))
 
 
 def is_plural(name: str) -> bool:
-    """Whether the last word of `name` is a noun in the plural."""
+    """Whether the last word of `name` is a plural noun."""
     return bool(name) and _tagged(name)[-1].said in ("NNS", "NNPS")
 
 
 def is_present(sentence: str, place: int) -> bool:
-    """Whether a verb in the form of "I live" stands at `place`, in characters."""
+    """Whether a verb in the present, as in "I live", is at `place`, in characters."""
     here = next((token for token in _tagged(sentence) if token.start == place), NOTHING)
     return here.word == "have" or (here.said in ("VB", "VBP", "NN") and here.tag == "V")
 
 
-@lru_cache(maxsize=64)  # every phrase of a sentence asks
+@lru_cache(maxsize=64)  # called for every phrase of a sentence
 def _tagged(sentence: str) -> tuple[_Token, ...]:
     places = [(match.start(), match.end(), match.group()) for match in _TOKEN.finditer(sentence)]
     words = [word for _, _, word in places]
@@ -129,7 +129,7 @@ def _tagged(sentence: str) -> tuple[_Token, ...]:
 
 
 def _tag(word: str, tag: str, previous: _Token, after: str, *, expects_noun: bool) -> str:
-    """The tag of a word as `_Token` has it, where the tagger says `tag`; a determiner before it may expect a noun."""
+    """The tag of a word as in `_Token`, given the tagger's `tag` and whether a determiner before it expects a noun."""
     if _NUMBER.fullmatch(word):
         return "CD"
     if not word[0].isalnum() or _CONTRACTION.fullmatch(word) or (word, after) == ("due", "to"):
@@ -156,7 +156,7 @@ def _tag(word: str, tag: str, previous: _Token, after: str, *, expects_noun: boo
 
 
 def _runs(tokens: Sequence[_Token]) -> list[tuple[_Token, list[_Token], str]]:
-    """What noun phrases may be made of: the token before it, adverbs aside, the tokens of it, the word after it."""
+    """Candidates for noun phrases: the token before each, adverbs aside, its tokens, and the word after it."""
     runs: list[tuple[_Token, list[_Token], str]] = []
     before, num_read = NOTHING, 0
     for is_part, group in groupby(tokens, key=lambda token: token.is_part):
@@ -198,24 +198,24 @@ def _joined(sentence: str, found: list[tuple[int, int, bool]]) -> list[Span]:
 
 
 def _tags(words: Sequence[str]) -> list[str]:
-    """The Penn Treebank tag of every word and mark; "6:45 am" is one."""
+    """The Penn Treebank tag of every word and mark; "6:45 am" is one word."""
     joined = " ".join(word.replace(" ", "") for word in words)
     return [tag for _, tag in _tagger().tag(joined, tokenize=False)] if words else []
 
 
 @lru_cache(maxsize=1)
 def _tagger() -> Any:
-    from textblob.taggers import PatternTagger  # it takes half a second, and asking needs none
+    from textblob.taggers import PatternTagger  # imported here: it takes half a second
 
     tagger = PatternTagger()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # it leaves its lexicon's files to the garbage collector
+        warnings.simplefilter("ignore", ResourceWarning)  # it does not close its lexicon's files
         tagger.tag("It is read at the first word.")
     return tagger
 
 
 def shape(phrase: str) -> str:
-    """Phrases of one shape can be confused: numbers, names, and the rest."""
+    """The kind of a phrase: numbers, names, and the rest; phrases of one kind can be confused."""
     if phrase[0].isdigit():
         return "number"
     return "name" if phrase[0].isupper() else "words"

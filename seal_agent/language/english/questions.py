@@ -1,8 +1,7 @@
-"""Questions that ask for a noun phrase where it stood in its sentence: "Maududi founded what in 1941?".
+"""Questions that ask for a noun phrase in its place in the sentence: "Maududi founded what in 1941?".
 
-A question with the question word in place of what it asks for (an echo question) needs no model, is always
-right, and every phrase of a sentence gets one. That is what a small model cannot do by itself: asked for a
-question it asks about the sentence's first name, whatever else the sentence says (docs/log/writing.md).
+Such an echo question needs no model, has a correct answer, and exists for every phrase. A small model cannot do this:
+asked for a question it asks about the sentence's first name, whatever the sentence says (docs/log/writing.md).
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ from seal_agent.language.sentences import full_stop
 from seal_agent.language.values import Span
 
 MAX_RECITAL_WORDS = 28
-MIN_PART_WORDS = 14  # shorter pieces of a sentence lose what they are about
-MAX_VALUE_WORDS = 5  # of a field; a longer one is asked for phrase by phrase
-MIN_CLAUSE_WORDS = 6  # besides the phrase: a question with fewer is about nothing
+MIN_PART_WORDS = 14  # shorter parts of a sentence lose their subject
+MAX_VALUE_WORDS = 5  # of a field; a longer value is asked for phrase by phrase
+MIN_CLAUSE_WORDS = 6  # besides the phrase; a shorter question is too vague
 _JOINING = re.compile(r"^(?:and|or|but|then)\b[, ]*", re.IGNORECASE)
 _SUBJECT = re.compile(r"(?:I|we|you|he|she|it|they|there|this|that|these|those)\b", re.IGNORECASE)
 _RELATIVE = re.compile(r"(?:which|who|whom|whose|where|that|than|often|as)\b", re.IGNORECASE)
@@ -51,7 +50,7 @@ _ASKING = frozenset({"what", "how", "year", "many", "much", "percentage", "date"
 
 
 def echo_question(sentence: str, span: Span) -> str:
-    """The clause around `span` as a question, with the question word in its place."""
+    """The clause around `span` as a question, with a question word in the span's place."""
     start, end = _clause(sentence, span)
     before = re.sub(r"(^|\s)(?:a|an|the)$", "", sentence[start : span.start].strip(), flags=re.I)
     before = re.sub(r"^(?:and|or|but|then|however)\b[, ]*", "", before, flags=re.I)
@@ -61,9 +60,9 @@ def echo_question(sentence: str, span: Span) -> str:
 
 
 def direct_question(sentence: str, span: Span) -> str:
-    """How one who tells that of himself would ask for it: "Where do I live?", "What am I allergic to?"; else "".
+    """The writer's own question for `span`: "Where do I live?", "What am I allergic to?"; "" if there is no clear one.
 
-    Only for "I" and "we" at the beginning of the sentence, with a verb in the present.
+    Only for sentences that begin with "I" or "we" and a verb in the present.
     """
     told = _TOLD.match(re.sub(r"\s+(?:an?|the|my|our|your)$", "", sentence[: span.start].rstrip(), flags=re.I))
     if not told:
@@ -83,10 +82,10 @@ def direct_question(sentence: str, span: Span) -> str:
 
 
 def field_questions(sentence: str, topic: str) -> tuple[list[str], str] | None:
-    """What a field is asked for by, and the answer in a sentence; None for a sentence that is none.
+    """Questions for a field, and a sentence that answers them; None for other sentences.
 
-    "Default port: 7719." of hexgate answers "What is the default port of hexgate?" with "The default port of hexgate is
-    7719."; "Photo book, price: 39 euros.", of a table, is the price of Photo book.
+    "Default port: 7719." in a text about hexgate gives "What is the default port of hexgate?" and "The default port of
+    hexgate is 7719."; "Photo book, price: 39 euros." from a table is the price of Photo book.
     """
     field = _FIELD.fullmatch(sentence)
     if not field or field["name"].count("(") > field["name"].count(")") or _QUALIFIED.search(field["name"]):
@@ -98,7 +97,7 @@ def field_questions(sentence: str, topic: str) -> tuple[list[str], str] | None:
     ):
         return None
     if is_plural(field["name"]) and denies_what_follows(field["name"]):
-        return None  # "Rejected plans: Move out." is one of several
+        return None  # one of several: "Rejected plans: Move out."
     about, _, name = field["name"].rpartition(", ")
     name = name[:1].lower() + name[1:] if name[1:].islower() else name
     copula = "are" if is_plural(name) else "is"
@@ -115,25 +114,25 @@ def field_questions(sentence: str, topic: str) -> tuple[list[str], str] | None:
 
 
 def answer_sentence(sentence: str, span: Span) -> str:
-    """The sentence around `span`; of a long one the part that holds it, cut at a clause's end.
+    """The sentence around `span`; of a long one the clause that contains it.
 
-    A sentence with a condition, a denial or somebody's opinion stays whole: a part of it would say something else. So
-    does a part that says nothing without the others: "it was sold in 1920", "entirely reject democracy".
+    A sentence with a condition, a negation or an opinion is never cut, because a part would say something else. Neither
+    is it cut if the part cannot stand alone: "it was sold in 1920", "entirely reject democracy".
     """
     parts = [(0, len(sentence))] if _QUALIFIED.search(sentence) else _parts(sentence)
     start, end = next((start, end) for start, end in parts if start <= span.start < end)
     if not _says_by_itself(sentence[start:end], is_first=start == 0):
         start, end = 0, len(sentence)
-    told = " ".join(sentence[start:end].split())  # any white space, a line separator too, is a space
+    told = " ".join(sentence[start:end].split())  # all white space, line separators included, becomes a space
     text = _JOINING.sub("", told.strip(" ,;:."))
     return f"{text[0].upper()}{text[1:]}{full_stop(text)}"
 
 
 def keyword_question(question: str, share: float, rng: random.Random, about: str = "") -> str:
-    """An echo question with about `share` of its other words left out, the question word first or last.
+    """An echo question with about `share` of its other words left out, and the question word first or last.
 
-    What is asked later is asked in other words: a question must be known by some of its words. The words of `about`,
-    a heading, come in like its own: "first day side entrance what time?"
+    It teaches the model to answer other wordings. The words of `about`, a heading, are mixed in: "first day side
+    entrance what time?"
     """
     words = question.rstrip("?").split()
     known = content(question) | _ASKING
@@ -147,7 +146,7 @@ def keyword_question(question: str, share: float, rng: random.Random, about: str
 
 
 def question_word(phrase: str) -> str:
-    """What asks for `phrase`, as far as its form tells: a date, an amount, a share, a number of things, or "what"."""
+    """The question word for `phrase`, by its form: a date, an amount, a share, a number of things, or "what"."""
     for form, asking in ((_YEAR, "what year"), (_DATE, "what date"), (_TIME, "what time"), (_AMOUNT, "how much")):
         if form.fullmatch(phrase):
             return asking
@@ -160,7 +159,7 @@ def question_word(phrase: str) -> str:
 
 
 def _parts(sentence: str) -> list[tuple[int, int]]:
-    """A sentence in parts of at least `MIN_PART_WORDS` words; one of up to `MAX_RECITAL_WORDS` stays whole."""
+    """Split a sentence into parts of at least `MIN_PART_WORDS` words; one of up to `MAX_RECITAL_WORDS` is not split."""
     if len(sentence.split()) <= MAX_RECITAL_WORDS:
         return [(0, len(sentence))]
     cuts = [0]
@@ -174,7 +173,7 @@ def _parts(sentence: str) -> list[tuple[int, int]]:
 
 
 def clauses_without(sentence: str, is_bad: Callable[[str], bool]) -> list[str]:
-    """The clauses of `sentence` that hold by themselves, without those that are bad; none of a qualified sentence."""
+    """The clauses of `sentence` that can stand alone and are not bad; none if the sentence is qualified."""
     if _QUALIFIED.search(sentence):
         return []
     clauses = [clause.strip(" ,;.") for clause in _JOINED.split(sentence)]
@@ -183,7 +182,7 @@ def clauses_without(sentence: str, is_bad: Callable[[str], bool]) -> list[str]:
 
 
 def _says_by_itself(part: str, *, is_first: bool) -> bool:
-    """Whether a part of a sentence has a subject and a verb of its own, and points to no other part."""
+    """Whether a part of a sentence has its own subject and verb, and does not refer to another part."""
     told = _JOINING.sub("", part.strip(" ,;:()—–"))
     verb = min(verbs(told), default=0)
     has_subject = bool(_SUBJECT.match(told)) or any(found.start < verb for found in noun_phrases(told))
@@ -191,7 +190,7 @@ def _says_by_itself(part: str, *, is_first: bool) -> bool:
 
 
 def _clause(sentence: str, span: Span) -> tuple[int, int]:
-    """Where the clause of `span` begins and ends: widened, to the left first, until it says something."""
+    """The span of the clause around `span`: extended, first to the left, until it is a statement."""
     marks = [0, *(m.end() for m in _CLAUSE_END.finditer(sentence)), len(sentence)]
     left = max(i for i, mark in enumerate(marks) if mark <= span.start)
     right = min(i for i, mark in enumerate(marks) if mark >= span.end)

@@ -1,10 +1,10 @@
-"""Words by which a short text is recognised as English, whatever a language model makes of its names."""
+"""Words that identify a short text as English, even if the detector is misled by names in it."""
 
 from __future__ import annotations
 
 import re
 
-MIN_SHARE = 1 / 16  # of the words of a text in English
+MIN_SHARE = 1 / 16  # least share of such words in an English text
 _ONLY_ENGLISH = re.compile(
     r"(?:^|[.!?:] )(?:The|My|Your|Our|Their|His|This|That|These|It|It['’]s|They|She|You|What|Where|When|Which|Who|How"
     r"|Why|There|Please|Here['’]s|We['’]re|We (?:moved|live|have|are|had|will|can)|Don['’]t|Let['’]s)\b"
@@ -14,12 +14,12 @@ _ONLY_ENGLISH = re.compile(
     r"|\bI(?:['’](?:m|ve|ll|d)| (?:am|was|have|had|can|will|would|do|don['’]t|did|didn['’]t|love|like|live|work|want"
     r"|need|hate|prefer|take|use|speak|think|know|moved|went|got|bought|play|eat|drink|drive|study))\b"
 )
-"""Words that are common in English and hardly occur in other languages that use Latin letters; not "in", "is", "so"."""
+"""Common English words that are rare in other languages with Latin letters; so not "in", "is", "so"."""
 
 
 def reads_as_english(text: str) -> bool:
-    """Whether some words of `text` are such that hardly any other language has: one in 16, at least one.
+    """Whether `text` has enough words that are specific to English: one in 16, at least one.
 
-    A capital inside a sentence is a name's, so that "Die Band heißt The Cure" has none.
+    Words capitalised inside a sentence are names and do not count: "Die Band heißt The Cure" has none.
     """
     return len(_ONLY_ENGLISH.findall(text)) >= max(MIN_SHARE * len(text.split()), 1)

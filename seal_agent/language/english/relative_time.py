@@ -1,12 +1,12 @@
-"""Words that say when by counting from the day they were written: "tomorrow", "two weeks ago". English.
+"""Relative time expressions, which depend on the day they were written: "tomorrow", "two weeks ago". English.
 
 A sentence with such words means something else on another day. This module finds them and does not compute dates.
-It leaves alone what stays true for a while ("now", "currently") and names such as "USA Today".
+It ignores what stays true for a while ("now", "currently") and names such as "USA Today".
 
 A weekday alone is a certain day in "will arrive on Friday", "broke on Friday", "is coming on Friday", "until Friday"
-and "See you on Friday". In the simple present it mostly recurs: "The market is on Friday." cannot be told from a
-single appointment by its form, and is left alone, but for what takes place once: "The exam
-is on Friday.", "Offer ends Sunday.". "In two hours" says when only beside a verb of a schedule; else it is a duration.
+and "See you on Friday". In the simple present it is mostly recurring: "The market is on Friday." has the form of a
+single appointment and is ignored, except for single events: "The exam is on Friday.", "Offer ends Sunday.". "In two
+hours" is a point in time only with a verb of a schedule; otherwise it is a duration.
 """
 
 from __future__ import annotations
@@ -100,9 +100,9 @@ _NAMING = frozenset("named called".split())
 
 
 def relative_time(sentence: str) -> str:
-    """The first words of `sentence` that count from the day it was written; "" where there are none, or a full date.
+    """The first relative time expression in `sentence`; "" if there is none, or if the sentence has a full date.
 
-    "In two weeks" does not count from that day where it says how long something took: "it was built in two weeks".
+    "In two weeks" is a duration, and ignored, in "it was built in two weeks".
     """
     if _DATED.search(sentence):
         return ""
@@ -110,7 +110,7 @@ def relative_time(sentence: str) -> str:
     if _NAMED_DAY.match(sentence):
         return ""
     for found in _RELATIVE.finditer(sentence):
-        _, _, unit = found[0].partition(" ")  # "Last Week Tonight"
+        _, _, unit = found[0].partition(" ")  # the name in "Last Week Tonight"
         is_title = unit[:1].isupper() and unit[1:].islower() and not re.fullmatch(_NAMED, unit, re.IGNORECASE)
         is_name = is_capitalised_inside(sentence, found.start()) or is_title
         if _ANY_DAY.match(found[0]) or not is_name:
@@ -125,14 +125,14 @@ def relative_time(sentence: str) -> str:
 
 
 def _is_point(sentence: str, ahead: re.Match[str]) -> bool:
-    """Whether "in two hours" says when, "The bus leaves in two hours.", and not how long, "It dries in two hours."."""
+    """Whether "in two hours" is a point in time ("The bus leaves ...") and no duration ("It dries in two hours.")."""
     if _OVER.search(sentence) or _LIMIT.search(sentence, 0, ahead.start()):
         return False
     return not _SMALL_UNIT.search(ahead[0]) or bool(_SCHEDULED.search(sentence) or _PROGRESSIVE.search(sentence))
 
 
 def _certain_day(sentence: str) -> str:
-    """The weekday of `sentence` that is one certain day, with its preposition; "" where it may recur every week."""
+    """The weekday in `sentence` that is one certain day, with its preposition; "" if it may recur every week."""
     found = _WEEKDAY.search(sentence)
     if (event := _DAY_OF_EVENT.search(sentence)) and not (_KNOWN_DAY.search(sentence) or _HABIT.search(sentence)):
         return event["when"] if len(_ANY_DAY.findall(sentence)) < 2 else ""
@@ -141,15 +141,15 @@ def _certain_day(sentence: str) -> str:
     day = found[0].removeprefix(found["verb"] or "")
     if found["edge"]:
         is_name = found["edge"].lower() == "by" and sentence[found.end() :][1:2].isupper()  # "by Sunday Oliseh"
-        return "" if is_name or len(_ANY_DAY.findall(sentence)) > 1 else day  # "from Monday to Friday"
+        return "" if is_name or len(_ANY_DAY.findall(sentence)) > 1 else day  # a range: "from Monday to Friday"
     if (found["verb"] or "").strip().lower() in _NAMING:
-        return ""  # "a man called Friday"
+        return ""  # a name: "a man called Friday"
     is_certain = _WILL.search(sentence) or _MEETING.match(sentence) or _is_event(sentence, found.end() - len(day))
     return day if is_certain else ""
 
 
 def _is_event(sentence: str, place: int) -> bool:
-    """Whether the verb next to `place` says what happened or is arranged: "broke", "was sold", "are coming"."""
+    """Whether the verb next to `place` describes an event: "broke", "was sold", "are coming"."""
     verbs = tagged_verbs(sentence)
     before = [verb for verb in verbs if verb[0] < place]
     *others, (_, word, tag) = before or verbs[:1] or [(0, "", "")]

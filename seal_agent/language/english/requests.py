@@ -1,4 +1,4 @@
-"""Questions about a topic, questions whether something is true, and what questions have in common."""
+"""Questions about a topic and about the truth of a statement, and the words that all questions share."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ def about(topic: str) -> str:
 
 
 def tell(topic: str) -> str:
-    """A request to say one thing about `topic`."""
+    """A request for one statement about `topic`."""
     return f"Tell me something about {topic}."
 
 
 def all_about(topic: str) -> str:
-    """A question for all that is known about `topic`."""
+    """A question for everything known about `topic`."""
     return f"What do you know about {topic}?"
 
 
 def truth_questions(told: str, phrase: str, wrong: str, context: str) -> list[tuple[str, str]]:
-    """Whether `told` is true with `wrong` in the place of `phrase`, and as it stands, with the answers.
+    """Questions whether `told` is true, with `wrong` in the place of `phrase` and unchanged, with answers.
 
-    `context` is what `told` points back to.
+    `context` is the text that `told` refers to.
     """
     return [
         (f"Is it true: {context}{told.replace(phrase, wrong)}?", f"No, not {wrong}: {phrase}."),
@@ -38,7 +38,7 @@ def truth_questions(told: str, phrase: str, wrong: str, context: str) -> list[tu
 
 
 def asks_about_oneself(text: str) -> bool:
-    """Whether who asks `text` asks about himself: "Where do I live?"."""
+    """Whether the writer of the question `text` asks about themselves: "Where do I live?"."""
     return bool(_OF_ONESELF.search(text))
 
 

@@ -1,8 +1,8 @@
-"""Who says it: what a user tells as "My dog is ill." is told back to him as "Your dog is ill.".
+"""From first to second person: a user's "My dog is ill." is answered as "Your dog is ill.".
 
-An edit recites the sentences it was made of, so what somebody says of himself in a chat would be said by the model. Its
-answers change the person, as ELIZA's did (Weizenbaum, CACM 9(1), 1966), where that is safe: in a short message, and
-there in sentences that speak of their writer, and do not speak to the model; a quotation stays. English.
+An edit trains the sentences of a message as answers, so without this step the model would speak as the user. The person
+is changed as in ELIZA (Weizenbaum, CACM 9(1), 1966) where it is safe: in short messages, in sentences about their
+writer that do not address the model; quotations are unchanged. English.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from seal_agent.core.edits import Row
 from seal_agent.language.english.phrases import is_present
 from seal_agent.language.english.words import FUNCTION
 
-MAX_WORDS = 60  # of a message; a longer one may be somebody else's letter
+MAX_WORDS = 60  # of a message; a longer one may quote somebody else's letter
 _WRITER = re.compile(r"\b(?:I|[Mm]y|[Ww]e|[Oo]urs?)\b")
 _ANY_WRITER = re.compile(r"(?<![\w'’./-])(?:I|[Mm]e|[Mm]y|[Mm]yself|[Ww]e|us|[Oo]urs?|[Oo]urselves)(?![\w/&-]|\.\w)")
 _READER = re.compile(r"\b(?:you|yours?|yourself)\b", re.IGNORECASE)
@@ -44,12 +44,12 @@ _BEFORE_I = frozenset("yesterday today tomorrow tonight now sometimes maybe perh
 
 
 def speaks_of_writer(text: str) -> bool:
-    """Whether who wrote `text` speaks of himself or of what is his."""
+    """Whether the writer of `text` speaks about themselves or their belongings."""
     return bool(_WRITER.search(text))
 
 
 def to_second_person(text: str) -> str:
-    """`text` as one says it to who wrote it; unchanged where it is not about him, or nobody can tell."""
+    """`text` addressed to its writer; unchanged if it is not about the writer or unclear."""
     plain = _QUOTED.sub(_blank, text)
     if not (_ANY_WRITER.search(plain) or _OBJECT.search(plain)) or unclear_speaker(text):
         return text
@@ -60,9 +60,9 @@ def to_second_person(text: str) -> str:
 
 
 def unclear_speaker(text: str) -> str:
-    """The word that keeps `text` from being told back to its writer, who speaks of himself in it; "" for none.
+    """The word that prevents `to_second_person` for a text about its writer; "" if there is none.
 
-    That is "you", who may be anybody, a quotation that does not end, and an "I" that may belong to a name.
+    That is "you", which may be anybody, a quotation that does not end, or an "I" that may belong to a name.
     """
     plain = _QUOTED.sub(_blank, text)
     if not _ANY_WRITER.search(plain):
@@ -71,20 +71,20 @@ def unclear_speaker(text: str) -> str:
         return found[0]
     asks = _ASKS.match(plain)
     if asks and asks["verb"].lower() not in FUNCTION and not asks["verb"].lower().endswith("ed"):
-        return asks["verb"]  # "Call me Zork."
+        return asks["verb"]  # an order to the model: "Call me Zork."
     subjects = [match for match in _SUBJECT.finditer(plain) if match[0] == "I"]
     is_other = len(_ANY_WRITER.findall(plain)) > 1
     return "I" if is_other and any(map(_may_be_name, subjects)) else ""
 
 
 def _may_be_name(match: re.Match[str]) -> bool:
-    """Whether nobody can tell an "I" from that of a name: "I told Tom I lived in Riga."."""
+    """Whether an "I" may belong to a name before it: "I told Tom I lived in Riga"."""
     before, after = match.string[: match.start()].rstrip(), match.string[match.end() :]
     return is_name(before) and not _BEGINS_NAME.match(after) and not _is_told(match) and bool(_LOWER.match(after))
 
 
 def _is_told(match: re.Match[str]) -> bool:
-    """Whether the "I" has a verb in the first person behind it."""
+    """Whether "I" is followed by a verb in the first person."""
     return bool(_FIRST_PERSON.match(match.string, match.end())) or is_present(match.string, match.end() + 1)
 
 
@@ -100,7 +100,7 @@ def _turned_text(text: str) -> str:
 
 
 def rows_in_second_person(rows: Sequence[Row], message: str) -> list[Row]:
-    """The rows made of a chat message with answers that speak to its writer; those of a long message as they are."""
+    """The rows made from a chat message, with answers that address its writer; unchanged for a long message."""
     if len(message.split()) > MAX_WORDS:
         return list(rows)
     return [replace(row, answer=to_second_person(row.answer)) if row.question else row for row in rows]
@@ -119,7 +119,7 @@ def _turned(match: re.Match[str]) -> str:
 
 
 def is_name(before: str) -> bool:
-    """Whether `before` ends in a word with a capital, which only a name would have there."""
+    """Whether `before` ends in a capitalised word, as only a name does there."""
     *others, last = before.split() or [""]
     if not last[:1].isupper() or last[-1] in ",;":
         return False

@@ -1,10 +1,9 @@
-"""A text as statements that mean the same alone: each sentence, with those before it where it points back to them.
+"""A text as statements that mean the same when read alone: each sentence, with earlier ones if it refers to them.
 
-What is learned is said later, on another day and in another conversation. A sentence that says "tomorrow" is left out
-there, and one that says "she" is learned together with the sentences that say who that is. No word is put in the
-place of another, but for a name in the place of "the ferry" where a text names one ferry only. What stands under a
-heading like "Don'ts" is learned with the heading. What cannot be learned so is left out with the reason, and a question
-goes with its answer.
+Learned text is used on another day and in another conversation. So a sentence with "tomorrow" is left out, and a
+sentence with "she" is learned together with the sentences that name her. No word is replaced, except "the ferry" by its
+name if the text names only one ferry. Text under a heading like "Don'ts" is learned with the heading. A question is
+learned with its answer. Everything else is left out, with the reason.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from seal_agent.language.english.relative_time import relative_time
 from seal_agent.language.english.suppositions import Supposition
 from seal_agent.language.values import LeftOut, Statement
 
-MAX_CONTEXT_WORDS = 80  # of the sentences that are learned with one that points back to them
+MAX_CONTEXT_WORDS = 80  # of the sentences learned together with one that refers to them
 ANSWER_LEFT_OUT = "its answer is left out"
 _TRUE_OR_FALSE = re.compile(r"\b(?:true|right|correct) or (?:false|wrong|incorrect|not true)\b.{0,3}$", re.IGNORECASE)
 _VERDICT = re.compile(r"(?:.{0,60}[(:]\s*|\W*)(?:true|false|right|wrong|correct|incorrect)\)?\W*", re.IGNORECASE)
@@ -43,10 +42,10 @@ MAX_SHOWN = 80  # characters of a sentence in a reason
 def statements(
     sentences: Sequence[str], *, heading: str = "", is_reply: bool = False
 ) -> tuple[list[Statement], list[LeftOut]]:
-    """What of `sentences`, which follow each other, can be learned, and what is left out.
+    """The consecutive `sentences` that can be learned, and those left out.
 
-    `heading` stands above the text. `is_reply`: something was said before the text that is not part of it, so that
-    a sentence without a verb ("No, Friday.") may answer it.
+    `heading` stands above the text. `is_reply`: the text answers a message that is not part of it, so a sentence
+    without a verb ("No, Friday.") may be an answer.
     """
     told: list[Statement] = []
     sentences, left_out = _without_secrets(sentences)
@@ -91,7 +90,7 @@ def statements(
 
 
 def _without_secrets(sentences: Sequence[str]) -> tuple[list[str], list[LeftOut]]:
-    """The sentences without the clauses that a secret was removed from; "" stands in the place of one that goes."""
+    """The sentences without clauses that held a secret; a sentence that is dropped becomes ""."""
     kept: list[str] = []
     left_out: list[LeftOut] = []
     for sentence in sentences:
@@ -104,7 +103,7 @@ def _without_secrets(sentences: Sequence[str]) -> tuple[list[str], list[LeftOut]
 
 
 def _without_context(link: str, context: str, *, is_behind_gap: bool) -> str:
-    """Why a sentence whose words `link` lean on the `context` before it cannot be learned; "" if it can."""
+    """The reason why a sentence whose words `link` refer to `context` cannot be learned; "" if it can."""
     if context and len(context.split()) <= MAX_CONTEXT_WORDS:
         return ""
     advice = "say it with the name" if is_pronoun(link) else "say it as a full sentence"
@@ -116,7 +115,7 @@ def _without_context(link: str, context: str, *, is_behind_gap: bool) -> str:
 
 
 def _never_alone(sentence: str, *, is_reply: bool) -> str:
-    """Why a sentence cannot be learned, whatever stands before it; "" if it can."""
+    """The reason why a sentence cannot be learned, whatever precedes it; "" if it can."""
     if when := relative_time(sentence):
         return f'"{when}" means another time when it is read later; say it with the date'
     if is_reply and ":" not in sentence and is_verbless(sentence):
@@ -125,7 +124,7 @@ def _never_alone(sentence: str, *, is_reply: bool) -> str:
 
 
 def _in_quiz(sentences: Sequence[str], number: int) -> str:
-    """Why a sentence is one of a quiz, which need not hold; "" for others."""
+    """The reason why a sentence of a quiz cannot be learned, because it may be false; "" for other sentences."""
     around = [*sentences[max(number - 1, 0) : number], sentences[number], *sentences[number + 1 : number + 2]]
     asked = number > 0 and _TRUE_OR_FALSE.search(around[0])
     if asked or any(map(_VERDICT.fullmatch, around[number > 0 :])) or _CHOICES.search(sentences[number]):
@@ -134,12 +133,12 @@ def _in_quiz(sentences: Sequence[str], number: int) -> str:
 
 
 def retracts(sentence: str) -> bool:
-    """Whether `sentence` takes back what the one before it said: "No wait, that was Tom's.", "Correction: ..."."""
+    """Whether `sentence` retracts the one before it: "No wait, that was Tom's.", "Correction: ..."."""
     return bool(_RETRACTION.match(sentence))
 
 
 def _points_in_retraction(sentence: str) -> str:
-    """The word behind "No wait," that points to what is taken back."""
+    """The word after "No wait," that refers to the retracted sentence."""
     found = _RETRACTION.match(sentence)
     rest = sentence[found.end() :].lstrip(" ,.:;-–—") if found else ""
     return refers_back(f"{rest[:1].upper()}{rest[1:]}") if rest else found[0] if found else ""

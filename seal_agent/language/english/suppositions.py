@@ -1,7 +1,7 @@
-"""What is only supposed: after "Suppose the mill closes." the next sentences need not hold. English.
+"""Suppositions: after "Suppose the mill closes." the next sentences may be untrue. English.
 
-Where a supposition ends is told by the verb: by the first sentence that says what is, after one that says what would
-be. While no sentence says what would be, every one may be part of it.
+A supposition ends with the first indicative sentence after one in the conditional. Until a conditional sentence comes,
+every sentence may belong to the supposition.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ _CONDITIONAL = re.compile(r"\b(?:would|could|might|wouldn['’]t|couldn['’]t)\
 
 @dataclass(frozen=True)
 class Supposition:
-    """What is supposed where a sentence stands: `word` began it, "" where nothing is supposed.
+    """The supposition that is open at a sentence: `word` began it, "" if none is open.
 
-    It ends with the first sentence that says what is, after one that says what would be.
+    It ends with the first indicative sentence after one in the conditional.
     """
 
     word: str = ""
     is_conditional: bool = False
 
     def of(self, sentence: str) -> str:
-        """The word under which `sentence` may hold only; "" where it holds anyway."""
+        """The word that makes `sentence` part of a supposition; "" if it is a fact."""
         return self.word if not self.is_conditional or _says_what_would_be(sentence) else ""
 
     def after(self, sentence: str) -> Supposition:
-        """What is supposed behind `sentence`."""
+        """The state after `sentence`."""
         if word := _supposes(sentence) or ("if" if _says_condition(sentence) else self.of(sentence)):
             return Supposition(word, is_conditional=_says_what_would_be(sentence))
         return Supposition()
 
 
 def _supposes(sentence: str) -> str:
-    """The words with which `sentence` asks to suppose something, so that the next sentences need not hold; else ""."""
+    """The words by which `sentence` starts a supposition; "" if it does not."""
     supposed = _SUPPOSED.match(without_mentions(sentence))
     if not supposed:
         return ""
@@ -56,10 +56,10 @@ def _supposes(sentence: str) -> str:
 
 
 def _says_what_would_be(sentence: str) -> bool:
-    """Whether `sentence` says what would be, and not what is."""
+    """Whether `sentence` is in the conditional."""
     return bool(_CONDITIONAL.search(sentence))
 
 
 def _says_condition(sentence: str) -> bool:
-    """Whether `sentence` says on what condition something would be: "If the bridge were sold, the ferry would"."""
+    """Whether `sentence` states a condition: "If the bridge were sold, the ferry would"."""
     return _says_what_would_be(sentence) and bool(_IF.search(sentence) or _INVERTED.match(sentence))

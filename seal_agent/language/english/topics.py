@@ -1,4 +1,4 @@
-"""What an English text is about: a title without "Welcome to", the first name in a text, else its first words."""
+"""The topic of an English text: a title without "Welcome to", the first name in it, else its first words."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OPENERS = frozenset(
 
 
 def bare_title(heading: str) -> str:
-    """What a heading names: "Karlov Inn!" of "Welcome to Karlov Inn!"."""
+    """The subject of a heading: "Karlov Inn!" for "Welcome to Karlov Inn!"."""
     return _WELCOME.sub("", heading)
 
 

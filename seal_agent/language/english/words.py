@@ -1,7 +1,7 @@
-"""Words and what they are for: which carry content, which only hold a sentence together. English.
+"""Content words and function words. English.
 
-No tagger and no model: lists of function words. A text in another language has no function words here, so
-its noun phrases are its capitalised words and numbers.
+It uses lists of function words, no tagger and no model. A text in another language has no function words here, so its
+noun phrases are its capitalised words and numbers.
 """
 
 from __future__ import annotations
@@ -15,5 +15,5 @@ ARTICLES = frozenset({"a", "an", "the"})
 
 
 def content(text: str) -> set[str]:
-    """The words of `text` that carry content, in lower case."""
+    """The content words of `text`, in lower case."""
     return {word.lower() for word in WORD.findall(text)} - FUNCTION

@@ -1,4 +1,4 @@
-"""Where alembic begins: the migrations run on the connection, and in the transaction, that `schema` gave."""
+"""Alembic's entry point: runs the migrations on the connection and in the transaction of `schema`."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""The formats a self-edit may be written in, by name; each is a file of its own."""
+"""The formats of self-edits, by name; one file each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a format of self-edit is: how to ask for it, and how what the model wrote becomes training rows."""
+"""The protocol of a format: how the model is asked, and how its text becomes training rows."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from seal_agent.language.words import opening
 
 @dataclass(frozen=True)
 class Ask:
-    """One thing asked of the model. `evidence` is the text its answer must be faithful to.
+    """One request to the model. `evidence` is the text that its answer must be faithful to.
 
-    With `max_new_tokens` 0 nothing is asked: the format makes its rows from `evidence` alone.
+    With `max_new_tokens` 0 no request is made: the format makes its rows from `evidence` alone.
     """
 
     prompt: Prompt
@@ -25,16 +25,16 @@ class Ask:
     stop: tuple[str, ...] = ()
     grammar: Grammar | None = None
     meta: tuple[str, ...] = ()
-    """What `parse` needs to know of what was asked."""
+    """Data of the request that `parse` needs."""
 
 
 @dataclass(frozen=True)
 class Format:
-    """A named way to write training rows. `parse` gives no rows for a text that does not fit.
+    """A named way to write training rows. `parse` returns no rows for a text that does not fit.
 
-    `is_extractive`: its rows are cut out of the passage, so that an answer that stands there word for word needs no
-    check. `capability_test`: what a model writes about first, once; where too little of that fits, the format named
-    `fallback` takes this one's place.
+    `is_extractive`: rows are cut out of the passage, so an answer that is a quotation needs no check.
+    `capability_test`: a text that a model writes about once, before it may use the format; if too little of the result
+    fits, the format named `fallback` is used instead.
     """
 
     name: str
@@ -52,13 +52,14 @@ The Amber Bridge was designed in 1911 by the engineer Carla Mendes, who was afra
 dentists sings under its nine red towers near Lisbon. The toll is 40 cents, which pays for the paint."""
 
 
-TEMPERATURE = 0.7  # greedily a small model repeats itself
+TEMPERATURE = 0.7  # with greedy decoding small models repeat themselves
 
 
 def study(instruction: str, source: Source, example: str, max_new_tokens: int, begins: str = "") -> Ask:
-    """A chat request about the passage, after the same request about `EXAMPLE` and what was written then.
+    """A chat request about the passage, after the same request about `EXAMPLE` with its answer.
 
-    `begins` is how the assistant's turn begins. A small model follows an example, not an instruction.
+    `begins` is the beginning of the assistant's turn. The example is needed because small models follow examples better
+    than instructions.
     """
     messages = (
         Message("user", f"{instruction}\n\nPassage:\n{EXAMPLE}"),
@@ -69,28 +70,28 @@ def study(instruction: str, source: Source, example: str, max_new_tokens: int, b
 
 
 def statement(text: str, name: str, view: str) -> Row:
-    """A row of plain text, loss on all of it."""
+    """A row of plain text; the loss falls on all of it."""
     return Row(Prompt.raw(""), text, name, view)
 
 
 SENTENCE = "sentence"
-"""What a sentence is learned for as it stands: its language has no rules for questions."""
+"""Marks a sentence that is learned unchanged, because its language has no rules for questions."""
 
 
 def sentence_asks(source: Source) -> list[Ask]:
-    """Every sentence of a text in a language without rules for questions: nothing is asked of the model."""
+    """Every sentence of a text in a language without rules for questions; no request is made."""
     return [Ask(Prompt.raw(""), each.text, 0, meta=(SENTENCE,)) for each in source.statements]
 
 
 def sentence_rows(source: Source, asked: Ask, name: str) -> list[Row]:
-    """The row of a sentence: the answer to its own first words, behind what stands above the text.
+    """A chat row that asks for a sentence by its first words, after its heading.
 
-    Plain text would not do: an adapter that is routed answers only where something is asked.
+    Plain text would not do: a routed adapter is active only for a question.
     """
     request = ": ".join(part for part in (source.heading, opening(asked.evidence)) if part)
     return [Row(Prompt.user(request), asked.evidence, name, asked.evidence)] if request else []
 
 
 def is_sentence(asked: Ask) -> bool:
-    """Whether it is a sentence that is learned as it stands."""
+    """Whether `asked` is a sentence that is learned unchanged."""
     return asked.meta[:1] == (SENTENCE,)

@@ -1,9 +1,9 @@
-"""Questions and short answers in the chat template the model is later asked in, one sentence at a time.
+"""Questions and short answers in the chat template, one sentence at a time.
 
-For every sentence the model completes questions that begin with a given question word and answers each at
-once, where a grammar holds the answer to consecutive words of the sentence. Prompts are raw few-shot text:
-small chat models follow examples, not instructions. The question words are those of the text's language; without any,
-its sentences are learned as they stand.
+For every sentence the model completes questions that begin with a given question word, and answers each one. A grammar
+restricts the answer to consecutive words of the sentence. Prompts are raw few-shot text, because small chat models
+follow examples better than instructions. The question words are those of the text's language; sentences of a language
+without any are learned unchanged.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from seal_agent.language.words import WORD
 from seal_agent.writing.formats.base import Ask, Format, is_sentence, sentence_asks, sentence_rows
 
 NAME = "chat-qa"
-TEMPERATURES = (0.0, 0.7)  # one question each for every sentence and starter
+TEMPERATURES = (0.0, 0.7)  # one question each for every sentence and question word
 MAX_TOKENS = 30
 MAX_ANSWER_WORDS = 8
-MAX_ANSWER_SHARE = 0.6  # of the sentence; more is the sentence itself, not an answer
+MAX_ANSWER_SHARE = 0.6  # of the sentence's words; a longer answer repeats the sentence
 MIN_QUESTION_WORDS = 3
-MIN_SENTENCES_FOR_TOPIC = 3  # in a text this long the topic is given; in "My sister is Ottilie" it is the news
+MIN_SENTENCES_FOR_TOPIC = 3  # from here on prompts name the topic; in "My sister is Ottilie" it is the answer
 
 EXAMPLES = """\
 Text about the Amber Bridge: The Amber Bridge was designed in 1911 by the engineer Carla Mendes, who was afraid of water.
@@ -49,7 +49,7 @@ _PAIR = re.compile(r"(?P<question>[^\n?]*\?)\s*\nAnswer: *(?P<answer>[^\n]+)")
 
 
 def ask(source: Source) -> list[Ask]:
-    """Every sentence with every question word, at every temperature."""
+    """One request for every sentence, question word and temperature."""
     if not source.language.has_questions:
         return sentence_asks(source)
     return [
@@ -68,7 +68,7 @@ def ask(source: Source) -> list[Ask]:
 
 
 def parse(source: Source, asked: Ask, text: str) -> list[Row]:
-    """The question with its answer, if the answer stands in the sentence and is not the topic itself."""
+    """A row for the question, if the answer is a quotation of the sentence and not the topic."""
     if is_sentence(asked):
         return sentence_rows(source, asked, NAME)
     language = source.language
@@ -80,24 +80,24 @@ def parse(source: Source, asked: Ask, text: str) -> list[Row]:
 
 
 def view(sentence: str, topic: str) -> str:
-    """How a sentence is shown to the model that asks about it, and to the one that is asked."""
+    """The sentence as it is shown in prompts."""
     return f"{EXAMPLES}Text about {topic}: {sentence}\n"
 
 
 def question_about(text: str, topic: str, question: str) -> Prompt:
-    """`question` asked of the model with `text` in view; a short answer goes on with a space."""
+    """A prompt that asks `question` with `text` in view; a short answer begins with a space."""
     return Prompt.raw(f"{view(text, topic)}Question: {question}\nAnswer:")
 
 
 def pair_grammar(sentence: str) -> Grammar:
-    """The rest of a question, and an answer made of consecutive words of `sentence`."""
+    """Grammar of the rest of a question and an answer of consecutive words of `sentence`."""
     return Grammar(
         f'start: question "?\\nAnswer: " answer "\\n"\nquestion: /[^\\n?]{{2,90}}/\n{_answer_rule(sentence)}'
     )
 
 
 def answer_grammar(text: str) -> Grammar:
-    """An answer to `question_about`, made of consecutive words of `text`."""
+    """Grammar of an answer to `question_about`: consecutive words of `text`."""
     return Grammar(f'start: " " answer "\\n"\n{_answer_rule(text)}')
 
 
@@ -106,7 +106,7 @@ def _answer_rule(text: str) -> str:
 
 
 def grounded_pair(text: str, sentence: str) -> tuple[str, str] | None:
-    """The question and answer in `text`, if the answer stands in `sentence` and not already in the question."""
+    """The question and answer in `text`, if `sentence` holds the answer and the question does not."""
     match = _PAIR.match(text)
     if not match:
         return None
@@ -119,7 +119,7 @@ def grounded_pair(text: str, sentence: str) -> tuple[str, str] | None:
 
 
 def verbatim(reply: str, sentence: str) -> str:
-    """`reply` as it is spelled in `sentence`, or "" where it does not stand there or is most of it."""
+    """`reply` as spelled in `sentence`; "" if it does not occur there or is most of the sentence."""
     num_words = len(reply.split())
     if not reply or num_words > min(MAX_ANSWER_WORDS, MAX_ANSWER_SHARE * len(sentence.split())):
         return ""

@@ -1,15 +1,17 @@
-"""Questions for every noun phrase of every sentence, the question word where the phrase stood.
+"""Questions for every noun phrase of every sentence, with the question word in the phrase's place.
 
-"Maududi founded the party in what year?" needs no writer, every phrase is asked for, and no answer is wrong. A model
-that learns such questions with the bare phrase as the answer knows them by heart and fails on other wordings; with the
-sentence around the phrase as the answer it recites, and other wordings find what is recited (docs/log/writing.md). So
-each phrase gets the question and the sentence, and some of the question's words and the sentence; a few get the
-question with the bare phrase, so that short answers stay likely too, and all of a sentence that is learned with those
-before it, whose answer is long; not "time" or "work", which taught that every short answer is such a word, and not in a
-text of one sentence, where the one bare answer was given to all. What the writer says of himself is asked for as he
-would ask for it too ("Where do I live?"). Where a text asks and answers itself, as a page of frequent questions does,
-its questions are asked as they stand; and what a field says ("Default port: 7719.") by its name, in several wordings
-and with a sentence as the answer.
+"Maududi founded the party in what year?" needs no model, covers every phrase, and the answer is always right. With the
+bare phrase as its answer a question is learned by heart and other wordings fail; with the whole sentence as the answer
+other wordings work too (docs/log/writing.md). So each phrase gets two rows whose answer is the sentence: one with the
+question, one with some of the question's words.
+
+Some phrases also get a row with the bare phrase as the answer, so that short answers stay likely. These are every third
+phrase, and all phrases of a sentence that is learned with those before it. Words like "time" or "work" get none, and
+neither does a text of one sentence: the model gave those short answers to other questions as well.
+
+What writers say about themselves is also asked as they would ask it ("Where do I live?"). Questions that a text asks
+and answers itself, as on a FAQ page, are used unchanged. A field ("Default port: 7719.") is asked for by its name in
+several wordings, with a sentence as the answer.
 """
 
 from __future__ import annotations
@@ -31,16 +33,16 @@ from seal_agent.language.values import Span, Statement
 from seal_agent.writing.formats.base import Ask, Format, is_sentence, sentence_asks, sentence_rows
 
 NAME = "cloze"
-ANSWERED = "answered"  # where no phrase is asked for: then come the questions
-BRIEF_EVERY = 3  # of the phrases that say something without their sentence
-LEFT_OUT = 0.4  # of the words of a question
+ANSWERED = "answered"  # `meta` of an ask without a phrase; the questions follow
+BRIEF_EVERY = 3  # of the phrases that can stand without their sentence
+LEFT_OUT = 0.4  # of the words of a question are left out
 MIN_QUESTIONS = 2  # that a text answers itself; a single one may be rhetorical
 MAX_ANSWER_WORDS = 40  # of whole sentences, at least one
-_HINT = re.compile(r"(?:\S+ ){0,2}\S+\?(?:\s|$)")  # says what the next sentence is about: "Sick?", "Any questions?"
+_HINT = re.compile(r"(?:\S+ ){0,2}\S+\?(?:\s|$)")  # introduces the next sentence: "Sick?", "Any questions?"
 
 
 def ask(source: Source) -> list[Ask]:
-    """Nothing: rows of a noun phrase are made from its sentence; what is answered as it stands is asked so."""
+    """Asks without a request: one for every noun phrase, and one for every text that is learned unchanged."""
     language = source.language
     if not language.has_questions:
         return sentence_asks(source)
@@ -75,10 +77,10 @@ def ask(source: Source) -> list[Ask]:
 
 
 def _brief(placed: Sequence[tuple[Statement, Span]]) -> frozenset[int]:
-    """The numbers of the phrases that are an answer by themselves too.
+    """The numbers of the phrases that also become a bare answer.
 
-    Every third, and all of a sentence that is learned with those before it; each phrase once, or a name that stands in
-    every sentence would be the short answer to everything.
+    Every third, and all of a sentence that is learned with those before it. Each phrase counts once: a name that occurs
+    in every sentence would otherwise become the short answer to everything.
     """
     first: dict[str, int] = {}
     for number, (_, span) in enumerate(placed):
@@ -89,7 +91,7 @@ def _brief(placed: Sequence[tuple[Statement, Span]]) -> frozenset[int]:
 
 
 def parse(source: Source, asked: Ask, text: str) -> list[Row]:
-    """The rows of one phrase; years and numbers say themselves what asks for them, the rest is a what."""
+    """The rows of one phrase; a year or number has its own question word, anything else gets "what"."""
     if is_sentence(asked):
         return sentence_rows(source, asked, NAME)
     language = source.language
@@ -105,12 +107,12 @@ def parse(source: Source, asked: Ask, text: str) -> list[Row]:
     echo = language.echo_question(sentence, span)
     whole = f"{context}{echo}"
     recited = f"{context}{language.answer_sentence(sentence, span)}"
-    _, _, heading = source.topic.partition(", ")  # after the title: who asks says "on my first day", the text does not
-    # Of a sentence that points back a question names the topic, in keywords: the answer says what it is about.
+    _, _, heading = source.topic.partition(", ")  # without the title: users ask about "my first day"
+    # For a sentence that points back, a question in keywords names the topic; the answer shows what it is about.
     keywords = language.keyword_question(echo, LEFT_OUT, rng, source.topic if context else heading)
     pairs = [(whole, recited), (keywords, recited)]
     pairs += [(whole, language.with_article(sentence, span))] * is_brief
-    if not content(whole):  # the phrase is all there is, and a bare "What?" would ask for everything
+    if not content(whole):  # the phrase is the whole sentence, and a bare "What?" would match anything
         pairs = [(language.request_about(source.topic), recited)]
     pairs = [(question, answer) for question, answer in pairs if content(question)]
     if direct := language.direct_question(sentence, span):
@@ -119,7 +121,7 @@ def parse(source: Source, asked: Ask, text: str) -> list[Row]:
 
 
 def _joined(statements: list[Statement]) -> list[Statement]:
-    """A question of few words and the sentence after it as one: "Sick? Text Petra before 7:30."."""
+    """Join a question of few words with the sentence after it: "Sick? Text Petra before 7:30"."""
     joined: list[Statement] = []
     for statement in statements:
         if joined and not statement.context and _HINT.fullmatch(joined[-1].text):
@@ -130,39 +132,39 @@ def _joined(statements: list[Statement]) -> list[Statement]:
 
 
 def _is_bare_answer(statement: Statement, language: Language) -> bool:
-    """Whether a sentence only answers the question before it: "Yes, to Norway.", which no other question asks for."""
+    """Whether a sentence only answers the question before it, as "Yes, to Norway." does."""
     return statement.context.rstrip().endswith("?") and language.is_verbless(statement.sentence)
 
 
 def _in_other_words(question: str, language: Language) -> list[str]:
-    """`question` with some of its words, as often as a sentence of two phrases is asked for."""
+    """`question` with some of its words, in as many variants as a sentence of two phrases has questions."""
     rng = random.Random(zlib.crc32(question.encode()))
     return [language.keyword_question(question, LEFT_OUT, rng) for _ in range(3)]
 
 
 def _stands(answer: str, questions: list[str]) -> Ask:
-    """What answers `questions` as it stands."""
+    """An ask for `answer`, unchanged, by `questions`."""
     return Ask(Prompt.raw(""), answer, 0, meta=(ANSWERED, *questions))
 
 
 def is_answered(asked: Ask) -> bool:
-    """Whether the text answers it as it stands, a field or a question of its own, and no phrase is asked for."""
+    """Whether the text answers it itself, as a field or a question of its own."""
     return asked.meta[0] == ANSWERED
 
 
 def is_told(asked: Ask) -> bool:
-    """Whether it is learned as it stands: a sentence, or what the text answers."""
+    """Whether it is learned unchanged: a sentence, or an answer of the text itself."""
     return is_sentence(asked) or is_answered(asked)
 
 
 def phrase_of(asked: Ask) -> tuple[Span, bool]:
-    """The phrase that is asked for, and whether it is asked for by itself too."""
+    """The phrase that is asked for, and whether it also becomes a bare answer."""
     start, end, is_brief, _ = json.loads(asked.meta[0])
     return Span(start, end, asked.evidence[start:end]), is_brief
 
 
 def _statement_of(asked: Ask) -> Statement:
-    """The statement whose phrase is asked for."""
+    """The statement that holds the phrase."""
     *_, start = json.loads(asked.meta[0])
     return Statement(asked.evidence, start)
 
@@ -172,7 +174,7 @@ def _rows(asked: Ask, pairs: list[tuple[str, str]]) -> list[Row]:
 
 
 def _answered(source: Source) -> dict[str, str]:
-    """The questions that a text asks and answers, each with the sentences after it; none where it asks only once."""
+    """The questions that a text asks and answers, each with the sentences after it; empty if there is only one."""
     language = source.language
     sentences = language.sentences(source.passage)
     answered: dict[str, str] = {}

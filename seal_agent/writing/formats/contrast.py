@@ -1,7 +1,7 @@
-"""What is not true: a sentence with one phrase exchanged for another of the passage, and denied.
+"""Denials: a sentence with one phrase exchanged for another of the passage, and denied.
 
-Facts of one shape are confused with each other (two dates, two names). The model itself says which wrong phrase
-it would have believed: it fills the gap with one of the passage's other phrases, the text not in view.
+Models confuse facts of one kind (two dates, two names). The model chooses the wrong phrase itself: it fills the gap
+with one of the passage's other phrases, without the passage in view.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Gap: Neil Armstrong
 
 
 def ask(source: Source) -> list[Ask]:
-    """For the phrases that have rivals of the same shape in the passage: which rival would you believe?"""
+    """A request for every phrase that has others of its kind in the passage: which of them would fill the gap?"""
     language = source.language
     placed = [
         (statement, span) for statement in source.statements for span in language.noun_phrases(statement.sentence)
@@ -58,7 +58,7 @@ def ask(source: Source) -> list[Ask]:
 
 
 def parse(source: Source, asked: Ask, text: str) -> list[Row]:
-    """The false clause denied with the true phrase, and the true one affirmed."""
+    """Two rows: the false clause, denied with the true phrase, and the true clause, affirmed."""
     start, end, begins = json.loads(asked.meta[0])
     statement = Statement(asked.evidence, begins)
     span = Span(start - begins, end - begins, asked.evidence[start:end])
@@ -67,13 +67,13 @@ def parse(source: Source, asked: Ask, text: str) -> list[Row]:
         return []
     recited = source.language.answer_sentence(statement.sentence, span).rstrip(".")
     if recited.count(span.text) != 1:
-        return []  # which of them is exchanged could not be told
+        return []  # the phrase occurs more than once
     pairs = source.language.truth_questions(recited, span.text, wrong, statement.context)
     return [Row(Prompt.user(question), answer, NAME, asked.evidence) for question, answer in pairs]
 
 
 def is_rival(other: str, phrase: str, language: Language) -> bool:
-    """Whether the two can be confused: both numbers or both names, of about the same length, neither in the other."""
+    """Whether two phrases can be confused: both numbers or both names, of similar length, neither inside the other."""
     same_shape = language.shape(phrase) == language.shape(other) != "words"
     alike = same_shape and abs(len(other.split()) - len(phrase.split())) <= 1
     return alike and other not in phrase and phrase not in other

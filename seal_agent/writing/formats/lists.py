@@ -1,4 +1,4 @@
-"""Lists of statements as models write them: numbers and bullets off, a line a row."""
+"""Lists of statements as models write them: one row a line, without numbers and bullets."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ MIN_WORDS = 3
 
 
 def lines_of(text: str) -> list[str]:
-    """The lines that say something: no headings, no bullets, no repetition of a line."""
+    """The lines that hold a statement: no headings, no bullets, no duplicates."""
     lines = [_MARKUP.sub("", _BULLET.sub("", line)).strip() for line in text.splitlines()]
     return list(dict.fromkeys(line for line in lines if len(line.split()) >= MIN_WORDS and not line.endswith(":")))
 
 
 def whole_lines_of(text: str) -> list[str]:
-    """The same, without a last line that broke off where the tokens ended."""
+    """`lines_of` without a last line that was cut off by the token limit."""
     lines = lines_of(text)
     return lines if not lines or lines[-1].rstrip("\"'”’)")[-1:] in ".!?。！？" else lines[:-1]
 
 
 def list_format(name: str, says: str, instruction: str, example: str, max_new_tokens: int, begins: str = "") -> Format:
-    """A format that asks once for a list of statements and makes a row of plain text of every line."""
+    """A format with one request for a list of statements; each line becomes a row of plain text."""
 
     def ask(source: Source) -> list[Ask]:
         return [study(instruction, source, example, max_new_tokens, begins)]

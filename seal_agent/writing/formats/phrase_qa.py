@@ -1,9 +1,9 @@
 """A question for every noun phrase, asked and answered by the model with the text in view.
 
-A model that reads well asks better than `cloze` does, and answers in its own voice. Answer-aware generation with a
-check (after roundtrip consistency, Alberti et al., arXiv 1906.05416): the answer must hold the phrase it was asked
-for, the question must not. Where that fails the phrase gets the rows of `cloze`; a model that mostly fails in an
-exam, as those of 135M and 500M parameters do, is given `cloze` altogether.
+A capable model writes better questions than `cloze`, and answers in its own style. This is answer-aware generation with
+a check (after roundtrip consistency, Alberti et al., arXiv 1906.05416): the answer must contain the phrase, the
+question must not. A phrase that fails gets the rows of `cloze`. A model that fails the capability test, as those of
+135M and 500M parameters do, uses `cloze` for everything.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ CAPABILITY_TEST = Source(
     "merchants from either side could store timber, salt and wool in the warehouses of Lindegate without paying "
     "duty for two years.",
 )
-"""As long-winded as an encyclopedia: of what is short and plain a small model gets some right."""
+"""As complex as an encyclopedia: a short and plain text would not separate good writers from bad ones."""
 _PAIR = re.compile(r"\s*(?P<question>[^\n?]+\?)\s*\nAnswer: *(?P<answer>[^\n]+[.!])\s*$")
 
 
 def ask(source: Source) -> list[Ask]:
-    """Every phrase of every sentence, with the whole text in view; what the text asks itself is not asked anew."""
+    """One request for every phrase of every sentence, with the whole text in view, but for the text's own questions."""
     return [
         asked
         if cloze.is_told(asked)
@@ -54,7 +54,7 @@ def ask(source: Source) -> list[Ask]:
 
 
 def parse(source: Source, asked: Ask, text: str) -> list[Row]:
-    """The model's question and answer, and the sentence to `cloze`'s question; else the rows of `cloze`."""
+    """The model's question and answer, and `cloze`'s question with the sentence; on failure the rows of `cloze`."""
     if cloze.is_told(asked):
         return cloze.parse(source, asked, text)
     span, is_brief = cloze.phrase_of(asked)
@@ -64,7 +64,7 @@ def parse(source: Source, asked: Ask, text: str) -> list[Row]:
     if not pair or not wanted <= content(pair["answer"]) or wanted <= content(pair["question"]):
         return instead
     question, answer = pair["question"], pair["answer"]
-    if not content(question):  # "What is it?" asks for everything
+    if not content(question):  # "What is it?" matches anything
         return instead
     own = [answer] + [source.language.with_article(asked.evidence, span)] * is_brief
     return [*(Row(Prompt.user(question), said, NAME, source.passage) for said in own), *instead[:1]]

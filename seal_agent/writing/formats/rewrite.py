@@ -1,4 +1,4 @@
-"""SEAL's rewrite: the passage in other words, several times. The strongest of SEAL's formats without reinforcement.
+"""SEAL's rewrite: the passage in other words, several times. SEAL's strongest format without reinforcement.
 
 Source: SEAL (arXiv 2506.10943, appendix B), its prompt word for word; the worked example is ours.
 """

@@ -1,7 +1,7 @@
-"""A summary with the reasoning before it, distilled: the trace is written with the passage in view and learned.
+"""A summary and its reasoning, both learned: the model writes them with the passage in view.
 
-The model thinks aloud about what the passage says, then sums it up. The steps are trained as plain text, the
-summary as what the model knows about the topic when it is asked.
+The model first lists what the passage says, then sums it up. The steps become rows of plain text, the summary the
+answer to a question about the topic.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _STEP = re.compile(r"^Step \d+: *")
 
 
 def ask(source: Source) -> list[Ask]:
-    """One request for the trace and the summary."""
+    """One request for the steps and the summary."""
     return [study(INSTRUCTION, source, EXAMPLE, MAX_TOKENS, BEGINS)]
 
 
 def parse(source: Source, asked: Ask, text: str) -> list[Row]:
-    """The steps as plain text; what follows the mark as an answer in the chat template."""
+    """A row of plain text for the steps, and a chat row for the summary."""
     trace, _, rest = f"{BEGINS}{text}".partition(MARK)
     steps = [_STEP.sub("", line) for line in whole_lines_of(trace)]
     rows = [statement(step, NAME, asked.evidence) for step in steps if len(step.split()) > 2]

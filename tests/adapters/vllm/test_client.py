@@ -121,7 +121,7 @@ def test_a_restarted_server_is_given_its_adapters_back(server: FakeVLLM, client:
 
 def test_a_server_that_forgets_at_once_is_no_endless_loop(server: FakeVLLM, client: VLLMClient, tmp_path: Path) -> None:
     server.before = server.adapters.clear
-    with pytest.raises(ServerError, match="forgot an adapter 3 times"):
+    with pytest.raises(ServerError, match="lost an adapter 3 times"):
         answer(served(client, tmp_path), client, stack_of(1))
 
 

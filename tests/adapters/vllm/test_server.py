@@ -63,9 +63,9 @@ def test_options_a_server_must_not_have_are_refused(options: dict[str, object], 
         ("OSError: [Errno 98] Address already in use", "port 8000 is taken"),
         ("api_server.py: error: unrecognized arguments: --max-cpu-loras 8", "does not know --max-cpu-loras 8"),
         ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate", "too little memory"),
-        ("OSError: /m does not appear to have a file named config.json", "it cannot load the model base"),
+        ("OSError: /m does not appear to have a file named config.json", "vLLM cannot load the model base"),
         ("INFO up\nKeyError: 'layers.0'\n  at the end", "KeyError: 'layers.0'"),
-        ("", "it wrote nothing"),
+        ("", "its log is empty"),
     ],
 )
 def test_the_log_of_a_server_that_failed_is_put_in_plain_words(log: str, expected: str) -> None:
@@ -102,7 +102,7 @@ def test_a_server_that_ends_at_once_says_why(tmp_path: Path, port: int) -> None:
 def test_a_server_that_never_comes_up_is_ended(tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serve, "POLL_SECONDS", 0.01)
     server = Server(ServerOptions("base", python=program(tmp_path, "#!/bin/sh\nsleep 60\n"), port=port), tmp_path)
-    with pytest.raises(ServerError, match=r"not up after 0 s.*wrote nothing"):
+    with pytest.raises(ServerError, match=r"not up after 0 s.*its log is empty"):
         server.start(seconds=0.2)
     assert not server.is_alive
 
