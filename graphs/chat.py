@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from langchain_core.messages import AnyMessage, RemoveMessage
@@ -21,7 +21,7 @@ from seal_agent.graphs.attachments import attached_passages
 from seal_agent.graphs.chat_model import ChatSeal
 from seal_agent.graphs.conversations import fitted
 from seal_agent.graphs.learning import ENTRIES, REFUSE, add_learning, enqueuing, entry, refusal, refusing
-from seal_agent.graphs.messages import as_message
+from seal_agent.graphs.messages import as_message, said_on
 from seal_agent.graphs.namespaces import AnyLearner, LearnContext, check_giver, current, speaking
 from seal_agent.graphs.pending import carried, check_speaker, thread_of_run
 from seal_agent.graphs.state import ChatState
@@ -120,7 +120,7 @@ def _said(own: Sequence[AnyMessage]) -> list[Passage]:
     """The user's messages without a reply, of this run and of earlier runs that failed, as passages."""
     begin = len(own) - len(speakers.since_reply(own))
     return [
-        passage
+        replace(passage, said_on=said_on(message))
         for number, message in enumerate(own)
         if number >= begin and speakers.is_users(message)
         for passage in split_passages(str(message.text), earlier=as_text([as_message(each) for each in own[:number]]))

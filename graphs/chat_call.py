@@ -58,6 +58,7 @@ class Call:
         metadata: dict[str, Any] = {
             "model_name": self.model,
             "stack_version": self.answer.version,
+            "recalled": [fact.statement for fact in self.answer.facts],
             "adapters": [entry.ref.short for entry in self.answer.active.entries],
             "finish_reason": finish_reason,
         }

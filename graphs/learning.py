@@ -58,15 +58,16 @@ ASK_AGAIN = "ask again"
 REFUSE = "refuse"
 """Target for a run that is refused, after its input was removed from the state."""
 EDGES: dict[str, tuple[str, ...]] = {
-    "decide": ("write", "close"),
-    "write": ("approve", "train", "write", "close"),
+    "decide": ("write", "remember", "close"),
+    "write": ("approve", "train", "write", "remember", "close"),
     "approve": ("train", "close", ASK_AGAIN, "decide", END),
     ASK_AGAIN: ("approve",),
-    "train": ("probe", "close"),
+    "train": ("probe", "remember", "close"),
     "probe": ("judge",),
-    "judge": ("accept", "apply_remedy", "reject", "probe"),
+    "judge": ("accept", "apply_remedy", "remember", "reject", "probe"),
     "apply_remedy": ("probe",),
     "accept": ("consolidate", "decide", END),
+    "remember": ("decide", END),
     "reject": ("decide", END),
     "close": ("decide", END),
     "consolidate": ("decide", END),
@@ -105,7 +106,7 @@ def add_learning(builder: StateGraph[Any, Any, Any, Any], learner: AnyLearner) -
     builder.add_node("decide", _opening(learner))
     builder.add_node("approve", _approving(learner))
     builder.add_node(ASK_AGAIN, _asking_again(learner))
-    for name in ("accept", "reject", "close"):
+    for name in ("accept", "remember", "reject", "close"):
         builder.add_node(name, _closing(name, learner))
     builder.add_node("consolidate", _consolidating(learner))
     for step, following in EDGES.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage, ToolMessage
 
@@ -30,6 +31,20 @@ def as_message(message: AnyMessage) -> Message:
 def without_attachments(message: AnyMessage) -> AnyMessage:
     """A message with the names of its attachments in place of their content."""
     return HumanMessage(said_by(message), id=message.id) if isinstance(message, HumanMessage) else message
+
+
+def said_on(message: AnyMessage) -> str:
+    """The day of a message (ISO 8601): of "timestamp" in its `additional_kwargs`, else today.
+
+    Raises `InputError` for a timestamp that is no ISO 8601 date or date and time.
+    """
+    given = message.additional_kwargs.get("timestamp")
+    if given is None:
+        return datetime.now().astimezone().date().isoformat()
+    try:
+        return datetime.fromisoformat(str(given)).date().isoformat()
+    except ValueError as error:
+        raise InputError(f"timestamp={given!r} of a message is no ISO 8601 date; give '2026-03-02', say") from error
 
 
 def as_text(messages: Sequence[AnyMessage]) -> str:

@@ -32,7 +32,7 @@ from seal_agent.graphs.pending import as_pending
 from seal_agent.graphs.speakers import is_users
 from seal_agent.language.base import for_text
 from seal_agent.learning.learner import Learner
-from seal_agent.serving.relevance import relevance
+from seal_agent.serving.relevance import About, relevance
 from seal_agent.storage.jobs import LearningQueue
 from seal_agent.unlearning.forget import forget as unlearn
 
@@ -110,7 +110,7 @@ def sources(learner: Learner, question: str) -> list[dict[str, Any]]:
     base = learner.backend.with_stack(AdapterStack())
     router = learner.state.router_over(set(learner.stack.learned))
     near = router.scores(question)[:NUM_CONFIRMED]
-    told_of = relevance(base.score, [(question, router.excerpt(adapter, question)) for adapter, _ in near])
+    told_of = relevance(base.score, [About(question, router.excerpt(adapter, question)) for adapter, _ in near])
     nats = {adapter: words + model for (adapter, words), model in zip(near, told_of, strict=True)}
     best = sorted((i for i in nats if nats[i] >= MIN_NATS), key=lambda i: -nats[i])[:NUM_SOURCES]
     told = {e.adapter.id: e for e in learner.state.accepted(best) if e.adapter}

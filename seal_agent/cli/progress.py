@@ -30,6 +30,7 @@ DOING = {
     "accept": "accepting",
     "reject": "rejecting",
     "close": "closing",
+    "remember": "remembering",
 }
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Annotated
 
 from seal_agent.core.characters import whole
+from seal_agent.core.codec import UNLESS_EMPTY
 from seal_agent.core.episodes import Episode
 from seal_agent.core.redaction import redacted, redacted_name
 
@@ -18,7 +20,7 @@ class Passage:
     """A piece of a document that is learned as one edit.
 
     `earlier` is the conversation before the text, `source` the document it comes from. `heading` is the document's
-    title and the headings of its section; without one the topic is a guess.
+    title and the headings of its section; without one the topic is a guess. `said_on`: the day of a message.
     """
 
     topic: str
@@ -26,6 +28,7 @@ class Passage:
     earlier: str = ""
     source: str = ""
     heading: str = ""
+    said_on: Annotated[str, UNLESS_EMPTY] = ""
 
     def __post_init__(self) -> None:
         """Remove secrets here: every text that is stored was a passage before."""
@@ -41,4 +44,6 @@ class Passage:
 
 def passage_of(episode: Episode) -> Passage:
     """The passage of an episode, to be learned again."""
-    return Passage(episode.topic, episode.text, episode.earlier, episode.source, episode.heading)
+    return Passage(
+        episode.topic, episode.text, episode.earlier, episode.source, episode.heading, said_on=episode.said_on
+    )

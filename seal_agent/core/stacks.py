@@ -10,12 +10,20 @@ from seal_agent.core.renames import formerly, takes_former_names
 
 @dataclass(frozen=True)
 class AdapterRef:
-    """An immutable adapter on disk; `id` is the SHA-256 of its content (64 hex digits)."""
+    """An immutable adapter on disk; `id` is the SHA-256 of its content (64 hex digits).
+
+    `rank` 0: it has no weights. It stands for a text that is only recalled into the prompt.
+    """
 
     id: str
     path: str
     model: str
     rank: int
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether a model can run with it."""
+        return self.rank > 0
 
     @property
     def short(self) -> str:

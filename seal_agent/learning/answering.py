@@ -10,24 +10,28 @@ import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from seal_agent.core.backend import room_for_reply
+from seal_agent.core.backend import Backend, room_for_reply
+from seal_agent.core.facts import Fact
 from seal_agent.core.messages import Generated
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.learning.namespace import Namespace
 from seal_agent.serving.batcher import Request
 from seal_agent.serving.replies import Asked
-from seal_agent.serving.served import Served
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A request with its stack, prompt and settings fixed; `num_input_tokens` is the length of the prompt."""
+    """A request with its stack, prompt and settings fixed; `num_input_tokens` is the length of the prompt.
+
+    `facts` are those of what was learned that the reply uses, in the prompt or in the weights.
+    """
 
     asked: Asked
     request: Request
-    served: Served
+    backend: Backend
     version: int
     num_input_tokens: int
+    facts: tuple[Fact, ...] = ()
 
     @property
     def active(self) -> AdapterStack:
@@ -37,7 +41,7 @@ class Answer:
     def pieces(self) -> Iterator[Generated]:
         """The reply in pieces, as they are generated."""
         wanted = self.request
-        return self.served.stream(
+        return self.backend.with_stack(wanted.stack).stream(
             wanted.prompt,
             max_new_tokens=wanted.max_new_tokens,
             temperature=wanted.temperature,
@@ -63,16 +67,16 @@ def settled(
     reply, and `AdapterError` for a version that the namespace does not have.
     """
     number, stack = state.version(version)
-    num_input_tokens = len(state.backend.encode([asked.prompt])[0])
+    [used] = state.recalled(state.view(stack), [asked.prompt])
+    num_input_tokens = len(state.backend.encode([used.prompt])[0])
     room_for_reply(num_input_tokens, max_new_tokens, state.backend.context_length, state.backend.model)
-    served = state.view(stack)
     request = Request(
-        stack=served.active(asked.prompt),
-        prompt=asked.prompt,
+        stack=used.stack,
+        prompt=used.prompt,
         max_new_tokens=max_new_tokens,
         temperature=temperature,
         stop=tuple(stop),
         grammar=asked.grammar,
         seed=secrets.randbelow(2**31) if seed is None and temperature else seed or 0,
     )
-    return Answer(asked, request, served, number, num_input_tokens)
+    return Answer(asked, request, state.backend, number, num_input_tokens, used.facts)

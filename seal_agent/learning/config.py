@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 from seal_agent.core.documents import MAX_PASSAGES
 from seal_agent.core.edits import Directives
@@ -19,6 +19,8 @@ from seal_agent.retention.judge import Judge, Limits
 from seal_agent.serving.router import RouteLimits
 from seal_agent.writing.directives import DEFAULT, checked
 
+Recall = Literal["weights", "text", "both"]
+"""Where a reply gets what was learned from: adapters, their texts in the prompt, or both."""
 MAX_RUN_SEED = 2**31 - 1
 """Upper limit of `LearnerConfig.seed`; the seeds of episodes are derived from it and must fit into 63 bits."""
 
@@ -51,6 +53,7 @@ class LearnerConfig:
     min_rehearsal_rows: int = 8
     max_rank: int = 256
     max_reply_tokens: int = 128
+    recall: Recall = "weights"
     before_learn: Callable[[Episode], Episode] | None = None
     seed: int = 0
     max_passages: int = MAX_PASSAGES
@@ -64,6 +67,7 @@ class LearnerConfig:
             checked(self.directives)
         if isinstance(self.strategy, str):
             strategies.strategy(self.strategy)
+        self._check_recall()
         remedies.parse_remedies(self.remedies)
         for name in ("num_probes", "max_probes", "max_attempts", "max_reply_tokens", "max_rank", "max_passages"):
             check_whole(name, getattr(self, name), 1)
@@ -71,6 +75,15 @@ class LearnerConfig:
         check_whole("seed", self.seed, 0, MAX_RUN_SEED)
         if self.num_probes > self.max_probes:
             raise InputError(f"num_probes={self.num_probes} must be between 1 and max_probes={self.max_probes}")
+
+    def _check_recall(self) -> None:
+        if self.recall not in get_args(Recall):
+            known = ", ".join(map(repr, get_args(Recall)))
+            raise InputError(f"recall={self.recall!r} is unknown; choose {known}")
+        if self.recall != "weights" and self.strategy != "route":
+            raise InputError(f"recall={self.recall!r} recalls routed texts; leave strategy at 'route'")
+        if self.recall == "text" and self.approval:
+            raise InputError("recall='text' trains nothing that could be approved; leave approval=False")
 
     def num_replayed(self, directives: Directives, num_rows: int) -> int:
         """The number of general questions trained beside an edit of `num_rows` rows."""

@@ -62,7 +62,10 @@ def why(learner: Learner, question: str, *, version: int = 0) -> Explanation:
     Raises `InputError` for a version that does not exist.
     """
     found = _version(learner.home, learner.namespace, version)
-    active = learner.state.view(found.stack).active(Prompt.user(question))
+    state = learner.state
+    [used] = state.recalled(state.view(found.stack), [Prompt.user(question)])
+    called = {*used.stack.ids, *(fact.adapter for fact in used.facts)}
+    active = AdapterStack(tuple(entry for entry in found.stack.entries if entry.ref.id in called))
     return _explained(learner.home, learner.namespace, found, active, question)
 
 

@@ -16,7 +16,8 @@ from seal_agent.core.backend import Backend, silent
 from seal_agent.core.documents import Passage
 from seal_agent.core.edits import Probe
 from seal_agent.core.episodes import Episode, Progress
-from seal_agent.core.errors import InputError, StackChanged, TrainingFault
+from seal_agent.core.errors import InputError, Refused, StackChanged, TrainingFault
+from seal_agent.core.facts import last_said
 from seal_agent.core.messages import Message, Prompt
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.deciding import classifier
@@ -110,6 +111,7 @@ class Learner:
             thread=thread,
             source=passage.source,
             heading=passage.heading,
+            said_on=passage.said_on,
             namespace_generation=self.home.namespace_generation(self.namespace),
             id=secrets.token_hex(8),
         )
@@ -169,7 +171,10 @@ class Learner:
     def _key(self, episode: Episode) -> dict[str, str]:
         """The routing key of the candidate: its topic and text, and the keys of the adapters it supersedes."""
         known = self.home.route_keys(self.namespace)
-        texts = [f"{episode.topic}\n{episode.text}", *(known.get(adapter, "") for adapter in episode.supersedes)]
+        own = f"{episode.topic}\n{episode.text}"
+        if self.config.recall != "weights" and (before := last_said(episode.earlier)) and not episode.source:
+            own = f"{own}\n{before}"  # "No, 2 pm." is found by what it answers
+        texts = [own, *(known.get(adapter, "") for adapter in episode.supersedes)]
         return {required_adapter(episode).id: "\n".join(texts).strip()}
 
     def judge(self, episode: Episode, progress: Progress = silent) -> Episode:
@@ -253,6 +258,32 @@ class Learner:
             self.state.discard(adapter)
             raise
         log.info("accepted %s: %s", adapter.short, edit.topic)
+        return done
+
+    def remember(self, episode: Episode, progress: Progress = silent) -> Episode:
+        """Serve the text itself from the next turn on, to be recalled into prompts; nothing is trained.
+
+        A candidate whose edit was not accepted is discarded. The user's rule `before_learn` may refuse the text.
+        """
+        self._check_own(episode)
+        if episode.adapter and episode.adapter.has_weights:
+            self.state.discard(episode.adapter)
+        bare = replace(episode, adapter=None, candidate=AdapterStack(), supersedes=(), corrections=(), edit=None)
+        try:
+            allowed = self.config.before_learn(bare) if self.config.before_learn else bare
+        except Refused as error:
+            return self.close(replace(bare, fault=f"refused: {error}"))
+        adapter = self.state.registry.add_text(allowed.id, allowed.text, model=self.backend.model)
+        stack = self.stack
+        done = replace(
+            allowed, adapter=adapter, parent=stack, candidate=stack.push(adapter, is_routed=True), outcome="accepted"
+        )
+        with self.home.transaction() as tx:
+            reason = f"remembered: {done.topic}"
+            self.home.set_stack(tx, self.namespace, done.candidate, expected=stack, reason=reason)
+            self.state.registry.verify(adapter)
+            self.home.set_route_keys(tx, self.namespace, self._key(done))
+            self.home.append_episode(tx, done)
         return done
 
     def reject(self, episode: Episode, progress: Progress = silent) -> Episode:

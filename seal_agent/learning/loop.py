@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from seal_agent.learning.learner import Learner, Verb
 
 FIRST = "decide"
+REFUSED = "refused:"  # the beginning of the fault of an edit that `before_learn` refused
 OnStep = Callable[[str, Episode], None]
 """Called with the next step and the episode before that step."""
 
@@ -42,6 +43,7 @@ def verbs(learner: Learner) -> dict[str, Verb]:
         "judge": learner.judge,
         "apply_remedy": learner.apply_remedy,
         "accept": learner.accept,
+        "remember": learner.remember,
         "reject": learner.reject,
         "close": learner.close,
         "consolidate": lambda episode, progress: _consolidated(learner, episode, progress),
@@ -50,23 +52,25 @@ def verbs(learner: Learner) -> dict[str, Verb]:
 
 def after(learner: Learner, step: str, episode: Episode) -> str:
     """The step that follows `step`; "" after the last one."""
+    ending = "remember" if learner.config.recall == "both" and not episode.fault.startswith(REFUSED) else ""
     if step == "decide":
-        return "write" if episode.decision and episode.decision.learn else "close"
+        wanted = "remember" if learner.config.recall == "text" and not learner.config.dry_run else "write"
+        return wanted if episode.decision and episode.decision.learn else "close"
     if step == "write":
         if episode.edit and learner.config.dry_run:
             return "close"
         if episode.edit:
             return "approve" if learner.config.approval else "train"
-        return "write" if learner.can_retry(episode) else "close"
+        return "write" if learner.can_retry(episode) else ending or "close"
     if step == "approve":
         return "train" if episode.outcome == "open" else "close"
     if step == "train":
-        return "probe" if episode.adapter else "close"
+        return "probe" if episode.adapter else ending or "close"
     if step == "judge":
         outcome = episode.verdict.outcome if episode.verdict else "reject"
         if outcome in ("accept", "undecided"):
             return "accept" if outcome == "accept" else "probe"
-        return "apply_remedy" if learner.has_remedy(episode) else "reject"
+        return "apply_remedy" if learner.has_remedy(episode) else ending or "reject"
     if step == "accept":
         return "consolidate" if learner.can_consolidate() else ""
     return {"probe": "judge", "apply_remedy": "probe"}.get(step, "")

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 from seal_agent.core.backend import Backend
 from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import AdapterError, StorageError
-from seal_agent.core.messages import Message, Prompt
+from seal_agent.core.messages import Generated, Message, Prompt
 from seal_agent.core.numbers import check_whole
 from seal_agent.core.stacks import AdapterRef, AdapterStack
-from seal_agent.learning import strategies
+from seal_agent.learning import recall, strategies
 from seal_agent.learning.config import LearnerConfig
+from seal_agent.learning.recall import Recalled
 from seal_agent.retention.items import ReplayStore
 from seal_agent.serving.router import Keys, Router, Routers
-from seal_agent.serving.served import ScoreCache, Served
+from seal_agent.serving.served import ScoreCache, Served, by_stack
 from seal_agent.storage.adapter_store import AdapterRegistry
 from seal_agent.storage.database import Home, check_namespace
 
@@ -94,10 +95,18 @@ class Namespace:
     ) -> list[str]:
         """The greedy replies of another stack, such as an older version."""
         check_whole("max_new_tokens", max_new_tokens, 0)
-        served = self.view(stack)
-        prompts = [Prompt(tuple(messages)) for messages in conversations]
-        replies = served.generate(prompts, max_new_tokens=max_new_tokens or self.config.max_reply_tokens)
+        num = max_new_tokens or self.config.max_reply_tokens
+        asked = self.recalled(self.view(stack), [Prompt(tuple(messages)) for messages in conversations])
+
+        def generated(view: Backend, numbers: Sequence[int]) -> list[list[Generated]]:
+            return view.generate([asked[n].prompt for n in numbers], max_new_tokens=num)
+
+        replies = by_stack(self.backend, [each.stack for each in asked], generated)
         return [samples[0].strip() for samples in replies]
+
+    def recalled(self, served: Served, prompts: Sequence[Prompt]) -> list[Recalled]:
+        """Each prompt with what it calls for of what was learned, by `config.recall`."""
+        return recall.recalled(served, self.home, self.name, prompts, self.config.recall)
 
     def nll(self, questions: Sequence[str], answers: Sequence[str]) -> float:
         """Mean negative log-likelihood of the answers under the served model, in nats per token."""

@@ -16,7 +16,7 @@ import re
 import threading
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import resources
 from itertools import pairwise
@@ -29,7 +29,7 @@ from seal_agent.core.numbers import check_number, check_whole
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.language.base import for_text
 from seal_agent.language.sentences import split_sentences
-from seal_agent.serving.relevance import Scorer, relevance
+from seal_agent.serving.relevance import About, Scorer, relevance
 
 STEM = 5  # letters of a word that are compared, so that "developed" matches "development"
 FOUND = 0.65  # share of a question's words that occur in the text it is about
@@ -39,6 +39,8 @@ SHORT, OPENING = 60, 8  # words: of a key that is shown whole; of the opening sh
 MOST = 9.0  # nats that one word can count: it may be there by accident
 MIN_ASKED = 3  # words of a question, "I" included, from which one may be missing: not "What am I?"
 MOST_TOLD = 120  # words of a key made of messages; in a longer text "I" may be the author of a quoted letter
+MOST_RECALLED, MIN_EVIDENCE_OF_TEXT = 6, -3.0  # keys whose text may be recalled, for the model to confirm
+IN_VIEW = 0.6  # share of a key's text that must stand in the conversation for the model to read it there
 MAX_ROUTERS = 4  # cached for a namespace
 BACKGROUND = "decide_train.json"  # everyday messages, for word frequencies
 _WORD = re.compile(r"\w+")
@@ -54,7 +56,8 @@ class RouteLimits:
     questions activate more adapters by accident. Users ask about themselves in other words than they told it ("Which
     food should I avoid?"). For short personal messages half of `min_relevance` is enough, and the sum of both must
     reach `min_personal`, or `min_of_others` if the question is not about the user ("When was Napoleon born?" against
-    the user's birthday). Of the keys that pass, the best `max_active` are active.
+    the user's birthday). Of the keys that pass, the best `max_active` are active. `max_recalled`: of the texts that the
+    model confirms, so many are recalled into the prompt where the learner recalls text.
     """
 
     min_evidence: float = 4.0
@@ -62,11 +65,21 @@ class RouteLimits:
     min_personal: float = 10.0
     min_of_others: float = 20.0
     max_active: int = 1
+    max_recalled: int = 5
 
     def __post_init__(self) -> None:
         for name in ("min_evidence", "min_relevance", "min_personal", "min_of_others"):
             check_number(name, getattr(self, name), 0)
         check_whole("max_active", self.max_active, 1)
+        check_whole("max_recalled", self.max_recalled, 1)
+
+
+@dataclass(frozen=True)
+class Match:
+    """What a prompt calls for, best first: adapters to activate, and adapters whose texts are recalled."""
+
+    active: tuple[str, ...] = ()
+    recalled: tuple[str, ...] = ()
 
 
 class Router:
@@ -130,36 +143,84 @@ class Router:
         return sentences[0] if not best else f"{' '.join(key.split()[:OPENING])} ... {sentences[best]}"
 
     def match(self, prompts: Sequence[Prompt], score: Scorer | None = None) -> list[tuple[str, ...]]:
-        """The adapters for each prompt, by its last message, else by the messages before it too.
+        """The adapters to activate for each prompt (`matches`)."""
+        return [match.active for match in self.matches(prompts, score)]
 
-        `score` is the base model's; without it words alone decide.
+    def matches(
+        self, prompts: Sequence[Prompt], score: Scorer | None = None, *, recalls_text: bool = False
+    ) -> list[Match]:
+        """What each prompt calls for, by its last message, else by that message as a follow-up of those before it.
+
+        A key whose text stands in the prompt already is left out: the model reads it there. `score` is the base
+        model's; without it words alone decide. With `recalls_text` more keys are put to the model.
         """
         queries = [_queries(prompt) for prompt in prompts]
-        matched: list[tuple[str, ...]] = [()] * len(prompts)
+        matched = [Match()] * len(prompts)
         for place in range(max(map(len, queries), default=0)):
-            unmatched = [n for n, texts in enumerate(queries) if not matched[n] and place < len(texts)]
-            for n, adapters in zip(unmatched, self._chosen([queries[n][place] for n in unmatched], score), strict=True):
-                matched[n] = adapters
+            unmatched = [n for n, asked in enumerate(queries) if matched[n] == Match() and place < len(asked)]
+            chosen = self._chosen([queries[n][place] for n in unmatched], score, recalls_text=recalls_text)
+            for n, match in zip(unmatched, chosen, strict=True):
+                matched[n] = match
         return matched
 
-    def _chosen(self, texts: Sequence[str], score: Scorer | None) -> list[tuple[str, ...]]:
-        """For each text, the best candidates that the model confirms."""
+    def _chosen(self, queries: Sequence[Query], score: Scorer | None, *, recalls_text: bool) -> list[Match]:
+        """For each query, the best candidates that the model confirms."""
         asks = score if self.limits.min_relevance else None
-        called = [[] if self._told(text) else self.called(text, is_confirmed=asks is not None) for text in texts]
-        pairs = [(t, self.excerpt(adapter, t)) for t, found in zip(texts, called, strict=True) for adapter, _ in found]
+        told = [self._told_out_of_view(query) for query in queries]
+        candidates = [
+            []
+            if known and not recalls_text
+            else self._candidates(query, is_confirmed=asks is not None, more=recalls_text)
+            for query, known in zip(queries, told, strict=True)
+        ]
+        pairs = [
+            About(query.text, self.excerpt(adapter, query.wide), query.earlier)
+            for query, found in zip(queries, candidates, strict=True)
+            for adapter, _ in found
+        ]
         nats = iter(relevance(asks, pairs)) if asks else None
-        chosen: list[tuple[str, ...]] = []
-        for text, found in zip(texts, called, strict=True):
-            if told := self._told(text):
-                chosen.append((told,))
-                continue
-            rated = [(adapter, e, next(nats) if nats else 0.0) for adapter, e in found]
-            passing = [
-                (e + r / 2, adapter) for adapter, e, r in rated if not nats or self._confirms(text, adapter, e, r)
-            ]
-            best = sorted(passing, key=lambda each: -each[0])[: self.limits.max_active]
-            chosen.append(tuple(adapter for _, adapter in best))
-        return chosen
+        return [
+            self._match(query, known, [(adapter, e, next(nats) if nats else None) for adapter, e in found])
+            for query, known, found in zip(queries, told, candidates, strict=True)
+        ]
+
+    def _candidates(self, query: Query, *, is_confirmed: bool, more: bool) -> list[tuple[str, float]]:
+        """The keys that a query may be about and that do not stand in its conversation, with their evidence."""
+        found = self.called(query.wide, is_confirmed=is_confirmed)
+        if more and is_confirmed and terms(query.wide):
+            found = [(i, e) for i, e in self.scores(query.wide)[:MOST_RECALLED] if e >= MIN_EVIDENCE_OF_TEXT]
+        return [(adapter, e) for adapter, e in found if not self._is_in_view(adapter, query.view)]
+
+    def _match(self, query: Query, told: str, rated: Sequence[tuple[str, float, float | None]]) -> Match:
+        """Of the rated candidates (adapter, evidence, relevance in nats), those to activate and those to recall."""
+        allowed = {
+            adapter for adapter, _ in self.called(query.wide, is_confirmed=any(r is not None for *_, r in rated))
+        }
+        passing = [
+            (e + (r or 0.0) / 2, adapter)
+            for adapter, e, r in rated
+            if adapter in allowed and (r is None or self._confirms(query.wide, adapter, e, r))
+        ]
+        active = tuple(adapter for _, adapter in sorted(passing, key=lambda each: -each[0]))
+        relevant = sorted(
+            ((r, i) for i, _, r in rated if r is not None and r >= self.limits.min_relevance), reverse=True
+        )
+        recalled = [i for _, i in relevant] if relevant else list(active)
+        if told:
+            active, recalled = (told,), [told, *(i for i in recalled if i != told)]
+        return Match(active[: self.limits.max_active], tuple(recalled[: self.limits.max_recalled]))
+
+    def _told_out_of_view(self, query: Query) -> str:
+        told = self._told(query.text)
+        return "" if told and self._is_in_view(told, query.view) else told
+
+    def _is_in_view(self, adapter: str, view: str) -> bool:
+        """Whether most of the text of a key stands in `view`, a conversation without its last message."""
+        if not view:
+            return False
+        topic, has_text, text = self._keys[adapter].partition("\n")
+        lines = [_squeezed(line) for line in (text if has_text else topic).split("\n") if line.strip()]
+        return sum(len(line) for line in lines if line in view) >= IN_VIEW * sum(map(len, lines))
 
     def _told(self, text: str) -> str:
         """The adapter of a user's own statement, if `text` asks exactly for it, with one word more at most."""
@@ -178,8 +239,10 @@ class Router:
 
 
 def part_of(stack: AdapterStack, matched: Collection[str]) -> AdapterStack:
-    """The active part of `stack`: adapters that are always active, and the matched ones."""
-    return AdapterStack(tuple(entry for entry in stack.entries if not entry.is_routed or entry.ref.id in matched))
+    """The active part of `stack`: adapters that are always active, and the matched ones, if they have weights."""
+    return AdapterStack(
+        tuple(e for e in stack.entries if e.ref.has_weights and (not e.is_routed or e.ref.id in matched))
+    )
 
 
 Keys = tuple[tuple[str, str], ...]
@@ -246,11 +309,34 @@ def _asked(text: str) -> frozenset[str]:
     return for_text(text).without_asking(frozenset(_WORD.findall(text.lower())))
 
 
-def _queries(prompt: Prompt) -> list[str]:
+@dataclass(frozen=True)
+class Query:
+    """What a prompt asks: the last message, `earlier` what was said before it if it is read as a follow-up.
+
+    `view`: everything the model reads before the last message, with single spaces and without regard to case.
+    """
+
+    text: str
+    earlier: str = ""
+    view: str = ""
+
+    @property
+    def wide(self) -> str:
+        """The words that may name what is asked about."""
+        return f"{self.earlier} {self.text}".strip()
+
+
+def _queries(prompt: Prompt) -> list[Query]:
     if not prompt.messages:
-        return [prompt.text]
+        return [Query(prompt.text)]
     said = [message.content for message in prompt.messages if message.role != "system"]
-    return said if len(said) == 1 else [said[-1], " ".join(said[-3:])]
+    view = _squeezed(" ".join(message.content for message in prompt.messages[:-1]))
+    alone = Query(said[-1], view=view)
+    return [alone] if len(said) == 1 else [alone, replace(alone, earlier=" ".join(said[-3:-1]))]
+
+
+def _squeezed(text: str) -> str:
+    return " ".join(text.casefold().split())
 
 
 def _proof(by_chance: NDArray[np.float64]) -> NDArray[np.float64]:

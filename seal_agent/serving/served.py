@@ -11,7 +11,7 @@ from seal_agent.core.edits import Probe
 from seal_agent.core.episodes import Probed, Progress, Score
 from seal_agent.core.messages import Generated, Grammar, Prompt
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.serving.router import Router, part_of
+from seal_agent.serving.router import Match, Router, part_of
 
 T = TypeVar("T")
 
@@ -61,19 +61,23 @@ class Served:
         self._router = router
         self._scores = scores or ScoreCache()
         self._routed = any(entry.is_routed for entry in stack.entries)
-        self._active: dict[Prompt, AdapterStack] = {}
+        self._matched: dict[tuple[Prompt, bool], Match] = {}
 
     def active(self, prompt: Prompt) -> AdapterStack:
         """The adapters that are active for `prompt`."""
         return self._actives([prompt])[0]
 
     def _actives(self, prompts: Sequence[Prompt]) -> list[AdapterStack]:
+        return [part_of(self.stack, match.active) for match in self.matches(prompts)]
+
+    def matches(self, prompts: Sequence[Prompt], *, recalls_text: bool = False) -> list[Match]:
+        """What each prompt calls for of the routed adapters (`Router.matches`); computed once for a prompt."""
         if not self._routed:
-            return [self.stack] * len(prompts)
-        fresh = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._active]
-        for prompt, matched in zip(fresh, self._router.match(fresh, self._scored_by_base), strict=True):
-            self._active[prompt] = part_of(self.stack, matched)
-        return [self._active[prompt] for prompt in prompts]
+            return [Match()] * len(prompts)
+        fresh = [prompt for prompt in dict.fromkeys(prompts) if (prompt, recalls_text) not in self._matched]
+        found = self._router.matches(fresh, self._scored_by_base, recalls_text=recalls_text)
+        self._matched |= {(prompt, recalls_text): match for prompt, match in zip(fresh, found, strict=True)}
+        return [self._matched[prompt, recalls_text] for prompt in prompts]
 
     def _scored_by_base(self, prompts: Sequence[Prompt], answers: Sequence[str]) -> list[Score]:
         return self._scored([(AdapterStack(), p, a) for p, a in zip(prompts, answers, strict=True)])
@@ -115,10 +119,17 @@ class Served:
         return [found[key] for key in asked]
 
     def _each(self, prompts: Sequence[Prompt], ask: Callable[[Backend, Sequence[int]], list[T]]) -> list[T]:
-        groups: dict[AdapterStack, list[int]] = {}
-        for number, active in enumerate(self._actives(prompts)):
-            groups.setdefault(active, []).append(number)
-        answers: dict[int, T] = {}
-        for stack, numbers in groups.items():
-            answers |= dict(zip(numbers, ask(self._backend.with_stack(stack), numbers), strict=True))
-        return [answers[number] for number in range(len(prompts))]
+        return by_stack(self._backend, self._actives(prompts), ask)
+
+
+def by_stack(
+    backend: Backend, stacks: Sequence[AdapterStack], ask: Callable[[Backend, Sequence[int]], list[T]]
+) -> list[T]:
+    """One result for each of `stacks`; the numbers of equal ones are asked together, through a backend with it."""
+    groups: dict[AdapterStack, list[int]] = {}
+    for number, stack in enumerate(stacks):
+        groups.setdefault(stack, []).append(number)
+    results: dict[int, T] = {}
+    for stack, numbers in groups.items():
+        results |= dict(zip(numbers, ask(backend.with_stack(stack), numbers), strict=True))
+    return [results[number] for number in range(len(stacks))]

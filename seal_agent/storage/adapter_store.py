@@ -20,6 +20,7 @@ from seal_agent.core.stacks import AdapterRef
 from seal_agent.storage.files import publish, require_space, staging_folder
 
 MANIFEST = "manifest.json"
+TEXT_FILE = "text.json"  # of an adapter without weights
 MANIFEST_SUM = "manifest.sha256"  # in the format of sha256sum; older adapters have none
 MIN_FREE_BYTES = 64 << 20
 
@@ -42,6 +43,15 @@ class AdapterRegistry:
                 shutil.rmtree(self.root / digest)  # damaged: replace it
             publish(staging, self.root / digest)
         return self.get(digest)
+
+    def add_text(self, episode_id: str, text: str, *, model: str) -> AdapterRef:
+        """Store an adapter without weights for a text that is only recalled; the folder does not hold the text."""
+        facts = {"episode": episode_id, "text": hashlib.sha256(text.encode()).hexdigest()}
+
+        def write(folder: Path) -> None:
+            (folder / TEXT_FILE).write_text(json.dumps(facts) + "\n", encoding="utf-8")
+
+        return self.add(write, model=model, rank=0, manifest={"kind": "text"})
 
     def get(self, adapter_id: str) -> AdapterRef:
         """The adapter whose id begins with `adapter_id`; raises `AdapterError` unless there is exactly one."""

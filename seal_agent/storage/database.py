@@ -8,12 +8,13 @@ the old state or the new one. Other rooms open a `Home`; the tables belong to th
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from platformdirs import user_data_path
 
 from seal_agent.core.episodes import Episode
+from seal_agent.core.facts import Fact
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.storage import job_rows, ledger, namespaces, routes, schema, stacks
 from seal_agent.storage.connection import ADAPTERS as ADAPTERS
@@ -90,6 +91,10 @@ class Home(Database):
     def episodes(self, namespace: str, outcomes: Sequence[str] = ()) -> list[Episode]:
         """The ledger of `namespace`, oldest first; with `outcomes` only those."""
         return ledger.episodes(self, namespace, outcomes)
+
+    def facts(self, namespace: str, adapters: Collection[str]) -> list[Fact]:
+        """The texts that the given adapters were learned from, oldest first."""
+        return ledger.facts(self, namespace, adapters)
 
     def last_activity(self) -> float:
         """Time of the last submission or completion in any namespace; 0 if there was none."""

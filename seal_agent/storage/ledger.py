@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -12,10 +12,11 @@ from sqlalchemy import Connection, func, insert, select, update
 from seal_agent.core.codec import to_json
 from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import Erased, StorageError
+from seal_agent.core.facts import Fact, last_said
 from seal_agent.core.stacks import AdapterRef
 from seal_agent.storage import documents, namespaces
 from seal_agent.storage.connection import REPAIR, Database, Transaction
-from seal_agent.storage.expressions import json_text
+from seal_agent.storage.expressions import is_one_of, json_text
 from seal_agent.storage.schema import EPISODES
 
 Line = tuple[int, Episode]
@@ -84,6 +85,28 @@ def lines(database: Database, namespace: str) -> list[Line]:
     with database.reading() as db:
         rows = db.execute(wanted.order_by(EPISODES.c.id)).all()
     return [(number, _episode(database, body)) for number, body in rows]
+
+
+def facts(database: Database, namespace: str, adapters: Collection[str]) -> list[Fact]:
+    """The texts that the given adapters were learned from, oldest first."""
+    names = ("text", "said_on", "thread", "earlier", "source", "heading")
+    wanted = (
+        select(EPISODES.c.adapter, *(json_text(EPISODES.c.body, name) for name in names))
+        .where(EPISODES.c.namespace == namespace, EPISODES.c.outcome == "accepted")
+        .where(is_one_of(EPISODES.c.adapter, adapters))
+        .order_by(EPISODES.c.id)
+    )
+    if not adapters:
+        return []
+    with database.reading() as db:
+        rows = [(str(adapter), dict(zip(names, values, strict=True))) for adapter, *values in db.execute(wanted)]
+    return [
+        Fact(
+            adapter,
+            **{name: value or "" for name, value in body.items()} | {"earlier": last_said(body["earlier"] or "")},
+        )
+        for adapter, body in rows
+    ]
 
 
 def _episode(database: Database, body: str) -> Episode:

@@ -5,20 +5,22 @@ Every arm answers a conversation (messages that end with the user's) and says ho
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from seal_agent.bench.week.data import Turn
 from seal_agent.core.backend import Backend
 from seal_agent.core.messages import Message, Prompt
 from seal_agent.core.stacks import AdapterStack
+from seal_agent.learning.config import Recall
 from seal_agent.learning.learner import Learner
 from seal_agent.serving.router import Router
 
-NOTHING, PROMPT, RETRIEVAL, WEIGHTS = "nothing", "prompt", "retrieval", "weights"
+NOTHING, PROMPT, RETRIEVAL = "nothing", "prompt", "retrieval"
 UNTAUGHT = (NOTHING, PROMPT, RETRIEVAL)
 """Arms that answer without any learning; the others need the week replayed."""
-TAUGHT = (WEIGHTS,)
+TAUGHT: Mapping[str, Recall] = {"weights": "weights", "text": "text", "both": "both"}
 NUM_RETRIEVED = 5  # messages
 MAX_REPLY_TOKENS = 64
 TOLD = "Messages that the user sent you before, with their dates:\n{messages}\n\nToday is {date}."
@@ -70,10 +72,12 @@ class Prompted:
 
 
 class Taught:
-    """The learner, as the chat graph answers."""
+    """The learner, as the chat graph answers with `recall`."""
 
-    def __init__(self, learner: Learner) -> None:
-        self._learner = learner
+    def __init__(self, learner: Learner, recall: Recall) -> None:
+        self._learner = Learner(
+            learner.backend, learner.home, learner.namespace, replace(learner.config, recall=recall)
+        )
 
     def reply(self, conversation: Sequence[Message], date: str) -> str:
         """See `Arm`."""
@@ -81,8 +85,9 @@ class Taught:
 
     def nats(self, conversation: Sequence[Message], date: str, reply: str) -> float:
         """See `Arm`."""
-        view = self._learner.state.view(self._learner.stack)
-        return -view.score([Prompt(tuple(conversation))], [reply])[0].per_token
+        state = self._learner.state
+        [used] = state.recalled(state.view(state.stack), [Prompt(tuple(conversation))])
+        return -state.backend.with_stack(used.stack).score([used.prompt], [reply])[0].per_token
 
 
 def arm_of(name: str, learner: Learner, said: Sequence[Turn]) -> Arm:
@@ -93,4 +98,4 @@ def arm_of(name: str, learner: Learner, said: Sequence[Turn]) -> Arm:
         return Prompted(learner.backend, said)
     if name == RETRIEVAL:
         return Prompted(learner.backend, said, NUM_RETRIEVED)
-    return Taught(learner)
+    return Taught(learner, TAUGHT[name])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -93,13 +93,17 @@ def measure(
 ) -> None:
     """Replay and question every week under the arms `chosen`, but for what `run` holds already.
 
+    The arms that learn share one replay. Its replies recall as the only such arm does; several recall "both".
+
     Raises `InputError` for an arm that does not exist.
     """
     if unknown := [name for name in chosen if name not in (*arms.UNTAUGHT, *arms.TAUGHT)]:
         raise InputError(f"there is no arm called {unknown[0]!r}; choose {', '.join((*arms.UNTAUGHT, *arms.TAUGHT))}")
     for week in weeks:
-        learner = Learner(backend, Home(run.folder / HOME), week.id, config)
-        if any(name in arms.TAUGHT for name in chosen):
+        taught = [arms.TAUGHT[name] for name in chosen if name in arms.TAUGHT]
+        settings = replace(config or LearnerConfig(), recall=taught[0] if len(taught) == 1 else "both")
+        learner = Learner(backend, Home(run.folder / HOME), week.id, settings)
+        if taught:
             _Replay(learner, run, week, [n for n in chosen if n in arms.TAUGHT], progress).run()
         _questions(learner, run, week, chosen, progress)
         _unrelated(learner, run, week, [name for name in chosen if name in arms.UNTAUGHT], progress)

@@ -1,0 +1,41 @@
+"""What an adapter was learned from, as it is recalled into a prompt: the words, who gave them and when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+USER = "User: "  # how `core.messages.conversation` marks what the user said
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A text that was learned, in the words it was given in.
+
+    `adapter` is the id of the adapter that holds it. `said_on` is the day it was said (ISO 8601), "" if unknown;
+    `thread` the conversation, "" for a document. `earlier` is what the user said just before, in case the text leans on
+    it. `source` and `heading` belong to a passage of a document.
+    """
+
+    adapter: str
+    text: str
+    said_on: str = ""
+    thread: str = ""
+    earlier: str = ""
+    source: str = ""
+    heading: str = ""
+
+    @property
+    def statement(self) -> str:
+        """The fact so that it means the same in any conversation: what was said, with its date and context."""
+        day = f"[{self.said_on}] " if self.said_on else ""
+        if self.source or not self.thread:
+            title = self.heading or self.source
+            return f"{day}{title}: {self.text}" if title else f"{day}{self.text}"
+        before = f'(after "{self.earlier}") ' if self.earlier else ""
+        return f'{day}The user said: {before}"{self.text}"'
+
+
+def last_said(conversation: str) -> str:
+    """What the user said last in a conversation as text (`core.messages.conversation`); "" for none."""
+    said = [line.removeprefix(USER) for line in conversation.splitlines() if line.startswith(USER)]
+    return said[-1] if said else ""

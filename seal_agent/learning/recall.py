@@ -1,0 +1,68 @@
+"""What a reply uses of what was learned: adapters in the weights, their texts in the prompt, or both.
+
+One match decides both (`serving.router`): the adapters that a message calls for, and the texts that make it likelier.
+A message that calls for nothing is answered by the untouched model with an unchanged prompt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from seal_agent.core.facts import Fact
+from seal_agent.core.messages import Message, Prompt
+from seal_agent.core.stacks import AdapterStack
+from seal_agent.language.prompts import RECALLED
+from seal_agent.learning.config import Recall
+from seal_agent.serving.router import Match, part_of
+from seal_agent.serving.served import Served
+from seal_agent.storage.database import Home
+
+
+@dataclass(frozen=True)
+class Recalled:
+    """A prompt as the model reads it, the adapters that are active for it, and the facts that it uses."""
+
+    prompt: Prompt
+    stack: AdapterStack
+    facts: tuple[Fact, ...] = ()
+
+
+def recalled(
+    served: Served, home: Home, namespace: str, prompts: Sequence[Prompt], mode: Recall = "weights"
+) -> list[Recalled]:
+    """Each prompt with what it calls for of the served stack, by `mode`."""
+    matches = served.matches(prompts, recalls_text=mode != "weights")
+    held = {entry.ref.id: (*entry.consolidates, entry.ref.id) for entry in served.stack.entries}
+    called = {i for match in matches for i in (match.active if mode == "weights" else match.recalled)}
+    facts = home.facts(namespace, {origin for adapter in called for origin in held.get(adapter, ())})
+    return [
+        _recalled(served.stack, prompt, match, held, facts, mode)
+        for prompt, match in zip(prompts, matches, strict=True)
+    ]
+
+
+def _recalled(
+    stack: AdapterStack,
+    prompt: Prompt,
+    match: Match,
+    held: dict[str, tuple[str, ...]],
+    facts: Sequence[Fact],
+    mode: Recall,
+) -> Recalled:
+    called = match.active if mode == "weights" else match.recalled
+    origins = {origin for adapter in called for origin in held.get(adapter, ())}
+    used = tuple(fact for fact in facts if fact.adapter in origins)
+    active = part_of(stack, () if mode == "text" else match.active)
+    return Recalled(prompt if mode == "weights" else with_facts(prompt, used), active, used)
+
+
+def with_facts(prompt: Prompt, facts: Sequence[Fact]) -> Prompt:
+    """`prompt` with the facts in its system message; unchanged without facts or without messages."""
+    if not facts or not prompt.messages:
+        return prompt
+    text = RECALLED.format(facts="\n".join(fact.statement for fact in facts))
+    first, rest = prompt.messages[0], prompt.messages[1:]
+    if first.role == "system":
+        return replace(prompt, messages=(Message("system", f"{first.content}\n\n{text}"), *rest))
+    return replace(prompt, messages=(Message("system", text), *prompt.messages))
