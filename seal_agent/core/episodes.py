@@ -116,7 +116,8 @@ class Episode:
 
     What it is about: `namespace` (whose), `text`, `topic`, `earlier` (what was said before a message that means nothing
     without it), `source` (the document the text comes from), `heading` (what stands above the text there), `thread`
-    (the conversation), `said_on` (the day, ISO 8601), `model` and `seed`. `id` is random and tells this episode from every other.
+    (the conversation), `said_on` (the day, ISO 8601), `model` and `seed`. `id` is random and tells this episode from
+    every other.
     `namespace_generation` is the random id of the namespace's incarnation when the episode began; it changes when the
     user is erased (empty: any).
 

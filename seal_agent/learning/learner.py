@@ -279,7 +279,7 @@ class Learner:
             allowed, adapter=adapter, parent=stack, candidate=stack.push(adapter, is_routed=True), outcome="accepted"
         )
         with self.home.transaction() as tx:
-            reason = f"remembered: {done.topic}"
+            reason = f"accepted as text: {done.topic}"
             self.home.set_stack(tx, self.namespace, done.candidate, expected=stack, reason=reason)
             self.state.registry.verify(adapter)
             self.home.set_route_keys(tx, self.namespace, self._key(done))

@@ -43,7 +43,7 @@ def _of_database(home: Home) -> Iterator[str]:
 
 def _of_namespace(home: Home, namespace: str, versions: list[StackVersion], ledger: list[Episode]) -> Iterator[str]:
     accepted = [e for e in ledger if e.outcome == "accepted"]
-    judged = {e.adapter.id for e in accepted if e.adapter and e.verdict}
+    judged = {e.adapter.id for e in accepted if e.adapter and (e.verdict or not e.adapter.has_weights)}
     held = {i for version in versions for i in version.stack.ids}
     if [v.version for v in versions] != list(range(1, len(versions) + 1)):
         yield f"its stack has the versions {[v.version for v in versions]}"

@@ -56,8 +56,8 @@ class RouteLimits:
     questions activate more adapters by accident. Users ask about themselves in other words than they told it ("Which
     food should I avoid?"). For short personal messages half of `min_relevance` is enough, and the sum of both must
     reach `min_personal`, or `min_of_others` if the question is not about the user ("When was Napoleon born?" against
-    the user's birthday). Of the keys that pass, the best `max_active` are active. `max_recalled`: of the texts that the
-    model confirms, so many are recalled into the prompt where the learner recalls text.
+    the user's birthday). Of the keys that pass, the best `max_active` are active. A text is recalled into the prompt
+    if its relevance reaches `min_relevance` and the sum of both `min_personal`; at most `max_recalled` are.
     """
 
     min_evidence: float = 4.0
@@ -202,9 +202,9 @@ class Router:
             if adapter in allowed and (r is None or self._confirms(query.wide, adapter, e, r))
         ]
         active = tuple(adapter for _, adapter in sorted(passing, key=lambda each: -each[0]))
-        relevant = sorted(
-            ((r, i) for i, _, r in rated if r is not None and r >= self.limits.min_relevance), reverse=True
-        )
+        limits = self.limits
+        confirmed = [(r, e, adapter) for adapter, e, r in rated if r is not None and r >= limits.min_relevance]
+        relevant = sorted(((r, adapter) for r, e, adapter in confirmed if e + r >= limits.min_personal), reverse=True)
         recalled = [i for _, i in relevant] if relevant else list(active)
         if told:
             active, recalled = (told,), [told, *(i for i in recalled if i != told)]

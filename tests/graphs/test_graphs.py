@@ -41,7 +41,7 @@ def test_what_is_told_is_served_from_the_next_turn_on_in_every_thread(chat: Any,
     assert outcomes(state) == ["accepted"]
     assert state["messages"][-1].text == UNKNOWN  # the reply does not wait for learning
     assert state["outcomes"][0]["adapter"] == learner.stack.ids[0]
-    assert [reply(chat, QUESTION), reply(chat, QUESTION, "another")] == [ANSWER, ANSWER]
+    assert [reply(chat, QUESTION, name) for name in ("another", "a third")] == [ANSWER, ANSWER]
     restarted = create_chat_graph(Learner(ScriptedBackend(home.root), Home(home.root))).compile()
     assert reply(restarted, QUESTION) == ANSWER
 
@@ -86,16 +86,16 @@ def test_an_edit_the_model_cannot_write_is_tried_again_and_then_rejected(chat: A
 
 def test_undo_restores_the_answer_of_before(chat: Any, learner: Learner) -> None:
     adapter = say(chat, TOWER)["outcomes"][0]["adapter"]
-    assert reply(chat, QUESTION) == ANSWER
+    assert reply(chat, QUESTION, "two") == ANSWER
     learner.rollback(adapter[:10])
-    assert reply(chat, QUESTION) == UNKNOWN
+    assert reply(chat, QUESTION, "three") == UNKNOWN
 
 
 def test_the_graph_runs_in_an_event_loop_too(chat: Any) -> None:
     async def converse() -> list[str]:
         texts = []
-        for text in (TOWER, QUESTION):
-            state = await chat.ainvoke({"messages": [("user", text)]}, thread("async"))
+        for name, text in (("one", TOWER), ("two", QUESTION)):
+            state = await chat.ainvoke({"messages": [("user", text)]}, thread(name))
             texts.append(str(state["messages"][-1].text))
         return texts
 

@@ -25,6 +25,7 @@ from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Message
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.graphs.chat import create_chat_graph
+from seal_agent.graphs.pending import as_pending
 from seal_agent.learning.learner import Learner, LearnerConfig
 from seal_agent.storage.database import Home
 from seal_agent.storage.run_folder import RunFolder
@@ -123,7 +124,9 @@ class _Replay:
     def run(self) -> None:
         """Every turn that is not there yet, each followed by its unrelated requests."""
         for thread, messages in self._threads.items():
-            self._graph.update_state(_configured(thread), {"messages": [_as_lang(m) for m in messages]}, "respond")
+            self._graph.update_state(
+                _configured(thread), {"messages": [_as_lang(m) for m in messages], **as_pending(())}, "respond"
+            )
         seen = {(result.n, result.text) for result in self._done}
         for number, turn in enumerate(self.week.turns):
             self._progress(f"replaying {self.week.id}", number, len(self.week.turns))

@@ -1,0 +1,148 @@
+"""Recalling what was learned: from the weights, as text in the prompt, or both."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from threads import ANSWER, QUESTION, TOWER
+
+from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.core.documents import Passage
+from seal_agent.core.episodes import Episode
+from seal_agent.core.errors import InputError, Refused
+from seal_agent.core.facts import Fact, last_said
+from seal_agent.core.messages import Message, Prompt
+from seal_agent.learning import loop
+from seal_agent.learning.config import LearnerConfig, Recall
+from seal_agent.learning.learner import Learner
+from seal_agent.learning.recall import Recalled, with_facts
+from seal_agent.maintenance.invariants import invariants
+from seal_agent.storage.database import Home
+from seal_agent.unlearning.forget import forget
+
+SAID = Passage("Tower of Karlov", TOWER, "User: I was in Karlov.\n", said_on="2026-03-02")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path)
+
+
+def learner_with(home: Home, recall: Recall, **settings: object) -> Learner:
+    config = replace(LearnerConfig(recall=recall), **settings)  # type: ignore[arg-type]
+    return Learner(ScriptedBackend(home.root), home, config=config)
+
+
+def taught(home: Home, recall: Recall, **settings: object) -> tuple[Learner, Episode]:
+    learner = learner_with(home, recall, **settings)
+    return learner, loop.run(learner, learner.begin(SAID, thread="one"))
+
+
+def used(learner: Learner, *said: str) -> Recalled:
+    """What a question calls for that follows the messages `said`, of the user and the assistant in turn."""
+    roles = ("user", "assistant")
+    messages = tuple(Message(roles[n % 2], text) for n, text in enumerate(said))  # type: ignore[arg-type]
+    [found] = learner.state.recalled(learner.state.view(learner.stack), [Prompt(messages)])
+    return found
+
+
+def test_text_is_recalled_into_the_prompt_and_nothing_is_trained(home: Home) -> None:
+    learner, episode = taught(home, "text")
+    assert episode.outcome == "accepted"
+    assert [entry.ref.has_weights for entry in learner.stack.entries] == [False]
+    found = used(learner, QUESTION)
+    assert not found.stack.entries
+    assert found.prompt.messages[0].role == "system"
+    assert f'[2026-03-02] The user said: (after "I was in Karlov.") "{TOWER}"' in found.prompt.messages[0].content
+    assert [fact.thread for fact in found.facts] == ["one"]
+
+
+def test_both_activates_the_adapter_and_shows_its_text(home: Home) -> None:
+    learner, episode = taught(home, "both")
+    found = used(learner, QUESTION)
+    assert episode.adapter is not None
+    assert found.stack.ids == (episode.adapter.id,)
+    assert TOWER in found.prompt.messages[0].content
+
+
+def test_weights_leave_the_prompt_as_it_is_and_name_the_facts(home: Home) -> None:
+    learner, _ = taught(home, "weights")
+    found = used(learner, QUESTION)
+    assert found.prompt == Prompt.user(QUESTION)
+    assert [fact.text for fact in found.facts] == [TOWER]
+    assert learner.answer([[Message("user", QUESTION)]]) == [ANSWER]
+
+
+@pytest.mark.parametrize("recall", ["weights", "text", "both"])
+def test_a_message_that_calls_for_nothing_is_answered_by_the_untouched_model(home: Home, recall: Recall) -> None:
+    learner, _ = taught(home, recall)
+    found = used(learner, "What is a good recipe for pasta?")
+    assert (found.prompt, len(found.stack), found.facts) == (Prompt.user("What is a good recipe for pasta?"), 0, ())
+
+
+@pytest.mark.parametrize("recall", ["weights", "text", "both"])
+def test_what_stands_in_the_conversation_is_not_recalled(home: Home, recall: Recall) -> None:
+    learner, _ = taught(home, recall)
+    for question in (QUESTION, "Thank you!", "What is a good recipe for pasta?"):
+        found = used(learner, TOWER, "I see.", question)
+        assert (len(found.stack), found.facts) == (0, ())
+
+
+def test_a_text_whose_edit_cannot_be_learned_is_still_recalled(home: Home) -> None:
+    learner = Learner(ScriptedBackend(home.root, forgets=("Tokyo",)), home, config=LearnerConfig(recall="both"))
+    episode = learner.begin(replace(SAID, text="so it is"), thread="one")
+    done = loop.run(learner, replace(episode, fault="no usable row", num_attempts=2), step="write")
+    assert done.outcome == "accepted"
+    assert [entry.ref.has_weights for entry in learner.stack.entries] == [False]
+
+
+def test_a_rule_of_the_user_refuses_a_text_too(home: Home) -> None:
+    def refuse(_episode: Episode) -> Episode:
+        raise Refused("no towers")
+
+    learner, episode = taught(home, "text", before_learn=refuse)
+    assert (episode.outcome, episode.fault) == ("rejected", "refused: no towers")
+    assert not learner.stack.entries
+
+
+def test_a_recalled_text_can_be_forgotten_and_undone(home: Home) -> None:
+    learner, episode = taught(home, "text")
+    assert episode.adapter is not None
+    learner.rollback(episode.adapter.id)
+    assert used(learner, QUESTION).facts == ()
+    _, again = taught(home, "text")
+    assert again.adapter is not None
+    forget(learner, edit=again.adapter.id)
+    assert used(learner, QUESTION).facts == ()
+    assert TOWER not in str(home.episodes("default"))
+
+
+def test_the_home_of_recalled_texts_is_sound(home: Home) -> None:
+    taught(home, "text")
+    assert invariants(home) == []
+
+
+def test_a_mode_that_does_not_exist_and_settings_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(InputError, match="recall='memory' is unknown; choose 'weights', 'text', 'both'"):
+        LearnerConfig(recall="memory")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="leave strategy at 'route'"):
+        LearnerConfig(recall="both", strategy="stack")
+    with pytest.raises(InputError, match="leave approval=False"):
+        LearnerConfig(recall="text", approval=True)
+
+
+def test_facts_join_a_system_message_that_is_there() -> None:
+    fact = Fact("a", "The lift is closed.", source="notice.md", heading="Notices")
+    asked = Prompt((Message("system", "Be brief."), Message("user", "Is the lift open?")))
+    system, question = with_facts(asked, [fact]).messages
+    assert system.content.startswith("Be brief.\n\n")
+    assert "Notices: The lift is closed." in system.content
+    assert question.content == "Is the lift open?"
+    assert with_facts(asked, []) == asked
+
+
+def test_the_last_words_of_the_user_are_found_in_a_conversation() -> None:
+    assert last_said("User: One.\nAssistant: Two.\nUser: Three.\nAssistant: Four.\n") == "Three."
+    assert last_said("") == ""
