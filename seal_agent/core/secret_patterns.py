@@ -33,7 +33,7 @@ KEY_SHAPES = re.compile(
     |\$(?:2[abxy]|1|5|6|y|apr1|argon2(?:id|i|d)?)\$[./A-Za-z0-9$,=+]{16,200}""",
     re.VERBOSE,
 )
-BROKEN_KEY = re.compile(  # by blanks or the end of a line; every piece with a digit, or of capitals alone
+BROKEN_KEY = re.compile(  # broken by blanks or line ends; every piece has a digit or is in capitals
     r"""\b(?:AKIA|ASIA|ABIA|ACCA)(?:[ \n-]?[0-9A-Z]){16}(?![0-9A-Za-z])
     |\b(?:gh[pousr]_|github_pat_|glpat-|(?:sk|pk|rk)[-_]|xox[abeoprs]-|hf_|AIza|npm_)[\w-]{6,80}
      (?:\s(?=[\w-]{0,80}\d)[\w-]{4,80}){1,8}""",

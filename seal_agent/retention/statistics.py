@@ -13,10 +13,10 @@ from statistics import fmean
 def mean_with_limits(
     values: Sequence[float], clusters: Sequence[str], confidence: float, noise: float = 0.0
 ) -> tuple[float, float, float]:
-    """The mean of the clusters' means and its one-sided limits (low, high) at `confidence`, by Student's t.
+    """The mean of the cluster means and its one-sided limits (low, high) at `confidence`, by Student's t.
 
-    Items of one document stand or fall together, so the document is the unit. `noise`, the standard deviation of one
-    value by noise alone, is the least that the values are taken to spread: a few may agree by chance.
+    Items of one document are correlated, so the document is the unit. `noise`, the standard deviation of one value by
+    noise alone, is a lower limit of the spread: a few values may agree by chance.
     """
     grouped: dict[str, list[float]] = {}
     for value, cluster in zip(values, clusters, strict=True):

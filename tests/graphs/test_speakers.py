@@ -101,7 +101,7 @@ def test_the_message_of_a_run_that_failed_is_not_learned_for_another_user(
         patch.setattr(ScriptedBackend, "generate", None)
         with suppress(TypeError):
             graph.invoke(told(WALL), as_user("bob"))
-    with pytest.raises(InputError, match="the last message is another user's"):
+    with pytest.raises(InputError, match="the last message belongs to another user"):
         graph.invoke(None, as_user("ada"))
     assert home.episodes("ada") == []
     assert graph.invoke(told(TOWER), as_user("ada"))["outcomes"][0]["outcome"] == "accepted"
@@ -199,7 +199,7 @@ def test_a_message_whose_run_failed_at_once_is_its_authors(
         patch.setattr(Learners, "of", None)  # as a home that cannot be opened
         with suppress(TypeError):
             graph.invoke(told(WALL), as_user("bob"))
-    with pytest.raises(InputError, match="the last message is another user's"):
+    with pytest.raises(InputError, match="the last message belongs to another user"):
         graph.invoke(None, as_user("ada"))
     assert home.episodes("ada") == []
 
