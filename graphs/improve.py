@@ -113,7 +113,7 @@ def create_improve_graph(
 
 
 class _Nodes:
-    """The nodes of one graph, and the runs that are open in it: by namespace and folder, until the report."""
+    """The nodes of one graph, and its open runs by namespace and folder; a run is closed after its report."""
 
     def __init__(
         self,

@@ -273,7 +273,7 @@ def _unlearning(learner: AnyLearner) -> Node:
         reports = []
         for source, keep in state["replaced"].items():
             if chosen.config.dry_run:
-                became = ("dry run", "what is no longer in the document would be forgotten")
+                became = ("dry run", "passages that the document does not contain any more would be forgotten")
             else:
                 became = replace_version(chosen.state, source, keep)
             reports.append(Outcome(source, *became).to_json())

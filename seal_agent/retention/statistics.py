@@ -1,6 +1,6 @@
-"""Limits of means and shares: Student's t, the binomial tail and Wilson's limit, by scipy.
+"""Confidence limits of means and shares, computed by scipy: Student's t, the binomial tail, Wilson's limit.
 
-scipy is imported when a figure is asked for: its special functions take a quarter of a second, `scipy.stats` a second.
+scipy is imported on first use, because the import takes a quarter of a second, and that of `scipy.stats` a second.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def mean_with_limits(
 
 
 def student_quantile(probability: float, degrees: int) -> float:
-    """Quantile of Student's t."""
+    """The quantile of Student's t distribution with that many `degrees` of freedom."""
     from scipy.special import stdtrit
 
     return float(stdtrit(degrees, probability))
