@@ -93,7 +93,7 @@ def taken_over(topic: str, job: Job) -> Outcome:
     return Outcome(topic, job.outcome or "queued", reason)
 
 
-def let_go(home: Home, episode: Episode) -> None:
+def withdraw(home: Home, episode: Episode) -> None:
     """Remove the held job of a closed episode from the queue."""
     LearningQueue(home).withdraw(episode.namespace, episode.thread, episode.text)
 

@@ -239,7 +239,7 @@ def _closing(name: str, learner: AnyLearner) -> Node:
                 raise
             return {"episode": {}, "num_begun": state.get("num_begun", 0) + 1}  # decide anew
         if chosen.config.approval:
-            approval.let_go(chosen.home, episode)
+            approval.withdraw(chosen.home, episode)
         return {
             "episode": to_json(episode),
             "pending": state["pending"][1:],

@@ -88,7 +88,7 @@ def carried(
         ended.append(learner.give_up(passage, "its document was changed before it was learned", thread=thread_of_run()))
         replaced[passage.source] = versions[passage.source]
     for episode_ended in ended:
-        approval.let_go(learner.home, episode_ended)
+        approval.withdraw(learner.home, episode_ended)
     goes_on = bool(kept) and kept[0] == left[0] and not replaced and approval.can_go_on(learner, episode)
     if not goes_on:
         abandon(learner, state)
