@@ -1,4 +1,4 @@
-"""What a run of training trains, in which order and how fast: layers, batches, learning rates. No tensors."""
+"""The layers, batches and learning rates of a training run, without tensors."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def learning_rate_share(step: int, num_steps: int, num_warmup_steps: int) -> flo
 
 
 def batches(num_rows: int, size: int, rng: random.Random) -> Iterator[list[int]]:
-    """Endless batches of row numbers; every row is seen once before any is seen again."""
+    """Endless batches of row numbers in random order; every row is drawn once before any is drawn again."""
     queue: list[int] = []
     while True:
         while len(queue) < size:

@@ -87,13 +87,13 @@ def overruled(episode: Episode, job: Job) -> Episode:
 
 
 def taken_over(topic: str, job: Job) -> Outcome:
-    """The report of a text that was approved in the queue: it is learned there, not in the thread."""
+    """The report of a text that was approved in the queue: a worker learns it, not the thread."""
     became = f"it is {job.state}" + f" ({job.note})" * bool(job.note)
-    reason = f"job {job.id} was approved in the queue, before it was answered: {became}"
+    reason = f"job {job.id} was approved in the queue before an answer came: {became}"
     return Outcome(topic, job.outcome or "queued", reason)
 
 
-def let_go(home: Home, episode: Episode) -> None:
+def withdraw(home: Home, episode: Episode) -> None:
     """Remove the held job of a closed episode from the queue."""
     LearningQueue(home).withdraw(episode.namespace, episode.thread, episode.text)
 

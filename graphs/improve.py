@@ -113,7 +113,7 @@ def create_improve_graph(
 
 
 class _Nodes:
-    """The nodes of one graph, and the runs that are open in it: by namespace and folder, until the report."""
+    """The nodes of one graph, and its open runs by namespace and folder; a run is closed after its report."""
 
     def __init__(
         self,
@@ -148,7 +148,7 @@ class _Nodes:
         chosen = current(self.learner)
         for name in ("num_contexts", "after_episodes"):
             check_whole(name, state.get(name, 0), 0)
-        self.close(chosen.namespace)  # another process may have gone on with the run since
+        self.close(chosen.namespace)  # another process may have continued the run since
         stopped = runs.unfinished(chosen.home, chosen.namespace) if state.get("resume") else None
         known = self.folder_of(state) if self.sources.folder or state.get("folder") else stopped
         if known and (known / "begun.jsonl").exists():

@@ -240,7 +240,7 @@ def _closing(name: str, learner: AnyLearner) -> Node:
                 raise
             return {"episode": {}, "num_begun": state.get("num_begun", 0) + 1}  # decide anew
         if chosen.config.approval:
-            approval.let_go(chosen.home, episode)
+            approval.withdraw(chosen.home, episode)
         return {
             "episode": to_json(episode),
             "pending": state["pending"][1:],
@@ -274,7 +274,7 @@ def _unlearning(learner: AnyLearner) -> Node:
         reports = []
         for source, keep in state["replaced"].items():
             if chosen.config.dry_run:
-                became = ("dry run", "what is no longer in the document would be forgotten")
+                became = ("dry run", "passages that the document does not contain any more would be forgotten")
             else:
                 became = replace_version(chosen.state, source, keep)
             reports.append(Outcome(source, *became).to_json())

@@ -1,6 +1,6 @@
 """The passages that a run gives to the learning loop, and those that an earlier run of the thread left unfinished.
 
-What was left belongs to the user who said it: nobody else's run learns it.
+An unfinished passage belongs to the user who sent it; a run of another user does not learn it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from seal_agent.storage.jobs import Job
 
 log = logging.getLogger(__name__)
 _NONE: Mapping[str, Sequence[str]] = MappingProxyType({})
-MAX_BEGUN = 3  # begins of a passage before it is given up or the error is raised
+MAX_BEGUN = 3  # attempts at a passage; after the last one it is given up, or the error is raised
 
 
 def as_pending(
@@ -37,8 +37,9 @@ def as_pending(
 ) -> dict[str, Any]:
     """The state update that gives passages to the loop.
 
-    `speaker`: the namespace they are learned in; runs of other users are refused meanwhile. `replaced`: documents read
-    before, with the digests of the passages they hold now; their other passages are unlearned first.
+    `speaker`: the namespace in which they are learned; runs of other users are refused until that is done. `replaced`:
+    changed documents, each with the digests of the passages that it contains now; its other passages are unlearned
+    first. `outcomes`: the reports so far.
     """
     return {
         "pending": [asdict(p) for p in passages],
@@ -61,13 +62,13 @@ def carried(
     changed: Collection[str] = (),
     outcomes: Sequence[Outcome] = (),
 ) -> dict[str, Any]:
-    """As `as_pending`, after the passages that an earlier run of this thread left unfinished, so that no text is lost.
+    """As `as_pending`, with the passages that an earlier run of this thread left unfinished before the new ones.
 
-    `versions`: the documents of the passages, with the digests of all passages that each holds now; `changed`: those
-    that held others before. An edit that waits for a person is asked about again if nothing changed below it. The
-    candidate of any other unfinished episode is discarded and its passage begun anew. A passage is given up, with the
-    reason in the ledger, if it was begun `MAX_BEGUN` times without waiting for a person, or if its document does not
-    hold it any more. Raises `InputError` if the unfinished passages belong to another user.
+    `versions`: the documents of the passages, with the digests of all passages that each contains now; `changed`: the
+    documents that contained other passages before. If an edit waits for a person, the question is asked again, unless
+    the stack changed since. The candidate of any other unfinished episode is discarded, and its passage begins again. A
+    passage is given up, with the reason in the ledger, after `MAX_BEGUN` attempts without waiting for a person, or if
+    its document does not contain it any more. Raises `InputError` if the unfinished passages belong to another user.
     """
     left = [from_json(Passage, each) for each in state.get("pending", ())]
     replaced = {**state.get("replaced", {}), **{source: versions[source] for source in changed}}
@@ -87,7 +88,7 @@ def carried(
         ended.append(learner.give_up(passage, "its document was changed before it was learned", thread=thread_of_run()))
         replaced[passage.source] = versions[passage.source]
     for episode_ended in ended:
-        approval.let_go(learner.home, episode_ended)
+        approval.withdraw(learner.home, episode_ended)
     goes_on = bool(kept) and kept[0] == left[0] and not replaced and approval.can_go_on(learner, episode)
     if not goes_on:
         abandon(learner, state)
@@ -100,10 +101,10 @@ def carried(
 
 
 def _ended(learner: Learner, episode: Episode, decided: Job | None) -> list[Episode]:
-    """The closed episode of the first unfinished passage, if only closing it was missing; else an empty list.
+    """The closed episode of the first unfinished passage, if nothing but closing it was left to do; else an empty list.
 
-    `decided`: its job, if it was approved or cancelled in the queue. An episode that is closed in the ledger and in the
-    state belongs to an earlier passage.
+    `decided`: the passage's job, if it was approved or cancelled in the queue. An episode that is closed both in the
+    ledger and in the state belongs to an earlier passage.
     """
     closed = learner.closed(episode)
     if decided and decided.state == "cancelled" and not closed:
@@ -114,13 +115,13 @@ def _ended(learner: Learner, episode: Episode, decided: Job | None) -> list[Epis
 
 
 def _is_outdated(passage: Passage, versions: Mapping[str, Sequence[str]]) -> bool:
-    """Whether a newer version of the passage's document does not hold it any more."""
+    """Whether the passage's document has a newer version that does not contain the passage."""
     digests = versions.get(passage.source)
     return digests is not None and digests_of([passage])[0] not in digests
 
 
 def abandon(learner: Learner, state: Mapping[str, Any]) -> None:
-    """Discard the candidate of an unfinished episode, whose passage is begun anew or given up."""
+    """Discard the candidate of an unfinished episode, because its passage begins again or is given up."""
     if not state.get("episode"):
         return
     episode = from_json(Episode, state["episode"])
@@ -134,7 +135,7 @@ def is_speaker(namespace: str, state: Mapping[str, Any]) -> bool:
 
 
 def check_speaker(namespace: str, state: Mapping[str, Any], left: object = True) -> None:
-    """Raise `InputError` if what is `left` in the state belongs to another user than that of this run."""
+    """Raise `InputError` if the state has something `left` to do that belongs to another user than this run."""
     if left and not is_speaker(namespace, state):
         raise of_another(state["speaker"], namespace)
 
@@ -153,6 +154,6 @@ def thread_of_run() -> str:
 
 
 def report(episode: Episode) -> Outcome:
-    """What became of one passage; of a dry run with the rows that would be learned."""
+    """The report of one passage, from its closed episode; of a dry run also the rows that would be learned."""
     rows = tuple(approval.shown(episode.edit)) if episode.outcome == "dry run" and episode.edit else ()
     return outcome_of(episode, rows)

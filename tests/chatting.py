@@ -1,4 +1,4 @@
-"""A chat graph and what is said to it: shared by the tests of the room `graphs`."""
+"""A chat graph and messages for it: shared by the tests of the room `graphs`."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What was learned, and where it still stands: shared by the tests of the room `unlearning`."""
+"""A learned text, and the places that still contain it: shared by the tests of the room `unlearning`."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A queue with two texts, and what became of its jobs: shared by the tests of the room `background`."""
+"""A queue with two texts, and the results of its jobs: shared by the tests of the room `background`."""
 
 from seal_agent.background.worker import Budget
 from seal_agent.core.documents import Passage

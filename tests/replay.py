@@ -55,7 +55,7 @@ def unit(generator: np.random.Generator, number: int) -> np.ndarray:
 
 
 def many(home: Home, first: int, number: int, adapter: str = REF.id) -> None:
-    """Items of ten a document, straight into the table."""
+    """Items, ten a document, written directly into the table."""
     vectors = unit(np.random.default_rng(first), number)
     prompt = '{"messages": [{"role": "user", "content": "Question %d?"}], "text": ""}'
     with sql(home) as db:

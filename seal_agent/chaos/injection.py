@@ -118,7 +118,7 @@ def _is_trained(episodes: Sequence[Episode]) -> bool:
 
 def _replies(learner: Learner) -> dict[str, str]:
     """The replies of the namespace and of another one to requests unrelated to the document."""
-    general = [canary.question for canary in general_questions()[:: len(general_questions()) // NUM_ASKED]]
+    general = [question.question for question in general_questions()[:: len(general_questions()) // NUM_ASKED]]
     questions = [*PLAIN, *general]
     said = learner.answer([[Message("user", question)] for question in questions], max_new_tokens=24)
     other = learner.within(BYSTANDER)

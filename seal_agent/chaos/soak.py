@@ -218,11 +218,11 @@ class _Lived:
         self._queue = LearningQueue(self.home)
         self._witness = Witness.read(folder / f"witness-{generation}.json")
         self._backend = backend_for(self.home, plan.model, 1)
-        self._zygote = ForkServer(self.home.root, plan.model, self.strategy)
+        self._fork_server = ForkServer(self.home.root, plan.model, self.strategy)
 
     def close(self) -> None:
         """End the fork server."""
-        self._zygote.close()
+        self._fork_server.close()
 
     def killed(self, number: int, *, is_last: bool) -> Kill:
         """Start a worker, kill it, and check the invariants; the worker after the last kill may complete."""
@@ -230,12 +230,14 @@ class _Lived:
         start, before = time.monotonic(), _num_accepted(self.home)
         how = "clock" if rng.random() < 0.5 else "disk"
         seed = plan.seed * 1_000_003 + number
-        pid = self._zygote.start(WorkloadPlan(seed, 0 if how == "clock" else rng.randrange(1, plan.max_disk_event)))
+        pid = self._fork_server.start(
+            WorkloadPlan(seed, 0 if how == "clock" else rng.randrange(1, plan.max_disk_event))
+        )
         if how == "clock":
             time.sleep(rng.uniform(plan.min_seconds, plan.max_seconds))
             with suppress(ProcessLookupError):  # it has ended by itself, which is reported below
                 os.kill(pid, signal.SIGKILL)
-        code = self._zygote.ended()
+        code = self._fork_server.ended()
         where = _where(self.home)
         found = [] if code == -signal.SIGKILL else [f"the worker ended by itself: {_last_words(self.home)}"]
         found += self._asked()
@@ -250,8 +252,8 @@ class _Lived:
 
     def _ended_in_peace(self, seed: int) -> list[str]:
         """Violations after a worker that completed all queued jobs: failed jobs, unnamed folders."""
-        self._zygote.start(WorkloadPlan(seed, scenarios=1, finishes=True))
-        if self._zygote.ended():
+        self._fork_server.start(WorkloadPlan(seed, scenarios=1, finishes=True))
+        if self._fork_server.ended():
             return [f"the last worker failed: {_last_words(self.home)}"]
         found = self._asked()
         jobs = self._queue.jobs(states=("failed", "waiting", "running"))

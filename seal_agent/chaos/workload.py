@@ -119,66 +119,66 @@ class Workload:
             self.at(f"queue, {event.step}")
 
 
-def queued(life: Workload, learner: Learner) -> None:
+def queued(workload: Workload, learner: Learner) -> None:
     """Learn passages by queue and worker."""
-    life.queue.submit([life.passage() for _ in range(life.rng.randrange(1, 3))], learner.namespace)
-    life.worker.run_until_empty()
+    workload.queue.submit([workload.passage() for _ in range(workload.rng.randrange(1, 3))], learner.namespace)
+    workload.worker.run_until_empty()
 
 
-def in_graph(life: Workload, learner: Learner) -> None:
+def in_graph(workload: Workload, learner: Learner) -> None:
     """Learn a document by the LangGraph graph."""
     from seal_agent.graphs.ingest import create_ingest_graph
 
-    life.at("graph")
-    create_ingest_graph(learner).compile().invoke({"document": life.passage().text})
+    workload.at("graph")
+    create_ingest_graph(learner).compile().invoke({"document": workload.passage().text})
 
 
-def directly(life: Workload, learner: Learner) -> None:
+def directly(workload: Workload, learner: Learner) -> None:
     """Learn a passage by the loop alone."""
-    loop.run(learner, learner.begin(life.passage()), on_step=life.stepped)
+    loop.run(learner, learner.begin(workload.passage()), on_step=workload.stepped)
 
 
-def undone(life: Workload, learner: Learner) -> None:
+def undone(workload: Workload, learner: Learner) -> None:
     """Roll an accepted adapter back."""
     if learner.stack.ids:
-        life.at("undo")
-        learner.rollback(life.rng.choice(learner.stack.ids))
+        workload.at("undo")
+        learner.rollback(workload.rng.choice(learner.stack.ids))
 
 
-def forgotten(life: Workload, learner: Learner) -> None:
+def forgotten(workload: Workload, learner: Learner) -> None:
     """Unlearn an edit, or sometimes everything of the user, queued texts included."""
     ledger = learner.state.accepted(learner.stack.learned)
     edits = [e for e in ledger if e.adapter and e.text]
     if not edits:
         return
-    one = life.rng.choice(edits)
-    life.at("forget")
-    life.note(Acknowledged(learner.namespace, (), forgets=True))
-    if life.rng.random() < WHOLE_USER:
+    one = workload.rng.choice(edits)
+    workload.at("forget")
+    workload.note(Acknowledged(learner.namespace, (), forgets=True))
+    if workload.rng.random() < WHOLE_USER:
         forget(learner, user=learner.namespace)
     elif one.adapter:
         forget(learner, edit=one.adapter.id)
     gone = base64.b64encode(one.text.encode()).decode()
-    life.note(Acknowledged(learner.namespace, learner.stack.learned, gone=gone))
+    workload.note(Acknowledged(learner.namespace, learner.stack.learned, gone=gone))
 
 
-def cancelled(life: Workload, learner: Learner) -> None:
+def cancelled(workload: Workload, learner: Learner) -> None:
     """Cancel a job before it begins."""
-    life.at("cancel")
-    [number] = life.queue.submit([life.passage()], learner.namespace)
-    life.queue.cancel(number)
+    workload.at("cancel")
+    [number] = workload.queue.submit([workload.passage()], learner.namespace)
+    workload.queue.cancel(number)
 
 
-def consolidated(life: Workload, learner: Learner) -> None:
+def consolidated(workload: Workload, learner: Learner) -> None:
     """Consolidate the stack if the strategy asks for it."""
-    life.at("consolidate")
+    workload.at("consolidate")
     learner.consolidate()
 
 
-def promoted(life: Workload, learner: Learner) -> None:
+def promoted(workload: Workload, learner: Learner) -> None:
     """Train, store, use and withdraw a policy; the scripted backend would write nothing with one."""
-    life.at("policy")
-    row = Row(Prompt.user("How to learn it?"), str(life.rng.random()), "directives")
+    workload.at("policy")
+    row = Row(Prompt.user("How to learn it?"), str(workload.rng.random()), "directives")
     adapter = learner.backend.train(SelfEdit("policy", "", (row,), (), SHORT))
     store = PolicyStore(learner.home, learner.namespace, learner.backend.model)
     store.use(store.add(adapter, parent=0, reason="soak").version)
@@ -204,7 +204,7 @@ def strategy_of(name: str) -> Strategy:
     return Rebuild(every=2) if name == "rebuild" else STRATEGIES[name]
 
 
-def live(backend: Backend, home: Home, plan: WorkloadPlan, strategy: str) -> None:
+def run_workload(backend: Backend, home: Home, plan: WorkloadPlan, strategy: str) -> None:
     """Run scenario after scenario, in namespaces drawn from the seed."""
     rng = random.Random(plan.number)
     is_real = backend.model != "scripted"
@@ -212,18 +212,18 @@ def live(backend: Backend, home: Home, plan: WorkloadPlan, strategy: str) -> Non
         seed=plan.number, strategy=strategy_of(strategy), directives=SHORT if is_real else LearnerConfig().directives
     )
     first = Learner(backend, home, NAMESPACES[0], config)
-    life = Workload(first, LearningQueue(home), rng, home.root)
+    workload = Workload(first, LearningQueue(home), rng, home.root)
     names = list(SCENARIOS)
     weights = [SCENARIOS[name][0] for name in names]
     done = 0
     learners = [first.within(name) for name in NAMESPACES]
     while not plan.scenarios or done < plan.scenarios:
         learner = rng.choice(learners)
-        SCENARIOS[rng.choices(names, weights)[0]][1](life, learner)
-        life.accepted(learner)
+        SCENARIOS[rng.choices(names, weights)[0]][1](workload, learner)
+        workload.accepted(learner)
         done += 1
     if plan.finishes:
-        life.worker.run_until_empty()
+        workload.worker.run_until_empty()
         for learner in learners:
             learner.state.replay.flush()
 
@@ -237,7 +237,7 @@ def backend_for(home: Home, model: str, seed: int) -> Backend:
     from seal_agent.adapters.scripted import ScriptedBackend
     from seal_agent.retention.general_knowledge import general_questions
 
-    knowledge = {canary.question: canary.answer for canary in general_questions()}
+    knowledge = {question.question: question.answer for question in general_questions()}
     forgets = ("capital",) if seed % 5 == 0 else ()
     return ScriptedBackend(home.root, knowledge=knowledge, forgets=forgets)
 
@@ -283,7 +283,7 @@ def _be(plan: WorkloadPlan, home: Home, backend: Backend, strategy: str) -> None
         os.dup2(os.open(home.root / "soak.err", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
         if plan.dies_at:
             die_at_disk_event(plan.dies_at)
-        live(backend, home, plan, strategy)
+        run_workload(backend, home, plan, strategy)
         code = 0
     finally:
         if code:
@@ -302,7 +302,7 @@ def _warm_up() -> None:
     use_one_thread()  # other threads do not survive a fork
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder))
-        live(backend_for(home, "scripted", 1), home, WorkloadPlan(1, scenarios=2), "route")
+        run_workload(backend_for(home, "scripted", 1), home, WorkloadPlan(1, scenarios=2), "route")
 
 
 if __name__ == "__main__":

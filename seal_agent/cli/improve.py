@@ -52,7 +52,7 @@ def improve(
     ] = 0,
     candidates: Annotated[int, typer.Option("--candidates", min=1, help="Edits for each context.")] = 4,
     temperature: Annotated[
-        float, typer.Option("--temperature", callback=check_finite, help="Of texts; of settings 4 times it.")
+        float, typer.Option("--temperature", callback=check_finite, help="For texts; 4 times as much for settings.")
     ] = 1.0,
     seeds: Annotated[int, typer.Option("--seeds", min=2, help="Training seeds for each edit.")] = 2,
     reward: Annotated[
@@ -60,7 +60,7 @@ def improve(
     ] = None,
     fast: Annotated[bool, typer.Option("--fast", help="Short edits in formats that are quick to write.")] = False,
     minutes: Annotated[
-        float, typer.Option("--minutes", callback=check_finite, min=0, help="Of work, at most; 0: no bound.")
+        float, typer.Option("--minutes", callback=check_finite, min=0, help="Limit of the work; 0: none.")
     ] = 0.0,
     after: Annotated[int, typer.Option("--min-new-episodes", min=0, help="Only if this many are new.")] = 0,
     idle: Annotated[
@@ -209,12 +209,12 @@ def bench_policy_command(
     explore: Annotated[int, typer.Option("--explore", min=1, help="Number to explore, the first.")] = 40,
     candidates: Annotated[int, typer.Option("--candidates", min=1, help="Edits for each context.")] = 4,
     temperature: Annotated[
-        float, typer.Option("--temperature", callback=check_finite, help="Of texts; of settings 4 times it.")
+        float, typer.Option("--temperature", callback=check_finite, help="For texts; 4 times as much for settings.")
     ] = 1.0,
     rounds: Rounds = 2,
     fast: Annotated[bool, typer.Option("--fast", help="Short edits in formats that are quick to write.")] = False,
     minutes: Annotated[
-        float, typer.Option("--minutes", callback=check_finite, min=0, help="Of work, at most; 0: no bound.")
+        float, typer.Option("--minutes", callback=check_finite, min=0, help="Limit of the work; 0: none.")
     ] = 0.0,
     seed: Seed = 0,
     model: Model = EMBEDDED,

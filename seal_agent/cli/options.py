@@ -1,13 +1,18 @@
 """Options that commands share, and output of results to stdout.
 
-An option is defined once here and named in a command's signature, so that it is the same everywhere.
+An option is defined once here and named in a command's signature, so that it is the same everywhere. Options that
+belong together may be the fields of a dataclass: a `grouped` command takes it as one parameter.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import inspect
 import json
 import math
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -71,6 +76,29 @@ Preset = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Seed of all random draws.")]
+
+
+def grouped(command: Callable[..., None]) -> Callable[..., None]:
+    """`command` as typer can read it: a parameter that is a dataclass becomes one option for each of its fields."""
+    groups: dict[str, type] = {}
+    parameters: list[inspect.Parameter] = []
+    for parameter in inspect.signature(command, eval_str=True).parameters.values():
+        group = parameter.annotation
+        if isinstance(group, type) and dataclasses.is_dataclass(group):
+            groups[parameter.name] = group
+            parameters += inspect.signature(group, eval_str=True).parameters.values()
+        else:
+            parameters.append(parameter)
+
+    @functools.wraps(command)
+    def with_options(**given: Any) -> None:
+        for name, group in groups.items():
+            given[name] = group(**{field.name: given.pop(field.name) for field in dataclasses.fields(group)})
+        command(**given)
+
+    options = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
+    with_options.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+    return with_options
 
 
 def write_json(value: Any) -> None:

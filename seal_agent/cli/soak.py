@@ -113,12 +113,12 @@ def damaging(num_flips: int, seed: int) -> Part:
 
     def part(folder: Path, _deadline: float, progress: Progress) -> dict[str, Any]:
         from seal_agent.chaos.bit_flips import flip_summary, flipped
-        from seal_agent.chaos.workload import WorkloadPlan, backend_for, live
+        from seal_agent.chaos.workload import WorkloadPlan, backend_for, run_workload
         from seal_agent.storage.database import Home
 
         shutil.rmtree(folder, ignore_errors=True)
         home = Home(folder / "home")
-        live(backend_for(home, "scripted", 1), home, WorkloadPlan(seed, scenarios=6, finishes=True), "route")
+        run_workload(backend_for(home, "scripted", 1), home, WorkloadPlan(seed, scenarios=6, finishes=True), "route")
         return flip_summary(flipped(home.root, folder / "copy", num_flips=num_flips, seed=seed, progress=progress))
 
     return part

@@ -69,16 +69,15 @@ class Probe:
 class Directives:
     """How an edit is written and trained; a value outside its range raises `InputError`.
 
-    `formats` and `augmentations` name what makes the rows, at most `num_rows` of them. Training ends after
-    `num_epochs`, but not before `min_steps` and not after `max_steps`; and once the rows are learned: their mean loss,
-    each as it was seen last, is at most `stop_loss` (nats per token; 0: never). `weight` is the λ with which the
-    adapter is served. `learning_rate`: of Adam, at its peak; 0: what fits the model (`Backend.learning_rate`).
-    `top_layers`: the share of the model's layers, from the top, that gets an update. `rehearsal_share`: rows of earlier
-    edits and general questions trained beside the edit, as a share of its rows; on those `kl_weight` times the
-    divergence from what the model said before (nats) is added to the loss. `distill`: the share of the
-    loss on questions about the text that is not the answer's likelihood but the divergence (nats) from what the model
-    says with a row's evidence in view: context distillation (Snell et al., arXiv 2209.15189), for models that read
-    well.
+    `formats` and `augmentations` make at most `num_rows` rows. Training ends after `num_epochs`, but not before
+    `min_steps` and not after `max_steps`. It also ends when the mean of the rows' losses, each as measured last, is at
+    most `stop_loss` (nats per token; 0: never). `weight` is the λ of the served adapter. `learning_rate`: Adam's peak
+    rate; 0: the model's own (`Backend.learning_rate`). `top_layers`: the share of the model's layers, from the top,
+    that is trained. `rehearsal_share`: rows of earlier edits and general questions trained beside the edit, as a share
+    of its rows; on them `kl_weight` times the KL divergence (nats) from the model's earlier prediction is added to the
+    loss. `distill`: for questions about the text, the share of the loss that is the KL divergence (nats) from the
+    model's prediction with the row's evidence in view, not the NLL: context distillation (Snell et al., arXiv
+    2209.15189), for capable models.
     """
 
     formats: tuple[str, ...] = ("cloze",)

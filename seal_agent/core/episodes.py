@@ -17,7 +17,7 @@ from seal_agent.core.stacks import AdapterRef, AdapterStack
 
 
 def _today(outcome: object) -> object:
-    former = {"rollback": "reject", "rolled back": "rejected"}  # as they were stored before version 0.2
+    former = {"rollback": "reject", "rolled back": "rejected"}  # the values stored before version 0.2
     return former.get(outcome, outcome) if isinstance(outcome, str) else outcome
 
 
@@ -114,12 +114,10 @@ class Verdict:
 class Episode:
     """The record of one text; closed, it is a line of the ledger.
 
-    What it is about: `namespace` (whose), `text`, `topic`, `earlier` (what was said before a message that means nothing
-    without it), `source` (the document the text comes from), `heading` (what stands above the text there), `thread`
-    (the conversation), `said_on` (the day, ISO 8601), `model` and `seed`. `id` is random and tells this episode from
-    every other.
-    `namespace_generation` is the random id of the namespace's incarnation when the episode began; it changes when the
-    user is erased (empty: any).
+    What it is about: `namespace`, `text`, `topic`, `earlier` (the conversation before a message that cannot be
+    understood alone), `source` (the document of the text), `heading` (title and section headings of the text), `thread`
+    (the conversation's id), `said_on` (the day of the message, ISO 8601), `model` and `seed`. `id` is random and
+    unique. `namespace_generation` is the namespace's generation id when the episode began; it changes when the user is erased (empty: any).
 
     Results of the steps: `decision`; `edit`; `corrections` of stored answers; `supersedes`, the adapters whose rows the
     edit takes over; `num_attempts` at writing and the `fault` of the last one; `parent`, the stack at the beginning;
@@ -128,8 +126,8 @@ class Episode:
     `verdict` holds for that candidate only; `seconds` of each step.
 
     The end: `outcome` is "open" until it is "ignored" (not worth learning), "rejected" (the model could not write a
-    a usable edit, or the candidate was not to be served: `adapter` is given then), or "accepted"; "declined" if a
-    person said no, "dry run" if nothing was to be trained, and "forgotten" once it was unlearned.
+    usable edit, or the candidate may not be served: `adapter` is given then), "accepted", "declined" (a person
+    refused), "dry run" (no training was asked for), or "forgotten" (unlearned later).
     """
 
     namespace: str

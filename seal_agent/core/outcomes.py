@@ -1,4 +1,4 @@
-"""What became of one passage, as graphs, gateway and command line report it."""
+"""The result of one passage, as graphs, gateway and command line report it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from seal_agent.core.episodes import Episode
 class Outcome:
     """The report of one passage.
 
-    `outcome` is the episode's, or "known", "queued" or "held" where no episode was begun. `adapter` is the id of the
-    adapter that is served for it, "" without one; `seconds` were spent on it. `job`: the job of the queue that learns
-    it. `rows`: what a dry run would have learned.
+    `outcome` is that of the episode, or "known", "queued" or "held" if no episode was begun. `adapter` is the id of the
+    accepted adapter, else "". `seconds`: time of all steps together. `job`: the queue's job that learns the passage.
+    `rows`: what a dry run would have trained on.
     """
 
     topic: str
@@ -28,7 +28,7 @@ class Outcome:
     rows: Annotated[tuple[Mapping[str, str], ...], UNLESS_EMPTY] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The report as JSON; without `job` and `rows` where there are none."""
+        """The report as JSON, without `job` and `rows` if they are empty."""
         data: dict[str, Any] = to_json(self)
         return data
 

@@ -1,6 +1,7 @@
-"""Secrets that are known by their form, and places where a secret stands: patterns only; `redaction` applies them.
+"""Patterns of secrets: values with the form of a key, and places where a secret is written; `redaction` applies them.
 
-Each place is given with what stands in every text it can be found in, in small letters: most texts have none of it.
+The group `s` of a pattern is the secret, if it is not the whole match. Each pattern of a place comes with a hint: a
+text in lower case that every match contains. A text without the hint is not searched, which saves most of the time.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from seal_agent.core.secret_words import OPEN_CODES, PASSWORD
 KEY_BLOCK = re.compile(
     r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----(?:[^-]|-(?!----)){0,8000}?"
     r"-----END [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
-    r"|-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----(?:\s|\\n|[A-Za-z0-9+/=]{6,})*",  # not complete
+    r"|-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----(?:\s|\\n|[A-Za-z0-9+/=]{6,})*",  # a block without its end
     re.DOTALL,
 )
 KEY_SHAPES = re.compile(
@@ -33,17 +34,18 @@ KEY_SHAPES = re.compile(
     |\$(?:2[abxy]|1|5|6|y|apr1|argon2(?:id|i|d)?)\$[./A-Za-z0-9$,=+]{16,200}""",
     re.VERBOSE,
 )
-BROKEN_KEY = re.compile(  # by blanks or the end of a line; every piece with a digit, or of capitals alone
+BROKEN_KEY = re.compile(  # broken by blanks or line ends; every piece has a digit or is in capitals
     r"""\b(?:AKIA|ASIA|ABIA|ACCA)(?:[ \n-]?[0-9A-Z]){16}(?![0-9A-Za-z])
     |\b(?:gh[pousr]_|github_pat_|glpat-|(?:sk|pk|rk)[-_]|xox[abeoprs]-|hf_|AIza|npm_)[\w-]{6,80}
      (?:\s(?=[\w-]{0,80}\d)[\w-]{4,80}){1,8}""",
     re.VERBOSE,
 )
-WALLET_KEY = re.compile(
+WALLET_KEY = re.compile(  # 64 hex digits; with `before` they are called a hash, and are no key
     r"(?<!\w)(?P<before>\b(?:tx|hash|transaction|block|commit|digest|checksum)\w*\W{1,3}(?:is\s+)?)?(?P<s>0x[0-9a-fA-F]{64})(?!\w)"
     r"|\b(?:wallet|private|secret)\b[^\n]{0,40}?(?<!\w)(?P<s2>[0-9a-f]{64}|[0-9A-F]{64})(?!\w)",
     re.IGNORECASE,
 )
+# A key with a prefix, "acme_live_..."; `redaction` checks that its value mixes digits, capitals and small letters.
 PREFIXED = re.compile(r"\b[a-z][a-z0-9]{1,11}(?:[_-][a-z0-9]{1,12}){0,3}[_-](?P<s>[A-Za-z0-9]{16,128})(?![\w-])")
 _NAME_IN_URL = (
     r"[\w-]{0,40}(?:token|secret|passw(?:or)?d|pwd|api_?key|access_?key|signature|sig|jwt|auth|session_?id|sid)"
@@ -51,7 +53,7 @@ _NAME_IN_URL = (
 _STEP_IN_URL = (
     "(?:reset|verify|confirm|activate|activation|invite|join|magic|unsubscribe|token|auth|login|share|password)"
 )
-# Each with a text that every match contains, in lower case: most texts contain none, and the pattern is skipped.
+# Places whose value is a secret whatever it looks like.
 PLACES = tuple(
     (hint, re.compile(pattern, re.IGNORECASE))
     for hint, pattern in (
@@ -95,7 +97,7 @@ PLACES = tuple(
             ),
         ),
         (
-            " ",  # of a keypad
+            " ",  # the code of a keypad
             (
                 r"\b(?:press|enter|type|dial)\s+(?P<s>\d{4,8})#?\s+"
                 r"(?:(?:on|at|into|in)\s+the\s+(?:keypad|key pad|door|lock|gate|alarm|safe)\b"
@@ -103,7 +105,7 @@ PLACES = tuple(
             ),
         ),
         (
-            "/",  # a step of a link that is sent by mail, and its token
+            "/",  # a link that is sent by e-mail: a step such as "reset", and the token after it
             (
                 rf"(?<=[\w/.-])/{_STEP_IN_URL}[\w-]{{0,20}}(?:/[\w.%@-]{{1,40}})?/"
                 r"(?=[\w.~-]{0,99}(?:[A-Za-z]\d[A-Za-z]|\d[A-Za-z]{1,8}\d))(?P<s>[\w.~-]{12,200})"
@@ -128,6 +130,7 @@ PLACES = tuple(
 _LOGINS = """wi-?fi|wlan|ssid|network|router|login|log-?in|account|user|admin|email|e-mail|server|ftp|ssh|vpn|nas|bank
 |paypal|netflix|spotify|github|gitlab|google|gmail|facebook|instagram|twitter|amazon|apple|icloud|steam|dropbox|slack|discord
 |linkedin|zoom|disney|hulu""".replace("\n", "")
+# Places whose value is a secret only if it looks generated (`secret_values.is_strong`).
 STRONG_PLACES = tuple(
     (hint, re.compile(pattern, re.IGNORECASE | re.DOTALL))
     for hint, pattern in (
@@ -141,7 +144,7 @@ STRONG_PLACES = tuple(
                 r"[^\s/:,;]{1,64}\s*[:/]\s*(?P<s>[^\s,;]+)"
             ),
         ),
-        # a login and what belongs to it: "Netflix: ada@x.org, tulip99", "WiFi: Lighthouse / Tr33house"
+        # an account and its password: "Netflix: ada@x.org, tulip99", "WiFi: Lighthouse / Tr33house"
         (
             "@",
             (
@@ -172,7 +175,7 @@ STRONG_PLACES = tuple(
             ),
         ),
         (
-            "user:",  # the next turn of a conversation
+            "user:",  # the answer to a question for a password, in the next turn of a conversation
             (
                 rf"\b(?:{PASSWORD})\b\W*\n(?:assistant:[^\n]{{0,300}}\n)?user:\s+"
                 r"(?:(?:it|that)(?:['’]s|\s+is)\s+)?(?P<s>(?=[^\s\d]{0,64}\d)[^\s,;]{4,128}?)(?=[,.;!?]?(?:\s|\Z))"

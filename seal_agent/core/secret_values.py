@@ -1,6 +1,6 @@
-"""What can be the value of a secret at a place in a text: a quotation, a token, a number, plain words.
+"""The value of a secret at a place in a text: a quotation, a token, a number, or plain words.
 
-`named_secrets` says where a value is looked for, and which of these may stand there.
+`named_secrets` decides where a value may be, and which of these forms it may have there.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _QUOTED = re.compile(
     )
 )
 _TOKEN = re.compile(rf"[^\s\"<>|;,，。；、！？」]{{1,{MAX_TOKEN}}}")
-_WIDE = re.compile(r"[\u3000-\u30ff\u3400-\u9fff\uac00-\ud7af\uff00-\uffef]")
-_PARAMETER = re.compile(r"&\w+=")  # of a URL: the value ends there
+_WIDE = re.compile(r"[\u3000-\u30ff\u3400-\u9fff\uac00-\ud7af\uff00-\uffef]")  # Chinese, Japanese, Korean
+_PARAMETER = re.compile(r"&\w+=")  # the next parameter of a URL, where the value ends
 _DIGITS = re.compile(r"\d{1,5}(?:[ -]\d{1,5}){1,3}(?![\d-])|\d{3,16}(?!\d)")
 _DIGIT = "(?:zero|oh|one|two|three|four|five|six|seven|eight|nine)"
 _SPELLED = re.compile(rf"{_DIGIT}(?:[ ,-]{{1,3}}{_DIGIT}\b){{3,11}}", re.IGNORECASE)
@@ -37,14 +37,14 @@ _INFLECTED = re.compile(r"\w+(?:ed|ing|able|ible|ful|less|ous|ive|ly|ity|tion|me
 
 
 def quoted_at(text: str, start: int) -> Span | None:
-    """The text between quotation marks at `start`."""
+    """The span of the text between quotation marks at `start`; None if there are none."""
     match = _QUOTED.match(text, start)
     group = match.lastgroup if match else None
     return match.span(group) if match and group else None
 
 
 def token_at(text: str, start: int) -> Span | None:
-    """The text from `start` to the next blank, without punctuation."""
+    """The span from `start` to the next blank, without punctuation at its end; None if it is empty."""
     match = _TOKEN.match(text, start)
     if not match:
         return None
@@ -58,7 +58,7 @@ def token_at(text: str, start: int) -> Span | None:
 
 
 def number_at(text: str, start: int, least: int, most: int) -> Span | None:
-    """A number of `least` to `most` digits at `start`, grouped or not; None for a number with a unit."""
+    """The span of a number of `least` to `most` digits, in groups or not; None without one or if a unit follows."""
     match = _DIGITS.match(text, start)
     after = text[match.end() : match.end() + 20] if match else ""
     if not match or MEASURE.match(after) or (after[:1].isalnum() and after[:1].isascii()):
@@ -67,13 +67,13 @@ def number_at(text: str, start: int, least: int, most: int) -> Span | None:
 
 
 def spelled_at(text: str, start: int) -> Span | None:
-    """A number of four or more digits at `start` that is spelled out."""
+    """The span of a number at `start` whose digits, four or more, are written as words; None for another text."""
     match = _SPELLED.match(text, start)
     return match.span() if match else None
 
 
 def is_strong(word: str) -> bool:
-    """Whether a word looks generated: letters with digits or signs, or capitals inside."""
+    """Whether a word looks generated: letters mixed with digits or signs, or capitals after small letters."""
     if len(word) < 4 or NO_VALUE.fullmatch(word) or word.lower() in PLAIN or "://" in word:
         return False
     is_mixed = len(word) >= 6 and _INNER_CAPITAL.search(word)
@@ -81,7 +81,7 @@ def is_strong(word: str) -> bool:
 
 
 def is_key(word: str) -> bool:
-    """Whether a word can be a key or a token: long and in no language."""
+    """Whether a word may be a key or a token: 8 or more characters with digits, or 20 in capitals and small letters."""
     if len(word) < 8 or "://" in word or word.startswith(("/", "./", "~/")) or any(c.isspace() for c in word):
         return False
     has_digits = any(character.isdigit() for character in word)
@@ -91,13 +91,17 @@ def is_key(word: str) -> bool:
 
 
 def _words_at(text: str, start: int) -> list[re.Match[str]]:
-    """The words from `start` to the end of the clause."""
+    """The words from `start` to the end of the clause, `MAX_WORDS` at most."""
     clause = _CLAUSE_END.split(text[start : start + MAX_CLAUSE], maxsplit=1)[0]
     return list(re.finditer(r"\S+", clause))[:MAX_WORDS]
 
 
 def plain_words_at(text: str, start: int, *, is_phrase: bool = False) -> Span | None:
-    """The plain words at `start`, if none of them describes a password; with `is_phrase`, if not all of them do."""
+    """The span of the plain words at `start`; None if they look like a description and not like a secret.
+
+    They do if one of them is in `PLAIN`; with `is_phrase` if all are, or if one is a function word. So do one or two
+    words with an ending such as "-ed" or "-tion".
+    """
     words = _words_at(text, start)
     said = [word[0].lower() for word in words]
     plain = [word for word in said if word in PLAIN]

@@ -67,7 +67,7 @@ class AdapterStack:
 
     @property
     def learned(self) -> tuple[str, ...]:
-        """The ids of the adapters whose edits it holds: its own, and those that they consolidate."""
+        """The ids of all adapters whose edits the stack holds, those inside consolidated adapters included."""
         return tuple(i for entry in self.entries for i in (entry.ref.id, *entry.consolidates))
 
     def __len__(self) -> int:

@@ -1,6 +1,6 @@
-"""Markdown into plain text, token by token: tables are told, headings open sections, marks are dropped.
+"""Markdown to plain text, token by token: tables become sentences, headings open sections, markup is dropped.
 
-Struck-through text, code and pictures are left out, with the reason. A block of HTML in it is read as a page is.
+Struck-through text, code and pictures are left out, with the reason. HTML inside the Markdown is read as a page is.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from seal_agent.documents.tables import Cell, Table, told
 from seal_agent.language.sentences import full_stop
 from seal_agent.language.values import LeftOut
 
-MAX_LINES = 20_000  # of Markdown; a text with more lines, and very short ones, is read as plain text
-MAX_MARKS = 20_000  # likewise: each mark takes about 15 microseconds
-MIN_LINE_CHARS, MAX_MARK_SHARE = 12, 0.2
-MAX_NESTING = 100  # levels of Markdown; a deeper text is read as plain text
+# Texts that would take the parser too long are read as plain text:
+MAX_LINES, MIN_LINE_CHARS = 20_000, 12  # more lines than that, of fewer characters than that on average
+MAX_MARKS, MAX_MARK_SHARE = 20_000, 0.2  # more marks than that, about 15 microseconds each, and a larger share of marks
+MAX_NESTING = 100  # more nested levels than that
 _MARK = re.compile(r"[\[\]!*_`<&\\~]")
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)\n---[ \t]*\n", re.DOTALL)
 _STRIKES = re.compile(r"<(/?)(?:s|del|strike)\b[^<>]*>", re.IGNORECASE)
 
 
 def read_markdown(text: str) -> Reading:
-    """The text of a Markdown file; one that is mostly marks or deeply nested is read as plain text."""
+    """The text of a Markdown file; a file of mostly marks, or with deeply nested blocks, is read as plain text."""
     front = _FRONT_MATTER.match(text)
     body = text[front.end() :] if front else text
     left_out = [LeftOut(line.strip(), "it is front matter") for line in (front[1] if front else "").split("\n")]
@@ -47,15 +47,15 @@ class _Markdown:
     def __init__(self, left_out: list[LeftOut]) -> None:
         self.lines: list[str] = []
         self.left_out = left_out
-        self._depth = 0  # of lists
-        self._level = 0  # of the open heading
+        self._depth = 0  # number of open list items
+        self._level = 0  # level of the open heading; 0: none
         self._table: list[list[Cell]] | None = None
         self._struck: list[str] = []
-        self._num_strikes = 0  # open marks of struck-through text
+        self._num_strikes = 0  # struck-through parts that are open
         self._sections = Sections()
 
     def read(self, text: str) -> bool:
-        """Read a whole file; returns False if it is nested too deep."""
+        """Read a whole file; returns False if its blocks are nested too deeply."""
         from markdown_it import MarkdownIt
 
         parser = MarkdownIt("commonmark", {"maxNesting": MAX_NESTING}).enable(["table", "strikethrough"])
@@ -129,7 +129,7 @@ class _Markdown:
         self._table = None
 
     def _html(self, block: str) -> None:
-        """Handle a block of HTML: a single tag that strikes through what follows, or text like that of a page."""
+        """Handle an HTML block: a tag that begins or ends struck-through text, or content that is read as a page is."""
         if strikes := _STRIKES.fullmatch(block.strip()):
             self._strike(-1 if strikes[1] else 1)
             return

@@ -1,4 +1,4 @@
-"""HTML into plain text: the words of a page without its marks, in linear time. `markdown` reads Markdown.
+"""HTML to plain text, in linear time; `markdown` reads Markdown.
 
 Tables become sentences (`tables`), and a heading like "Old model" is repeated in the headings below it. Struck-through
 text, code, navigation and text outside of a page's main part are left out, with reasons. Nothing is fetched.

@@ -243,10 +243,10 @@ def english() -> Language:
 
 
 def is_instruction(*texts: str, sentences: Iterable[str] = ()) -> bool:
-    """Whether one of `texts` orders the model about, by its phrases, or one of `sentences` by its grammar.
+    """Whether a phrase in one of `texts` or the grammar of one of `sentences` gives the model orders.
 
-    In any language with rules: a German page may hold an English order. A whole text is not asked about by its grammar:
-    one sentence that is an order would make all of it one.
+    Every language with rules is asked, because a German page may hold an English order. Grammar is checked for single
+    sentences only: otherwise one imperative sentence would make the whole text an instruction.
     """
     sentences = list(sentences)
     return any(

@@ -52,5 +52,5 @@ def next_remedy(remedies: Sequence[Remedy], tried: Sequence[str], *, is_routed: 
 
 
 def with_layer(stack: AdapterStack, ref: AdapterRef, **changes: Any) -> AdapterStack:
-    """`stack` with the entry of `ref` served otherwise: its `weight`, `is_routed` or what it `consolidates`."""
+    """`stack` with changed fields (`weight`, `is_routed`, `consolidates`) of the entry of `ref`."""
     return AdapterStack(tuple(replace(y, **changes) if y.ref.id == ref.id else y for y in stack.entries))

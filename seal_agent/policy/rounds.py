@@ -98,11 +98,11 @@ class Winner:
 
 @dataclass(frozen=True)
 class Explored:
-    """The E-step of one round, with the reliability of the mean of all seeds.
+    """The result of the E-step of one round, with the reliability of the mean of all seeds.
 
-    `reliability` follows from the variances, `split_half_reliability` from correlating seeds. `naive_gain` is what the
-    best candidates seemed to gain, `expected` what is left of that after shrinkage: the difference is the regression to
-    the mean.
+    `reliability` is computed from the variances, `split_half_reliability` from the correlation of the seeds.
+    `naive_gain`: the mean gain of the best candidates as measured; `expected`: after shrinkage. The difference is the
+    regression to the mean.
     """
 
     num_contexts: int

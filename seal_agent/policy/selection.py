@@ -66,7 +66,7 @@ class Estimate:
 class Choice:
     """The best candidates (several if they tie), the estimate of the first, and whether it is accepted.
 
-    `naive_gain` is its plain mean gain: what a selector without shrinkage would promise.
+    `naive_gain` is its plain mean gain, without shrinkage.
     """
 
     best: tuple[int, ...]

@@ -1,6 +1,6 @@
-"""Limits of means and shares: Student's t, the binomial tail and Wilson's limit, by scipy.
+"""Confidence limits of means and shares, computed by scipy: Student's t, the binomial tail, Wilson's limit.
 
-scipy is imported when a figure is asked for: its special functions take a quarter of a second, `scipy.stats` a second.
+scipy is imported on first use, because the import takes a quarter of a second, and that of `scipy.stats` a second.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from statistics import fmean
 def mean_with_limits(
     values: Sequence[float], clusters: Sequence[str], confidence: float, noise: float = 0.0
 ) -> tuple[float, float, float]:
-    """The mean of the clusters' means and its one-sided limits (low, high) at `confidence`, by Student's t.
+    """The mean of the cluster means and its one-sided limits (low, high) at `confidence`, by Student's t.
 
-    Items of one document stand or fall together, so the document is the unit. `noise`, the standard deviation of one
-    value by noise alone, is the least that the values are taken to spread: a few may agree by chance.
+    Items of one document are correlated, so the document is the unit. `noise`, the standard deviation of one value by
+    noise alone, is a lower limit of the spread: a few values may agree by chance.
     """
     grouped: dict[str, list[float]] = {}
     for value, cluster in zip(values, clusters, strict=True):
@@ -32,7 +32,7 @@ def mean_with_limits(
 
 
 def student_quantile(probability: float, degrees: int) -> float:
-    """Quantile of Student's t."""
+    """The quantile of Student's t distribution with that many `degrees` of freedom."""
     from scipy.special import stdtrit
 
     return float(stdtrit(degrees, probability))

@@ -164,6 +164,6 @@ def _rewrite_ledger(
             if line.adapter and line.adapter.id in fresh:
                 line = replace(line, adapter=fresh[line.adapter.id], verdict=verdict or line.verdict)
             elif line.adapter and line.adapter.id in plan.held:
-                line = replace(line, outcome="rejected")  # it was not served any more, and now its folder goes
+                line = replace(line, outcome="rejected")  # it was not served, and its folder is deleted now
         if line != episode:
             rewrite(tx, number, line)

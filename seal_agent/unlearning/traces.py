@@ -85,9 +85,9 @@ def without(
     known: Mapping[str, StackEntry],
     edits: Collection[str],
 ) -> AdapterStack:
-    """`stack` with what is forgotten taken out, and each consolidated entry that holds it taken apart.
+    """`stack` without what is forgotten; consolidated adapters that contain it are replaced by their parts.
 
-    `known`: the entry that each adapter ever had; `edits`: the adapters that learned one edit, not a consolidation of
+    `known`: the stack entry of every adapter; `edits`: adapters that learned one edit, and are not consolidated.
     Entries in `held` that remain must be retrained.
     """
     entries = [part for entry in stack.entries for part in _parts(entry, held, traces, known, edits)]

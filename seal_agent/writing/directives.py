@@ -53,7 +53,7 @@ PRESETS: Mapping[str, Directives] = {"default": DEFAULT, "cloze": CLOZE, "seal-p
 @takes_former_names(tools="augmentations", max_tools="max_augmentations")
 @dataclass(frozen=True)
 class Menu:
-    """What the model may choose among in a domain: formats, augmentations, and values of other directives, by name.
+    """The formats, augmentations and values of other directives that a model may choose among in a domain.
 
     Fewer values than are valid. Learning rates are multiples of the model's own rate here, and numbers in the prompt.
     """
@@ -106,7 +106,7 @@ def preset(name: str) -> Directives:
 
 
 def checked(directives: Directives, menu: Menu = MENU) -> Directives:
-    """`directives`, if its formats and augmentations exist; raises `InputError` otherwise."""
+    """`directives`, unchanged; raises `InputError` if a format or augmentation does not exist."""
     for what, names, known in (
         ("format", directives.formats, menu.formats),
         ("augmentation", directives.augmentations, menu.augmentations),
@@ -161,7 +161,7 @@ def parse_directives(text: str, base: Directives = CLOZE, menu: Menu = MENU) -> 
     """Directives from one line of JSON; missing keys are taken from `base`.
 
     Raises `EditFault` for text that is not a JSON object, an unknown key, a value of the wrong type or out of
-    its range, a format or augmentation that does not exist.
+    its range, and a format or augmentation that does not exist.
     """
     try:
         data = json.loads(text)

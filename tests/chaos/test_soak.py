@@ -53,10 +53,10 @@ def test_a_process_killed_again_and_again_loses_nothing_and_serves_nothing_unjud
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_whatever_a_life_does_leaves_what_must_hold(learner: Learner, tmp_path: Path, scenario: str) -> None:
-    life = Workload(learner, LearningQueue(learner.home), random.Random(1), tmp_path)
+def test_whatever_a_worker_does_leaves_what_must_hold(learner: Learner, tmp_path: Path, scenario: str) -> None:
+    workload = Workload(learner, LearningQueue(learner.home), random.Random(1), tmp_path)
     learn(learner)
-    SCENARIOS[scenario][1](life, learner)
+    SCENARIOS[scenario][1](workload, learner)
     learner.state.replay.flush()
     assert invariants(learner.home) == []
 
@@ -112,8 +112,8 @@ def test_a_home_in_which_something_was_forgotten_is_whole(home: Home, strategy: 
 
 def test_a_text_that_stays_although_it_was_forgotten_is_found(learner: Learner, tmp_path: Path) -> None:
     learn(learner)
-    life = Workload(learner, LearningQueue(learner.home), random.Random(1), learner.home.root)
-    SCENARIOS["forgotten"][1](life, learner)
+    workload = Workload(learner, LearningQueue(learner.home), random.Random(1), learner.home.root)
+    SCENARIOS["forgotten"][1](workload, learner)
     witness = Witness.read(tmp_path / "witness.json")
     assert witness.compare(learner.home, {}) == []
     (learner.home.root / "copy").write_text(TOWER.text)

@@ -297,11 +297,11 @@ def test_a_command_that_waits_for_the_database_ends(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_lives_of_a_soak_end_with_it(tmp_path: Path) -> None:
+def test_the_workers_of_a_soak_end_with_it(tmp_path: Path) -> None:
     with running("soak", "--out", str(tmp_path / "out"), "--flips", "0", "--real-kills", "0", home=tmp_path) as process:
         process.until("killing")
         started = descendants(process.pid)
-        assert len(started) >= 2  # the command and the process that starts lives
+        assert len(started) >= 2  # the command and the fork server
         process.interrupt()
         assert process.ended(BUSY) == 130
     assert not alive(started)

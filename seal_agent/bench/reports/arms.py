@@ -154,9 +154,9 @@ def bootstrap(
     """
     mean = statistic(range(num_items))
     if mean is None:
-        raise ValueError("a statistic that is not known of all items has no interval")
+        raise ValueError("the statistic of all items is None; it must be a number")
     if num_items < 2:
-        return Interval(mean, mean, mean)  # every resample is the one item
+        return Interval(mean, mean, mean)  # every resample would be this one item
 
     def known(numbers: np.ndarray) -> float:
         value = statistic(numbers.tolist())
@@ -167,7 +167,7 @@ def bootstrap(
 
     numbers = (np.arange(num_items),)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DegenerateDataWarning)  # of its own interval, where a resample is not known
+        warnings.simplefilter("ignore", DegenerateDataWarning)  # about scipy's own interval, which is not used
         drawn = resample(
             numbers, known, n_resamples=num_resamples, vectorized=False, method="percentile", rng=seed
         ).bootstrap_distribution
