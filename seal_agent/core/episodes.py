@@ -117,7 +117,8 @@ class Episode:
     What it is about: `namespace`, `text`, `topic`, `earlier` (the conversation before a message that cannot be
     understood alone), `source` (the document of the text), `heading` (title and section headings of the text), `thread`
     (the conversation's id), `said_on` (the day of the message, ISO 8601), `model` and `seed`. `id` is random and
-    unique. `namespace_generation` is the namespace's generation id when the episode began; it changes when the user is erased (empty: any).
+    unique. `namespace_generation` is the namespace's generation id when the episode began; it changes when the user is
+    erased (empty: any).
 
     Results of the steps: `decision`; `edit`; `corrections` of stored answers; `supersedes`, the adapters whose rows the
     edit takes over; `num_attempts` at writing and the `fault` of the last one; `parent`, the stack at the beginning;

@@ -11,10 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
-
-from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
-from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.memory import InMemorySaver
+from typing import Any
 
 from seal_agent.bench.week import arms, grading
 from seal_agent.bench.week.arms import Arm
@@ -24,8 +21,6 @@ from seal_agent.core.episodes import Progress
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Message
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.graphs.chat import create_chat_graph
-from seal_agent.graphs.pending import as_pending
 from seal_agent.learning.learner import Learner, LearnerConfig
 from seal_agent.storage.database import Home
 from seal_agent.storage.run_folder import RunFolder
@@ -115,7 +110,7 @@ class _Replay:
 
     def __init__(self, learner: Learner, run: RunFolder, week: Week, chosen: Sequence[str], progress: Progress) -> None:
         self.learner, self.week, self._run, self._chosen, self._progress = learner, week, run, chosen, progress
-        self._graph = create_chat_graph(learner).compile(checkpointer=InMemorySaver())
+        self._chat = _Chat(learner)
         self._done = [result for result in run.values("turns", TurnResult) if result.week == week.id]
         self._threads: dict[str, list[Message]] = {}
         for result in self._done:
@@ -124,9 +119,7 @@ class _Replay:
     def run(self) -> None:
         """Every turn that is not there yet, each followed by its unrelated requests."""
         for thread, messages in self._threads.items():
-            self._graph.update_state(
-                _configured(thread), {"messages": [_as_lang(m) for m in messages], **as_pending(())}, "respond"
-            )
+            self._chat.restore(thread, messages)
         seen = {(result.n, result.text) for result in self._done}
         for number, turn in enumerate(self.week.turns):
             self._progress(f"replaying {self.week.id}", number, len(self.week.turns))
@@ -138,15 +131,7 @@ class _Replay:
                     self._say(Turn(0, turn.date, neutral.thread, neutral.text, "neutral", learn=False))
 
     def _say(self, turn: Turn) -> None:
-        start = time.perf_counter()
-        replied = start
-        message = HumanMessage(turn.text, additional_kwargs={"timestamp": turn.date})
-        configured = _configured(turn.thread)
-        for update in self._graph.stream({"messages": [message]}, configured, stream_mode="updates"):
-            if "respond" in update:
-                replied = time.perf_counter()
-        values = self._graph.get_state(configured).values
-        outcomes = values.get("outcomes", [])
+        said = self._chat.say(turn)
         result = TurnResult(
             self.week.id,
             turn.n,
@@ -154,12 +139,12 @@ class _Replay:
             turn.text,
             turn.kind,
             turn.learn,
-            any(each["outcome"] == "accepted" for each in outcomes),
-            str(values["messages"][-1].text),
-            round(replied - start, 2),
-            round(time.perf_counter() - replied, 2),
+            any(each.startswith("accepted") for each in said.outcomes),
+            said.reply,
+            round(said.reply_seconds, 2),
+            round(said.learn_seconds, 2),
             _size(self.learner.stack),
-            tuple(f"{each['outcome']}: {each['reason']}" for each in outcomes),
+            said.outcomes,
         )
         self._run.append("turns", asdict(result))
         self._remember(result)
@@ -174,12 +159,53 @@ class _Replay:
         messages += [Message("user", result.text), Message("assistant", result.reply)]
 
 
-def _configured(thread: str) -> RunnableConfig:
+@dataclass(frozen=True)
+class _Said:
+    """What came of one message."""
+
+    reply: str
+    outcomes: tuple[str, ...]
+    reply_seconds: float
+    learn_seconds: float
+
+
+class _Chat:
+    """The chat graph with its threads in memory; langgraph is imported when a week is replayed."""
+
+    def __init__(self, learner: Learner) -> None:
+        from langgraph.checkpoint.memory import InMemorySaver
+
+        from seal_agent.graphs.chat import create_chat_graph
+
+        self._graph = create_chat_graph(learner).compile(checkpointer=InMemorySaver())
+
+    def restore(self, thread: str, messages: Sequence[Message]) -> None:
+        """Put messages of an earlier run into a thread."""
+        from langchain_core.messages import AIMessage, HumanMessage
+
+        from seal_agent.graphs.pending import as_pending
+
+        kinds = {"user": HumanMessage, "assistant": AIMessage}
+        said = [kinds[message.role](message.content) for message in messages]
+        self._graph.update_state(_configured(thread), {"messages": said, **as_pending(())}, "respond")
+
+    def say(self, turn: Turn) -> _Said:
+        """Send a message on its day and wait until it is learned."""
+        from langchain_core.messages import HumanMessage
+
+        start = replied = time.perf_counter()
+        configured = _configured(turn.thread)
+        message = HumanMessage(turn.text, additional_kwargs={"timestamp": turn.date})
+        for update in self._graph.stream({"messages": [message]}, configured, stream_mode="updates"):
+            if "respond" in update:
+                replied = time.perf_counter()
+        values = self._graph.get_state(configured).values
+        outcomes = tuple(f"{each['outcome']}: {each['reason']}" for each in values.get("outcomes", []))
+        return _Said(str(values["messages"][-1].text), outcomes, replied - start, time.perf_counter() - replied)
+
+
+def _configured(thread: str) -> Any:
     return {"configurable": {"thread_id": thread}}
-
-
-def _as_lang(message: Message) -> AnyMessage:
-    return HumanMessage(message.content) if message.role == "user" else AIMessage(message.content)
 
 
 def _size(stack: AdapterStack) -> int:
