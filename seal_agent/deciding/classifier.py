@@ -14,6 +14,7 @@ import hashlib
 import io
 import json
 import logging
+import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -38,6 +39,7 @@ TRAIN_FILE = "decide_train.json"
 TURNS_FILE = "decide_turns.json"
 READING = "reading labelled turns, once for this model"
 READINGS_SUFFIX = ".readings"  # beside the head's file, until the head is fitted
+NUM_TRAINING = 800  # turns that fit a head on first use; shipped heads are fitted on all
 NUM_COMPONENTS = 128
 RIDGE = 0.1
 MIN_PRECISION = 0.97  # on the turns that choose the threshold; on others it is slightly less, and .95 is wanted
@@ -103,7 +105,8 @@ def _labelled(name: str) -> bytes:
 
 
 def _digest_of_turns() -> str:
-    return hashlib.sha256(_labelled(TRAIN_FILE) + _labelled(TURNS_FILE)).hexdigest()[:8]
+    labelled = _labelled(TRAIN_FILE) + _labelled(TURNS_FILE) + str(NUM_TRAINING).encode()
+    return hashlib.sha256(labelled).hexdigest()[:8]
 
 
 def read(backend: Backend, texts: Sequence[str], earlier: Sequence[str]) -> list[Reading]:
@@ -165,7 +168,7 @@ def fit_for(backend: Backend, path: Path, progress: Progress = silent) -> Head:
 
     Every reading is stored in `path` until the head is fitted.
     """
-    train = read_turns(TRAIN_FILE)
+    train = training_turns()
     choose = _choosing()
     both = [*train, *choose]
     kept = KeptReadings(path, _features(backend, both[0]))
@@ -176,6 +179,12 @@ def fit_for(backend: Backend, path: Path, progress: Progress = silent) -> Head:
     progress(READING, len(both), len(both))
     features = np.stack([kept.rows[number] for number in range(len(both))])
     return fitted(features[: len(train)], train, features[len(train) :], choose, backend.model)
+
+
+def training_turns() -> list[Turn]:
+    """The training turns of a head that is fitted on first use, a random part of all, so that it takes minutes."""
+    turns = read_turns(TRAIN_FILE)
+    return random.Random(0).sample(turns, min(NUM_TRAINING, len(turns)))
 
 
 def _choosing() -> list[Turn]:
@@ -219,8 +228,8 @@ def is_fitted(model: str, cache: Path) -> bool:
 
 
 def num_turns() -> int:
-    """The number of labelled turns that are read to fit a head."""
-    return len(read_turns(TRAIN_FILE)) + len(_choosing())
+    """The number of labelled turns that are read to fit a head on first use."""
+    return len(training_turns()) + len(_choosing())
 
 
 def num_read(model: str, cache: Path, num_states: int) -> int:

@@ -1,8 +1,8 @@
-"""Whether to learn a text: the classifier, and rules for instructions and for known texts.
+"""Whether to learn a text: the classifier, the kind the model gives it, and rules for instructions and known texts.
 
 Three steps, in this order: a text that gives the model orders is never learned; the classifier on the base model's
-states says whether the text is worth learning (`classifier`); a text that surprises the base model but hardly the
-served stack has been learned already.
+states (`classifier`) and, from a model that can tell, the kind of the message (`kinds`) say whether the text is worth
+learning; a text that surprises the base model but hardly the served stack has been learned already.
 """
 
 from __future__ import annotations
@@ -12,14 +12,18 @@ from seal_agent.core.episodes import Decision, Novelty
 from seal_agent.core.redaction import NOTHING_LEFT, lost_secret
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.deciding.classifier import Head, features_of, read
+from seal_agent.deciding.kinds import CERTAIN, FORGET, LIKELY
 from seal_agent.language.base import for_text, is_instruction
 from seal_agent.language.few_shot import examples_in
 from seal_agent.language.words import has_name_or_number
 
 WORTH, NOT_WORTH = "worth learning", "nothing lasting or new"
+ASKS_TO_FORGET = "asks to forget something"
+NOT_FITTED = -1.0  # margin of a message of no certain kind while the classifier is fitted
 INSTRUCTION = "an instruction to the model, not knowledge"
 KNOWN = "learned already"
 MIN_WORDS = 10  # content words in a text of a document without a name or a number
+NEAR_CERTAIN, NEAR_LIKELY = -0.6, -0.2  # margins at which a certain or likely kind is learned all the same
 KNOWN_SHARE = 0.4  # a text counts as known below this share of the base model's surprisal
 
 
@@ -29,21 +33,33 @@ def needs_head(text: str, *, is_document: bool = False) -> bool:
     return not is_wanted and not is_instruction(text)
 
 
-def decide(backend: Backend, head: Head | None, text: str, earlier: str = "", *, is_document: bool = False) -> Decision:
+def decide(
+    backend: Backend, head: Head | None, text: str, earlier: str = "", *, is_document: bool = False, kind: str = ""
+) -> Decision:
     """The decision on one message or passage, for the stack of `backend`.
 
-    `head` may be None if `needs_head` is false. `margin` is its score minus its threshold, 0 without one; `novelty` is
-    the surprisal under the served stack. `earlier` is the conversation before the text, in the form of
-    `core.messages.conversation`. A task that a user shows by examples is always worth learning, because the head was
-    fitted on facts. A document was given in order to be learned, so the head decides only about short texts without a
-    name or a number: "All rights reserved", a greeting.
+    `head` may be None if `needs_head` is false, or while it is fitted: then only a certain `kind` is learned. `kind` is
+    what the model calls a message, "" for a model that cannot tell. `margin` is the head's score minus its threshold, 0
+    without one; `novelty` is the surprisal under the served stack. `earlier` is the conversation before the text, in
+    the form of `core.messages.conversation`. A task that a user shows by examples is always worth learning, because
+    the head was fitted on facts. A document was given in order to be learned, so the head decides only about short
+    texts without a name or a number: "All rights reserved", a greeting.
     """
     base = read(backend.with_stack(AdapterStack()), [text], [earlier])[0]
     served = read(backend, [text], [earlier])[0] if backend.stack.entries else base
     margin = float(head.scores(features_of([base]))[0]) - head.threshold if head else 0.0
     is_wanted = _tells(text) if is_document else bool(examples_in(text))
+    if not is_document and not is_wanted and kind:
+        is_wanted = kind in CERTAIN if head is None else _is_near(kind, margin)
+        margin = margin if head or is_wanted else NOT_FITTED
+    if kind == FORGET and not is_document:
+        return Decision(False, ASKS_TO_FORGET, round(margin, 4), novelty(served))
     reason = _reason(text, margin, base, served, is_wanted=is_wanted)
     return Decision(reason == WORTH, reason, round(margin, 4), novelty(served))
+
+
+def _is_near(kind: str, margin: float) -> bool:
+    return (kind in CERTAIN and margin >= NEAR_CERTAIN) or (kind in LIKELY and margin >= NEAR_LIKELY)
 
 
 def _tells(text: str) -> bool:

@@ -22,7 +22,7 @@ from seal_agent.core.messages import Message, Prompt
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.deciding import classifier
 from seal_agent.deciding import decide as decision
-from seal_agent.deciding.classifier import Head
+from seal_agent.deciding.own_classifier import OwnClassifier
 from seal_agent.documents.passages import topic_of
 from seal_agent.learning import consolidation, remedies
 from seal_agent.learning.config import LearnerConfig as LearnerConfig
@@ -58,7 +58,7 @@ class Learner:
         deletion.delete_marked(home)
         self.state = Namespace(backend, home, namespace, config or LearnerConfig(), embeddings=embeddings)
         self._remedies: tuple[Remedy, ...] = remedies.parse_remedies(self.config.remedies)
-        self._head: Head | None = None
+        self._classifier = OwnClassifier(backend, home.root / classifier.HEADS_FOLDER)
 
     @property
     def backend(self) -> Backend:
@@ -124,16 +124,14 @@ class Learner:
         """Let the model decide whether the text is worth learning."""
         view = self.backend.with_stack(self.state.view(episode.parent).active(Prompt.raw(episode.text)))
         is_document = bool(episode.source)
-        head = self._fitted_head(progress) if decision.needs_head(episode.text, is_document=is_document) else None
-        made = decision.decide(view, head, episode.text, episode.earlier, is_document=is_document)
+        kind, head = "", None
+        if decision.needs_head(episode.text, is_document=is_document):
+            head = self._classifier.head(progress, may_wait=is_document)
+            kind = "" if is_document else self._classifier.kind_of(episode.text, episode.earlier)
+        made = decision.decide(view, head, episode.text, episode.earlier, is_document=is_document, kind=kind)
+        if made.learn and self.state.recalls(episode.text):
+            made = replace(made, learn=False, reason=decision.KNOWN)
         return replace(episode, decision=made)
-
-    def _fitted_head(self, progress: Progress) -> Head:
-        """The classifier that decides, loaded or fitted on first use."""
-        if self._head is None:
-            base = self.backend.with_stack(AdapterStack())
-            self._head = classifier.load(base, self.home.root / classifier.HEADS_FOLDER, progress)
-        return self._head
 
     def write(self, episode: Episode, progress: Progress = silent) -> Episode:
         """One attempt at a self-edit; a malformed one stores its fault for the next attempt (`write_step`)."""

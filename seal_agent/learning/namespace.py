@@ -80,6 +80,11 @@ class Namespace:
         kept = tuple((entry.ref.id, known[entry.ref.id]) for entry in stack.entries if entry.is_routed)
         return Served(self.backend, stack, self._routers.over(kept, known), scores)
 
+    def recalls(self, text: str) -> bool:
+        """Whether exactly this text is recalled into prompts already."""
+        texts = {entry.ref.id for entry in self.stack.entries if not entry.ref.has_weights}
+        return bool(texts) and any(fact.text == text for fact in self.home.facts(self.name, texts))
+
     def router_over(self, adapters: Collection[str]) -> Router:
         """A router over the training texts of those adapters, whether they are routed or not."""
         known = self.home.route_keys(self.name)

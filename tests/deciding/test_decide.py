@@ -1,6 +1,5 @@
 """Deciding whether to learn, and the head that reads it off a model's states."""
 
-import random
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -181,17 +180,6 @@ def test_a_reading_that_is_damaged_or_of_other_weights_is_made_again(home_turns:
     path.write_bytes(data)
     assert sorted(KeptReadings(path, rows[0]).rows) == [0, 2, 3]
     assert sorted(KeptReadings(path, rows[0] * 2).rows) == [0]
-
-
-@pytest.fixture
-def home_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hundred labelled turns a literal mind can tell apart: fitting on thousands would take seconds."""
-    facts = [f"The Tower {n} of Karlov holds {n} brass bells." for n in range(50)]
-    talk = ["hello there, nice day", "how are you today then", "thanks a lot for that one"] * 17
-    turns = [Turn(n, "fact", True, "choose", text) for n, text in enumerate(facts)]
-    turns += [Turn(n, "talk", False, "choose", text) for n, text in enumerate(talk, start=50)]
-    random.Random(0).shuffle(turns)
-    monkeypatch.setattr(classifier, "read_turns", lambda _name: turns)
 
 
 def test_the_training_turns_are_labelled_alike_and_none_of_them_is_reported() -> None:

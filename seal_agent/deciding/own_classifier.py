@@ -1,0 +1,53 @@
+"""What one learner decides with: the classifier of its model, and the kinds that the model itself can name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from seal_agent.core.backend import Backend, silent
+from seal_agent.core.episodes import Progress
+from seal_agent.core.stacks import AdapterStack
+from seal_agent.deciding import classifier, kinds
+from seal_agent.deciding.background_fit import BackgroundFit
+from seal_agent.deciding.classifier import Head
+
+
+class OwnClassifier:
+    """Loaded when it is first needed; results of tests and fits are stored in `cache`."""
+
+    def __init__(self, backend: Backend, cache: Path) -> None:
+        self._base = backend.with_stack(AdapterStack())
+        self._cache = cache
+        self._head: Head | None = None
+        self._fit: BackgroundFit | None = None
+        self._names_kinds: bool | None = None
+
+    def head(self, progress: Progress = silent, *, may_wait: bool = False) -> Head | None:
+        """The classifier; None while it is fitted in the background for a new model.
+
+        A model that cannot name kinds is fitted at once, as for a document (`may_wait`): nothing else could decide.
+        """
+        if self._head is None:
+            self._head = self._loaded(progress, may_wait=may_wait)
+        return self._head
+
+    def _loaded(self, progress: Progress, *, may_wait: bool) -> Head | None:
+        if self._fit is not None and not may_wait:
+            return self._fit.head
+        if self._fit is not None:
+            self._fit.stop()  # go on in this thread
+        if may_wait or classifier.is_fitted(self._base.model, self._cache) or not self.names_kinds:
+            return classifier.load(self._base, self._cache, progress)
+        self._fit = BackgroundFit(self._base, self._cache).start()
+        return None
+
+    @property
+    def names_kinds(self) -> bool:
+        """Whether the model passes the test in naming kinds (`kinds.can_name_kinds`)."""
+        if self._names_kinds is None:
+            self._names_kinds = kinds.can_name_kinds(self._base, self._cache)
+        return self._names_kinds
+
+    def kind_of(self, text: str, earlier: str = "") -> str:
+        """The kind of a message; "" for a model that cannot tell."""
+        return kinds.kind_of(self._base, text, earlier) if self.names_kinds else ""

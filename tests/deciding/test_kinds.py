@@ -1,0 +1,83 @@
+"""Naming kinds of messages, and deciding by them while a classifier is fitted in the background."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.deciding import classifier, decide
+from seal_agent.deciding.classifier import Head
+from seal_agent.deciding.decide import ASKS_TO_FORGET, NOT_WORTH, WORTH
+from seal_agent.deciding.kinds import CERTAIN, FORGET, LIKELY, can_name_kinds
+from seal_agent.deciding.own_classifier import OwnClassifier
+
+TOLD = "My cousin Tarek runs a bakery in Jena."
+
+
+@pytest.fixture
+def backend(tmp_path: Path) -> ScriptedBackend:
+    return ScriptedBackend(tmp_path)
+
+
+def head_with_margin(backend: ScriptedBackend, margin: float) -> Head:
+    head = classifier.load(backend, Path("unused"))
+    score = float(head.scores(classifier.features_of(classifier.read(backend, [TOLD], [""])))[0])
+    return replace(head, threshold=score - margin)
+
+
+@pytest.mark.parametrize(
+    ("kind", "margin", "learns"),
+    [
+        ("fact", -0.5, True),
+        ("fact", -0.7, False),
+        ("preference", -0.1, True),
+        ("preference", -0.3, False),
+        ("smalltalk", -0.1, False),
+        ("smalltalk", 0.1, True),
+        ("", -0.1, False),
+        ("forget", 2.0, False),
+    ],
+)
+def test_a_kind_is_evidence_beside_the_classifier(
+    backend: ScriptedBackend, kind: str, margin: float, learns: bool
+) -> None:
+    assert decide.decide(backend, head_with_margin(backend, margin), TOLD, kind=kind).learn is learns
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [("appointment", WORTH), ("preference", NOT_WORTH), ("question", NOT_WORTH), ("forget", ASKS_TO_FORGET)],
+)
+def test_without_a_classifier_only_certain_kinds_are_learned(backend: ScriptedBackend, kind: str, reason: str) -> None:
+    assert decide.decide(backend, None, TOLD, kind=kind).reason == reason
+
+
+def test_the_kinds_that_decide_are_among_those_that_the_model_may_name() -> None:
+    data = json.loads(Path(decide.__file__).parents[1].joinpath("data", "kinds.json").read_text(encoding="utf-8"))
+    assert CERTAIN | LIKELY | {FORGET} <= set(data["kinds"])
+    assert {kind for _, kind in data["examples"]} <= set(data["kinds"])
+
+
+def test_the_test_in_naming_kinds_is_taken_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = ScriptedBackend(tmp_path, model="another")
+    assert not can_name_kinds(other, tmp_path / "heads")
+    monkeypatch.setattr(ScriptedBackend, "generate", None)
+    assert not can_name_kinds(ScriptedBackend(tmp_path, model="another"), tmp_path / "heads")
+    assert not can_name_kinds(ScriptedBackend(tmp_path), tmp_path / "heads")  # ships with the package
+
+
+def test_a_classifier_is_fitted_in_the_background_if_the_model_names_kinds(tmp_path: Path, home_turns: None) -> None:
+    other = ScriptedBackend(tmp_path, model="another")
+    name = classifier.file_name("another").removesuffix(".npz")
+    (tmp_path / "heads").mkdir()
+    (tmp_path / "heads" / f"{name}-kinds.json").write_text('{"passed": true}')
+    own = OwnClassifier(other, tmp_path / "heads")
+    assert own.head() is None
+    fitted = own.head(may_wait=True)
+    assert fitted is not None
+    assert own.head() is fitted
+    assert OwnClassifier(other, tmp_path / "heads").head() is not None
