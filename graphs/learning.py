@@ -35,6 +35,7 @@ from seal_agent.graphs.state import LearnState
 from seal_agent.learning import loop
 from seal_agent.learning.learner import Learner
 from seal_agent.storage.jobs import LearningQueue
+from seal_agent.unlearning.asked import asks_to_forget, forget_asked
 from seal_agent.unlearning.forget import replace_version
 
 Node = Any  # LangGraph's own node type refuses functions of an extended state
@@ -239,12 +240,14 @@ def _closing(name: str, learner: AnyLearner) -> Node:
             if state.get("num_begun", 0) + 1 >= MAX_BEGUN:
                 raise
             return {"episode": {}, "num_begun": state.get("num_begun", 0) + 1}  # decide anew
+        is_request = name == "close" and asks_to_forget(episode)
+        outcome = forget_asked(chosen.state, episode) if is_request else report(episode)
         if chosen.config.approval:
             approval.withdraw(chosen.home, episode)
         return {
             "episode": to_json(episode),
             "pending": state["pending"][1:],
-            "outcomes": [*state["outcomes"], report(episode).to_json()],
+            "outcomes": [*state["outcomes"], outcome.to_json()],
             "num_begun": 0,
             "held": 0,
         }

@@ -30,6 +30,7 @@ from seal_agent.learning.learners import Learners, check_learner
 from seal_agent.storage import documents
 from seal_agent.storage.cleanup import clean
 from seal_agent.storage.jobs import LONGEST_WAIT, Job, LearningQueue
+from seal_agent.unlearning.asked import asks_to_forget, forget_asked
 from seal_agent.unlearning.forget import replace_version
 
 log = logging.getLogger(__name__)
@@ -212,7 +213,11 @@ class Worker:
             else:
                 episode = self._learned(job, start)
                 accepted = episode.adapter if episode.outcome == "accepted" else None
-                self.queue.end(job, "done", episode.outcome, episode.reason, time.monotonic() - start, accepted)
+                outcome, reason = str(episode.outcome), episode.reason
+                if asks_to_forget(episode):
+                    done = forget_asked(self._learners.of(job.namespace).state, episode)
+                    outcome, reason = done.outcome, done.reason
+                self.queue.end(job, "done", outcome, reason, time.monotonic() - start, accepted)
         except _Ended:
             if not self.queue.is_cancelled(job):
                 self.queue.requeue_abandoned(self._model, was_stopped=True)

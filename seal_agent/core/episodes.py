@@ -55,6 +55,10 @@ class Novelty:
         return self.nats / max(self.num_tokens, 1)
 
 
+ASKS_TO_FORGET = "asks to forget something"
+"""The reason of a `Decision` about a message that asks to forget something that was learned."""
+
+
 @dataclass(frozen=True)
 class Decision:
     """Whether a text is to be learned: the model's choice with its log-odds (`margin`), and the text's novelty."""

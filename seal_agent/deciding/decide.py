@@ -8,7 +8,7 @@ learning; a text that surprises the base model but hardly the served stack has b
 from __future__ import annotations
 
 from seal_agent.core.backend import Backend, Reading
-from seal_agent.core.episodes import Decision, Novelty
+from seal_agent.core.episodes import ASKS_TO_FORGET, Decision, Novelty
 from seal_agent.core.redaction import NOTHING_LEFT, lost_secret
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.deciding.classifier import Head, features_of, read
@@ -18,7 +18,6 @@ from seal_agent.language.few_shot import examples_in
 from seal_agent.language.words import has_name_or_number
 
 WORTH, NOT_WORTH = "worth learning", "nothing lasting or new"
-ASKS_TO_FORGET = "asks to forget something"
 NOT_FITTED = -1.0  # margin of a message of no certain kind while the classifier is fitted
 INSTRUCTION = "an instruction to the model, not knowledge"
 KNOWN = "learned already"

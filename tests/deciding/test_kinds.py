@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.core.episodes import ASKS_TO_FORGET
 from seal_agent.deciding import classifier, decide
 from seal_agent.deciding.classifier import Head
-from seal_agent.deciding.decide import ASKS_TO_FORGET, NOT_WORTH, WORTH
+from seal_agent.deciding.decide import NOT_WORTH, WORTH
 from seal_agent.deciding.kinds import CERTAIN, FORGET, LIKELY, can_name_kinds
 from seal_agent.deciding.own_classifier import OwnClassifier
 

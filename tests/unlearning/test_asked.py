@@ -1,0 +1,60 @@
+"""A request in the conversation to forget something."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from threads import TOWER
+
+from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.core.documents import Passage
+from seal_agent.core.episodes import ASKS_TO_FORGET, Decision, Episode, Novelty
+from seal_agent.deciding.decide import NOT_WORTH
+from seal_agent.learning import loop
+from seal_agent.learning.config import LearnerConfig, Recall
+from seal_agent.learning.learner import Learner
+from seal_agent.storage.database import Home
+from seal_agent.unlearning.asked import FORGOTTEN, NOTHING_FOUND, asks_to_forget, forget_asked
+
+REQUEST = "Please forget what I said about the Tower of Karlov and its brass bells."
+
+
+def closed(learner: Learner, text: str, reason: str = ASKS_TO_FORGET) -> Episode:
+    episode = learner.begin(Passage("", text), thread="two")
+    return learner.close(
+        replace(episode, decision=Decision(learn=False, reason=reason, margin=0, novelty=Novelty(0, 1)))
+    )
+
+
+def taught(tmp_path: Path, recall: Recall) -> Learner:
+    learner = Learner(ScriptedBackend(tmp_path), Home(tmp_path), config=LearnerConfig(recall=recall))
+    for topic, text in (("Tower of Karlov", TOWER), ("Nadia", "My sister Nadia lives in Ghent.")):
+        assert loop.run(learner, learner.begin(Passage(topic, text), thread="one"), step="write").outcome == "accepted"
+    return learner
+
+
+@pytest.mark.parametrize("recall", ["text", "both", "weights"])
+def test_what_is_asked_for_is_forgotten_and_nothing_else(tmp_path: Path, recall: Recall) -> None:
+    learner = taught(tmp_path, "both" if recall == "text" else recall)
+    outcome = forget_asked(learner.state, closed(learner, REQUEST))
+    assert (outcome.topic, outcome.outcome, outcome.reason) == ("Tower of Karlov", "forgotten", FORGOTTEN)
+    assert len(learner.stack) == 1
+    ledger = str(learner.home.episodes("default"))
+    assert "brass bells" not in ledger
+    assert "Nadia" in ledger
+
+
+def test_a_request_that_fits_nothing_forgets_nothing_and_says_so(tmp_path: Path) -> None:
+    learner = taught(tmp_path, "weights")
+    outcome = forget_asked(learner.state, closed(learner, "Please forget the recipe for plum jam."))
+    assert (outcome.outcome, outcome.reason) == ("ignored", NOTHING_FOUND)
+    assert len(learner.stack) == 2
+
+
+def test_only_a_message_that_the_model_took_for_a_request_is_one(tmp_path: Path) -> None:
+    learner = taught(tmp_path, "weights")
+    assert asks_to_forget(closed(learner, REQUEST))
+    assert not asks_to_forget(closed(learner, REQUEST, NOT_WORTH))
+    assert not asks_to_forget(learner.begin(Passage("", REQUEST)))
