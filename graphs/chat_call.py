@@ -59,6 +59,7 @@ class Call:
             "model_name": self.model,
             "stack_version": self.answer.version,
             "recalled": [fact.statement for fact in self.answer.facts],
+            "is_unknown": self.answer.is_unknown,
             "adapters": [entry.ref.short for entry in self.answer.active.entries],
             "finish_reason": finish_reason,
         }

@@ -26,6 +26,8 @@ CERTAIN = frozenset({"fact", "appointment", "correction", "reminder", "document"
 """Kinds of messages that are worth learning."""
 LIKELY = frozenset({"preference"})
 """Kinds that are worth learning if the classifier nearly agrees."""
+ASKING = frozenset({"question", "request"})
+"""Kinds of messages that ask for something."""
 FORGET = "forget"
 NUM_TESTED, BATCH = 16, 8
 MIN_PASSED = 0.7  # of the tested turns; half of them are worth learning

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from pathlib import Path
 
 from seal_agent.core.backend import Backend, silent
 from seal_agent.core.episodes import Progress
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.deciding import classifier, kinds
+from seal_agent.deciding import classifier, kinds, personal
 from seal_agent.deciding.background_fit import BackgroundFit
 from seal_agent.deciding.classifier import Head
+
+MAX_KINDS = 256  # cached: a message is read before the reply and again when it is decided on
 
 
 class OwnClassifier:
@@ -21,6 +24,8 @@ class OwnClassifier:
         self._head: Head | None = None
         self._fit: BackgroundFit | None = None
         self._names_kinds: bool | None = None
+        self._tells_personal: bool | None = None
+        self._kinds: OrderedDict[tuple[str, str], str] = OrderedDict()
 
     def head(self, progress: Progress = silent, *, may_wait: bool = False) -> Head | None:
         """The classifier; None while it is fitted in the background for a new model.
@@ -50,4 +55,25 @@ class OwnClassifier:
 
     def kind_of(self, text: str, earlier: str = "") -> str:
         """The kind of a message; "" for a model that cannot tell."""
-        return kinds.kind_of(self._base, text, earlier) if self.names_kinds else ""
+        if not self.names_kinds:
+            return ""
+        if (text, earlier) not in self._kinds:
+            self._kinds[text, earlier] = kinds.kind_of(self._base, text, earlier)
+            if len(self._kinds) > MAX_KINDS:
+                self._kinds.popitem(last=False)
+        return self._kinds[text, earlier]
+
+    def tells(self, text: str, earlier: str = "") -> bool:
+        """Whether the model takes a message for one that tells something, so that nothing need be recalled for it."""
+        return self.kind_of(text, earlier) in kinds.CERTAIN | {kinds.FORGET}
+
+    def asks_personal(self, text: str, earlier: str = "") -> bool:
+        """Whether a message asks for something that the model cannot know unless it was told.
+
+        False for a model that cannot tell, and for a message that asks nothing.
+        """
+        if self._tells_personal is None:
+            self._tells_personal = self.names_kinds and personal.can_tell(self._base, self._cache)
+        if not self._tells_personal or self.kind_of(text, earlier) not in kinds.ASKING:
+            return False
+        return personal.margins(self._base, [text])[0] >= personal.MIN_MARGIN

@@ -24,6 +24,7 @@ class Answer:
     """A request with its stack, prompt and settings fixed; `num_input_tokens` is the length of the prompt.
 
     `facts` are those of what was learned that the reply uses, in the prompt or in the weights.
+    `is_unknown`: it asks for something personal that was never told (`LearnerConfig.when_unknown`).
     """
 
     asked: Asked
@@ -32,6 +33,7 @@ class Answer:
     version: int
     num_input_tokens: int
     facts: tuple[Fact, ...] = ()
+    is_unknown: bool = False
 
     @property
     def active(self) -> AdapterStack:
@@ -79,4 +81,4 @@ def settled(
         grammar=asked.grammar,
         seed=secrets.randbelow(2**31) if seed is None and temperature else seed or 0,
     )
-    return Answer(asked, request, state.backend, number, num_input_tokens, used.facts)
+    return Answer(asked, request, state.backend, number, num_input_tokens, used.facts, used.is_unknown)

@@ -21,6 +21,8 @@ from seal_agent.writing.directives import DEFAULT, checked
 
 Recall = Literal["weights", "text", "both"]
 """Where a reply gets what was learned from: adapters, their texts in the prompt, or both."""
+WhenUnknown = Literal["answer", "say so"]
+"""What a reply does that asks for something personal of which nothing was told."""
 MAX_RUN_SEED = 2**31 - 1
 """Upper limit of `LearnerConfig.seed`; the seeds of episodes are derived from it and must fit into 63 bits."""
 
@@ -39,6 +41,9 @@ class LearnerConfig:
     training and accepts or declines. `dry_run`: all steps but training; the outcome says what would be learned.
     `before_learn`: the user's own rule; it receives every written edit before training and returns the episode to
     learn, for example with fewer rows, or raises `Refused` with a reason (`examples/pii_filter.py`).
+    `recall`: where a reply gets what was learned from: "weights" (adapters), "text" (their texts in the prompt, nothing
+    is trained) or "both" (a text whose edit cannot be learned is still recalled). `when_unknown`: "say so" has the
+    model say that it was not told what a message asks, instead of guessing, if the model can tell such messages.
     """
 
     directives: Directives | None = DEFAULT
@@ -54,6 +59,7 @@ class LearnerConfig:
     max_rank: int = 256
     max_reply_tokens: int = 128
     recall: Recall = "weights"
+    when_unknown: WhenUnknown = "answer"
     before_learn: Callable[[Episode], Episode] | None = None
     seed: int = 0
     max_passages: int = MAX_PASSAGES
@@ -80,6 +86,9 @@ class LearnerConfig:
         if self.recall not in get_args(Recall):
             known = ", ".join(map(repr, get_args(Recall)))
             raise InputError(f"recall={self.recall!r} is unknown; choose {known}")
+        if self.when_unknown not in get_args(WhenUnknown):
+            known = ", ".join(map(repr, get_args(WhenUnknown)))
+            raise InputError(f"when_unknown={self.when_unknown!r} does not exist; choose {known}")
         if self.recall != "weights" and self.strategy != "route":
             raise InputError(f"recall={self.recall!r} recalls routed texts; leave strategy at 'route'")
         if self.recall == "text" and self.approval:

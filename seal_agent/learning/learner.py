@@ -20,9 +20,7 @@ from seal_agent.core.errors import InputError, Refused, StackChanged, TrainingFa
 from seal_agent.core.facts import last_said
 from seal_agent.core.messages import Message, Prompt
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.deciding import classifier
 from seal_agent.deciding import decide as decision
-from seal_agent.deciding.own_classifier import OwnClassifier
 from seal_agent.documents.passages import topic_of
 from seal_agent.learning import consolidation, remedies
 from seal_agent.learning.config import LearnerConfig as LearnerConfig
@@ -58,7 +56,6 @@ class Learner:
         deletion.delete_marked(home)
         self.state = Namespace(backend, home, namespace, config or LearnerConfig(), embeddings=embeddings)
         self._remedies: tuple[Remedy, ...] = remedies.parse_remedies(self.config.remedies)
-        self._classifier = OwnClassifier(backend, home.root / classifier.HEADS_FOLDER)
 
     @property
     def backend(self) -> Backend:
@@ -126,8 +123,8 @@ class Learner:
         is_document = bool(episode.source)
         kind, head = "", None
         if decision.needs_head(episode.text, is_document=is_document):
-            head = self._classifier.head(progress, may_wait=is_document)
-            kind = "" if is_document else self._classifier.kind_of(episode.text, episode.earlier)
+            head = self.state.classifier.head(progress, may_wait=is_document)
+            kind = "" if is_document else self.state.classifier.kind_of(episode.text, episode.earlier)
         made = decision.decide(view, head, episode.text, episode.earlier, is_document=is_document, kind=kind)
         if made.learn and self.state.recalls(episode.text):
             made = replace(made, learn=False, reason=decision.KNOWN)

@@ -11,6 +11,8 @@ from seal_agent.core.errors import AdapterError, StorageError
 from seal_agent.core.messages import Generated, Message, Prompt
 from seal_agent.core.numbers import check_whole
 from seal_agent.core.stacks import AdapterRef, AdapterStack
+from seal_agent.deciding.classifier import HEADS_FOLDER
+from seal_agent.deciding.own_classifier import OwnClassifier
 from seal_agent.learning import recall, strategies
 from seal_agent.learning.config import LearnerConfig
 from seal_agent.learning.recall import Recalled
@@ -48,6 +50,7 @@ class Namespace:
         self.embeddings = embeddings
         self.strategy = strategies.strategy(config.strategy) if isinstance(config.strategy, str) else config.strategy
         self.registry = AdapterRegistry(home.root / "adapters")
+        self.classifier = OwnClassifier(backend, home.root / HEADS_FOLDER)
         self.replay = ReplayStore(home, name, backend, embeddings)
         self.clear_caches()
 
@@ -111,7 +114,21 @@ class Namespace:
 
     def recalled(self, served: Served, prompts: Sequence[Prompt]) -> list[Recalled]:
         """Each prompt with what it calls for of what was learned, by `config.recall`."""
-        return recall.recalled(served, self.home, self.name, prompts, self.config.recall)
+        matched = recall.recalled(served, self.home, self.name, prompts, self.config.recall)
+        found = [
+            recall.nothing(served, prompt) if each.facts and self.classifier.tells(prompt.asked) else each
+            for prompt, each in zip(prompts, matched, strict=True)
+        ]
+        if self.config.when_unknown == "answer":
+            return found
+        return [
+            recall.without_guess(each, is_unknown=self._is_unknown(prompt, each))
+            for prompt, each in zip(prompts, found, strict=True)
+        ]
+
+    def _is_unknown(self, prompt: Prompt, found: Recalled) -> bool:
+        """Whether a prompt asks for something personal of which nothing was told, here or before."""
+        return not found.facts and len(prompt.messages) == 1 and self.classifier.asks_personal(prompt.asked)
 
     def nll(self, questions: Sequence[str], answers: Sequence[str]) -> float:
         """Mean negative log-likelihood of the answers under the served model, in nats per token."""

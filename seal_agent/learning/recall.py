@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from seal_agent.core.facts import Fact
 from seal_agent.core.messages import Message, Prompt
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.language.prompts import RECALLED
+from seal_agent.language.prompts import NOT_TOLD, RECALLED, UNKNOWN
 from seal_agent.learning.config import Recall
 from seal_agent.serving.router import Match, part_of
 from seal_agent.serving.served import Served
@@ -21,11 +21,15 @@ from seal_agent.storage.database import Home
 
 @dataclass(frozen=True)
 class Recalled:
-    """A prompt as the model reads it, the adapters that are active for it, and the facts that it uses."""
+    """A prompt as the model reads it, the adapters that are active for it, and the facts that it uses.
+
+    `is_unknown`: it asks for something personal that was never told, and the model is to say so.
+    """
 
     prompt: Prompt
     stack: AdapterStack
     facts: tuple[Fact, ...] = ()
+    is_unknown: bool = False
 
 
 def recalled(
@@ -57,11 +61,28 @@ def _recalled(
     return Recalled(prompt if mode == "weights" else with_facts(prompt, used), active, used)
 
 
+def nothing(served: Served, prompt: Prompt) -> Recalled:
+    """The prompt as it is, with the adapters that are always active."""
+    return Recalled(prompt, part_of(served.stack, ()))
+
+
+def without_guess(found: Recalled, *, is_unknown: bool) -> Recalled:
+    """The prompt with the instruction to say what was not told: all of it, or what the recalled facts leave open."""
+    if is_unknown:
+        return replace(found, prompt=_instructed(found.prompt, UNKNOWN), is_unknown=True)
+    is_shown = found.facts and found.prompt.messages[0].role == "system"
+    return replace(found, prompt=_instructed(found.prompt, NOT_TOLD)) if is_shown else found
+
+
 def with_facts(prompt: Prompt, facts: Sequence[Fact]) -> Prompt:
     """`prompt` with the facts in its system message; unchanged without facts or without messages."""
     if not facts or not prompt.messages:
         return prompt
-    text = RECALLED.format(facts="\n".join(fact.statement for fact in facts))
+    return _instructed(prompt, RECALLED.format(facts="\n".join(fact.statement for fact in facts)))
+
+
+def _instructed(prompt: Prompt, text: str) -> Prompt:
+    """`prompt` with `text` at the end of its system message, or as one."""
     first, rest = prompt.messages[0], prompt.messages[1:]
     if first.role == "system":
         return replace(prompt, messages=(Message("system", f"{first.content}\n\n{text}"), *rest))

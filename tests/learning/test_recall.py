@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from threads import ANSWER, QUESTION, TOWER
 
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.core.documents import Passage
-from seal_agent.core.episodes import Episode
+from seal_agent.core.episodes import Episode, Score
 from seal_agent.core.errors import InputError, Refused
 from seal_agent.core.facts import Fact, last_said
-from seal_agent.core.messages import Message, Prompt
+from seal_agent.core.messages import Generated, Message, Prompt
+from seal_agent.core.stacks import AdapterStack
+from seal_agent.deciding.classifier import HEADS_FOLDER, file_name
 from seal_agent.learning import loop
 from seal_agent.learning.config import LearnerConfig, Recall
 from seal_agent.learning.learner import Learner
@@ -146,3 +150,46 @@ def test_facts_join_a_system_message_that_is_there() -> None:
 def test_the_last_words_of_the_user_are_found_in_a_conversation() -> None:
     assert last_said("User: One.\nAssistant: Two.\nUser: Three.\nAssistant: Four.\n") == "Three."
     assert last_said("") == ""
+
+
+class Personal(ScriptedBackend):
+    """Names every message a question and finds those personal that speak of "my"."""
+
+    def generate(self, prompts: Sequence[Prompt], **options: Any) -> list[list[Generated]]:
+        if options.get("grammars"):
+            return [[Generated("question")] for _ in prompts]
+        return super().generate(prompts, **options)
+
+    def score(self, prompts: Sequence[Prompt], answers: Sequence[str], **options: Any) -> list[Score]:
+        if {*answers} == {"personal", "general"}:
+            asks = ["my " in prompt.asked for prompt in prompts]
+            return [Score(0.0 if (a == "personal") == yes else -2.0, 1) for a, yes in zip(answers, asks, strict=True)]
+        return super().score(prompts, answers, **options)
+
+    def with_stack(self, stack: AdapterStack) -> Any:
+        return self
+
+
+def test_what_was_never_told_is_said_so_if_that_is_wanted(home: Home) -> None:
+    config = LearnerConfig(recall="text", when_unknown="say so")
+    backend = Personal(home.root, model="another")
+    for name in ("kinds", "personal"):
+        file = f"{file_name('another').removesuffix('.npz')}-{name}.json"
+        (home.root / HEADS_FOLDER).mkdir(exist_ok=True)
+        (home.root / HEADS_FOLDER / file).write_text('{"passed": true}')
+    learner = Learner(backend, home, config=config)
+    unknown = used(learner, "What is my brother's name?")
+    assert unknown.is_unknown
+    assert "never told" in unknown.prompt.messages[0].content
+    assert used(learner, "How tall is Mont Blanc?").prompt == Prompt.user("How tall is Mont Blanc?")
+    said_here = used(learner, "My brother is Tom.", "I see.", "What is my brother's name?")
+    assert not said_here.is_unknown
+    answering = Learner(backend, home, config=LearnerConfig(recall="text"))
+    assert not used(answering, "What is my brother's name?").is_unknown
+
+
+def test_a_model_that_cannot_tell_answers_as_ever(home: Home) -> None:
+    learner = learner_with(home, "text", when_unknown="say so")
+    assert not used(learner, "What is my brother's name?").is_unknown
+    with pytest.raises(InputError, match="when_unknown='guess' does not exist; choose 'answer', 'say so'"):
+        LearnerConfig(when_unknown="guess")  # type: ignore[arg-type]
