@@ -74,7 +74,7 @@ def test_a_further_binary_type_is_read_from_a_file_and_from_bytes(
 ) -> None:
     kind = "application/x-tower"
     monkeypatch.setitem(documents.KINDS, ".tower", kind)
-    monkeypatch.setattr(documents, "BINARY", {kind: lambda data, name: data[1:].decode()})
+    monkeypatch.setattr(documents, "BINARY", {kind: lambda data, _name: data[1:].decode()})
     data = b"\xffThe Tower of Karlov holds nine bells."
     (tmp_path / "a.tower").write_bytes(data)
     assert documents.read_file(tmp_path / "a.tower").text == "The Tower of Karlov holds nine bells."
