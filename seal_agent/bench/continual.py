@@ -12,23 +12,22 @@ import hashlib
 import json
 import random
 import shutil
-import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
-from importlib import import_module
 from pathlib import Path
 from statistics import fmean
-from typing import Annotated, Any, Protocol, TypeVar
+from typing import Annotated, Any, Protocol
 
+from seal_agent.bench.continual_arms import NOTHING, RETRIEVAL, arms
+from seal_agent.bench.continual_arms import Arm as Arm
 from seal_agent.bench.knowledge import edit_of_published
 from seal_agent.core.backend import Backend, silent
-from seal_agent.core.codec import from_json, to_json
+from seal_agent.core.codec import to_json
 from seal_agent.core.documents import Passage
-from seal_agent.core.edits import Directives, SelfEdit
+from seal_agent.core.edits import SelfEdit
 from seal_agent.core.episodes import Episode, Progress
-from seal_agent.core.errors import EditFault, InputError
+from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Generated, Grammar, Prompt
 from seal_agent.core.renames import formerly
 from seal_agent.core.stacks import AdapterRef, AdapterStack
@@ -38,32 +37,18 @@ from seal_agent.learning.learner import Learner, LearnerConfig
 from seal_agent.learning.namespace import Namespace
 from seal_agent.policy import grading
 from seal_agent.retention.items import report_probes
-from seal_agent.retention.judge import Limits
-from seal_agent.serving.router import RouteLimits, Router
+from seal_agent.serving.router import Router
 from seal_agent.storage.adapter_store import read_manifest
 from seal_agent.storage.database import Home
 from seal_agent.storage.files import write_whole
 from seal_agent.storage.run_folder import RunFolder
-from seal_agent.writing.directives import CLOZE, DEFAULT, SEAL_PAPER, parse_directives
+from seal_agent.writing.directives import CLOZE
 
-T = TypeVar("T")
 MAX_ANSWER_TOKENS = 48
-NOTHING, RETRIEVAL = "nothing learned", "passage by retrieval"
-GATED = "is_gated"  # beside the fields of `LearnerConfig` in the JSON of an arm
 MAX_SLUG = 80  # characters of an arm's name in the name of a folder
 
 ReplyKey = tuple[AdapterStack, Prompt, int]
 """A stack, a prompt, and the maximum length of the reply."""
-
-
-@dataclass(frozen=True)
-class Arm:
-    """A strategy under test: a learner's settings, whether its gate decides, and whose rows are learned."""
-
-    name: str
-    config: LearnerConfig
-    is_gated: bool = True
-    published: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,135 +82,6 @@ class View(Protocol):
 
     def score(self, prompts: Sequence[Prompt], answers: Sequence[str]) -> list[Any]:
         """The log-probability of every answer."""
-
-
-def arms() -> dict[str, Arm]:
-    """All arms that learn, by name."""
-    plain = replace(DEFAULT, rehearsal_share=0.0)
-    none: tuple[str, ...] = ()
-
-    def config(strategy: str, directives: Directives = DEFAULT, **changes: Any) -> LearnerConfig:
-        return LearnerConfig(directives=directives, strategy=strategy, **changes)
-
-    listed = [
-        Arm("route", config("route")),
-        Arm("stack", config("stack", plain, min_rehearsal_rows=0), is_gated=False),
-        Arm("stack, replay only", config("stack", min_rehearsal_rows=24), is_gated=False),
-        Arm("stack, gate", config("stack", remedies=none, min_rehearsal_rows=24)),
-        Arm("stack, gate, repair", config("stack", min_rehearsal_rows=24)),
-        Arm("rebuild", config("rebuild"), is_gated=False),
-        Arm("merge", config("merge", plain, min_rehearsal_rows=0), is_gated=False),
-        Arm(
-            "merge, SEAL's recipe and rows",
-            config("merge", replace(SEAL_PAPER, formats=(), rehearsal_share=0.0), min_rehearsal_rows=0),
-            is_gated=False,
-            published="seal-round2",
-        ),
-    ]
-    return {arm.name: arm for arm in listed}
-
-
-def names_of_arms() -> list[str]:
-    """The names of all arms that ship."""
-    return [*arms(), NOTHING, RETRIEVAL]
-
-
-def arms_called(names: Sequence[str]) -> tuple[list[str], list[Arm]]:
-    """The names of the chosen arms as the report has them, and those arms that do not ship.
-
-    A name that begins with "{" is JSON of settings (`SETTINGS`) and of `is_gated`. "module:object" names an `Arm` or a
-    `LearnerConfig` in a module that can be imported from the current folder. Raises `InputError` for other names.
-    """
-    shipped = names_of_arms()
-    own = {name: _own_arm(name) for name in names if name not in shipped}
-    called = [arm.name for arm in own.values()]
-    if taken := [name for name in called if name in shipped or called.count(name) > 1]:
-        raise InputError(f"two arms are called {taken[0]!r}; give an arm of your own a name of its own")
-    return list(dict.fromkeys(own[name].name if name in own else name for name in names)), list(own.values())
-
-
-def _own_arm(name: str) -> Arm:
-    try:
-        if name.startswith("{"):
-            return _arm_of_json(name)
-        module, is_object, attribute = name.partition(":")
-        if is_object:
-            return _imported_arm(name, module, attribute)
-    except InputError as error:
-        raise InputError(f"the arm {name}: {error}") from error
-    raise InputError(
-        f"there is no arm called {name!r}; choose one of {', '.join(map(repr, names_of_arms()))}, or give the settings "
-        "of a learner as JSON, or module:object"
-    )
-
-
-def _arm_of_json(name: str) -> Arm:
-    """The arm of JSON settings; it is called by them, in one spelling. `directives` change the default ones."""
-    try:
-        settings = json.loads(name)
-    except ValueError as error:
-        raise InputError(f"it is not JSON: {error}") from error
-    called = json.dumps(settings, sort_keys=True)
-    is_gated = settings.pop(GATED, True)
-    if not isinstance(is_gated, bool):
-        raise InputError(f"{GATED}={is_gated!r} is neither true nor false")
-    if unknown := sorted(settings.keys() - set(SETTINGS)):
-        raise InputError(f"there is no setting {unknown[0]!r} of an arm; choose {', '.join([*SETTINGS, GATED])}")
-    given = {key: SETTINGS[key](value) for key, value in settings.items()}
-    return Arm(called, LearnerConfig(**given), is_gated=is_gated)
-
-
-def _directives(value: Any) -> Directives | None:
-    if value is None:
-        return None
-    try:
-        return parse_directives(json.dumps(value), DEFAULT)
-    except EditFault as error:
-        raise InputError(str(error)) from error
-
-
-def _read(kind: type[T], value: Any) -> T:
-    try:
-        return from_json(kind, value)
-    except InputError as error:
-        fault = str(error).removeprefix(f"stored {kind.__name__} does not fit: ").partition(";")[0]
-        raise InputError(f"{json.dumps(value)} is no {kind.__name__}: {fault.removeprefix(': ')}") from error
-
-
-def _unchanged(value: Any) -> Any:
-    return value
-
-
-SETTINGS: Mapping[str, Callable[[Any], Any]] = {
-    "directives": _directives,
-    "strategy": partial(_read, str),
-    "routes": partial(_read, RouteLimits),
-    "remedies": partial(_read, tuple[str, ...]),
-    "limits": partial(_read, Limits),
-    "num_probes": _unchanged,
-    "max_probes": _unchanged,
-    "max_attempts": _unchanged,
-    "min_rehearsal_rows": _unchanged,
-    "max_rank": _unchanged,
-}
-"""The fields of `LearnerConfig` that an arm may set, with what reads each from JSON."""
-
-
-def _imported_arm(name: str, module: str, attribute: str) -> Arm:
-    """The arm, or the settings of one, that a module of the user holds."""
-    if (folder := str(Path.cwd())) not in sys.path:
-        sys.path.insert(0, folder)
-    try:
-        found = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(f"it cannot be imported: {error}; run the command in the folder of the module") from error
-    if isinstance(found, LearnerConfig):
-        return Arm(name, found)
-    if not isinstance(found, Arm):
-        raise InputError(
-            f"it is a {type(found).__name__}; name an Arm of seal_agent.bench.continual or a LearnerConfig"
-        )
-    return found
 
 
 def sequences(items: Sequence[Item], *, num: int, length: int, seed: int) -> list[list[Item]]:

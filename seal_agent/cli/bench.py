@@ -120,6 +120,7 @@ def continual(
     """Measure what is still known after many edits. All strategies, gated or not, with report and plots."""
     from seal_agent.bench import continual as bench
     from seal_agent.bench import knowledge as bench_knowledge
+    from seal_agent.bench.continual_arms import arms_called
     from seal_agent.bench.reports import continual as continual_report
     from seal_agent.storage import run_folder
     from seal_agent.storage.database import Home
@@ -132,7 +133,7 @@ def continual(
     config = _config(passages, items, options)
     config |= {"sequences": num, "length": length, "checkpoints": checkpoint or [], "grader": bench_knowledge.GRADER}
     config |= {"default": _default_edit()}
-    chosen, own = bench.arms_called(arm or CONTINUAL_ARMS)
+    chosen, own = arms_called(arm or CONTINUAL_ARMS)
     run = bench.Run(folder, part, config)
     if not options.report_only:
         with _measuring(run, home, options) as (backend, progress):

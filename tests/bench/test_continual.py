@@ -12,18 +12,8 @@ from typing import Any
 import pytest
 
 from seal_agent.adapters.scripted import ScriptedBackend
-from seal_agent.bench.continual import (
-    NOTHING,
-    RETRIEVAL,
-    Arm,
-    Row,
-    Run,
-    arms,
-    arms_called,
-    measure,
-    names_of_arms,
-    sequences,
-)
+from seal_agent.bench.continual import Arm, Row, Run, measure, sequences
+from seal_agent.bench.continual_arms import NOTHING, RETRIEVAL, arms, arms_called, names_of_arms
 from seal_agent.bench.reports.arms import Interval
 from seal_agent.bench.reports.continual import interval, markdown, plot, summarise
 from seal_agent.cli.bench import CONTINUAL_ARMS
