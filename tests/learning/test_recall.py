@@ -59,7 +59,9 @@ def test_text_is_recalled_into_the_prompt_and_nothing_is_trained(home: Home) -> 
     found = used(learner, QUESTION)
     assert not found.stack.entries
     assert found.prompt.messages[0].role == "system"
-    assert f'[2026-03-02] The user said: (after "I was in Karlov.") "{TOWER}"' in found.prompt.messages[0].content
+    assert (
+        f'[Monday 2026-03-02] The user said: (after "I was in Karlov.") "{TOWER}"' in found.prompt.messages[0].content
+    )
     assert [fact.thread for fact in found.facts] == ["one"]
 
 
