@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Literal
 
+Recall = Literal["weights", "text", "both"]
+"""Where a reply gets what was learned from: adapters, their texts in the prompt, or both."""
+WhenUnknown = Literal["answer", "say so"]
+"""What a reply does that asks for something personal of which nothing was told."""
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 USER = "User: "  # how `core.messages.conversation` marks what the user said
 
