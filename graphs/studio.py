@@ -1,5 +1,7 @@
 """Entry points of `langgraph.json`: the graphs on the model named in $SEAL_MODEL (default: embedded).
 
+$SEAL_RECALL says where replies get what was learned from: "weights" (the default), "text" or "both".
+
 They serve many users. A run names its user in `configurable` ("user", "user_id", and so on), in its context
 ("namespace"), or by LangGraph's authentication; a run without a user is refused, so that users are never mixed. On a
 server with one user, as with `langgraph dev`, $SEAL_NAMESPACE names that user: runs without a user belong to it, and
@@ -26,11 +28,13 @@ _opening = threading.Lock()
 @cache
 def _opened() -> AnyLearner:
     from seal_agent.factory import open_learner, open_learners
+    from seal_agent.learning.config import LearnerConfig
 
     model, only_user = os.environ.get("SEAL_MODEL", "embedded"), os.environ.get("SEAL_NAMESPACE", "")
+    config = LearnerConfig(recall=os.environ.get("SEAL_RECALL", "weights"))  # type: ignore[arg-type]  # it checks
     if only_user:
-        return open_learner(model, namespace=only_user)
-    learners = open_learners(model)
+        return open_learner(model, namespace=only_user, config=config)
+    learners = open_learners(model, config=config)
     learners.advice = ADVICE
     return learners
 

@@ -29,8 +29,10 @@ from seal_agent.cli.options import (
     Model,
     Namespace,
     Preset,
+    Recall,
     Seed,
     Strategy,
+    WhenUnknown,
     write_json,
     write_table,
 )
@@ -110,6 +112,8 @@ def chat(
     seed: Seed = 0,
     strategy: Strategy = ROUTE,
     preset: Preset = "default",
+    recall: Recall = "weights",
+    when_unknown: WhenUnknown = "answer",
     model: Model = EMBEDDED,
     home: HomeFolder = None,
     namespace: Namespace = "default",
@@ -126,7 +130,13 @@ def chat(
         from seal_agent.learning.config import LearnerConfig
         from seal_agent.writing.directives import preset as directives_of
 
-        config = LearnerConfig(directives_of(preset), strategy=strategy, seed=seed)
+        config = LearnerConfig(
+            directives_of(preset),
+            strategy=strategy,
+            seed=seed,
+            recall=recall,  # type: ignore[arg-type]  # the option's callback has checked both
+            when_unknown=when_unknown,  # type: ignore[arg-type]
+        )
         learner = load_learner(display, model, home, namespace, device, chat_template, config, server=server_named())
         announce_head(display, learner.backend, learner.home)
         screen = Screen(prompt_on_stderr=as_json or not sys.stdout.isatty())
@@ -142,6 +152,8 @@ def chat(
 @app.command()
 def ask(
     question: str,
+    recall: Recall = "weights",
+    when_unknown: WhenUnknown = "answer",
     model: Model = EMBEDDED,
     home: HomeFolder = None,
     namespace: Namespace = "default",
@@ -154,8 +166,11 @@ def ask(
         raise InputError("the question is empty; ask something")
     interruption.keeps("nothing was stored; ask again")
     with Display() as display:
-        learner = load_learner(display, model, home, namespace, device, chat_template, server=server_named())
         from seal_agent.core.messages import Message
+        from seal_agent.learning.config import LearnerConfig
+
+        config = LearnerConfig(recall=recall, when_unknown=when_unknown)  # type: ignore[arg-type]  # checked
+        learner = load_learner(display, model, home, namespace, device, chat_template, config, server=server_named())
 
         display.busy("answering")
         answer = learner.answer([[Message("user", question)]])[0]

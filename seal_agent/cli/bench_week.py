@@ -12,7 +12,7 @@ from seal_agent.bench.machine import described
 from seal_agent.cli.bench import facts_of, keep_run
 from seal_agent.cli.bench_options import Arms, RunOptions
 from seal_agent.cli.loading import begin_loading
-from seal_agent.cli.options import Preset, grouped, write_json
+from seal_agent.cli.options import Preset, WhenUnknown, grouped, write_json
 from seal_agent.cli.progress import Display
 
 
@@ -27,6 +27,7 @@ def week(
     ] = 0,
     arm: Arms = None,
     preset: Preset = "default",
+    when_unknown: WhenUnknown = "answer",
     *,
     options: RunOptions,
 ) -> None:
@@ -42,6 +43,7 @@ def week(
     folder = options.folder(home, "week")
     config: dict[str, Any] = {"model": options.model, "data": str(data or "shipped"), "turns": turns}
     config |= {"seed": options.seed, "weeks": [each.id for each in weeks], "preset": preset}
+    config |= {"when_unknown": when_unknown} if when_unknown != "answer" else {}
     run = RunFolder(folder, config=config)
     if not options.report_only:
         keep_run(folder)
@@ -53,7 +55,11 @@ def week(
 
             run.note_machine(described(device))
             backend = open_backend(home, options.model, device=device, adapters=folder / replay.HOME)
-            settings = LearnerConfig(directives=PRESETS[preset], seed=options.seed)
+            settings = LearnerConfig(
+                directives=PRESETS[preset],
+                seed=options.seed,
+                when_unknown=when_unknown,  # type: ignore[arg-type]  # checked by the option
+            )
             names = arm or [*bench_arms.UNTAUGHT, *bench_arms.TAUGHT]
             replay.measure(backend, run, weeks, names, settings, display.progress)
     reports, learning = report.summarise(run)

@@ -21,6 +21,7 @@ from seal_agent.cli.options import (
     Model,
     Namespace,
     Preset,
+    Recall,
     Seed,
     Strategy,
     write_json,
@@ -73,6 +74,7 @@ def ingest(
     seed: Seed = 0,
     strategy: Strategy = "route",
     preset: Preset = "default",
+    recall: Recall = "weights",
     model: Model = EMBEDDED,
     home: HomeFolder = None,
     namespace: Namespace = "default",
@@ -88,7 +90,12 @@ def ingest(
         from seal_agent.writing.directives import preset as directives_of
 
         config = LearnerConfig(
-            directives_of(preset), strategy=strategy, seed=seed, dry_run=dry_run, max_passages=max_passages
+            directives_of(preset),
+            strategy=strategy,
+            seed=seed,
+            dry_run=dry_run,
+            max_passages=max_passages,
+            recall=recall,  # type: ignore[arg-type]  # checked by the option
         )
         learner = load_learner(display, model, home, namespace, device, chat_template, config, server=server_named())
         plan = planned(learner, read, title)

@@ -14,15 +14,18 @@ import math
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from seal_agent.core.facts import Recall as RecallMode
+from seal_agent.core.facts import WhenUnknown as UnknownMode
 from seal_agent.learning.strategies import STRATEGIES
 
 WIDE = 10_000  # columns if stdout is no terminal: one line per row, for grep
+RECALLS, WHEN_UNKNOWN = get_args(RecallMode), get_args(UnknownMode)
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
 
@@ -44,6 +47,18 @@ def _check_preset(name: str) -> str:
     if name not in PRESETS:
         raise typer.BadParameter(f"{name!r} is not a preset; choose {', '.join(PRESETS)}")
     return name
+
+
+def _check_recall(mode: str) -> str:
+    if mode not in RECALLS:
+        raise typer.BadParameter(f"{mode!r} is not a way to recall; choose {', '.join(RECALLS)}")
+    return mode
+
+
+def _check_when_unknown(what: str) -> str:
+    if what not in WHEN_UNKNOWN:
+        raise typer.BadParameter(f"{what!r} is not possible; choose {', '.join(map(repr, WHEN_UNKNOWN))}")
+    return what
 
 
 def check_finite(number: float) -> float:
@@ -74,6 +89,23 @@ Preset = Annotated[
         "--preset",
         callback=_check_preset,
         help="How edits are written: default, cloze (without a model) or seal-paper.",
+    ),
+]
+Recall = Annotated[
+    str,
+    typer.Option(
+        "--recall",
+        envvar="SEAL_RECALL",
+        callback=_check_recall,
+        help="Where replies get what was learned: weights, text (in the prompt, nothing is trained) or both.",
+    ),
+]
+WhenUnknown = Annotated[
+    str,
+    typer.Option(
+        "--when-unknown",
+        callback=_check_when_unknown,
+        help='What to do with a personal question of which nothing was told: answer, or "say so".',
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Seed of all random draws.")]

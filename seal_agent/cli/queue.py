@@ -17,6 +17,7 @@ from seal_agent.cli.options import (
     HomeFolder,
     Model,
     Namespace,
+    Recall,
     Seed,
     Strategy,
     check_finite,
@@ -112,6 +113,7 @@ def work(
     idle: Idle = 0.0,
     seed: Seed = 0,
     strategy: Strategy = "route",
+    recall: Recall = "weights",
     model: Model = EMBEDDED,
     home: HomeFolder = None,
     device: Device = "auto",
@@ -128,7 +130,7 @@ def work(
         from seal_agent.background.worker import ENDED, Budget, Worker, WorkEvent
         from seal_agent.learning.learner import LearnerConfig
 
-        config = LearnerConfig(seed=seed, strategy=strategy)
+        config = LearnerConfig(seed=seed, strategy=strategy, recall=recall)  # type: ignore[arg-type]  # checked
         learner = load_learner(display, model, home, "default", device, chat_template, config)
         announce_head(display, learner.backend, learner.home)
         announce_waiting(display, learner.backend, learner.home)

@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seal_agent.cli.loading import announce_head, begin_loading
-from seal_agent.cli.options import AsJson, Device, HomeFolder, Model, Namespace, check_finite, write_json, write_table
+from seal_agent.cli.options import (
+    AsJson,
+    Device,
+    HomeFolder,
+    Model,
+    Namespace,
+    Recall,
+    WhenUnknown,
+    check_finite,
+    write_json,
+    write_table,
+)
 from seal_agent.cli.progress import Display
 from seal_agent.core import interruption
 from seal_agent.core.errors import InputError, ServerError
@@ -123,6 +134,8 @@ def start(
     max_prompt_tokens: Annotated[
         int, typer.Option("--max-prompt-tokens", min=1, help="The longest prompt, tools included.")
     ] = 4096,
+    recall: Recall = "weights",
+    when_unknown: WhenUnknown = "answer",
     model: Model = EMBEDDED,
     home: HomeFolder = None,
     device: Device = "auto",
@@ -137,6 +150,7 @@ def start(
     from seal_agent.background.worker import Budget, Worker
     from seal_agent.factory import open_backend
     from seal_agent.gateway.limits import GatewayLimits
+    from seal_agent.learning.config import LearnerConfig
     from seal_agent.learning.learners import Learners
     from seal_agent.storage.database import Home
 
@@ -148,7 +162,8 @@ def start(
         begin_loading(display, model, home)
         backend = open_backend(opened, model, device=device, server=server)
         announce_head(display, backend, opened)
-    learners = Learners(backend, opened, max_open=MAX_LEARNERS)
+    config = LearnerConfig(recall=recall, when_unknown=when_unknown)  # type: ignore[arg-type]  # checked
+    learners = Learners(backend, opened, config, max_open=MAX_LEARNERS)
     worker = Worker(learners, Budget(quiet_seconds=0))  # each text is complete when it is submitted
     limits = GatewayLimits(per_minute=per_minute, max_prompt_tokens=max_prompt_tokens)
     app = create_app(learners, _key_file(home), worker, limits, needs_approval=approve)

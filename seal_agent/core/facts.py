@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
+from typing import Literal
 
+Recall = Literal["weights", "text", "both"]
+"""Where a reply gets what was learned from: adapters, their texts in the prompt, or both."""
+WhenUnknown = Literal["answer", "say so"]
+"""What a reply does that asks for something personal of which nothing was told."""
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 USER = "User: "  # how `core.messages.conversation` marks what the user said
 
 
@@ -13,7 +20,8 @@ class Fact:
 
     `adapter` is the id of the adapter that holds it. `said_on` is the day it was said (ISO 8601), "" if unknown;
     `thread` the conversation, "" for a document. `earlier` is what the user said just before, in case the text leans on
-    it. `source` and `heading` belong to a passage of a document.
+    it. `source` and `heading` belong to a passage of a document. `dates` are words of the text and the days they mean
+    ("tomorrow", "2026-03-03").
     """
 
     adapter: str
@@ -23,16 +31,26 @@ class Fact:
     earlier: str = ""
     source: str = ""
     heading: str = ""
+    dates: tuple[tuple[str, str], ...] = ()
 
     @property
     def statement(self) -> str:
         """The fact so that it means the same in any conversation: what was said, with its date and context."""
-        day = f"[{self.said_on}] " if self.said_on else ""
+        day = f"[{_weekday(self.said_on)}{self.said_on}] " if self.said_on else ""
         if self.source or not self.thread:
             title = self.heading or self.source
             return f"{day}{title}: {self.text}" if title else f"{day}{self.text}"
         before = f'(after "{self.earlier}") ' if self.earlier else ""
-        return f'{day}The user said: {before}"{self.text}"'
+        dates = "; ".join(f'"{words}" is {_weekday(meant)}{meant}' for words, meant in self.dates)
+        return f'{day}The user said: {before}"{self.text}"' + (f" ({dates})" if dates else "")
+
+
+def _weekday(day: str) -> str:
+    """The English name of a day's weekday and a blank; "" for a text that is no date."""
+    try:
+        return f"{WEEKDAYS[date.fromisoformat(day).weekday()]} "
+    except ValueError:
+        return ""
 
 
 def last_said(conversation: str) -> str:

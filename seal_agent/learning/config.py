@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from seal_agent.core.documents import MAX_PASSAGES
 from seal_agent.core.edits import Directives
 from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import InputError
+from seal_agent.core.facts import Recall, WhenUnknown
 from seal_agent.core.numbers import check_whole
 from seal_agent.core.renames import takes_former_names
 from seal_agent.learning import remedies, strategies
@@ -19,10 +20,6 @@ from seal_agent.retention.judge import Judge, Limits
 from seal_agent.serving.router import RouteLimits
 from seal_agent.writing.directives import DEFAULT, checked
 
-Recall = Literal["weights", "text", "both"]
-"""Where a reply gets what was learned from: adapters, their texts in the prompt, or both."""
-WhenUnknown = Literal["answer", "say so"]
-"""What a reply does that asks for something personal of which nothing was told."""
 MAX_RUN_SEED = 2**31 - 1
 """Upper limit of `LearnerConfig.seed`; the seeds of episodes are derived from it and must fit into 63 bits."""
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from seal_agent.core.facts import Fact
+from seal_agent.core.facts import Fact, Recall
 from seal_agent.core.messages import Message, Prompt
 from seal_agent.core.stacks import AdapterStack
+from seal_agent.language.dates import relative_dates
 from seal_agent.language.prompts import NOT_TOLD, RECALLED, UNKNOWN
-from seal_agent.learning.config import Recall
 from seal_agent.serving.router import Match, part_of
 from seal_agent.serving.served import Served
 from seal_agent.storage.database import Home
@@ -58,7 +58,10 @@ def _recalled(
     origins = {origin for adapter in called for origin in held.get(adapter, ())}
     used = tuple(fact for fact in facts if fact.adapter in origins)
     active = part_of(stack, () if mode == "text" else match.active)
-    return Recalled(prompt if mode == "weights" else with_facts(prompt, used), active, used)
+    if mode == "weights":
+        return Recalled(prompt, active, used)
+    used = tuple(replace(fact, dates=relative_dates(fact.text, fact.said_on)) for fact in used)
+    return Recalled(with_facts(prompt, used), active, used)
 
 
 def nothing(served: Served, prompt: Prompt) -> Recalled:

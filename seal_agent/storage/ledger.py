@@ -99,13 +99,10 @@ def facts(database: Database, namespace: str, adapters: Collection[str]) -> list
     if not adapters:
         return []
     with database.reading() as db:
-        rows = [(str(adapter), dict(zip(names, values, strict=True))) for adapter, *values in db.execute(wanted)]
+        rows = db.execute(wanted).all()
     return [
-        Fact(
-            adapter,
-            **{name: value or "" for name, value in body.items()} | {"earlier": last_said(body["earlier"] or "")},
-        )
-        for adapter, body in rows
+        Fact(adapter, text or "", said_on or "", thread or "", last_said(earlier or ""), source or "", heading or "")
+        for adapter, text, said_on, thread, earlier, source, heading in rows
     ]
 
 

@@ -53,7 +53,8 @@ def test_the_reply_comes_while_the_worker_still_learns_and_the_next_turn_knows(h
         assert answer not in agent.invoke({"messages": [("user", question)]}, config)["messages"][-1].text
         backend.go.set()
         assert worker.wait(20)
-        assert answer in agent.invoke({"messages": [("user", question)]}, config)["messages"][-1].text
+        another: Any = {"configurable": {"thread_id": "two"}}
+        assert answer in agent.invoke({"messages": [("user", question)]}, another)["messages"][-1].text
 
 
 def test_stopping_leaves_the_job_in_hand_in_the_queue(home: Home) -> None:

@@ -14,12 +14,12 @@ from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.core.documents import Passage
 from seal_agent.core.episodes import Episode, Score
 from seal_agent.core.errors import InputError, Refused
-from seal_agent.core.facts import Fact, last_said
+from seal_agent.core.facts import Fact, Recall, last_said
 from seal_agent.core.messages import Generated, Message, Prompt
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.deciding.classifier import HEADS_FOLDER, file_name
 from seal_agent.learning import loop
-from seal_agent.learning.config import LearnerConfig, Recall
+from seal_agent.learning.config import LearnerConfig
 from seal_agent.learning.learner import Learner
 from seal_agent.learning.recall import Recalled, with_facts
 from seal_agent.maintenance.invariants import invariants
@@ -59,7 +59,9 @@ def test_text_is_recalled_into_the_prompt_and_nothing_is_trained(home: Home) -> 
     found = used(learner, QUESTION)
     assert not found.stack.entries
     assert found.prompt.messages[0].role == "system"
-    assert f'[2026-03-02] The user said: (after "I was in Karlov.") "{TOWER}"' in found.prompt.messages[0].content
+    assert (
+        f'[Monday 2026-03-02] The user said: (after "I was in Karlov.") "{TOWER}"' in found.prompt.messages[0].content
+    )
     assert [fact.thread for fact in found.facts] == ["one"]
 
 

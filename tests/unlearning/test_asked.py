@@ -11,9 +11,10 @@ from threads import TOWER
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.core.documents import Passage
 from seal_agent.core.episodes import ASKS_TO_FORGET, Decision, Episode, Novelty
+from seal_agent.core.facts import Recall
 from seal_agent.deciding.decide import NOT_WORTH
 from seal_agent.learning import loop
-from seal_agent.learning.config import LearnerConfig, Recall
+from seal_agent.learning.config import LearnerConfig
 from seal_agent.learning.learner import Learner
 from seal_agent.storage.database import Home
 from seal_agent.unlearning.asked import FORGOTTEN, NOTHING_FOUND, asks_to_forget, forget_asked

@@ -11,9 +11,9 @@ from typing import Protocol
 
 from seal_agent.bench.week.data import Turn
 from seal_agent.core.backend import Backend
+from seal_agent.core.facts import Recall
 from seal_agent.core.messages import Message, Prompt
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.learning.config import Recall
 from seal_agent.learning.learner import Learner
 from seal_agent.serving.router import Router
 
