@@ -39,7 +39,7 @@ def embed(engine: Engine, texts: Sequence[str]) -> NDArray[np.float32]:
         weight = (batch["attention_mask"].bool() & ~first)[..., None].float()
         means = (middle * weight).sum(1) / weight.sum(1).clamp(min=1)
         vectors |= dict(zip(group, means.cpu().numpy(), strict=True))
-        engine.give_way(BASE)
+        engine.give_way(BASE)  # let a waiting reply use the model
     matrix = np.asarray([vectors[i] for i in range(len(texts))], dtype=np.float32)
     norms = np.linalg.norm(matrix, axis=1, keepdims=True)
     unit: NDArray[np.float32] = (matrix / np.maximum(norms, 1e-12)).astype(np.float32)
@@ -49,7 +49,7 @@ def embed(engine: Engine, texts: Sequence[str]) -> NDArray[np.float32]:
 def _padded(engine: Engine, texts: Sequence[str]) -> dict[str, torch.Tensor]:
     """The first tokens of every text, padded on the left, (B, T).
 
-    The tokenizer does not truncate or pad here: these settings are its state, which threads share.
+    Truncation and padding are settings of the shared tokenizer; changing them would affect other threads.
     """
     rows = [ids[:EMBED_TOKENS] for ids in engine.tokenizer(list(texts)).input_ids]
     length = max(map(len, rows))
@@ -63,14 +63,14 @@ def _padded(engine: Engine, texts: Sequence[str]) -> dict[str, torch.Tensor]:
 
 
 def row_of(engine: Engine, text: str, earlier: str) -> TokenRow:
-    """The tokens of `text`, after those of `earlier`, the conversation before it."""
+    """The tokens before `text`, which are those of `earlier`, the conversation before it, and the tokens of `text`."""
     encoder, tokenizer = engine.encoder, engine.tokenizer
-    answer = encoder.answer(text)
-    begin = tokenizer.bos_token_id
-    opened: list[int] = tokenizer("").input_ids
-    prompt = [*opened, *([begin] if begin is not None else encoder.answer("\n"))]
-    prompt += encoder.answer(earlier) if earlier else []
-    return prompt, answer
+    text_ids = encoder.answer(text)
+    bos = tokenizer.bos_token_id
+    special_ids: list[int] = tokenizer("").input_ids
+    context = [*special_ids, *([bos] if bos is not None else encoder.answer("\n"))]
+    context += encoder.answer(earlier) if earlier else []
+    return context, text_ids
 
 
 def read(engine: Engine, row: TokenRow) -> Reading:

@@ -18,7 +18,7 @@ from seal_agent.core.tool_format import ToolFormat
 from seal_agent.graphs.messages import as_message
 from seal_agent.learning.answering import Answer
 from seal_agent.serving import replies
-from seal_agent.serving.replies import Asked, Part, ToolChoice, call_id
+from seal_agent.serving.replies import ConstrainedPrompt, Part, ToolChoice, call_id
 
 UNREADABLE = {"image", "audio", "video", "file"}
 
@@ -73,7 +73,7 @@ class Call:
 
 def asked_of(
     messages: Sequence[BaseMessage], tools: Sequence[Any], tool_choice: ToolChoice, form: ToolFormat, max_tokens: int
-) -> Asked:
+) -> ConstrainedPrompt:
     """The prompt of a conversation with the tools it offers, and a grammar if a tool must be called."""
     prompt = Prompt(tuple(message_of(message) for message in messages))
     return replies.asked_of(prompt, [spec_of(tool) for tool in tools], tool_choice, form, max_tokens)

@@ -52,7 +52,7 @@ _loaded: WeakValueDictionary[tuple[str, str, str], Backend] = WeakValueDictionar
 _loading = threading.Lock()
 
 
-class _Settled(str):
+class _CheckedNamespace(str):
     """A namespace that was determined for this call already; later steps of the call reuse it."""
 
 
@@ -180,7 +180,7 @@ class ChatSeal(BaseChatModel):
 
         `tool_choice`: None or "auto" lets the model choose, "none" forbids calls, "any" (or True, "required") or a
         tool's name forces a call, whose JSON is constrained to the tool's schema; strings in it without `maxLength`
-        share `max_tokens`.
+        may together be as long as `max_tokens`.
         """
         chosen([spec_of(tool) for tool in tools], tool_choice)
         return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], tool_choice=tool_choice, **kwargs)
@@ -249,34 +249,38 @@ class ChatSeal(BaseChatModel):
         return getattr(self, name) if given is None else given
 
     def _addressed(self, config: RunnableConfig | None, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """The options of a call with namespace and stack version filled in, so that all later steps agree."""
+        """The options of a call with namespace and stack version filled in.
+
+        They are fixed once, because LangChain calls this several times for a request, and learning may change the
+        stack in between.
+        """
         namespace = kwargs.get("namespace")
-        if not isinstance(namespace, _Settled):
-            namespace = _Settled(self._namespace_of(config, namespace))
-        model = self._settled(namespace, kwargs.get("model") or self.model)
+        if not isinstance(namespace, _CheckedNamespace):
+            namespace = _CheckedNamespace(self._namespace_of(config, namespace))
+        model = self._with_version(namespace, kwargs.get("model") or self.model)
         return {**kwargs, "namespace": namespace, "model": model}
 
     def _namespace_of(self, config: RunnableConfig | None, chosen: Any) -> str:
         """The namespace of a call; a user named in its configuration must be the one chosen."""
-        own, given = self._learner, ensure_config(config)
+        learner, given = self._learner, ensure_config(config)
         said = (given.get("configurable", {}), run_context(), given.get("metadata", {}))
         wanted = str(chosen or self.namespace)
         if not wanted:
-            return namespace_of(own, *said)
-        if isinstance(own, Learners) and own.scope == "thread":
+            return namespace_of(learner, *said)
+        if isinstance(learner, Learners) and learner.scope == "thread":
             return check_namespace(wanted)
         return only(check_namespace(wanted), *said)
 
-    def _settled(self, namespace: str, model: str) -> str:
+    def _with_version(self, namespace: str, model: str) -> str:
         """`model` with this model's name, and the version served now if it names none."""
-        own, learner = split_version(self.model)[0], self._learner
+        own_name, learner = split_version(self.model)[0], self._learner
         name, version = split_version(model)
-        if name not in (own, BASE, learner.backend.model):
-            raise InputError(f"model {name!r} is not this model; use {own!r}, or a version of it: '{own}@v3'")
+        if name not in (own_name, BASE, learner.backend.model):
+            raise InputError(f"model {name!r} is not this model; use {own_name!r}, or a version of it: '{own_name}@v3'")
         if version is None:
             versions = learner.home.versions(namespace)
             version = versions[-1].version if versions else 0
-        return f"{own}@v{version}"
+        return f"{own_name}@v{version}"
 
     @property
     def _learner(self) -> AnyLearner:
@@ -305,14 +309,14 @@ class ChatSeal(BaseChatModel):
         return Learner(backend, home, self.namespace or "default")
 
     def _learner_of(self, namespace: str) -> Learner:
-        own = self._learner
-        if isinstance(own, Learner) and namespace == own.namespace:
-            return own
+        learner = self._learner
+        if isinstance(learner, Learner) and namespace == learner.namespace:
+            return learner
         return self._others.of(namespace)
 
     @property
     def _others(self) -> Learners:
-        """Learners for other namespaces; they stay open and cache their results."""
+        """Learners for other users, kept so that their caches stay warm."""
         return self._open()[2]
 
 
@@ -336,7 +340,7 @@ def _texts(stop: Any) -> tuple[str, ...]:
     """The stop texts: one, several or none; empty ones are ignored."""
     texts = (stop,) if isinstance(stop, str) else () if stop is None else stop
     if not isinstance(texts, list | tuple | set) or not all(isinstance(text, str) for text in texts):
-        raise InputError(f"stop={stop!r} does not fit; give a text or a list of texts")
+        raise InputError(f"stop={stop!r} is not a text or a list of texts; give a text or a list of texts")
     return tuple(text for text in texts if text)
 
 

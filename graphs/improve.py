@@ -235,7 +235,7 @@ def _alone(learner: AnyLearner, name: str, verb: Callable[[ImproveState, Progres
 
         emit()
         start = time.perf_counter()
-        with schedule.alone(learner.home):
+        with schedule.only_process(learner.home):
             update = verb(state, emit)
         writer(asdict(replace(StepEvent(name), seconds=round(time.perf_counter() - start, 3))))
         return update

@@ -25,7 +25,7 @@ from seal_agent.storage.jobs import Job
 
 log = logging.getLogger(__name__)
 _NONE: Mapping[str, Sequence[str]] = MappingProxyType({})
-MAX_BEGUN = 3  # attempts at a passage; after the last one it is given up, or the error is raised
+MAX_BEGUN = 3  # how often a passage is begun before it is given up, or the error is raised
 
 
 def as_pending(

@@ -32,7 +32,7 @@ from seal_agent.writing.assembly import assemble
 from seal_agent.writing.augmentations import AUGMENTATIONS
 from seal_agent.writing.directives import CLOZE, DEFAULT, SEAL_PAPER, parse_directives
 from seal_agent.writing.formats import FORMATS
-from seal_agent.writing.formats.base import statement
+from seal_agent.writing.formats.base import plain_row
 from seal_agent.writing.formats.lists import lines_of
 from seal_agent.writing.writer import write_self_edit
 
@@ -238,7 +238,7 @@ def edit_of(backend: Backend, arm: Arm, item: Item, seed: int) -> SelfEdit:
         return with_rehearsal(empty, NUM_FORM_ROWS, seed)
     if not arm.published:
         edit = write_self_edit(backend, item.source, arm.directives, is_document=True, seed=seed)
-        num_rehearsed = LearnerConfig().num_replayed(edit.directives, len(edit.rows)) if arm.is_rehearsed else 0
+        num_rehearsed = LearnerConfig().num_rehearsed(edit.directives, len(edit.rows)) if arm.is_rehearsed else 0
         return with_rehearsal(edit, num_rehearsed, seed)
     if arm.directives is None:
         raise InputError(f"the arm {arm.name!r} has no directives to learn published self-edits with")
@@ -250,7 +250,7 @@ def edit_of_published(item: Item, name: str, directives: Directives, seed: int) 
     published = item.self_edits.get(name)
     if not published:
         raise InputError(f"passage {item.number} has no self-edits of {name}; remove the arm that needs them")
-    rows = [statement(line, name, item.passage) for line in lines_of(published[seed % len(published)])]
+    rows = [plain_row(line, name, item.passage) for line in lines_of(published[seed % len(published)])]
     for augmentation in directives.augmentations:
         rows = AUGMENTATIONS[augmentation](item.source, rows, seed)
     return assemble(rows, topic=item.title, passage=item.passage, directives=directives, seed=seed)

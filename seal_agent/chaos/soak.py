@@ -41,7 +41,7 @@ from seal_agent.storage.cleanup import (
     adapter_folders,
     clean,
     leftovers,
-    named_adapters,
+    referenced_adapters,
 )
 from seal_agent.storage.database import Home
 from seal_agent.storage.files import write_whole
@@ -260,7 +260,7 @@ class _Lived:
         found += [f"job {job.id} is {job.state} at the end: {job.note}" for job in jobs]
         grow_old(self.home)
         clean(self.home)
-        named = named_adapters(self.home)
+        named = referenced_adapters(self.home)
         strayed = [path.name[:12] for path in adapter_folders(self.home.root) if path.name not in named]
         return found + [f"unnamed adapters are left over: {strayed}"] * bool(strayed)
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FENCE = '"""'
 PROMPT = "> "
 GOOD = "/good"
-JUDGED = re.compile(r"/good|/bad(?: .*)?", re.DOTALL)
+FEEDBACK = re.compile(r"/good|/bad(?: .*)?", re.DOTALL)
 COMMAND = re.compile(r"(/[A-Za-z?]+)(?: .*)?")  # "/etc/hosts holds names." is a message
 HELP = """\
 /good             the last reply was right
@@ -56,7 +56,7 @@ def converse(learner: Learner, messages: Iterable[str], display: Display, *, thr
     history: list[dict[str, str]] = []
     interruption.keeps(_kept(0))
     for number, message in enumerate(messages, 1):
-        if (answer := obeyed(learner, history, message)) is not None:
+        if (answer := run_command(learner, history, message)) is not None:
             if as_json:
                 write_json(answer)
             continue
@@ -107,7 +107,7 @@ def converse_at_once(
         graph = create_chat_graph(learner, worker.queue).compile()
         for number, message in enumerate(messages, 1):
             screen.tell_news()
-            if obeyed(learner, history, message) is not None:
+            if run_command(learner, history, message) is not None:
                 continue
             history.append({"role": "user", "content": message})
             display.busy("answering")
@@ -133,10 +133,10 @@ def _waiting(num_done: int) -> str:
     )
 
 
-def obeyed(learner: Learner, history: Sequence[Mapping[str, str]], message: str) -> dict[str, Any] | None:
+def run_command(learner: Learner, history: Sequence[Mapping[str, str]], message: str) -> dict[str, Any] | None:
     """Run a command and return its result as JSON; None for a message. People read the result on stderr."""
-    if JUDGED.fullmatch(message):
-        return {"feedback": judge(learner, history, message)}
+    if FEEDBACK.fullmatch(message):
+        return {"feedback": store_feedback(learner, history, message)}
     command = COMMAND.fullmatch(message)
     if command is None:
         return None
@@ -204,7 +204,7 @@ def _begun_line() -> str:
     return ""
 
 
-def judge(learner: Learner, history: Sequence[Mapping[str, str]], message: str) -> list[dict[str, Any]]:
+def store_feedback(learner: Learner, history: Sequence[Mapping[str, str]], message: str) -> list[dict[str, Any]]:
     """Store the user's feedback on the last reply and print a confirmation, or say that there is no reply."""
     from seal_agent.core.messages import Message
     from seal_agent.storage import feedback
@@ -255,7 +255,7 @@ def split_messages(lines: Iterable[str]) -> Iterator[str]:
 
 def _typed(screen: Screen) -> Iterator[str]:
     with suppress(ImportError):
-        import readline  # noqa: F401  # noqa: F401  # adds history and arrow keys to `input`
+        import readline  # noqa: F401  # adds history and arrow keys to `input`
     while True:
         try:
             line = screen.typed()

@@ -67,9 +67,9 @@ def announce_head(display: Display, backend: Backend, home: Home) -> None:
     if classifier.is_fitted(backend.model, heads):
         return
     sample = estimates.reading_of(backend)
-    num_turns, num_read = classifier.num_turns(), classifier.num_read(backend.model, heads, sample.num_states)
+    num_turns, num_read = classifier.num_turns(), classifier.num_read(backend.model, heads, sample.state_width)
     if (num_turns - num_read) * sample.seconds > estimates.WORTH_SAYING:
-        display.line(estimates.head(num_turns, num_read, sample.seconds))
+        display.line(estimates.fitting_notice(num_turns, num_read, sample.seconds))
 
 
 def announce_waiting(display: Display, backend: Backend, home: Home) -> None:

@@ -13,16 +13,18 @@ from typing import Protocol, TypeVar
 
 from seal_agent.core.backend import Backend
 from seal_agent.core.edits import Row, SelfEdit
+from seal_agent.core.renames import takes_former_names
 
 C = TypeVar("C", contravariant=True)
 
 
+@takes_former_names(said="exchanges")
 @dataclass(frozen=True)
 class Proposal:
-    """An edit, and the prompts and replies by which the policy wrote it: training rows for the next policy."""
+    """An edit, and `exchanges`: the prompts and replies that wrote the edit, training rows for the next policy."""
 
     edit: SelfEdit
-    said: tuple[Row, ...]
+    exchanges: tuple[Row, ...]
 
 
 @dataclass(frozen=True)
@@ -47,4 +49,4 @@ class Domain(Protocol[C]):
         """An edit for `context` by the policy `writer`; raises `EditFault` if the reply holds no usable edit."""
 
     def grade(self, view: Backend, context: C, *, generates: bool = True) -> Grade:
-        """The grade of `view` on the held-out part of `context`; by likelihood alone unless `generates`."""
+        """The grade of `view` on the held-out part of `context`; with `generates=False` only the NLL is measured."""

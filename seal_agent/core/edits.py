@@ -20,7 +20,7 @@ Stratum = Literal["edit", "near", "fragile", "coverage", "general"]
 class Row:
     """One training example: the loss falls on `answer` (and on the prompt, if the directives say so).
 
-    `source` is the format or tool that made it, `evidence` the text of the document it rests on.
+    `source` is the format or the augmentation that made it, `evidence` the text of the document it rests on.
     """
 
     prompt: Prompt
@@ -153,6 +153,9 @@ class SelfEdit:
         return hashlib.sha256(self.passage.encode()).hexdigest()[:16]
 
 
-GENERAL, REPLAY = "rehearsal", "replay"
-REPLAYED = (GENERAL, REPLAY)
+GENERAL_ROWS = "rehearsal"
+"""Source of a row with a question of general knowledge."""
+EARLIER_ROWS = "replay"
+"""Source of a row of an earlier edit, or of a stored question."""
+REPLAYED = (GENERAL_ROWS, EARLIER_ROWS)
 """Sources of rows about what the model knew before; these rows are no part of the edit itself."""

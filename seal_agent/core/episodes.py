@@ -17,7 +17,7 @@ from seal_agent.core.stacks import AdapterRef, AdapterStack
 
 
 def _today(outcome: object) -> object:
-    former = {"rollback": "reject", "rolled back": "rejected"}  # the values stored before version 0.2
+    former = {"rollback": "reject", "rolled back": "rejected"}  # the values stored before schema 9
     return former.get(outcome, outcome) if isinstance(outcome, str) else outcome
 
 
@@ -61,7 +61,7 @@ ASKS_TO_FORGET = "asks to forget something"
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether a text is to be learned: the model's choice with its log-odds (`margin`), and the text's novelty."""
+    """Whether a text is to be learned; `margin` is the classifier's score minus its threshold."""
 
     learn: bool
     reason: str

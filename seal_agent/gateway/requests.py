@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Grammar, Message, Prompt, Role, ToolCall, ToolSpec
 from seal_agent.core.tool_format import ToolFormat, bounded, check_schema
-from seal_agent.serving.replies import Asked, asked_of
+from seal_agent.serving.replies import ConstrainedPrompt, asked_of
 
 ROLES: dict[str, Role] = {
     "system": "system",
@@ -239,7 +239,7 @@ class ChatRequest(RequestModel):
         given = (self.model_extra or {}).items()
         return sorted(name for name, value in given if name not in LABELS and value not in NEUTRAL.get(name, ()))
 
-    def asked(self, form: ToolFormat, max_tokens: int) -> Asked:
+    def asked(self, form: ToolFormat, max_tokens: int) -> ConstrainedPrompt:
         """The prompt and the constraint on its reply; raises `InputError` for a request that cannot be met."""
         messages = tuple(message.value() for message in self.messages)
         last = messages[-1]
@@ -254,9 +254,9 @@ class ChatRequest(RequestModel):
             return asked
         if asked.prompt.tools:
             raise InputError("response_format and tools cannot be combined; remove one of them")
-        return Asked(asked.prompt, form, grammar=self.response_format.grammar(max_tokens))
+        return ConstrainedPrompt(asked.prompt, form, grammar=self.response_format.grammar(max_tokens))
 
-    def _check_strict(self, asked: Asked) -> None:
+    def _check_strict(self, asked: ConstrainedPrompt) -> None:
         if asked.prompt.tools and not asked.tools and any(tool.function.strict for tool in self.tools):
             raise InputError("strict needs a forced call; set tool_choice, or remove strict from the tools")
 

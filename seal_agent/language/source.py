@@ -66,6 +66,6 @@ class Source:
         return replace(self, passage=" ".join(statement.quoted for statement in self.statements))
 
     @property
-    def note(self) -> str:
+    def fault_note(self) -> str:
         """The note about the last attempt that precedes a prompt; "" for the first attempt."""
         return f"(The last attempt failed: {self.fault})\n\n" if self.fault else ""

@@ -16,7 +16,7 @@ from seal_agent.core.messages import Generated
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.learning.namespace import Namespace
 from seal_agent.serving.batcher import Request
-from seal_agent.serving.replies import Asked
+from seal_agent.serving.replies import ConstrainedPrompt
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Answer:
     `is_unknown`: it asks for something personal that was never told (`LearnerConfig.when_unknown`).
     """
 
-    asked: Asked
+    asked: ConstrainedPrompt
     request: Request
     backend: Backend
     version: int
@@ -55,7 +55,7 @@ class Answer:
 
 def settled(
     state: Namespace,
-    asked: Asked,
+    asked: ConstrainedPrompt,
     *,
     max_new_tokens: int,
     temperature: float = 0.0,

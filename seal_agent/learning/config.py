@@ -91,7 +91,7 @@ class LearnerConfig:
         if self.recall == "text" and self.approval:
             raise InputError("recall='text' trains nothing that could be approved; leave approval=False")
 
-    def num_replayed(self, directives: Directives, num_rows: int) -> int:
+    def num_rehearsed(self, directives: Directives, num_rows: int) -> int:
         """The number of general questions trained beside an edit of `num_rows` rows."""
         return (
             max(round(directives.rehearsal_share * num_rows), self.min_rehearsal_rows)

@@ -74,5 +74,5 @@ def _refitted(state: Namespace, stack: AdapterStack, progress: Progress) -> Adap
     num_steps = sum(edit.directives.num_steps(len(edit.rows)) for edit in edits)
     directives = replace(edits[0].directives, max_steps=num_steps, min_steps=num_steps)
     whole = SelfEdit(f"{len(edits)} edits", "", tuple(dict.fromkeys(rows)), (), directives)
-    whole = with_rehearsal(whole, state.config.num_replayed(directives, len(rows)), state.config.seed)
+    whole = with_rehearsal(whole, state.config.num_rehearsed(directives, len(rows)), state.config.seed)
     return state.backend.with_stack(AdapterStack()).train(whole, seed=state.config.seed, progress=progress)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 WORTH_SAYING = 10.0  # seconds: shorter work is not announced
 NUM_RECENT = 20  # episodes: the median of the last ones is used
-READINGS_AN_EDIT = 300  # an edit takes as long as this many readings of a short text: SmolLM2-135M on two cores
-MEGABYTES_A_STATE = 10 / 1152  # of an adapter, per number of a state (twice the model's width): SmolLM2-135M
+READINGS_AN_EDIT = 300  # seconds of an edit divided by those of a reading of `SAMPLE`: SmolLM2-135M on two cores
+MEGABYTES_PER_STATE_DIMENSION = 10 / 1152  # adapter size divided by the length of a reading's state: SmolLM2-135M
 SECONDS_A_MEGABYTE = 0.25  # to convert a GGUF file, on two cores
 GROWTH = 3  # from 4-bit weights to bfloat16
 NUM_SAMPLES = 3
@@ -36,10 +36,10 @@ class EditCost:
 
 @dataclass(frozen=True)
 class SampleReading:
-    """The time in seconds that the model takes to read a short text, and the width of the state."""
+    """The time in seconds that the model takes to read a short text, and the length of its state vector."""
 
     seconds: float
-    num_states: int
+    state_width: int
 
 
 def reading_of(backend: Backend) -> SampleReading:
@@ -66,7 +66,7 @@ def cost_of_an_edit(home: Home, backend: Backend) -> EditCost:
     if seconds and sizes:
         return EditCost(median(seconds), median(sizes))
     sample = reading_of(backend)
-    return EditCost(sample.seconds * READINGS_AN_EDIT, sample.num_states * MEGABYTES_A_STATE)
+    return EditCost(sample.seconds * READINGS_AN_EDIT, sample.state_width * MEGABYTES_PER_STATE_DIMENSION)
 
 
 def _megabytes(folder: Path) -> float:
@@ -99,12 +99,12 @@ def conversion(name: str, megabytes: float) -> str:
     )
 
 
-def head(num_turns: int, num_read: int, seconds: float) -> str:
+def fitting_notice(num_turns: int, num_read: int, seconds: float) -> str:
     """The cost of fitting the classifier of a new model, at `seconds` per reading."""
     known = f", {num_read:,} of them read already" if num_read else ""
     return (
         f"to decide what is worth learning, {num_turns:,} labelled turns are read, once for this model{known}: "
-        f"{duration((num_turns - num_read) * seconds)}; readings are saved when it is stopped"
+        f"{duration((num_turns - num_read) * seconds)}; you may stop it; the turns read so far are kept"
     )
 
 

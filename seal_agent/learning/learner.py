@@ -207,7 +207,7 @@ class Learner:
             episode = repair_candidate(self.state, episode, progress)
         is_routed = remedy.kind == remedies.ROUTE or any(y.is_routed for y in episode.candidate.entries[-1:])
         weight = required_edit(episode).directives.weight * remedy.weight
-        candidate = remedies.with_layer(
+        candidate = remedies.with_entry_changed(
             episode.candidate, required_adapter(episode), weight=weight, is_routed=is_routed
         )
         return replace(

@@ -30,8 +30,8 @@ class Namespace:
     """The state of the user `name`, and the model it belongs to.
 
     `home` is the data directory, `registry` the store of adapters, `replay` the replay set, `scores` a cache of
-    log-likelihoods. It never changes the served stack, but for `rollback`: that is left to the steps of `Learner`, to
-    `consolidation` and to `unlearning`.
+    log-likelihoods. Of its methods only `rollback` changes the served stack; other changes are made by the steps of
+    `Learner`, by `consolidation` and by `unlearning`.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """What a reply uses of what was learned: adapters in the weights, their texts in the prompt, or both.
 
 One match decides both (`serving.router`): the adapters that a message calls for, and the texts that make it likelier.
-A message that calls for nothing is answered by the untouched model with an unchanged prompt.
+A message that no adapter matches is answered by the untouched model with an unchanged prompt.
 """
 
 from __future__ import annotations

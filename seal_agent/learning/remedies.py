@@ -51,6 +51,6 @@ def next_remedy(remedies: Sequence[Remedy], tried: Sequence[str], *, is_routed: 
     return None
 
 
-def with_layer(stack: AdapterStack, ref: AdapterRef, **changes: Any) -> AdapterStack:
+def with_entry_changed(stack: AdapterStack, ref: AdapterRef, **changes: Any) -> AdapterStack:
     """`stack` with changed fields (`weight`, `is_routed`, `consolidates`) of the entry of `ref`."""
     return AdapterStack(tuple(replace(y, **changes) if y.ref.id == ref.id else y for y in stack.entries))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
-from seal_agent.core.edits import REPLAY, Row
+from seal_agent.core.edits import EARLIER_ROWS, Row
 from seal_agent.core.episodes import Episode, Progress
 from seal_agent.core.errors import TrainingFault
 from seal_agent.core.stacks import AdapterStack
@@ -29,7 +29,7 @@ def train_candidate(state: Namespace, episode: Episode, progress: Progress) -> E
     adapter = view.train(edit, seed=episode.seed, progress=progress)
     candidate = state.strategy.pushed(kept, adapter, edit.directives.weight)
     if episode.supersedes:
-        candidate = remedies.with_layer(candidate, adapter, consolidates=episode.supersedes)
+        candidate = remedies.with_entry_changed(candidate, adapter, consolidates=episode.supersedes)
     return replace(episode, adapter=adapter, candidate=candidate)
 
 
@@ -41,7 +41,7 @@ def repair_candidate(state: Namespace, episode: Episode, progress: Progress) -> 
     edit, limits = required_edit(episode), state.config.limits
     fallen = [p.probe for p in episode.probed if p.probe.item is not None and retention.change(p) < -limits.max_drop]
     near = state.replay.items_of("repair", episode.parent, len(edit.rows), about=fallen)
-    rows = tuple(Row(item.probe.prompt, item.probe.answer, REPLAY) for item in near)
+    rows = tuple(Row(item.probe.prompt, item.probe.answer, EARLIER_ROWS) for item in near)
     directives = replace(edit.directives, kl_weight=max(edit.directives.kl_weight, REPAIR_KL_WEIGHT))
     repaired = replace(edit, rows=edit.rows + rows, directives=directives)
     try:

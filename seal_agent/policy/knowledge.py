@@ -98,7 +98,7 @@ class KnowledgeDomain:
             chosen, said = parse_directives(line.answer, self.base), (line,)
         proposal = write(writer, source, chosen, said, seed=seed, temperature=temperature)
         edit = without(proposal.edit, [*context.questions, *context.own_questions])
-        num_rehearsed = LearnerConfig().num_replayed(chosen, len(edit.rows))
+        num_rehearsed = LearnerConfig().num_rehearsed(chosen, len(edit.rows))
         return replace(proposal, edit=with_rehearsal(edit, num_rehearsed, seed=0))
 
     def grade(self, view: Backend, context: KnowledgeContext, *, generates: bool = True) -> Grade:

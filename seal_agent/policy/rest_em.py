@@ -282,7 +282,7 @@ class Improvement(Generic[C]):
 
 
 def _said(winner: Winner) -> tuple[Row, ...]:
-    return winner.proposed.proposal.said if winner.proposed.proposal else ()
+    return winner.proposed.proposal.exchanges if winner.proposed.proposal else ()
 
 
 def _origin(learned: Learned) -> str:

@@ -49,7 +49,7 @@ def waiter(
 
 
 @contextmanager
-def alone(home: Home) -> Iterator[None]:
+def only_process(home: Home) -> Iterator[None]:
     """Hold the lock on improving policies of this data directory; it is released when the process ends in any way.
 
     Raises `StorageError` if another process holds it.

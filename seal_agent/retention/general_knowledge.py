@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import resources
 
-from seal_agent.core.edits import GENERAL, Probe, Row, SelfEdit
+from seal_agent.core.edits import GENERAL_ROWS, Probe, Row, SelfEdit
 from seal_agent.core.messages import Message, Prompt
 
 FILE = "general_knowledge.json"
@@ -68,7 +68,7 @@ def rehearsal_rows(num_rows: int, seed: int) -> tuple[Row, ...]:
     """Up to `num_rows` rehearsal questions to train on beside an edit; none of them is ever a probe."""
     rehearsed: Sequence[GeneralQuestion] = general_questions()[::REHEARSAL_EVERY]
     drawn = random.Random(seed).sample(rehearsed, min(num_rows, len(rehearsed)))
-    return tuple(Row(Prompt.user(c.question), c.answer, GENERAL) for c in drawn)
+    return tuple(Row(Prompt.user(c.question), c.answer, GENERAL_ROWS) for c in drawn)
 
 
 def with_rehearsal(edit: SelfEdit, num_rows: int, seed: int) -> SelfEdit:

@@ -79,7 +79,7 @@ def embedder_of(backend: Backend, embeddings: Embeddings | None) -> Embedder:
 
 
 def text_of(prompt: Prompt, answer: str) -> str:
-    """The text that is embedded for an item; an answer that continues a reply begins with a space."""
+    """The text that is embedded for an item, stripped, because some answers are the rest of a reply: " Paris"."""
     return f"{prompt.asked} {answer.strip()}"
 
 
@@ -96,7 +96,7 @@ class ReplayIndex:
     def __init__(self, home: Home, namespace: str, model: str, embedder: Embedder) -> None:
         self.path, self._stamp = index_files(home, namespace, model)
         self._home = home
-        self._ours = (namespace, model)
+        self._namespace_and_model = (namespace, model)
         self._embedder = embedder
         self._lock = threading.Lock()
         self._index: Any = None
@@ -112,7 +112,7 @@ class ReplayIndex:
         """The ids of the `num_nearest` items to each of `vectors` (n, d), ordered by their smallest distance.
 
         Vectors stored by another embedder or with another d are recomputed. Raises `InputError` if the embedder makes
-        vectors of another d than `vectors`.
+        vectors of another length than `vectors`.
         """
         with self._lock:
             self._update(vectors.shape[1])
@@ -155,14 +155,14 @@ class ReplayIndex:
         """Whether SQLite holds items up to `newest`, all embedded by this embedder."""
         mine = self._embedder.identity
         with self._home.reading() as db:
-            if table.newest_id(db, *self._ours) < newest:
+            if table.newest_id(db, *self._namespace_and_model) < newest:
                 return False
-            return not table.has_foreign_vectors(db, *self._ours, mine, newest)
+            return not table.has_foreign_vectors(db, *self._namespace_and_model, mine, newest)
 
     def _rows_after(self, width: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """Batches of ids (n,) and vectors (n, width) that the index does not hold yet."""
         while True:
-            rows = table.vectors_after(self._home, *self._ours, self._newest, READ_BATCH)
+            rows = table.vectors_after(self._home, *self._namespace_and_model, self._newest, READ_BATCH)
             if not rows:
                 return
             num_bytes = 4 * width
@@ -180,7 +180,7 @@ class ReplayIndex:
             vectors = self._embedder.embed([text_of(question, answer) for _, question, answer in rows])
             if vectors.shape != (len(rows), width):
                 raise InputError(
-                    f"{len(rows)} items gave vectors {vectors.shape}, but a query {width} numbers; "
+                    f"the embedder made vectors of shape {vectors.shape} for items and of length {width} for a query; "
                     "an embedder must always return vectors of one length"
                 )
             made = {item: vector.tobytes() for vector, (item, *_) in zip(vectors, rows, strict=True)}
@@ -201,13 +201,13 @@ class ReplayIndex:
         return faiss.IndexIDMap2(flat)
 
     def _agrees(self, index: Any) -> bool:
-        """Whether the index holds exactly the first items of SQLite; vectors are compared on a sample."""
+        """Whether the index holds the items of SQLite up to its highest id, with none missing; vectors are sampled."""
         ids = _ids(index)
         if not len(ids) or not self._covers(int(ids[-1])):
             return False
         sample = ids[np.unique(np.linspace(0, len(ids) - 1, NUM_SAMPLED).astype(int))]
         with self._home.reading() as db:
-            stored = np.fromiter(table.ids_up_to(db, *self._ours, int(ids[-1])), dtype=np.int64)
+            stored = np.fromiter(table.ids_up_to(db, *self._namespace_and_model, int(ids[-1])), dtype=np.int64)
             vectors = table.vectors_of(db, sample.tolist())
         if not np.array_equal(stored, ids) or {len(vector) for vector in vectors} != {4 * index.d}:
             return False

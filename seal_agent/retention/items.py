@@ -55,9 +55,9 @@ class ReplayStore:
         self._index = ReplayIndex(home, namespace, self._model, self._embedder)
 
     def seed_general(self) -> int:
-        """Make the shipped general questions the active ones of their kind; returns how many were added.
+        """Store the shipped general questions and drop those of an older version; returns how many were added.
 
-        Questions of an older version become inactive, because they may be rehearsed now.
+        Those of an older version may be trained beside edits now.
         """
         shipped = {(table.question_of(probe), probe.answer): probe for probe in general_probes()}
         there = table.general_facts(self._home, self._namespace, self._model)
@@ -72,7 +72,7 @@ class ReplayStore:
         return len(probes) - (len(there) - len(old))
 
     def embed(self, probes: Sequence[Probe]) -> NDArray[np.float32]:
-        """The unit vectors (n, d) under which `probes` are stored."""
+        """The unit vectors (n, d) that are stored with `probes`."""
         return self._embedder.embed([text_of(probe.prompt, probe.answer) for probe in probes])
 
     def insert(

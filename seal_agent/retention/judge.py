@@ -21,7 +21,7 @@ from seal_agent.core.numbers import check_number, check_whole
 from seal_agent.retention.statistics import binomial_tail, mean_with_limits
 
 NUM_RULES = 3  # mean, drift, lost items: each can say "forgot"
-SUSPICION = 0.5  # least p-value of the losses for accepting before all probes are drawn
+MIN_P_TO_ACCEPT_EARLY = 0.5  # least p-value of the losses for accepting before all probes are drawn
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class RetentionStats:
     """Statistics of the replay probes, in nats per token.
 
     `mean`, `low` and `high`: the mean change with its limits at the confidence of accepting. `upper_change` and
-    `surely_drifted`: upper limits, at the confidence of an alarm, of the mean change and of the mean distance to the
+    `upper_drift`: upper limits, at the confidence of an alarm, of the mean change and of the mean distance to the
     best scores. `lost` of `known` items are lost; `p_value`: the probability of lost items in that many documents if
     the tolerated share is lost.
     """
@@ -80,7 +80,7 @@ class RetentionStats:
     low: float = 0.0
     high: float = 0.0
     upper_change: float = 0.0
-    surely_drifted: float = 0.0
+    upper_drift: float = 0.0
     lost: int = 0
     known: int = 0
     p_value: float = 1.0
@@ -156,7 +156,7 @@ def retention_stats(replay: Sequence[Probed], limits: Limits) -> RetentionStats:
     lost = [is_lost(p, limits) for p in known]
     return replace(
         figures,
-        surely_drifted=mean_with_limits(distances, documents, limits.alarm_confidence, limits.noise)[2],
+        upper_drift=mean_with_limits(distances, documents, limits.alarm_confidence, limits.noise)[2],
         lost=sum(lost),
         known=len(known),
         p_value=p_value_of_losses(lost, documents, limits.max_lost),
@@ -174,8 +174,8 @@ def alarm(figures: RetentionStats, limits: Limits) -> str:
         return f"the replay set changed by {figures.mean:+z.2f} nats per token (surely below {surely:+z.2f})"
     if figures.p_value < 1 - limits.alarm_confidence:
         return f"{figures.lost} of {figures.known} known items fell by more than {limits.lost_by} nat"
-    if figures.mean < 0 and figures.surely_drifted < -limits.max_drift - limits.noise:
-        return f"the replay set drifted below its best (surely below {figures.surely_drifted:+z.2f} nats per token)"
+    if figures.mean < 0 and figures.upper_drift < -limits.max_drift - limits.noise:
+        return f"the replay set drifted below its best (surely below {figures.upper_drift:+z.2f} nats per token)"
     return ""
 
 
@@ -248,7 +248,7 @@ def _outcome(gain: float, figures: RetentionStats, limits: Limits, *, final: boo
     if why:
         return "forgot", f"forgot: {why}"
     mean, low, high = figures.mean, figures.low, figures.high
-    if low >= -limits.max_drop and figures.p_value >= SUSPICION:
+    if low >= -limits.max_drop and figures.p_value >= MIN_P_TO_ACCEPT_EARLY:
         return "accept", f"learned ({gain:+z.2f} nats per token) and kept ({mean:+z.2f}, at least {low:+z.2f})"
     if not final:
         return "undecided", (

@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 
-from seal_agent.core.edits import REPLAY, REPLAYED, Row, SelfEdit
+from seal_agent.core.edits import EARLIER_ROWS, REPLAYED, Row, SelfEdit
 
 
 def replayed_rows(earlier: Sequence[SelfEdit], num_rows: int, seed: int) -> tuple[Row, ...]:
@@ -19,7 +19,7 @@ def replayed_rows(earlier: Sequence[SelfEdit], num_rows: int, seed: int) -> tupl
     for rows in shuffled:
         rng.shuffle(rows)
     turns = [row for turn in range(max(map(len, shuffled), default=0)) for row in _turn(shuffled, turn)]
-    return tuple(replace(row, source=REPLAY) for row in turns[:num_rows])
+    return tuple(replace(row, source=EARLIER_ROWS) for row in turns[:num_rows])
 
 
 def _replayable(edit: SelfEdit) -> list[Row]:

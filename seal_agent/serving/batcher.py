@@ -1,6 +1,6 @@
 """Batching of concurrent requests: those that arrive while the model is busy share the next `generate`.
 
-A request waits for nothing else; the first one runs at once and alone.
+The first request runs at once. Those that arrive meanwhile then run together.
 """
 
 from __future__ import annotations
@@ -31,10 +31,11 @@ class Request:
         """Whether one `generate` can answer both. A sampled reply runs alone, so that its seed reproduces it."""
         if self.temperature or other.temperature:
             return False
-        return self._shared == other._shared
+        return self._batch_key == other._batch_key
 
     @property
-    def _shared(self) -> tuple[object, ...]:
+    def _batch_key(self) -> tuple[object, ...]:
+        """Requests with equal keys can share a batch."""
         return (self.stack, self.max_new_tokens, self.stop, self.grammar is None)
 
 
@@ -88,7 +89,7 @@ class Batcher:
                 grammars=[request.grammar for request in requests if request.grammar],
                 seed=first.seed,
             )
-        except BaseException as error:  # edge of the thread: raised again where the future is read
+        except BaseException as error:  # passed to the future, so that the caller gets it
             if len(group) == 1:
                 group[0][1].set_exception(error)
             for each in group if len(group) > 1 else ():  # run each alone, so that only the faulty request fails

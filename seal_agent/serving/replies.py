@@ -36,7 +36,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ConstrainedPrompt:
     """A prompt and the constraint on its reply: one of `tools` must be called, or `grammar` must match."""
 
     prompt: Prompt
@@ -98,16 +98,18 @@ class Asked:
         return next(((name, written[len(head) :]) for name, head in heads if written.startswith(head)), None)
 
 
-def asked_of(prompt: Prompt, tools: Sequence[ToolSpec], choice: ToolChoice, form: ToolFormat, max_tokens: int) -> Asked:
+def asked_of(
+    prompt: Prompt, tools: Sequence[ToolSpec], choice: ToolChoice, form: ToolFormat, max_tokens: int
+) -> ConstrainedPrompt:
     """The prompt with the tools it offers, and a grammar if a tool must be called."""
     must = chosen(tools, choice)
     if choice == "none":
-        return Asked(prompt, form)
+        return ConstrainedPrompt(prompt, form)
     prompt = replace(prompt, tools=tuple(tools))
     if not must:
-        return Asked(prompt, form)
+        return ConstrainedPrompt(prompt, form)
     begun, grammar = forced(prompt, must, form, max_tokens)
-    return Asked(begun, form, must, grammar)
+    return ConstrainedPrompt(begun, form, must, grammar)
 
 
 def chosen(tools: Sequence[ToolSpec], choice: ToolChoice) -> tuple[ToolSpec, ...]:

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 MAX_SCORES = 50_000
-Asked = tuple[AdapterStack, Prompt, str]
+ScoreKey = tuple[AdapterStack, Prompt, str]
 
 
 class ScoreCache:
@@ -28,13 +28,13 @@ class ScoreCache:
     """
 
     def __init__(self) -> None:
-        self._scores: OrderedDict[Asked, Score] = OrderedDict()
+        self._scores: OrderedDict[ScoreKey, Score] = OrderedDict()
 
-    def get(self, asked: Asked) -> Score | None:
+    def get(self, asked: ScoreKey) -> Score | None:
         """The cached score, or None."""
         return self._scores.get(asked)
 
-    def put(self, asked: Asked, score: Score) -> None:
+    def put(self, asked: ScoreKey, score: Score) -> None:
         """Store a score."""
         self._scores[asked] = score
         if len(self._scores) > MAX_SCORES:
@@ -102,11 +102,11 @@ class Served:
         """As `Backend.score`, with the cache."""
         return self._scored(list(zip(self._actives(prompts), prompts, answers, strict=True)), progress)
 
-    def _scored(self, asked: Sequence[Asked], progress: Progress = silent) -> list[Score]:
+    def _scored(self, asked: Sequence[ScoreKey], progress: Progress = silent) -> list[Score]:
         fresh = [key for key in dict.fromkeys(asked) if self._scores.get(key) is None]
         done = len(asked) - len(fresh)
-        found: dict[Asked, Score] = {key: score for key in asked if (score := self._scores.get(key)) is not None}
-        groups: dict[AdapterStack, list[Asked]] = {}
+        found: dict[ScoreKey, Score] = {key: score for key in asked if (score := self._scores.get(key)) is not None}
+        groups: dict[AdapterStack, list[ScoreKey]] = {}
         for key in fresh:
             groups.setdefault(key[0], []).append(key)
         for stack, keys in groups.items():

@@ -1,6 +1,6 @@
 """Leftovers of killed processes on disk, and their safe removal.
 
-An adapter folder is left over if no stack version, policy or open job names it; a staging folder, if no process can
+An adapter folder is left over if no stack version, policy or open job refers to it; a staging folder, if no process can
 still be writing to it. Both must also be old. Accepted or promoted adapters are never touched.
 """
 
@@ -20,9 +20,9 @@ from seal_agent.storage.connection import ADAPTERS, Database
 
 log = logging.getLogger(__name__)
 WRITING_SECONDS = 3_600.0  # no folder takes longer to write: converting a model takes minutes
-LEARNING_SECONDS = 86_400.0  # no candidate is probed and remedied for longer without a job that names it
+LEARNING_SECONDS = 86_400.0  # no candidate that is not in the queue is worked on for longer
 UNFINISHED = (".tmp-*", ".write-test-*")
-ROOMS = (".", ADAPTERS, "models", "heads")
+FOLDERS = (".", ADAPTERS, "models", "heads")
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ class Ages:
 
 def leftovers(database: Database, ages: Ages | None = None) -> list[Path]:
     """The paths that may be deleted now, in a stable order."""
-    named = named_adapters(database)
+    referenced = referenced_adapters(database)
     return [
         *_unfinished(database.root, (ages or Ages()).writing),
-        *_unnamed(database.root, named, (ages or Ages()).learning),
+        *_unreferenced(database.root, referenced, (ages or Ages()).learning),
     ]
 
 
@@ -50,32 +50,34 @@ def clean(database: Database, ages: Ages | None = None) -> int:
     chosen = ages or Ages()
     unfinished = _unfinished(database.root, chosen.writing)
     with database.transaction() as tx:
-        unnamed = _unnamed(database.root, _named(tx), chosen.learning)
-        for path in unnamed:
+        unreferenced = _unreferenced(database.root, _referenced(tx), chosen.learning)
+        for path in unreferenced:
             _delete(path)
     for path in unfinished:
         _delete(path)
-    if unfinished or unnamed:
-        log.info("cleaned up %d unfinished and %d abandoned folders", len(unfinished), len(unnamed))
-    return len(unfinished) + len(unnamed)
+    if unfinished or unreferenced:
+        log.info("cleaned up %d unfinished and %d abandoned folders", len(unfinished), len(unreferenced))
+    return len(unfinished) + len(unreferenced)
 
 
-def named_adapters(database: Database) -> set[str]:
+def referenced_adapters(database: Database) -> set[str]:
     """The ids of all adapters in a stack version (consolidated ones included), a policy or an open job."""
     with database.reading() as db:
-        return _named(db)
+        return _referenced(db)
 
 
-def _named(db: Connection) -> set[str]:
-    return stacks.named_adapters(db) | policies.adapter_ids(db) | job_rows.candidate_ids(db)
+def _referenced(db: Connection) -> set[str]:
+    return stacks.referenced_adapters(db) | policies.adapter_ids(db) | job_rows.candidate_ids(db)
 
 
 def _unfinished(root: Path, age: float) -> list[Path]:
-    return sorted(p for room in ROOMS for mark in UNFINISHED for p in (root / room).glob(mark) if _is_older(p, age))
+    return sorted(
+        p for folder in FOLDERS for mark in UNFINISHED for p in (root / folder).glob(mark) if _is_older(p, age)
+    )
 
 
-def _unnamed(root: Path, named: set[str], age: float) -> list[Path]:
-    return [p for p in adapter_folders(root) if p.name not in named and _is_older(p, age)]
+def _unreferenced(root: Path, referenced: set[str], age: float) -> list[Path]:
+    return [p for p in adapter_folders(root) if p.name not in referenced and _is_older(p, age)]
 
 
 def adapter_folders(root: Path) -> Iterator[Path]:

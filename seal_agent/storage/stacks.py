@@ -161,7 +161,7 @@ def _write(tx: Transaction, namespace: str, number: int, stack: AdapterStack, re
     checksums.record(tx, "stack", namespace, str(number), checksums.checksum(namespace, number, layers))
 
 
-def named_adapters(db: Connection) -> set[str]:
+def referenced_adapters(db: Connection) -> set[str]:
     """The ids of all adapters in any version, those inside consolidated adapters included."""
     named: set[str] = set()
     for layers in db.execute(select(STACKS.c.layers)).scalars():

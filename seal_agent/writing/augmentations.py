@@ -13,7 +13,7 @@ from seal_agent.core.edits import Row
 from seal_agent.core.messages import Prompt
 from seal_agent.language.sentences import full_stop
 from seal_agent.language.source import Source
-from seal_agent.writing.formats.base import statement
+from seal_agent.writing.formats.base import plain_row
 
 Augmentation = Callable[[Source, Sequence[Row], int], list[Row]]
 """Takes the source, the rows so far and a seed; returns all rows."""
@@ -28,7 +28,7 @@ def sentences(source: Source, rows: Sequence[Row], seed: int) -> list[Row]:
 
 def passage(source: Source, rows: Sequence[Row], seed: int) -> list[Row]:
     """A row of plain text that holds the whole passage."""
-    return [*rows, statement(source.passage, "passage", source.passage)]
+    return [*rows, plain_row(source.passage, "passage", source.passage)]
 
 
 def title(source: Source, rows: Sequence[Row], seed: int) -> list[Row]:

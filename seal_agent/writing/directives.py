@@ -144,7 +144,7 @@ def say(backend: Backend, source: Source, menu: Menu = MENU, *, seed: int = 0, t
         about=source.topic,
         num=len(source.sentences),
     )
-    asked = Prompt.raw(f"{source.note}{prompt}".rstrip())
+    asked = Prompt.raw(f"{source.fault_note}{prompt}".rstrip())
     return Row(asked, ask(backend, asked, menu, seed=seed, temperature=temperature), NAME)
 
 

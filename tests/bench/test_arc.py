@@ -194,7 +194,7 @@ def test_the_domain_proposes_what_the_policy_says_and_grades_what_is_asked(home:
     directives = proposal.edit.directives
     assert (directives.formats, directives.augmentations) == (("leave-two-out",), ("size",))
     assert (directives.learning_rate, directives.loss_on, directives.rank) == (3e-4, "answers", ARC.rank)
-    (said,) = proposal.said
+    (said,) = proposal.exchanges
     assert parse_directives(said.answer, ARC, MENU) == directives
     assert said.prompt.text.startswith(demonstrated(task))
     assert as_text(task.tests[0].input) not in said.prompt.text

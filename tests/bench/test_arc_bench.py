@@ -84,7 +84,7 @@ def test_a_policy_writes_the_trained_self_edits(home: Home, registry: AdapterReg
     task = flip_task()
     backend = ScriptedBackend(home.root)
     proposal = ArcDomain().propose(writer(home, task, SETTINGS), task)
-    taught = SelfEdit("policy", "", proposal.said, ())
+    taught = SelfEdit("policy", "", proposal.exchanges, ())
     policy = AdapterStack().push(backend.train(taught))
     results = measure(backend, registry, [task], [UNTRAINED, TRAINED], Run(tmp_path), policy=policy)
     assert results[UNTRAINED, task.id].fault

@@ -29,7 +29,7 @@ from seal_agent.core.edits import Row, SelfEdit
 from seal_agent.core.errors import InputError
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.documents.datasets import Item, Question, read_items
-from seal_agent.policy.grading import is_right, recall
+from seal_agent.policy.grading import gold_token_recall, is_right
 from seal_agent.storage.adapter_store import AdapterRegistry
 from seal_agent.storage.run_folder import share_of
 from seal_agent.writing.directives import CLOZE, SEAL_PAPER, say
@@ -276,4 +276,4 @@ def test_an_answer_is_right_when_its_first_line_holds_most_of_the_gold_words(
     gold: str, answer: str, right: bool
 ) -> None:
     assert is_right(gold, answer) == right
-    assert 0 <= recall(gold, answer) <= 1
+    assert 0 <= gold_token_recall(gold, answer) <= 1

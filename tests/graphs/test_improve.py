@@ -235,9 +235,9 @@ def test_a_run_waits_while_somebody_talks_and_only_one_runs(home: Home) -> None:
     assert len(waited) == 3
     schedule.waiter(home, 0, now=lambda: clock[0], sleep=lambda _: pytest.fail("waited"))()
     refused = pytest.raises(StorageError, match="being improved by another process")
-    with schedule.alone(home), refused, schedule.alone(home):
+    with schedule.only_process(home), refused, schedule.only_process(home):
         pass
-    with schedule.alone(home):
+    with schedule.only_process(home):
         pass
 
 

@@ -38,7 +38,7 @@ def test_a_policy_that_imitates_one_choice_makes_it_likelier_and_only_while_it_w
 def test_a_proposal_and_questions_of_its_own(real_backend: TransformersBackend) -> None:
     domain = KnowledgeDomain(FAST, FAST_MENU)
     proposal = domain.propose(real_backend, CONTEXT, seed=1, temperature=1.0)
-    assert proposal.said[0].source == NAME
+    assert proposal.exchanges[0].source == NAME
     assert proposal.edit.directives.max_steps == FAST.max_steps
     own = self_made_questions(real_backend, CONTEXT, num=2, seed=1)
     assert own

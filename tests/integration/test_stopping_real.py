@@ -80,7 +80,7 @@ def test_reading_turns_for_a_new_model_is_announced_and_goes_on_where_it_was_sto
         before = num_read(model, home / HEADS_FOLDER, STATES)
         with running("ingest", str(path), "--model", model, home=home) as process:
             process.until("labelled turns are read, once for this model", 240)
-            assert "readings are saved when it is stopped" in process.said
+            assert "the turns read so far are kept" in process.said
             assert (f"{before} of them read already" in process.said) == bool(before)
             process.until(f"{before + num_more}/4466", 240)
             process.interrupt()

@@ -76,7 +76,7 @@ def test_the_head_of_a_new_model_is_announced_with_what_was_read_already(
 ) -> None:
     announce_head(Display(), learner.backend, learner.home)
     assert capsys.readouterr().err == ""  # it has one
-    said = estimates.head(4466, 133, 0.2)
+    said = estimates.fitting_notice(4466, 133, 0.2)
     assert "4,466 labelled turns are read, once for this model, 133 of them read already: about 14 minutes; " in said
 
 

@@ -5,7 +5,7 @@ import pytest
 from seal_agent.core.errors import InputError
 from seal_agent.core.stacks import AdapterRef, AdapterStack, StackEntry
 from seal_agent.learning.config import LearnerConfig
-from seal_agent.learning.remedies import next_remedy, parse_remedies, with_layer
+from seal_agent.learning.remedies import next_remedy, parse_remedies, with_entry_changed
 from seal_agent.learning.strategies import STRATEGIES, Rebuild, strategy
 
 
@@ -71,7 +71,7 @@ def test_a_remedy_that_does_not_exist_is_refused(name: str) -> None:
 
 
 def test_a_layer_is_served_with_another_weight_or_route_and_keeps_what_it_stands_for() -> None:
-    stack = with_layer(AdapterStack().push(ref("a")).push(ref("b")), ref("b"), consolidates=("old",))
-    scaled = with_layer(stack, ref("b"), weight=0.5, is_routed=True)
+    stack = with_entry_changed(AdapterStack().push(ref("a")).push(ref("b")), ref("b"), consolidates=("old",))
+    scaled = with_entry_changed(stack, ref("b"), weight=0.5, is_routed=True)
     assert scaled.entries == (StackEntry(ref("a")), StackEntry(ref("b"), 0.5, True, ("old",)))
     assert scaled.learned == ("a", "b", "old")

@@ -64,7 +64,7 @@ def test_a_policy_that_writes_better_edits_is_promoted_and_nothing_else_stays(ma
     run = make()
     explored = run.explore(1)
     assert (explored.num_contexts, len(explored.winners)) == (6, 6)
-    assert {row.answer for w in explored.winners for row in w.proposed.proposal.said} == {"well"}  # type: ignore[union-attr]
+    assert {row.answer for w in explored.winners for row in w.proposed.proposal.exchanges} == {"well"}  # type: ignore[union-attr]
     gated = run.gate(1)
     assert gated.is_promoted
     assert gated.compared[0].low > 0

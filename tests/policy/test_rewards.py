@@ -44,8 +44,8 @@ def test_what_the_policy_says_is_its_directives_and_the_texts_that_became_rows(h
     backend = ScriptedBackend(home.root, replies=SAYS)
     proposal = KnowledgeDomain(base=FAST).propose(backend, CONTEXT, seed=3, temperature=1.0)
     assert proposal.edit.directives == replace(FAST, formats=("chat-qa", "implications"), augmentations=("sentences",))
-    assert proposal.said[0].answer == SAYS["How to learn a text"]
-    texts = proposal.said[1:]
+    assert proposal.exchanges[0].answer == SAYS["How to learn a text"]
+    texts = proposal.exchanges[1:]
     assert texts
     assert {row.source for row in texts} == {"chat-qa"}  # a literal model writes no implications
     trained = {(row.question, row.answer) for row in proposal.edit.rows}
@@ -71,7 +71,7 @@ def test_directives_are_sampled_hotter_than_texts(home: Home, monkeypatch: pytes
 
 def test_fixed_directives_are_not_asked_for(backend: ScriptedBackend) -> None:
     proposal = KnowledgeDomain(fixed=CLOZE).propose(backend, CONTEXT)
-    assert (proposal.edit.directives, proposal.said) == (CLOZE, ())
+    assert (proposal.edit.directives, proposal.exchanges) == (CLOZE, ())
     with pytest.raises(EditFault, match="I do not know"):
         KnowledgeDomain().propose(backend, CONTEXT)
     bare = KnowledgeDomain(fixed=replace(SEAL_PAPER, formats=("cloze",), augmentations=()))

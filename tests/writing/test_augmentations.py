@@ -6,7 +6,7 @@ from seal_agent.core.edits import Row
 from seal_agent.core.messages import Prompt
 from seal_agent.language.source import Source
 from seal_agent.writing.augmentations import AUGMENTATIONS
-from seal_agent.writing.formats.base import statement
+from seal_agent.writing.formats.base import plain_row
 
 SOURCE = Source("Tower of Karlov", "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.")
 ASKED = Row(Prompt.user("Who built the Tower of Karlov?"), "Anna Reel", "chat-qa", SOURCE.sentences[0])
@@ -20,7 +20,7 @@ def test_sentences_are_answers_and_say_what_they_are_about() -> None:
 
 
 def test_the_title_stands_before_plain_text_only() -> None:
-    made = AUGMENTATIONS["title"](SOURCE, [ASKED, statement("It is old.", "implications", "")], 0)
+    made = AUGMENTATIONS["title"](SOURCE, [ASKED, plain_row("It is old.", "implications", "")], 0)
     assert made[0] == ASKED
     assert made[1].answer == "Tower of Karlov\nIt is old."
 
@@ -39,5 +39,5 @@ def test_a_swapped_question_asks_for_what_the_question_named() -> None:
 
 @pytest.mark.parametrize("name", list(AUGMENTATIONS))
 def test_a_tool_loses_no_row(name: str) -> None:
-    rows = [ASKED, statement("It is old.", "implications", "")]
+    rows = [ASKED, plain_row("It is old.", "implications", "")]
     assert len(AUGMENTATIONS[name](SOURCE, rows, 0)) >= len(rows)

@@ -120,4 +120,4 @@ def test_a_policy_writes_and_the_base_model_judges_what_it_wrote(tmp_path: Path)
 def test_a_policy_does_not_learn_to_say_what_no_row_was_made_of(backend: ScriptedBackend) -> None:
     proposal = write(backend, SOURCE, DEFAULT)
     assert {row.source for row in proposal.edit.rows} == {"cloze"}
-    assert proposal.said == ()
+    assert proposal.exchanges == ()

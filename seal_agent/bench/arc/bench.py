@@ -161,7 +161,7 @@ class Trial:
             return edit_of(task, self.domain.base, self.seed), ""
         writer = self.base.with_stack(self.policy if arm == TRAINED else AdapterStack())
         proposal = self.domain.propose(writer, task, seed=self.seed, temperature=TEMPERATURE)
-        return proposal.edit, proposal.said[0].answer.strip()
+        return proposal.edit, proposal.exchanges[0].answer.strip()
 
     def _trained(self, result: Result, task: Task, edit: SelfEdit) -> tuple[Result, Guessed]:
         with learned(self.base, self.registry, edit, self.seed) as now:

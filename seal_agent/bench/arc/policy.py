@@ -1,6 +1,7 @@
-"""ReST-EM for ARC: the policy that chooses how to train on a puzzle is improved on puzzles outside all benchmarks.
+"""ReST-EM for ARC: the policy that chooses how to train on a puzzle is improved on other puzzles.
 
-The algorithm is the same for every domain (`seal_agent.policy.rest_em`); this module chooses the tasks and the folder.
+The algorithm is the same for every domain (`seal_agent.policy.rest_em`); this module chooses the tasks, which are
+in none of the measured sets, and the folder.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ def practice_tasks(training: Iterable[Task], asked: Iterable[Iterable[Task]], nu
 
     Raises `InputError` if there are fewer.
     """
-    taken = {*SEAL_TRAINING, *(task.id for each in asked for task in each)}
-    free = sorted((task for task in training if task.id not in taken), key=size)
+    excluded = {*SEAL_TRAINING, *(task.id for each in asked for task in each)}
+    free = sorted((task for task in training if task.id not in excluded), key=size)
     if len(free) < num:
         raise InputError(f"only {len(free)} tasks are free to practise on; ask for fewer")
     return free[:num]
@@ -54,9 +55,9 @@ def improve(
 ) -> Policy:
     """Run or resume the improvement in `folder` with the adapters of `backend`; returns the policy in use at its end.
 
-    Half of `tasks` are explored, a quarter gate, a quarter are only reported; the reward is minus the NLL of the
-    correct grids. `minutes` limit the run. Raises `InputError` for fewer than 8 tasks and for a run that differs in
-    settings other than `BOUNDS`, and `StorageError` if another process runs it.
+    On half of `tasks` edits are sampled, a quarter decides whether the new policy is used, a quarter is only reported;
+    the reward is minus the NLL of the correct grids. `minutes` limit the run. Raises `InputError` for fewer than 8
+    tasks and for a run that differs in settings other than `BOUNDS`, and `StorageError` if another process runs it.
     """
     parts = parted(len(tasks), config.seed)
     settings = {
@@ -67,7 +68,7 @@ def improve(
     }
     run = RunFolder(folder / "policy", config=settings)
     home = Home(folder)
-    with schedule.alone(home):
+    with schedule.only_process(home):
         candidates = Candidates(backend, tasks, run, AdapterRegistry(folder / "adapters").discard)
         store = PolicyStore(home, NAMESPACE, backend.model, domain.name)
         bounded = replace(config, minutes=minutes)

@@ -25,7 +25,7 @@ class Ask:
     stop: tuple[str, ...] = ()
     grammar: Grammar | None = None
     meta: tuple[str, ...] = ()
-    """Data of the request that `parse` needs."""
+    """Strings that `ask` passes on to `parse`; each format defines its own."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Format:
     """A named way to write training rows. `parse` returns no rows for a text that does not fit.
 
     `is_extractive`: rows are cut out of the passage, so an answer that is a quotation needs no check.
-    `capability_test`: a text that a model writes about once, before it may use the format; if too little of the result
-    fits, the format named `fallback` is used instead.
+    `capability_test`: a test text; a model writes about it once, and if few rows are usable, `fallback` replaces the
+    format for that model.
     """
 
     name: str
@@ -64,14 +64,14 @@ def study(instruction: str, source: Source, example: str, max_new_tokens: int, b
     messages = (
         Message("user", f"{instruction}\n\nPassage:\n{EXAMPLE_PASSAGE}"),
         Message("assistant", example),
-        Message("user", f"{source.note}{instruction}\n\nPassage:\n{source.topic}\n{source.passage}"),
+        Message("user", f"{source.fault_note}{instruction}\n\nPassage:\n{source.topic}\n{source.passage}"),
     )
     return Ask(Prompt(messages, begins), source.passage, max_new_tokens, TEMPERATURE)
 
 
-def statement(text: str, name: str, view: str) -> Row:
+def plain_row(text: str, format_name: str, evidence: str) -> Row:
     """A row of plain text; the loss falls on all of it."""
-    return Row(Prompt.raw(""), text, name, view)
+    return Row(Prompt.raw(""), text, format_name, evidence)
 
 
 SENTENCE = "sentence"
@@ -86,7 +86,7 @@ def sentence_asks(source: Source) -> list[Ask]:
 def sentence_rows(source: Source, asked: Ask, name: str) -> list[Row]:
     """A chat row that asks for a sentence by its first words, after its heading.
 
-    Plain text would not do: a routed adapter is active only for a question.
+    It is a chat row because a routed adapter is active only when a message asks about its text.
     """
     request = ": ".join(part for part in (source.heading, opening(asked.evidence)) if part)
     return [Row(Prompt.user(request), asked.evidence, name, asked.evidence)] if request else []

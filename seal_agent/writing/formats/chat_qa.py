@@ -54,7 +54,7 @@ def ask(source: Source) -> list[Ask]:
         return sentence_asks(source)
     return [
         Ask(
-            Prompt.raw(f"{source.note}{view(sentence, source.topic)}Question: {starter}"),
+            Prompt.raw(f"{source.fault_note}{view(sentence, source.topic)}Question: {starter}"),
             sentence,
             MAX_TOKENS,
             temperature=temperature,

@@ -6,7 +6,7 @@ import re
 
 from seal_agent.core.edits import Row
 from seal_agent.language.source import Source
-from seal_agent.writing.formats.base import Ask, Format, statement, study
+from seal_agent.writing.formats.base import Ask, Format, plain_row, study
 
 _BULLET = re.compile(r"^\s*(?:[-*•–]|\(?\d{1,2}[.):])\s*")
 _MARKUP = re.compile(r"\*\*|__|^#+\s*")
@@ -32,6 +32,6 @@ def list_format(name: str, says: str, instruction: str, example: str, max_new_to
         return [study(instruction, source, example, max_new_tokens, begins)]
 
     def parse(source: Source, asked: Ask, text: str) -> list[Row]:
-        return [statement(line, name, asked.evidence) for line in whole_lines_of(begins + text)]
+        return [plain_row(line, name, asked.evidence) for line in whole_lines_of(begins + text)]
 
     return Format(name, says, ask, parse)

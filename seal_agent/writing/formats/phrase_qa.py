@@ -79,7 +79,7 @@ def _request(source: Source, phrase: str) -> Prompt:
             Message("assistant", f"{BEGINS} {question}\nAnswer: {answer}"),
         )
     ]
-    asked = REQUEST.format(passage=f"{source.note}{source.topic}\n{source.passage}", phrase=phrase)
+    asked = REQUEST.format(passage=f"{source.fault_note}{source.topic}\n{source.passage}", phrase=phrase)
     return Prompt((*messages, Message("user", asked)), BEGINS)
 
 

@@ -9,7 +9,7 @@ import re
 
 from seal_agent.core.edits import Row
 from seal_agent.language.source import Source
-from seal_agent.writing.formats.base import Ask, Format, statement, study
+from seal_agent.writing.formats.base import Ask, Format, plain_row, study
 
 NAME = "self-qa"
 INSTRUCTION = "Let's read the following passage and rewrite it in a question-answer format."
@@ -35,7 +35,7 @@ def ask(source: Source) -> list[Ask]:
 def parse(source: Source, asked: Ask, text: str) -> list[Row]:
     """A row of plain text for every question with its answer."""
     pairs = dict.fromkeys((m["question"].strip(), m["answer"].strip()) for m in _PAIR.finditer(f"{BEGINS}{text}\n"))
-    return [statement(f"Question: {question}\nAnswer: {answer}", NAME, asked.evidence) for question, answer in pairs]
+    return [plain_row(f"Question: {question}\nAnswer: {answer}", NAME, asked.evidence) for question, answer in pairs]
 
 
 FORMAT = Format(NAME, "the passage as questions and answers, as plain text", ask, parse)

@@ -11,7 +11,7 @@ import re
 from seal_agent.core.edits import Row
 from seal_agent.core.messages import Prompt
 from seal_agent.language.source import Source
-from seal_agent.writing.formats.base import Ask, Format, statement, study
+from seal_agent.writing.formats.base import Ask, Format, plain_row, study
 from seal_agent.writing.formats.lists import whole_lines_of
 
 NAME = "summary"
@@ -40,7 +40,7 @@ def parse(source: Source, asked: Ask, text: str) -> list[Row]:
     """A row of plain text for the steps, and a chat row for the summary."""
     trace, _, rest = f"{BEGINS}{text}".partition(MARK)
     steps = [_STEP.sub("", line) for line in whole_lines_of(trace)]
-    rows = [statement(step, NAME, asked.evidence) for step in steps if len(step.split()) > 2]
+    rows = [plain_row(step, NAME, asked.evidence) for step in steps if len(step.split()) > 2]
     summed = " ".join(rest.split())
     if summed.endswith((".", "!", "?")):
         rows.append(Row(Prompt.user(source.language.request_for_all(source.topic)), summed, NAME, asked.evidence))
