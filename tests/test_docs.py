@@ -1,11 +1,14 @@
 """The README and the pages of docs/ name only what is there: files, modules, names, links, commands and options."""
 
 import ast
+import dataclasses
 import re
 import shlex
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -24,6 +27,14 @@ CODE = re.compile(r"`([^`\n]+)`")
 PATH = re.compile(r"(?:seal_agent|graphs|adapters|tests|examples|docs|constraints)/[\w./*-]*")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 NAME = re.compile(r"\bseal_agent(?:\.\w+)+")
+TO_BE_ADDED = {
+    "seal_agent/bench/nll.py",
+    "seal_agent/language/german/",
+    "seal_agent/storage/notes.py",
+    "seal_agent/writing/formats/headline.py",
+    "tests/language/test_german.py",
+}
+"""Files that the pages on extending tell a reader to add."""
 MAX_README_LINES, MAX_COLUMNS = 65, 120
 
 
@@ -129,7 +140,9 @@ def test_every_path_that_a_page_names_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     spans = [*CODE.findall(FENCE.sub("", text)), *fences(page, "console"), *re.findall(r'--8<-- "([^":]+)', text)]
     paths = {path.rstrip(".") for span in spans for path in PATH.findall(span) if not re.search(r"\b[A-Z]{3,}\b", path)}
-    missing = [path for path in paths if not (any(ROOT.glob(path)) if "*" in path else (ROOT / path).exists())]
+    missing = [
+        path for path in paths - TO_BE_ADDED if not (any(ROOT.glob(path)) if "*" in path else (ROOT / path).exists())
+    ]
     assert not missing, f"{page.name} names files that do not exist: {missing}"
 
 
@@ -188,6 +201,24 @@ def test_the_checks_find_what_is_not_there() -> None:
     assert not exists("seal_agent.close_learner")
 
 
+def named_in_pages() -> set[str]:
+    """All code in the text of the pages, but for the log."""
+    pages = [page for page in PAGES if page.parent != LOG]
+    return {code for page in pages for code in CODE.findall(FENCE.sub("", page.read_text(encoding="utf-8")))}
+
+
+def test_every_node_of_the_chat_graph_is_explained_on_a_page() -> None:
+    drawn = (ROOT / "docs" / "chat.mmd").read_text(encoding="utf-8")
+    nodes = set(re.findall(r"^\t[\w\\]+\(([a-z_ ]+)\)$", drawn, re.MULTILINE))
+    assert {"respond", "ask again"} <= nodes
+    assert nodes - named_in_pages() == set()
+
+
+def test_every_setting_of_a_learner_is_explained_on_a_page() -> None:
+    settings = {field.name for field in dataclasses.fields(seal_agent.LearnerConfig)}
+    assert settings - named_in_pages() == set()
+
+
 def test_the_readme_is_one_screen() -> None:
     lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
     assert len(lines) <= MAX_README_LINES
@@ -214,8 +245,9 @@ def test_the_python_of_a_page_runs_with_the_scripted_model_in_the_place_of_the_r
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SEAL_HOME", str(tmp_path))
-    text = page.read_text(encoding="utf-8")
+    text, name = page.read_text(encoding="utf-8"), f"page_{page.stem}"
+    monkeypatch.setitem(sys.modules, name, ModuleType(name))  # a dataclass looks its module up
     for match in FENCE.finditer(text):
         if match[1] == "python":
             code = re.sub(r"\b(open_learners?)\(", r'\1("scripted", ', match[2])
-            exec(compile(code, named(page), "exec"), {"__name__": page.stem})  # noqa: S102
+            exec(compile(code, named(page), "exec"), {"__name__": name})  # noqa: S102

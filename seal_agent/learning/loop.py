@@ -1,6 +1,13 @@
 """The state machine of an episode: the next step for each step and result. Graphs and workers use it.
 
    decide ─► write ─► (approve) ─► train ─► probe ─► judge ─► accept ─► consolidate
+                                              ▲        │
+                                              └────────┴─ apply_remedy: an edit that forgets
+
+   close:    after decide, write, approve or train, if nothing is learned
+   reject:   after judge, if the candidate is not accepted and no remedy is left
+   remember: the text itself is served; after decide with recall="text", else in place of close and reject
+             with recall="both"
 
 It knows no graph and no queue; `run` executes the loop without either.
 """
