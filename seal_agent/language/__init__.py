@@ -11,11 +11,11 @@ questions (`plain`). May import core.
 
 To add a language, such as German:
 
-1. Make a folder `german/` with a class `German(Plain)` whose `code` is "de", beside `english/language.py`. Override
-   only what German has rules for; `base.py` describes each method, and `plain.py` has the defaults.
-2. Add it to `with_rules()` in `base.py`. `base.for_text` gives it every text that `detection` finds to be German.
+1. Make a folder `german/` beside `english/`, with a frozen dataclass `German(Plain)` with `code: str = "de"` in
+   `language.py`. Override only what German has rules for; `base.py` describes each method, `plain.py` has the defaults.
+2. Add `German()` to `with_rules()` in `base.py`. `base.for_text` gives it every text that `detection` finds to be German.
 3. If it has rules for questions, set `has_questions`; without them a text is learned sentence by sentence.
-4. Test it as `tests/language/test_languages.py` does for English and for a plain language.
+4. `docs/extend/language.md` has the whole class, and the tests that change.
 
 Where sentencex splits sentences wrongly, `english/abbreviations.py` shows how to correct it.
 """

@@ -41,6 +41,8 @@ class LearnerConfig:
     `recall`: where a reply gets what was learned from: "weights" (adapters), "text" (their texts in the prompt, nothing
     is trained) or "both" (a text whose edit cannot be learned is still recalled). `when_unknown`: "say so" has the
     model say that it was not told what a message asks, instead of guessing, if the model can tell such messages.
+    `max_attempts`: how often an edit without usable rows is written. `max_reply_tokens`: of a reply, unless a call says
+    otherwise. `seed`: of all random draws.
     """
 
     directives: Directives | None = DEFAULT
