@@ -66,10 +66,9 @@ def test_adapters_that_cannot_reach_it_are_warned_about_once(home: Home, caplog:
     with caplog.at_level(logging.WARNING):
         for name in ("one", "two"):
             assert say(agent, QUESTION, name).text == "nothing"
-    assert [
-        r.getMessage() for r in caplog.records if "does not reach the replies of the model 'echo'" in r.getMessage()
-    ]
-    assert len([r for r in caplog.records if "does not reach" in r.getMessage()]) == 1
+    warnings = [text for record in caplog.records if "does not reach" in (text := record.getMessage())]
+    assert len(warnings) == 1
+    assert "the replies of the model 'echo'" in warnings[0]
 
 
 def test_progress_of_the_middleware_comes_on_the_custom_stream(home: Home) -> None:
