@@ -36,20 +36,20 @@ class Fading:
         return ""
 
 
-def trusting(probed, limits, *, final=False):
+def lenient(probed, limits, *, final=False):
     """Our judge, but an edit may forget twice as much."""
     return judge(probed, replace(limits, max_drop=2 * limits.max_drop), final=final)
 
 
+ARM = bench.Arm("fading, lenient judge", LearnerConfig(strategy=Fading(), judge=lenient))
 # --8<-- [end:own]
 
 
 def main(data: str, folder: str = "forgetting", model: str = "embedded") -> None:
-    mine = bench.Arm("fading, trusting judge", LearnerConfig(strategy=Fading(), judge=trusting))
     orders = bench.sequences(read_items(Path(data)), num=2, length=3, seed=0)
     backend = open_backend(Home(Path(folder) / "home"), model)
     run = bench.Run(Path(folder), "", {"data": data, "model": model})
-    bench.measure(backend, run, orders, ["route", "stack", mine.name], own=[mine])
+    bench.measure(backend, run, orders, ["route", "stack", ARM.name], own=[ARM])
     print(markdown(summarise(run.rows()), [f"model: {model}"]))
 
 

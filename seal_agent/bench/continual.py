@@ -19,11 +19,13 @@ from pathlib import Path
 from statistics import fmean
 from typing import Annotated, Any, Protocol
 
+from seal_agent.bench.continual_arms import NOTHING, RETRIEVAL, arms
+from seal_agent.bench.continual_arms import Arm as Arm
 from seal_agent.bench.knowledge import edit_of_published
 from seal_agent.core.backend import Backend, silent
 from seal_agent.core.codec import to_json
 from seal_agent.core.documents import Passage
-from seal_agent.core.edits import Directives, SelfEdit
+from seal_agent.core.edits import SelfEdit
 from seal_agent.core.episodes import Episode, Progress
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Generated, Grammar, Prompt
@@ -40,23 +42,13 @@ from seal_agent.storage.adapter_store import read_manifest
 from seal_agent.storage.database import Home
 from seal_agent.storage.files import write_whole
 from seal_agent.storage.run_folder import RunFolder
-from seal_agent.writing.directives import CLOZE, DEFAULT, SEAL_PAPER
+from seal_agent.writing.directives import CLOZE
 
 MAX_ANSWER_TOKENS = 48
-NOTHING, RETRIEVAL = "nothing learned", "passage by retrieval"
+MAX_SLUG = 80  # characters of an arm's name in the name of a folder
 
-Asked = tuple[AdapterStack, Prompt, int]
+ReplyKey = tuple[AdapterStack, Prompt, int]
 """A stack, a prompt, and the maximum length of the reply."""
-
-
-@dataclass(frozen=True)
-class Arm:
-    """A strategy under test: a learner's settings, whether its gate decides, and whose rows are learned."""
-
-    name: str
-    config: LearnerConfig
-    is_gated: bool = True
-    published: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,32 +84,6 @@ class View(Protocol):
         """The log-probability of every answer."""
 
 
-def arms() -> dict[str, Arm]:
-    """All arms that learn, by name."""
-    plain = replace(DEFAULT, rehearsal_share=0.0)
-    none: tuple[str, ...] = ()
-
-    def config(strategy: str, directives: Directives = DEFAULT, **changes: Any) -> LearnerConfig:
-        return LearnerConfig(directives=directives, strategy=strategy, **changes)
-
-    listed = [
-        Arm("route", config("route")),
-        Arm("stack", config("stack", plain, min_rehearsal_rows=0), is_gated=False),
-        Arm("stack, replay only", config("stack", min_rehearsal_rows=24), is_gated=False),
-        Arm("stack, gate", config("stack", remedies=none, min_rehearsal_rows=24)),
-        Arm("stack, gate, repair", config("stack", min_rehearsal_rows=24)),
-        Arm("rebuild", config("rebuild"), is_gated=False),
-        Arm("merge", config("merge", plain, min_rehearsal_rows=0), is_gated=False),
-        Arm(
-            "merge, SEAL's recipe and rows",
-            config("merge", replace(SEAL_PAPER, formats=(), rehearsal_share=0.0), min_rehearsal_rows=0),
-            is_gated=False,
-            published="seal-round2",
-        ),
-    ]
-    return {arm.name: arm for arm in listed}
-
-
 def sequences(items: Sequence[Item], *, num: int, length: int, seed: int) -> list[list[Item]]:
     """`num` orders of `length` passages, without repeats within one; raises `InputError` if there are too few."""
     if not 2 <= length <= len(items):
@@ -141,11 +107,11 @@ class Run(RunFolder):
 class _Known:
     """Cached replies of a backend and its views, and the training seconds saved."""
 
-    replies: dict[Asked, list[Generated]] = field(default_factory=dict)
+    replies: dict[ReplyKey, list[Generated]] = field(default_factory=dict)
     saved: float = 0.0
 
 
-class Once:
+class CachedBackend:
     """A caching backend: repeats no training and no greedy or seeded reply.
 
     An edit that was trained on the same stack before gets the stored adapter in `folder`. Routed adapters do not depend
@@ -162,9 +128,9 @@ class Once:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._backend, name)
 
-    def with_stack(self, stack: AdapterStack) -> Once:
+    def with_stack(self, stack: AdapterStack) -> CachedBackend:
         """A caching view with `stack`."""
-        return Once(self._backend.with_stack(stack), self._folder, self._known)
+        return CachedBackend(self._backend.with_stack(stack), self._folder, self._known)
 
     @property
     def saved(self) -> float:
@@ -238,22 +204,22 @@ def measure(
     for name in chosen:
         if name not in (NOTHING, RETRIEVAL, *known):
             raise InputError(f"there is no arm called {name!r}; choose {', '.join([NOTHING, RETRIEVAL, *known])}")
-    once = Once(backend, run.folder / "trained")
+    cached = CachedBackend(backend, run.folder / "trained")
     # Arms that differ only in the treatment of bad edits share the edits before one. So an interrupted run has
     # every arm on the same sequences.
     for number in range(len(orders)) if numbers is None else numbers:
         for name in chosen:
             progress(name, number, len(orders))
             if name in known:
-                _learned(once, run, known[name], number, orders[number], checkpoints, seed, progress)
+                _learned(cached, run, known[name], number, orders[number], checkpoints, seed, progress)
             else:
-                _unlearned(once, run, name, number, orders[number], checkpoints)
+                _without_learning(cached, run, name, number, orders[number], checkpoints)
         for arm in (known[name] for name in chosen if name in known):
             _clear(run, arm, number)
 
 
 def _learned(
-    backend: Once,
+    backend: CachedBackend,
     run: Run,
     arm: Arm,
     number: int,
@@ -310,8 +276,8 @@ def learn(learner: Learner, arm: Arm, item: Item, seed: int, progress: Progress 
     return episode
 
 
-def _unlearned(
-    backend: Once, run: Run, name: str, number: int, order: Sequence[Item], checkpoints: Sequence[int]
+def _without_learning(
+    backend: CachedBackend, run: Run, name: str, number: int, order: Sequence[Item], checkpoints: Sequence[int]
 ) -> None:
     """The arms without weights: the untouched model, and retrieval of the best matching passage learned so far."""
     done = run.rows()
@@ -327,7 +293,7 @@ def _unlearned(
 class _Retrieval:
     """A base model whose prompts include the passage that a question is about, if there is one."""
 
-    def __init__(self, backend: Once, passages: Mapping[str, str]) -> None:
+    def __init__(self, backend: CachedBackend, passages: Mapping[str, str]) -> None:
         self._backend, self._passages, self._router = backend, passages, Router(passages)
 
     def _shown(self, prompts: Sequence[Prompt]) -> list[Prompt]:
@@ -374,6 +340,8 @@ def _row(arm: str, number: int, step: int, asked: Sequence[Item], view: View, *,
 
 def _home(run: Run, arm: Arm, number: int) -> Home:
     slug = "".join(c if c.isalnum() else "-" for c in arm.name)
+    if arm.name.startswith("{") or len(slug) > MAX_SLUG:  # too long, or unlike another in nothing but a mark
+        slug = f"settings-{hashlib.sha256(arm.name.encode()).hexdigest()[:16]}"
     return Home(run.folder / "homes" / f"{slug}-{number}")
 
 

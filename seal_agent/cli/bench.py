@@ -35,6 +35,22 @@ if TYPE_CHECKING:
     from seal_agent.storage.run_folder import RunFolder
 
 app = typer.Typer(help="Benchmarks.")
+CONTINUAL_ARMS = (
+    "route",
+    "stack",
+    "stack, replay only",
+    "stack, gate",
+    "stack, gate, repair",
+    "rebuild",
+    "merge",
+    "merge, SEAL's recipe and rows",
+    "nothing learned",
+    "passage by retrieval",
+)  # written down here, because --help does not import the benchmark
+HELP_OF_ARMS = (
+    f"Only these; repeatable. One of: {'; '.join(CONTINUAL_ARMS)}. Or an arm of your own: the settings of a learner as "
+    "JSON, or module:object."
+)
 
 
 @app.command("knowledge")
@@ -91,7 +107,7 @@ def knowledge(
 @grouped
 def continual(
     passages: PassageOptions,
-    arm: Arms = None,
+    arm: Annotated[list[str] | None, typer.Option("--arm", help=HELP_OF_ARMS)] = None,
     num: Annotated[int, typer.Option("--sequences", min=1, help="How many orders of passages.")] = 8,
     length: Annotated[int, typer.Option("--length", min=2, help="Edits in a sequence.")] = 8,
     checkpoint: Annotated[
@@ -104,6 +120,7 @@ def continual(
     """Measure what is still known after many edits. All strategies, gated or not, with report and plots."""
     from seal_agent.bench import continual as bench
     from seal_agent.bench import knowledge as bench_knowledge
+    from seal_agent.bench.continual_arms import arms_called
     from seal_agent.bench.reports import continual as continual_report
     from seal_agent.storage import run_folder
     from seal_agent.storage.database import Home
@@ -116,11 +133,12 @@ def continual(
     config = _config(passages, items, options)
     config |= {"sequences": num, "length": length, "checkpoints": checkpoint or [], "grader": bench_knowledge.GRADER}
     config |= {"default": _default_edit()}
+    chosen, own = arms_called(arm or CONTINUAL_ARMS)
     run = bench.Run(folder, part, config)
     if not options.report_only:
         with _measuring(run, home, options) as (backend, progress):
-            chosen = arm or [*bench.arms(), bench.NOTHING, bench.RETRIEVAL]
-            bench.measure(backend, run, orders, chosen, checkpoint or [], numbers=numbers, seed=seed, progress=progress)
+            steps = checkpoint or []
+            bench.measure(backend, run, orders, chosen, steps, own=own, numbers=numbers, seed=seed, progress=progress)
     rows = run.rows()
     reports = continual_report.summarise(rows)
 

@@ -80,7 +80,8 @@ ChatTemplate = Annotated[
     Path | None, typer.Option("--chat-template", help="A Jinja file, for a model without a template.")
 ]
 Strategy = Annotated[
-    str, typer.Option("--strategy", callback=_check_strategy, help="How the stack grows: route, stack, merge, rebuild.")
+    str,
+    typer.Option("--strategy", callback=_check_strategy, help=f"How the stack grows: {', '.join(STRATEGIES)}."),
 ]
 Preset = Annotated[
     str,

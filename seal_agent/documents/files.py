@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from mimetypes import MimeTypes
 from pathlib import Path
@@ -81,13 +82,13 @@ def together(first: Document, second: Document, between: str) -> Document:
 def read_file(path: Path) -> Document:
     """A file of text, Markdown, HTML or PDF; its source is its URI. Raises `InputError` if it has no text."""
     kind = KINDS.get(path.suffix.lower(), TEXT)
-    if kind in (PDF, HTML):
+    if kind in (TEXT, MARKDOWN):
+        reading = read(read_document(path), kind, str(path))
+    else:
         try:
             reading = read(path.read_bytes(), kind, str(path))
         except OSError as error:
             raise InputError(f"cannot read {path}: {error.strerror or error}; give the path of a document") from error
-    else:
-        reading = read(read_document(path), kind, str(path))
     if not reading.text.strip():
         raise InputError(f"{path} has no text; a scanned page needs character recognition (OCR) first")
     return document_of(reading.text, path.resolve().as_uri(), left_out=reading.left_out)
@@ -107,8 +108,8 @@ def read(data: bytes | str, kind: str, name: str) -> Reading:
     said = kind.partition(";")[0].strip().lower()
     kind, named = TYPES.get(said, said), _kind_of_name(name)
     if isinstance(data, bytes):
-        if (kind or named) == PDF:
-            return Reading(_pdf(data, name))
+        if binary := BINARY.get(kind or named):
+            return Reading(binary(data, name))
         text = _decoded(data, kind, name)
     else:
         text = whole(data).removeprefix("\ufeff")
@@ -207,3 +208,7 @@ def _pdf(data: bytes, name: str) -> str:
     except Exception as error:  # pypdf raises many kinds of errors for a damaged file
         raise InputError(f"{name} cannot be read as PDF: {error}; repair it or remove its password") from error
     return _HYPHEN.sub("", "\n".join(pages))  # a sentence may continue on the next page
+
+
+BINARY: Mapping[str, Callable[[bytes, str], str]] = {PDF: _pdf}
+"""The types whose bytes are no text, each with the function that reads their text; it also takes the name."""

@@ -1,7 +1,7 @@
 """How a stack grows: edits can be stacked, routed, merged or retrained together.
 
 A strategy chooses the base of the next candidate, how the candidate is served, and when the stack is consolidated. It
-is a pure function of stacks; an own one is a class with three methods (`examples/forgetting_experiment.py`).
+is a pure function of stacks; an own one is a class with three methods and a name (`examples/forgetting_experiment.py`).
 """
 
 from __future__ import annotations

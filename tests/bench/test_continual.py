@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,15 +12,18 @@ from typing import Any
 import pytest
 
 from seal_agent.adapters.scripted import ScriptedBackend
-from seal_agent.bench.continual import NOTHING, RETRIEVAL, Arm, Row, Run, arms, measure, sequences
+from seal_agent.bench.continual import Arm, Row, Run, measure, sequences
+from seal_agent.bench.continual_arms import NOTHING, RETRIEVAL, arms, arms_called, names_of_arms
 from seal_agent.bench.reports.arms import Interval
 from seal_agent.bench.reports.continual import interval, markdown, plot, summarise
+from seal_agent.cli.bench import CONTINUAL_ARMS
 from seal_agent.core.edits import SelfEdit
 from seal_agent.core.episodes import Verdict
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Prompt
 from seal_agent.documents.datasets import Item, Question
 from seal_agent.storage.database import Home
+from seal_agent.writing.directives import DEFAULT
 
 ITEMS = [
     Item(
@@ -237,7 +241,64 @@ def test_unknown_arms_and_impossible_sequences_are_refused(tmp_path: Path) -> No
         sequences(ITEMS, num=1, length=4, seed=0)
 
 
+def test_an_arm_may_be_given_as_settings() -> None:
+    given = '{"strategy": "stack", "remedies": ["repair"], "limits": {"max_drop": 0.2}, "is_gated": false}'
+    chosen, [own] = arms_called(["route", given, given])
+    assert chosen == ["route", own.name]
+    assert (own.config.strategy, own.config.remedies, own.config.limits.max_drop) == ("stack", ("repair",), 0.2)
+    assert not own.is_gated
+    _, [changed] = arms_called(['{"directives": {"rank": 4}}'])
+    assert changed.config.directives == replace(DEFAULT, rank=4)
+
+
+def test_an_arm_may_be_an_object_of_a_module_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [*sys.path])
+    (tmp_path / "my_arms.py").write_text(
+        "from seal_agent.bench.continual import Arm\nfrom seal_agent.learning.learner import LearnerConfig\n"
+        "SMALL = Arm('few probes', LearnerConfig(num_probes=8), is_gated=False)\nCONFIG = LearnerConfig(num_probes=9)\n"
+    )
+    chosen, own = arms_called(["my_arms:SMALL", "my_arms:CONFIG"])
+    assert chosen == ["few probes", "my_arms:CONFIG"]
+    assert [arm.config.num_probes for arm in own] == [8, 9]
+    with pytest.raises(InputError, match="LARGE"):
+        arms_called(["my_arms:LARGE"])
+    with pytest.raises(InputError, match="it is a type"):
+        arms_called(["my_arms:Arm"])
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("pile", "choose one of 'route'"),
+        ("{not json", "it is not JSON"),
+        ('{"strategie": "stack"}', "no setting 'strategie'"),
+        ('{"strategy": "pile"}', "no strategy called 'pile'"),
+        ('{"strategy": 5}', "strategy"),
+        ('{"remedies": 5}', "remedies"),
+        ('{"num_probes": "many"}', "num_probes"),
+        ('{"is_gated": "no"}', "neither true nor false"),
+        ('{"limits": {"max_fall": 1}}', "max_fall"),
+        ('{"directives": {"rank": -1}}', "rank"),
+        ("nowhere:ARM", "cannot be imported"),
+    ],
+)
+def test_what_is_no_arm_is_refused(name: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        arms_called([name])
+
+
+@pytest.mark.slow
+def test_arms_of_settings_learn_in_folders_of_their_own(tmp_path: Path) -> None:
+    chosen, own = arms_called(['{"num_probes": 8}', '{"num_probes": 9}'])
+    run = Run(tmp_path / "run")
+    measure(ScriptedBackend(tmp_path / "model"), run, [ITEMS[:2]], chosen, own=own)
+    assert {key[0] for key in run.rows()} == set(chosen)
+    assert len(list((tmp_path / "run" / "homes").iterdir())) == 2
+
+
 def test_every_arm_is_there() -> None:
+    assert names_of_arms() == list(CONTINUAL_ARMS)
     assert {"route", "stack", "stack, gate", "stack, gate, repair", "stack, replay only", "rebuild", "merge"} <= set(
         arms()
     )
@@ -256,5 +317,5 @@ def test_the_example_puts_a_strategy_and_a_judge_beside_ours(
     example = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "forgetting_experiment.py"))
     example["main"](str(tmp_path / "data.json"), str(tmp_path / "run"), "scripted")
     printed = capsys.readouterr().out
-    assert "| fading, trusting judge | 3 | 2 |" in printed
+    assert "| fading, lenient judge | 3 | 2 |" in printed
     assert "| route | 3 | 2 |" in printed

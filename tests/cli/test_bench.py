@@ -39,6 +39,17 @@ def test_the_continual_benchmark_runs_from_the_command_line(tmp_path: Path, caps
     assert " cores, " in text  # the machine
 
 
+def test_an_arm_that_does_not_exist_is_refused_before_a_model_is_loaded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entry = {"title": "A", "context": "B is 2 m high.", "questions": [{"question": "How high?", "answer": "2 m"}]}
+    (tmp_path / "data.json").write_text(json.dumps([entry, {**entry, "title": "C"}]))
+    options = ["--data", str(tmp_path / "data.json"), "--length", "2", "--out", str(tmp_path / "run")]
+    options += ["--home", str(tmp_path / "home"), "--model", "no/such-model"]
+    assert app.main(["bench", "continual", *options, "--arm", "pile"]) == 2
+    assert "no arm called 'pile'" in capsys.readouterr().err
+
+
 def test_an_unknown_strategy_is_refused_before_a_model_is_loaded(capsys: pytest.CaptureFixture[str]) -> None:
     assert app.main(["ingest", "nothing.txt", "--strategy", "pile"]) == 2
     assert "choose stack, route, merge, rebuild" in capsys.readouterr().err

@@ -69,6 +69,18 @@ def test_a_pdf_is_read_and_words_broken_at_a_line_are_joined(tmp_path: Path) -> 
     assert read.source == file.as_uri()
 
 
+def test_a_further_binary_type_is_read_from_a_file_and_from_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = "application/x-tower"
+    monkeypatch.setitem(documents.KINDS, ".tower", kind)
+    monkeypatch.setattr(documents, "BINARY", {kind: lambda data, _name: data[1:].decode()})
+    data = b"\xffThe Tower of Karlov holds nine bells."
+    (tmp_path / "a.tower").write_bytes(data)
+    assert documents.read_file(tmp_path / "a.tower").text == "The Tower of Karlov holds nine bells."
+    assert documents.text_of(data, kind, "the document") == documents.text_of(data, "", "a.tower")
+
+
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [

@@ -42,7 +42,7 @@ Rows = list[tuple[Any, ...]]
 
 
 def number(name: str) -> int:
-    return int(name[1:2])
+    return int(name[1:].partition("-")[0])
 
 
 def old_file(root: Path, name: str) -> Path:
@@ -76,6 +76,10 @@ def shape(statement: str) -> str:
     """Conditions in any order, and blanks do not count."""
     words = re.sub(r"[\s;]+", " ", statement).replace(" WHERE ", " AND ").split(" AND ")
     return " AND ".join(sorted(word.removesuffix(" END").strip() for word in words))
+
+
+def test_a_file_is_named_by_the_number_of_its_schema() -> None:
+    assert [number(name) for name in ("v9", "v10", "v11-without-names")] == [9, 10, 11]
 
 
 def test_there_is_a_file_of_every_schema_before_this_one() -> None:

@@ -46,7 +46,7 @@ class Format:
     fallback: str = ""
 
 
-EXAMPLE = """\
+EXAMPLE_PASSAGE = """\
 Amber Bridge
 The Amber Bridge was designed in 1911 by the engineer Carla Mendes, who was afraid of water. Every spring a choir of \
 dentists sings under its nine red towers near Lisbon. The toll is 40 cents, which pays for the paint."""
@@ -56,13 +56,13 @@ TEMPERATURE = 0.7  # with greedy decoding small models repeat themselves
 
 
 def study(instruction: str, source: Source, example: str, max_new_tokens: int, begins: str = "") -> Ask:
-    """A chat request about the passage, after the same request about `EXAMPLE` with its answer.
+    """A chat request about the passage, after the same request about `EXAMPLE_PASSAGE` with its answer.
 
     `begins` is the beginning of the assistant's turn. The example is needed because small models follow examples better
     than instructions.
     """
     messages = (
-        Message("user", f"{instruction}\n\nPassage:\n{EXAMPLE}"),
+        Message("user", f"{instruction}\n\nPassage:\n{EXAMPLE_PASSAGE}"),
         Message("assistant", example),
         Message("user", f"{source.note}{instruction}\n\nPassage:\n{source.topic}\n{source.passage}"),
     )

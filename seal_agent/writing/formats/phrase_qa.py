@@ -14,7 +14,7 @@ from seal_agent.core.edits import Row
 from seal_agent.core.messages import Message, Prompt
 from seal_agent.language.source import Source
 from seal_agent.writing.formats import cloze
-from seal_agent.writing.formats.base import EXAMPLE, Ask, Format
+from seal_agent.writing.formats.base import EXAMPLE_PASSAGE, Ask, Format
 
 NAME = "phrase-qa"
 MAX_TOKENS = 72
@@ -75,7 +75,7 @@ def _request(source: Source, phrase: str) -> Prompt:
         message
         for shown, question, answer in EXAMPLES
         for message in (
-            Message("user", REQUEST.format(passage=EXAMPLE, phrase=shown)),
+            Message("user", REQUEST.format(passage=EXAMPLE_PASSAGE, phrase=shown)),
             Message("assistant", f"{BEGINS} {question}\nAnswer: {answer}"),
         )
     ]
