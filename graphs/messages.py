@@ -39,12 +39,15 @@ def said_on(message: AnyMessage) -> str:
     Raises `InputError` for a timestamp that is no ISO 8601 date or date and time.
     """
     given = message.additional_kwargs.get("timestamp")
-    if given is None:
-        return datetime.now().astimezone().date().isoformat()
+    return datetime.now().astimezone().date().isoformat() if given is None else day_of(given)
+
+
+def day_of(timestamp: object) -> str:
+    """The day (ISO 8601) of a date or a date and time; raises `InputError` for anything else."""
     try:
-        return datetime.fromisoformat(str(given)).date().isoformat()
+        return datetime.fromisoformat(str(timestamp)).date().isoformat()
     except ValueError as error:
-        raise InputError(f"timestamp={given!r} of a message is no ISO 8601 date; give '2026-03-02', say") from error
+        raise InputError(f"timestamp={timestamp!r} of a message is no ISO 8601 date; give '2026-03-02', say") from error
 
 
 def as_text(messages: Sequence[AnyMessage]) -> str:

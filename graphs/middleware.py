@@ -6,22 +6,28 @@ halfway. The agent's own replies are never learned, and neither are tool results
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+import logging
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Annotated, Any, NotRequired
 
-from langchain_core.messages import AnyMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.runnables.config import run_in_executor
 from langgraph.runtime import Runtime
 
 from seal_agent.core.documents import Passage
 from seal_agent.core.errors import InputError, MissingExtra
+from seal_agent.core.facts import Fact
+from seal_agent.core.messages import Prompt
 from seal_agent.documents import files as documents
 from seal_agent.documents.passages import divide, split_passages
 from seal_agent.graphs import speakers
 from seal_agent.graphs.attachments import Attached, attached_passages
+from seal_agent.graphs.chat_call import message_of
 from seal_agent.graphs.learning import create_learning_graph
-from seal_agent.graphs.messages import as_text
+from seal_agent.graphs.messages import as_text, said_on
 from seal_agent.graphs.namespaces import AnyLearner, current, speaking
+from seal_agent.graphs.node import arun_shown, run_shown
 from seal_agent.graphs.pending import carried, check_speaker
 from seal_agent.graphs.speakers import is_users
 from seal_agent.graphs.tools import RECALLED, learning_tools
@@ -43,6 +49,11 @@ except ImportError as error:
 
 Pin = Callable[[str, int], Mapping[str, Any]]
 """Maps a namespace and a stack version to the settings of a model call that uses exactly that version."""
+NOT_REACHED = (
+    "what is learned does not reach the replies of the model %r, which cannot use adapters; "
+    "use ChatSeal as the agent's model, or LearnerConfig(recall='text')"
+)
+log = logging.getLogger(__name__)
 OWN_MODEL = "seal"  # `_llm_type` of `ChatSeal`
 
 
@@ -71,7 +82,9 @@ class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
     With a `queue` a worker learns in the background; otherwise the run ends when learning has ended. `with_tools` gives
     the agent `memorize`, `adapt`, `forget` and `recall_sources`. `learn_from` names tools whose results are learned
     like documents. `pin` makes the settings that fix a model call to a version of the stack; by default this works for
-    `ChatSeal`, and other models are called without it.
+    `ChatSeal`, and other models are called without it. A model that is not `ChatSeal` cannot use adapters: with
+    `LearnerConfig(recall="text")` or "both" it gets the recalled facts in its system message, with "weights" a warning
+    says that it does not know what was learned. Progress comes on the custom stream as `StepEvent` dictionaries.
     """
 
     state_schema = AdaptState
@@ -95,6 +108,7 @@ class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
         self._loop: Any = create_learning_graph(learner, queue).compile()
         self._learn_from = frozenset(learn_from)
         self._pin = pin
+        self._has_warned = False
 
     @hook_config(can_jump_to=["end"])
     def before_agent(self, state: AdaptState, runtime: Runtime[Any]) -> dict[str, Any]:
@@ -134,14 +148,35 @@ class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
     def wrap_model_call(
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]
     ) -> ModelResponse[Any]:
-        """Answer with the stack version of the turn."""
-        return handler(self._pinned(request))
+        """Answer with the stack version of the turn, another provider's model with the recalled facts in its prompt."""
+        asked, facts = self._prepared(request)
+        return _noted(handler(asked), facts)
 
     async def awrap_model_call(
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]
     ) -> ModelResponse[Any]:
         """As `wrap_model_call`."""
-        return await handler(self._pinned(request))
+        asked, facts = await run_in_executor(None, self._prepared, request)
+        return _noted(await handler(asked), facts)
+
+    def _prepared(self, request: ModelRequest[Any]) -> tuple[ModelRequest[Any], tuple[Fact, ...]]:
+        """The request as the model gets it, and the facts recalled into it for a model that adapters do not reach."""
+        if request.model._llm_type == OWN_MODEL or self._pin is not None:
+            return self._pinned(request), ()
+        learner = current(self._learner)
+        if learner.config.recall == "weights":
+            if not self._has_warned:
+                self._has_warned = True
+                log.warning(NOT_REACHED, request.model._llm_type)
+            return request, ()
+        state = learner.state
+        prompt = Prompt(tuple(message_of(message) for message in request.messages))
+        [found] = state.recalled(state.view(state.stack), [prompt])
+        if not found.facts and not found.is_unknown:
+            return request, ()
+        before = f"{request.system_message.text}\n\n" if request.system_message else ""
+        told = SystemMessage(f"{before}{found.prompt.messages[0].content}")
+        return request.override(system_message=told), found.facts
 
     def _pinned(self, request: ModelRequest[Any]) -> ModelRequest[Any]:
         pin = self._pin or (pin_to_version if request.model._llm_type == OWN_MODEL else None)
@@ -154,12 +189,12 @@ class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
     def after_agent(self, state: AdaptState, runtime: Runtime[Any]) -> dict[str, Any] | None:
         """Learn what this turn gave."""
         given = self._to_learn(state)
-        return self._learned(self._loop.invoke(given)) if given else None
+        return self._learned(run_shown(self._loop, given)) if given else None
 
     async def aafter_agent(self, state: AdaptState, runtime: Runtime[Any]) -> dict[str, Any] | None:
         """As `after_agent`; the learning runs in threads."""
         given = self._to_learn(state)
-        return self._learned(await self._loop.ainvoke(given)) if given else None
+        return self._learned(await arun_shown(self._loop, given)) if given else None
 
     def _to_learn(self, state: AdaptState) -> dict[str, Any]:
         """What was stored when the turn began, and tool results since; empty if there is nothing to learn."""
@@ -180,7 +215,11 @@ class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
         """The user's messages from index `begin` on, and their attachments."""
         earlier = as_text(messages[:begin])
         own = [message for message in messages[begin:] if is_users(message)]
-        said = [passage for message in own for passage in split_passages(str(message.text), earlier=earlier)]
+        said = [
+            replace(passage, said_on=said_on(message))
+            for message in own
+            for passage in split_passages(str(message.text), earlier=earlier)
+        ]
         return said, attached_passages(learner, *own)
 
     def _results(self, messages: list[AnyMessage]) -> list[Passage]:
@@ -192,6 +231,15 @@ class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
                 result = documents.document_of(documents.text_of(str(message.text), "", kind), kind=kind)
                 found += [replace(passage, source=result.source) for passage in divide(result.text).passages]
         return found
+
+
+def _noted(response: ModelResponse[Any], facts: Sequence[Fact]) -> ModelResponse[Any]:
+    """The response with the facts it uses in the metadata of its last message, as `ChatSeal` has them."""
+    if facts and response.result and isinstance(last := response.result[-1], AIMessage):
+        recalled = {"recalled": [fact.statement for fact in facts]}
+        told = last.model_copy(update={"response_metadata": {**last.response_metadata, **recalled}})
+        return replace(response, result=[*response.result[:-1], told])
+    return response
 
 
 def turn_begins(messages: list[AnyMessage]) -> int:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from seal_agent.graphs.improve import create_improve_graph
     from seal_agent.graphs.ingest import create_ingest_graph
     from seal_agent.graphs.middleware import SelfAdaptation
+    from seal_agent.graphs.node import learning_node
     from seal_agent.graphs.tools import learning_tools
     from seal_agent.learning.learner import Learner, LearnerConfig
     from seal_agent.learning.learners import Learners
@@ -46,6 +47,7 @@ __all__ = [
     "create_ingest_graph",
     "forget",
     "give_feedback",
+    "learning_node",
     "learning_tools",
     "open_learner",
     "open_learners",
@@ -67,6 +69,7 @@ _HOMES = {
     "create_ingest_graph": "seal_agent.graphs.ingest",
     "forget": "seal_agent.unlearning.forget",
     "give_feedback": "seal_agent.graphs.feedback",
+    "learning_node": "seal_agent.graphs.node",
     "learning_tools": "seal_agent.graphs.tools",
     "open_learner": "seal_agent.factory",
     "open_learners": "seal_agent.factory",

@@ -57,8 +57,8 @@ def test_it_works_in_an_event_loop_too(learner: Learner) -> None:
 
     async def converse() -> list[str]:
         texts = []
-        for text in (TOWER, QUESTION):
-            state = await asynchronous.ainvoke({"messages": [("user", text)]}, thread("async"))
+        for name, text in (("one", TOWER), ("two", QUESTION)):
+            state = await asynchronous.ainvoke({"messages": [("user", text)]}, thread(name))
             texts.append(str(state["messages"][-1].text))
         return texts
 
