@@ -13,7 +13,7 @@ To add a language, such as German:
 
 1. Make a folder `german/` beside `english/`, with a frozen dataclass `German(Plain)` with `code: str = "de"` in
    `language.py`. Override only what German has rules for; `base.py` describes each method, `plain.py` has the defaults.
-2. Add `German()` to `with_rules()` in `base.py`. `base.for_text` gives it every text that `detection` finds to be German.
+2. Add `German()` to `with_rules()` in `base.py`. `base.for_text` gives it every text that is found to be German.
 3. If it has rules for questions, set `has_questions`; without them a text is learned sentence by sentence.
 4. `docs/extend/language.md` has the whole class, and the tests that change.
 
