@@ -102,8 +102,7 @@ def ingest(
         if not dry_run:
             announce(display, learner, plan)
         learned = learn_all(learner, plan, title, display)
-    outcomes = [(each.name, outcome) for each, found in zip(plan, learned, strict=True) for outcome in found]
-    num_accepted = sum(outcome["outcome"] == "accepted" for _, outcome in outcomes)
+    num_accepted = sum(outcome["outcome"] == "accepted" for found in learned for outcome in found)
     if as_json:
         told = [
             {
@@ -115,7 +114,13 @@ def ingest(
             for path, each, found in zip(files, plan, learned, strict=True)
         ]
         write_json({"documents": told, "num_accepted": num_accepted})
-        return
+    else:
+        _show(plan, learned, num_accepted)
+
+
+def _show(plan: Sequence[Planned], learned: Sequence[Sequence[dict[str, Any]]], num_accepted: int) -> None:
+    """Print what became of every passage, and the counts."""
+    outcomes = [(each.name, outcome) for each, found in zip(plan, learned, strict=True) for outcome in found]
     rows = [
         [name, o["topic"], o["outcome"], o["reason"], o["adapter"][:12], f"{o['seconds']:.1f}"] for name, o in outcomes
     ]
