@@ -12,6 +12,7 @@ from seal_agent.deciding import classifier, kinds, personal
 from seal_agent.deciding.background_fit import BackgroundFit
 from seal_agent.deciding.classifier import Head
 
+QUESTION_MARKS = "?？؟"
 MAX_KINDS = 256  # cached: a message is read before the reply and again when it is decided on
 
 
@@ -64,8 +65,12 @@ class OwnClassifier:
         return self._kinds[text, earlier]
 
     def tells(self, text: str, earlier: str = "") -> bool:
-        """Whether the model takes a message for one that tells something, so that nothing need be recalled for it."""
-        return self.kind_of(text, earlier) in kinds.CERTAIN | {kinds.FORGET}
+        """Whether the model takes a message for one that tells something, so that nothing need be recalled for it.
+
+        A message with a question mark asks, whatever it is taken for: "What time is the review?" is named an
+        appointment by Qwen2.5-Coder-1.5B.
+        """
+        return not _has_question_mark(text) and self.kind_of(text, earlier) in kinds.CERTAIN | {kinds.FORGET}
 
     def asks_personal(self, text: str, earlier: str = "") -> bool:
         """Whether a message asks for something that the model cannot know unless it was told.
@@ -74,6 +79,12 @@ class OwnClassifier:
         """
         if self._tells_personal is None:
             self._tells_personal = self.names_kinds and personal.can_tell(self._base, self._cache)
-        if not self._tells_personal or self.kind_of(text, earlier) not in kinds.ASKING:
+        if not self._tells_personal:
+            return False
+        if not _has_question_mark(text) and self.kind_of(text, earlier) not in kinds.ASKING:
             return False
         return personal.margins(self._base, [text])[0] >= personal.MIN_MARGIN
+
+
+def _has_question_mark(text: str) -> bool:
+    return any(mark in text for mark in QUESTION_MARKS)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.core.episodes import ASKS_TO_FORGET
+from seal_agent.core.messages import Generated, Prompt
+from seal_agent.core.stacks import AdapterStack
 from seal_agent.deciding import classifier, decide
 from seal_agent.deciding.classifier import Head
 from seal_agent.deciding.decide import NOT_WORTH, WORTH
@@ -82,3 +86,24 @@ def test_a_classifier_is_fitted_in_the_background_if_the_model_names_kinds(tmp_p
     assert fitted is not None
     assert own.head() is fitted
     assert OwnClassifier(other, tmp_path / "heads").head() is not None
+
+
+class Appointments(ScriptedBackend):
+    """Takes every message for an appointment."""
+
+    def generate(self, prompts: Sequence[Prompt], **options: Any) -> list[list[Generated]]:
+        return [[Generated("appointment")] for _ in prompts]
+
+    def with_stack(self, stack: AdapterStack) -> ScriptedBackend:
+        return self
+
+
+@pytest.mark.parametrize(
+    ("text", "tells"), [("The review is at noon.", True), ("What time is the review?", False), ("会议几点？", False)]
+)
+def test_a_message_with_a_question_mark_asks_whatever_it_is_taken_for(tmp_path: Path, text: str, tells: bool) -> None:
+    name = classifier.file_name("another").removesuffix(".npz")
+    (tmp_path / "heads").mkdir()
+    (tmp_path / "heads" / f"{name}-kinds.json").write_text('{"passed": true}')
+    own = OwnClassifier(Appointments(tmp_path, model="another"), tmp_path / "heads")
+    assert own.tells(text) is tells
