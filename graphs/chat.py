@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from seal_agent.graphs import speakers
 from seal_agent.graphs.attachments import attached_passages
 from seal_agent.graphs.chat_model import ChatSeal
 from seal_agent.graphs.conversations import fitted
-from seal_agent.graphs.learning import ENTRIES, REFUSE, add_learning, enqueuing, entry, refusal, refusing
+from seal_agent.graphs.learning import ENTRIES, REFUSE, Node, add_learning, enqueuing, entry, refusal, refusing
 from seal_agent.graphs.messages import as_message, said_on
 from seal_agent.graphs.namespaces import AnyLearner, LearnContext, check_giver, current, speaking
 from seal_agent.graphs.pending import carried, check_speaker, thread_of_run
@@ -47,7 +47,26 @@ def create_chat_graph(
     it with the reason. In a thread longer than the context the reply uses the newest turns; `notes` says so.
     """
     check_learner(learner)
-    model = ChatSeal(learner=learner)
+    builder = StateGraph(ChatState, context_schema=LearnContext)
+    after_reply = _after_reply(is_queued=queue is not None)
+    builder.add_node("respond", _responding(learner, is_queued=queue is not None))
+    builder.add_node("receive", _receiving(learner), destinations=("respond", REFUSE))
+    builder.add_node(REFUSE, refusing(learner))
+    builder.add_edge(START, "receive")
+    if queue is None:
+        add_learning(builder, learner)
+        builder.add_conditional_edges("respond", after_reply, [REFUSE, "unlearn", *ENTRIES])
+        builder.add_conditional_edges(REFUSE, entry, ["unlearn", *ENTRIES])
+    else:
+        builder.add_node("enqueue", enqueuing(learner, queue))
+        builder.add_conditional_edges("respond", after_reply, [REFUSE, "enqueue"])
+        builder.add_edge(REFUSE, "enqueue")
+        builder.add_edge("enqueue", END)
+    return builder
+
+
+def _receiving(learner: AnyLearner) -> Node:
+    """A node that notes who wrote the messages of the run, and takes those of a run that may not speak here out."""
 
     def receive(state: ChatState) -> Command[str]:
         messages, known = state["messages"], state.get("authors", {})
@@ -65,6 +84,13 @@ def create_chat_graph(
             return Command(update={**noted, "authors": authors, "refused": refusal(error)}, goto=REFUSE)
         return Command(update={"authors": speakers.with_authors(messages, known, namespace), **noted}, goto="respond")
 
+    return receive
+
+
+def _responding(learner: AnyLearner, *, is_queued: bool) -> Node:
+    """A node that replies, and gives the loop what the user said and attached."""
+    model = ChatSeal(learner=learner)
+
     def respond(state: ChatState) -> dict[str, Any]:
         messages, chosen = state["messages"], current(learner)
         check_speaker(chosen.namespace, state, state.get("pending") or state.get("replaced"))
@@ -74,37 +100,29 @@ def create_chat_graph(
         try:
             _check_last(messages)
             asked = fitted(chosen, messages)
-            files = attached_passages(chosen, *speakers.unanswered(own))
+            said, files = _said(own), attached_passages(chosen, *speakers.unanswered(own))
         except InputError as error:
             return _refused(chosen, state, error)
         reply = model.invoke(asked.messages, namespace=chosen.namespace)
-        changed = files.versions if queue else files.changed  # a queued passage may be of an old version too
-        update = carried(chosen, state, [*_said(own), *files.fresh], files.versions, changed=changed)
+        changed = files.versions if is_queued else files.changed  # a queued passage may be of an old version too
+        update = carried(chosen, state, [*said, *files.fresh], files.versions, changed=changed)
         notes = [*files.notes, *[asked.note] * bool(asked.note)]
         reported = {"left_out": [asdict(each) for each in files.left_out], "notes": notes}
         told = reply.model_copy(update={"content": str(reply.text).strip()})
         return {"messages": [told], **reported, **update}
 
+    return respond
+
+
+def _after_reply(*, is_queued: bool) -> Callable[[ChatState], str]:
+    """The edge out of the reply: into the loop or the queue, or to the refusal of the run."""
+
     def after_reply(state: ChatState) -> str:
         if state.get("refused"):
             return REFUSE
-        return entry(state) if queue is None else "enqueue"
+        return "enqueue" if is_queued else entry(state)
 
-    builder = StateGraph(ChatState, context_schema=LearnContext)
-    builder.add_node("respond", respond)
-    builder.add_node("receive", receive, destinations=("respond", REFUSE))
-    builder.add_node(REFUSE, refusing(learner))
-    builder.add_edge(START, "receive")
-    if queue is None:
-        add_learning(builder, learner)
-        builder.add_conditional_edges("respond", after_reply, [REFUSE, "unlearn", *ENTRIES])
-        builder.add_conditional_edges(REFUSE, entry, ["unlearn", *ENTRIES])
-    else:
-        builder.add_node("enqueue", enqueuing(learner, queue))
-        builder.add_conditional_edges("respond", after_reply, [REFUSE, "enqueue"])
-        builder.add_edge(REFUSE, "enqueue")
-        builder.add_edge("enqueue", END)
-    return builder
+    return after_reply
 
 
 def _check_last(messages: Sequence[AnyMessage]) -> None:

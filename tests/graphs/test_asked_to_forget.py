@@ -88,3 +88,5 @@ def test_the_day_of_a_message_is_that_of_its_timestamp(learner: Learner) -> None
     wrong = HumanMessage(TOWER, additional_kwargs={"timestamp": "yesterday"})
     with pytest.raises(InputError, match="timestamp='yesterday' of a message is no ISO 8601 date"):
         graph.invoke({"messages": [wrong]}, thread("two"))
+    state = graph.invoke({"messages": [("user", QUESTION)]}, thread("two"))  # the thread goes on
+    assert [message.text for message in state["messages"]][:1] == [QUESTION]
