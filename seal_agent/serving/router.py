@@ -313,7 +313,8 @@ def _asked(text: str) -> frozenset[str]:
 class Query:
     """What a prompt asks: the last message, `earlier` what was said before it if it is read as a follow-up.
 
-    `view`: everything the model reads before the last message, with single spaces and without regard to case.
+    `view`: what the user said before the last message, with single spaces and without regard to case. What the model
+    answered does not count: it may be a fact that was corrected since.
     """
 
     text: str
@@ -330,7 +331,7 @@ def _queries(prompt: Prompt) -> list[Query]:
     if not prompt.messages:
         return [Query(prompt.text)]
     said = [message.content for message in prompt.messages if message.role != "system"]
-    view = _squeezed(" ".join(message.content for message in prompt.messages[:-1]))
+    view = _squeezed(" ".join(message.content for message in prompt.messages[:-1] if message.role == "user"))
     alone = Query(said[-1], view=view)
     return [alone] if len(said) == 1 else [alone, replace(alone, earlier=" ".join(said[-3:-1]))]
 

@@ -82,10 +82,10 @@ def test_reading_turns_for_a_new_model_is_announced_and_goes_on_where_it_was_sto
             process.until("labelled turns are read, once for this model", 240)
             assert "the turns read so far are kept" in process.said
             assert (f"{before} of them read already" in process.said) == bool(before)
-            process.until(f"{before + num_more}/4466", 240)
+            process.until(f"{before + num_more}/975", 240)
             process.interrupt()
             assert process.ended(BUSY) == 130
-            shown = [int(n) for n in re.findall(r"(\d+)/4466", process.said)]
+            shown = [int(n) for n in re.findall(r"(\d+)/975", process.said)]
             assert shown[0] >= before
         return num_read(model, home / HEADS_FOLDER, STATES)
 
@@ -102,7 +102,7 @@ def test_a_chat_is_left_while_it_learns_behind_the_replies(home: Path) -> None:
         time.sleep(0.5)
         process.interrupt()
         assert process.ended(BUSY) == 130
-    assert "the next `chat` or `queue work` learns it" in process.said
+    assert "the next `chat` or `queue work` learns them" in process.said
     assert "Traceback" not in process.said
     whole(home)
     assert main(["queue", "work", "--home", str(home)]) == 0

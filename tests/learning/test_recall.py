@@ -195,3 +195,9 @@ def test_a_model_that_cannot_tell_answers_as_ever(home: Home) -> None:
     assert not used(learner, "What is my brother's name?").is_unknown
     with pytest.raises(InputError, match="when_unknown='guess' does not exist; choose 'answer', 'say so'"):
         LearnerConfig(when_unknown="guess")  # type: ignore[arg-type]
+
+
+def test_an_answer_of_the_model_does_not_count_as_told_in_the_conversation(home: Home) -> None:
+    learner, episode = taught(home, "weights")
+    assert episode.adapter is not None
+    assert used(learner, QUESTION, TOWER, QUESTION).stack.ids == (episode.adapter.id,)
