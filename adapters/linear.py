@@ -97,8 +97,11 @@ def adapt(model: Any) -> dict[str, AdaptedLinear]:
 
 
 def _in_one_piece(_module: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Make the last states contiguous: torch multiplies a strided view of many sequences by B copies of W."""
-    return (arguments[0].contiguous(),)
+    """A copy of the last states in one piece: torch multiplies a strided view of sequences by a copy of W for each.
+
+    `contiguous` would keep the view of the last token of a single sequence, which is strided all the same.
+    """
+    return (arguments[0].clone(memory_format=torch.contiguous_format),)
 
 
 def numbers_in(name: str) -> list[int]:

@@ -244,6 +244,14 @@ def test_the_vocabulary_sees_the_last_states_of_many_sequences_in_one_piece() ->
     assert seen == [True]
 
 
+def test_the_last_state_of_one_sequence_is_no_view_of_all_its_states() -> None:
+    """A view with the stride of the whole sequence counts as contiguous, and is multiplied by a copy all the same."""
+    model, strides = tiny_engine().model, list[int]()
+    model.get_output_embeddings().register_forward_hook(lambda _m, given, _out: strides.append(given[0].stride(0)))
+    model(input_ids=torch.tensor([[1, 2, 3]]), logits_to_keep=1)
+    assert strides == [model.config.hidden_size]
+
+
 def test_a_model_whose_layers_are_conv1d_is_trained_too() -> None:
     """GPT-2 stores its weights transposed and returns views."""
     torch.manual_seed(0)
