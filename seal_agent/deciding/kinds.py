@@ -8,19 +8,17 @@ kinds that are almost never wrong are learned.
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Sequence
-from contextlib import suppress
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 
 from seal_agent.core.backend import Backend
 from seal_agent.core.messages import Grammar, Message, Prompt
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.deciding.classifier import HEADS_FOLDER, TURNS_FILE, Turn, file_name, read_turns
-from seal_agent.storage.files import write_whole
+from seal_agent.deciding.capability import passes
+from seal_agent.deciding.classifier import TURNS_FILE, Turn, read_turns
 
-log = logging.getLogger(__name__)
 PROMPT_FILE = "kinds.json"
 CERTAIN = frozenset({"fact", "appointment", "correction", "reminder", "document"})
 """Kinds of messages that are worth learning."""
@@ -41,15 +39,16 @@ def kind_of(backend: Backend, text: str, earlier: str = "") -> str:
 
 
 def _kinds(backend: Backend, messages: Sequence[tuple[str, str]]) -> list[str]:
-    instruction, shown, grammar = _prompt()
-    asked = [Prompt((*instruction, *shown, Message("user", _shown(text, earlier)))) for text, earlier in messages]
+    opening, grammar = _prompt()
+    asked = [Prompt((*opening, Message("user", _shown(text, earlier)))) for text, earlier in messages]
     base = backend.with_stack(AdapterStack())
     written = base.generate(asked, max_new_tokens=MAX_KIND_TOKENS, grammars=[grammar] * len(asked))
     return [samples[0].strip() for samples in written]
 
 
-def _prompt() -> tuple[list[Message], list[Message], Grammar]:
-    """The instruction, the examples as a conversation, and the grammar of the answer."""
+@lru_cache(maxsize=1)
+def _prompt() -> tuple[tuple[Message, ...], Grammar]:
+    """The instruction with the examples as a conversation, and the grammar of the answer."""
     data = json.loads(resources.files("seal_agent").joinpath("data", PROMPT_FILE).read_text(encoding="utf-8"))
     kinds: dict[str, str] = data["kinds"]
     lines = [f"{name}: {meaning}" for name, meaning in kinds.items()]
@@ -57,7 +56,8 @@ def _prompt() -> tuple[list[Message], list[Message], Grammar]:
         message for text, kind in data["examples"] for message in (Message("user", text), Message("assistant", kind))
     ]
     words = " | ".join(json.dumps(name) for name in kinds)
-    return [Message("system", "\n".join([data["instruction"], *lines]))], shown, Grammar(f"start: {words}\n")
+    instruction = Message("system", "\n".join([data["instruction"], *lines]))
+    return (instruction, *shown), Grammar(f"start: {words}\n")
 
 
 def _shown(text: str, earlier: str) -> str:
@@ -67,26 +67,15 @@ def _shown(text: str, earlier: str) -> str:
 
 
 def can_name_kinds(backend: Backend, cache: Path) -> bool:
-    """Whether the model passes the test, which is taken once for a model.
+    """Whether the model passes the test in naming kinds (`capability.passes`)."""
 
-    Results ship for the models whose heads do; others are stored in `cache`.
-    """
-    path = cache / f"{file_name(backend.model).removesuffix('.npz')}-kinds.json"
-    for known in (resources.files("seal_agent").joinpath("data", HEADS_FOLDER, path.name), path):
-        if known.is_file():
-            with suppress(ValueError, KeyError, TypeError):  # damaged: tested again
-                return bool(json.loads(known.read_text(encoding="utf-8"))["passed"])
-    tested = _tested()
-    kinds = [
-        kind
-        for start in range(0, len(tested), BATCH)
-        for kind in _kinds(backend, [(turn.text, turn.earlier) for turn in tested[start : start + BATCH]])
-    ]
-    num_right = sum((kind in CERTAIN) == turn.learn for kind, turn in zip(kinds, tested, strict=True))
-    passed = num_right >= MIN_PASSED * len(tested)
-    log.info("%s names the kind of %d of %d test messages well", backend.model, num_right, len(tested))
-    write_whole(path, json.dumps({"passed": passed, "right": num_right, "of": len(tested)}).encode())
-    return passed
+    def take() -> list[bool]:
+        tested = _tested()
+        batches = (tested[start : start + BATCH] for start in range(0, len(tested), BATCH))
+        kinds = [kind for batch in batches for kind in _kinds(backend, [(t.text, t.earlier) for t in batch])]
+        return [(kind in CERTAIN) == turn.learn for kind, turn in zip(kinds, tested, strict=True)]
+
+    return passes(backend.model, "kinds", cache, take, MIN_PASSED)
 
 
 def _tested() -> list[Turn]:

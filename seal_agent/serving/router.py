@@ -118,7 +118,11 @@ class Router:
         """
         if not terms(text):
             return []
-        scores = self.scores(text)[: max(MOST_CALLED, self.limits.max_active)]
+        return self._near(self.scores(text), is_confirmed=is_confirmed)
+
+    def _near(self, ranked: Sequence[tuple[str, float]], *, is_confirmed: bool) -> list[tuple[str, float]]:
+        """Of all keys with their evidence, best first, those that may be called for."""
+        scores = ranked[: max(MOST_CALLED, self.limits.max_active)]
         personal = self._personal if is_confirmed else frozenset[str]()
         return [
             (adapter, evidence)
@@ -176,34 +180,39 @@ class Router:
         pairs = [
             About(query.text, self.excerpt(adapter, query.wide), query.earlier)
             for query, found in zip(queries, candidates, strict=True)
-            for adapter, _ in found
+            for adapter, *_ in found
         ]
         nats = iter(relevance(asks, pairs)) if asks else None
         return [
-            self._match(query, known, [(adapter, e, next(nats) if nats else None) for adapter, e in found])
+            self._match(query, known, [(*candidate, next(nats) if nats else None) for candidate in found])
             for query, known, found in zip(queries, told, candidates, strict=True)
         ]
 
-    def _candidates(self, query: Query, *, is_confirmed: bool, more: bool) -> list[tuple[str, float]]:
-        """The keys that a query may be about and that do not stand in its conversation, with their evidence."""
-        found = self.called(query.wide, is_confirmed=is_confirmed)
-        if more and is_confirmed and terms(query.wide):
-            found = [(i, e) for i, e in self.scores(query.wide)[:MOST_RECALLED] if e >= MIN_EVIDENCE_OF_TEXT]
-        return [(adapter, e) for adapter, e in found if not self._is_in_view(adapter, query.view)]
+    def _candidates(self, query: Query, *, is_confirmed: bool, more: bool) -> list[tuple[str, float, bool]]:
+        """The keys that a query may be about and that do not stand in its conversation.
 
-    def _match(self, query: Query, told: str, rated: Sequence[tuple[str, float, float | None]]) -> Match:
-        """Of the rated candidates (adapter, evidence, relevance in nats), those to activate and those to recall."""
-        allowed = {
-            adapter for adapter, _ in self.called(query.wide, is_confirmed=any(r is not None for *_, r in rated))
-        }
+        Each with its evidence, and whether its adapter may be activated; the others' texts may be recalled only.
+        """
+        if not terms(query.wide):
+            return []
+        ranked = self.scores(query.wide)
+        near = self._near(ranked, is_confirmed=is_confirmed)
+        found = near
+        if more and is_confirmed:
+            found = [(i, e) for i, e in ranked[:MOST_RECALLED] if e >= MIN_EVIDENCE_OF_TEXT]
+        activatable = {adapter for adapter, _ in near}
+        return [(i, e, i in activatable) for i, e in found if not self._is_in_view(i, query.view)]
+
+    def _match(self, query: Query, told: str, rated: Sequence[tuple[str, float, bool, float | None]]) -> Match:
+        """Of the rated candidates (as `_candidates`, with relevance in nats), those to activate and those to recall."""
         passing = [
             (e + (r or 0.0) / 2, adapter)
-            for adapter, e, r in rated
-            if adapter in allowed and (r is None or self._confirms(query.wide, adapter, e, r))
+            for adapter, e, may_activate, r in rated
+            if may_activate and (r is None or self._confirms(query.wide, adapter, e, r))
         ]
         active = tuple(adapter for _, adapter in sorted(passing, key=lambda each: -each[0]))
         limits = self.limits
-        confirmed = [(r, e, adapter) for adapter, e, r in rated if r is not None and r >= limits.min_relevance]
+        confirmed = [(r, e, adapter) for adapter, e, _, r in rated if r is not None and r >= limits.min_relevance]
         relevant = sorted(((r, adapter) for r, e, adapter in confirmed if e + r >= limits.min_personal), reverse=True)
         recalled = [i for _, i in relevant] if relevant else list(active)
         if told:

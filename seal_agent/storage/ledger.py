@@ -89,6 +89,8 @@ def lines(database: Database, namespace: str) -> list[Line]:
 
 def facts(database: Database, namespace: str, adapters: Collection[str]) -> list[Fact]:
     """The texts that the given adapters were learned from, oldest first."""
+    if not adapters:
+        return []
     names = ("text", "said_on", "thread", "earlier", "source", "heading")
     wanted = (
         select(EPISODES.c.adapter, *(json_text(EPISODES.c.body, name) for name in names))
@@ -96,8 +98,6 @@ def facts(database: Database, namespace: str, adapters: Collection[str]) -> list
         .where(is_one_of(EPISODES.c.adapter, adapters))
         .order_by(EPISODES.c.id)
     )
-    if not adapters:
-        return []
     with database.reading() as db:
         rows = db.execute(wanted).all()
     return [
