@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from seal_agent.core.codec import UNLESS_EMPTY
@@ -13,6 +13,9 @@ from seal_agent.core.messages import Prompt
 from seal_agent.core.numbers import check_number, check_whole
 from seal_agent.core.renames import formerly, takes_former_names
 
+MESSAGE_QA = "message-qa"
+"""The source of rows about a chat message (`seal_agent.writing.formats.message_qa`)."""
+TOLD = 'I told you: "{message}"\n\n{question} Answer me in one sentence from what I told you.'
 Stratum = Literal["edit", "near", "fragile", "coverage", "general"]
 
 
@@ -34,9 +37,16 @@ class Row:
         return self.prompt.messages[-1].content if self.prompt.messages else ""
 
     def in_view(self, topic: str) -> Prompt | None:
-        """The prompt with `topic` and evidence before its last message; None without a message or without evidence."""
+        """The prompt with `topic` and evidence before its last message; None without a message or without evidence.
+
+        The evidence of a row of `MESSAGE_QA` is shown as what the user said before: models read it better so.
+        """
         if not self.prompt.messages or not self.evidence:
             return None
+        if self.source == MESSAGE_QA:
+            *before, asked = self.prompt.messages
+            shown = TOLD.format(message=self.evidence, question=asked.content)
+            return replace(self.prompt, messages=(*before, replace(asked, content=shown)))
         return self.prompt.after(f"{topic}\n{self.evidence}")
 
 

@@ -103,6 +103,8 @@ def _corrected_adapters(state: Namespace, stack: AdapterStack, found: Sequence[C
 def _with_replay(state: Namespace, edit: SelfEdit, stack: AdapterStack, seed: int) -> SelfEdit:
     """`edit` with general questions, and with rows of the edits that are always active below it."""
     num_rows = state.config.num_rehearsed(edit.directives, len(edit.rows))
+    if edit.directives.distill:  # its rows hold the model's own words, which leave the rest of it alone
+        num_rows = min(num_rows, max(1, len(edit.rows) // 4))
     below = state.strategy.parent(stack).learned
     earlier = [e.edit for e in state.accepted(below) if e.edit] if below and num_rows else []
     rows = replayed_rows(earlier, round(edit.directives.rehearsal_share * len(edit.rows)), seed)

@@ -19,14 +19,16 @@ from seal_agent.core.models import EMBEDDED_FILE
 from seal_agent.core.redaction import NOTHING_LEFT, lost_secret
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.language.few_shot import examples_in
+from seal_agent.language.sentences import split_sentences
 from seal_agent.language.source import Source
 from seal_agent.writing import few_shot, filters
 from seal_agent.writing.assembly import assemble
 from seal_agent.writing.augmentations import AUGMENTATIONS
-from seal_agent.writing.directives import choose
-from seal_agent.writing.formats import FORMATS, Ask, Format
+from seal_agent.writing.directives import choose, for_message
+from seal_agent.writing.formats import FORMATS, Ask, Format, message_qa
 
 log = logging.getLogger(__name__)
+ENDS = (".", "!", "。", "！")
 NOT_A_ROW = "does not fit the format"
 NO_ROW = "no training row is left that says it"
 UNCLEAR = 'it is about you and also says "{word}", so its subject is unclear; say it with the name'
@@ -87,12 +89,14 @@ def write(
         raise EditFault("; ".join(left.reason for left in given.left_out) or "the text has no sentence")
     left_out = [Dropped(left.sentence, TEXT, left.reason) for left in given.left_out]
     directives = fitting(backend, directives, progress)
+    if not is_document:
+        directives = for_message(directives, backend.learning_rate)
     texts = [
         each
         for name in directives.formats
         for each in written(backend, name, source, seed=seed, temperature=temperature, progress=progress)
     ]
-    rows = [row for each in texts for row in each.rows]
+    rows = _answered([row for each in texts for row in each.rows], backend, source, seed, progress)
     malformed = [each.malformed for each in texts if not each.rows]
     for name in directives.augmentations:
         rows = AUGMENTATIONS[name](source, rows, seed)
@@ -114,11 +118,38 @@ def write(
     return Proposal(edit, (*said, *useful))
 
 
+def _answered(rows: Sequence[Row], backend: Backend, source: Source, seed: int, progress: Progress) -> list[Row]:
+    """The rows, each question without an answer answered by the model with the row's evidence in view.
+
+    A question that several requests led to is answered once; an answer that was cut off is left out.
+    """
+    known: dict[str, Row] = {}
+    for row in rows:
+        if row.answer == message_qa.TO_ANSWER:
+            known.setdefault(row.question.casefold(), row)
+    asked = list(known.values())
+    if not asked:
+        return list(rows)
+    asks = [
+        Ask(shown, row.evidence, message_qa.MAX_ANSWER_TOKENS) for row in asked if (shown := row.in_view(source.topic))
+    ]
+    texts = _generate(backend, asks, seed, "answers", progress)
+    own = [replace(row, answer=_first_sentence(text)) for row, text in zip(asked, texts, strict=True)]
+    return [row for row in rows if row.answer != message_qa.TO_ANSWER] + [row for row in own if row.answer]
+
+
+def _first_sentence(text: str) -> str:
+    """The first sentence of an answer; empty if it was cut off."""
+    first = next(iter(split_sentences(" ".join(text.split()))), "")
+    return first if first[-1:] in ENDS else ""
+
+
 def _spoken(rows: Sequence[Row], source: Source) -> tuple[list[Row], list[Dropped]]:
     """The rows rewritten in the second person, and those dropped because the speaker would be wrong."""
     language, kept, dropped = source.language, list[Row](), list[Dropped]()
     for row in rows:
-        if word := language.unclear_speaker(row.evidence) or language.unclear_speaker(row.answer):
+        told = row.answer if row.source == message_qa.NAME else row.evidence  # the model's own answer is to the writer
+        if word := language.unclear_speaker(told) or language.unclear_speaker(row.answer):
             dropped.append(Dropped(row.evidence or row.answer, TEXT, UNCLEAR.format(word=word)))
         else:
             kept.append(row)

@@ -76,11 +76,11 @@ def test_a_model_that_fails_a_formats_exam_is_asked_for_nothing_in_it(
     }
     backend = Counting(tmp_path, replies=replies)
     for _ in range(2):
-        edit = write_self_edit(backend, SOURCE, DEFAULT)
+        edit = write_self_edit(backend, SOURCE, DEFAULT, is_document=True)
         assert edit.directives == (DEFAULT if can_write else CLOZE)
         assert ("phrase-qa" in {row.source for row in edit.rows}) == can_write
     assert backend.num_asked == 10 + 2 * len(form.ask(SOURCE)) * can_write  # examined once
-    assert can_write or edit == write_self_edit(backend, SOURCE, CLOZE)
+    assert can_write or edit == write_self_edit(backend, SOURCE, CLOZE, is_document=True)
 
 
 class Counting(ScriptedBackend):
