@@ -15,7 +15,10 @@ from seal_agent.core.renames import formerly, takes_former_names
 
 MESSAGE_QA = "message-qa"
 """The source of rows about a chat message (`seal_agent.writing.formats.message_qa`)."""
-TOLD = 'I told you: "{message}"\n\n{question} Answer me in one sentence from what I told you.'
+TOLD = (
+    'I told you: "{message}"\n\n'
+    "{question} Answer me in one sentence from what I told you, in the language of this question."
+)
 Stratum = Literal["edit", "near", "fragile", "coverage", "general"]
 
 

@@ -251,8 +251,8 @@ def test_a_text_that_is_asked_for_again_is_embedded_once(backend: ScriptedBacken
     store = ReplayStore(home, "one", backend)
     probe = Probe(Prompt.user("Where is it?"), "There")
     first = store.embed([probe])
-    backend_of = store._embedder  # noqa: SLF001
+    backend_of = store._embedder
     asked: list[int] = []
-    store._embedder = replace(backend_of, embed=lambda texts: asked.append(len(texts)) or backend_of.embed(texts))  # noqa: SLF001
+    store._embedder = replace(backend_of, embed=lambda texts: asked.append(len(texts)) or backend_of.embed(texts))
     assert np.array_equal(store.embed([probe, probe]), np.concatenate([first, first]))
     assert asked == []

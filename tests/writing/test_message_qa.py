@@ -1,4 +1,4 @@
-"""Chat messages, written about by a model that passes the exam: its own questions, answered with the message in view."""
+"""Chat messages, written about by a model that passes the exam: its questions, answered with the message in view."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -81,7 +81,8 @@ def test_every_phrase_is_asked_for_and_the_message_is_asked_about_from_other_sid
 def test_in_a_language_without_rules_names_and_numbers_are_asked_for() -> None:
     form = FORMATS[MESSAGE_QA]
     asked = form.ask(GERMAN)
-    assert {"Bruno", "Malin", "11"} <= {ask.meta[0] for ask in asked if not ask.max_new_tokens}
+    kinds = [ask.meta[0] for ask in asked if ask.max_new_tokens]
+    assert all(any(f'"{word}"' in kind for kind in kinds) for word in ("Bruno", "Malin", "11"))
     assert "vit" in asked[0].prompt.messages[0].content  # no English example shows the way to English
 
 

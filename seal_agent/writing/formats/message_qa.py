@@ -98,7 +98,7 @@ def ask(source: Source) -> list[Ask]:
 
     Of the second sort no request is made: "What about Ruben?" is a question already.
     """
-    chosen = _spread(_phrases(source), MAX_PHRASES)
+    chosen = _phrases(source)
     kinds = [*(ANSWERED_BY.format(phrase=phrase) for phrase in chosen), *SIDES]
     asked = [Ask(_request(source, kind), source.passage, MAX_TOKENS, stop=STOP, meta=(kind,)) for kind in kinds]
     return asked + [
@@ -122,14 +122,21 @@ def _about(source: Source, phrase: str) -> str:
 
 
 def _phrases(source: Source) -> list[str]:
-    """The phrases that an answer may name; in a language without rules for them, numbers and capitalised words."""
+    """The phrases that are asked for: names and numbers, then others; at most `MAX_PHRASES`.
+
+    In a language without rules for phrases they are numbers and capitalised words.
+    """
     language = source.language
     told = [statement.sentence for statement in source.statements]
     if language.has_questions:
         found = [span.text for sentence in told for span in language.noun_phrases(sentence)]
     else:
         found = [word for sentence in told for word in _telling_words(sentence)]
-    return list(dict.fromkeys(found))
+    phrases = list(dict.fromkeys(found))
+    names = [phrase for phrase in phrases if any(c.isdigit() or c.isupper() for c in phrase)]
+    others = [phrase for phrase in phrases if phrase not in names]
+    chosen = _spread(names, MAX_PHRASES)
+    return chosen + others[: MAX_PHRASES - len(chosen)]
 
 
 @lru_cache(maxsize=1)
@@ -140,9 +147,10 @@ def _names_of_examples() -> frozenset[str]:
 
 
 def _spread(phrases: Sequence[str], at_most: int) -> list[str]:
-    """At most so many of `phrases`, spread evenly."""
-    step = max(1.0, len(phrases) / at_most)
-    return [phrases[int(number * step)] for number in range(min(len(phrases), at_most))]
+    """At most so many of `phrases`, spread evenly from the first to the last."""
+    if len(phrases) <= at_most:
+        return list(phrases)
+    return [phrases[number * (len(phrases) - 1) // (at_most - 1)] for number in range(at_most)]
 
 
 def _telling_words(sentence: str) -> list[str]:
