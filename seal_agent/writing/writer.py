@@ -121,7 +121,8 @@ def write(
 def _answered(rows: Sequence[Row], backend: Backend, source: Source, seed: int, progress: Progress) -> list[Row]:
     """The rows, each question without an answer answered by the model with the row's evidence in view.
 
-    A question that several requests led to is answered once; an answer that was cut off is left out.
+    A question that several requests led to is answered once. An answer that was cut off is left out, and one that says
+    yes or no: small models err in those.
     """
     known: dict[str, Row] = {}
     for row in rows:
@@ -135,7 +136,8 @@ def _answered(rows: Sequence[Row], backend: Backend, source: Source, seed: int, 
     ]
     texts = _generate(backend, asks, seed, "answers", progress)
     own = [replace(row, answer=_first_sentence(text)) for row, text in zip(asked, texts, strict=True)]
-    return [row for row in rows if row.answer != message_qa.TO_ANSWER] + [row for row in own if row.answer]
+    kept = [row for row in own if row.answer and not source.language.is_yes_or_no(row.answer.partition(",")[0])]
+    return [row for row in rows if row.answer != message_qa.TO_ANSWER] + kept
 
 
 def _first_sentence(text: str) -> str:

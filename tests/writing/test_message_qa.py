@@ -75,7 +75,14 @@ def test_a_question_about_an_example_is_dropped() -> None:
 def test_every_phrase_is_asked_for_and_the_message_is_asked_about_from_other_sides() -> None:
     kinds = [asked.meta[0] for asked in FORMATS[MESSAGE_QA].ask(SOURCE)]
     assert any("sesame" in kind for kind in kinds)
-    assert any("yes or no" in kind for kind in kinds)
+    assert any("advice" in kind for kind in kinds)
+
+
+@pytest.mark.usefixtures("able")
+def test_an_answer_of_yes_or_no_is_no_row(tmp_path: Path) -> None:
+    backend = saying(tmp_path, " Can my husband have sesame?", "Yes, Ruben can have sesame.")
+    with pytest.raises(writer.EditFault, match="0 usable training rows"):
+        write_self_edit(backend, SOURCE, DEFAULT)
 
 
 def test_in_a_language_without_rules_names_and_numbers_are_asked_for() -> None:

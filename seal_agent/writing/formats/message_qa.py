@@ -31,7 +31,8 @@ YES_OR_NO, PLAIN_WORDS, ADVICE = (
     "in everyday words that the message does not use",
     "for advice that depends on the message",
 )
-SIDES = (YES_OR_NO, PLAIN_WORDS, ADVICE)
+SIDES = (PLAIN_WORDS, ADVICE)
+"""Not `YES_OR_NO`: a model of 1.5B parameters answered "Yes, Ruben can have sesame." with the opposite in view."""
 BEGINS = "Question:"
 Example = tuple[str, str, str, str]
 ENGLISH: tuple[Example, ...] = (
