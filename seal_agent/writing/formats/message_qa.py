@@ -174,7 +174,7 @@ def _request(source: Source, kind: str) -> Prompt:
             Message("assistant", f"{BEGINS} {question}\nAnswer: {answer}"),
         )
     ]
-    asked = f"{source.note}{REQUEST.format(message=source.passage, kind=kind)}"
+    asked = f"{source.fault_note}{REQUEST.format(message=source.passage, kind=kind)}"
     return Prompt((*messages, Message("user", asked)), BEGINS)
 
 
