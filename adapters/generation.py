@@ -1,7 +1,7 @@
 """Generation for a batch of prompts: shared prefixes, grammars, stop texts, streaming.
 
-A prefix that all prompts share is computed once, and finished rows leave the batch. The caller, who holds the model,
-chooses the prompts of a batch and the active stack.
+A prefix that all prompts share is computed once and kept for later calls (`prefixes`), and finished rows leave the
+batch. The caller, who holds the model, chooses the prompts of a batch and the active stack.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from seal_agent.adapters.engine import Engine
 from seal_agent.adapters.grammar import GrammarProcessor
 from seal_agent.adapters.loading import cache_argument
 from seal_agent.adapters.packing import shared_prefix
+from seal_agent.adapters.prefixes import BLOCK
 from seal_agent.adapters.streaming import Pieces, cut
 from seal_agent.core.backend import TOP_P
 from seal_agent.core.messages import Generated, Grammar
@@ -53,17 +54,20 @@ def continue_rows(
 ) -> list[Generated]:
     """The continuation of each row of tokens with `stack` active; yields to other threads and restores `stack`."""
     model, tokenizer = engine.model, engine.tokenizer
-    shared = min(shared_prefix(rows), min(map(len, rows)) - 1)
-    shared = shared if shared >= MIN_SHARED_PREFIX and len(rows) > 1 else 0
+    shared = _shared(rows)
     ids, mask = (tensor.to(engine.loaded.device) for tensor in _aligned(rows, shared, tokenizer.pad_token_id))
     cache = DynamicCache(config=model.config)
     cached = {cache_argument(model): cache}
     length = ids.shape[1]
     if shared:
-        _take_in(engine, stack, ids[:1], mask[:1], cache, range(0, shared), pieces)
+        begun = engine.prefixes.fill(cache, stack, rows[0][:shared])
+        _take_in(engine, stack, ids[:1], mask[:1], cache, range(begun, shared), pieces, BLOCK)
+        if not (pieces and pieces.is_cancelled):
+            engine.prefixes.keep(cache, stack, rows[0][:shared])
         cache.batch_repeat_interleave(len(rows))
     if length > LONG_PROMPT:
-        _take_in(engine, stack, ids, mask, cache, range(shared, length - 1), pieces)
+        stretch = max(STRETCH // len(rows), 1)
+        _take_in(engine, stack, ids, mask, cache, range(shared, length - 1), pieces, stretch)
     if pieces and pieces.is_cancelled:
         return [Generated("", 0, "stop")]
     held = [GrammarProcessor(engine.grammar_tokenizer, grammars, length)] if grammars else []
@@ -98,6 +102,14 @@ def continue_rows(
     return [texts[number] for number in range(len(rows))]
 
 
+def _shared(rows: list[list[int]]) -> int:
+    """The number of leading tokens that are read once for all rows; of a single row its whole blocks."""
+    if len(rows) == 1:
+        return (len(rows[0]) - 1) // BLOCK * BLOCK
+    shared = min(shared_prefix(rows), min(map(len, rows)) - 1)
+    return shared if shared >= MIN_SHARED_PREFIX else 0
+
+
 def _take_in(
     engine: Engine,
     stack: AdapterStack,
@@ -106,10 +118,10 @@ def _take_in(
     cache: DynamicCache,
     places: range,
     pieces: Pieces | None,
+    stretch: int,
 ) -> None:
-    """Read the tokens at `places` of every row into `cache`; a long prompt in chunks, with yields in between."""
+    """Read the tokens at `places` of every row into `cache`, `stretch` at a time, with yields in between."""
     positions = (mask.cumsum(1) - 1).clamp(min=0)
-    stretch = max(STRETCH // len(ids), 1) if places.stop > LONG_PROMPT else max(len(places), 1)
     for start in places[::stretch]:
         if pieces and pieces.is_cancelled:
             return
