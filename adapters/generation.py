@@ -6,6 +6,7 @@ batch. The caller, who holds the model, chooses the prompts of a batch and the a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,14 +57,10 @@ def continue_rows(
     model, tokenizer = engine.model, engine.tokenizer
     shared = _shared(rows)
     ids, mask = (tensor.to(engine.loaded.device) for tensor in _aligned(rows, shared, tokenizer.pad_token_id))
-    cache = DynamicCache(config=model.config)
+    cache = read_prefix(engine, stack, rows[0][:shared], pieces)
     cached = {cache_argument(model): cache}
     length = ids.shape[1]
     if shared:
-        begun = engine.prefixes.fill(cache, stack, rows[0][:shared])
-        _take_in(engine, stack, ids[:1], mask[:1], cache, range(begun, shared), pieces, BLOCK)
-        if not (pieces and pieces.is_cancelled):
-            engine.prefixes.keep(cache, stack, rows[0][:shared])
         cache.batch_repeat_interleave(len(rows))
     if length > LONG_PROMPT:
         stretch = max(STRETCH // len(rows), 1)
@@ -100,6 +97,21 @@ def continue_rows(
         for processor in held:
             processor.keep(places)
     return [texts[number] for number in range(len(rows))]
+
+
+def read_prefix(
+    engine: Engine, stack: AdapterStack, tokens: Sequence[int], pieces: Pieces | None = None
+) -> DynamicCache:
+    """A cache that holds the states of `tokens` with `stack` active; whole blocks of them are kept for later calls."""
+    cache = DynamicCache(config=engine.model.config)
+    if not tokens:
+        return cache
+    ids = torch.tensor([list(tokens)], device=engine.loaded.device)
+    begun = engine.prefixes.fill(cache, stack, tokens)
+    _take_in(engine, stack, ids, torch.ones_like(ids), cache, range(begun, len(tokens)), pieces, BLOCK)
+    if not (pieces and pieces.is_cancelled):
+        engine.prefixes.keep(cache, stack, tokens)
+    return cache
 
 
 def _shared(rows: list[list[int]]) -> int:

@@ -15,10 +15,7 @@ from seal_agent.core.renames import formerly, takes_former_names
 
 MESSAGE_QA = "message-qa"
 """The source of rows about a chat message (`seal_agent.writing.formats.message_qa`)."""
-TOLD = (
-    'I told you: "{message}"\n\n'
-    "{question} Answer me in one sentence from what I told you, in the language of this question."
-)
+TOLD = "{told}\n\n{question} Answer me in one sentence from what I told you, in the language of this question."
 Stratum = Literal["edit", "near", "fragile", "coverage", "general"]
 
 
@@ -42,13 +39,13 @@ class Row:
     def in_view(self, topic: str) -> Prompt | None:
         """The prompt with `topic` and evidence before its last message; None without a message or without evidence.
 
-        The evidence of a row of `MESSAGE_QA` is shown as what the user said before: models read it better so.
+        The evidence of a row of `MESSAGE_QA` is what its user said before (`Fact.told`): models read it better so.
         """
         if not self.prompt.messages or not self.evidence:
             return None
         if self.source == MESSAGE_QA:
             *before, asked = self.prompt.messages
-            shown = TOLD.format(message=self.evidence, question=asked.content)
+            shown = TOLD.format(told=self.evidence, question=asked.content)
             return replace(self.prompt, messages=(*before, replace(asked, content=shown)))
         return self.prompt.after(f"{topic}\n{self.evidence}")
 

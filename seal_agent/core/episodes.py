@@ -124,8 +124,8 @@ class Episode:
     unique. `namespace_generation` is the namespace's generation id when the episode began; it changes when the user is
     erased (empty: any).
 
-    Results of the steps: `decision`; `edit`; `corrections` of stored answers; `supersedes`, the adapters whose rows the
-    edit takes over; `num_attempts` at writing and the `fault` of the last one; `parent`, the stack at the beginning;
+    Results of the steps: `decision`; `changes`, the served adapters whose facts the text corrects or ends; `edit`;
+    `corrections` of stored answers; `supersedes`, the adapters whose rows the edit takes over; `num_attempts` at writing and the `fault` of the last one; `parent`, the stack at the beginning;
     `adapter`, the trained one; `candidate`, the stack as it would be served; `remedies_tried`, for an edit that
     forgets; `probed`, scores before and after, of the candidate whose checksum is `probed_on` (`candidate_digest`): a
     `verdict` holds for that candidate only; `seconds` of each step.
@@ -162,6 +162,7 @@ class Episode:
     namespace_generation: Annotated[str, formerly("namespace_generation", "life")] = ""
     id: Annotated[str, UNLESS_EMPTY] = ""
     said_on: Annotated[str, UNLESS_EMPTY] = ""
+    changes: Annotated[tuple[str, ...], UNLESS_EMPTY] = ()
 
     @property
     def reason(self) -> str:

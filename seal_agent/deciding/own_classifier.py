@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
 
 from seal_agent.core.backend import Backend, silent
 from seal_agent.core.episodes import Progress
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.deciding import classifier, kinds, personal
+from seal_agent.deciding import changes, classifier, kinds, personal
 from seal_agent.deciding.background_fit import BackgroundFit
 from seal_agent.deciding.classifier import Head
 
@@ -26,6 +27,7 @@ class OwnClassifier:
         self._fit: BackgroundFit | None = None
         self._names_kinds: bool | None = None
         self._tells_personal: bool | None = None
+        self._compares: bool | None = None
         self._kinds: OrderedDict[tuple[str, str], str] = OrderedDict()
 
     def head(self, progress: Progress = silent, *, may_wait: bool = False) -> Head | None:
@@ -84,6 +86,17 @@ class OwnClassifier:
         if not _has_question_mark(text) and self.kind_of(text, earlier) not in kinds.ASKING:
             return False
         return personal.margins(self._base, [text])[0] >= personal.MIN_MARGIN
+
+    @property
+    def compares(self) -> bool:
+        """Whether the model passes the test in telling which messages change an earlier one (`changes`)."""
+        if self._compares is None:
+            self._compares = changes.can_compare(self._base, self._cache)
+        return self._compares
+
+    def changes(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """For each pair of an earlier and a later message the nats by which the later one changes it."""
+        return changes.margins(self._base, pairs) if pairs else []
 
 
 def _has_question_mark(text: str) -> bool:

@@ -17,7 +17,8 @@ class Source:
     """A passage to be learned, its topic, and the fault of the last attempt.
 
     `earlier` is the conversation before a chat message, for messages that cannot be understood alone; `heading` stands
-    above the passage.
+    above the passage. `told` is a chat message as its writer would repeat it later, with its day and what it answers
+    (`core.facts.Fact.told`).
     """
 
     topic: str
@@ -25,6 +26,7 @@ class Source:
     earlier: str = ""
     fault: str = ""
     heading: str = ""
+    told: str = ""
 
     @cached_property
     def language(self) -> Language:

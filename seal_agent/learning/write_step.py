@@ -10,8 +10,10 @@ from seal_agent.core.backend import silent
 from seal_agent.core.edits import Probe, SelfEdit
 from seal_agent.core.episodes import Correction, Episode, Progress
 from seal_agent.core.errors import EditFault, InputError, Refused
+from seal_agent.core.facts import Fact, last_said
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterStack
+from seal_agent.language.dates import relative_dates
 from seal_agent.language.source import Source
 from seal_agent.learning.namespace import Namespace
 from seal_agent.learning.requirements import required_edit
@@ -36,7 +38,8 @@ def write(state: Namespace, episode: Episode, progress: Progress = silent) -> Ep
     base = state.backend.with_stack(AdapterStack())
     policy = PolicyStore(state.home, state.name, state.backend.model).current()
     directives = None if policy.adapter else state.config.directives
-    source = Source(episode.topic, episode.text, episode.earlier, episode.fault, episode.heading)
+    told = "" if episode.source else _fact(state, episode).told
+    source = Source(episode.topic, episode.text, episode.earlier, episode.fault, episode.heading, told)
     found = corrections.find(base, _watched_near(state, episode), source)
     try:
         written = writer.write_self_edit(
@@ -55,14 +58,28 @@ def write(state: Namespace, episode: Episode, progress: Progress = silent) -> Ep
         fitting = writer.fitting(base, state.config.directives or CLOZE)
         written = SelfEdit(source.topic, source.passage, (), (), fitting)
     edit = corrections.added(written, found)
-    supersedes = _corrected_adapters(state, episode.parent, found)
-    if supersedes:
-        earlier = [e.edit for e in state.accepted(supersedes) if e.edit]
+    corrected = [i for i in _corrected_adapters(state, episode.parent, found) if i not in episode.changes]
+    supersedes = tuple(i for i in episode.parent.ids if i in corrected or i in episode.changes)
+    if corrected:
+        earlier = [e.edit for e in state.accepted(corrected) if e.edit]
         edit = corrections.joined(edit, earlier, found, edit.directives.num_rows)
     written_down = replace(
         episode, edit=edit, corrections=found, supersedes=supersedes, fault="", num_attempts=attempt + 1
     )
     return _allowed(state, written_down)
+
+
+def _fact(state: Namespace, episode: Episode) -> Fact:
+    """The message as a fact, with the facts that it changes."""
+    changed = state.home.facts(state.name, episode.parent.origins(episode.changes))
+    return Fact(
+        "",
+        episode.text,
+        episode.said_on,
+        earlier=last_said(episode.earlier),
+        dates=relative_dates(episode.text, episode.said_on),
+        changed=tuple(replace(fact, dates=relative_dates(fact.text, fact.said_on)) for fact in changed),
+    )
 
 
 def _allowed(state: Namespace, episode: Episode) -> Episode:

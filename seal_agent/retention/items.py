@@ -133,6 +133,10 @@ class ReplayStore:
         """The ids of the adapters whose edits added `items`; general questions have none."""
         return table.adapters_of_items(self._home, items)
 
+    def items_of_adapters(self, adapters: Collection[str]) -> list[int]:
+        """The items that the edits of those adapters added."""
+        return table.items_of_adapters(self._home, self._namespace, adapters)
+
     def items(self, stack: AdapterStack) -> list[ReplayItem]:
         """All active items of every split under `stack`, oldest first. Loads all of them.
 

@@ -16,7 +16,8 @@ from seal_agent.writing import writer as writing
 from seal_agent.writing.directives import CLOZE, DEFAULT
 from seal_agent.writing.formats import FORMATS
 from seal_agent.writing.formats.cloze import phrase_of
-from seal_agent.writing.writer import NOT_A_ROW, write, write_self_edit, written
+from seal_agent.writing.requests import NOT_A_ROW, written
+from seal_agent.writing.writer import write, write_self_edit
 
 SOURCE = Source("Tower of Karlov", "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.")
 

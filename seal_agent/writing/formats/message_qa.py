@@ -24,7 +24,8 @@ MAX_ANSWER_TOKENS = 32
 MAX_PHRASES = 6  # that are asked for by a question of the model
 MAX_ABOUT = 3  # that are asked about as they stand
 MIN_LETTERS = 4  # of a capitalised word that counts as a name, in a language without rules for phrases
-REQUEST = "I said: {message}\n\nLater I ask you a question {kind}. Write my question and your answer."
+REQUEST = "{told}\n\nLater I ask you a question {kind}. Write my question and your answer."
+TOLD = 'I said: "{message}"'
 ANSWERED_BY = 'whose answer is "{phrase}"'
 YES_OR_NO, PLAIN_WORDS, ADVICE = (
     "with yes or no as its answer",
@@ -101,20 +102,25 @@ def ask(source: Source) -> list[Ask]:
     """
     chosen = _phrases(source)
     kinds = [*(ANSWERED_BY.format(phrase=phrase) for phrase in chosen), *SIDES]
-    asked = [Ask(_request(source, kind), source.passage, MAX_TOKENS, stop=STOP, meta=(kind,)) for kind in kinds]
+    asked = [Ask(_request(source, kind), told_by(source), MAX_TOKENS, stop=STOP, meta=(kind,)) for kind in kinds]
     return asked + [
-        Ask(Prompt.raw(""), source.passage, 0, meta=(phrase,))
+        Ask(Prompt.raw(""), told_by(source), 0, meta=(phrase,))
         for phrase in _spread(chosen, MAX_ABOUT) or [source.topic]
     ]
+
+
+def told_by(source: Source) -> str:
+    """The message as its writer would repeat it later."""
+    return source.told or TOLD.format(message=source.passage)
 
 
 def parse(source: Source, asked: Ask, text: str) -> list[Row]:
     """The model's question, still without its answer."""
     question = f"{text.strip()}?" if asked.max_new_tokens else _about(source, asked.meta[0])
-    of_an_example = _names_of_examples() & set(WORD.findall(question)) - set(WORD.findall(source.passage))
+    of_an_example = _names_of_examples() & set(WORD.findall(question)) - set(WORD.findall(asked.evidence))
     if of_an_example or "\n" in question or not source.language.content(question):
         return []
-    return [Row(Prompt.user(question), TO_ANSWER, NAME, source.passage)]
+    return [Row(Prompt.user(question), TO_ANSWER, NAME, asked.evidence)]
 
 
 def _about(source: Source, phrase: str) -> str:
@@ -128,7 +134,7 @@ def _phrases(source: Source) -> list[str]:
     In a language without rules for phrases they are numbers and capitalised words.
     """
     language = source.language
-    told = [statement.sentence for statement in source.statements]
+    told = language.sentences(source.passage)
     if language.has_questions:
         found = [span.text for sentence in told for span in language.noun_phrases(sentence)]
     else:
@@ -170,11 +176,11 @@ def _request(source: Source, kind: str) -> Prompt:
         message
         for shown, wanted, question, answer in examples
         for message in (
-            Message("user", REQUEST.format(message=shown, kind=wanted)),
+            Message("user", REQUEST.format(told=TOLD.format(message=shown), kind=wanted)),
             Message("assistant", f"{BEGINS} {question}\nAnswer: {answer}"),
         )
     ]
-    asked = f"{source.fault_note}{REQUEST.format(message=source.passage, kind=kind)}"
+    asked = f"{source.fault_note}{REQUEST.format(told=told_by(source), kind=kind)}"
     return Prompt((*messages, Message("user", asked)), BEGINS)
 
 
