@@ -125,10 +125,11 @@ class Episode:
     erased (empty: any).
 
     Results of the steps: `decision`; `changes`, the served adapters whose facts the text corrects or ends; `edit`;
-    `corrections` of stored answers; `supersedes`, the adapters whose rows the edit takes over; `num_attempts` at writing and the `fault` of the last one; `parent`, the stack at the beginning;
-    `adapter`, the trained one; `candidate`, the stack as it would be served; `remedies_tried`, for an edit that
-    forgets; `probed`, scores before and after, of the candidate whose checksum is `probed_on` (`candidate_digest`): a
-    `verdict` holds for that candidate only; `seconds` of each step.
+    `corrections` of stored answers; `supersedes`, the adapters whose rows the edit takes over; `num_attempts` at
+    writing and the `fault` of the last one; `parent`, the stack at the beginning; `adapter`, the trained one;
+    `candidate`, the stack as it would be served; `remedies_tried`, for an edit that forgets; `probed`, scores before
+    and after, of the candidate whose checksum is `probed_on` (`candidate_digest`): a `verdict` holds for that candidate
+    only; `seconds` of each step.
 
     The end: `outcome` is "open" until it is "ignored" (not worth learning), "rejected" (the model could not write a
     usable edit, or the candidate may not be served: `adapter` is given then), "accepted", "declined" (a person

@@ -11,6 +11,11 @@ Recall = Literal["weights", "text", "both"]
 WhenUnknown = Literal["answer", "say so"]
 """What a reply does that asks for something personal of which nothing was told."""
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+RECALLED = (
+    "What you were told in earlier conversations, oldest first; where two disagree, the later one holds:\n{facts}\n"
+    "Use it where it answers the user."
+)
+"""The instruction that puts statements, one a line, into a system message."""
 USER = "User: "  # how `core.messages.conversation` marks what the user said
 
 
@@ -47,10 +52,9 @@ class Fact:
 
     @property
     def told(self) -> str:
-        """The fact as the user would repeat it later: what they said, with its day and context."""
-        day = f"On {_weekday(self.said_on)}{self.said_on} " if self.said_on else ""
+        """The fact as the user would repeat it later."""
         before = f'said "{self.earlier}", then ' if self.earlier else ""
-        return f'{day}I {before}said: "{self.text}"{self._dates}{self._changed("I")}'
+        return f'I {before}said: "{self.text}"{self._dates}{self._changed("I")}'
 
     @property
     def _dates(self) -> str:

@@ -26,7 +26,7 @@ LIKELY = frozenset({"preference"})
 """Kinds that are worth learning if the classifier nearly agrees."""
 ASKING = frozenset({"question", "request"})
 """Kinds of messages that ask for something."""
-FORGET = "forget"
+FORGET, CORRECTION = "forget", "correction"
 NUM_TESTED, BATCH = 16, 8
 MIN_PASSED = 0.6  # of the tested turns, half of them worth learning; Qwen2.5-Coder-1.5B gets 10 of 16 right
 MAX_CHARS = 600

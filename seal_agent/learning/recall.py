@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from seal_agent.core.facts import Fact, Recall
+from seal_agent.core.facts import RECALLED, Fact, Recall
 from seal_agent.core.messages import Message, Prompt
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.language.dates import relative_dates
-from seal_agent.language.prompts import NOT_TOLD, RECALLED, UNKNOWN
+from seal_agent.language.prompts import NOT_TOLD, UNKNOWN
 from seal_agent.serving.router import Match, part_of
 from seal_agent.serving.served import Served
 from seal_agent.storage.database import Home

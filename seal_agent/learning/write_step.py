@@ -25,6 +25,7 @@ from seal_agent.writing import corrections, writer
 from seal_agent.writing.directives import CLOZE
 
 log = logging.getLogger(__name__)
+MESSAGE = "message"  # the thread of a fact that was told outside a conversation
 NUM_CORRECTABLE = 64  # items of each split that are compared with a text
 
 
@@ -38,8 +39,8 @@ def write(state: Namespace, episode: Episode, progress: Progress = silent) -> Ep
     base = state.backend.with_stack(AdapterStack())
     policy = PolicyStore(state.home, state.name, state.backend.model).current()
     directives = None if policy.adapter else state.config.directives
-    told = "" if episode.source else _fact(state, episode).told
-    source = Source(episode.topic, episode.text, episode.earlier, episode.fault, episode.heading, told)
+    fact = None if episode.source else _fact(state, episode)
+    source = Source(episode.topic, episode.text, episode.earlier, episode.fault, episode.heading, fact)
     found = corrections.find(base, _watched_near(state, episode), source)
     try:
         written = writer.write_self_edit(
@@ -76,6 +77,7 @@ def _fact(state: Namespace, episode: Episode) -> Fact:
         "",
         episode.text,
         episode.said_on,
+        episode.thread or MESSAGE,
         earlier=last_said(episode.earlier),
         dates=relative_dates(episode.text, episode.said_on),
         changed=tuple(replace(fact, dates=relative_dates(fact.text, fact.said_on)) for fact in changed),

@@ -80,7 +80,7 @@ def by_rule(row: Row, source: Source) -> str:
         return LANGUAGE
     language = source.language
     content = language.content
-    known = content(f"{source.topic} {source.passage} {source.earlier} {source.told}")
+    known = content(f"{source.topic} {source.passage} {source.earlier} {source.fact.told if source.fact else ''}")
     if not content(row.answer) & known and not language.is_yes_or_no(row.answer):
         return NO_FACT
     if row.question and content(row.answer) and content(row.answer) <= content(row.question):

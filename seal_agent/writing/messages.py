@@ -15,7 +15,7 @@ from seal_agent.core.backend import Backend, silent
 from seal_agent.core.domain import Proposal
 from seal_agent.core.edits import Directives, Dropped, Row
 from seal_agent.core.episodes import Progress
-from seal_agent.core.messages import Message, Prompt
+from seal_agent.core.messages import Generated, Message, Prompt
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.language.sentences import split_sentences
 from seal_agent.language.source import Source
@@ -29,6 +29,7 @@ ASKED = "Message: {message}\nQuestion: {question}\nAnswer: {answer}\nIs the answ
 YES, NO = "yes", "no"
 MIN_MARGIN = 2.0  # nats between "yes" and "no": keeps 25 of 30 good rows and 5 of 13 bad ones (docs/log/writing.md)
 NOT_ENTAILED = "the model does not find that the message says it"
+UNCLEAR = "its speaker is unclear"
 ENDS = (".", "!", "。", "！")
 
 
@@ -50,19 +51,28 @@ def write_message(
     texts = written(backend, message_qa.NAME, source, seed=seed, temperature=temperature, progress=progress)
     rows = _answered([row for each in texts for row in each.rows], backend, source, seed, progress)
     kept, dropped = filters.check(base, rows, source, progress)
-    kept, guessed = entailed(base, kept, progress)
+    kept, guessed = entailed(base, kept, message_qa.fact_of(source).told, progress)
+    kept, unclear = spoken_to_user(kept, source)
     malformed = [each.malformed for each in texts if not each.rows]
     edit = assemble(
         kept,
         topic=source.topic,
         passage=source.passage,
         directives=directives,
-        dropped=[*malformed, *dropped, *guessed],
+        dropped=[*malformed, *dropped, *guessed, *unclear],
         seed=seed,
     )
     asked = {row.question for row in kept}
     useful = (each.said for each in texts if any(row.question in asked for row in each.own_rows))
     return Proposal(edit, (*said, *useful))
+
+
+def spoken_to_user(rows: Sequence[Row], source: Source) -> tuple[list[Row], list[Dropped]]:
+    """The rows with answers to the user ("You drink rooibos."), and those dropped because their speaker is unclear."""
+    language = source.language
+    unclear = {row for row in rows if language.unclear_speaker(row.answer)}
+    kept = language.rows_in_second_person([row for row in rows if row not in unclear], source.passage)
+    return kept, [Dropped(f"{row.question} {row.answer}"[:300], row.source, UNCLEAR) for row in rows if row in unclear]
 
 
 def _answered(rows: Sequence[Row], backend: Backend, source: Source, seed: int, progress: Progress) -> list[Row]:
@@ -79,14 +89,16 @@ def _answered(rows: Sequence[Row], backend: Backend, source: Source, seed: int, 
     return [row for row in own if row.answer and not source.language.is_yes_or_no(row.answer.partition(",")[0])]
 
 
-def _first_sentence(text: str) -> str:
+def _first_sentence(text: Generated) -> str:
     """The first sentence of an answer; empty if it was cut off."""
     first = next(iter(split_sentences(" ".join(text.split()))), "")
-    return first if first[-1:] in ENDS else ""
+    return first if text.ending == "stop" or first[-1:] in ENDS else ""
 
 
-def entailed(backend: Backend, rows: Sequence[Row], progress: Progress = silent) -> tuple[list[Row], list[Dropped]]:
-    """The rows whose answer the base model finds in their evidence, and the others with the reason."""
+def entailed(
+    backend: Backend, rows: Sequence[Row], message: str, progress: Progress = silent
+) -> tuple[list[Row], list[Dropped]]:
+    """The rows whose answer the base model finds in the message, and the others with the reason."""
     if not rows:
         return [], []
     instruction, examples = _examples()
@@ -96,7 +108,7 @@ def entailed(backend: Backend, rows: Sequence[Row], progress: Progress = silent)
         for message in (Message("user", _question(told, question, answer)), Message("assistant", word))
     ]
     opening = (Message("system", instruction), *shown)
-    prompts = [Prompt((*opening, Message("user", _question(r.evidence, r.question, r.answer)))) for r in rows]
+    prompts = [Prompt((*opening, Message("user", _question(message, r.question, r.answer)))) for r in rows]
     words = [YES] * len(rows) + [NO] * len(rows)
     scores = backend.score(prompts * 2, words, progress=lambda _what, done, total: progress("checking", done, total))
     margins = [yes.logprob - no.logprob for yes, no in zip(scores, scores[len(rows) :], strict=False)]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from seal_agent.core.backend import Backend, silent
 from seal_agent.core.edits import Dropped, Row
 from seal_agent.core.episodes import Progress
+from seal_agent.core.messages import Generated
 from seal_agent.language.source import Source
 from seal_agent.writing.formats import FORMATS, Ask, Format
 
@@ -56,10 +57,11 @@ def written(
 
 
 def parsed(form: Format, source: Source, asked: Ask, text: str) -> Written:
+    """The model's text for one request with the rows in it."""
     return Written(form.name, asked, text, tuple(form.parse(source, asked, text)))
 
 
-def generate(backend: Backend, asks: Sequence[Ask], seed: int, what: str, progress: Progress) -> list[str]:
+def generate(backend: Backend, asks: Sequence[Ask], seed: int, what: str, progress: Progress) -> list[Generated]:
     """The model's text for every request; requests with equal settings share a batch."""
     groups: dict[tuple[int, float, tuple[str, ...], bool], list[int]] = {}
     for number, each in enumerate(asks):
@@ -67,7 +69,7 @@ def generate(backend: Backend, asks: Sequence[Ask], seed: int, what: str, progre
             continue
         key = (each.max_new_tokens, each.temperature, each.stop, each.grammar is not None)
         groups.setdefault(key, []).append(number)
-    texts = [""] * len(asks)
+    texts = [Generated()] * len(asks)
     finished = 0
     for (max_new_tokens, temperature, stop, _), numbers in groups.items():
         start = finished

@@ -77,10 +77,10 @@ def write(
     """The edit that `directives` ask for, with the prompts and replies of the model that its rows came from (`said`).
 
     Formats that the model cannot write are replaced first (`fitting`). A model that writes reads a chat message whole,
-    with its day and what it answers, and its answers are checked (`messages`). A `temperature` above 0 overrides those of the
-    formats. Sentences that cannot be understood alone are left out (`statements`). The base model checks the rows, so
-    that a policy does not grade itself. A reply of which no row is left is not in `said`. Raises `EditFault` if no
-    sentence, or too few rows, are left.
+    with its day and what it answers, and its answers are checked (`messages`). A `temperature` above 0 overrides those
+    of the formats. Sentences that cannot be understood alone are left out (`statements`). The base model checks the
+    rows, so that a policy does not grade itself. A reply of which no row is left is not in `said`. Raises `EditFault`
+    if no sentence, or too few rows, are left.
     """
     directives = fitting(backend, directives, progress)
     if not is_document:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from seal_agent.core.edits import MESSAGE_QA, Row
+from seal_agent.core.facts import Fact
 from seal_agent.core.messages import Message, Prompt
 from seal_agent.language.source import Source
 from seal_agent.language.words import WORD
@@ -21,11 +22,10 @@ from seal_agent.writing.formats.base import Ask, Format
 NAME = MESSAGE_QA
 MAX_TOKENS = 24
 MAX_ANSWER_TOKENS = 32
-MAX_PHRASES = 6  # that are asked for by a question of the model
+MAX_PHRASES = 4  # that are asked for by a question of the model
 MAX_ABOUT = 3  # that are asked about as they stand
 MIN_LETTERS = 4  # of a capitalised word that counts as a name, in a language without rules for phrases
 REQUEST = "{told}\n\nLater I ask you a question {kind}. Write my question and your answer."
-TOLD = 'I said: "{message}"'
 ANSWERED_BY = 'whose answer is "{phrase}"'
 YES_OR_NO, PLAIN_WORDS, ADVICE = (
     "with yes or no as its answer",
@@ -102,16 +102,15 @@ def ask(source: Source) -> list[Ask]:
     """
     chosen = _phrases(source)
     kinds = [*(ANSWERED_BY.format(phrase=phrase) for phrase in chosen), *SIDES]
-    asked = [Ask(_request(source, kind), told_by(source), MAX_TOKENS, stop=STOP, meta=(kind,)) for kind in kinds]
-    return asked + [
-        Ask(Prompt.raw(""), told_by(source), 0, meta=(phrase,))
-        for phrase in _spread(chosen, MAX_ABOUT) or [source.topic]
-    ]
+    statement = fact_of(source).statement
+    asked = [Ask(_request(source, kind), statement, MAX_TOKENS, stop=STOP, meta=(kind,)) for kind in kinds]
+    about = (_spread(chosen, MAX_ABOUT) or [source.topic]) if source.language.has_questions else []
+    return asked + [Ask(Prompt.raw(""), statement, 0, meta=(phrase,)) for phrase in about]
 
 
-def told_by(source: Source) -> str:
-    """The message as its writer would repeat it later."""
-    return source.told or TOLD.format(message=source.passage)
+def fact_of(source: Source) -> Fact:
+    """The message as a fact."""
+    return source.fact or Fact("", source.passage, thread=NAME)
 
 
 def parse(source: Source, asked: Ask, text: str) -> list[Row]:
@@ -125,7 +124,7 @@ def parse(source: Source, asked: Ask, text: str) -> list[Row]:
 
 def _about(source: Source, phrase: str) -> str:
     """A question for all that the message says about `phrase`."""
-    return source.language.request_about(phrase) if source.language.has_questions else f"{phrase}?"
+    return source.language.request_about(phrase)
 
 
 def _phrases(source: Source) -> list[str]:
@@ -176,11 +175,11 @@ def _request(source: Source, kind: str) -> Prompt:
         message
         for shown, wanted, question, answer in examples
         for message in (
-            Message("user", REQUEST.format(told=TOLD.format(message=shown), kind=wanted)),
+            Message("user", REQUEST.format(told=Fact("", shown).told, kind=wanted)),
             Message("assistant", f"{BEGINS} {question}\nAnswer: {answer}"),
         )
     ]
-    asked = f"{source.fault_note}{REQUEST.format(told=told_by(source), kind=kind)}"
+    asked = f"{source.fault_note}{REQUEST.format(told=fact_of(source).told, kind=kind)}"
     return Prompt((*messages, Message("user", asked)), BEGINS)
 
 
