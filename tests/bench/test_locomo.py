@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from seal_agent.adapters.scripted import ScriptedBackend
-from seal_agent.bench.locomo import data, replay, report, scoring
+from seal_agent.bench.locomo import data, report, scoring
 from seal_agent.bench.locomo.data import Conversation, Question, read_conversations
 from seal_agent.bench.locomo.replay import AnswerResult, LeftOut, TurnResult, asked, measure
 from seal_agent.bench.week.arms import HOME, TAUGHT, UNTAUGHT
@@ -135,6 +136,7 @@ def test_the_question_stands_alone_in_the_users_message() -> None:
     assert asked(replace(when, category=4)) == asked(replace(when, category=5))  # nothing gives a category away
 
 
+@pytest.mark.slow
 def test_text_is_remembered_turn_by_turn_and_a_stopped_run_goes_on(tmp_path: Path, conversation: Conversation) -> None:
     backend, run = opened(tmp_path / "run")
     measure(backend, run, [replace(conversation.first(1), questions=())], ["text"])
@@ -152,17 +154,13 @@ def test_text_is_remembered_turn_by_turn_and_a_stopped_run_goes_on(tmp_path: Pat
     assert (run.values("turns", TurnResult), run.values("answers", AnswerResult)) == (turns, answers)
 
 
-def test_every_turn_is_learned_on_request(tmp_path: Path, conversation: Conversation) -> None:
-    backend, run = opened(tmp_path / "run")
-    measure(backend, run, [replace(conversation, questions=())], ["text"], learn_all=True)
-    assert [turn.learned for turn in run.values("turns", TurnResult)] == [True, True, True]
-
-
-def test_the_context_of_a_turn_is_the_session_before_it(
-    tmp_path: Path, conversation: Conversation, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.slow
+def test_every_turn_is_learned_on_request_with_its_session_before_it(
+    tmp_path: Path, conversation: Conversation
 ) -> None:
     backend, run = opened(tmp_path / "run")
     measure(backend, run, [replace(conversation, questions=())], ["text"], learn_all=True)
+    assert [turn.learned for turn in run.values("turns", TurnResult)] == [True, True, True]
     episodes = Home(tmp_path / "run" / HOME).episodes("7")
     assert [(each.earlier, each.said_on, each.thread) for each in episodes] == [
         ("", "2023-05-08", "7, session 1"),
@@ -171,9 +169,7 @@ def test_the_context_of_a_turn_is_the_session_before_it(
     ]
 
 
-def test_an_arm_whose_prompt_does_not_fit_is_left_out_and_reported(
-    tmp_path: Path, conversation: Conversation, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_arm_whose_prompt_does_not_fit_is_left_out_and_reported(tmp_path: Path, conversation: Conversation) -> None:
     class Short(ScriptedBackend):
         def generate(self, prompts: Any, **options: Any) -> Any:
             if any(FIRST[1]["text"].strip() in message.content for each in prompts for message in each.messages):
@@ -200,7 +196,7 @@ def test_scores_are_reported_by_category_with_intervals(tmp_path: Path) -> None:
     run = RunFolder(tmp_path, config={})
     given = [answer(4, 1.0, exact=True), answer(4, 0.5), answer(2, 0.0), answer(5, 0.0, declined=True), answer(5, 0.0)]
     for each in given:
-        run.append("answers", replay.asdict(each))
+        run.append("answers", dataclasses.asdict(each))
     [arm], _, _ = report.summarise(run)
     assert arm.num == {"time": 1, "one fact": 2, "1 to 4": 3}
     assert (arm.f1["one fact"].mean, arm.f1["one fact"].low, arm.f1["one fact"].high) == (0.75, 0.5, 1.0)
@@ -221,6 +217,7 @@ def test_an_arm_that_does_not_exist_is_refused(tmp_path: Path, conversation: Con
         measure(ScriptedBackend(tmp_path), RunFolder(tmp_path, config={}), [conversation], ["memory"])
 
 
+@pytest.mark.slow
 def test_every_arm_of_the_week_answers(tmp_path: Path, conversation: Conversation) -> None:
     backend, run = opened(tmp_path / "run")
     measure(backend, run, [conversation.first(1)], [*UNTAUGHT, *TAUGHT])
