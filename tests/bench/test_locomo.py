@@ -11,13 +11,12 @@ from typing import Any
 import pytest
 
 from seal_agent.adapters.scripted import ScriptedBackend
-from seal_agent.bench.locomo import data, report, scoring
+from seal_agent.bench.locomo import report, scoring
 from seal_agent.bench.locomo.data import Conversation, Question, read_conversations
 from seal_agent.bench.locomo.replay import AnswerResult, LeftOut, TurnResult, asked, measure
 from seal_agent.bench.week.arms import HOME, TAUGHT, UNTAUGHT
 from seal_agent.core.errors import ContextLengthExceeded, InputError
 from seal_agent.core.messages import Message
-from seal_agent.factory import open_backend
 from seal_agent.storage.database import Home
 from seal_agent.storage.run_folder import RunFolder
 
@@ -225,14 +224,3 @@ def test_every_arm_of_the_week_answers(tmp_path: Path, conversation: Conversatio
     assert [each.arm for each in reports] == ["nothing", "prompt", "retrieval", "weights", "text", "both"]
     assert learning
     assert (learning.num_turns, learning.num_evidence, learning.evidence_learned) == (2, 1, 1)
-
-
-@pytest.mark.slow
-def test_three_turns_are_recalled_by_the_embedded_model(tmp_path: Path, conversation: Conversation) -> None:
-    run = RunFolder(tmp_path / "run", config={})
-    backend = open_backend(Home(), device="cpu", adapters=run.folder / HOME)
-    measure(backend, run, [conversation], ["text"], learn_all=True)
-    assert [turn.learned for turn in run.values("turns", TurnResult)] == [True, True, True]
-    answers = {each.category: each.reply for each in run.values("answers", AnswerResult)}
-    assert "Pickle" in answers[4]
-    assert set(answers) == set(data.CATEGORIES)
