@@ -127,9 +127,12 @@ def markdown(
 ) -> str:
     """The report as Markdown."""
     lines = ["# LoCoMo: long conversations that others wrote", "", *facts, ""]
-    lines += ["F1, categories 1 to 4:", "", *_table(reports, [r.f1 for r in reports]), ""]
-    lines += ["Exact match:", "", *_table(reports, [r.exact for r in reports]), ""]
-    lines += [*_declined(reports), ""]
+    if reports:
+        lines += ["F1, with the number of questions:", "", *_table(reports, [r.f1 for r in reports]), ""]
+        lines += ["Exact match:", "", *_table(reports, [r.exact for r in reports]), ""]
+        lines += [*_declined(reports), ""]
+    else:
+        lines += ["No question was answered.", ""]
     if learning:
         lines += [_learned(learning), ""]
     lines += [f"Left out: {each.arm} for {each.conversation}. {each.reason}\n" for each in left_out]
