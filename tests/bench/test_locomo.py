@@ -28,21 +28,21 @@ SECOND = [
     {"speaker": "Ada", "dia_id": "D2:1", "text": "Look, my dog Pickle.", "blip_caption": "a photo of a dog on a sofa"}
 ]
 ASKED: list[dict[str, Any]] = [
-    {"question": "When did Bo open a bakery?", "answer": 2023, "evidence": ["D1:2"], "category": 2},
+    {"question": "When did Bo open a bakery?", "answer": 2024, "evidence": ["D1:2"], "category": 2},
     {"question": "What is the name of Ada's dog?", "answer": "Pickle", "evidence": ["D2:1"], "category": 4},
     {"question": "What did each do?", "answer": "a bakery, a dog", "evidence": ["D1:2; D2:1"], "category": 1},
     {"question": "Is Bo happy?", "answer": "Yes; he likes work", "evidence": [], "category": 3},
-    {"question": "When did Ada open one?", "adversarial_answer": "2023", "evidence": ["D1:2"], "category": 5},
+    {"question": "When did Ada open one?", "adversarial_answer": "2024", "evidence": ["D1:2"], "category": 5},
 ]
 FILE = {
     "speaker_a": "Ada",
     "speaker_b": "Bo",
-    "session_1_date_time": "1:56 pm on 8 May, 2023",
+    "session_1_date_time": "9:05 am on 3 March, 2024",
     "session_1": FIRST,
     "session_1_summary": "Ada and Bo talk.",
-    "session_2_date_time": "12:09 am on 13 September, 2023",
+    "session_2_date_time": "12:30 am on 14 July, 2024",
     "session_2": SECOND,
-    "session_3_date_time": "1:00 pm on 20 September, 2023",
+    "session_3_date_time": "1:00 pm on 20 July, 2024",
     "qa": ASKED,
 }
 """A conversation in LoCoMo's form, made up for this test."""
@@ -67,7 +67,7 @@ def test_turns_become_messages_of_one_user_with_dates_and_captions(conversation:
         "Bo: I opened a bakery in Karlov yesterday.",
         "Ada: Look, my dog Pickle. Ada shared a photo of a dog on a sofa.",
     ]
-    assert [turn.date for turn in turns] == ["2023-05-08", "2023-05-08", "2023-09-13"]
+    assert [turn.date for turn in turns] == ["2024-03-03", "2024-03-03", "2024-07-14"]
     assert [turn.thread for turn in turns] == ["7, session 1", "7, session 1", "7, session 2"]
     assert [turn.learn for turn in turns] == [False, True, True]  # as evidence of a question
 
@@ -76,7 +76,7 @@ def test_only_questions_whose_evidence_is_in_the_first_sessions_are_kept(convers
     cut = conversation.first(1)
     assert [said.id for said in cut.said] == ["D1:1", "D1:2"]
     assert [question.category for question in cut.questions] == [2, 5]
-    assert cut.questions[0].answer == "2023"
+    assert cut.questions[0].answer == "2024"
     assert conversation.first(2) == conversation.first(0) == conversation
     assert len(conversation.questions) == len(ASKED)
 
@@ -117,10 +117,10 @@ def test_a_file_of_another_form_is_refused(tmp_path: Path, given: object) -> Non
         (4, "He was baking", "bakes", 0.5, False),  # stems: he wa bake, bake
         (4, "In 2023", "2022", 0.0, False),
         (4, "", "2022", 0.0, False),
-        (2, "\n7 May, 2023\nBecause it was said.", "7 May 2023", 1.0, True),
+        (2, "\n5 June, 2024\nBecause it was said.", "5 June 2024", 1.0, True),
         (1, "a dog, a bakery", "the bakery, the dog", 1.0, True),
         (1, "a dog", "bakery, dog", 0.5, False),
-        (3, "Likely yes", "Likely yes; she supports it", 1.0, True),
+        (3, "Likely yes", "Likely yes; it is near", 1.0, True),
     ],
 )
 def test_answers_are_scored_as_locomo_does(category: int, reply: str, answer: str, f1: float, is_exact: bool) -> None:
@@ -129,7 +129,7 @@ def test_answers_are_scored_as_locomo_does(category: int, reply: str, answer: st
 
 
 def test_the_question_stands_alone_in_the_users_message() -> None:
-    when = Question("q", 2, "When?", "2023", ("D1:1",))
+    when = Question("q", 2, "When?", "2024", ("D1:1",))
     assert asked(when)[1] == Message("user", "When?")
     assert "approximate date" in asked(when)[0].content
     assert asked(replace(when, category=4)) == asked(replace(when, category=5))  # nothing gives a category away
@@ -162,9 +162,9 @@ def test_every_turn_is_learned_on_request_with_its_session_before_it(
     assert [turn.learned for turn in run.values("turns", TurnResult)] == [True, True, True]
     episodes = Home(tmp_path / "run" / HOME).episodes("7")
     assert [(each.earlier, each.said_on, each.thread) for each in episodes] == [
-        ("", "2023-05-08", "7, session 1"),
-        ("User: Ada: Hey Bo!\n", "2023-05-08", "7, session 1"),
-        ("", "2023-09-13", "7, session 2"),
+        ("", "2024-03-03", "7, session 1"),
+        ("User: Ada: Hey Bo!\n", "2024-03-03", "7, session 1"),
+        ("", "2024-07-14", "7, session 2"),
     ]
 
 

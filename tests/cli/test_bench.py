@@ -72,7 +72,7 @@ def test_the_speed_benchmark_reports_from_the_command_line(tmp_path: Path, capsy
 def test_the_locomo_benchmark_needs_data_and_knows_its_arms(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = [{"speaker": "Ada", "dia_id": "D1:1", "text": "My dog is Pickle."}]
     asked = [{"question": "Who is Ada's dog?", "answer": "Pickle", "evidence": ["D1:1"], "category": 4}]
-    talk = {"session_1_date_time": "1:56 pm on 8 May, 2023", "session_1": said, "qa": asked}
+    talk = {"session_1_date_time": "9:05 am on 3 March, 2024", "session_1": said, "qa": asked}
     (tmp_path / "7.json").write_text(json.dumps(talk))
     options = ["--data", str(tmp_path / "7.json"), "--out", str(tmp_path / "run"), "--home", str(tmp_path / "home")]
     assert app.main(["bench", "locomo"]) == 2

@@ -15,9 +15,9 @@ pytestmark = pytest.mark.integration
 CONVERSATION = Conversation(
     "7",
     (
-        Said("D1:1", 1, "2023-05-08", "Ada: Hey Bo!"),
-        Said("D1:2", 1, "2023-05-08", "Bo: I opened a bakery in Karlov yesterday."),
-        Said("D2:1", 2, "2023-09-13", "Ada: My dog is called Pickle. Ada shared a photo of a dog on a sofa."),
+        Said("D1:1", 1, "2024-03-03", "Ada: Hey Bo!"),
+        Said("D1:2", 1, "2024-03-03", "Bo: I opened a bakery in Karlov yesterday."),
+        Said("D2:1", 2, "2024-07-14", "Ada: My dog is called Pickle. Ada shared a photo of a dog on a sofa."),
     ),
     (
         Question("q0", 4, "What is Ada's dog called?", "Pickle", ("D2:1",)),

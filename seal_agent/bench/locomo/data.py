@@ -21,7 +21,7 @@ CATEGORIES: Mapping[int, str] = {1: "several facts", 2: "time", 3: "open", 4: "o
 NEVER_SAID = 5
 _SESSION = re.compile(r"session_(\d+)")
 _TURN_ID = re.compile(r"D(\d+):\d+")
-_DATE = "%I:%M %p on %d %B, %Y"  # "1:56 pm on 8 May, 2023"
+_DATE = "%I:%M %p on %d %B, %Y"  # "9:05 am on 3 March, 2024"
 
 
 @dataclass(frozen=True)
