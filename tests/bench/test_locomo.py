@@ -118,6 +118,8 @@ def test_a_file_of_another_form_is_refused(tmp_path: Path, given: object) -> Non
         (4, "In 2023", "2022", 0.0, False),
         (4, "", "2022", 0.0, False),
         (2, "\n5 June, 2024\nBecause it was said.", "5 June 2024", 1.0, True),
+        (2, "2024-06-05.", "5 June, 2024", 1.0, True),
+        (2, "2024-13-05", "5 June, 2024", 0.0, False),
         (1, "a dog, a bakery", "the bakery, the dog", 1.0, True),
         (1, "a dog", "bakery, dog", 0.5, False),
         (3, "Likely yes", "Likely yes; it is near", 1.0, True),

@@ -20,11 +20,11 @@ ANSWERED: Mapping[str, tuple[int, ...]] = {
 """The columns of the tables, and the categories in each."""
 GRADER = """\
 Scores as LoCoMo's own `task_eval/evaluation.py` computes them: F1 over words without case, punctuation and articles,
-with nltk's Porter stems; exact match compares the sets of words. Only the first line of a reply is scored. Brackets:
-95% bootstrap intervals; conversations are resampled, and questions within each. Category 5 is asked in the same words
-as the others, without the choice of two answers of LoCoMo's script; "declined" goes by listed phrases, "not mentioned"
-among them. The questions were asked each in a new thread after the last session; only those whose evidence lies in the
-sessions that were learned."""
+with nltk's Porter stems; exact match compares the sets of words. Only the first line of a reply is scored, and an ISO
+date in it counts as the same date written out. Brackets: 95% bootstrap intervals; conversations are resampled, and
+questions within each. Category 5 is asked in the same words as the others, without the choice of two answers of
+LoCoMo's script; "declined" goes by listed phrases, "not mentioned" among them. The questions were asked each in a new
+thread after the last session; only those whose evidence lies in the sessions that were learned."""
 PUBLISHED = """\
 Figures of others on all ten conversations. Models, prompts and graders differ, so each stands alone.
 

@@ -1,7 +1,8 @@
 """LoCoMo's scores of a short answer: F1 over stemmed words, and exact match. Pure but for nltk's stemmer.
 
 As `task_eval/evaluation.py` of https://github.com/snap-research/locomo computes them: commas, punctuation, case and the
-words "a", "an", "the" and "and" do not count. Only the first line of a reply is scored.
+words "a", "an", "the" and "and" do not count. Only the first line of a reply is scored. One thing is ours: a date in
+ISO 8601 in a reply is written out as the answers have it, because every arm shows dates in ISO 8601.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 import string
 from collections import Counter
+from datetime import date
 from functools import lru_cache
 from statistics import fmean
 from typing import Protocol
@@ -16,7 +18,8 @@ from typing import Protocol
 from seal_agent.core.errors import MissingExtra
 
 SEVERAL_FACTS, OPEN = 1, 3
-_NOT_COUNTED = re.compile(r"\b(a|an|the|and)\b")
+NOT_COUNTED = frozenset({"a", "an", "the", "and"})  # part of the measure: LoCoMo is in English
+_ISO_DATE = re.compile(r"\b\d{4}-\d\d-\d\d\b")
 _WITHOUT_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
@@ -39,9 +42,18 @@ def stemmer() -> Stemmer:
     return found
 
 
-def first_line(reply: str) -> str:
-    """The first line of a reply that is not empty."""
-    return next((line.strip() for line in reply.splitlines() if line.strip()), "")
+def scored(reply: str) -> str:
+    """What is scored of a reply: its first line that is not empty, with dates such as "5 June 2024"."""
+    line = next((line.strip() for line in reply.splitlines() if line.strip()), "")
+    return _ISO_DATE.sub(_written_out, line)
+
+
+def _written_out(found: re.Match[str]) -> str:
+    try:
+        day = date.fromisoformat(found[0])
+    except ValueError:
+        return found[0]
+    return f"{day.day} {day:%B %Y}"
 
 
 def f1(category: int, reply: str, answer: str) -> float:
@@ -50,7 +62,7 @@ def f1(category: int, reply: str, answer: str) -> float:
     In category 1 the answer and the reply are cut at commas; every part of the answer counts with the best part of the
     reply. In category 3 the answer ends at the first semicolon.
     """
-    said, gold = first_line(reply), _gold(category, answer)
+    said, gold = scored(reply), _gold(category, answer)
     if category != SEVERAL_FACTS:
         return _f1(said, gold)
     return fmean(max(_f1(part, wanted) for part in said.split(",")) for wanted in gold.split(","))
@@ -58,12 +70,12 @@ def f1(category: int, reply: str, answer: str) -> float:
 
 def is_exact(category: int, reply: str, answer: str) -> bool:
     """Whether a reply has the words of the answer and no others, in any order."""
-    return set(words(first_line(reply))) == set(words(_gold(category, answer)))
+    return set(words(scored(reply))) == set(words(_gold(category, answer)))
 
 
 def words(text: str) -> list[str]:
     """The words that count."""
-    return _NOT_COUNTED.sub(" ", text.replace(",", "").lower().translate(_WITHOUT_PUNCTUATION)).split()
+    return [word for word in text.lower().translate(_WITHOUT_PUNCTUATION).split() if word not in NOT_COUNTED]
 
 
 def _gold(category: int, answer: str) -> str:
