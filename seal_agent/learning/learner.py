@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from seal_agent.core.backend import Backend, silent
 from seal_agent.core.documents import Passage
 from seal_agent.core.edits import Probe
-from seal_agent.core.episodes import Episode, Progress
+from seal_agent.core.episodes import Decision, Episode, Progress
 from seal_agent.core.errors import InputError, Refused, StackChanged, TrainingFault
 from seal_agent.core.facts import last_said
 from seal_agent.core.messages import Message, Prompt
@@ -119,7 +119,7 @@ class Learner:
         return self.home.episode(self.namespace, episode.id)
 
     def decide(self, episode: Episode, progress: Progress = silent) -> Episode:
-        """Let the model decide whether the text is worth learning."""
+        """Let the model decide whether the text is worth learning; the user's own `decide` may overrule it."""
         view = self.backend.with_stack(self.state.view(episode.parent).active(Prompt.raw(episode.text)))
         is_document = bool(episode.source)
         kind, head = "", None
@@ -129,8 +129,19 @@ class Learner:
         made = decision.decide(view, head, episode.text, episode.earlier, is_document=is_document, kind=kind)
         if made.learn and self.state.recalls(episode.text):
             made = replace(made, learn=False, reason=decision.KNOWN)
+        made = self._overruled(episode, made)
         changes = changed_by(self.state, episode) if made.learn else ()
         return replace(episode, decision=made, changes=changes)
+
+    def _overruled(self, episode: Episode, made: Decision) -> Decision:
+        """The decision after the user's own rule `decide`."""
+        overruled = self.config.decide(episode, made) if self.config.decide else made
+        if not isinstance(overruled, Decision):
+            raise InputError(
+                f"LearnerConfig.decide returned {overruled!r}, which is no Decision; return the one it received, "
+                "or replace(it, learn=True, reason=...)"
+            )
+        return overruled
 
     def write(self, episode: Episode, progress: Progress = silent) -> Episode:
         """One attempt at a self-edit; a malformed one stores its fault for the next attempt (`write_step`)."""
