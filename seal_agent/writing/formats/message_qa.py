@@ -128,7 +128,7 @@ def _about(source: Source, phrase: str) -> str:
 
 
 def _phrases(source: Source) -> list[str]:
-    """The phrases that are asked for: names and numbers, then others; at most `MAX_PHRASES`.
+    """The phrases that are asked for: those with numbers, names, then others; at most `MAX_PHRASES`.
 
     In a language without rules for phrases they are numbers and capitalised words.
     """
@@ -139,9 +139,10 @@ def _phrases(source: Source) -> list[str]:
     else:
         found = [word for sentence in told for word in _telling_words(sentence)]
     phrases = list(dict.fromkeys(found))
-    names = [phrase for phrase in phrases if any(c.isdigit() or c.isupper() for c in phrase)]
-    others = [phrase for phrase in phrases if phrase not in names]
-    chosen = _spread(names, MAX_PHRASES)
+    numbers = [phrase for phrase in phrases if any(map(str.isdigit, phrase))][:MAX_PHRASES]
+    names = [phrase for phrase in phrases if phrase not in numbers and any(map(str.isupper, phrase))]
+    chosen = numbers + _spread(names, MAX_PHRASES - len(numbers))
+    others = [phrase for phrase in phrases if phrase not in (*numbers, *names)]
     return chosen + others[: MAX_PHRASES - len(chosen)]
 
 
@@ -154,8 +155,8 @@ def _names_of_examples() -> frozenset[str]:
 
 def _spread(phrases: Sequence[str], at_most: int) -> list[str]:
     """At most so many of `phrases`, spread evenly from the first to the last."""
-    if len(phrases) <= at_most:
-        return list(phrases)
+    if len(phrases) <= at_most or at_most < 2:
+        return list(phrases[:at_most])
     return [phrases[number * (len(phrases) - 1) // (at_most - 1)] for number in range(at_most)]
 
 
