@@ -8,9 +8,10 @@ from pathlib import Path
 from seal_agent.core.backend import Backend, silent
 from seal_agent.core.episodes import Progress
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.deciding import classifier, kinds, personal
+from seal_agent.deciding import classifier, kinds, personal, requests
 from seal_agent.deciding.background_fit import BackgroundFit
 from seal_agent.deciding.classifier import Head
+from seal_agent.language.values import UserRequest
 
 QUESTION_MARKS = "?？؟"
 MAX_KINDS = 256  # cached: a message is read before the reply and again when it is decided on
@@ -26,7 +27,9 @@ class OwnClassifier:
         self._fit: BackgroundFit | None = None
         self._names_kinds: bool | None = None
         self._tells_personal: bool | None = None
-        self._kinds: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._tells_requests: bool | None = None
+        self._requests: OrderedDict[str, UserRequest] = OrderedDict()
+        self._kinds: OrderedDict[str, str] = OrderedDict()
 
     def head(self, progress: Progress = silent, *, may_wait: bool = False) -> Head | None:
         """The classifier; None while it is fitted in the background for a new model.
@@ -58,11 +61,39 @@ class OwnClassifier:
         """The kind of a message; "" for a model that cannot tell."""
         if not self.names_kinds:
             return ""
-        if (text, earlier) not in self._kinds:
-            self._kinds[text, earlier] = kinds.kind_of(self._base, text, earlier)
+        said = kinds.shown(text, earlier)
+        if said not in self._kinds:
+            self._kinds[said] = kinds.kind_of(self._base, said)
             if len(self._kinds) > MAX_KINDS:
                 self._kinds.popitem(last=False)
-        return self._kinds[text, earlier]
+        return self._kinds[said]
+
+    def request_of(self, text: str, earlier: str = "", *, may_ask: bool = True) -> UserRequest:
+        """The request about what is remembered that a message is, "" for any other.
+
+        The model is asked only if no rule recognises one, and only if it `may_ask`.
+        """
+        request = requests.clear_request(text)
+        if request or not may_ask or len(text) > requests.MAX_CHARS:
+            return request
+        kind = self.kind_of(text, earlier)
+        if kind == requests.REMEMBERED:
+            return "remember"
+        return self._confirmed(text) if kind == kinds.FORGET and self.tells_requests else ""
+
+    @property
+    def tells_requests(self) -> bool:
+        """Whether the model passes the test in telling orders to forget from other messages (`requests.can_tell_requests`)."""
+        if self._tells_requests is None:
+            self._tells_requests = requests.can_tell_requests(self._base, self._cache)
+        return self._tells_requests
+
+    def _confirmed(self, text: str) -> UserRequest:
+        if text not in self._requests:
+            self._requests[text] = requests.order_in(self._base, text)
+            if len(self._requests) > MAX_KINDS:
+                self._requests.popitem(last=False)
+        return self._requests[text]
 
     def tells(self, text: str, earlier: str = "") -> bool:
         """Whether the model takes a message for one that tells something, so that nothing need be recalled for it.

@@ -109,6 +109,7 @@ class Learner:
             source=passage.source,
             heading=passage.heading,
             said_on=passage.said_on,
+            about=passage.about,
             namespace_generation=self.home.namespace_generation(self.namespace),
             id=secrets.token_hex(8),
         )
@@ -125,7 +126,10 @@ class Learner:
         if decision.needs_head(episode.text, is_document=is_document):
             head = self.state.classifier.head(progress, may_wait=is_document)
             kind = "" if is_document else self.state.classifier.kind_of(episode.text, episode.earlier)
-        made = decision.decide(view, head, episode.text, episode.earlier, is_document=is_document, kind=kind)
+        request = "" if is_document else self.state.classifier.request_of(episode.text, episode.earlier)
+        made = decision.decide(
+            view, head, episode.text, episode.earlier, is_document=is_document, kind=kind, request=request
+        )
         if made.learn and self.state.recalls(episode.text):
             made = replace(made, learn=False, reason=decision.KNOWN)
         return replace(episode, decision=made)
