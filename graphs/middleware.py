@@ -172,18 +172,21 @@ class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
         asked, facts = await run_in_executor(None, self._prepared, request)
         return _noted(await handler(asked), facts)
 
-    def _prepared(self, request: ModelRequest[Any]) -> tuple[ModelRequest[Any], tuple[Fact, ...]]:
-        """The request as the model gets it, and the facts recalled into it for a model that adapters do not reach."""
+    def _prepared(self, request: ModelRequest[Any]) -> tuple[ModelRequest[Any], tuple[Fact, ...] | None]:
+        """The request as the model gets it, and the facts recalled into it for a model that adapters do not reach.
+
+        None for a model that gets no facts here.
+        """
         if any(map(is_announcement, request.messages)):
             request = request.override(messages=without_announcements(request.messages))
         if request.model._llm_type == OWN_MODEL or self._pin is not None:
-            return self._pinned(request), ()
+            return self._pinned(request), None
         learner = current(self._learner)
         if learner.config.recall == "weights":
             if not self._has_warned:
                 self._has_warned = True
                 log.warning(NOT_REACHED, request.model._llm_type)
-            return request, ()
+            return request, None
         state = learner.state
         prompt = Prompt(tuple(message_of(message) for message in request.messages))
         [found] = state.recalled(state.view(state.stack), [prompt])
@@ -250,9 +253,9 @@ class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
         return found
 
 
-def _noted(response: ModelResponse[Any], facts: Sequence[Fact]) -> ModelResponse[Any]:
+def _noted(response: ModelResponse[Any], facts: Sequence[Fact] | None) -> ModelResponse[Any]:
     """The response with the facts it uses in the metadata of its last message, as `ChatSeal` has them."""
-    if facts and response.result and isinstance(last := response.result[-1], AIMessage):
+    if facts is not None and response.result and isinstance(last := response.result[-1], AIMessage):
         recalled = {"recalled": [fact.statement for fact in facts]}
         told = last.model_copy(update={"response_metadata": {**last.response_metadata, **recalled}})
         return replace(response, result=[*response.result[:-1], told])

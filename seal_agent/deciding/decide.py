@@ -64,9 +64,7 @@ def decide(
     if request in REASONS:
         return Decision(False, REASONS[request], round(margin, 4), novelty(served))
     if kind == FORGET and not is_document:
-        return Decision(
-            False, NOT_WORTH, round(margin, 4), novelty(served)
-        )  # not sure enough to forget by, or to learn
+        return Decision(False, NOT_WORTH, round(margin, 4), novelty(served))
     reason = _reason(text, margin, base, served, is_wanted=is_wanted or request == "remember")
     return Decision(reason == WORTH, reason, round(margin, 4), novelty(served))
 

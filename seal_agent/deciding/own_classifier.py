@@ -13,7 +13,6 @@ from seal_agent.deciding.background_fit import BackgroundFit
 from seal_agent.deciding.classifier import Head
 from seal_agent.language.values import UserRequest
 
-QUESTION_MARKS = "?？؟"
 MAX_KINDS = 256  # cached: a message is read before the reply and again when it is decided on
 
 
@@ -27,8 +26,6 @@ class OwnClassifier:
         self._fit: BackgroundFit | None = None
         self._names_kinds: bool | None = None
         self._tells_personal: bool | None = None
-        self._tells_requests: bool | None = None
-        self._requests: OrderedDict[str, UserRequest] = OrderedDict()
         self._kinds: OrderedDict[str, str] = OrderedDict()
 
     def head(self, progress: Progress = silent, *, may_wait: bool = False) -> Head | None:
@@ -74,26 +71,7 @@ class OwnClassifier:
         The model is asked only if no rule recognises one, and only if it `may_ask`.
         """
         request = requests.clear_request(text)
-        if request or not may_ask or len(text) > requests.MAX_CHARS:
-            return request
-        kind = self.kind_of(text, earlier)
-        if kind == requests.REMEMBERED:
-            return "remember"
-        return self._confirmed(text) if kind == kinds.FORGET and self.tells_requests else ""
-
-    @property
-    def tells_requests(self) -> bool:
-        """Whether the model passes the test in telling orders to forget from other messages (`requests.can_tell_requests`)."""
-        if self._tells_requests is None:
-            self._tells_requests = requests.can_tell_requests(self._base, self._cache)
-        return self._tells_requests
-
-    def _confirmed(self, text: str) -> UserRequest:
-        if text not in self._requests:
-            self._requests[text] = requests.order_in(self._base, text)
-            if len(self._requests) > MAX_KINDS:
-                self._requests.popitem(last=False)
-        return self._requests[text]
+        return requests.request_of_kind(text, self.kind_of(text, earlier)) if may_ask and not request else request
 
     def tells(self, text: str, earlier: str = "") -> bool:
         """Whether the model takes a message for one that tells something, so that nothing need be recalled for it.
@@ -101,7 +79,7 @@ class OwnClassifier:
         A message with a question mark asks, whatever it is taken for: "What time is the review?" is named an
         appointment by Qwen2.5-Coder-1.5B.
         """
-        return not _has_question_mark(text) and self.kind_of(text, earlier) in kinds.CERTAIN | {kinds.FORGET}
+        return not kinds.asks(text) and self.kind_of(text, earlier) in kinds.CERTAIN | {kinds.FORGET}
 
     def asks_personal(self, text: str, earlier: str = "") -> bool:
         """Whether a message asks for something that the model cannot know unless it was told.
@@ -112,10 +90,6 @@ class OwnClassifier:
             self._tells_personal = self.names_kinds and personal.can_tell(self._base, self._cache)
         if not self._tells_personal:
             return False
-        if not _has_question_mark(text) and self.kind_of(text, earlier) not in kinds.ASKING:
+        if not kinds.asks(text) and self.kind_of(text, earlier) not in kinds.ASKING:
             return False
         return personal.margins(self._base, [text])[0] >= personal.MIN_MARGIN
-
-
-def _has_question_mark(text: str) -> bool:
-    return any(mark in text for mark in QUESTION_MARKS)

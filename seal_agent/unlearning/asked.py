@@ -8,12 +8,15 @@ thread off the stack; its record stays.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from seal_agent.core.backend import silent
 from seal_agent.core.episodes import ASKS_TO_FORGET, ASKS_TO_UNDO, Episode, Progress
+from seal_agent.core.facts import last_said
 from seal_agent.core.messages import Prompt
 from seal_agent.core.outcomes import Outcome
 from seal_agent.learning.namespace import Namespace
+from seal_agent.serving.router import Router
 from seal_agent.unlearning.forget import forget_texts
 
 log = logging.getLogger(__name__)
@@ -40,7 +43,20 @@ def carry_out(state: Namespace, episode: Episode, progress: Progress = silent) -
 def to_forget(state: Namespace, text: str) -> Episode | None:
     """What a request to forget is about: the served text that it matches best; None if nothing fits."""
     [match] = state.view(state.stack).matches([Prompt.user(text)], recalls_text=True)
-    return _told(state, *match.recalled[:1])
+    found = _told(state, *match.recalled[:1])
+    if found is None or not (before := last_said(found.earlier)):
+        return found
+    answered = [e for e in state.accepted(match.recalled) if e.text == before and e is not found]
+    return _nearest(text, [found, *answered])
+
+
+def _nearest(text: str, told: Sequence[Episode]) -> Episode:
+    """Of a message and the one that it answers, the one that `text` is about by its words.
+
+    A recalled message is found by the words before it too, so that the wrong one of the two may be the better match.
+    """
+    words = Router({str(number): f"{each.topic}\n{each.text}" for number, each in enumerate(told)})
+    return told[int(words.scores(text)[0][0])]
 
 
 def to_undo(state: Namespace, thread: str) -> Episode | None:

@@ -15,43 +15,40 @@ from seal_agent.core.stacks import AdapterStack
 from seal_agent.deciding import classifier, decide
 from seal_agent.deciding.decide import WORTH
 from seal_agent.deciding.own_classifier import OwnClassifier
-from seal_agent.deciding.requests import can_tell_requests
-
-DELETE = "Lösch bitte, was du über Ines weißt."
-LOOKS_LIKE_IT = "I forgot my keys"
 
 
-class Orders(ScriptedBackend):
-    """Names every message a request to forget, and confirms that of `DELETE` only."""
+class Naming(ScriptedBackend):
+    """Names every message a request to forget."""
 
     def generate(self, prompts: Sequence[Prompt], **options: Any) -> list[list[Generated]]:
-        is_confirming = '"other"' in options["grammars"][0].lark
-        return [[Generated("other" if is_confirming and p.asked != DELETE else "forget")] for p in prompts]
+        return [[Generated("forget")] for _ in prompts]
 
     def with_stack(self, stack: AdapterStack) -> ScriptedBackend:
         return self
 
 
-def own_classifier(folder: Path, *, passes: bool = True) -> OwnClassifier:
-    (folder / "heads").mkdir()
+@pytest.mark.parametrize(
+    ("text", "request_"),
+    [
+        ("Lösch bitte, was du über Ines weißt.", "forget"),
+        ("How do I forget a bad day?", ""),
+        ("Undo that.", "undo"),
+        ("Forget it. " * 50, ""),
+    ],
+)
+def test_a_model_that_names_kinds_names_requests_to_forget(tmp_path: Path, text: str, request_: str) -> None:
+    (tmp_path / "heads").mkdir()
     name = classifier.file_name("another").removesuffix(".npz")
-    (folder / "heads" / f"{name}-kinds.json").write_text('{"passed": true}')
-    (folder / "heads" / f"{name}-requests.json").write_text(f'{{"passed": {str(passes).lower()}}}')
-    return OwnClassifier(Orders(folder, model="another"), folder / "heads")
-
-
-@pytest.mark.parametrize(("text", "request_"), [(DELETE, "forget"), (LOOKS_LIKE_IT, "")])
-def test_a_kind_is_a_request_only_if_the_model_confirms_it(tmp_path: Path, text: str, request_: str) -> None:
-    own = own_classifier(tmp_path)
+    (tmp_path / "heads" / f"{name}-kinds.json").write_text('{"passed": true}')
+    own = OwnClassifier(Naming(tmp_path, model="another"), tmp_path / "heads")
     assert own.request_of(text) == request_
-    assert own.request_of(text, may_ask=False) == ""
+    assert own.request_of(text, may_ask=False) in (request_ if request_ == "undo" else "", "")
 
 
-def test_a_model_that_fails_the_test_names_no_request_but_clear_forms_count(tmp_path: Path) -> None:
-    own = own_classifier(tmp_path, passes=False)
-    assert own.request_of(DELETE) == ""
+def test_without_a_model_that_names_kinds_clear_forms_count(tmp_path: Path) -> None:
+    own = OwnClassifier(ScriptedBackend(tmp_path), tmp_path / "heads")
     assert own.request_of("Please forget what I said about Ines.") == "forget"
-    assert not can_tell_requests(ScriptedBackend(tmp_path, model="third"), tmp_path / "heads")
+    assert own.request_of("Lösch bitte, was du über Ines weißt.") == ""
 
 
 @pytest.mark.parametrize(

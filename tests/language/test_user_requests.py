@@ -17,6 +17,7 @@ from seal_agent.language.plain import Plain
         ("How do you know that?", "why"),
         ("Undo that.", "undo"),
         ("no, don't remember that", "undo"),
+        ("scratch that, don't save it", "undo"),
         ("Please forget what I said about the rent.", "forget"),
         ("forget my phone number", "forget"),
         ("can you forget that I live in Leeds?", "forget"),

@@ -36,9 +36,9 @@ _WHOLE: dict[UserRequest, str] = {
         rf"|(?:who told you|what makes you (?:think|say|believe)) {_THIS}"
     ),
     "undo": (
-        r"undo (?:that|this|it|the last (?:one|thing)(?: you learn(?:ed|t))?)"
+        r"(?:scratch that[,.;]? )?(?:undo (?:that|this|it|the last (?:one|thing)(?: you learn(?:ed|t))?)"
         r"|(?:don['’]?t|do not) (?:remember|save|keep|store|learn|memorize|memorise) (?:that|this|it)"
-        r"|take back what you (?:just |last )?learn(?:ed|t)"
+        r"|take back what you (?:just |last )?learn(?:ed|t))"
     ),
     "forget": (
         rf"forget (?:(?:everything|all|anything) )?{_SAID}\S.*"
