@@ -46,8 +46,8 @@ def confirmed(
     """The reply to the user's last message if it is a request about what is remembered, else None.
 
     `own`: the messages of this user in the thread; `said`: the passages of those without a reply. A request to remember
-    is answered by the model. While nothing has been learned, only clear forms are recognised, so that a new model is
-    not tested before its first reply.
+    is answered by the model, and so is one to forget or undo in a dry run. While nothing has been learned, only clear
+    forms are recognised, so that a new model is not tested before its first reply.
     """
     if not said or len(split_passages(str(own[-1].text))) != 1:
         return None
@@ -58,6 +58,8 @@ def confirmed(
         return _known(learner)
     if request == "why":
         return _why(own)
+    if learner.config.dry_run:
+        return None
     if request == "forget":
         return _to_change(request, to_forget(learner.state, passage.text))
     if request == "undo":

@@ -71,7 +71,9 @@ class OwnClassifier:
         The model is asked only if no rule recognises one, and only if it `may_ask`.
         """
         request = requests.clear_request(text)
-        return requests.request_of_kind(text, self.kind_of(text, earlier)) if may_ask and not request else request
+        if request or not may_ask or not requests.may_be_request(text):
+            return request
+        return requests.OF_KIND.get(self.kind_of(text, earlier), "")
 
     def tells(self, text: str, earlier: str = "") -> bool:
         """Whether the model takes a message for one that tells something, so that nothing need be recalled for it.

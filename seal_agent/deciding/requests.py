@@ -28,6 +28,6 @@ def clear_request(text: str) -> UserRequest:
     return for_text(text).request_in(text) if len(text) <= MAX_CHARS else ""
 
 
-def request_of_kind(text: str, kind: str) -> UserRequest:
-    """The request that a message of this kind is; "" for any other message, and for one that asks something."""
-    return "" if asks(text) or len(text) > MAX_CHARS else OF_KIND.get(kind, "")
+def may_be_request(text: str) -> bool:
+    """Whether the kind of a message may make it a request: not of a long one, and not of one that asks something."""
+    return len(text) <= MAX_CHARS and not asks(text)

@@ -22,6 +22,7 @@ from seal_agent.unlearning.forget import forget_texts
 log = logging.getLogger(__name__)
 FORGOTTEN, NOTHING_FOUND = "forgotten as you asked", "nothing that was learned fits; name it in other words, or its id"
 UNDONE, NOTHING_TO_UNDO = "taken back as you asked", "nothing that was learned in this thread is served"
+NOT_DONE = "nothing is forgotten or taken back in a dry run"
 REQUEST = "(a request to forget)"
 
 
@@ -33,8 +34,11 @@ def asks_for_change(episode: Episode) -> bool:
 def carry_out(state: Namespace, episode: Episode, progress: Progress = silent) -> Outcome:
     """Do what the message of a closed `episode` asks; the outcome says what that was.
 
-    If the reply named what the request is about, that is forgotten or undone, and nothing else.
+    If the reply named what the request is about, that is forgotten or undone, and nothing else. A dry run changes
+    nothing.
     """
+    if state.config.dry_run:
+        return Outcome(REQUEST, "dry run", NOT_DONE)
     if episode.decision and episode.decision.reason == ASKS_TO_UNDO:
         return _undo(state, episode)
     return _forget(state, episode, progress)
