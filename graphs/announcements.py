@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from langchain_core.messages import AIMessage, AnyMessage, BaseMessage
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage
 
 from seal_agent.language import confirmations
 
@@ -30,6 +30,21 @@ def is_announcement(message: BaseMessage) -> bool:
 def without_announcements(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
     """The messages that the user and the models wrote."""
     return [message for message in messages if not is_announcement(message)]
+
+
+def without_requests(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
+    """The messages without announcements, and without requests and the replies to them.
+
+    They quote what was learned, and what was forgotten since must not be stored again as the context of a message.
+    """
+    kept: list[AnyMessage] = []
+    for message in without_announcements(messages):
+        if not message.response_metadata.get("request"):
+            kept.append(message)
+            continue
+        while kept and isinstance(kept[-1], HumanMessage):
+            kept.pop()
+    return kept
 
 
 def _part(outcome: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ from seal_agent.core.messages import conversation as as_text
 from seal_agent.core.redaction import redacted
 from seal_agent.documents.passages import split_passages, topic_of
 from seal_agent.graphs import speakers
-from seal_agent.graphs.announcements import announcement, without_announcements
+from seal_agent.graphs.announcements import announcement, without_announcements, without_requests
 from seal_agent.graphs.attachments import attached_passages
 from seal_agent.graphs.chat_model import ChatSeal
 from seal_agent.graphs.conversations import fitted
@@ -161,8 +161,13 @@ def _said(own: Sequence[AnyMessage]) -> list[Passage]:
         replace(passage, said_on=said_on(message))
         for number, message in enumerate(own)
         if number >= begin and speakers.is_users(message)
-        for passage in split_passages(str(message.text), earlier=as_text([as_message(each) for each in own[:number]]))
+        for passage in split_passages(str(message.text), earlier=_before(own[:number]))
     ]
+
+
+def _before(own: Sequence[AnyMessage]) -> str:
+    """The conversation before a message, as it is stored with what is learned."""
+    return as_text([as_message(each) for each in without_requests(own)])
 
 
 def _refused(learner: Learner, state: ChatState, error: InputError) -> dict[str, Any]:

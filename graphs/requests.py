@@ -17,6 +17,7 @@ from seal_agent.core.documents import Passage
 from seal_agent.core.episodes import Episode
 from seal_agent.core.facts import Fact
 from seal_agent.documents.passages import split_passages
+from seal_agent.graphs.speakers import is_users
 from seal_agent.language import confirmations
 from seal_agent.language.values import UserRequest
 from seal_agent.learning.learner import Learner
@@ -49,7 +50,7 @@ def confirmed(
     is answered by the model, and so is one to forget or undo in a dry run. While nothing has been learned, only clear
     forms are recognised, so that a new model is not tested before its first reply.
     """
-    if not said or len(split_passages(str(own[-1].text))) != 1:
+    if not said or not is_users(own[-1]) or len(split_passages(str(own[-1].text))) != 1:
         return None
     passage = said[-1]
     may_ask = bool(learner.stack.entries)

@@ -23,8 +23,6 @@ from seal_agent.core import interruption
 from seal_agent.core.errors import InputError
 
 if TYPE_CHECKING:
-    from langchain_core.messages import AIMessage
-
     from seal_agent.learning.learner import Learner
 
 FENCE = '"""'
@@ -83,7 +81,7 @@ def converse(learner: Learner, messages: Iterable[str], display: Display, *, thr
         interruption.keeps(_kept(number))
 
 
-def _replied(message: AIMessage) -> dict[str, Any]:
+def _replied(message: Any) -> dict[str, Any]:
     """A reply as it is kept in the conversation, with its metadata: a later message may ask why it was given."""
     return {"role": "assistant", "content": str(message.text), "response_metadata": message.response_metadata}
 

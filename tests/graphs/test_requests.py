@@ -89,6 +89,7 @@ def test_a_long_list_ends_with_the_number_of_the_others(learner: Learner, monkey
     assert reply(say(graph, KNOWN)).splitlines()[-1] == confirmations.MORE.format(num=1)
 
 
+@pytest.mark.slow
 @BUILDERS
 def test_why_names_what_the_last_reply_used(learner: Learner, build: Any) -> None:
     graph = build(learner)
@@ -114,6 +115,18 @@ def test_what_the_reply_says_is_forgotten_is_forgotten(learner: Learner, build: 
     state = say(graph, "Forget my phone number.", "three")
     assert reply(state) == confirmations.FORGET_NOTHING
     assert outcomes(state) == ["ignored"]
+
+
+@BUILDERS
+def test_what_was_forgotten_is_not_stored_again_as_the_context_of_the_next_message(
+    learner: Learner, build: Any
+) -> None:
+    graph = build(learner)
+    say(graph, TOWER)
+    say(graph, FORGET, "two")
+    say(graph, DOG, "two")
+    assert [fact.text for fact in learner.state.facts()] == [DOG]
+    assert "Karlov" not in str(learner.home.episodes("default"))
 
 
 @BUILDERS
