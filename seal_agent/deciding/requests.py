@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from seal_agent.core.episodes import ASKS_ABOUT_MEMORY, ASKS_TO_FORGET, ASKS_TO_UNDO
 from seal_agent.deciding.kinds import FORGET, asks
-from seal_agent.language.base import for_text
+from seal_agent.language.base import for_text, is_instruction
 from seal_agent.language.values import UserRequest
 
 OF_KIND: MappingProxyType[str, UserRequest] = MappingProxyType({FORGET: "forget", "reminder": "remember"})
@@ -29,5 +29,5 @@ def clear_request(text: str) -> UserRequest:
 
 
 def may_be_request(text: str) -> bool:
-    """Whether the kind of a message may make it a request: not of a long one, and not of one that asks something."""
-    return len(text) <= MAX_CHARS and not asks(text)
+    """Whether the kind of a message may make it a request: not if it is long, asks something or gives other orders."""
+    return len(text) <= MAX_CHARS and not asks(text) and not is_instruction(text)

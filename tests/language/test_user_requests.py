@@ -20,6 +20,7 @@ from seal_agent.language.plain import Plain
         ("scratch that, don't save it", "undo"),
         ("Please forget what I said about the rent.", "forget"),
         ("forget my phone number", "forget"),
+        ("please forget everything about my sister", "forget"),
         ("can you forget that I live in Leeds?", "forget"),
         ("Remember that my locker is number 12.", "remember"),
         ("Please remember: bins go out on Monday.", "remember"),
