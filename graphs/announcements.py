@@ -17,7 +17,7 @@ MARK = {"lc_source": "seal-agent"}
 
 
 def announcement(outcomes: Sequence[Mapping[str, Any]]) -> AIMessage | None:
-    """The line about a run's `outcomes`; None if nothing was learned, corrected or forgotten."""
+    """The line about a run's `outcomes`; None if nothing was learned, corrected, forgotten or failed."""
     parts = [part for outcome in outcomes if (part := _part(outcome))]
     return AIMessage(" ".join(parts), additional_kwargs=dict(MARK)) if parts else None
 
@@ -52,6 +52,8 @@ def _part(outcome: Mapping[str, Any]) -> str:
     if became == "accepted" and outcome.get("corrected"):
         changes = "; ".join(f"{each['old']} -> {each['new']}" for each in outcome["corrected"])
         return f"{confirmations.CORRECTED}: {topic} ({confirmations.shortened(changes)})."
+    if became == "failed":
+        return f"{confirmations.FAILED}: {outcome['reason']}."
     words = {
         "accepted": confirmations.LEARNED,
         "forgotten": confirmations.FORGOTTEN,

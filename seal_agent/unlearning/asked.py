@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from seal_agent.core.backend import silent
 from seal_agent.core.episodes import ASKS_TO_FORGET, ASKS_TO_UNDO, Episode, Progress
+from seal_agent.core.errors import SealError
 from seal_agent.core.facts import last_said
 from seal_agent.core.messages import Prompt
 from seal_agent.core.outcomes import Outcome
@@ -35,13 +36,16 @@ def carry_out(state: Namespace, episode: Episode, progress: Progress = silent) -
     """Do what the message of a closed `episode` asks; the outcome says what that was.
 
     If the reply named what the request is about, that is forgotten or undone, and nothing else. A dry run changes
-    nothing.
+    nothing. If it fails, the outcome is "failed" with the reason.
     """
     if state.config.dry_run:
         return Outcome(REQUEST, "dry run", NOT_DONE)
-    if episode.decision and episode.decision.reason == ASKS_TO_UNDO:
-        return _undo(state, episode)
-    return _forget(state, episode, progress)
+    is_undo = episode.decision is not None and episode.decision.reason == ASKS_TO_UNDO
+    try:
+        return _undo(state, episode) if is_undo else _forget(state, episode, progress)
+    except SealError as error:
+        log.warning("a request was not carried out: %s", error)
+        return Outcome(REQUEST, "failed", f"nothing was changed: {error}")
 
 
 def to_forget(state: Namespace, text: str) -> Episode | None:

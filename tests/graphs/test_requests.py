@@ -198,6 +198,9 @@ def test_an_announcement_says_what_a_correction_replaced() -> None:
     assert told is not None
     assert told.text == "Corrected: review (Monday -> Tuesday)."
     assert announcement([{"topic": "review", "outcome": "ignored"}]) is None
+    failed = announcement([{"topic": "review", "outcome": "failed", "reason": "nothing was changed: the disk is full"}])
+    assert failed is not None
+    assert failed.text == "That could not be done: nothing was changed: the disk is full."
 
 
 def test_a_graph_with_a_queue_cannot_announce(learner: Learner) -> None:
