@@ -42,17 +42,17 @@ def decide(
     *,
     is_document: bool = False,
     kind: str = "",
-    request: UserRequest = "",
+    is_wished: bool = False,
 ) -> Decision:
     """The decision on one message or passage, for the stack of `backend`.
 
     `head` may be None if `needs_head` is false, or while it is fitted: then only a certain `kind` is learned. `kind` is
-    what the model calls a message, "" for a model that cannot tell; `request` what the message asks about the memory
-    (`OwnClassifier.request_of`). `margin` is the head's score minus its threshold, 0 without one; `novelty` is
-    the surprisal under the served stack. `earlier` is the conversation before the text, in the form of
-    `core.messages.conversation`. A task that a user shows by examples is always worth learning, because the head was
-    fitted on facts, and so is what the user asks to remember. A document was given in order to be learned, so the head
-    decides only about short texts without a name or a number: "All rights reserved", a greeting.
+    what the model calls a message, "" for a model that cannot tell. `is_wished`: the user asks to remember it. `margin`
+    is the head's score minus its threshold, 0 without one; `novelty` is the surprisal under the served stack. `earlier`
+    is the conversation before the text, in the form of `core.messages.conversation`. A task that a user shows by
+    examples is always worth learning, because the head was fitted on facts, and so is what the user asks to remember.
+    A document was given in order to be learned, so the head decides only about short texts without a name or a number:
+    "All rights reserved", a greeting.
     """
     base = read(backend.with_stack(AdapterStack()), [text], [earlier])[0]
     served = read(backend, [text], [earlier])[0] if backend.stack.entries else base
@@ -61,12 +61,15 @@ def decide(
     if not is_document and not is_wanted and kind:
         is_wanted = kind in CERTAIN if head is None else _is_near(kind, margin)
         margin = margin if head or is_wanted else NOT_FITTED
-    if request in REASONS:
-        return Decision(False, REASONS[request], round(margin, 4), novelty(served))
     if kind == FORGET and not is_document:
         return Decision(False, NOT_WORTH, round(margin, 4), novelty(served))
-    reason = _reason(text, margin, base, served, is_wanted=is_wanted or request == "remember")
+    reason = _reason(text, margin, base, served, is_wanted=is_wanted or is_wished)
     return Decision(reason == WORTH, reason, round(margin, 4), novelty(served))
+
+
+def not_learned(request: UserRequest) -> Decision:
+    """The decision on a request about what is remembered; no model reads it."""
+    return Decision(False, REASONS[request], 0.0, Novelty(0.0, 0))
 
 
 def _is_near(kind: str, margin: float) -> bool:

@@ -56,8 +56,8 @@ def test_without_a_model_that_names_kinds_clear_forms_count(tmp_path: Path) -> N
     ("request_", "reason"),
     [("forget", ASKS_TO_FORGET), ("undo", ASKS_TO_UNDO), ("known", ASKS_ABOUT_MEMORY), ("why", ASKS_ABOUT_MEMORY)],
 )
-def test_a_request_itself_is_not_learned(tmp_path: Path, request_: Any, reason: str) -> None:
-    made = decide.decide(ScriptedBackend(tmp_path), None, "Ines lives in Jena.", kind="fact", request=request_)
+def test_a_request_itself_is_not_learned(request_: Any, reason: str) -> None:
+    made = decide.not_learned(request_)
     assert (made.learn, made.reason) == (False, reason)
 
 
@@ -66,4 +66,4 @@ def test_what_the_user_asks_to_remember_is_learned_though_the_classifier_would_n
     text = "Remember: hello there."
     head = classifier.load(backend, Path("unused"))
     assert not decide.decide(backend, head, text).learn
-    assert decide.decide(backend, head, text, request="remember").reason == WORTH
+    assert decide.decide(backend, head, text, is_wished=True).reason == WORTH
