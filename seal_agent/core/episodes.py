@@ -57,6 +57,10 @@ class Novelty:
 
 ASKS_TO_FORGET = "asks to forget something"
 """The reason of a `Decision` about a message that asks to forget something that was learned."""
+ASKS_TO_UNDO = "asks to undo what was learned last"
+"""The reason of a `Decision` about a message that takes back what was learned last in its thread."""
+ASKS_ABOUT_MEMORY = "asks about what was learned"
+"""The reason of a `Decision` about a message that asks what was learned, or what a reply used."""
 
 
 @dataclass(frozen=True)
@@ -120,9 +124,10 @@ class Episode:
 
     What it is about: `namespace`, `text`, `topic`, `earlier` (the conversation before a message that cannot be
     understood alone), `source` (the document of the text), `heading` (title and section headings of the text), `thread`
-    (the conversation's id), `said_on` (the day of the message, ISO 8601), `model` and `seed`. `id` is random and
-    unique. `namespace_generation` is the namespace's generation id when the episode began; it changes when the user is
-    erased (empty: any).
+    (the conversation's id), `said_on` (the day of the message, ISO 8601), `about` (for a request to forget or undo, the
+    id of the adapter that the reply named), `model` and `seed`. `id` is random and unique.
+    `namespace_generation` is the namespace's generation id when the episode began; it changes when the user is erased
+    (empty: any).
 
     Results of the steps: `decision`; `changes`, the served adapters whose facts the text corrects or ends; `edit`;
     `corrections` of stored answers; `supersedes`, the adapters whose rows the edit takes over; `num_attempts` at
@@ -164,6 +169,7 @@ class Episode:
     id: Annotated[str, UNLESS_EMPTY] = ""
     said_on: Annotated[str, UNLESS_EMPTY] = ""
     changes: Annotated[tuple[str, ...], UNLESS_EMPTY] = ()
+    about: Annotated[str, UNLESS_EMPTY] = ""
 
     @property
     def reason(self) -> str:

@@ -21,6 +21,7 @@ from seal_agent.core.facts import last_said
 from seal_agent.core.messages import Message, Prompt
 from seal_agent.core.stacks import AdapterStack, StackEntry
 from seal_agent.deciding import decide as decision
+from seal_agent.deciding.requests import REASONS
 from seal_agent.documents.passages import topic_of
 from seal_agent.learning import consolidation, remedies
 from seal_agent.learning.changes import changed_by
@@ -110,6 +111,7 @@ class Learner:
             source=passage.source,
             heading=passage.heading,
             said_on=passage.said_on,
+            about=passage.about,
             namespace_generation=self.home.namespace_generation(self.namespace),
             id=secrets.token_hex(8),
         )
@@ -120,13 +122,19 @@ class Learner:
 
     def decide(self, episode: Episode, progress: Progress = silent) -> Episode:
         """Let the model decide whether the text is worth learning; the user's own `decide` may overrule it."""
-        view = self.backend.with_stack(self.state.view(episode.parent).active(Prompt.raw(episode.text)))
         is_document = bool(episode.source)
+        request = "" if is_document else self.state.classifier.request_of(episode.text, episode.earlier)
+        if request in REASONS:
+            return replace(episode, decision=decision.not_learned(request))
+        view = self.backend.with_stack(self.state.view(episode.parent).active(Prompt.raw(episode.text)))
         kind, head = "", None
         if decision.needs_head(episode.text, is_document=is_document):
             head = self.state.classifier.head(progress, may_wait=is_document)
             kind = "" if is_document else self.state.classifier.kind_of(episode.text, episode.earlier)
-        made = decision.decide(view, head, episode.text, episode.earlier, is_document=is_document, kind=kind)
+        is_wished = request == "remember"
+        made = decision.decide(
+            view, head, episode.text, episode.earlier, is_document=is_document, kind=kind, is_wished=is_wished
+        )
         if made.learn and self.state.recalls(episode.text):
             made = replace(made, learn=False, reason=decision.KNOWN)
         made = self._overruled(episode, made)
