@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from seal_agent.core.backend import Backend, silent
 from seal_agent.core.documents import Passage
-from seal_agent.core.edits import Probe
+from seal_agent.core.edits import MESSAGE_QA, Probe
 from seal_agent.core.episodes import Decision, Episode, Progress
 from seal_agent.core.errors import InputError, Refused, StackChanged, TrainingFault
 from seal_agent.core.facts import last_said
@@ -32,6 +32,7 @@ from seal_agent.learning.remedies import Remedy
 from seal_agent.learning.requirements import required_adapter, required_edit
 from seal_agent.learning.train_step import repair_candidate, train_candidate
 from seal_agent.learning.write_step import write
+from seal_agent.serving.router import key_of
 from seal_agent.serving.served import compared
 from seal_agent.storage import deletion
 from seal_agent.storage.database import Home
@@ -191,7 +192,8 @@ class Learner:
         if self.config.recall != "weights" and (before := last_said(episode.earlier)) and not episode.source:
             own = f"{own}\n{before}"  # "No, 2 pm." is found by what it answers
         texts = [own, *(known.get(adapter, "") for adapter in episode.supersedes)]
-        return {required_adapter(episode).id: "\n".join(texts).strip()}
+        questions = [row.question for row in episode.edit.rows if row.source == MESSAGE_QA] if episode.edit else []
+        return {required_adapter(episode).id: key_of(texts, questions)}
 
     def judge(self, episode: Episode, progress: Progress = silent) -> Episode:
         """The verdict, a pure function of the scores; "undecided" only while more probes can be drawn.

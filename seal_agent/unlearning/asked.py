@@ -1,8 +1,8 @@
 """Forgets and undoes what a user asks in the conversation: "please forget what I said about the rent", "undo that".
 
 A request to forget is matched with what was learned like any message: by its words, then by the base model. Only the
-best match is forgotten, with everything that the same message told and the earlier messages that it changes. To undo takes what was learned last in the
-thread off the stack; its record stays.
+best match is forgotten, with everything that the same message told and the earlier messages that it changes. To undo
+takes what was learned last in the thread off the stack; its record stays.
 """
 
 from __future__ import annotations

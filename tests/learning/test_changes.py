@@ -1,4 +1,4 @@
-"""A message that changes what was told before: the earlier fact is told no longer by itself, until the later one goes."""
+"""A message that changes what was told before: the earlier fact is not told by itself until the later one goes."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_undoing_the_change_brings_the_earlier_fact_back(tmp_path: Path) -> None
 
 
 def test_a_fact_that_was_changed_twice_holds_both_earlier_ones(tmp_path: Path) -> None:
-    learner, (old, new, newest) = told(tmp_path, "text", OLD, NEW, NEWEST)
+    learner, (_, new, newest) = told(tmp_path, "text", OLD, NEW, NEWEST)
     assert newest.adapter
     assert learner.stack.ids == (newest.adapter.id,)
     assert {fact.text for fact in recalled(learner)} == {OLD, NEW, NEWEST}
