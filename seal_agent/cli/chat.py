@@ -119,6 +119,8 @@ def converse_at_once(
             for update in follow(graph, {"messages": list(history)}, display, thread=thread):
                 if "messages" in update:
                     history.append(_replied(update["messages"][-1]))
+                if "outcomes" in update:  # in the queue, where a worker may begin with it before the reply is shown
+                    interruption.keeps(_waiting(number))
             display.clear()
             interruption.keeps(_waiting(number))
             print(history[-1]["content"], flush=True)
