@@ -26,6 +26,7 @@ from seal_agent.adapters.learning_rate import fitting_rate
 from seal_agent.adapters.linear import AdaptedLinear, adapt
 from seal_agent.adapters.loading import LoadedModel
 from seal_agent.adapters.openmp import give_up_team
+from seal_agent.adapters.prefixes import Prefixes
 from seal_agent.adapters.training import Job, TrainingRun, train
 from seal_agent.core.backend import check_fits
 from seal_agent.core.edits import Directives
@@ -53,6 +54,8 @@ class Engine:
         self._updates: OrderedDict[str, LowRank] = OrderedDict()
         self._folded: OrderedDict[AdapterStack, Folded] = OrderedDict()
         self._active = AdapterStack()
+        self.prefixes = Prefixes()
+        """States of the beginnings of prompts, read before."""
 
     @property
     def layers(self) -> Mapping[str, AdaptedLinear]:

@@ -1,11 +1,12 @@
 """Generation for a batch of prompts: shared prefixes, grammars, stop texts, streaming.
 
-A prefix that all prompts share is computed once, and finished rows leave the batch. The caller, who holds the model,
-chooses the prompts of a batch and the active stack.
+A prefix that all prompts share is computed once and kept for later calls (`prefixes`), and finished rows leave the
+batch. The caller, who holds the model, chooses the prompts of a batch and the active stack.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from seal_agent.adapters.engine import Engine
 from seal_agent.adapters.grammar import GrammarProcessor
 from seal_agent.adapters.loading import cache_argument
 from seal_agent.adapters.packing import shared_prefix
+from seal_agent.adapters.prefixes import BLOCK
 from seal_agent.adapters.streaming import Pieces, cut
 from seal_agent.core.backend import TOP_P
 from seal_agent.core.messages import Generated, Grammar
@@ -53,17 +55,16 @@ def continue_rows(
 ) -> list[Generated]:
     """The continuation of each row of tokens with `stack` active; yields to other threads and restores `stack`."""
     model, tokenizer = engine.model, engine.tokenizer
-    shared = min(shared_prefix(rows), min(map(len, rows)) - 1)
-    shared = shared if shared >= MIN_SHARED_PREFIX and len(rows) > 1 else 0
+    shared = _shared(rows)
     ids, mask = (tensor.to(engine.loaded.device) for tensor in _aligned(rows, shared, tokenizer.pad_token_id))
-    cache = DynamicCache(config=model.config)
+    cache = read_prefix(engine, stack, rows[0][:shared], pieces)
     cached = {cache_argument(model): cache}
     length = ids.shape[1]
     if shared:
-        _take_in(engine, stack, ids[:1], mask[:1], cache, range(0, shared), pieces)
         cache.batch_repeat_interleave(len(rows))
     if length > LONG_PROMPT:
-        _take_in(engine, stack, ids, mask, cache, range(shared, length - 1), pieces)
+        stretch = max(STRETCH // len(rows), 1)
+        _take_in(engine, stack, ids, mask, cache, range(shared, length - 1), pieces, stretch)
     if pieces and pieces.is_cancelled:
         return [Generated("", 0, "stop")]
     held = [GrammarProcessor(engine.grammar_tokenizer, grammars, length)] if grammars else []
@@ -98,6 +99,29 @@ def continue_rows(
     return [texts[number] for number in range(len(rows))]
 
 
+def read_prefix(
+    engine: Engine, stack: AdapterStack, tokens: Sequence[int], pieces: Pieces | None = None
+) -> DynamicCache:
+    """A cache that holds the states of `tokens` with `stack` active; whole blocks of them are kept for later calls."""
+    cache = DynamicCache(config=engine.model.config)
+    if not tokens:
+        return cache
+    ids = torch.tensor([list(tokens)], device=engine.loaded.device)
+    begun = engine.prefixes.fill(cache, stack, tokens)
+    _take_in(engine, stack, ids, torch.ones_like(ids), cache, range(begun, len(tokens)), pieces, BLOCK)
+    if not (pieces and pieces.is_cancelled):
+        engine.prefixes.keep(cache, stack, tokens)
+    return cache
+
+
+def _shared(rows: list[list[int]]) -> int:
+    """The number of leading tokens that are read once for all rows; of a single row its whole blocks."""
+    if len(rows) == 1:
+        return (len(rows[0]) - 1) // BLOCK * BLOCK
+    shared = min(shared_prefix(rows), min(map(len, rows)) - 1)
+    return shared if shared >= MIN_SHARED_PREFIX else 0
+
+
 def _take_in(
     engine: Engine,
     stack: AdapterStack,
@@ -106,10 +130,10 @@ def _take_in(
     cache: DynamicCache,
     places: range,
     pieces: Pieces | None,
+    stretch: int,
 ) -> None:
-    """Read the tokens at `places` of every row into `cache`; a long prompt in chunks, with yields in between."""
+    """Read the tokens at `places` of every row into `cache`, `stretch` at a time, with yields in between."""
     positions = (mask.cumsum(1) - 1).clamp(min=0)
-    stretch = max(STRETCH // len(ids), 1) if places.stop > LONG_PROMPT else max(len(places), 1)
     for start in places[::stretch]:
         if pieces and pieces.is_cancelled:
             return

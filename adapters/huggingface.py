@@ -16,9 +16,10 @@ from seal_agent.adapters import hidden_states
 from seal_agent.adapters.context import check_texts, check_trainable
 from seal_agent.adapters.engine import Engine
 from seal_agent.adapters.folding import store_folded, write_adapter
-from seal_agent.adapters.generation import Asked, continue_rows
+from seal_agent.adapters.generation import Asked, continue_rows, read_prefix
 from seal_agent.adapters.loading import load_model
-from seal_agent.adapters.packing import TokenRow, labelled_logits, pack, split
+from seal_agent.adapters.packing import TokenRow, labelled_logits, pack, shared_prefix, split
+from seal_agent.adapters.prefixes import BLOCK
 from seal_agent.adapters.streaming import Pieces, stream_of
 from seal_agent.adapters.training import Job, TrainingRun
 from seal_agent.core.backend import (
@@ -195,11 +196,16 @@ class TransformersBackend:
         check_texts(map(_length, rows), self.context_length, self.model)
         sums = [0.0] * len(rows)
         done = 0
-        loaded = self._engine.loaded
+        loaded, opening = self._engine.loaded, _opening(rows)
+        rests = [(prompt[len(opening) :], answer) for prompt, answer in rows]
         with self._active() as model, torch.inference_mode():
-            for group in split(rows, MAX_PACK_TOKENS):
-                batch = pack([rows[i] for i in group])
-                logits = labelled_logits(model, [batch], loaded.dtype, loaded.device).float().cpu()
+            for group in split(rests, MAX_PACK_TOKENS):
+                batch = pack([rests[i] for i in group])
+                before = read_prefix(self._engine, self._stack, opening) if opening else None
+                logits = labelled_logits(
+                    model, [batch], loaded.dtype, loaded.device, after=before, num_after=len(opening)
+                )
+                logits = logits.float().cpu()
                 chosen = torch.log_softmax(logits, -1).gather(1, batch.targets[:, None])[:, 0]  # (N,)
                 for owner, value in zip(batch.rows.tolist(), chosen.tolist(), strict=True):
                     sums[group[owner]] += value
@@ -288,6 +294,13 @@ class TransformersBackend:
         """Free the memory of an adapter; it is loaded again when a stack names it."""
         with self._engine.lock:
             self._engine.unload(ref)
+
+
+def _opening(rows: Sequence[TokenRow]) -> list[int]:
+    """The blocks of tokens that all prompts begin with, as far as each has a token left."""
+    prompts = [prompt for prompt, _ in rows]
+    shared = min(shared_prefix(prompts), min(map(len, prompts)) - 1) if prompts else 0
+    return prompts[0][: shared // BLOCK * BLOCK] if shared >= BLOCK else []
 
 
 def _length(row: TokenRow) -> int:

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from seal_agent.adapters.loading import cache_argument
+
 TokenRow = tuple[list[int], list[int]]
 """(prompt tokens, answer tokens)."""
 
@@ -94,8 +96,19 @@ def _attention_for(model: Any, length: int, dtype: torch.dtype, device: torch.de
         model.set_attn_implementation(usual)
 
 
-def labelled_logits(model: Any, packs: Sequence[Pack], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
-    """The logits that predict the targets of all packs in order, (N, V). Each pack is one sequence of the batch."""
+def labelled_logits(
+    model: Any,
+    packs: Sequence[Pack],
+    dtype: torch.dtype,
+    device: torch.device,
+    *,
+    after: Any = None,
+    num_after: int = 0,
+) -> torch.Tensor:
+    """The logits that predict the targets of all packs in order, (N, V). Each pack is one sequence of the batch.
+
+    `after`: a cache with the states of `num_after` tokens that stand before every row of the only pack.
+    """
     longest = computed_length(packs, dtype)
     ids = torch.zeros(len(packs), longest, dtype=torch.long)
     positions = torch.zeros(len(packs), longest, dtype=torch.long)
@@ -104,15 +117,18 @@ def labelled_logits(model: Any, packs: Sequence[Pack], dtype: torch.dtype, devic
         ids[number, : p.num_tokens] = p.input_ids[0]
         positions[number, : p.num_tokens] = p.position_ids[0]
         visible[number, : p.num_tokens, : p.num_tokens] = p.visible[0, 0]
+    visible = torch.nn.functional.pad(visible, (num_after, 0), value=True)
     mask = torch.zeros(visible.shape, dtype=dtype).masked_fill(~visible, torch.finfo(dtype).min)[:, None]
+    cached = {} if after is None else {cache_argument(model): after}
     sequences = torch.cat([torch.full((len(p.sources),), number) for number, p in enumerate(packs)]).to(device)
     sources = torch.cat([p.sources for p in packs]).to(device)
     with _projected_only(model, sequences, sources), _attention_for(model, longest, dtype, device):
         out = model(
             input_ids=ids.to(device),
-            position_ids=positions.to(device),
+            position_ids=(positions + num_after).to(device),
             attention_mask=mask.to(device),
-            use_cache=False,
+            use_cache=after is not None,
+            **cached,
         )
     logits: torch.Tensor = out.logits[0]
     return logits

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator
+from itertools import repeat
 
 from seal_agent.adapters.linear import numbers_in
 from seal_agent.core.edits import Directives
@@ -35,7 +36,12 @@ def learning_rate_share(step: int, num_steps: int, num_warmup_steps: int) -> flo
 
 
 def batches(num_rows: int, size: int, rng: random.Random) -> Iterator[list[int]]:
-    """Endless batches of row numbers in random order; every row is drawn once before any is drawn again."""
+    """Endless batches of row numbers in random order; every row is drawn once before any is drawn again.
+
+    A batch that is large enough for all rows holds each of them once, in order.
+    """
+    if size >= num_rows:
+        yield from repeat(list(range(num_rows)))
     queue: list[int] = []
     while True:
         while len(queue) < size:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,7 @@ from torch import Tensor
 from torch.optim.adamw import adamw
 
 from seal_agent.adapters.folding import LowRank
+from seal_agent.adapters.frozen_layers import blocks_below, remembered
 from seal_agent.adapters.linear import AdaptedLinear
 from seal_agent.adapters.packing import Pack, TokenRow, computed_length, labelled_logits, pack, split
 from seal_agent.adapters.schedule import batches, learning_rate_share, trained_layers
@@ -210,6 +212,8 @@ class _Together:
             raise TrainingFault(f"the model has no layers called {first.layers}; choose all-linear")
         self._rank, self._scale = first.rank, first.alpha / first.rank
         self._candidates = [_Candidate(job) for job in jobs]
+        self._below = blocks_below(model, layers, self._layers)
+        self._kept: tuple[list[list[int]], list[Any]] = ([], [])  # batches, and the states below the trained layers
         self._parameters = torch.stack([self._initial(job.seed) for job in jobs]).to(device)  # (K, P)
         self._moments = [torch.zeros_like(self._parameters) for _ in BETAS]
         self._gradients = torch.zeros_like(self._parameters)
@@ -260,7 +264,8 @@ class _Together:
     def _step(self, candidates: Sequence[_Candidate]) -> None:
         batches = [candidate.next_batch() for candidate in candidates]
         packs = [batch for _, batch in batches]
-        logits = labelled_logits(self._model, packs, self._dtype, self._device).float()  # (N, V)
+        with self._states_below(candidates, [numbers for numbers, _ in batches]):
+            logits = labelled_logits(self._model, packs, self._dtype, self._device).float()  # (N, V)
         targets = torch.cat([p.targets for p in packs]).to(self._device)
         weights = torch.cat([p.weights for p in packs]).to(self._device)
         each = torch.nn.functional.cross_entropy(logits, targets, reduction="none") * weights
@@ -285,6 +290,14 @@ class _Together:
             candidate.saw(numbers, batch, part)
             candidate.num_tokens += batch.num_tokens
             candidate.num_padding += length - batch.num_tokens
+
+    def _states_below(self, candidates: Sequence[_Candidate], batches: list[list[int]]) -> AbstractContextManager[None]:
+        """Where every batch holds all rows of its candidate, the frozen blocks below are computed in the first step."""
+        if any(len(numbers) < len(c.rows) for c, numbers in zip(candidates, batches, strict=True)):
+            return nullcontext()
+        if self._kept[0] != batches:
+            self._kept = (batches, [])
+        return remembered(self._below, self._kept[1])
 
     @torch.no_grad()
     def _update(self, rates: Sequence[float], candidates: Sequence[_Candidate]) -> None:

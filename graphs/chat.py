@@ -17,13 +17,15 @@ from seal_agent.core.messages import conversation as as_text
 from seal_agent.core.redaction import redacted
 from seal_agent.documents.passages import split_passages, topic_of
 from seal_agent.graphs import speakers
+from seal_agent.graphs.announcements import announcement, without_announcements, without_requests
 from seal_agent.graphs.attachments import attached_passages
 from seal_agent.graphs.chat_model import ChatSeal
 from seal_agent.graphs.conversations import fitted
-from seal_agent.graphs.learning import ENTRIES, REFUSE, Node, add_learning, enqueuing, entry, refusal, refusing
+from seal_agent.graphs.learning import ENTRIES, REFUSE, Node, add_learning, enqueuing, entry, refusal, refusing, targets
 from seal_agent.graphs.messages import as_message, said_on
 from seal_agent.graphs.namespaces import AnyLearner, LearnContext, check_giver, current, speaking
 from seal_agent.graphs.pending import carried, check_speaker, thread_of_run
+from seal_agent.graphs.requests import confirmed
 from seal_agent.graphs.state import ChatState
 from seal_agent.learning.learner import Learner
 from seal_agent.learning.learners import check_learner
@@ -31,7 +33,7 @@ from seal_agent.storage.jobs import LearningQueue
 
 
 def create_chat_graph(
-    learner: AnyLearner, queue: LearningQueue | None = None
+    learner: AnyLearner, queue: LearningQueue | None = None, *, announce: bool = False
 ) -> StateGraph[ChatState, LearnContext, ChatState, ChatState]:
     """An uncompiled chat agent that learns from its user; compile it with a checkpointer of your choice.
 
@@ -45,24 +47,40 @@ def create_chat_graph(
     thread belongs to another user or no user is named, its message is removed from the thread. A message that cannot be
     answered, because it is longer than the context or holds an unreadable file, is removed too, and the ledger records
     it with the reason. In a thread longer than the context the reply uses the newest turns; `notes` says so.
+
+    Requests such as "forget ...", "undo that" and "what do you know about me?" get a reply that is made from what is
+    stored (`graphs.requests`). With `announce` a line in the thread says after the reply what was learned, corrected or
+    forgotten; no model reads it. A graph with a `queue` cannot announce, because it learns after the run.
     """
     check_learner(learner)
+    if announce and queue is not None:
+        raise InputError("announce=True with a queue: nothing is learned in the run; leave one of the two out")
     builder = StateGraph(ChatState, context_schema=LearnContext)
     after_reply = _after_reply(is_queued=queue is not None)
-    builder.add_node("respond", _responding(learner, is_queued=queue is not None))
+    builder.add_node("respond", _responding(learner, queue))
     builder.add_node("receive", _receiving(learner), destinations=("respond", REFUSE))
     builder.add_node(REFUSE, refusing(learner))
     builder.add_edge(START, "receive")
     if queue is None:
-        add_learning(builder, learner)
-        builder.add_conditional_edges("respond", after_reply, [REFUSE, "unlearn", *ENTRIES])
-        builder.add_conditional_edges(REFUSE, entry, ["unlearn", *ENTRIES])
+        last = "announce" if announce else END
+        add_learning(builder, learner, last)
+        builder.add_conditional_edges("respond", after_reply, targets((REFUSE, "unlearn", *ENTRIES), last))
+        builder.add_conditional_edges(REFUSE, entry, targets(("unlearn", *ENTRIES), last))
+        if announce:
+            builder.add_node("announce", _announce)
+            builder.add_edge("announce", END)
     else:
         builder.add_node("enqueue", enqueuing(learner, queue))
         builder.add_conditional_edges("respond", after_reply, [REFUSE, "enqueue"])
         builder.add_edge(REFUSE, "enqueue")
         builder.add_edge("enqueue", END)
     return builder
+
+
+def _announce(state: ChatState) -> dict[str, Any]:
+    """Say in the thread what was learned, corrected or forgotten."""
+    line = announcement(state["outcomes"])
+    return {"messages": [line]} if line else {}
 
 
 def _receiving(learner: AnyLearner) -> Node:
@@ -87,14 +105,14 @@ def _receiving(learner: AnyLearner) -> Node:
     return receive
 
 
-def _responding(learner: AnyLearner, *, is_queued: bool) -> Node:
+def _responding(learner: AnyLearner, queue: LearningQueue | None) -> Node:
     """A node that replies, and gives the loop what the user said and attached."""
     model = ChatSeal(learner=learner)
 
     def respond(state: ChatState) -> dict[str, Any]:
         messages, chosen = state["messages"], current(learner)
         check_speaker(chosen.namespace, state, state.get("pending") or state.get("replaced"))
-        own = speakers.of(messages, state.get("authors", {}), chosen.namespace)
+        own = without_announcements(speakers.of(messages, state.get("authors", {}), chosen.namespace))
         if own[-1:] != messages[-1:]:
             raise InputError("the last message belongs to another user; send a message of your own")
         try:
@@ -103,8 +121,10 @@ def _responding(learner: AnyLearner, *, is_queued: bool) -> Node:
             said, files = _said(own), attached_passages(chosen, *speakers.unanswered(own))
         except InputError as error:
             return _refused(chosen, state, error)
-        reply = model.invoke(asked.messages, namespace=chosen.namespace)
-        changed = files.versions if is_queued else files.changed  # a queued passage may be of an old version too
+        request = confirmed(chosen, own, said, thread_of_run(), queue)
+        reply = request.message if request else model.invoke(asked.messages, namespace=chosen.namespace)
+        said = request.passages(said) if request else said
+        changed = files.changed if queue is None else files.versions  # a queued passage may be of an old version too
         update = carried(chosen, state, [*said, *files.fresh], files.versions, changed=changed)
         notes = [*files.notes, *[asked.note] * bool(asked.note)]
         reported = {"left_out": [asdict(each) for each in files.left_out], "notes": notes}
@@ -141,8 +161,13 @@ def _said(own: Sequence[AnyMessage]) -> list[Passage]:
         replace(passage, said_on=said_on(message))
         for number, message in enumerate(own)
         if number >= begin and speakers.is_users(message)
-        for passage in split_passages(str(message.text), earlier=as_text([as_message(each) for each in own[:number]]))
+        for passage in split_passages(str(message.text), earlier=_before(own[:number]))
     ]
+
+
+def _before(own: Sequence[AnyMessage]) -> str:
+    """The conversation before a message, as it is stored with what is learned."""
+    return as_text([as_message(each) for each in without_requests(own)])
 
 
 def _refused(learner: Learner, state: ChatState, error: InputError) -> dict[str, Any]:

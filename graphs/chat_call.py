@@ -15,6 +15,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Generated, Message, Prompt, ToolSpec
 from seal_agent.core.tool_format import ToolFormat
+from seal_agent.graphs.announcements import is_announcement
 from seal_agent.graphs.messages import as_message
 from seal_agent.learning.answering import Answer
 from seal_agent.serving import replies
@@ -74,8 +75,11 @@ class Call:
 def asked_of(
     messages: Sequence[BaseMessage], tools: Sequence[Any], tool_choice: ToolChoice, form: ToolFormat, max_tokens: int
 ) -> ConstrainedPrompt:
-    """The prompt of a conversation with the tools it offers, and a grammar if a tool must be called."""
-    prompt = Prompt(tuple(message_of(message) for message in messages))
+    """The prompt of a conversation with the tools it offers, and a grammar if a tool must be called.
+
+    Announcements of what was learned are left out: they are no words of the model.
+    """
+    prompt = Prompt(tuple(message_of(message) for message in messages if not is_announcement(message)))
     return replies.asked_of(prompt, [spec_of(tool) for tool in tools], tool_choice, form, max_tokens)
 
 

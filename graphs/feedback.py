@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from langchain_core.messages import AnyMessage
 
 from seal_agent.core.errors import InputError
+from seal_agent.graphs.announcements import is_announcement
 from seal_agent.graphs.messages import as_message
 from seal_agent.graphs.namespaces import AnyLearner, current
 from seal_agent.learning.learners import check_learner
@@ -26,7 +27,9 @@ def give_feedback(
     check_learner(learner)
     if isinstance(messages, str) or not isinstance(messages, Sequence):
         raise InputError(f"messages={messages!r} is not a list of messages; give those of the thread's state")
-    given = feedback.on_reply([as_message(message) for message in messages], value, correction)
+    given = feedback.on_reply(
+        [as_message(message) for message in messages if not is_announcement(message)], value, correction
+    )
     chosen = current(learner)
     feedback.record(chosen.home, chosen.namespace, *given)
     return given

@@ -6,7 +6,7 @@ into any `StateGraph` whose state extends `LearnState`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -35,7 +35,7 @@ from seal_agent.graphs.state import LearnState
 from seal_agent.learning import loop
 from seal_agent.learning.learner import Learner
 from seal_agent.storage.jobs import LearningQueue
-from seal_agent.unlearning.asked import asks_to_forget, forget_asked
+from seal_agent.unlearning.asked import asks_for_change, carry_out
 from seal_agent.unlearning.forget import replace_version
 
 Node = Any  # LangGraph's own node type refuses functions of an extended state
@@ -98,10 +98,10 @@ def refusing(learner: AnyLearner) -> Node:
     return refuse
 
 
-def add_learning(builder: StateGraph[Any, Any, Any, Any], learner: AnyLearner) -> None:
-    """Add the loop to `builder`. Enter it by `entry` after `as_pending` or `carried`; it leaves to END."""
+def add_learning(builder: StateGraph[Any, Any, Any, Any], learner: AnyLearner, leaves_to: str = END) -> None:
+    """Add the loop to `builder`. Enter it by `entry` after `as_pending` or `carried`; it leaves to `leaves_to`."""
     builder.add_node("unlearn", _unlearning(learner))
-    builder.add_conditional_edges("unlearn", entry, list(ENTRIES))
+    builder.add_conditional_edges("unlearn", entry, targets(ENTRIES, leaves_to))
     for name in ("write", "train", "probe", "judge", "apply_remedy"):
         builder.add_node(name, _step(name, learner))
     builder.add_node("decide", _opening(learner))
@@ -114,7 +114,12 @@ def add_learning(builder: StateGraph[Any, Any, Any, Any], learner: AnyLearner) -
         if len(following) == 1:
             builder.add_edge(step, following[0])
         else:
-            builder.add_conditional_edges(step, _after(step, learner), list(following))
+            builder.add_conditional_edges(step, _after(step, learner), targets(following, leaves_to))
+
+
+def targets(names: Sequence[str], leaves_to: str = END) -> dict[Hashable, str]:
+    """The targets of an edge of the loop, with the node to which the loop leaves for END."""
+    return {name: leaves_to if name == END else name for name in names}
 
 
 def create_learning_graph(
@@ -240,8 +245,8 @@ def _closing(name: str, learner: AnyLearner) -> Node:
             if state.get("num_begun", 0) + 1 >= MAX_BEGUN:
                 raise
             return {"episode": {}, "num_begun": state.get("num_begun", 0) + 1}  # decide anew
-        is_request = name == "close" and asks_to_forget(episode)
-        outcome = forget_asked(chosen.state, episode) if is_request else report(episode)
+        is_request = name == "close" and asks_for_change(episode)
+        outcome = carry_out(chosen.state, episode) if is_request else report(episode)
         if chosen.config.approval:
             approval.withdraw(chosen.home, episode)
         return {

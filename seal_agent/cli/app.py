@@ -18,7 +18,19 @@ import typer
 from typer.exceptions import TyperException
 
 from seal_agent import __version__
-from seal_agent.cli import adapters, bench, bench_parts, bench_week, forget, improve, ingest, queue, serve, soak
+from seal_agent.cli import (
+    adapters,
+    bench,
+    bench_locomo,
+    bench_parts,
+    bench_week,
+    forget,
+    improve,
+    ingest,
+    queue,
+    serve,
+    soak,
+)
 from seal_agent.cli.chat import HINT, NO_MESSAGE, Screen, converse, converse_at_once, messages_in
 from seal_agent.cli.loading import announce_head, begin_loading, load_learner, server_named
 from seal_agent.cli.options import (
@@ -58,6 +70,7 @@ app.add_typer(adapters.app, name="adapters")
 app.add_typer(bench.app, name="bench")
 bench_parts.register(bench.app)
 bench_week.register(bench.app)
+bench_locomo.register(bench.app)
 app.add_typer(improve.app, name="improve")
 app.add_typer(queue.app, name="queue")
 forget.register(app)

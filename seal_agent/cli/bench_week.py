@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +16,13 @@ from seal_agent.cli.bench_options import Arms, RunOptions
 from seal_agent.cli.loading import begin_loading
 from seal_agent.cli.options import Preset, WhenUnknown, grouped, write_json
 from seal_agent.cli.progress import Display
+
+if TYPE_CHECKING:
+    from seal_agent.core.backend import Backend
+    from seal_agent.core.episodes import Progress
+    from seal_agent.learning.config import LearnerConfig
+    from seal_agent.storage.database import Home
+    from seal_agent.storage.run_folder import RunFolder
 
 
 @grouped
@@ -38,7 +47,7 @@ def week(
     from seal_agent.storage.database import Home
     from seal_agent.storage.run_folder import RunFolder
 
-    home, device = Home(options.home), options.device
+    home = Home(options.home)
     weeks = [each.first(turns) for each in bench_data.read_weeks(data, chosen)]
     folder = options.folder(home, "week")
     config: dict[str, Any] = {"model": options.model, "data": str(data or "shipped"), "turns": turns}
@@ -46,22 +55,9 @@ def week(
     config |= {"when_unknown": when_unknown} if when_unknown != "answer" else {}
     run = RunFolder(folder, config=config)
     if not options.report_only:
-        keep_run(folder)
-        with Display() as display:
-            begin_loading(display, options.model, options.home)
-            from seal_agent.factory import open_backend
-            from seal_agent.learning.config import LearnerConfig
-            from seal_agent.writing.directives import PRESETS
-
-            run.note_machine(described(device))
-            backend = open_backend(home, options.model, device=device, adapters=folder / replay.HOME)
-            settings = LearnerConfig(
-                directives=PRESETS[preset],
-                seed=options.seed,
-                when_unknown=when_unknown,  # type: ignore[arg-type]  # checked by the option
-            )
-            names = arm or [*bench_arms.UNTAUGHT, *bench_arms.TAUGHT]
-            replay.measure(backend, run, weeks, names, settings, display.progress)
+        names = arm or [*bench_arms.UNTAUGHT, *bench_arms.TAUGHT]
+        with replaying(run, home, options, preset, when_unknown) as (backend, settings, progress):
+            replay.measure(backend, run, weeks, names, settings, progress)
     reports, learning = report.summarise(run)
     text = report.markdown(reports, learning, facts_of(folder, config))
     (folder / "report.md").write_text(text, encoding="utf-8")
@@ -76,6 +72,29 @@ def week(
         return
     print(text)
     print(f"written to {folder}")
+
+
+@contextlib.contextmanager
+def replaying(
+    run: RunFolder, home: Home, options: RunOptions, preset: str, when_unknown: str
+) -> Iterator[tuple[Backend, LearnerConfig, Progress]]:
+    """The backend of a run that replays conversations, the settings of its learner, and its progress display."""
+    keep_run(run.folder)
+    with Display() as display:
+        begin_loading(display, options.model, options.home)
+        from seal_agent.bench.week.arms import HOME
+        from seal_agent.factory import open_backend
+        from seal_agent.learning.config import LearnerConfig
+        from seal_agent.writing.directives import PRESETS
+
+        run.note_machine(described(options.device))
+        backend = open_backend(home, options.model, device=options.device, adapters=run.folder / HOME)
+        settings = LearnerConfig(
+            directives=PRESETS[preset],
+            seed=options.seed,
+            when_unknown=when_unknown,  # type: ignore[arg-type]  # checked by the option
+        )
+        yield backend, settings, display.progress
 
 
 def register(app: typer.Typer) -> None:

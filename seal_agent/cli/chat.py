@@ -53,7 +53,7 @@ def converse(learner: Learner, messages: Iterable[str], display: Display, *, thr
     from seal_agent.graphs.chat import create_chat_graph
 
     graph = create_chat_graph(learner).compile()
-    history: list[dict[str, str]] = []
+    history: list[dict[str, Any]] = []
     interruption.keeps(_kept(0))
     for number, message in enumerate(messages, 1):
         if (answer := run_command(learner, history, message)) is not None:
@@ -68,7 +68,7 @@ def converse(learner: Learner, messages: Iterable[str], display: Display, *, thr
             outcomes = update.get("outcomes", outcomes)
             if "messages" in update:
                 reply = str(update["messages"][-1].text)
-                history.append({"role": "assistant", "content": reply})
+                history.append(_replied(update["messages"][-1]))
                 display.clear()
                 if not as_json:
                     print(reply, flush=True)
@@ -79,6 +79,11 @@ def converse(learner: Learner, messages: Iterable[str], display: Display, *, thr
             for outcome in outcomes:
                 print(describe(outcome), flush=True)
         interruption.keeps(_kept(number))
+
+
+def _replied(message: Any) -> dict[str, Any]:
+    """A reply as it is kept in the conversation, with its metadata: a later message may ask why it was given."""
+    return {"role": "assistant", "content": str(message.text), "response_metadata": message.response_metadata}
 
 
 def _kept(num_done: int) -> str:
@@ -101,7 +106,7 @@ def converse_at_once(
             job = event.job
             screen.tell(f"  ({job.passage.topic}: {BECAME.get(job.outcome, job.state)}: {job.note})")
 
-    history: list[dict[str, str]] = []
+    history: list[dict[str, Any]] = []
     interruption.keeps(NO_MESSAGE)
     with Worker(learner, on_event=on_event) as worker:
         graph = create_chat_graph(learner, worker.queue).compile()
@@ -113,7 +118,9 @@ def converse_at_once(
             display.busy("answering")
             for update in follow(graph, {"messages": list(history)}, display, thread=thread):
                 if "messages" in update:
-                    history.append({"role": "assistant", "content": str(update["messages"][-1].text)})
+                    history.append(_replied(update["messages"][-1]))
+                if "outcomes" in update:  # in the queue, where a worker may begin with it before the reply is shown
+                    interruption.keeps(_waiting(number))
             display.clear()
             interruption.keeps(_waiting(number))
             print(history[-1]["content"], flush=True)
@@ -133,7 +140,7 @@ def _waiting(num_done: int) -> str:
     )
 
 
-def run_command(learner: Learner, history: Sequence[Mapping[str, str]], message: str) -> dict[str, Any] | None:
+def run_command(learner: Learner, history: Sequence[Mapping[str, Any]], message: str) -> dict[str, Any] | None:
     """Run a command and return its result as JSON; None for a message. People read the result on stderr."""
     if FEEDBACK.fullmatch(message):
         return {"feedback": store_feedback(learner, history, message)}
@@ -204,7 +211,7 @@ def _begun_line() -> str:
     return ""
 
 
-def store_feedback(learner: Learner, history: Sequence[Mapping[str, str]], message: str) -> list[dict[str, Any]]:
+def store_feedback(learner: Learner, history: Sequence[Mapping[str, Any]], message: str) -> list[dict[str, Any]]:
     """Store the user's feedback on the last reply and print a confirmation, or say that there is no reply."""
     from seal_agent.core.messages import Message
     from seal_agent.storage import feedback

@@ -20,7 +20,8 @@ class Passage:
     """A piece of a document that is learned as one edit.
 
     `earlier` is the conversation before the text, `source` the document it comes from. `heading` is the document's
-    title and the headings of its section; without one the topic is a guess. `said_on`: the day of a message.
+    title and the headings of its section; without one the topic is a guess. `said_on`: the day of a message. `about`:
+    for a request to forget or undo, the id of the adapter that the reply named.
     """
 
     topic: str
@@ -29,12 +30,15 @@ class Passage:
     source: str = ""
     heading: str = ""
     said_on: Annotated[str, UNLESS_EMPTY] = ""
+    about: Annotated[str, UNLESS_EMPTY] = ""
 
     def __post_init__(self) -> None:
         """Remove secrets here: every text that is stored was a passage before."""
         for field in fields(self):
             object.__setattr__(self, field.name, whole(getattr(self, field.name)))
         for field in fields(self):
+            if field.name == "about":
+                continue
             if field.name == "source":
                 object.__setattr__(self, field.name, redacted_name(self.source))
                 continue

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from seal_agent.core.codec import UNLESS_EMPTY
 from seal_agent.core.errors import InputError
-from seal_agent.core.messages import Prompt
+from seal_agent.core.facts import RECALLED
+from seal_agent.core.messages import Message, Prompt
 from seal_agent.core.numbers import check_number, check_whole
 from seal_agent.core.renames import formerly, takes_former_names
 
+MESSAGE_QA = "message-qa"
+"""The source of rows about a chat message (`seal_agent.writing.formats.message_qa`)."""
 Stratum = Literal["edit", "near", "fragile", "coverage", "general"]
 
 
@@ -34,9 +37,15 @@ class Row:
         return self.prompt.messages[-1].content if self.prompt.messages else ""
 
     def in_view(self, topic: str) -> Prompt | None:
-        """The prompt with `topic` and evidence before its last message; None without a message or without evidence."""
+        """The prompt with `topic` and evidence before its last message; None without a message or without evidence.
+
+        The evidence of a row of `MESSAGE_QA` is a statement (`Fact.statement`); it is shown as recalled facts are.
+        """
         if not self.prompt.messages or not self.evidence:
             return None
+        if self.source == MESSAGE_QA:
+            told = Message("system", RECALLED.format(facts=self.evidence))
+            return replace(self.prompt, messages=(told, *self.prompt.messages))
         return self.prompt.after(f"{topic}\n{self.evidence}")
 
 

@@ -57,6 +57,10 @@ class Novelty:
 
 ASKS_TO_FORGET = "asks to forget something"
 """The reason of a `Decision` about a message that asks to forget something that was learned."""
+ASKS_TO_UNDO = "asks to undo what was learned last"
+"""The reason of a `Decision` about a message that takes back what was learned last in its thread."""
+ASKS_ABOUT_MEMORY = "asks about what was learned"
+"""The reason of a `Decision` about a message that asks what was learned, or what a reply used."""
 
 
 @dataclass(frozen=True)
@@ -120,15 +124,17 @@ class Episode:
 
     What it is about: `namespace`, `text`, `topic`, `earlier` (the conversation before a message that cannot be
     understood alone), `source` (the document of the text), `heading` (title and section headings of the text), `thread`
-    (the conversation's id), `said_on` (the day of the message, ISO 8601), `model` and `seed`. `id` is random and
-    unique. `namespace_generation` is the namespace's generation id when the episode began; it changes when the user is
-    erased (empty: any).
+    (the conversation's id), `said_on` (the day of the message, ISO 8601), `about` (for a request to forget or undo, the
+    id of the adapter that the reply named), `model` and `seed`. `id` is random and unique.
+    `namespace_generation` is the namespace's generation id when the episode began; it changes when the user is erased
+    (empty: any).
 
-    Results of the steps: `decision`; `edit`; `corrections` of stored answers; `supersedes`, the adapters whose rows the
-    edit takes over; `num_attempts` at writing and the `fault` of the last one; `parent`, the stack at the beginning;
-    `adapter`, the trained one; `candidate`, the stack as it would be served; `remedies_tried`, for an edit that
-    forgets; `probed`, scores before and after, of the candidate whose checksum is `probed_on` (`candidate_digest`): a
-    `verdict` holds for that candidate only; `seconds` of each step.
+    Results of the steps: `decision`; `changes`, the served adapters whose facts the text corrects or ends; `edit`;
+    `corrections` of stored answers; `supersedes`, the adapters whose rows the edit takes over; `num_attempts` at
+    writing and the `fault` of the last one; `parent`, the stack at the beginning; `adapter`, the trained one;
+    `candidate`, the stack as it would be served; `remedies_tried`, for an edit that forgets; `probed`, scores before
+    and after, of the candidate whose checksum is `probed_on` (`candidate_digest`): a `verdict` holds for that candidate
+    only; `seconds` of each step.
 
     The end: `outcome` is "open" until it is "ignored" (not worth learning), "rejected" (the model could not write a
     usable edit, or the candidate may not be served: `adapter` is given then), "accepted", "declined" (a person
@@ -162,6 +168,8 @@ class Episode:
     namespace_generation: Annotated[str, formerly("namespace_generation", "life")] = ""
     id: Annotated[str, UNLESS_EMPTY] = ""
     said_on: Annotated[str, UNLESS_EMPTY] = ""
+    changes: Annotated[tuple[str, ...], UNLESS_EMPTY] = ()
+    about: Annotated[str, UNLESS_EMPTY] = ""
 
     @property
     def reason(self) -> str:

@@ -11,6 +11,11 @@ Recall = Literal["weights", "text", "both"]
 WhenUnknown = Literal["answer", "say so"]
 """What a reply does that asks for something personal of which nothing was told."""
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+RECALLED = (
+    "What you were told in earlier conversations, oldest first; where two disagree, the later one holds:\n{facts}\n"
+    "Use it where it answers the user."
+)
+"""The instruction that puts statements, one a line, into a system message."""
 USER = "User: "  # how `core.messages.conversation` marks what the user said
 
 
@@ -21,7 +26,7 @@ class Fact:
     `adapter` is the id of the adapter that holds it. `said_on` is the day it was said (ISO 8601), "" if unknown;
     `thread` the conversation, "" for a document. `earlier` is what the user said just before, in case the text leans on
     it. `source` and `heading` belong to a passage of a document. `dates` are words of the text and the days they mean
-    ("tomorrow", "2026-03-03").
+    ("tomorrow", "2026-03-03"). `changes`: ids of the adapters whose facts it corrects or ends, `changed` these facts.
     """
 
     adapter: str
@@ -32,6 +37,8 @@ class Fact:
     source: str = ""
     heading: str = ""
     dates: tuple[tuple[str, str], ...] = ()
+    changes: tuple[str, ...] = ()
+    changed: tuple[Fact, ...] = ()
 
     @property
     def statement(self) -> str:
@@ -41,8 +48,26 @@ class Fact:
             title = self.heading or self.source
             return f"{day}{title}: {self.text}" if title else f"{day}{self.text}"
         before = f'(after "{self.earlier}") ' if self.earlier else ""
+        return f'{day}The user said: {before}"{self.text}"{self._dates}{self._changed("the user")}'
+
+    @property
+    def told(self) -> str:
+        """The fact as the user would repeat it later."""
+        before = f'said "{self.earlier}", then ' if self.earlier else ""
+        return f'I {before}said: "{self.text}"{self._dates}{self._changed("I")}'
+
+    @property
+    def _dates(self) -> str:
         dates = "; ".join(f'"{words}" is {_weekday(meant)}{meant}' for words, meant in self.dates)
-        return f'{day}The user said: {before}"{self.text}"' + (f" ({dates})" if dates else "")
+        return f" ({dates})" if dates else ""
+
+    def _changed(self, speaker: str) -> str:
+        """The facts that this one corrects or ends, as a sentence."""
+        said = "; ".join(
+            f'"{fact.text}"{fact._dates}' + (f" on {_weekday(fact.said_on)}{fact.said_on}" if fact.said_on else "")
+            for fact in self.changed
+        )
+        return f" This changes what {speaker} said before: {said}" if said else ""
 
 
 def _weekday(day: str) -> str:

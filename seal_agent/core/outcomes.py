@@ -16,7 +16,8 @@ class Outcome:
 
     `outcome` is that of the episode, or "known", "queued" or "held" if no episode was begun. `adapter` is the id of the
     accepted adapter, else "". `seconds`: time of all steps together. `job`: the queue's job that learns the passage.
-    `rows`: what a dry run would have trained on.
+    `rows`: what a dry run would have trained on. `corrected`: the questions whose learned answer an accepted passage
+    changed, each with its "old" and "new" answer.
     """
 
     topic: str
@@ -26,9 +27,10 @@ class Outcome:
     seconds: float = 0.0
     job: Annotated[int | None, UNLESS_EMPTY] = None
     rows: Annotated[tuple[Mapping[str, str], ...], UNLESS_EMPTY] = ()
+    corrected: Annotated[tuple[Mapping[str, str], ...], UNLESS_EMPTY] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The report as JSON, without `job` and `rows` if they are empty."""
+        """The report as JSON, without `job`, `rows` and `corrected` if they are empty."""
         data: dict[str, Any] = to_json(self)
         return data
 
@@ -37,4 +39,5 @@ def outcome_of(episode: Episode, rows: tuple[Mapping[str, str], ...] = ()) -> Ou
     """The report of an episode that has ended."""
     adapter = episode.adapter.id if episode.adapter and episode.outcome == "accepted" else ""
     seconds = round(sum(episode.seconds.values()), 2)
-    return Outcome(episode.topic, episode.outcome, episode.reason, adapter, seconds, rows=rows)
+    corrected = tuple({"question": c.question, "old": c.old, "new": c.new} for c in episode.corrections if adapter)
+    return Outcome(episode.topic, episode.outcome, episode.reason, adapter, seconds, rows=rows, corrected=corrected)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -59,6 +60,10 @@ class AdapterStack:
     def without(self, adapter_id: str) -> AdapterStack:
         """This stack without the adapter of that id."""
         return AdapterStack(tuple(entry for entry in self.entries if entry.ref.id != adapter_id))
+
+    def origins(self, ids: Collection[str]) -> tuple[str, ...]:
+        """Those of the adapters `ids` that the stack holds, each after the adapters that it was made from."""
+        return tuple(i for entry in self.entries if entry.ref.id in ids for i in (*entry.consolidates, entry.ref.id))
 
     @property
     def ids(self) -> tuple[str, ...]:

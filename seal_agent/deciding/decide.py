@@ -8,13 +8,15 @@ learning; a text that surprises the base model but hardly the served stack has b
 from __future__ import annotations
 
 from seal_agent.core.backend import Backend, Reading
-from seal_agent.core.episodes import ASKS_TO_FORGET, Decision, Novelty
+from seal_agent.core.episodes import Decision, Novelty
 from seal_agent.core.redaction import NOTHING_LEFT, lost_secret
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.deciding.classifier import Head, features_of, read
 from seal_agent.deciding.kinds import CERTAIN, FORGET, LIKELY
+from seal_agent.deciding.requests import REASONS
 from seal_agent.language.base import for_text, is_instruction
 from seal_agent.language.few_shot import examples_in
+from seal_agent.language.values import UserRequest
 from seal_agent.language.words import has_name_or_number
 
 WORTH, NOT_WORTH = "worth learning", "nothing lasting or new"
@@ -33,16 +35,24 @@ def needs_head(text: str, *, is_document: bool = False) -> bool:
 
 
 def decide(
-    backend: Backend, head: Head | None, text: str, earlier: str = "", *, is_document: bool = False, kind: str = ""
+    backend: Backend,
+    head: Head | None,
+    text: str,
+    earlier: str = "",
+    *,
+    is_document: bool = False,
+    kind: str = "",
+    is_wished: bool = False,
 ) -> Decision:
     """The decision on one message or passage, for the stack of `backend`.
 
     `head` may be None if `needs_head` is false, or while it is fitted: then only a certain `kind` is learned. `kind` is
-    what the model calls a message, "" for a model that cannot tell. `margin` is the head's score minus its threshold, 0
-    without one; `novelty` is the surprisal under the served stack. `earlier` is the conversation before the text, in
-    the form of `core.messages.conversation`. A task that a user shows by examples is always worth learning, because
-    the head was fitted on facts. A document was given in order to be learned, so the head decides only about short
-    texts without a name or a number: "All rights reserved", a greeting.
+    what the model calls a message, "" for a model that cannot tell. `is_wished`: the user asks to remember it. `margin`
+    is the head's score minus its threshold, 0 without one; `novelty` is the surprisal under the served stack. `earlier`
+    is the conversation before the text, in the form of `core.messages.conversation`. A task that a user shows by
+    examples is always worth learning, because the head was fitted on facts, and so is what the user asks to remember.
+    A document was given in order to be learned, so the head decides only about short texts without a name or a number:
+    "All rights reserved", a greeting.
     """
     base = read(backend.with_stack(AdapterStack()), [text], [earlier])[0]
     served = read(backend, [text], [earlier])[0] if backend.stack.entries else base
@@ -52,9 +62,14 @@ def decide(
         is_wanted = kind in CERTAIN if head is None else _is_near(kind, margin)
         margin = margin if head or is_wanted else NOT_FITTED
     if kind == FORGET and not is_document:
-        return Decision(False, ASKS_TO_FORGET, round(margin, 4), novelty(served))
-    reason = _reason(text, margin, base, served, is_wanted=is_wanted)
+        return Decision(False, NOT_WORTH, round(margin, 4), novelty(served))
+    reason = _reason(text, margin, base, served, is_wanted=is_wanted or is_wished)
     return Decision(reason == WORTH, reason, round(margin, 4), novelty(served))
+
+
+def not_learned(request: UserRequest) -> Decision:
+    """The decision on a request about what is remembered; no model reads it."""
+    return Decision(False, REASONS[request], 0.0, Novelty(0.0, 0))
 
 
 def _is_near(kind: str, margin: float) -> bool:

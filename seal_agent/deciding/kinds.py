@@ -26,21 +26,22 @@ LIKELY = frozenset({"preference"})
 """Kinds that are worth learning if the classifier nearly agrees."""
 ASKING = frozenset({"question", "request"})
 """Kinds of messages that ask for something."""
-FORGET = "forget"
+FORGET, CORRECTION = "forget", "correction"
+QUESTION_MARKS = "?？؟"
 NUM_TESTED, BATCH = 16, 8
 MIN_PASSED = 0.6  # of the tested turns, half of them worth learning; Qwen2.5-Coder-1.5B gets 10 of 16 right
 MAX_CHARS = 600
 MAX_KIND_TOKENS = 6
 
 
-def kind_of(backend: Backend, text: str, earlier: str = "") -> str:
-    """The kind that the base model gives a message; `earlier` is the conversation before it."""
-    return _kinds(backend, [(text, earlier)])[0]
+def kind_of(backend: Backend, said: str) -> str:
+    """The kind that the base model gives a message, as `shown` shows it."""
+    return _kinds(backend, [said])[0]
 
 
-def _kinds(backend: Backend, messages: Sequence[tuple[str, str]]) -> list[str]:
+def _kinds(backend: Backend, messages: Sequence[str]) -> list[str]:
     opening, grammar = _prompt()
-    asked = [Prompt((*opening, Message("user", _shown(text, earlier)))) for text, earlier in messages]
+    asked = [Prompt((*opening, Message("user", said))) for said in messages]
     base = backend.with_stack(AdapterStack())
     written = base.generate(asked, max_new_tokens=MAX_KIND_TOKENS, grammars=[grammar] * len(asked))
     return [samples[0].strip() for samples in written]
@@ -60,10 +61,15 @@ def _prompt() -> tuple[tuple[Message, ...], Grammar]:
     return (instruction, *shown), Grammar(f"start: {words}\n")
 
 
-def _shown(text: str, earlier: str) -> str:
-    """A message as it is shown: cut, and a short one that answers something with what it answers."""
+def shown(text: str, earlier: str = "") -> str:
+    """A message as the model is shown it: cut, and a short one that answers something with what it answers."""
     said = " ".join(text.split())[:MAX_CHARS] if "\n" not in text else text[:MAX_CHARS]
     return said if not earlier or len(said.split()) > 3 else f"{earlier.strip().splitlines()[-1][:MAX_CHARS]}\n{said}"
+
+
+def asks(text: str) -> bool:
+    """Whether a message has a question mark, so that it asks something whatever kind it is taken for."""
+    return any(mark in text for mark in QUESTION_MARKS)
 
 
 def can_name_kinds(backend: Backend, cache: Path) -> bool:
@@ -72,7 +78,7 @@ def can_name_kinds(backend: Backend, cache: Path) -> bool:
     def take() -> list[bool]:
         tested = _tested()
         batches = (tested[start : start + BATCH] for start in range(0, len(tested), BATCH))
-        kinds = [kind for batch in batches for kind in _kinds(backend, [(t.text, t.earlier) for t in batch])]
+        kinds = [kind for batch in batches for kind in _kinds(backend, [shown(t.text, t.earlier) for t in batch])]
         return [(kind in CERTAIN) == turn.learn for kind, turn in zip(kinds, tested, strict=True)]
 
     return passes(backend.model, "kinds", cache, take, MIN_PASSED)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
 
 from seal_agent.core.backend import Backend, silent
 from seal_agent.core.episodes import Progress
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.deciding import classifier, kinds, personal
+from seal_agent.deciding import changes, classifier, kinds, personal, requests
 from seal_agent.deciding.background_fit import BackgroundFit
 from seal_agent.deciding.classifier import Head
+from seal_agent.language.values import UserRequest
 
-QUESTION_MARKS = "?？؟"
 MAX_KINDS = 256  # cached: a message is read before the reply and again when it is decided on
 
 
@@ -26,7 +27,8 @@ class OwnClassifier:
         self._fit: BackgroundFit | None = None
         self._names_kinds: bool | None = None
         self._tells_personal: bool | None = None
-        self._kinds: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._compares: bool | None = None
+        self._kinds: OrderedDict[str, str] = OrderedDict()
 
     def head(self, progress: Progress = silent, *, may_wait: bool = False) -> Head | None:
         """The classifier; None while it is fitted in the background for a new model.
@@ -58,11 +60,22 @@ class OwnClassifier:
         """The kind of a message; "" for a model that cannot tell."""
         if not self.names_kinds:
             return ""
-        if (text, earlier) not in self._kinds:
-            self._kinds[text, earlier] = kinds.kind_of(self._base, text, earlier)
+        said = kinds.shown(text, earlier)
+        if said not in self._kinds:
+            self._kinds[said] = kinds.kind_of(self._base, said)
             if len(self._kinds) > MAX_KINDS:
                 self._kinds.popitem(last=False)
-        return self._kinds[text, earlier]
+        return self._kinds[said]
+
+    def request_of(self, text: str, earlier: str = "", *, may_ask: bool = True) -> UserRequest:
+        """The request about what is remembered that a message is, "" for any other.
+
+        The model is asked only if no rule recognises one, and only if it `may_ask`.
+        """
+        request = requests.clear_request(text)
+        if request or not may_ask or not requests.may_be_request(text):
+            return request
+        return requests.OF_KIND.get(self.kind_of(text, earlier), "")
 
     def tells(self, text: str, earlier: str = "") -> bool:
         """Whether the model takes a message for one that tells something, so that nothing need be recalled for it.
@@ -70,7 +83,7 @@ class OwnClassifier:
         A message with a question mark asks, whatever it is taken for: "What time is the review?" is named an
         appointment by Qwen2.5-Coder-1.5B.
         """
-        return not _has_question_mark(text) and self.kind_of(text, earlier) in kinds.CERTAIN | {kinds.FORGET}
+        return not kinds.asks(text) and self.kind_of(text, earlier) in kinds.CERTAIN | {kinds.FORGET}
 
     def asks_personal(self, text: str, earlier: str = "") -> bool:
         """Whether a message asks for something that the model cannot know unless it was told.
@@ -81,10 +94,17 @@ class OwnClassifier:
             self._tells_personal = self.names_kinds and personal.can_tell(self._base, self._cache)
         if not self._tells_personal:
             return False
-        if not _has_question_mark(text) and self.kind_of(text, earlier) not in kinds.ASKING:
+        if not kinds.asks(text) and self.kind_of(text, earlier) not in kinds.ASKING:
             return False
         return personal.margins(self._base, [text])[0] >= personal.MIN_MARGIN
 
+    @property
+    def compares(self) -> bool:
+        """Whether the model passes the test in telling which messages change an earlier one (`changes`)."""
+        if self._compares is None:
+            self._compares = changes.can_compare(self._base, self._cache)
+        return self._compares
 
-def _has_question_mark(text: str) -> bool:
-    return any(mark in text for mark in QUESTION_MARKS)
+    def changes(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """For each pair of an earlier and a later message the nats by which the later one changes it."""
+        return changes.margins(self._base, pairs) if pairs else []

@@ -14,7 +14,7 @@ from typing import Protocol
 from seal_agent.core.edits import Probe, Row
 from seal_agent.language.detection import ENGLISH, differs, language_code
 from seal_agent.language.source import Source
-from seal_agent.language.values import CandidateAnswer, LeftOut, Span, Statement, WatchedFact
+from seal_agent.language.values import CandidateAnswer, LeftOut, Span, Statement, UserRequest, WatchedFact
 
 __all__ = ["Language", "by_code", "differs", "english", "for_text", "is_instruction", "with_rules"]
 
@@ -208,7 +208,14 @@ class Instructions(Protocol):
         """Whether `sentence` orders how something is to be answered."""
 
 
-class Language(Words, Topics, Statements, Questions, Speakers, Contradictions, Instructions, Protocol):
+class Requests(Protocol):
+    """Requests of the user about what is remembered."""
+
+    def request_in(self, text: str, /) -> UserRequest:
+        """The request about what is remembered that `text` clearly is; "" for any other text."""
+
+
+class Language(Words, Topics, Statements, Questions, Speakers, Contradictions, Instructions, Requests, Protocol):
     """All that other rooms ask about a text; `plain.Plain` has the defaults for languages without rules."""
 
     @property

@@ -13,7 +13,7 @@ from random import Random
 from seal_agent.core.edits import Probe, Row
 from seal_agent.language.sentences import split_sentences
 from seal_agent.language.source import Source
-from seal_agent.language.values import CandidateAnswer, LeftOut, Span, Statement, WatchedFact
+from seal_agent.language.values import CandidateAnswer, LeftOut, Span, Statement, UserRequest, WatchedFact
 from seal_agent.language.words import WORD, numbers_in, opening, words_with_digits
 
 MAX_FIRST = 1000  # characters of a text in which its first sentence is looked for
@@ -233,6 +233,10 @@ class Plain:
     def is_order(self, sentence: str, /) -> bool:
         """False: unknown."""
         return False
+
+    def request_in(self, text: str, /) -> UserRequest:
+        """Empty: requests are unknown."""
+        return ""
 
 
 def _is_question(sentence: str) -> bool:

@@ -4,9 +4,5 @@ from __future__ import annotations
 
 PLAIN = "Ask me a question."
 ABOUT = "Ask me a question about this text."
-RECALLED = (
-    "What you were told in earlier conversations, oldest first; where two disagree, the later one holds:\n{facts}\n"
-    "Use it where it answers the user."
-)
 NOT_TOLD = "If it does not answer the user, say that you were not told; do not guess."
 UNKNOWN = "You were never told what the user asks for. Say so in one sentence in the user's language; do not guess."

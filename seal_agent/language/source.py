@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from seal_agent.core.facts import Fact
 from seal_agent.language.values import LeftOut, Statement
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ class Source:
     """A passage to be learned, its topic, and the fault of the last attempt.
 
     `earlier` is the conversation before a chat message, for messages that cannot be understood alone; `heading` stands
-    above the passage.
+    above the passage. `fact` is a chat message with its day and what it answers.
     """
 
     topic: str
@@ -25,6 +26,7 @@ class Source:
     earlier: str = ""
     fault: str = ""
     heading: str = ""
+    fact: Fact | None = None
 
     @cached_property
     def language(self) -> Language:

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+UserRequest = Literal["", "forget", "known", "why", "undo", "remember"]
+"""What a message asks about what is remembered: to forget or remember something, to undo what was learned last, to list
+what is known, or to say why the last reply says what it says; "" for any other message."""
 
 
 @dataclass(frozen=True)

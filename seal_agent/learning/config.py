@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from seal_agent.core.documents import MAX_PASSAGES
 from seal_agent.core.edits import Directives
-from seal_agent.core.episodes import Episode
+from seal_agent.core.episodes import Decision, Episode
 from seal_agent.core.errors import InputError
 from seal_agent.core.facts import Recall, WhenUnknown
 from seal_agent.core.numbers import check_whole
@@ -36,6 +36,8 @@ class LearnerConfig:
     adapter. `min_rehearsal_rows`: the least number of general questions trained beside an edit, unless its directives
     want none. `max_passages`: of one document; a longer one is refused. `approval`: a person sees the rows before
     training and accepts or declines. `dry_run`: all steps but training; the outcome says what would be learned.
+    `decide`: the user's own last word on whether a text is learned; it receives the open episode and the decision made,
+    and returns that decision or another.
     `before_learn`: the user's own rule; it receives every written edit before training and returns the episode to
     learn, for example with fewer rows, or raises `Refused` with a reason (`examples/pii_filter.py`).
     `recall`: where a reply gets what was learned from: "weights" (adapters), "text" (their texts in the prompt, nothing
@@ -59,6 +61,7 @@ class LearnerConfig:
     max_reply_tokens: int = 128
     recall: Recall = "weights"
     when_unknown: WhenUnknown = "answer"
+    decide: Callable[[Episode, Decision], Decision] | None = None
     before_learn: Callable[[Episode], Episode] | None = None
     seed: int = 0
     max_passages: int = MAX_PASSAGES

@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING
 
 from seal_agent.core.backend import Backend, silent
 from seal_agent.core.documents import Passage
-from seal_agent.core.edits import Probe
-from seal_agent.core.episodes import Episode, Progress
+from seal_agent.core.edits import MESSAGE_QA, Probe
+from seal_agent.core.episodes import Decision, Episode, Progress
 from seal_agent.core.errors import InputError, Refused, StackChanged, TrainingFault
 from seal_agent.core.facts import last_said
 from seal_agent.core.messages import Message, Prompt
-from seal_agent.core.stacks import AdapterStack
+from seal_agent.core.stacks import AdapterStack, StackEntry
 from seal_agent.deciding import decide as decision
+from seal_agent.deciding.requests import REASONS
 from seal_agent.documents.passages import topic_of
 from seal_agent.learning import consolidation, remedies
+from seal_agent.learning.changes import changed_by
 from seal_agent.learning.config import LearnerConfig as LearnerConfig
 from seal_agent.learning.config import check_config
 from seal_agent.learning.namespace import Namespace
@@ -30,6 +32,7 @@ from seal_agent.learning.remedies import Remedy
 from seal_agent.learning.requirements import required_adapter, required_edit
 from seal_agent.learning.train_step import repair_candidate, train_candidate
 from seal_agent.learning.write_step import write
+from seal_agent.serving.router import key_of
 from seal_agent.serving.served import compared
 from seal_agent.storage import deletion
 from seal_agent.storage.database import Home
@@ -109,6 +112,7 @@ class Learner:
             source=passage.source,
             heading=passage.heading,
             said_on=passage.said_on,
+            about=passage.about,
             namespace_generation=self.home.namespace_generation(self.namespace),
             id=secrets.token_hex(8),
         )
@@ -118,17 +122,35 @@ class Learner:
         return self.home.episode(self.namespace, episode.id)
 
     def decide(self, episode: Episode, progress: Progress = silent) -> Episode:
-        """Let the model decide whether the text is worth learning."""
-        view = self.backend.with_stack(self.state.view(episode.parent).active(Prompt.raw(episode.text)))
+        """Let the model decide whether the text is worth learning; the user's own `decide` may overrule it."""
         is_document = bool(episode.source)
+        request = "" if is_document else self.state.classifier.request_of(episode.text, episode.earlier)
+        if request in REASONS:
+            return replace(episode, decision=decision.not_learned(request))
+        view = self.backend.with_stack(self.state.view(episode.parent).active(Prompt.raw(episode.text)))
         kind, head = "", None
         if decision.needs_head(episode.text, is_document=is_document):
             head = self.state.classifier.head(progress, may_wait=is_document)
             kind = "" if is_document else self.state.classifier.kind_of(episode.text, episode.earlier)
-        made = decision.decide(view, head, episode.text, episode.earlier, is_document=is_document, kind=kind)
+        is_wished = request == "remember"
+        made = decision.decide(
+            view, head, episode.text, episode.earlier, is_document=is_document, kind=kind, is_wished=is_wished
+        )
         if made.learn and self.state.recalls(episode.text):
             made = replace(made, learn=False, reason=decision.KNOWN)
-        return replace(episode, decision=made)
+        made = self._overruled(episode, made)
+        changes = changed_by(self.state, episode) if made.learn else ()
+        return replace(episode, decision=made, changes=changes)
+
+    def _overruled(self, episode: Episode, made: Decision) -> Decision:
+        """The decision after the user's own rule `decide`."""
+        overruled = self.config.decide(episode, made) if self.config.decide else made
+        if not isinstance(overruled, Decision):
+            raise InputError(
+                f"LearnerConfig.decide returned {overruled!r}, which is no Decision; return the one it received, "
+                "or replace(it, learn=True, reason=...)"
+            )
+        return overruled
 
     def write(self, episode: Episode, progress: Progress = silent) -> Episode:
         """One attempt at a self-edit; a malformed one stores its fault for the next attempt (`write_step`)."""
@@ -157,7 +179,7 @@ class Learner:
         if episode.probed:
             num_probes = min(2 * sum(p.probe.item is not None for p in episode.probed), self.config.max_probes)
         drawn: list[tuple[Probe, float | None]] = [(probe, None) for probe in edit.probes]
-        drawn += self.state.replay.draw(edit.probes, episode.parent, num_probes, without=_corrected(episode))
+        drawn += self.state.replay.draw(edit.probes, episode.parent, num_probes, without=self._outdated(episode))
         parent = self.state.view(episode.parent, scores=self.state.scores)
         candidate = self.state.view(episode.candidate, self._key(episode), scores=self.state.scores)
         probed = compared(drawn, parent, candidate, progress)
@@ -170,7 +192,8 @@ class Learner:
         if self.config.recall != "weights" and (before := last_said(episode.earlier)) and not episode.source:
             own = f"{own}\n{before}"  # "No, 2 pm." is found by what it answers
         texts = [own, *(known.get(adapter, "") for adapter in episode.supersedes)]
-        return {required_adapter(episode).id: "\n".join(texts).strip()}
+        questions = [row.question for row in episode.edit.rows if row.source == MESSAGE_QA] if episode.edit else []
+        return {required_adapter(episode).id: key_of(texts, questions)}
 
     def judge(self, episode: Episode, progress: Progress = silent) -> Episode:
         """The verdict, a pure function of the scores; "undecided" only while more probes can be drawn.
@@ -183,7 +206,7 @@ class Learner:
             )
         num_drawn = sum(p.probe.item is not None for p in episode.probed)
         budget = self.config.max_probes
-        available = self.state.replay.num_items(episode.parent, without=_corrected(episode), at_most=budget)
+        available = self.state.replay.num_items(episode.parent, without=self._outdated(episode), at_most=budget)
         verdict = self.config.judge(episode.probed, self.config.limits, final=num_drawn >= available)
         return replace(episode, verdict=verdict)
 
@@ -247,7 +270,7 @@ class Learner:
                     source=edit.topic,
                 )
                 self.state.replay.record(tx, episode.probed, kept=True, adapter=adapter.id)
-                self.state.replay.supersede(tx, [correction.item for correction in episode.corrections], adapter.id)
+                self.state.replay.supersede(tx, sorted(self._outdated(episode)), adapter.id)
                 self.home.append_episode(tx, done)
         except StackChanged:
             self.state.discard(adapter)
@@ -263,16 +286,19 @@ class Learner:
         self._check_own(episode)
         if episode.adapter and episode.adapter.has_weights:
             self.state.discard(episode.adapter)
-        bare = replace(episode, adapter=None, candidate=AdapterStack(), supersedes=(), corrections=(), edit=None)
+        bare = replace(
+            episode, adapter=None, candidate=AdapterStack(), supersedes=episode.changes, corrections=(), edit=None
+        )
         try:
             allowed = self.config.before_learn(bare) if self.config.before_learn else bare
         except Refused as error:
             return self.close(replace(bare, fault=f"refused: {error}"))
         adapter = self.state.registry.add_text(allowed.id, allowed.text, model=self.backend.model)
         stack = self.stack
-        done = replace(
-            allowed, adapter=adapter, parent=stack, candidate=stack.push(adapter, is_routed=True), outcome="accepted"
-        )
+        kept = AdapterStack(tuple(entry for entry in stack.entries if entry.ref.id not in allowed.changes))
+        entry = StackEntry(adapter, is_routed=True, consolidates=stack.origins(allowed.changes))
+        candidate = AdapterStack((*kept.entries, entry))
+        done = replace(allowed, adapter=adapter, parent=stack, candidate=candidate, outcome="accepted")
         with self.home.transaction() as tx:
             reason = f"accepted as text: {done.topic}"
             self.home.set_stack(tx, self.namespace, done.candidate, expected=stack, reason=reason)
@@ -309,6 +335,11 @@ class Learner:
         """Close a passage that will not be tried again, with the reason in the ledger."""
         return self.close(replace(self.begin(passage, thread=thread), fault=f"given up: {reason}"))
 
+    def _outdated(self, episode: Episode) -> set[int]:
+        """The replay items that are no longer true with the edit."""
+        changed = self.state.replay.items_of_adapters(episode.changes) if episode.changes else []
+        return {correction.item for correction in episode.corrections} | set(changed)
+
     def _check_own(self, episode: Episode) -> None:
         if episode.namespace != self.namespace:
             log.warning("an episode of %r was refused by the learner of %r", episode.namespace, self.namespace)
@@ -339,7 +370,3 @@ def _unjudged(episode: Episode) -> str:
         f"the edit about {episode.topic!r} must not be served: {found}; "
         "probe and judge it first, or accept it with ungated=True"
     )
-
-
-def _corrected(episode: Episode) -> set[int]:
-    return {correction.item for correction in episode.corrections}

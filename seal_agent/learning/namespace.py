@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from seal_agent.core.backend import Backend
 from seal_agent.core.episodes import Episode
 from seal_agent.core.errors import AdapterError, StorageError
+from seal_agent.core.facts import Fact
 from seal_agent.core.messages import Generated, Message, Prompt
 from seal_agent.core.numbers import check_whole
 from seal_agent.core.stacks import AdapterRef, AdapterStack
@@ -139,6 +140,10 @@ class Namespace:
         """The episodes that accepted the given adapters, oldest first."""
         episodes = self.home.episodes(self.name, ("accepted",))
         return [e for e in episodes if e.adapter and e.adapter.id in adapters]
+
+    def facts(self) -> list[Fact]:
+        """What is served now, in the words it was given in, oldest first."""
+        return self.home.facts(self.name, set(self.stack.learned))
 
     def discard(self, adapter: AdapterRef) -> None:
         """Delete an adapter that was never in a stack."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from seal_agent.core.facts import Fact, Recall
+from seal_agent.core.facts import RECALLED, Fact, Recall
 from seal_agent.core.messages import Message, Prompt
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.language.dates import relative_dates
-from seal_agent.language.prompts import NOT_TOLD, RECALLED, UNKNOWN
+from seal_agent.language.prompts import NOT_TOLD, UNKNOWN
 from seal_agent.serving.router import Match, part_of
 from seal_agent.serving.served import Served
 from seal_agent.storage.database import Home
@@ -60,8 +60,17 @@ def _recalled(
     active = part_of(stack, () if mode == "text" else match.active)
     if mode == "weights":
         return Recalled(prompt, active, used)
-    used = tuple(replace(fact, dates=relative_dates(fact.text, fact.said_on)) for fact in used)
-    return Recalled(with_facts(prompt, used), active, used)
+    return Recalled(with_facts(prompt, _with_changes(used)), active, used)
+
+
+def _with_changes(facts: Sequence[Fact]) -> list[Fact]:
+    """The facts with the days that their words mean; a changed one stands inside the fact that changes it."""
+    dated = {fact.adapter: replace(fact, dates=relative_dates(fact.text, fact.said_on)) for fact in facts}
+    for adapter, fact in dated.items():  # oldest first
+        before = [dated[i] for i in fact.changes if i in dated]
+        dated[adapter] = replace(fact, changed=tuple(other for each in before for other in (*each.changed, each)))
+    changed = {adapter for fact in facts for adapter in fact.changes}
+    return [fact for adapter, fact in dated.items() if adapter not in changed]
 
 
 def nothing(served: Served, prompt: Prompt) -> Recalled:

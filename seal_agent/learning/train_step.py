@@ -29,7 +29,9 @@ def train_candidate(state: Namespace, episode: Episode, progress: Progress) -> E
     adapter = view.train(edit, seed=episode.seed, progress=progress)
     candidate = state.strategy.pushed(kept, adapter, edit.directives.weight)
     if episode.supersedes:
-        candidate = remedies.with_entry_changed(candidate, adapter, consolidates=episode.supersedes)
+        candidate = remedies.with_entry_changed(
+            candidate, adapter, consolidates=episode.parent.origins(episode.supersedes)
+        )
     return replace(episode, adapter=adapter, candidate=candidate)
 
 

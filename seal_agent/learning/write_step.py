@@ -10,8 +10,10 @@ from seal_agent.core.backend import silent
 from seal_agent.core.edits import Probe, SelfEdit
 from seal_agent.core.episodes import Correction, Episode, Progress
 from seal_agent.core.errors import EditFault, InputError, Refused
+from seal_agent.core.facts import Fact, last_said
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterStack
+from seal_agent.language.dates import relative_dates
 from seal_agent.language.source import Source
 from seal_agent.learning.namespace import Namespace
 from seal_agent.learning.requirements import required_edit
@@ -23,6 +25,7 @@ from seal_agent.writing import corrections, writer
 from seal_agent.writing.directives import CLOZE
 
 log = logging.getLogger(__name__)
+MESSAGE = "message"  # the thread of a fact that was told outside a conversation
 NUM_CORRECTABLE = 64  # items of each split that are compared with a text
 
 
@@ -36,7 +39,8 @@ def write(state: Namespace, episode: Episode, progress: Progress = silent) -> Ep
     base = state.backend.with_stack(AdapterStack())
     policy = PolicyStore(state.home, state.name, state.backend.model).current()
     directives = None if policy.adapter else state.config.directives
-    source = Source(episode.topic, episode.text, episode.earlier, episode.fault, episode.heading)
+    fact = None if episode.source else _fact(state, episode)
+    source = Source(episode.topic, episode.text, episode.earlier, episode.fault, episode.heading, fact)
     found = corrections.find(base, _watched_near(state, episode), source)
     try:
         written = writer.write_self_edit(
@@ -55,14 +59,29 @@ def write(state: Namespace, episode: Episode, progress: Progress = silent) -> Ep
         fitting = writer.fitting(base, state.config.directives or CLOZE)
         written = SelfEdit(source.topic, source.passage, (), (), fitting)
     edit = corrections.added(written, found)
-    supersedes = _corrected_adapters(state, episode.parent, found)
-    if supersedes:
-        earlier = [e.edit for e in state.accepted(supersedes) if e.edit]
+    corrected = [i for i in _corrected_adapters(state, episode.parent, found) if i not in episode.changes]
+    supersedes = tuple(i for i in episode.parent.ids if i in corrected or i in episode.changes)
+    if corrected:
+        earlier = [e.edit for e in state.accepted(corrected) if e.edit]
         edit = corrections.joined(edit, earlier, found, edit.directives.num_rows)
     written_down = replace(
         episode, edit=edit, corrections=found, supersedes=supersedes, fault="", num_attempts=attempt + 1
     )
     return _allowed(state, written_down)
+
+
+def _fact(state: Namespace, episode: Episode) -> Fact:
+    """The message as a fact, with the facts that it changes."""
+    changed = state.home.facts(state.name, episode.parent.origins(episode.changes))
+    return Fact(
+        "",
+        episode.text,
+        episode.said_on,
+        episode.thread or MESSAGE,
+        earlier=last_said(episode.earlier),
+        dates=relative_dates(episode.text, episode.said_on),
+        changed=tuple(replace(fact, dates=relative_dates(fact.text, fact.said_on)) for fact in changed),
+    )
 
 
 def _allowed(state: Namespace, episode: Episode) -> Episode:
@@ -103,6 +122,8 @@ def _corrected_adapters(state: Namespace, stack: AdapterStack, found: Sequence[C
 def _with_replay(state: Namespace, edit: SelfEdit, stack: AdapterStack, seed: int) -> SelfEdit:
     """`edit` with general questions, and with rows of the edits that are always active below it."""
     num_rows = state.config.num_rehearsed(edit.directives, len(edit.rows))
+    if edit.directives.distill:  # its rows hold the model's own words, which leave the rest of it alone
+        num_rows = min(num_rows, max(1, len(edit.rows) // 4))
     below = state.strategy.parent(stack).learned
     earlier = [e.edit for e in state.accepted(below) if e.edit] if below and num_rows else []
     rows = replayed_rows(earlier, round(edit.directives.rehearsal_share * len(edit.rows)), seed)

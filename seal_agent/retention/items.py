@@ -21,6 +21,7 @@ from seal_agent.core.backend import Backend
 from seal_agent.core.edits import Probe, Stratum
 from seal_agent.core.episodes import Probed
 from seal_agent.core.stacks import AdapterStack
+from seal_agent.retention import general_vectors
 from seal_agent.retention.general_knowledge import general_probes
 from seal_agent.retention.index import Embeddings as Embeddings
 from seal_agent.retention.index import ReplayIndex, embedder_of, index_files, text_of
@@ -37,6 +38,7 @@ GENERAL_SPLITS: tuple[Split, ...] = ("gate", "gate", "gate", "gate", "report")
 SHARES: dict[Stratum, float] = {"near": 0.4, "fragile": 0.3, "coverage": 0.2, "general": 0.1}
 """Of the probes drawn for one edit; interference is only partly local (docs/log/retention.md)."""
 WIDEN = 8  # search this many times the wanted number, repeatedly while too few results are active
+MAX_RECENT = 256  # vectors in memory by their text
 FEW = 8_192  # up to this many active items a scan is faster than the index
 
 
@@ -53,6 +55,7 @@ class ReplayStore:
         self._model = backend.model
         self._embedder = embedder_of(backend.with_stack(AdapterStack()), embeddings)
         self._index = ReplayIndex(home, namespace, self._model, self._embedder)
+        self._recent: dict[str, NDArray[np.float32]] = {}  # vectors of texts that the steps of an edit ask for again
 
     def seed_general(self) -> int:
         """Store the shipped general questions and drop those of an older version; returns how many were added.
@@ -64,7 +67,8 @@ class ReplayStore:
         if set(there.values()) == set(shipped):
             return 0
         probes = list(shipped.values())
-        vectors = self.embed(probes)
+        texts = [text_of(probe.prompt, probe.answer) for probe in probes]
+        vectors = general_vectors.vectors_of(self._home, self._model, self._embedder, texts)
         old = [item for item, fact in there.items() if fact not in shipped]
         with self._home.transaction() as tx:
             table.remove_items(tx, old)
@@ -73,7 +77,14 @@ class ReplayStore:
 
     def embed(self, probes: Sequence[Probe]) -> NDArray[np.float32]:
         """The unit vectors (n, d) that are stored with `probes`."""
-        return self._embedder.embed([text_of(probe.prompt, probe.answer) for probe in probes])
+        texts = [text_of(probe.prompt, probe.answer) for probe in probes]
+        if self._embedder.identity:
+            return self._embedder.embed(texts)
+        if fresh := [text for text in dict.fromkeys(texts) if text not in self._recent]:
+            if len(self._recent) + len(fresh) > MAX_RECENT:
+                self._recent = {text: vector for text, vector in self._recent.items() if text in texts}
+            self._recent |= dict(zip(fresh, self._embedder.embed(fresh), strict=True))
+        return np.stack([self._recent[text] for text in texts]) if texts else self._embedder.embed(())
 
     def insert(
         self,
@@ -121,6 +132,10 @@ class ReplayStore:
     def adapters_of(self, items: Collection[int]) -> set[str]:
         """The ids of the adapters whose edits added `items`; general questions have none."""
         return table.adapters_of_items(self._home, items)
+
+    def items_of_adapters(self, adapters: Collection[str]) -> list[int]:
+        """The items that the edits of those adapters added."""
+        return table.items_of_adapters(self._home, self._namespace, adapters)
 
     def items(self, stack: AdapterStack) -> list[ReplayItem]:
         """All active items of every split under `stack`, oldest first. Loads all of them.
@@ -183,6 +198,7 @@ class ReplayStore:
     def reset_index(self) -> None:
         """Drop the vectors in memory; call it after items were deleted from SQLite."""
         self._index.reset()
+        self._recent = {}
 
     def flush(self) -> None:
         """Write the index to disk, so that the next process starts faster; raises `StorageError` on failure."""

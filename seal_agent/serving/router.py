@@ -35,6 +35,7 @@ STEM = 5  # letters of a word that are compared, so that "developed" matches "de
 FOUND = 0.65  # share of a question's words that occur in the text it is about
 MISSING_COUNTS = 0.5  # weight of the evidence of a missing word: people use words of their own
 MARGIN, MOST_CALLED = 5.0, 3  # nats behind the best key, and number of keys, that the model is asked about
+TRAINED = "\x1f"  # the unit separator stands before each trained question of a key
 SHORT, OPENING = 60, 8  # words: of a key that is shown whole; of the opening shown for a longer key
 MOST = 9.0  # nats that one word can count: it may be there by accident
 MIN_ASKED = 3  # words of a question, "I" included, from which one may be missing: not "What am I?"
@@ -87,7 +88,10 @@ class Router:
 
     def __init__(self, keys: Mapping[str, str], limits: RouteLimits | None = None) -> None:
         self.limits = limits or RouteLimits()
-        self._keys = dict(keys)
+        parts = {adapter: key.split(TRAINED) for adapter, key in keys.items()}
+        keys = {adapter: text for adapter, (text, *_) in parts.items()}
+        self._trained = {_words(question): i for i, (_, *questions) in parts.items() for question in questions}
+        self._keys = keys
         self._ids = list(keys)
         self._asked = {_asked(question): i for i, key in keys.items() for question in _questions(key)}
         self._personal = frozenset(i for i, key in keys.items() if len(key.split()) <= SHORT and _speaks_of_writer(key))
@@ -232,7 +236,12 @@ class Router:
         return sum(len(line) for line in lines if line in view) >= IN_VIEW * sum(map(len, lines))
 
     def _told(self, text: str) -> str:
-        """The adapter of a user's own statement, if `text` asks exactly for it, with one word more at most."""
+        """The adapter that was trained on this question, or of a user's own statement that `text` asks exactly for.
+
+        Of a statement with one word more at most.
+        """
+        if (trained := _words(text)) in self._trained:
+            return self._trained[trained]
         asked = _asked(text)
         if asked in self._asked:
             return self._asked[asked]
@@ -313,9 +322,18 @@ def _speaks_of_writer(text: str) -> bool:
     return for_text(text).speaks_of_writer(text)
 
 
+def key_of(texts: Sequence[str], questions: Sequence[str] = ()) -> str:
+    """The routing key of an adapter: the texts that it holds, and questions that call for it when they are asked."""
+    return TRAINED.join(["\n".join(text.partition(TRAINED)[0] for text in texts).strip(), *questions])
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(_WORD.findall(text.lower()))
+
+
 def _asked(text: str) -> frozenset[str]:
     """The words of a question without the interrogative ones."""
-    return for_text(text).without_asking(frozenset(_WORD.findall(text.lower())))
+    return for_text(text).without_asking(_words(text))
 
 
 @dataclass(frozen=True)

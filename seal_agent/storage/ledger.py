@@ -91,7 +91,7 @@ def facts(database: Database, namespace: str, adapters: Collection[str]) -> list
     """The texts that the given adapters were learned from, oldest first."""
     if not adapters:
         return []
-    names = ("text", "said_on", "thread", "earlier", "source", "heading")
+    names = ("text", "said_on", "thread", "earlier", "source", "heading", "changes")
     wanted = (
         select(EPISODES.c.adapter, *(json_text(EPISODES.c.body, name) for name in names))
         .where(EPISODES.c.namespace == namespace, EPISODES.c.outcome == "accepted")
@@ -101,8 +101,17 @@ def facts(database: Database, namespace: str, adapters: Collection[str]) -> list
     with database.reading() as db:
         rows = db.execute(wanted).all()
     return [
-        Fact(adapter, text or "", said_on or "", thread or "", last_said(earlier or ""), source or "", heading or "")
-        for adapter, text, said_on, thread, earlier, source, heading in rows
+        Fact(
+            adapter,
+            text or "",
+            said_on or "",
+            thread or "",
+            last_said(earlier or ""),
+            source or "",
+            heading or "",
+            changes=tuple(json.loads(changes or "[]")),
+        )
+        for adapter, text, said_on, thread, earlier, source, heading, changes in rows
     ]
 
 

@@ -1,40 +1,109 @@
-"""Forgets what a user asks to forget in the conversation: "please forget what I said about the rent".
+"""Forgets and undoes what a user asks in the conversation: "please forget what I said about the rent", "undo that".
 
-The request is matched with what was learned like any message: by its words, then by the base model. Only the best
-match is forgotten, and with it everything that the same message told.
+A request to forget is matched with what was learned like any message: by its words, then by the base model. Only the
+best match is forgotten, with everything that the same message told and the earlier messages that it changes. To undo
+takes what was learned last in the thread off the stack; its record stays.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from seal_agent.core.backend import silent
-from seal_agent.core.episodes import ASKS_TO_FORGET, Episode, Progress
+from seal_agent.core.episodes import ASKS_TO_FORGET, ASKS_TO_UNDO, Episode, Progress
+from seal_agent.core.errors import SealError
+from seal_agent.core.facts import last_said
 from seal_agent.core.messages import Prompt
 from seal_agent.core.outcomes import Outcome
 from seal_agent.learning.namespace import Namespace
+from seal_agent.serving.router import Router
 from seal_agent.unlearning.forget import forget_texts
 
 log = logging.getLogger(__name__)
 FORGOTTEN, NOTHING_FOUND = "forgotten as you asked", "nothing that was learned fits; name it in other words, or its id"
+UNDONE, NOTHING_TO_UNDO = "taken back as you asked", "nothing that was learned in this thread is served"
+NOT_DONE = "nothing is forgotten or taken back in a dry run"
 REQUEST = "(a request to forget)"
 
 
-def asks_to_forget(episode: Episode) -> bool:
-    """Whether the model took the message for a request to forget something."""
-    return episode.decision is not None and episode.decision.reason == ASKS_TO_FORGET
+def asks_for_change(episode: Episode) -> bool:
+    """Whether the message was taken for a request to forget or to undo something."""
+    return episode.decision is not None and episode.decision.reason in (ASKS_TO_FORGET, ASKS_TO_UNDO)
 
 
-def forget_asked(state: Namespace, episode: Episode, progress: Progress = silent) -> Outcome:
-    """Forget what the message of a closed `episode` asks to forget; the outcome says what that was.
+def carry_out(state: Namespace, episode: Episode, progress: Progress = silent) -> Outcome:
+    """Do what the message of a closed `episode` asks; the outcome says what that was.
 
-    The words of the request are removed from the ledger too, because they name what was forgotten.
+    If the reply named what the request is about, that is forgotten or undone, and nothing else. A dry run changes
+    nothing. If it fails, the outcome is "failed" with the reason.
     """
-    view = state.view(state.stack)
-    [match] = view.matches([Prompt.user(episode.text)], recalls_text=True)
-    found = state.accepted(match.recalled[:1])
-    forgotten = forget_texts(state, {episode.text, *(each.text for each in found)}, progress)
-    if not found:
+    if state.config.dry_run:
+        return Outcome(REQUEST, "dry run", NOT_DONE)
+    is_undo = episode.decision is not None and episode.decision.reason == ASKS_TO_UNDO
+    try:
+        return _undo(state, episode) if is_undo else _forget(state, episode, progress)
+    except SealError as error:
+        log.warning("a request was not carried out: %s", error)
+        return Outcome(REQUEST, "failed", f"nothing was changed: {error}")
+
+
+def to_forget(state: Namespace, text: str) -> Episode | None:
+    """What a request to forget is about: the served text that it matches best; None if nothing fits."""
+    [match] = state.view(state.stack).matches([Prompt.user(text)], recalls_text=True)
+    found = _told(state, *match.recalled[:1])
+    if found is None or not (before := last_said(found.earlier)):
+        return found
+    answered = [e for e in state.accepted(match.recalled) if e.text == before and e is not found]
+    return _nearest(text, [found, *answered])
+
+
+def _nearest(text: str, told: Sequence[Episode]) -> Episode:
+    """Of a message and the one that it answers, the one that `text` is about by its words.
+
+    A recalled message is found by the words before it too, so that the wrong one of the two may be the better match.
+    """
+    words = Router({str(number): f"{each.topic}\n{each.text}" for number, each in enumerate(told)})
+    return told[int(words.scores(text)[0][0])]
+
+
+def to_undo(state: Namespace, thread: str) -> Episode | None:
+    """The message that was learned last in a thread and is served in an adapter of its own; None if nothing is."""
+    served = state.accepted(state.stack.ids)
+    told = [episode for episode in served if episode.thread == thread and episode.text and not episode.source]
+    return told[-1] if told else None
+
+
+def _told(state: Namespace, *adapters: str) -> Episode | None:
+    """The last message or passage that one of the served `adapters` was learned from."""
+    served = {i for i in adapters if i in state.stack.learned or i in state.stack.ids}
+    told = [episode for episode in state.accepted(served) if episode.text]
+    return told[-1] if told else None
+
+
+def _forget(state: Namespace, episode: Episode, progress: Progress) -> Outcome:
+    """Forget what a request is about; its words leave the ledger too, because they name what was forgotten."""
+    found = _told(state, episode.about) if episode.about else to_forget(state, episode.text)
+    forgotten = forget_texts(state, {episode.text, *(_with_changed(state, found) if found else ())}, progress)
+    if found is None:
         return Outcome(REQUEST, "ignored", NOTHING_FOUND)
     log.info("forgot %d adapters as the user asked", len(forgotten.adapters))
-    return Outcome("; ".join(each.topic for each in found), "forgotten", FORGOTTEN)
+    return Outcome(found.topic, "forgotten", FORGOTTEN)
+
+
+def _with_changed(state: Namespace, episode: Episode) -> set[str]:
+    """The text of an episode and of those that it corrects or ends: they would be told again without it."""
+    texts, earlier = {episode.text}, set(episode.changes)
+    while earlier:
+        changed = state.accepted(earlier)
+        earlier = {i for each in changed for i in each.changes if each.text not in texts}
+        texts |= {each.text for each in changed}
+    return texts
+
+
+def _undo(state: Namespace, episode: Episode) -> Outcome:
+    found = _told(state, episode.about) if episode.about else to_undo(state, episode.thread)
+    if found is None or found.adapter is None or found.adapter.id not in state.stack.ids:
+        return Outcome(episode.topic, "ignored", NOTHING_TO_UNDO)
+    state.rollback(found.adapter.id)
+    return Outcome(found.topic, "undone", UNDONE)

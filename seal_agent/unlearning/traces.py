@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from seal_agent.core.edits import REPLAYED, Row, SelfEdit
+from seal_agent.core.edits import MESSAGE_QA, REPLAYED, Row, SelfEdit
 from seal_agent.core.episodes import Episode
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterRef, AdapterStack, StackEntry
@@ -60,8 +60,10 @@ def kept_rows(edit: SelfEdit, text: str, traces: Traces) -> tuple[Row, ...]:
 
 
 def _is_own(row: Row, text: str) -> bool:
-    said = " ".join(text.split())
-    return row.source not in REPLAYED and bool(row.evidence) and " ".join(row.evidence.split()) in said
+    said, evidence = " ".join(text.split()), " ".join(row.evidence.split())
+    if row.source == MESSAGE_QA:  # its evidence quotes the message, with its day and what it answers
+        return said in evidence
+    return row.source not in REPLAYED and bool(evidence) and evidence in said
 
 
 def holders(ledger: Sequence[Episode], made_of: Mapping[str, Collection[str]], traces: Traces) -> frozenset[str]:

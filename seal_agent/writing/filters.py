@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from seal_agent.core.backend import Backend, silent
-from seal_agent.core.edits import Dropped, Row
+from seal_agent.core.edits import MESSAGE_QA, Dropped, Row
 from seal_agent.core.episodes import Progress
 from seal_agent.core.messages import Prompt
 from seal_agent.language.base import differs, is_instruction
@@ -80,7 +80,7 @@ def by_rule(row: Row, source: Source) -> str:
         return LANGUAGE
     language = source.language
     content = language.content
-    known = content(f"{source.topic} {source.passage} {source.earlier}")
+    known = content(f"{source.topic} {source.passage} {source.earlier} {source.fact.told if source.fact else ''}")
     if not content(row.answer) & known and not language.is_yes_or_no(row.answer):
         return NO_FACT
     if row.question and content(row.answer) and content(row.answer) <= content(row.question):
@@ -110,7 +110,9 @@ def _unfaithful(backend: Backend, rows: Sequence[Row], source: Source, progress:
     first: dict[tuple[str, str, str], int] = {}
     scored: list[int] = []
     for n, row in enumerate(rows):
-        if row.source not in FORMATS or (FORMATS[row.source].is_extractive and is_quotation(row.answer, text)):
+        if row.source not in FORMATS or row.source == MESSAGE_QA:  # the model answered with the message in view
+            continue
+        if FORMATS[row.source].is_extractive and is_quotation(row.answer, text):
             continue
         key = (row.source, row.evidence, row.answer if FORMATS[row.source].is_extractive else str(n))
         if first.setdefault(key, n) == n:

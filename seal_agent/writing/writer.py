@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from seal_agent.core.backend import Backend, silent
 from seal_agent.core.domain import Proposal
@@ -23,11 +23,12 @@ from seal_agent.language.source import Source
 from seal_agent.writing import few_shot, filters
 from seal_agent.writing.assembly import assemble
 from seal_agent.writing.augmentations import AUGMENTATIONS
-from seal_agent.writing.directives import choose
-from seal_agent.writing.formats import FORMATS, Ask, Format
+from seal_agent.writing.directives import choose, for_message
+from seal_agent.writing.formats import FORMATS, Format, message_qa
+from seal_agent.writing.messages import write_message
+from seal_agent.writing.requests import generate, parsed, written
 
 log = logging.getLogger(__name__)
-NOT_A_ROW = "does not fit the format"
 NO_ROW = "no training row is left that says it"
 UNCLEAR = 'it is about you and also says "{word}", so its subject is unclear; say it with the name'
 TEXT = "text"
@@ -75,18 +76,23 @@ def write(
 ) -> Proposal:
     """The edit that `directives` ask for, with the prompts and replies of the model that its rows came from (`said`).
 
-    Formats that the model cannot write are replaced first (`fitting`). A `temperature` above 0 overrides those of the
-    formats. Sentences that cannot be understood alone are left out (`statements`). The base model checks the rows, so
-    that a policy does not grade itself. A reply of which no row is left is not in `said`. Raises `EditFault` if no
-    sentence, or too few rows, are left.
+    Formats that the model cannot write are replaced first (`fitting`). A model that writes reads a chat message whole,
+    with its day and what it answers, and its answers are checked (`messages`). A `temperature` above 0 overrides those
+    of the formats. Sentences that cannot be understood alone are left out (`statements`). The base model checks the
+    rows, so that a policy does not grade itself. A reply of which no row is left is not in `said`. Raises `EditFault`
+    if no sentence, or too few rows, are left.
     """
+    directives = fitting(backend, directives, progress)
+    if not is_document:
+        directives = for_message(directives, backend.learning_rate)
+    if message_qa.NAME in directives.formats and not lost_secret(source.passage):
+        return write_message(backend, source, directives, said, seed=seed, temperature=temperature, progress=progress)
     given, source = source, source.learnable()
     if not source.passage:
         if lost_secret(given.passage):
             raise EditFault(NOTHING_LEFT)
         raise EditFault("; ".join(left.reason for left in given.left_out) or "the text has no sentence")
     left_out = [Dropped(left.sentence, TEXT, left.reason) for left in given.left_out]
-    directives = fitting(backend, directives, progress)
     texts = [
         each
         for name in directives.formats
@@ -141,47 +147,6 @@ def _without_row(given: Source, edit: SelfEdit) -> list[Dropped]:
     return missing
 
 
-@dataclass(frozen=True)
-class Written:
-    """One request of a format with the model's text ("" without a request) and the rows in it."""
-
-    name: str
-    asked: Ask
-    text: str
-    rows: tuple[Row, ...]
-
-    @property
-    def said(self) -> Row:
-        """The request and the model's text as a training row for a policy."""
-        return Row(self.asked.prompt, self.text, self.name, self.asked.evidence)
-
-    @property
-    def own_rows(self) -> tuple[Row, ...]:
-        """The rows that were made from the model's text, without fallback rows."""
-        return tuple(row for row in self.rows if row.source == self.name) if self.text else ()
-
-    @property
-    def malformed(self) -> Dropped:
-        """The text for the ledger, if no row was found in it."""
-        return Dropped(" ".join((*self.asked.meta[:1], self.text.strip()[:200])), self.name, NOT_A_ROW)
-
-
-def written(
-    backend: Backend,
-    name: str,
-    source: Source,
-    *,
-    seed: int = 0,
-    temperature: float = 0.0,
-    progress: Progress = silent,
-) -> list[Written]:
-    """All requests of one format, with the model's texts and the rows in them, unchecked."""
-    form = FORMATS[name]
-    asks = [replace(asked, temperature=temperature or asked.temperature) for asked in form.ask(source)]
-    texts = _generate(backend, asks, seed, name, progress)
-    return [_parsed(form, source, asked, text) for asked, text in zip(asks, texts, strict=True)]
-
-
 def fitting(backend: Backend, directives: Directives, progress: Progress = silent) -> Directives:
     """`directives` adapted to the model behind `backend`.
 
@@ -201,40 +166,9 @@ def can_write(backend: Backend, form: Format, progress: Progress = silent) -> bo
     if (key := (backend.model, form.name)) not in _passed:
         asks = form.ask(form.capability_test)
         asks = asks[:: -(-len(asks) // MAX_EXAMINED)]  # spread over the text
-        texts = _generate(backend.with_stack(AdapterStack()), asks, 0, f"a test of {form.name}", progress)
+        texts = generate(backend.with_stack(AdapterStack()), asks, 0, f"a test of {form.name}", progress)
         test = form.capability_test
-        fit = [_parsed(form, test, asked, text).own_rows for asked, text in zip(asks, texts, strict=True)]
+        fit = [parsed(form, test, asked, text).own_rows for asked, text in zip(asks, texts, strict=True)]
         _passed[key] = sum(map(bool, fit)) >= MIN_PASSED * len(fit)
         log.info("%s passed %d of %d requests in a test of %s", backend.model, sum(map(bool, fit)), len(fit), form.name)
     return _passed[key]
-
-
-def _parsed(form: Format, source: Source, asked: Ask, text: str) -> Written:
-    return Written(form.name, asked, text, tuple(form.parse(source, asked, text)))
-
-
-def _generate(backend: Backend, asks: Sequence[Ask], seed: int, what: str, progress: Progress) -> list[str]:
-    """The model's text for every request; requests with equal settings share a batch."""
-    groups: dict[tuple[int, float, tuple[str, ...], bool], list[int]] = {}
-    for number, each in enumerate(asks):
-        if not each.max_new_tokens:
-            continue
-        key = (each.max_new_tokens, each.temperature, each.stop, each.grammar is not None)
-        groups.setdefault(key, []).append(number)
-    texts = [""] * len(asks)
-    finished = 0
-    for (max_new_tokens, temperature, stop, _), numbers in groups.items():
-        start = finished
-        written = backend.generate(
-            [asks[n].prompt for n in numbers],
-            max_new_tokens=max_new_tokens,
-            temperature=temperature,
-            stop=stop,
-            grammars=[grammar for n in numbers if (grammar := asks[n].grammar)],
-            seed=seed,
-            progress=lambda _what, done, _total, start=start: progress(f"writing {what}", start + done, len(asks)),  # type: ignore[misc]
-        )
-        for n, samples in zip(numbers, written, strict=True):
-            texts[n] = samples[0]
-        finished += len(numbers)
-    return texts

@@ -1,27 +1,18 @@
 """Generation on a tiny random model that speaks in single letters: what a batch computes, and must not change."""
 
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import torch
-from tiny import tiny_model
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
-from tokenizers.pre_tokenizers import Split
-from transformers import Gemma3Config, GPT2Config, LlamaConfig, MambaConfig, PreTrainedTokenizerFast
+from tiny import letter_backend, written
+from transformers import Gemma3Config, GPT2Config, LlamaConfig, MambaConfig
 
 from seal_agent.adapters import generation, huggingface
 from seal_agent.adapters.context import DEFAULT_CONTEXT, context_length
-from seal_agent.adapters.engine import Engine
 from seal_agent.adapters.huggingface import TransformersBackend
-from seal_agent.adapters.loading import LoadedModel
 from seal_agent.core.errors import ContextLengthExceeded
 from seal_agent.core.messages import Prompt
-from seal_agent.storage.adapter_store import AdapterRegistry
 
-LETTERS = [chr(ord("0") + number) for number in range(64)]
 PROMPTS = [
     Prompt.raw(text) for text in ("ABCDEFGHIJKLMNOPQRST", "ABCDEFGHIJKLMNOPQRSTUVW", "ABCDEFGHIJKLMNOPQRSTZ", "Z")
 ]
@@ -29,17 +20,7 @@ PROMPTS = [
 
 @pytest.fixture(scope="module")
 def backend(tmp_path_factory: pytest.TempPathFactory) -> TransformersBackend:
-    words = Tokenizer(WordLevel({letter: number for number, letter in enumerate(LETTERS)}, unk_token=LETTERS[0]))
-    words.pre_tokenizer = Split("", "isolated")
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, pad_token=LETTERS[0], padding_side="left")
-    model = tiny_model()
-    model.generation_config.eos_token_id = None
-    loaded = LoadedModel("tiny", model, tokenizer, torch.device("cpu"), torch.float32)
-    return TransformersBackend(Engine(loaded), AdapterRegistry(Path(tmp_path_factory.mktemp("adapters"))))
-
-
-def written(backend: TransformersBackend, prompts: list[Prompt], **settings: object) -> list[str]:
-    return [samples[0] for samples in backend.generate(prompts, max_new_tokens=40, **settings)]  # type: ignore[arg-type]
+    return letter_backend(tmp_path_factory.mktemp("adapters"))
 
 
 @pytest.mark.slow

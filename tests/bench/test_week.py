@@ -10,9 +10,10 @@ import pytest
 
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.bench.week import report
+from seal_agent.bench.week.arms import HOME
 from seal_agent.bench.week.data import Fact, Question, read_weeks
 from seal_agent.bench.week.grading import declines, grade, holds, is_same_beginning, recites
-from seal_agent.bench.week.replay import HOME, TurnResult, measure
+from seal_agent.bench.week.replay import TurnResult, measure
 from seal_agent.core.errors import InputError
 from seal_agent.storage.run_folder import RunFolder
 

@@ -66,3 +66,21 @@ def test_the_speed_benchmark_reports_from_the_command_line(tmp_path: Path, capsy
     assert "1.50 s" in (tmp_path / "report.md").read_text()
     assert app.main([*options, "--random", "1b"]) == 2
     assert "model differ" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_locomo_benchmark_needs_data_and_knows_its_arms(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = [{"speaker": "Ada", "dia_id": "D1:1", "text": "My dog is Pickle."}]
+    asked = [{"question": "Who is Ada's dog?", "answer": "Pickle", "evidence": ["D1:1"], "category": 4}]
+    talk = {"session_1_date_time": "9:05 am on 3 March, 2024", "session_1": said, "qa": asked}
+    (tmp_path / "7.json").write_text(json.dumps(talk))
+    options = ["--data", str(tmp_path / "7.json"), "--out", str(tmp_path / "run"), "--home", str(tmp_path / "home")]
+    assert app.main(["bench", "locomo"]) == 2
+    assert "--data" in capsys.readouterr().err
+    assert app.main(["bench", "locomo", *options, "--arm", "memory", "--model", "no/such-model"]) == 2
+    assert "no arm called 'memory'" in capsys.readouterr().err
+    for again in ((), ("--report",)):
+        assert app.main(["bench", "locomo", *options, "--model", "scripted", "--arm", "nothing", "--json", *again]) == 0
+        [arm] = json.loads(capsys.readouterr().out)["arms"]
+        assert (arm["arm"], arm["num"]) == ("nothing", {"one fact": 1, "1 to 4": 1})
+    assert (tmp_path / "run" / "report.md").read_text().startswith("# LoCoMo")

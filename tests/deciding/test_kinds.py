@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from seal_agent.adapters.scripted import ScriptedBackend
-from seal_agent.core.episodes import ASKS_TO_FORGET
 from seal_agent.core.messages import Generated, Prompt
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.deciding import classifier, decide
@@ -55,7 +54,7 @@ def test_a_kind_is_evidence_beside_the_classifier(
 
 @pytest.mark.parametrize(
     ("kind", "reason"),
-    [("appointment", WORTH), ("preference", NOT_WORTH), ("question", NOT_WORTH), ("forget", ASKS_TO_FORGET)],
+    [("appointment", WORTH), ("preference", NOT_WORTH), ("question", NOT_WORTH), ("forget", NOT_WORTH)],
 )
 def test_without_a_classifier_only_certain_kinds_are_learned(backend: ScriptedBackend, kind: str, reason: str) -> None:
     assert decide.decide(backend, None, TOLD, kind=kind).reason == reason

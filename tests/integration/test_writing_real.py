@@ -14,7 +14,7 @@ from seal_agent.retention.items import ReplayItem
 from seal_agent.writing import corrections, filters, writer
 from seal_agent.writing.directives import CHOICES, choose
 from seal_agent.writing.formats import FORMATS
-from seal_agent.writing.writer import written
+from seal_agent.writing.requests import written
 
 pytestmark = pytest.mark.integration
 

@@ -12,10 +12,11 @@ from teaching import BRIDGE, KNOWLEDGE, MANY, TOWER, ask, folders, gold, judged
 from seal_agent.adapters.scripted import UNKNOWN, ScriptedBackend
 from seal_agent.core.documents import Passage
 from seal_agent.core.edits import Directives
-from seal_agent.core.episodes import VerdictOutcome
+from seal_agent.core.episodes import Decision, Episode, VerdictOutcome
 from seal_agent.core.errors import AdapterError, InputError, StorageError
 from seal_agent.core.messages import Message, Prompt
 from seal_agent.core.stacks import AdapterStack
+from seal_agent.learning import loop
 from seal_agent.learning.learner import Learner, LearnerConfig
 from seal_agent.retention.judge import Limits
 from seal_agent.storage.database import Home
@@ -246,3 +247,33 @@ def test_a_verb_out_of_turn_says_what_is_missing(learner: Learner) -> None:
 def test_a_config_that_makes_no_sense_is_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(InputError):
         LearnerConfig(**wrong)
+
+
+def test_the_users_own_rule_has_the_last_word_on_whether_a_text_is_learned(
+    backend: ScriptedBackend, home: Home
+) -> None:
+    seen: list[Decision] = []
+
+    def overrule(episode: Episode, decision: Decision) -> Decision:
+        seen.append(decision)
+        return replace(decision, learn=not decision.learn, reason=f"overruled: {episode.topic}")
+
+    learner = Learner(backend, home, config=LearnerConfig(decide=overrule))
+    refused = loop.run(learner, learner.begin(TOWER))
+    wanted = learner.decide(learner.begin(Passage("Hello", "Hello there!")))
+    assert [decision.learn for decision in seen] == [True, False]
+    assert (refused.outcome, refused.decision) == (
+        "ignored",
+        replace(seen[0], learn=False, reason=f"overruled: {TOWER.topic}"),
+    )
+    assert wanted.decision == replace(seen[1], learn=True, reason="overruled: Hello")
+    assert loop.after(learner, "decide", wanted) == "write"
+
+
+def test_a_rule_that_returns_no_decision_is_refused(backend: ScriptedBackend, home: Home) -> None:
+    def without_return(episode: Episode, decision: Decision) -> Any:
+        pass
+
+    learner = Learner(backend, home, config=LearnerConfig(decide=without_return))
+    with pytest.raises(InputError, match="decide returned None, which is no Decision; return"):
+        learner.decide(learner.begin(TOWER))

@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from seal_agent.core.edits import Probe
 from seal_agent.core.episodes import Probed, Score
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterRef, AdapterStack
+from seal_agent.retention import general_vectors
 from seal_agent.retention.general_knowledge import general_probes, rehearsal_rows
 from seal_agent.retention.items import GENERAL_SPLITS, SHARES, SPLITS, ReplayStore, Split, report_probes
 from seal_agent.storage.database import Home
@@ -227,3 +229,30 @@ def test_general_questions_an_older_version_shipped_are_no_longer_watched(store:
     watched = store.items(AdapterStack())
     assert len(watched) == shipped
     assert all(item.probe.answer != "Poseidonis" for item in watched)
+
+
+def test_the_vectors_of_the_general_questions_are_computed_once_for_all_namespaces(
+    backend: ScriptedBackend, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ReplayStore(home, "one", backend).seed_general()
+    monkeypatch.setattr(ScriptedBackend, "embed", lambda *_: pytest.fail("computed again"))
+    assert ReplayStore(home, "another", backend).seed_general() == len(general_probes())
+
+
+def test_a_damaged_file_of_general_vectors_is_made_again(backend: ScriptedBackend, home: Home) -> None:
+    ReplayStore(home, "one", backend).seed_general()
+    (file,) = (home.root / general_vectors.FOLDER).iterdir()
+    file.write_bytes(b"not an array")
+    assert ReplayStore(home, "another", backend).seed_general() == len(general_probes())
+    assert len(np.load(file)) == len(general_probes())
+
+
+def test_a_text_that_is_asked_for_again_is_embedded_once(backend: ScriptedBackend, home: Home) -> None:
+    store = ReplayStore(home, "one", backend)
+    probe = Probe(Prompt.user("Where is it?"), "There")
+    first = store.embed([probe])
+    backend_of = store._embedder
+    asked: list[int] = []
+    store._embedder = replace(backend_of, embed=lambda texts: asked.append(len(texts)) or backend_of.embed(texts))
+    assert np.array_equal(store.embed([probe, probe]), np.concatenate([first, first]))
+    assert asked == []

@@ -12,7 +12,7 @@ from seal_agent.core.messages import Message, Prompt
 from seal_agent.core.stacks import AdapterRef, AdapterStack
 from seal_agent.language.prompts import ABOUT
 from seal_agent.serving.relevance import Scorer
-from seal_agent.serving.router import RouteLimits, Router, part_of, terms
+from seal_agent.serving.router import RouteLimits, Router, key_of, part_of, terms
 from seal_agent.serving.served import ScoreCache, Served
 
 KEYS = {
@@ -226,3 +226,20 @@ def test_what_was_scored_under_the_same_adapters_is_not_scored_again(tmp_path: P
     second = after.score([hello, karlov], ["a", "b"])
     assert asked == ["Hello!", "Who built the Tower of Karlov?", "Who built the Tower of Karlov?"]
     assert [first[0], first[2]] == [second[0], second[0]]
+
+
+def test_a_trained_question_calls_for_its_adapter_whenever_it_is_asked() -> None:
+    router = Router({"vet": key_of(["my vet moved to Elm Street"], ["Where do I take the cat when it is ill?"])})
+    asked = [Prompt.user("where do I take the cat when it is ill"), Prompt.user("Where do I take the cat?")]
+    assert router.match(asked, lambda prompts, _: [Score(-10.0, 5)] * len(prompts)) == [("vet",), ()]
+
+
+def test_trained_questions_are_no_text_of_a_key() -> None:
+    router = Router({"vet": key_of(["my vet moved to Elm Street"], ["Is a platypus ill?"])})
+    assert "platypus" not in router.excerpt("vet", "platypus")
+    assert router.scores("platypus")[0][1] <= 0
+
+
+def test_the_questions_of_a_replaced_key_are_not_taken_over() -> None:
+    old = key_of(["old text"], ["Who is it?"])
+    assert key_of(["new text", old], ["Where is it?"]) == key_of(["new text", "old text"], ["Where is it?"])

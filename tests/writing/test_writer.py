@@ -16,7 +16,8 @@ from seal_agent.writing import writer as writing
 from seal_agent.writing.directives import CLOZE, DEFAULT
 from seal_agent.writing.formats import FORMATS
 from seal_agent.writing.formats.cloze import phrase_of
-from seal_agent.writing.writer import NOT_A_ROW, write, write_self_edit, written
+from seal_agent.writing.requests import NOT_A_ROW, written
+from seal_agent.writing.writer import write, write_self_edit
 
 SOURCE = Source("Tower of Karlov", "The Tower of Karlov was built in 1911 by Anna Reel. It holds nine brass bells.")
 
@@ -76,11 +77,11 @@ def test_a_model_that_fails_a_formats_exam_is_asked_for_nothing_in_it(
     }
     backend = Counting(tmp_path, replies=replies)
     for _ in range(2):
-        edit = write_self_edit(backend, SOURCE, DEFAULT)
+        edit = write_self_edit(backend, SOURCE, DEFAULT, is_document=True)
         assert edit.directives == (DEFAULT if can_write else CLOZE)
         assert ("phrase-qa" in {row.source for row in edit.rows}) == can_write
     assert backend.num_asked == 10 + 2 * len(form.ask(SOURCE)) * can_write  # examined once
-    assert can_write or edit == write_self_edit(backend, SOURCE, CLOZE)
+    assert can_write or edit == write_self_edit(backend, SOURCE, CLOZE, is_document=True)
 
 
 class Counting(ScriptedBackend):

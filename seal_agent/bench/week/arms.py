@@ -1,4 +1,4 @@
-"""Who answers in `bench week`: the untouched model, with all messages or some in the prompt, or the learner.
+"""Who answers in `bench week` and `bench locomo`: the untouched model, with or without messages, or the learner.
 
 Every arm answers a conversation (messages that end with the user's) and says how likely it finds a given reply.
 """
@@ -11,11 +11,14 @@ from typing import Protocol
 
 from seal_agent.bench.week.data import Turn
 from seal_agent.core.backend import Backend
+from seal_agent.core.errors import InputError
 from seal_agent.core.facts import Recall
 from seal_agent.core.messages import Message, Prompt
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.learning.learner import Learner
+from seal_agent.learning.learner import Learner, LearnerConfig
 from seal_agent.serving.router import Router
+from seal_agent.storage.database import Home
+from seal_agent.storage.run_folder import RunFolder
 
 NOTHING, PROMPT, RETRIEVAL = "nothing", "prompt", "retrieval"
 UNTAUGHT = (NOTHING, PROMPT, RETRIEVAL)
@@ -23,6 +26,8 @@ UNTAUGHT = (NOTHING, PROMPT, RETRIEVAL)
 TAUGHT: Mapping[str, Recall] = {"weights": "weights", "text": "text", "both": "both"}
 NUM_RETRIEVED = 5  # messages
 MAX_REPLY_TOKENS = 64
+HOME = "home"
+"""The data directory of a run, in its folder; the backend has to write its adapters there."""
 TOLD = "Messages that the user sent you before, with their dates:\n{messages}\n\nToday is {date}."
 
 
@@ -62,7 +67,10 @@ class Prompted:
         if not shown:
             return Prompt(tuple(conversation))
         lines = "\n".join(f"[{turn.date}] {turn.text}" for turn in shown)
-        return Prompt((Message("system", TOLD.format(messages=lines, date=date)), *conversation))
+        told, first = TOLD.format(messages=lines, date=date), conversation[0]
+        if first.role == "system":
+            return Prompt((Message("system", f"{first.content}\n\n{told}"), *conversation[1:]))
+        return Prompt((Message("system", told), *conversation))
 
     def _shown(self, asked: str) -> list[Turn]:
         if self._num is None or not self._said:
@@ -88,6 +96,21 @@ class Taught:
         state = self._learner.state
         [used] = state.recalled(state.view(state.stack), [Prompt(tuple(conversation))])
         return -state.backend.with_stack(used.stack).score([used.prompt], [reply])[0].per_token
+
+
+def check(chosen: Sequence[str]) -> None:
+    """Raise `InputError` for an arm that does not exist."""
+    if unknown := [name for name in chosen if name not in (*UNTAUGHT, *TAUGHT)]:
+        raise InputError(f"there is no arm called {unknown[0]!r}; choose {', '.join((*UNTAUGHT, *TAUGHT))}")
+
+
+def learner_of(
+    backend: Backend, run: RunFolder, namespace: str, chosen: Sequence[str], config: LearnerConfig
+) -> Learner:
+    """The learner of a run; it recalls as the only arm of `chosen` that learns does, several of them recall "both"."""
+    taught = [TAUGHT[name] for name in chosen if name in TAUGHT]
+    settings = replace(config, recall=taught[0] if len(taught) == 1 else "both")
+    return Learner(backend, Home(run.folder / HOME), namespace, settings)
 
 
 def arm_of(name: str, learner: Learner, said: Sequence[Turn]) -> Arm:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,15 +18,10 @@ from seal_agent.bench.week.arms import Arm
 from seal_agent.bench.week.data import Turn, Week
 from seal_agent.core.backend import Backend, silent
 from seal_agent.core.episodes import Progress
-from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Message
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.learning.learner import Learner, LearnerConfig
-from seal_agent.storage.database import Home
 from seal_agent.storage.run_folder import RunFolder
-
-HOME = "home"
-"""The data directory of a run, in its folder; the backend has to write its adapters there."""
 
 
 @dataclass(frozen=True)
@@ -93,14 +88,11 @@ def measure(
 
     Raises `InputError` for an arm that does not exist.
     """
-    if unknown := [name for name in chosen if name not in (*arms.UNTAUGHT, *arms.TAUGHT)]:
-        raise InputError(f"there is no arm called {unknown[0]!r}; choose {', '.join((*arms.UNTAUGHT, *arms.TAUGHT))}")
+    arms.check(chosen)
     for week in weeks:
-        taught = [arms.TAUGHT[name] for name in chosen if name in arms.TAUGHT]
-        settings = replace(config or LearnerConfig(), recall=taught[0] if len(taught) == 1 else "both")
-        learner = Learner(backend, Home(run.folder / HOME), week.id, settings)
-        if taught:
-            _Replay(learner, run, week, [n for n in chosen if n in arms.TAUGHT], progress).run()
+        learner = arms.learner_of(backend, run, week.id, chosen, config or LearnerConfig())
+        if taught := [name for name in chosen if name in arms.TAUGHT]:
+            _Replay(learner, run, week, taught, progress).run()
         _questions(learner, run, week, chosen, progress)
         _unrelated(learner, run, week, [name for name in chosen if name in arms.UNTAUGHT], progress)
 
@@ -143,7 +135,7 @@ class _Replay:
             said.reply,
             round(said.reply_seconds, 2),
             round(said.learn_seconds, 2),
-            _size(self.learner.stack),
+            size_on_disk(self.learner.stack),
             said.outcomes,
         )
         self._run.append("turns", asdict(result))
@@ -208,7 +200,7 @@ def _configured(thread: str) -> Any:
     return {"configurable": {"thread_id": thread}}
 
 
-def _size(stack: AdapterStack) -> int:
+def size_on_disk(stack: AdapterStack) -> int:
     """Bytes on disk of what is served."""
     folders = {Path(entry.ref.path) for entry in stack.entries}
     return sum(path.stat().st_size for folder in folders for path in folder.iterdir())

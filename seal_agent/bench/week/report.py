@@ -122,18 +122,23 @@ def _learning(turns: Sequence[TurnResult]) -> LearningReport:
 
 def _share(results: Sequence[T], is_counted: Callable[[T], bool]) -> Interval | None:
     """A share with its 95% bootstrap interval: weeks are resampled, and the results within each."""
-    if not results:
-        return None
     weeks = [
         [float(is_counted(r)) for r in results if r.week == week] for week in dict.fromkeys(r.week for r in results)
     ]
+    return clustered(weeks)
+
+
+def clustered(groups: Sequence[Sequence[float]]) -> Interval | None:
+    """The mean of all values with its 95% bootstrap interval: groups are resampled, and the values within each."""
+    if not groups:
+        return None
     rng = random.Random(0)
     draws = sorted(
-        fmean(value for week in rng.choices(weeks, k=len(weeks)) for value in rng.choices(week, k=len(week)))
+        fmean(value for group in rng.choices(groups, k=len(groups)) for value in rng.choices(group, k=len(group)))
         for _ in range(NUM_RESAMPLES)
     )
     low, high = (draws[int(q * len(draws))] for q in INTERVAL)
-    return Interval(fmean(value for week in weeks for value in week), low, high)
+    return Interval(fmean(value for group in groups for value in group), low, high)
 
 
 def markdown(reports: Sequence[ArmReport], learning: LearningReport | None, facts: Sequence[str]) -> str:

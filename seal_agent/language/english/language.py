@@ -18,6 +18,7 @@ from seal_agent.language.english import (
     second_person,
     statements,
     topics,
+    user_requests,
     words,
 )
 from seal_agent.language.sentences import split_sentences
@@ -84,6 +85,8 @@ class English:
 
     is_instruction = staticmethod(instructions.is_instruction)
     is_order = staticmethod(instructions.is_order)
+
+    request_in = staticmethod(user_requests.request_in)
 
     def sentences(self, text: str, /) -> list[str]:
         """The sentences of `text` in order."""

@@ -8,6 +8,7 @@ from seal_agent.writing.formats import (
     contrast,
     implications,
     long_implications,
+    message_qa,
     phrase_qa,
     rewrite,
     self_qa,
@@ -17,7 +18,18 @@ from seal_agent.writing.formats.base import Ask, Format
 
 FORMATS: dict[str, Format] = {
     each.FORMAT.name: each.FORMAT
-    for each in (implications, long_implications, rewrite, self_qa, chat_qa, cloze, phrase_qa, summary, contrast)
+    for each in (
+        implications,
+        long_implications,
+        rewrite,
+        self_qa,
+        chat_qa,
+        cloze,
+        phrase_qa,
+        message_qa,
+        summary,
+        contrast,
+    )
 }
 
 __all__ = ["FORMATS", "Ask", "Format"]

@@ -1,0 +1,131 @@
+"""A chat message as training rows, by a model that writes: its own questions, answered with the message in view.
+
+Every answer is checked: the base model must find that the message says it (`entailed`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from importlib import resources
+
+from seal_agent.core.backend import Backend, silent
+from seal_agent.core.domain import Proposal
+from seal_agent.core.edits import Directives, Dropped, Row
+from seal_agent.core.episodes import Progress
+from seal_agent.core.messages import Generated, Message, Prompt
+from seal_agent.core.stacks import AdapterStack
+from seal_agent.language.sentences import split_sentences
+from seal_agent.language.source import Source
+from seal_agent.writing import filters
+from seal_agent.writing.assembly import assemble
+from seal_agent.writing.formats import Ask, message_qa
+from seal_agent.writing.requests import generate, written
+
+EXAMPLES_FILE = "entailed.json"
+ASKED = "Message: {message}\nQuestion: {question}\nAnswer: {answer}\nIs the answer right, and does the message say it?"
+YES, NO = "yes", "no"
+MIN_MARGIN = 2.0  # nats between "yes" and "no": keeps 25 of 30 good rows and 5 of 13 bad ones (docs/log/writing.md)
+NOT_ENTAILED = "the model does not find that the message says it"
+UNCLEAR = "its speaker is unclear"
+ENDS = (".", "!", "。", "！")
+
+
+def write_message(
+    backend: Backend,
+    source: Source,
+    directives: Directives,
+    said: tuple[Row, ...] = (),
+    *,
+    seed: int = 0,
+    temperature: float = 0.0,
+    progress: Progress = silent,
+) -> Proposal:
+    """The edit for a chat message; `backend` writes, the base model checks.
+
+    Raises `EditFault` if too few rows are left.
+    """
+    base = backend.with_stack(AdapterStack())
+    texts = written(backend, message_qa.NAME, source, seed=seed, temperature=temperature, progress=progress)
+    rows = _answered([row for each in texts for row in each.rows], backend, source, seed, progress)
+    kept, dropped = filters.check(base, rows, source, progress)
+    kept, guessed = entailed(base, kept, message_qa.fact_of(source).told, progress)
+    kept, unclear = spoken_to_user(kept, source)
+    malformed = [each.malformed for each in texts if not each.rows]
+    edit = assemble(
+        kept,
+        topic=source.topic,
+        passage=source.passage,
+        directives=directives,
+        dropped=[*malformed, *dropped, *guessed, *unclear],
+        seed=seed,
+    )
+    asked = {row.question for row in kept}
+    useful = (each.said for each in texts if any(row.question in asked for row in each.own_rows))
+    return Proposal(edit, (*said, *useful))
+
+
+def spoken_to_user(rows: Sequence[Row], source: Source) -> tuple[list[Row], list[Dropped]]:
+    """The rows with answers to the user ("You drink rooibos."), and those dropped because their speaker is unclear."""
+    language = source.language
+    unclear = {row for row in rows if language.unclear_speaker(row.answer)}
+    kept = language.rows_in_second_person([row for row in rows if row not in unclear], source.passage)
+    return kept, [Dropped(f"{row.question} {row.answer}"[:300], row.source, UNCLEAR) for row in rows if row in unclear]
+
+
+def _answered(rows: Sequence[Row], backend: Backend, source: Source, seed: int, progress: Progress) -> list[Row]:
+    """Each question, once, answered by the model with the message in view.
+
+    An answer that was cut off is left out, and one that says yes or no: small models err in those.
+    """
+    asked = list({row.question.casefold(): row for row in reversed(rows)}.values())[::-1]
+    asks = [
+        Ask(shown, row.evidence, message_qa.MAX_ANSWER_TOKENS) for row in asked if (shown := row.in_view(source.topic))
+    ]
+    texts = generate(backend, asks, seed, "answers", progress)
+    own = [replace(row, answer=_first_sentence(text)) for row, text in zip(asked, texts, strict=True)]
+    return [row for row in own if row.answer and not source.language.is_yes_or_no(row.answer.partition(",")[0])]
+
+
+def _first_sentence(text: Generated) -> str:
+    """The first sentence of an answer; empty if it was cut off."""
+    first = next(iter(split_sentences(" ".join(text.split()))), "")
+    return first if text.ending == "stop" or first[-1:] in ENDS else ""
+
+
+def entailed(
+    backend: Backend, rows: Sequence[Row], message: str, progress: Progress = silent
+) -> tuple[list[Row], list[Dropped]]:
+    """The rows whose answer the base model finds in the message, and the others with the reason."""
+    if not rows:
+        return [], []
+    instruction, examples = _examples()
+    shown = [
+        message
+        for told, question, answer, word in examples
+        for message in (Message("user", _question(told, question, answer)), Message("assistant", word))
+    ]
+    opening = (Message("system", instruction), *shown)
+    prompts = [Prompt((*opening, Message("user", _question(message, r.question, r.answer)))) for r in rows]
+    words = [YES] * len(rows) + [NO] * len(rows)
+    scores = backend.score(prompts * 2, words, progress=lambda _what, done, total: progress("checking", done, total))
+    margins = [yes.logprob - no.logprob for yes, no in zip(scores, scores[len(rows) :], strict=False)]
+    kept = [row for row, margin in zip(rows, margins, strict=True) if margin >= MIN_MARGIN]
+    dropped = [
+        Dropped(f"{row.question} {row.answer}"[:300], row.source, NOT_ENTAILED)
+        for row, margin in zip(rows, margins, strict=True)
+        if margin < MIN_MARGIN
+    ]
+    return kept, dropped
+
+
+def _question(message: str, question: str, answer: str) -> str:
+    return ASKED.format(message=message, question=question, answer=answer)
+
+
+@lru_cache(maxsize=1)
+def _examples() -> tuple[str, list[tuple[str, str, str, str]]]:
+    data = json.loads(resources.files("seal_agent").joinpath("data", EXAMPLES_FILE).read_text(encoding="utf-8"))
+    return data["instruction"], [tuple(example) for example in data["examples"]]

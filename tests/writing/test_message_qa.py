@@ -1,0 +1,144 @@
+"""Chat messages, written about by a model that passes the exam: its questions, answered with the message in view."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.core.backend import silent
+from seal_agent.core.edits import MESSAGE_QA, Row
+from seal_agent.core.episodes import Progress, Score
+from seal_agent.core.facts import Fact
+from seal_agent.core.messages import Prompt
+from seal_agent.core.stacks import AdapterStack
+from seal_agent.language.source import Source
+from seal_agent.writing import messages, writer
+from seal_agent.writing.directives import CLOZE, DEFAULT, MESSAGE, for_message
+from seal_agent.writing.formats import FORMATS
+from seal_agent.writing.writer import write_self_edit
+
+MESSAGE_TEXT = "My husband Ruben can't have sesame, not even a trace."
+SOURCE = Source("Ruben", MESSAGE_TEXT)
+GERMAN = Source("Unsere Kinder", "Unsere Kinder heißen Bruno und Malin, und Bruno ist jetzt 11 Jahre alt geworden.")
+ASKED = 'I said: "My husband'
+QUESTION = "What must I not cook for my husband?"
+
+
+@pytest.fixture
+def able(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "_passed", {("scripted", "phrase-qa"): True})
+
+
+class Checking(ScriptedBackend):
+    """Finds every answer in the message but for those that hold `guess`."""
+
+    guess = "meat"
+
+    def with_stack(self, stack: AdapterStack) -> ScriptedBackend:
+        return self
+
+    def score(self, prompts: Sequence[Prompt], answers: Sequence[str], *, progress: Progress = silent) -> list[Score]:
+        def logprob(prompt: Prompt, answer: str) -> float:
+            return 0.0 if (answer == "no") == (self.guess in prompt.asked.partition("Answer:")[2]) else -9.0
+
+        return [Score(logprob(prompt, answer), 1) for prompt, answer in zip(prompts, answers, strict=True)]
+
+
+def saying(home: Path, question: str, answer: str) -> Checking:
+    return Checking(home, replies={ASKED: f" {question}", question: answer, "What about": "No trace of sesame."})
+
+
+@pytest.mark.usefixtures("able")
+def test_a_message_is_learned_by_questions_that_the_model_answers_with_the_message_in_view(tmp_path: Path) -> None:
+    edit = write_self_edit(saying(tmp_path, QUESTION, "Nothing with sesame. He is ill."), SOURCE, DEFAULT)
+    assert {row.source for row in edit.rows} == {MESSAGE_QA}
+    asked = {row.question: row.answer for row in edit.rows}
+    assert asked[QUESTION] == "Nothing with sesame."  # the first sentence
+    assert len(asked) == len(edit.rows)
+    assert edit.directives == replace(MESSAGE, learning_rate=edit.directives.learning_rate)
+
+
+@pytest.mark.usefixtures("able")
+def test_an_answer_that_was_cut_off_is_no_row(tmp_path: Path) -> None:
+    backend = saying(tmp_path, QUESTION, "Nothing with sesame and nothing with " + "nuts or " * 20)
+    edit = write_self_edit(backend, SOURCE, DEFAULT)
+    assert QUESTION not in {row.question for row in edit.rows}
+
+
+@pytest.mark.usefixtures("able")
+def test_an_answer_that_the_message_does_not_say_is_no_row_and_the_ledger_says_why(tmp_path: Path) -> None:
+    edit = write_self_edit(saying(tmp_path, QUESTION, "Nothing with sesame or meat."), SOURCE, DEFAULT)
+    assert QUESTION not in {row.question for row in edit.rows}
+    assert messages.NOT_ENTAILED in {dropped.reason for dropped in edit.dropped}
+
+
+@pytest.mark.usefixtures("able")
+def test_an_answer_in_the_writers_words_addresses_the_writer(tmp_path: Path) -> None:
+    edit = write_self_edit(saying(tmp_path, QUESTION, "My husband can't have sesame."), SOURCE, DEFAULT)
+    asked = {row.question: row.answer for row in edit.rows}
+    assert asked[QUESTION] == "Your husband can't have sesame."
+
+
+@pytest.mark.usefixtures("able")
+def test_a_message_with_a_relative_day_is_learned_with_the_day_that_it_means(tmp_path: Path) -> None:
+    text = "My husband comes back tomorrow."
+    fact = Fact("", text, "2026-03-03", thread="t", dates=(("tomorrow", "2026-03-04"),))
+    edit = write_self_edit(saying(tmp_path, QUESTION, "He is back on 4 March."), Source("", text, fact=fact), DEFAULT)
+    assert {row.evidence for row in edit.rows} == {fact.statement}
+    assert edit.passage == text
+
+
+@pytest.mark.usefixtures("able")
+def test_a_document_is_written_about_phrase_by_phrase_as_before(tmp_path: Path) -> None:
+    edit = write_self_edit(ScriptedBackend(tmp_path), SOURCE, DEFAULT, is_document=True)
+    assert edit.directives == DEFAULT
+
+
+def test_a_model_that_does_not_write_learns_a_message_as_before(backend: ScriptedBackend) -> None:
+    assert write_self_edit(backend, SOURCE, DEFAULT).directives == CLOZE
+
+
+def test_settings_of_ones_own_hold_for_messages_too() -> None:
+    own = replace(DEFAULT, batch_size=4, learning_rate=1e-4)
+    assert for_message(own, 1e-3) == replace(MESSAGE, batch_size=4, learning_rate=1e-4)
+    assert for_message(CLOZE, 1e-3) == CLOZE
+    assert for_message(DEFAULT, 1e-3).learning_rate == 2e-3
+
+
+def test_a_question_about_an_example_is_dropped() -> None:
+    form = FORMATS[MESSAGE_QA]
+    asked = form.ask(SOURCE)[0]
+    assert form.parse(SOURCE, asked, " What does my cousin Lena not eat") == []
+    assert [row.question for row in form.parse(SOURCE, asked, " Who is Ruben")] == ["Who is Ruben?"]
+
+
+def test_every_phrase_is_asked_for_and_the_message_is_asked_about_from_other_sides() -> None:
+    kinds = [asked.meta[0] for asked in FORMATS[MESSAGE_QA].ask(SOURCE)]
+    assert any("sesame" in kind for kind in kinds)
+    assert any("advice" in kind for kind in kinds)
+
+
+@pytest.mark.usefixtures("able")
+def test_an_answer_of_yes_or_no_is_no_row(tmp_path: Path) -> None:
+    asked = "Can my husband have sesame?"
+    edit = write_self_edit(saying(tmp_path, asked, "Yes, Ruben can have sesame."), SOURCE, DEFAULT)
+    assert asked not in {row.question for row in edit.rows}
+
+
+def test_in_a_language_without_rules_names_and_numbers_are_asked_for() -> None:
+    form = FORMATS[MESSAGE_QA]
+    asked = form.ask(GERMAN)
+    kinds = [ask.meta[0] for ask in asked if ask.max_new_tokens]
+    assert all(any(f'"{word}"' in kind for kind in kinds) for word in ("Bruno", "11"))
+    assert "vit" in asked[0].prompt.messages[0].content  # no English example shows the way to English
+
+
+def test_a_row_about_a_message_is_taught_with_the_message_recalled() -> None:
+    statement = Fact("", MESSAGE_TEXT, thread="t").statement
+    shown = Row(Prompt.user("Who is Ruben?"), "Your husband.", MESSAGE_QA, statement).in_view("Ruben")
+    assert shown
+    assert [message.role for message in shown.messages] == ["system", "user"]
+    assert statement in shown.messages[0].content
+    assert shown.asked == "Who is Ruben?"
