@@ -57,6 +57,11 @@ class Fact:
         return f'I {before}said: "{self.text}"{self._dates}{self._changed("I")}'
 
     @property
+    def words(self) -> str:
+        """What was said, after what it answers, with the days that its words mean and what it changes."""
+        return f"{self.earlier} {self.text}{self._dates}{self._changed('I')}".strip()
+
+    @property
     def _dates(self) -> str:
         dates = "; ".join(f'"{words}" is {_weekday(meant)}{meant}' for words, meant in self.dates)
         return f" ({dates})" if dates else ""

@@ -6,6 +6,7 @@ Every answer is checked: the base model must find that the message says it (`ent
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -27,9 +28,11 @@ from seal_agent.writing.requests import generate, written
 EXAMPLES_FILE = "entailed.json"
 ASKED = "Message: {message}\nQuestion: {question}\nAnswer: {answer}\nIs the answer right, and does the message say it?"
 YES, NO = "yes", "no"
-MIN_MARGIN = 2.0  # nats between "yes" and "no": keeps 25 of 30 good rows and 5 of 13 bad ones (docs/log/writing.md)
+MIN_MARGIN = 2.0  # nats between "yes" and "no": keeps 26 of 30 good rows and 1 of 19 bad ones (docs/log/writing.md)
+MAX_BEHIND, LEAST_MARGIN = 1.0, 0.5  # of a message at which the model is unsure of every row: behind the best, at least
 NOT_ENTAILED = "the model does not find that the message says it"
 UNCLEAR = "its speaker is unclear"
+_DIGITS = re.compile(r"\d+")
 ENDS = (".", "!", "。", "！")
 
 
@@ -51,7 +54,7 @@ def write_message(
     texts = written(backend, message_qa.NAME, source, seed=seed, temperature=temperature, progress=progress)
     rows = _answered([row for each in texts for row in each.rows], backend, source, seed, progress)
     kept, dropped = filters.check(base, rows, source, progress)
-    kept, guessed = entailed(base, kept, message_qa.fact_of(source).told, progress)
+    kept, guessed = entailed(base, kept, message_qa.fact_of(source).words, progress)
     kept, unclear = spoken_to_user(kept, source)
     malformed = [each.malformed for each in texts if not each.rows]
     edit = assemble(
@@ -98,7 +101,10 @@ def _first_sentence(text: Generated) -> str:
 def entailed(
     backend: Backend, rows: Sequence[Row], message: str, progress: Progress = silent
 ) -> tuple[list[Row], list[Dropped]]:
-    """The rows whose answer the base model finds in the message, and the others with the reason."""
+    """The rows whose answer the base model finds in the message, and the others with the reason.
+
+    A number in an answer must stand in the message or in the question.
+    """
     if not rows:
         return [], []
     instruction, examples = _examples()
@@ -112,13 +118,18 @@ def entailed(
     words = [YES] * len(rows) + [NO] * len(rows)
     scores = backend.score(prompts * 2, words, progress=lambda _what, done, total: progress("checking", done, total))
     margins = [yes.logprob - no.logprob for yes, no in zip(scores, scores[len(rows) :], strict=False)]
-    kept = [row for row, margin in zip(rows, margins, strict=True) if margin >= MIN_MARGIN]
-    dropped = [
-        Dropped(f"{row.question} {row.answer}"[:300], row.source, NOT_ENTAILED)
+    least = max(min(MIN_MARGIN, max(margins) - MAX_BEHIND), LEAST_MARGIN)
+    found = [
+        margin >= least and _numbers(row.answer) <= _numbers(f"{message} {row.question}")
         for row, margin in zip(rows, margins, strict=True)
-        if margin < MIN_MARGIN
     ]
-    return kept, dropped
+    kept = [row for row, is_found in zip(rows, found, strict=True) if is_found]
+    dropped = [row for row, is_found in zip(rows, found, strict=True) if not is_found]
+    return kept, [Dropped(f"{row.question} {row.answer}"[:300], row.source, NOT_ENTAILED) for row in dropped]
+
+
+def _numbers(text: str) -> set[int]:
+    return {int(digits) for digits in _DIGITS.findall(text)}
 
 
 def _question(message: str, question: str, answer: str) -> str:

@@ -142,3 +142,9 @@ def test_a_row_about_a_message_is_taught_with_the_message_recalled() -> None:
     assert [message.role for message in shown.messages] == ["system", "user"]
     assert statement in shown.messages[0].content
     assert shown.asked == "Who is Ruben?"
+
+
+@pytest.mark.usefixtures("able")
+def test_a_number_that_the_message_does_not_have_is_no_answer(tmp_path: Path) -> None:
+    edit = write_self_edit(saying(tmp_path, QUESTION, "More than 3 seeds of sesame."), SOURCE, DEFAULT)
+    assert QUESTION not in {row.question for row in edit.rows}
