@@ -129,7 +129,8 @@ class Namespace:
 
     def _is_unknown(self, prompt: Prompt, found: Recalled) -> bool:
         """Whether a prompt asks for something personal of which nothing was told, here or before."""
-        return not found.facts and len(prompt.messages) == 1 and self.classifier.asks_personal(prompt.asked)
+        is_first = sum(message.role != "system" for message in prompt.messages) == 1
+        return not found.facts and is_first and self.classifier.asks_personal(prompt.asked)
 
     def nll(self, questions: Sequence[str], answers: Sequence[str]) -> float:
         """Mean negative log-likelihood of the answers under the served model, in nats per token."""
