@@ -116,7 +116,9 @@ def why_answer(
             f"\n{origin.adapter[:12]}  {origin.topic}, since version {origin.since_version}, weight {origin.weight:g}"
         )
         print(f"source    {origin.thread or 'a document'}: {' '.join(origin.text.split())[:300]}")
-        print(f"rows      {rows or 'none of its own'}" + (f", written by {origin.writer}" if origin.writer else ""))
+        print(f"rows      {rows or 'none of its own'}")
+        if origin.writer:
+            print(f"written   by {origin.writer}")
         print(f"scores    {scores} (nats per token)")
         print(f"verdict   {origin.verdict.outcome}: {origin.verdict.reason}" if origin.verdict else "verdict   none")
         for part in origin.consolidates:
