@@ -21,6 +21,7 @@ from seal_agent.language.source import Source
 from seal_agent.writing import messages, writer
 from seal_agent.writing.chat_writer import ChatWriter, is_unanswered
 from seal_agent.writing.directives import CLOZE, DEFAULT
+from seal_agent.writing.formats import FORMATS, Format
 from seal_agent.writing.writer import write, write_self_edit
 
 SOURCE = Source("Ruben", "My husband Ruben can't have sesame, not even a trace.")
@@ -160,6 +161,13 @@ def test_what_a_chat_model_cannot_do_is_refused() -> None:
         replied(Author(), Prompt.raw("Once upon"))
     with pytest.raises(InputError, match="chat-qa, contrast"):
         replied(Author(), grammars=[Grammar('start: "a"\n')])
+
+
+@pytest.mark.parametrize("form", FORMATS.values(), ids=list(FORMATS))
+def test_a_format_that_holds_replies_to_a_grammar_says_so(form: Format) -> None:
+    asks = [asked for asked in form.ask(PASSAGE) if asked.max_new_tokens]
+    assert any(asked.grammar for asked in asks) == form.needs_grammar
+    assert form.needs_grammar or all(asked.prompt.is_chat for asked in asks)
 
 
 def test_the_ledger_names_the_class_and_the_model_of_the_writer() -> None:
