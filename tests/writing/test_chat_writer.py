@@ -165,7 +165,8 @@ def test_what_a_chat_model_cannot_do_is_refused() -> None:
 
 @pytest.mark.parametrize("form", FORMATS.values(), ids=list(FORMATS))
 def test_a_format_that_holds_replies_to_a_grammar_says_so(form: Format) -> None:
-    asks = [asked for asked in form.ask(PASSAGE) if asked.max_new_tokens]
+    text = "The tower was built in 1911 by Anna Reel. The bridge was built in 1954 by Tom Varga."
+    asks = [asked for asked in form.ask(Source("Karlov", text)) if asked.max_new_tokens]
     assert any(asked.grammar for asked in asks) == form.needs_grammar
     assert form.needs_grammar or all(asked.prompt.is_chat for asked in asks)
 
