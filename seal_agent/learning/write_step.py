@@ -9,7 +9,7 @@ from dataclasses import replace
 from seal_agent.core.backend import silent
 from seal_agent.core.edits import Probe, SelfEdit
 from seal_agent.core.episodes import Correction, Episode, Progress
-from seal_agent.core.errors import EditFault, InputError, Refused
+from seal_agent.core.errors import EditFault, InputError, Refused, WriterFault
 from seal_agent.core.facts import Fact, last_said
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterStack
@@ -22,6 +22,7 @@ from seal_agent.retention.items import ReplayItem, Split
 from seal_agent.retention.rehearsal import replayed_rows
 from seal_agent.storage.policies import PolicyStore
 from seal_agent.writing import corrections, writer
+from seal_agent.writing.chat_writer import ChatWriter, is_unanswered
 from seal_agent.writing.directives import CLOZE
 
 log = logging.getLogger(__name__)
@@ -32,28 +33,20 @@ NUM_CORRECTABLE = 64  # items of each split that are compared with a text
 def write(state: Namespace, episode: Episode, progress: Progress = silent) -> Episode:
     """One attempt at a self-edit; a malformed one stores its fault for the next attempt.
 
-    The base model writes, or the policy in use, which also chooses directives. Adapters learned since are not active,
-    so that they do not influence what is written.
+    The base model writes, or the policy in use, which also chooses directives, or `LearnerConfig.writer` in the place
+    of both. Adapters learned since are not active, so that they do not influence what is written.
     """
     attempt = episode.num_attempts
     base = state.backend.with_stack(AdapterStack())
-    policy = PolicyStore(state.home, state.name, state.backend.model).current()
-    directives = None if policy.adapter else state.config.directives
     fact = None if episode.source else _fact(state, episode)
-    source = Source(episode.topic, episode.text, episode.earlier, episode.fault, episode.heading, fact)
+    noted = "" if is_unanswered(episode.fault) else episode.fault
+    source = Source(episode.topic, episode.text, episode.earlier, noted, episode.heading, fact)
     found = corrections.find(base, _watched_near(state, episode), source)
     try:
-        written = writer.write_self_edit(
-            state.backend.with_stack(policy.stack),
-            source,
-            directives,
-            is_document=bool(episode.source),
-            seed=episode.seed + attempt * 7919,
-            progress=progress,
-        )
+        written = _written(state, episode, source, progress)
     except EditFault as error:
         log.info("attempt %d at a self-edit failed: %s", attempt + 1, error)
-        if not found:
+        if not found or isinstance(error, WriterFault):
             return replace(episode, edit=None, fault=str(error), num_attempts=attempt + 1)
         # "No, Friday." has no statement of its own, but it may correct a replay item.
         fitting = writer.fitting(base, state.config.directives or CLOZE)
@@ -68,6 +61,25 @@ def write(state: Namespace, episode: Episode, progress: Progress = silent) -> Ep
         episode, edit=edit, corrections=found, supersedes=supersedes, fault="", num_attempts=attempt + 1
     )
     return _allowed(state, written_down)
+
+
+def _written(state: Namespace, episode: Episode, source: Source, progress: Progress) -> SelfEdit:
+    """The edit by the base model, the policy or the writer; raises `EditFault` if there is no usable one."""
+    policy = PolicyStore(state.home, state.name, state.backend.model).current()
+    directives, stack, author = state.config.directives, policy.stack, None
+    if state.config.writer is not None:
+        stack, author = AdapterStack(), ChatWriter(state.config.writer)
+    elif policy.adapter:
+        directives = None
+    return writer.write_self_edit(
+        state.backend.with_stack(stack),
+        source,
+        directives,
+        is_document=bool(episode.source),
+        seed=episode.seed + episode.num_attempts * 7919,
+        progress=progress,
+        writer=author,
+    )
 
 
 def _fact(state: Namespace, episode: Episode) -> Fact:
