@@ -73,5 +73,9 @@ class TrainingFault(EditFault):
     """A self-edit cannot be trained with its directives; nothing is stored."""
 
 
+class SameAgain(EditFault):
+    """No usable row is left, and another attempt would give the same rows."""
+
+
 class WriterFault(EditFault):
     """The chat model that writes does not answer; the next attempt asks it again."""

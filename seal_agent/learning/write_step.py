@@ -9,7 +9,7 @@ from dataclasses import replace
 from seal_agent.core.backend import silent
 from seal_agent.core.edits import Probe, SelfEdit
 from seal_agent.core.episodes import Correction, Episode, Progress
-from seal_agent.core.errors import EditFault, InputError, Refused, WriterFault
+from seal_agent.core.errors import EditFault, InputError, Refused, SameAgain, WriterFault
 from seal_agent.core.facts import Fact, last_said
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterStack
@@ -47,7 +47,8 @@ def write(state: Namespace, episode: Episode, progress: Progress = silent) -> Ep
     except EditFault as error:
         log.info("attempt %d at a self-edit failed: %s", attempt + 1, error)
         if not found or isinstance(error, WriterFault):
-            return replace(episode, edit=None, fault=str(error), num_attempts=attempt + 1)
+            num_attempts = state.config.max_attempts if isinstance(error, SameAgain) else attempt + 1
+            return replace(episode, edit=None, fault=str(error), num_attempts=num_attempts)
         # "No, Friday." has no statement of its own, but it may correct a replay item.
         fitting = writer.fitting(base, state.config.directives or CLOZE)
         written = SelfEdit(source.topic, source.passage, (), (), fitting)

@@ -17,6 +17,7 @@ from seal_agent.core.backend import Backend, silent
 from seal_agent.core.domain import Proposal
 from seal_agent.core.edits import Directives, Dropped, Row
 from seal_agent.core.episodes import Progress
+from seal_agent.core.errors import EditFault, SameAgain
 from seal_agent.core.messages import Generated, Message, Prompt
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.language.sentences import split_sentences
@@ -53,7 +54,7 @@ def write_message(
     """The edit for a chat message; `backend` writes, or the `writer` in its place.
 
     The base model checks, unless it cannot answer from a text in view (`base_reads`): then the writer does. Raises
-    `EditFault` if too few rows are left.
+    `EditFault` if too few rows are left: `SameAgain`, if they were written without a draw.
     """
     base, author, told = backend.with_stack(AdapterStack()), writer or backend, message_qa.fact_of(source).words
     texts = written(author, message_qa.NAME, source, seed=seed, temperature=temperature, progress=progress)
@@ -65,14 +66,13 @@ def write_message(
         kept, guessed = confirmed(writer, kept, told, progress)
     kept, unclear = spoken_to_user(kept, source)
     malformed = [each.malformed for each in texts if not each.rows]
-    edit = assemble(
-        kept,
-        topic=source.topic,
-        passage=source.passage,
-        directives=directives,
-        dropped=[*malformed, *dropped, *guessed, *unclear],
-        seed=seed,
-    )
+    left_out = [*malformed, *dropped, *guessed, *unclear]
+    try:
+        edit = assemble(
+            kept, topic=source.topic, passage=source.passage, directives=directives, dropped=left_out, seed=seed
+        )
+    except EditFault as error:
+        raise SameAgain(str(error)) if writer is None and not temperature else error from None
     asked = {row.question for row in kept}
     useful = [each.said for each in texts if any(row.question in asked for row in each.own_rows)]
     return proposal(edit, said, useful, writer, by_writer=True)
