@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from seal_agent.core.backend import silent
-from seal_agent.core.edits import Probe, SelfEdit
+from seal_agent.core.edits import Directives, Probe, SelfEdit
 from seal_agent.core.episodes import Correction, Episode, Progress
 from seal_agent.core.errors import EditFault, InputError, Refused, SameAgain, WriterFault
 from seal_agent.core.facts import Fact, last_said
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterStack
+from seal_agent.deciding.capability import passes
+from seal_agent.deciding.classifier import HEADS_FOLDER
 from seal_agent.language.dates import relative_dates
 from seal_agent.language.source import Source
 from seal_agent.learning.namespace import Namespace
@@ -24,6 +27,7 @@ from seal_agent.storage.policies import PolicyStore
 from seal_agent.writing import corrections, writer
 from seal_agent.writing.chat_writer import ChatWriter, is_unanswered
 from seal_agent.writing.directives import CLOZE
+from seal_agent.writing.formats import FORMATS
 
 log = logging.getLogger(__name__)
 MESSAGE = "message"  # the thread of a fact that was told outside a conversation
@@ -72,6 +76,7 @@ def _written(state: Namespace, episode: Episode, source: Source, progress: Progr
         stack, author = AdapterStack(), ChatWriter(state.config.writer)
     elif policy.adapter:
         directives = None
+    _note_tests(state, directives, progress)
     return writer.write_self_edit(
         state.backend.with_stack(stack),
         source,
@@ -81,6 +86,17 @@ def _written(state: Namespace, episode: Episode, source: Source, progress: Progr
         progress=progress,
         writer=author,
     )
+
+
+def _note_tests(state: Namespace, directives: Directives | None, progress: Progress) -> None:
+    """Let the base model take the capability tests of its formats, once for a data directory."""
+    base = state.backend.with_stack(AdapterStack())
+    for name in directives.formats if directives and state.config.writer is None else ():
+        form = FORMATS[name]
+        if not writer.is_tested(base.model, form):
+            take = partial(writer.take_test, base, form, progress)
+            passed = passes(base.model, name, state.home.root / HEADS_FOLDER, take, writer.MIN_PASSED)
+            writer.note(base.model, form, passed=passed)
 
 
 def _fact(state: Namespace, episode: Episode) -> Fact:

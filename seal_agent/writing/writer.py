@@ -180,15 +180,32 @@ def fitting(
 
 
 def can_write(writer: Writer, form: Format, progress: Progress = silent) -> bool:
-    """Whether a base model or a chat model passes the capability test of `form`; tested once a process."""
+    """Whether a base model or a chat model passes the capability test of `form`; tested once a process (`note`)."""
     if form.capability_test is None:
         return True
     if (key := (writer.model, form.name)) not in _passed:
-        asks = form.ask(form.capability_test)
-        asks = asks[:: -(-len(asks) // MAX_EXAMINED)]  # spread over the text
-        texts = generate(writer, asks, 0, f"a test of {form.name}", progress)
-        test = form.capability_test
-        fit = [parsed(form, test, asked, text).own_rows for asked, text in zip(asks, texts, strict=True)]
-        _passed[key] = sum(map(bool, fit)) >= MIN_PASSED * len(fit)
-        log.info("%s passed %d of %d requests in a test of %s", writer.model, sum(map(bool, fit)), len(fit), form.name)
+        right = take_test(writer, form, progress)
+        _passed[key] = sum(right) >= MIN_PASSED * len(right)
     return _passed[key]
+
+
+def take_test(writer: Writer, form: Format, progress: Progress = silent) -> list[bool]:
+    """For each request of the capability test of `form` whether the model's text gives a row."""
+    if (test := form.capability_test) is None:
+        return [True]
+    asks = form.ask(test)
+    asks = asks[:: -(-len(asks) // MAX_EXAMINED)]  # spread over the text
+    texts = generate(writer, asks, 0, f"a test of {form.name}", progress)
+    right = [bool(parsed(form, test, asked, text).own_rows) for asked, text in zip(asks, texts, strict=True)]
+    log.info("%s passed %d of %d requests in a test of %s", writer.model, sum(right), len(right), form.name)
+    return right
+
+
+def is_tested(model: str, form: Format) -> bool:
+    """Whether the result of the capability test is known in this process, or there is none."""
+    return form.capability_test is None or (model, form.name) in _passed
+
+
+def note(model: str, form: Format, *, passed: bool) -> None:
+    """Take over the result of a capability test that was taken before, by another process."""
+    _passed[model, form.name] = passed
