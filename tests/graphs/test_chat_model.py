@@ -100,9 +100,7 @@ def test_a_model_made_by_name_recalls_as_it_is_told(home: Home, model: ChatSeal)
     named = ChatSeal(model="scripted", home=home.root, recall="text")
     assert named.invoke(QUESTION).response_metadata["recalled"] == []
     assert named._learner.config.recall == "text"
-    with pytest.raises(
-        InputError, match="recall='both' is not the learner's 'weights'; set it where"
-    ):
+    with pytest.raises(InputError, match="recall='both' is not the learner's 'weights'; set it where"):
         ChatSeal(learner=model.learner, recall="both")
 
 
