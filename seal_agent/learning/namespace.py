@@ -144,7 +144,7 @@ class Namespace:
 
     def facts(self) -> list[Fact]:
         """What is served now, in the words it was given in, oldest first."""
-        return self.home.facts(self.name, set(self.stack.learned))
+        return list(recall.completed(self.home.facts(self.name, set(self.stack.learned))))
 
     def discard(self, adapter: AdapterRef) -> None:
         """Delete an adapter that was never in a stack."""

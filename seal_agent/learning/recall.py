@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from seal_agent.core.facts import RECALLED, Fact, Recall
 from seal_agent.core.messages import Message, Prompt
 from seal_agent.core.stacks import AdapterStack
+from seal_agent.language.context import context_of
 from seal_agent.language.dates import relative_dates
 from seal_agent.language.prompts import NOT_TOLD, UNKNOWN
 from seal_agent.serving.router import Match, part_of
@@ -60,15 +61,23 @@ def _recalled(
     active = part_of(stack, () if mode == "text" else match.active)
     if mode == "weights":
         return Recalled(prompt, active, used)
-    used = _marked(used)
+    used = completed(used)
     return Recalled(with_facts(prompt, used), active, used)
 
 
-def _marked(facts: Sequence[Fact]) -> tuple[Fact, ...]:
-    """The facts with the days that their words mean; one that another of them changes is marked."""
+def completed(facts: Sequence[Fact]) -> tuple[Fact, ...]:
+    """The facts as they are read: with the days that their words mean, and with what they answer where they need it.
+
+    One that another of them changes is marked.
+    """
     changed = {adapter for fact in facts for adapter in fact.changes}
     return tuple(
-        replace(fact, dates=relative_dates(fact.text, fact.said_on), is_changed=fact.adapter in changed)
+        replace(
+            fact,
+            earlier=context_of(fact.text, fact.earlier),
+            dates=relative_dates(fact.text, fact.said_on),
+            is_changed=fact.adapter in changed,
+        )
         for fact in facts
     )
 

@@ -16,6 +16,7 @@ from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.deciding.capability import passes
 from seal_agent.deciding.classifier import HEADS_FOLDER
+from seal_agent.language.context import context_of
 from seal_agent.language.dates import relative_dates
 from seal_agent.language.source import Source
 from seal_agent.learning.namespace import Namespace
@@ -107,7 +108,7 @@ def _fact(state: Namespace, episode: Episode) -> Fact:
         episode.text,
         episode.said_on,
         episode.thread or MESSAGE,
-        earlier=last_said(episode.earlier),
+        earlier=context_of(episode.text, last_said(episode.earlier)),
         dates=relative_dates(episode.text, episode.said_on),
         changed=tuple(replace(fact, dates=relative_dates(fact.text, fact.said_on)) for fact in changed),
     )
