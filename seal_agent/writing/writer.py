@@ -26,7 +26,7 @@ from seal_agent.writing.augmentations import AUGMENTATIONS
 from seal_agent.writing.directives import choose, for_message
 from seal_agent.writing.formats import FORMATS, Format, message_qa, phrase_qa
 from seal_agent.writing.messages import write_message
-from seal_agent.writing.requests import Writer, generate, parsed, proposal, written
+from seal_agent.writing.requests import Writer, Written, generate, parsed, proposal, written
 
 log = logging.getLogger(__name__)
 NO_ROW = "no training row is left that says it"
@@ -101,17 +101,34 @@ def write(
             writer=writer,
             base_reads=writer is None or can_write(base, FORMATS[phrase_qa.NAME], progress),
         )
-    given, source = source, source.learnable()
-    if not source.passage:
-        if lost_secret(given.passage):
-            raise EditFault(NOTHING_LEFT)
-        raise EditFault("; ".join(left.reason for left in given.left_out) or "the text has no sentence")
-    left_out = [Dropped(left.sentence, TEXT, left.reason) for left in given.left_out]
+    given, source = source, _learnable(source)
     texts = [
         each
         for name in directives.formats
         for each in written(writer or backend, name, source, seed=seed, temperature=temperature, progress=progress)
     ]
+    edit, kept = _edit_of(texts, base, given, source, directives, is_document=is_document, seed=seed, progress=progress)
+    held = {(row.question, row.answer) for row in kept}
+    useful = [e.said for e in texts if any((row.question, row.answer) in held for row in e.own_rows)]
+    return proposal(edit, said, useful, writer, by_writer=bool(useful))
+
+
+def _edit_of(
+    texts: Sequence[Written],
+    base: Backend,
+    given: Source,
+    source: Source,
+    directives: Directives,
+    *,
+    is_document: bool,
+    seed: int,
+    progress: Progress,
+) -> tuple[SelfEdit, list[Row]]:
+    """The edit with the rows in `texts` that pass the checks, and all of these rows.
+
+    `source` is `given` without the sentences that are left out.
+    """
+    left_out = [Dropped(left.sentence, TEXT, left.reason) for left in given.left_out]
     rows = [row for each in texts for row in each.rows]
     malformed = [each.malformed for each in texts if not each.rows]
     for name in directives.augmentations:
@@ -128,10 +145,17 @@ def write(
         dropped=[*left_out, *malformed, *unclear, *dropped],
         seed=seed,
     )
-    edit = replace(edit, dropped=(*edit.dropped, *_without_row(given, edit)))
-    held = {(row.question, row.answer) for row in kept}
-    useful = [e.said for e in texts if any((row.question, row.answer) in held for row in e.own_rows)]
-    return proposal(edit, said, useful, writer, by_writer=bool(useful))
+    return replace(edit, dropped=(*edit.dropped, *_without_row(given, edit))), kept
+
+
+def _learnable(source: Source) -> Source:
+    """`source` without the sentences that are left out; raises `EditFault` if none is left."""
+    learnable = source.learnable()
+    if learnable.passage:
+        return learnable
+    if lost_secret(source.passage):
+        raise EditFault(NOTHING_LEFT)
+    raise EditFault("; ".join(left.reason for left in source.left_out) or "the text has no sentence")
 
 
 def _spoken(rows: Sequence[Row], source: Source) -> tuple[list[Row], list[Dropped]]:
