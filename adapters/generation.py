@@ -18,7 +18,7 @@ from seal_agent.adapters.grammar import GrammarProcessor
 from seal_agent.adapters.loading import cache_argument
 from seal_agent.adapters.packing import shared_prefix
 from seal_agent.adapters.prefixes import BLOCK
-from seal_agent.adapters.streaming import Pieces, cut
+from seal_agent.adapters.streaming import UNFINISHED, Pieces, cut
 from seal_agent.core.backend import TOP_P
 from seal_agent.core.messages import Generated, Grammar
 from seal_agent.core.stacks import AdapterStack
@@ -172,7 +172,9 @@ def _generated(engine: Engine, ids: list[int], stop: tuple[str, ...]) -> Generat
     kept = cut(text, stop)
     if kept != text:
         return Generated(kept, num_tokens, "stop")
-    return Generated(text, num_tokens + 1, "stop") if num_tokens < len(ids) else Generated(text, num_tokens, "length")
+    if num_tokens < len(ids):
+        return Generated(text, num_tokens + 1, "stop")
+    return Generated(text.rstrip(UNFINISHED), num_tokens, "length")  # the limit may fall inside a character
 
 
 class _GivesWay(StoppingCriteria):  # type: ignore[misc]

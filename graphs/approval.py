@@ -107,6 +107,7 @@ def ask(episode: Episode) -> Episode:
     if edit is None:
         raise EditFault("there is no self-edit to approve; write one first")
     question = {"topic": episode.topic, "text": episode.text, "reason": _why(episode), "rows": shown(edit)}
+    question |= {"writer": edit.writer} if edit.writer else {}
     answer = interrupt(question, response_schema=Approval)
     if answer.decision == "reject":
         return replace(episode, outcome="declined", fault=answer.reason or "declined by a person")

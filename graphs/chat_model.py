@@ -28,6 +28,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 from seal_agent.core.backend import Backend
 from seal_agent.core.codec import to_json
 from seal_agent.core.errors import InputError
+from seal_agent.core.facts import Recall
 from seal_agent.core.messages import Prompt
 from seal_agent.core.models import EMBEDDED
 from seal_agent.core.numbers import check_number, check_seed, check_whole
@@ -35,7 +36,7 @@ from seal_agent.factory import open_backend
 from seal_agent.graphs.chat_call import Call, asked_of, spec_of
 from seal_agent.graphs.namespaces import AnyLearner, run_context
 from seal_agent.learning.answering import settled
-from seal_agent.learning.learner import Learner
+from seal_agent.learning.learner import Learner, LearnerConfig
 from seal_agent.learning.learners import Learners, namespace_of, only
 from seal_agent.serving.batcher import Batcher
 from seal_agent.serving.replies import ToolChoice, chosen
@@ -65,6 +66,9 @@ class ChatSeal(BaseChatModel):
     (`learners.USER_KEYS`); a call that names no user is refused. A `configurable` that names another user than the one
     chosen is refused too.
 
+    `recall` ("weights", "text" or "both") is that of a model made by name; a learner has its own
+    (`LearnerConfig.recall`).
+
     `model="embedded@v12"`, here or in a call, answers with version 12 of the stack; "@v0" is the untouched base model.
     `max_tokens` defaults to the learner's `max_reply_tokens`. A sampled answer without a `seed` draws one and reports
     it in `response_metadata`. Concurrent calls share a batch; sampled ones run alone.
@@ -77,6 +81,7 @@ class ChatSeal(BaseChatModel):
     namespace: str = ""
     home: str | Path | None = None
     device: str = "auto"
+    recall: Recall | None = None
     temperature: float = Field(default=0.0, ge=0.0)
     max_tokens: int | None = Field(default=None, ge=1)
     stop: list[str] | None = None
@@ -95,6 +100,11 @@ class ChatSeal(BaseChatModel):
     @model_validator(mode="after")
     def _named(self) -> ChatSeal:
         name, version = split_version(self.model)
+        if self.learner and self.recall not in (None, self.learner.config.recall):
+            raise InputError(
+                f"recall={self.recall!r} is not the learner's {self.learner.config.recall!r}; "
+                "set it where the learner is made: LearnerConfig(recall=...)"
+            )
         if self.learner and name not in ("", BASE, self.learner.backend.model):
             raise InputError(
                 f"model {name!r} is not the learner's {self.learner.backend.model!r}; leave one of them out"
@@ -306,7 +316,8 @@ class ChatSeal(BaseChatModel):
         with _loading:
             backend = _loaded.get(key) or open_backend(home, name, device=self.device)
             _loaded[key] = backend
-        return Learner(backend, home, self.namespace or "default")
+        config = LearnerConfig(recall=self.recall or "weights")
+        return Learner(backend, home, self.namespace or "default", config)
 
     def _learner_of(self, namespace: str) -> Learner:
         learner = self._learner

@@ -61,6 +61,8 @@ def show_adapter(
     print(f"topic     {facts['topic']}")
     print(f"served    {'yes' if facts['served'] else 'no: it was rolled back'}, accepted {facts['accepted']}")
     print(f"trained   {manifest['num_rows']} rows, {manifest['num_tokens']} tokens, rank {manifest['rank']}")
+    if facts["writer"]:
+        print(f"written   by {facts['writer']}")
     print(f"model     {manifest['model']}, on {len(manifest['parents'])} adapters below")
     print(f"verdict   {verdict['outcome']}: {verdict['reason']}" if verdict else "verdict   none")
     print(f"seconds   {', '.join(f'{step} {seconds:.1f}' for step, seconds in facts['seconds'].items())}\n")
@@ -115,6 +117,8 @@ def why_answer(
         )
         print(f"source    {origin.thread or 'a document'}: {' '.join(origin.text.split())[:300]}")
         print(f"rows      {rows or 'none of its own'}")
+        if origin.writer:
+            print(f"written   by {origin.writer}")
         print(f"scores    {scores} (nats per token)")
         print(f"verdict   {origin.verdict.outcome}: {origin.verdict.reason}" if origin.verdict else "verdict   none")
         for part in origin.consolidates:
@@ -192,6 +196,7 @@ def adapter_facts(home: Home, namespace: str, adapter_id: str) -> dict[str, Any]
         "accepted": _accepted_at(home.versions(namespace))[matches[0]],
         "manifest": AdapterRegistry(home.root / "adapters").manifest(matches[0]),
         "text": episode.text,
+        "writer": episode.edit.writer if episode.edit else "",
         "questions": _questions(episode),
         "verdict": to_json(episode.verdict) if episode.verdict else None,
         "scores": _scores(episode),

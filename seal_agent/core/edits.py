@@ -147,7 +147,10 @@ class Directives:
 
 @dataclass(frozen=True)
 class SelfEdit:
-    """What the model wrote in order to learn a text: training rows, directives, and probes held out from training."""
+    """What the model wrote in order to learn a text: training rows, directives, and probes held out from training.
+
+    `writer`: who wrote rows in the model's place (`LearnerConfig.writer`); "" if the model wrote them, or rules.
+    """
 
     topic: str
     passage: str
@@ -155,6 +158,7 @@ class SelfEdit:
     probes: tuple[Probe, ...]
     directives: Directives = Directives()
     dropped: tuple[Dropped, ...] = ()
+    writer: Annotated[str, UNLESS_EMPTY] = ""
 
     @property
     def document(self) -> str:

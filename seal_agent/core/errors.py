@@ -12,7 +12,8 @@
     ├── Refused               the user's own rule forbids an edit (`LearnerConfig.before_learn`)
     ├── AdapterError          an adapter or stack that is unknown or does not fit the model
     └── EditFault             the *model* wrote a malformed self-edit; goes back into its context
-        └── TrainingFault     a self-edit that cannot be trained: its loss is not finite, or its layers do not exist
+        ├── TrainingFault     a self-edit that cannot be trained: its loss is not finite, or its layers do not exist
+        └── WriterFault       the chat model that writes (`LearnerConfig.writer`) does not answer
 
 Every message says what happened, the value seen and what to do. The command line prints it on one
 line and exits with code 2. `EditFault` is the model's fault, not the user's: the learner catches it,
@@ -70,3 +71,11 @@ class EditFault(SealError):
 
 class TrainingFault(EditFault):
     """A self-edit cannot be trained with its directives; nothing is stored."""
+
+
+class SameAgain(EditFault):
+    """No usable row is left, and another attempt would give the same rows."""
+
+
+class WriterFault(EditFault):
+    """The chat model that writes does not answer; the next attempt asks it again."""

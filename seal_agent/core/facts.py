@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Literal
 
@@ -10,6 +10,9 @@ Recall = Literal["weights", "text", "both"]
 """Where a reply gets what was learned from: adapters, their texts in the prompt, or both."""
 WhenUnknown = Literal["answer", "say so"]
 """What a reply does that asks for something personal of which nothing was told."""
+CHANGED = " (out of date in part: see what was said later)"
+"""The mark of a fact that a later one changes: small models read two marked lines better than one sentence about both
+(docs/log/week.md)."""
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 RECALLED = (
     "What you were told in earlier conversations, oldest first; where two disagree, the later one holds:\n{facts}\n"
@@ -27,6 +30,7 @@ class Fact:
     `thread` the conversation, "" for a document. `earlier` is what the user said just before, in case the text leans on
     it. `source` and `heading` belong to a passage of a document. `dates` are words of the text and the days they mean
     ("tomorrow", "2026-03-03"). `changes`: ids of the adapters whose facts it corrects or ends, `changed` these facts.
+    `is_changed`: a later fact corrects or ends it.
     """
 
     adapter: str
@@ -39,35 +43,48 @@ class Fact:
     dates: tuple[tuple[str, str], ...] = ()
     changes: tuple[str, ...] = ()
     changed: tuple[Fact, ...] = ()
+    is_changed: bool = False
 
     @property
     def statement(self) -> str:
         """The fact so that it means the same in any conversation: what was said, with its date and context."""
         day = f"[{_weekday(self.said_on)}{self.said_on}] " if self.said_on else ""
+        mark = CHANGED if self.is_changed else ""
         if self.source or not self.thread:
             title = self.heading or self.source
-            return f"{day}{title}: {self.text}" if title else f"{day}{self.text}"
+            return f"{day}{title}: {self.text}{mark}" if title else f"{day}{self.text}{mark}"
         before = f'(after "{self.earlier}") ' if self.earlier else ""
-        return f'{day}The user said: {before}"{self.text}"{self._dates}{self._changed("the user")}'
+        return f'{day}The user said: {before}"{self.text}"{self._dates}{mark}'
+
+    @property
+    def statements(self) -> str:
+        """The facts that this one changes, each in part out of date, and this one, one a line, oldest first."""
+        return "\n".join([*(replace(fact, is_changed=True).statement for fact in self.changed), self.statement])
 
     @property
     def told(self) -> str:
         """The fact as the user would repeat it later."""
         before = f'said "{self.earlier}", then ' if self.earlier else ""
-        return f'I {before}said: "{self.text}"{self._dates}{self._changed("I")}'
+        return f'I {before}said: "{self.text}"{self._dates}{self._changed}'
+
+    @property
+    def words(self) -> str:
+        """What was said, after what it answers, with the days that its words mean and what it changes."""
+        return f"{self.earlier} {self.text}{self._dates}{self._changed}".strip()
 
     @property
     def _dates(self) -> str:
         dates = "; ".join(f'"{words}" is {_weekday(meant)}{meant}' for words, meant in self.dates)
         return f" ({dates})" if dates else ""
 
-    def _changed(self, speaker: str) -> str:
+    @property
+    def _changed(self) -> str:
         """The facts that this one corrects or ends, as a sentence."""
         said = "; ".join(
             f'"{fact.text}"{fact._dates}' + (f" on {_weekday(fact.said_on)}{fact.said_on}" if fact.said_on else "")
             for fact in self.changed
         )
-        return f" This changes what {speaker} said before: {said}" if said else ""
+        return f" This changes what I said before: {said}" if said else ""
 
 
 def _weekday(day: str) -> str:

@@ -23,6 +23,7 @@ ASKED = (
     'Earlier: "{earlier}"\nNow: "{now}"\nDoes what I say now make something that I said earlier wrong or out of date?'
 )
 YES, NO = "yes", "no"
+MIN_MARGIN = 1.0  # nats between "yes" and "no", on the development weeks: 6 of 16 changed facts, 1 of 34 others
 MIN_PASSED = 0.75
 MAX_CHARS = 400
 
@@ -52,7 +53,7 @@ def can_compare(backend: Backend, cache: Path) -> bool:
     def take() -> list[bool]:
         test = _data()["test"]
         found = margins(backend, [(earlier, now) for earlier, now, _ in test])
-        return [(margin > 0) == (word == YES) for margin, (*_, word) in zip(found, test, strict=True)]
+        return [(margin >= MIN_MARGIN) == (word == YES) for margin, (*_, word) in zip(found, test, strict=True)]
 
     return passes(backend.model, "changes", cache, take, MIN_PASSED)
 

@@ -12,7 +12,7 @@ from seal_agent.core.episodes import Decision, Novelty
 from seal_agent.core.redaction import NOTHING_LEFT, lost_secret
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.deciding.classifier import Head, features_of, read
-from seal_agent.deciding.kinds import CERTAIN, FORGET, LIKELY
+from seal_agent.deciding.kinds import CERTAIN, FORGET, LIKELY, asks
 from seal_agent.deciding.requests import REASONS
 from seal_agent.language.base import for_text, is_instruction
 from seal_agent.language.few_shot import examples_in
@@ -24,7 +24,7 @@ NOT_FITTED = -1.0  # margin of a message of no certain kind while the classifier
 INSTRUCTION = "an instruction to the model, not knowledge"
 KNOWN = "learned already"
 MIN_WORDS = 10  # content words in a text of a document without a name or a number
-NEAR_CERTAIN, NEAR_LIKELY = -0.6, -0.2  # margins at which a certain or likely kind is learned all the same
+NEAR_CERTAIN, NEAR_LIKELY = -1.0, -0.2  # margins at which a certain or likely kind is learned all the same
 KNOWN_SHARE = 0.4  # a text counts as known below this share of the base model's surprisal
 
 
@@ -59,7 +59,7 @@ def decide(
     margin = float(head.scores(features_of([base]))[0]) - head.threshold if head else 0.0
     is_wanted = _tells(text) if is_document else bool(examples_in(text))
     if not is_document and not is_wanted and kind:
-        is_wanted = kind in CERTAIN if head is None else _is_near(kind, margin)
+        is_wanted = kind in CERTAIN if head is None else _is_near(kind, margin, text)
         margin = margin if head or is_wanted else NOT_FITTED
     if kind == FORGET and not is_document:
         return Decision(False, NOT_WORTH, round(margin, 4), novelty(served))
@@ -72,8 +72,10 @@ def not_learned(request: UserRequest) -> Decision:
     return Decision(False, REASONS[request], 0.0, Novelty(0.0, 0))
 
 
-def _is_near(kind: str, margin: float) -> bool:
-    return (kind in CERTAIN and margin >= NEAR_CERTAIN) or (kind in LIKELY and margin >= NEAR_LIKELY)
+def _is_near(kind: str, margin: float, text: str) -> bool:
+    """Whether the kind of a message makes up for a margin below 0; what asks something is no likely kind."""
+    is_likely = kind in LIKELY and not asks(text)
+    return (kind in CERTAIN and margin >= NEAR_CERTAIN) or (is_likely and margin >= NEAR_LIKELY)
 
 
 def _tells(text: str) -> bool:

@@ -13,10 +13,11 @@ WHY_UNRECORDED = "I have no record of what my last reply used."
 WHY_FIRST = "I have not replied to you yet in this conversation."
 FORGET = "I am now deleting this for good, and everything that was learned from it:"
 FORGET_NOTHING = (
-    "Nothing that I learned fits, so nothing is forgotten. Name it in other words, or ask what I know about you."
+    "Nothing that I learned fits, so nothing is forgotten. Name it in other words, or ask what I know about you. "
+    "Everything about a user is deleted by the command `seal-agent forget --user NAME`."
 )
 UNDO = "I am now taking back what I learned last in this conversation, and will not use it any more:"
-UNDO_KEPT = "The record of it stays; to delete that too, have the conversation forgotten."
+UNDO_KEPT = "The record of it stays; to delete that too, ask me to forget it."
 UNDO_NOTHING = "I have learned nothing in this conversation that could be taken back."
 UNDO_WAITING = "What you said last is still being learned. Ask me again when that has ended."
 LEARNED, CORRECTED, FORGOTTEN, TAKEN_BACK = "Learned", "Corrected", "Forgotten", "Taken back"

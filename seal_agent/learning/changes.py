@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from seal_agent.core.episodes import Episode
 from seal_agent.core.facts import last_said
+from seal_agent.deciding.changes import MIN_MARGIN
 from seal_agent.deciding.kinds import CORRECTION
 from seal_agent.learning.namespace import Namespace
 
 MAX_COMPARED = 3  # facts; each costs a second or two with a model of 1.5B parameters on two cores
 MIN_EVIDENCE = 2.0  # nats of words that the message shares with a fact
-MIN_MARGIN = 0.5  # nats between "yes" and "no": 10 of 16 changed facts of the development weeks, 3 of 22 others
-MIN_OF_CORRECTION = -0.7  # of the nearest fact, if the model names the message a correction
+MIN_OF_CORRECTION = 0.0  # nats between "yes" and "no" for the likeliest fact, if the message is named a correction
 
 
 def changed_by(state: Namespace, episode: Episode) -> tuple[str, ...]:

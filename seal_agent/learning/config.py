@@ -18,7 +18,9 @@ from seal_agent.learning.strategies import Strategy
 from seal_agent.retention import judge as retention
 from seal_agent.retention.judge import Judge, Limits
 from seal_agent.serving.router import RouteLimits
+from seal_agent.writing.chat_writer import ChatModel
 from seal_agent.writing.directives import DEFAULT, checked
+from seal_agent.writing.formats import FORMATS
 
 MAX_RUN_SEED = 2**31 - 1
 """Upper limit of `LearnerConfig.seed`; the seeds of episodes are derived from it and must fit into 63 bits."""
@@ -36,6 +38,7 @@ class LearnerConfig:
     adapter. `min_rehearsal_rows`: the least number of general questions trained beside an edit, unless its directives
     want none. `max_passages`: of one document; a longer one is refused. `approval`: a person sees the rows before
     training and accepts or declines. `dry_run`: all steps but training; the outcome says what would be learned.
+    `writer`: a LangChain chat model that writes the rows in the model's place; texts, without secrets, are sent to it.
     `decide`: the user's own last word on whether a text is learned; it receives the open episode and the decision made,
     and returns that decision or another.
     `before_learn`: the user's own rule; it receives every written edit before training and returns the episode to
@@ -61,6 +64,7 @@ class LearnerConfig:
     max_reply_tokens: int = 128
     recall: Recall = "weights"
     when_unknown: WhenUnknown = "answer"
+    writer: ChatModel | None = field(default=None, repr=False)
     decide: Callable[[Episode, Decision], Decision] | None = None
     before_learn: Callable[[Episode], Episode] | None = None
     seed: int = 0
@@ -76,6 +80,7 @@ class LearnerConfig:
         if isinstance(self.strategy, str):
             strategies.strategy(self.strategy)
         self._check_recall()
+        self._check_writer()
         remedies.parse_remedies(self.remedies)
         for name in ("num_probes", "max_probes", "max_attempts", "max_reply_tokens", "max_rank", "max_passages"):
             check_whole(name, getattr(self, name), 1)
@@ -95,6 +100,19 @@ class LearnerConfig:
             raise InputError(f"recall={self.recall!r} recalls routed texts; leave strategy at 'route'")
         if self.recall == "text" and self.approval:
             raise InputError("recall='text' trains nothing that could be approved; leave approval=False")
+
+    def _check_writer(self) -> None:
+        if self.writer is None:
+            return
+        if isinstance(self.writer, type) or not isinstance(self.writer, ChatModel):
+            raise InputError(
+                f"writer={self.writer!r} is no chat model; give a LangChain chat model, such as "
+                'ChatSeal("model@v0") or init_chat_model("provider:model")'
+            )
+        if self.directives is None:
+            raise InputError("directives=None lets the model choose how edits are written; with a writer, give some")
+        if held := [name for name in self.directives.formats if FORMATS[name].needs_grammar]:
+            raise InputError(f"a writer cannot write the format {held[0]!r}, which needs a grammar; leave it out")
 
     def num_rehearsed(self, directives: Directives, num_rows: int) -> int:
         """The number of general questions trained beside an edit of `num_rows` rows."""

@@ -24,7 +24,8 @@ class Origin:
     """One adapter: its training text and rows, the conversation they came from, and its verdict.
 
     `num_rows` counts rows by the format or tool that made them; `probed` is the mean score before and after in nats per
-    token, by stratum. `consolidates`: the origins of the adapters that a consolidated adapter was made from.
+    token, by stratum. `consolidates`: the origins of the adapters that a consolidated adapter was made from. `writer`:
+    who wrote the rows in the model's place; "" for the model itself, and for rules.
     """
 
     adapter: str
@@ -42,6 +43,7 @@ class Origin:
     probed: Mapping[str, tuple[float, float]]
     verdict: Verdict | None
     consolidates: tuple[Origin, ...] = ()
+    writer: str = ""
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,7 @@ def _origin(entry: StackEntry, ledger: Mapping[str, Episode], since: Mapping[str
         _means(episode),
         episode.verdict,
         tuple(_origin(part, ledger, since) for part in parts.values()),
+        episode.edit.writer if episode.edit else "",
     )
 
 

@@ -23,6 +23,7 @@ from seal_agent.core.stacks import AdapterStack, StackEntry
 from seal_agent.deciding import decide as decision
 from seal_agent.deciding.requests import REASONS
 from seal_agent.documents.passages import topic_of
+from seal_agent.language.context import context_of
 from seal_agent.learning import consolidation, remedies
 from seal_agent.learning.changes import changed_by
 from seal_agent.learning.config import LearnerConfig as LearnerConfig
@@ -189,8 +190,9 @@ class Learner:
         """The routing key of the candidate: its topic and text, and the keys of the adapters it supersedes."""
         known = self.home.route_keys(self.namespace)
         own = f"{episode.topic}\n{episode.text}"
-        if self.config.recall != "weights" and (before := last_said(episode.earlier)) and not episode.source:
-            own = f"{own}\n{before}"  # "No, 2 pm." is found by what it answers
+        if self.config.recall != "weights" and not episode.source:
+            before = context_of(episode.text, last_said(episode.earlier))
+            own = f"{own}\n{before}".strip()  # "No, 2 pm." is found by what it answers
         texts = [own, *(known.get(adapter, "") for adapter in episode.supersedes)]
         questions = [row.question for row in episode.edit.rows if row.source == MESSAGE_QA] if episode.edit else []
         return {required_adapter(episode).id: key_of(texts, questions)}

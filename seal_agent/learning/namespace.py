@@ -129,7 +129,8 @@ class Namespace:
 
     def _is_unknown(self, prompt: Prompt, found: Recalled) -> bool:
         """Whether a prompt asks for something personal of which nothing was told, here or before."""
-        return not found.facts and len(prompt.messages) == 1 and self.classifier.asks_personal(prompt.asked)
+        is_first = sum(message.role != "system" for message in prompt.messages) == 1
+        return not found.facts and is_first and self.classifier.asks_personal(prompt.asked)
 
     def nll(self, questions: Sequence[str], answers: Sequence[str]) -> float:
         """Mean negative log-likelihood of the answers under the served model, in nats per token."""
@@ -143,7 +144,7 @@ class Namespace:
 
     def facts(self) -> list[Fact]:
         """What is served now, in the words it was given in, oldest first."""
-        return self.home.facts(self.name, set(self.stack.learned))
+        return list(recall.completed(self.home.facts(self.name, set(self.stack.learned))))
 
     def discard(self, adapter: AdapterRef) -> None:
         """Delete an adapter that was never in a stack."""

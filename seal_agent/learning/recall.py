@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from seal_agent.core.facts import RECALLED, Fact, Recall
 from seal_agent.core.messages import Message, Prompt
 from seal_agent.core.stacks import AdapterStack
+from seal_agent.language.context import context_of
 from seal_agent.language.dates import relative_dates
 from seal_agent.language.prompts import NOT_TOLD, UNKNOWN
 from seal_agent.serving.router import Match, part_of
@@ -60,17 +61,25 @@ def _recalled(
     active = part_of(stack, () if mode == "text" else match.active)
     if mode == "weights":
         return Recalled(prompt, active, used)
-    return Recalled(with_facts(prompt, _with_changes(used)), active, used)
+    used = completed(used)
+    return Recalled(with_facts(prompt, used), active, used)
 
 
-def _with_changes(facts: Sequence[Fact]) -> list[Fact]:
-    """The facts with the days that their words mean; a changed one stands inside the fact that changes it."""
-    dated = {fact.adapter: replace(fact, dates=relative_dates(fact.text, fact.said_on)) for fact in facts}
-    for adapter, fact in dated.items():  # oldest first
-        before = [dated[i] for i in fact.changes if i in dated]
-        dated[adapter] = replace(fact, changed=tuple(other for each in before for other in (*each.changed, each)))
+def completed(facts: Sequence[Fact]) -> tuple[Fact, ...]:
+    """The facts as they are read: with the days that their words mean, and with what they answer where they need it.
+
+    One that another of them changes is marked.
+    """
     changed = {adapter for fact in facts for adapter in fact.changes}
-    return [fact for adapter, fact in dated.items() if adapter not in changed]
+    return tuple(
+        replace(
+            fact,
+            earlier=context_of(fact.text, fact.earlier),
+            dates=relative_dates(fact.text, fact.said_on),
+            is_changed=fact.adapter in changed,
+        )
+        for fact in facts
+    )
 
 
 def nothing(served: Served, prompt: Prompt) -> Recalled:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from seal_agent.core.backend import silent
-from seal_agent.core.edits import Probe, SelfEdit
+from seal_agent.core.edits import Directives, Probe, SelfEdit
 from seal_agent.core.episodes import Correction, Episode, Progress
-from seal_agent.core.errors import EditFault, InputError, Refused
+from seal_agent.core.errors import EditFault, InputError, Refused, SameAgain, WriterFault
 from seal_agent.core.facts import Fact, last_said
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterStack
+from seal_agent.deciding.capability import passes
+from seal_agent.deciding.classifier import HEADS_FOLDER
+from seal_agent.language.context import context_of
 from seal_agent.language.dates import relative_dates
 from seal_agent.language.source import Source
 from seal_agent.learning.namespace import Namespace
@@ -22,7 +26,9 @@ from seal_agent.retention.items import ReplayItem, Split
 from seal_agent.retention.rehearsal import replayed_rows
 from seal_agent.storage.policies import PolicyStore
 from seal_agent.writing import corrections, writer
+from seal_agent.writing.chat_writer import ChatWriter, is_unanswered
 from seal_agent.writing.directives import CLOZE
+from seal_agent.writing.formats import FORMATS
 
 log = logging.getLogger(__name__)
 MESSAGE = "message"  # the thread of a fact that was told outside a conversation
@@ -32,29 +38,22 @@ NUM_CORRECTABLE = 64  # items of each split that are compared with a text
 def write(state: Namespace, episode: Episode, progress: Progress = silent) -> Episode:
     """One attempt at a self-edit; a malformed one stores its fault for the next attempt.
 
-    The base model writes, or the policy in use, which also chooses directives. Adapters learned since are not active,
-    so that they do not influence what is written.
+    The base model writes, or the policy in use, which also chooses directives, or `LearnerConfig.writer` in the place
+    of both. Adapters learned since are not active, so that they do not influence what is written.
     """
     attempt = episode.num_attempts
     base = state.backend.with_stack(AdapterStack())
-    policy = PolicyStore(state.home, state.name, state.backend.model).current()
-    directives = None if policy.adapter else state.config.directives
     fact = None if episode.source else _fact(state, episode)
-    source = Source(episode.topic, episode.text, episode.earlier, episode.fault, episode.heading, fact)
+    noted = "" if is_unanswered(episode.fault) else episode.fault
+    source = Source(episode.topic, episode.text, episode.earlier, noted, episode.heading, fact)
     found = corrections.find(base, _watched_near(state, episode), source)
     try:
-        written = writer.write_self_edit(
-            state.backend.with_stack(policy.stack),
-            source,
-            directives,
-            is_document=bool(episode.source),
-            seed=episode.seed + attempt * 7919,
-            progress=progress,
-        )
+        written = _written(state, episode, source, progress)
     except EditFault as error:
         log.info("attempt %d at a self-edit failed: %s", attempt + 1, error)
-        if not found:
-            return replace(episode, edit=None, fault=str(error), num_attempts=attempt + 1)
+        if not found or isinstance(error, WriterFault):
+            num_attempts = state.config.max_attempts if isinstance(error, SameAgain) else attempt + 1
+            return replace(episode, edit=None, fault=str(error), num_attempts=num_attempts)
         # "No, Friday." has no statement of its own, but it may correct a replay item.
         fitting = writer.fitting(base, state.config.directives or CLOZE)
         written = SelfEdit(source.topic, source.passage, (), (), fitting)
@@ -70,6 +69,37 @@ def write(state: Namespace, episode: Episode, progress: Progress = silent) -> Ep
     return _allowed(state, written_down)
 
 
+def _written(state: Namespace, episode: Episode, source: Source, progress: Progress) -> SelfEdit:
+    """The edit by the base model, the policy or the writer; raises `EditFault` if there is no usable one."""
+    policy = PolicyStore(state.home, state.name, state.backend.model).current()
+    directives, stack, author = state.config.directives, policy.stack, None
+    if state.config.writer is not None:
+        stack, author = AdapterStack(), ChatWriter(state.config.writer)
+    elif policy.adapter:
+        directives = None
+    _note_tests(state, directives, progress)
+    return writer.write_self_edit(
+        state.backend.with_stack(stack),
+        source,
+        directives,
+        is_document=bool(episode.source),
+        seed=episode.seed + episode.num_attempts * 7919,
+        progress=progress,
+        writer=author,
+    )
+
+
+def _note_tests(state: Namespace, directives: Directives | None, progress: Progress) -> None:
+    """Let the base model take the capability tests of its formats, once for a data directory."""
+    base = state.backend.with_stack(AdapterStack())
+    for name in directives.formats if directives and state.config.writer is None else ():
+        form = FORMATS[name]
+        if not writer.is_tested(base.model, form):
+            take = partial(writer.take_test, base, form, progress)
+            passed = passes(base.model, name, state.home.root / HEADS_FOLDER, take, writer.MIN_PASSED)
+            writer.note(base.model, form, passed=passed)
+
+
 def _fact(state: Namespace, episode: Episode) -> Fact:
     """The message as a fact, with the facts that it changes."""
     changed = state.home.facts(state.name, episode.parent.origins(episode.changes))
@@ -78,7 +108,7 @@ def _fact(state: Namespace, episode: Episode) -> Fact:
         episode.text,
         episode.said_on,
         episode.thread or MESSAGE,
-        earlier=last_said(episode.earlier),
+        earlier=context_of(episode.text, last_said(episode.earlier)),
         dates=relative_dates(episode.text, episode.said_on),
         changed=tuple(replace(fact, dates=relative_dates(fact.text, fact.said_on)) for fact in changed),
     )

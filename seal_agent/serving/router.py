@@ -35,6 +35,7 @@ STEM = 5  # letters of a word that are compared, so that "developed" matches "de
 FOUND = 0.65  # share of a question's words that occur in the text it is about
 MISSING_COUNTS = 0.5  # weight of the evidence of a missing word: people use words of their own
 MARGIN, MOST_CALLED = 5.0, 3  # nats behind the best key, and number of keys, that the model is asked about
+MIN_EVIDENCE_OF_LATER = 7.0  # nats by which a later text must share words with a recalled one
 TRAINED = "\x1f"  # the unit separator stands before each trained question of a key
 SHORT, OPENING = 60, 8  # words: of a key that is shown whole; of the opening shown for a longer key
 MOST = 9.0  # nats that one word can count: it may be there by accident
@@ -221,7 +222,17 @@ class Router:
         recalled = [i for _, i in relevant] if relevant else list(active)
         if told:
             active, recalled = (told,), [told, *(i for i in recalled if i != told)]
+        recalled = list(dict.fromkeys([*recalled, *filter(None, map(self._later, recalled))]))
         return Match(active[: self.limits.max_active], tuple(recalled[: self.limits.max_recalled]))
+
+    def _later(self, adapter: str) -> str:
+        """The short key added after that of `adapter` that shares the most telling words with it; it may correct it."""
+        text, place = self._keys[adapter], self._ids.index(adapter)
+        if len(text.split()) > SHORT:
+            return ""
+        later = {i for i in self._ids[place + 1 :] if len(self._keys[i].split()) <= SHORT}
+        near, evidence = next(((i, e) for i, e in self.scores(text) if i in later), ("", 0.0))
+        return near if evidence >= MIN_EVIDENCE_OF_LATER else ""
 
     def _told_out_of_view(self, query: Query) -> str:
         told = self._told(query.text)

@@ -16,6 +16,7 @@ from seal_agent.core.errors import SealError
 from seal_agent.core.facts import last_said
 from seal_agent.core.messages import Prompt
 from seal_agent.core.outcomes import Outcome
+from seal_agent.core.stacks import AdapterStack
 from seal_agent.learning.namespace import Namespace
 from seal_agent.serving.router import Router
 from seal_agent.unlearning.forget import forget_texts
@@ -49,13 +50,34 @@ def carry_out(state: Namespace, episode: Episode, progress: Progress = silent) -
 
 
 def to_forget(state: Namespace, text: str) -> Episode | None:
-    """What a request to forget is about: the served text that it matches best; None if nothing fits."""
+    """What a request to forget is about: the text that it matches best; None if nothing fits.
+
+    What is served goes before what was undone, of which the record is left.
+    """
     [match] = state.view(state.stack).matches([Prompt.user(text)], recalls_text=True)
+    if not match.recalled:
+        return _undone(state, text)
     found = _told(state, *match.recalled[:1])
     if found is None or not (before := last_said(found.earlier)):
         return found
     answered = [e for e in state.accepted(match.recalled) if e.text == before and e is not found]
     return _nearest(text, [found, *answered])
+
+
+def _undone(state: Namespace, text: str) -> Episode | None:
+    """What was learned and taken off the stack again, if `text` is about it."""
+    served = set(state.stack.learned)
+    taken_back = {
+        str(number): episode
+        for number, episode in enumerate(state.home.episodes(state.name, ("accepted",)))
+        if episode.adapter and episode.text and episode.adapter.id not in served
+    }
+    if not taken_back:
+        return None
+    router = Router({i: f"{each.topic}\n{each.text}" for i, each in taken_back.items()}, state.config.routes)
+    base = state.backend.with_stack(AdapterStack())
+    [match] = router.matches([Prompt.user(text)], base.score, recalls_text=True)
+    return taken_back[match.recalled[0]] if match.recalled else None
 
 
 def _nearest(text: str, told: Sequence[Episode]) -> Episode:
@@ -75,9 +97,8 @@ def to_undo(state: Namespace, thread: str) -> Episode | None:
 
 
 def _told(state: Namespace, *adapters: str) -> Episode | None:
-    """The last message or passage that one of the served `adapters` was learned from."""
-    served = {i for i in adapters if i in state.stack.learned or i in state.stack.ids}
-    told = [episode for episode in state.accepted(served) if episode.text]
+    """The last message or passage that one of `adapters` was learned from, and that was not forgotten since."""
+    told = [episode for episode in state.accepted(adapters) if episode.text]
     return told[-1] if told else None
 
 

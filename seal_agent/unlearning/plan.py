@@ -16,6 +16,7 @@ from seal_agent.core.errors import AdapterError
 from seal_agent.core.stacks import AdapterRef, AdapterStack, StackEntry
 from seal_agent.policy import feedback
 from seal_agent.policy.withdrawal import runs_that_read, withdraw
+from seal_agent.serving.router import TRAINED
 from seal_agent.storage import deletion, documents, job_rows, stacks
 from seal_agent.storage.adapter_store import AdapterRegistry
 from seal_agent.storage.connection import Transaction
@@ -100,6 +101,25 @@ def route_key(state: Namespace, plan: Plan, episode: Episode) -> str:
     return "\n".join([f"{episode.topic}\n{episode.text}", *kept])
 
 
+def cleaned_keys(state: Namespace, plan: Plan) -> dict[str, str]:
+    """The routing keys that hold lines of what is forgotten, without these lines; not of adapters that go themselves.
+
+    The key of a message may hold the message before it, which it answers.
+    """
+    forgotten = {line for text in (*plan.traces.texts, *_topics(plan)) for line in text.split("\n")}
+    cleaned: dict[str, str] = {}
+    for adapter, key in state.home.route_keys(state.name).items():
+        if adapter in plan.held:
+            continue
+        episodes = [e for _, e in plan.ledger if e.adapter and e.adapter.id == adapter]
+        own = {line for e in episodes for line in (e.topic, *e.text.split("\n"))}
+        text, *questions = key.split(TRAINED)
+        kept = "\n".join(line for line in text.split("\n") if line in own or line not in forgotten)
+        if kept != text:
+            cleaned[adapter] = TRAINED.join([kept, *questions])
+    return cleaned
+
+
 def commit(
     state: Namespace,
     plan: Plan,
@@ -123,7 +143,7 @@ def commit(
                 deletion.rename_adapter(tx, namespace, adapter, fresh[adapter].id)
             else:
                 items += deletion.remove_adapter(tx, namespace, adapter)
-        home.set_route_keys(tx, namespace, keys)
+        home.set_route_keys(tx, namespace, {**cleaned_keys(state, plan), **keys})
         _rewrite_ledger(tx, plan, fresh, items, verdict)
         left = job_rows.remove_texts(home, tx, namespace, plan.traces.texts, _topics(plan))
         feedback.remove(tx, namespace, plan.traces.texts)

@@ -114,7 +114,9 @@ def joined(edit: SelfEdit, earlier: Sequence[SelfEdit], corrections: Sequence[Co
     At most `num_rows` in all, spread evenly. One adapter then holds the earlier text and its correction.
     """
     rows = [_corrected(row, corrections) for other in earlier for row in other.rows if row.source not in REPLAYED]
-    return replace(edit, rows=tuple(spread(list(dict.fromkeys([*edit.rows, *rows])), num_rows)))
+    writers = dict.fromkeys(each.writer for each in (edit, *earlier) if each.writer)
+    joined_rows = spread(list(dict.fromkeys([*edit.rows, *rows])), num_rows)
+    return replace(edit, rows=tuple(joined_rows), writer=", ".join(writers))
 
 
 def _is_of(row: Row, correction: Correction) -> bool:

@@ -1,11 +1,13 @@
 """A chat message as training rows, by a model that writes: its own questions, answered with the message in view.
 
-Every answer is checked: the base model must find that the message says it (`entailed`).
+Every answer is checked: the base model must find that the message says it (`entailed`). Where another model writes and
+the base model cannot read well enough, the writer is asked in words (`confirmed`).
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -15,6 +17,7 @@ from seal_agent.core.backend import Backend, silent
 from seal_agent.core.domain import Proposal
 from seal_agent.core.edits import Directives, Dropped, Row
 from seal_agent.core.episodes import Progress
+from seal_agent.core.errors import EditFault, SameAgain
 from seal_agent.core.messages import Generated, Message, Prompt
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.language.sentences import split_sentences
@@ -22,14 +25,17 @@ from seal_agent.language.source import Source
 from seal_agent.writing import filters
 from seal_agent.writing.assembly import assemble
 from seal_agent.writing.formats import Ask, message_qa
-from seal_agent.writing.requests import generate, written
+from seal_agent.writing.requests import Writer, generate, proposal, written
 
 EXAMPLES_FILE = "entailed.json"
 ASKED = "Message: {message}\nQuestion: {question}\nAnswer: {answer}\nIs the answer right, and does the message say it?"
 YES, NO = "yes", "no"
-MIN_MARGIN = 2.0  # nats between "yes" and "no": keeps 25 of 30 good rows and 5 of 13 bad ones (docs/log/writing.md)
+MAX_WORD_TOKENS = 4
+MIN_MARGIN = 2.0  # nats between "yes" and "no": keeps 26 of 30 good rows and 1 of 19 bad ones (docs/log/writing.md)
+MAX_BEHIND, LEAST_MARGIN = 1.0, 0.5  # of a message at which the model is unsure of every row: behind the best, at least
 NOT_ENTAILED = "the model does not find that the message says it"
 UNCLEAR = "its speaker is unclear"
+_DIGITS = re.compile(r"\d+")
 ENDS = (".", "!", "。", "！")
 
 
@@ -42,29 +48,34 @@ def write_message(
     seed: int = 0,
     temperature: float = 0.0,
     progress: Progress = silent,
+    writer: Writer | None = None,
+    base_reads: bool = True,
 ) -> Proposal:
-    """The edit for a chat message; `backend` writes, the base model checks.
+    """The edit for a chat message; `backend` writes, or the `writer` in its place.
 
-    Raises `EditFault` if too few rows are left.
+    The base model checks, unless it cannot answer from a text in view (`base_reads`): then the writer does. Raises
+    `EditFault` if too few rows are left: `SameAgain`, if they were written without a draw.
     """
-    base = backend.with_stack(AdapterStack())
-    texts = written(backend, message_qa.NAME, source, seed=seed, temperature=temperature, progress=progress)
-    rows = _answered([row for each in texts for row in each.rows], backend, source, seed, progress)
+    base, author, told = backend.with_stack(AdapterStack()), writer or backend, message_qa.fact_of(source).words
+    texts = written(author, message_qa.NAME, source, seed=seed, temperature=temperature, progress=progress)
+    rows = _answered([row for each in texts for row in each.rows], author, source, seed, progress)
     kept, dropped = filters.check(base, rows, source, progress)
-    kept, guessed = entailed(base, kept, message_qa.fact_of(source).told, progress)
+    if writer is None or base_reads:
+        kept, guessed = entailed(base, kept, told, progress)
+    else:
+        kept, guessed = confirmed(writer, kept, told, progress)
     kept, unclear = spoken_to_user(kept, source)
     malformed = [each.malformed for each in texts if not each.rows]
-    edit = assemble(
-        kept,
-        topic=source.topic,
-        passage=source.passage,
-        directives=directives,
-        dropped=[*malformed, *dropped, *guessed, *unclear],
-        seed=seed,
-    )
+    left_out = [*malformed, *dropped, *guessed, *unclear]
+    try:
+        edit = assemble(
+            kept, topic=source.topic, passage=source.passage, directives=directives, dropped=left_out, seed=seed
+        )
+    except EditFault as error:
+        raise SameAgain(str(error)) if writer is None and not temperature else error from None
     asked = {row.question for row in kept}
-    useful = (each.said for each in texts if any(row.question in asked for row in each.own_rows))
-    return Proposal(edit, (*said, *useful))
+    useful = [each.said for each in texts if any(row.question in asked for row in each.own_rows)]
+    return proposal(edit, said, useful, writer, by_writer=True)
 
 
 def spoken_to_user(rows: Sequence[Row], source: Source) -> tuple[list[Row], list[Dropped]]:
@@ -75,7 +86,7 @@ def spoken_to_user(rows: Sequence[Row], source: Source) -> tuple[list[Row], list
     return kept, [Dropped(f"{row.question} {row.answer}"[:300], row.source, UNCLEAR) for row in rows if row in unclear]
 
 
-def _answered(rows: Sequence[Row], backend: Backend, source: Source, seed: int, progress: Progress) -> list[Row]:
+def _answered(rows: Sequence[Row], writer: Writer, source: Source, seed: int, progress: Progress) -> list[Row]:
     """Each question, once, answered by the model with the message in view.
 
     An answer that was cut off is left out, and one that says yes or no: small models err in those.
@@ -84,7 +95,7 @@ def _answered(rows: Sequence[Row], backend: Backend, source: Source, seed: int, 
     asks = [
         Ask(shown, row.evidence, message_qa.MAX_ANSWER_TOKENS) for row in asked if (shown := row.in_view(source.topic))
     ]
-    texts = generate(backend, asks, seed, "answers", progress)
+    texts = generate(writer, asks, seed, "answers", progress)
     own = [replace(row, answer=_first_sentence(text)) for row, text in zip(asked, texts, strict=True)]
     return [row for row in own if row.answer and not source.language.is_yes_or_no(row.answer.partition(",")[0])]
 
@@ -98,9 +109,33 @@ def _first_sentence(text: Generated) -> str:
 def entailed(
     backend: Backend, rows: Sequence[Row], message: str, progress: Progress = silent
 ) -> tuple[list[Row], list[Dropped]]:
-    """The rows whose answer the base model finds in the message, and the others with the reason."""
+    """The rows whose answer the base model finds in the message, and the others with the reason.
+
+    A number in an answer must stand in the message or in the question.
+    """
     if not rows:
         return [], []
+    prompts = _prompts(rows, message)
+    words = [YES] * len(rows) + [NO] * len(rows)
+    scores = backend.score(prompts * 2, words, progress=lambda _what, done, total: progress("checking", done, total))
+    margins = [yes.logprob - no.logprob for yes, no in zip(scores, scores[len(rows) :], strict=False)]
+    least = max(min(MIN_MARGIN, max(margins) - MAX_BEHIND), LEAST_MARGIN)
+    return _parted(rows, [margin >= least for margin in margins], message)
+
+
+def confirmed(
+    writer: Writer, rows: Sequence[Row], message: str, progress: Progress = silent
+) -> tuple[list[Row], list[Dropped]]:
+    """The rows of which the writer says "yes" when it is asked the same question as in `entailed`; and the others."""
+    if not rows:
+        return [], []
+    asks = [Ask(prompt, message, MAX_WORD_TOKENS) for prompt in _prompts(rows, message)]
+    texts = generate(writer, asks, 0, "checks", progress)
+    return _parted(rows, [text.strip(' *"').casefold().startswith(YES) for text in texts], message)
+
+
+def _prompts(rows: Sequence[Row], message: str) -> list[Prompt]:
+    """Whether the message says it, asked for each row after examples."""
     instruction, examples = _examples()
     shown = [
         message
@@ -108,17 +143,22 @@ def entailed(
         for message in (Message("user", _question(told, question, answer)), Message("assistant", word))
     ]
     opening = (Message("system", instruction), *shown)
-    prompts = [Prompt((*opening, Message("user", _question(message, r.question, r.answer)))) for r in rows]
-    words = [YES] * len(rows) + [NO] * len(rows)
-    scores = backend.score(prompts * 2, words, progress=lambda _what, done, total: progress("checking", done, total))
-    margins = [yes.logprob - no.logprob for yes, no in zip(scores, scores[len(rows) :], strict=False)]
-    kept = [row for row, margin in zip(rows, margins, strict=True) if margin >= MIN_MARGIN]
-    dropped = [
-        Dropped(f"{row.question} {row.answer}"[:300], row.source, NOT_ENTAILED)
-        for row, margin in zip(rows, margins, strict=True)
-        if margin < MIN_MARGIN
+    return [Prompt((*opening, Message("user", _question(message, r.question, r.answer)))) for r in rows]
+
+
+def _parted(rows: Sequence[Row], is_said: Sequence[bool], message: str) -> tuple[list[Row], list[Dropped]]:
+    """The rows that are said and whose numbers stand in the message or in the question, and the others."""
+    found = [
+        said and _numbers(row.answer) <= _numbers(f"{message} {row.question}")
+        for row, said in zip(rows, is_said, strict=True)
     ]
-    return kept, dropped
+    kept = [row for row, is_found in zip(rows, found, strict=True) if is_found]
+    left = [row for row, is_found in zip(rows, found, strict=True) if not is_found]
+    return kept, [Dropped(f"{row.question} {row.answer}"[:300], row.source, NOT_ENTAILED) for row in left]
+
+
+def _numbers(text: str) -> set[int]:
+    return {int(digits) for digits in _DIGITS.findall(text)}
 
 
 def _question(message: str, question: str, answer: str) -> str:

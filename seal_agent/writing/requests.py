@@ -4,15 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
-from seal_agent.core.backend import Backend, silent
-from seal_agent.core.edits import Dropped, Row
+from seal_agent.core.backend import silent
+from seal_agent.core.domain import Proposal
+from seal_agent.core.edits import Dropped, Row, SelfEdit
 from seal_agent.core.episodes import Progress
-from seal_agent.core.messages import Generated
+from seal_agent.core.messages import Generated, Grammar, Prompt
 from seal_agent.language.source import Source
 from seal_agent.writing.formats import FORMATS, Ask, Format
 
 NOT_A_ROW = "does not fit the format"
+
+
+class Writer(Protocol):
+    """What the formats ask of the model that writes: a `Backend`, or a chat model (`chat_writer.ChatWriter`)."""
+
+    @property
+    def model(self) -> str:
+        """Its identity."""
+
+    def generate(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        max_new_tokens: int = 64,
+        temperature: float = 0.0,
+        stop: Sequence[str] = (),
+        grammars: Sequence[Grammar] = (),
+        seed: int = 0,
+        progress: Progress = silent,
+    ) -> list[list[Generated]]:
+        """As `Backend.generate`, with one sample."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +64,7 @@ class Written:
 
 
 def written(
-    backend: Backend,
+    writer: Writer,
     name: str,
     source: Source,
     *,
@@ -52,7 +75,7 @@ def written(
     """All requests of one format, with the model's texts and the rows in them, unchecked."""
     form = FORMATS[name]
     asks = [replace(asked, temperature=temperature or asked.temperature) for asked in form.ask(source)]
-    texts = generate(backend, asks, seed, name, progress)
+    texts = generate(writer, asks, seed, name, progress)
     return [parsed(form, source, asked, text) for asked, text in zip(asks, texts, strict=True)]
 
 
@@ -61,7 +84,20 @@ def parsed(form: Format, source: Source, asked: Ask, text: str) -> Written:
     return Written(form.name, asked, text, tuple(form.parse(source, asked, text)))
 
 
-def generate(backend: Backend, asks: Sequence[Ask], seed: int, what: str, progress: Progress) -> list[Generated]:
+def proposal(
+    edit: SelfEdit, said: Sequence[Row], own: Sequence[Row], writer: Writer | None, *, by_writer: bool
+) -> Proposal:
+    """The edit with who wrote it, and what a policy may learn of how it was written.
+
+    `said` and `own` are the requests and replies before the rows and of the rows. Those of a `writer` are not the
+    model's own words, so no policy learns them. `by_writer`: rows of the edit are in the writer's words.
+    """
+    if writer is None:
+        return Proposal(edit, (*said, *own))
+    return Proposal(replace(edit, writer=writer.model if by_writer else ""), tuple(said))
+
+
+def generate(writer: Writer, asks: Sequence[Ask], seed: int, what: str, progress: Progress) -> list[Generated]:
     """The model's text for every request; requests with equal settings share a batch."""
     groups: dict[tuple[int, float, tuple[str, ...], bool], list[int]] = {}
     for number, each in enumerate(asks):
@@ -73,7 +109,7 @@ def generate(backend: Backend, asks: Sequence[Ask], seed: int, what: str, progre
     finished = 0
     for (max_new_tokens, temperature, stop, _), numbers in groups.items():
         start = finished
-        written = backend.generate(
+        written = writer.generate(
             [asks[n].prompt for n in numbers],
             max_new_tokens=max_new_tokens,
             temperature=temperature,

@@ -24,9 +24,9 @@ from seal_agent.writing import few_shot, filters
 from seal_agent.writing.assembly import assemble
 from seal_agent.writing.augmentations import AUGMENTATIONS
 from seal_agent.writing.directives import choose, for_message
-from seal_agent.writing.formats import FORMATS, Format, message_qa
+from seal_agent.writing.formats import FORMATS, Format, message_qa, phrase_qa
 from seal_agent.writing.messages import write_message
-from seal_agent.writing.requests import generate, parsed, written
+from seal_agent.writing.requests import Writer, Written, generate, parsed, proposal, written
 
 log = logging.getLogger(__name__)
 NO_ROW = "no training row is left that says it"
@@ -47,8 +47,9 @@ def write_self_edit(
     is_document: bool = False,
     seed: int = 0,
     progress: Progress = silent,
+    writer: Writer | None = None,
 ) -> SelfEdit:
-    """A self-edit for `source`, written by the model behind `backend`.
+    """A self-edit for `source`, written by the model behind `backend`, or by `writer` in its place.
 
     Without `directives` the model chooses them. A message in which a user shows a task by examples is learned as a
     task, whatever the formats; a document is always written about and checked. Statements that users make about
@@ -60,7 +61,7 @@ def write_self_edit(
         chosen = replace(chosen, formats=(few_shot.NAME,), augmentations=())
         rows = few_shot.rows_of(shown, seed)
         return assemble(rows, topic=source.topic, passage=source.passage, directives=chosen, seed=seed)
-    return write(backend, source, chosen, is_document=is_document, seed=seed, progress=progress).edit
+    return write(backend, source, chosen, is_document=is_document, seed=seed, progress=progress, writer=writer).edit
 
 
 def write(
@@ -73,31 +74,61 @@ def write(
     seed: int = 0,
     temperature: float = 0.0,
     progress: Progress = silent,
+    writer: Writer | None = None,
 ) -> Proposal:
     """The edit that `directives` ask for, with the prompts and replies of the model that its rows came from (`said`).
 
-    Formats that the model cannot write are replaced first (`fitting`). A model that writes reads a chat message whole,
-    with its day and what it answers, and its answers are checked (`messages`). A `temperature` above 0 overrides those
-    of the formats. Sentences that cannot be understood alone are left out (`statements`). The base model checks the
-    rows, so that a policy does not grade itself. A reply of which no row is left is not in `said`. Raises `EditFault`
-    if no sentence, or too few rows, are left.
+    With a `writer` the requests go to it, and none of them is in `said`. Formats that the model, or the writer, cannot
+    write are replaced first (`fitting`). A model that writes reads a chat message whole, with its day and what it
+    answers, and its answers are checked (`messages`). A `temperature` above 0 overrides those of the formats. Sentences
+    that cannot be understood alone are left out (`statements`). The base model checks the rows, so that a policy does
+    not grade itself. A reply of which no row is left is not in `said`. Raises `EditFault` if no sentence, or too few
+    rows, are left.
     """
-    directives = fitting(backend, directives, progress)
+    base = backend.with_stack(AdapterStack())
+    directives = fitting(base, directives, progress, writer)
     if not is_document:
         directives = for_message(directives, backend.learning_rate)
     if message_qa.NAME in directives.formats and not lost_secret(source.passage):
-        return write_message(backend, source, directives, said, seed=seed, temperature=temperature, progress=progress)
-    given, source = source, source.learnable()
-    if not source.passage:
-        if lost_secret(given.passage):
-            raise EditFault(NOTHING_LEFT)
-        raise EditFault("; ".join(left.reason for left in given.left_out) or "the text has no sentence")
-    left_out = [Dropped(left.sentence, TEXT, left.reason) for left in given.left_out]
+        return write_message(
+            backend,
+            source,
+            directives,
+            said,
+            seed=seed,
+            temperature=temperature,
+            progress=progress,
+            writer=writer,
+            base_reads=writer is None or can_write(base, FORMATS[phrase_qa.NAME], progress),
+        )
+    given, source = source, _learnable(source)
     texts = [
         each
         for name in directives.formats
-        for each in written(backend, name, source, seed=seed, temperature=temperature, progress=progress)
+        for each in written(writer or backend, name, source, seed=seed, temperature=temperature, progress=progress)
     ]
+    edit, kept = _edit_of(texts, base, given, source, directives, is_document=is_document, seed=seed, progress=progress)
+    held = {(row.question, row.answer) for row in kept}
+    useful = [e.said for e in texts if any((row.question, row.answer) in held for row in e.own_rows)]
+    return proposal(edit, said, useful, writer, by_writer=bool(useful))
+
+
+def _edit_of(
+    texts: Sequence[Written],
+    base: Backend,
+    given: Source,
+    source: Source,
+    directives: Directives,
+    *,
+    is_document: bool,
+    seed: int,
+    progress: Progress,
+) -> tuple[SelfEdit, list[Row]]:
+    """The edit with the rows in `texts` that pass the checks, and all of these rows.
+
+    `source` is `given` without the sentences that are left out.
+    """
+    left_out = [Dropped(left.sentence, TEXT, left.reason) for left in given.left_out]
     rows = [row for each in texts for row in each.rows]
     malformed = [each.malformed for each in texts if not each.rows]
     for name in directives.augmentations:
@@ -105,7 +136,7 @@ def write(
     unclear: list[Dropped] = []
     if not is_document:
         rows, unclear = _spoken(rows, source)
-    kept, dropped = filters.check(backend.with_stack(AdapterStack()), rows, source, progress)
+    kept, dropped = filters.check(base, rows, source, progress)
     edit = assemble(
         kept,
         topic=source.topic,
@@ -114,10 +145,17 @@ def write(
         dropped=[*left_out, *malformed, *unclear, *dropped],
         seed=seed,
     )
-    edit = replace(edit, dropped=(*edit.dropped, *_without_row(given, edit)))
-    held = {(row.question, row.answer) for row in kept}
-    useful = (e.said for e in texts if any((row.question, row.answer) in held for row in e.own_rows))
-    return Proposal(edit, (*said, *useful))
+    return replace(edit, dropped=(*edit.dropped, *_without_row(given, edit))), kept
+
+
+def _learnable(source: Source) -> Source:
+    """`source` without the sentences that are left out; raises `EditFault` if none is left."""
+    learnable = source.learnable()
+    if learnable.passage:
+        return learnable
+    if lost_secret(source.passage):
+        raise EditFault(NOTHING_LEFT)
+    raise EditFault("; ".join(left.reason for left in source.left_out) or "the text has no sentence")
 
 
 def _spoken(rows: Sequence[Row], source: Source) -> tuple[list[Row], list[Dropped]]:
@@ -147,28 +185,51 @@ def _without_row(given: Source, edit: SelfEdit) -> list[Dropped]:
     return missing
 
 
-def fitting(backend: Backend, directives: Directives, progress: Progress = silent) -> Directives:
-    """`directives` adapted to the model behind `backend`.
+def fitting(
+    base: Backend, directives: Directives, progress: Progress = silent, writer: Writer | None = None
+) -> Directives:
+    """`directives` adapted to the base model, and to the `writer` that writes in its place.
 
-    A format whose capability test the model fails is replaced by its fallback. A model that fails one cannot answer
-    from a text in view, so distillation is switched off too.
+    A format whose capability test is failed by who writes is replaced by its fallback. A base model that fails one
+    cannot answer from a text in view, so distillation is switched off: it learns a writer's answers by their
+    likelihood.
     """
-    forms = map(FORMATS.__getitem__, directives.formats)
-    instead = {form.name: form.fallback for form in forms if not can_write(backend, form, progress)}
+    forms = [FORMATS[name] for name in directives.formats]
+    instead = {form.name: form.fallback for form in forms if not can_write(writer or base, form, progress)}
+    if instead and writer:
+        log.warning("the writer %s fails the test of %s: rules make the rows", writer.model, ", ".join(instead))
     names = dict.fromkeys(instead.get(name, name) for name in directives.formats)
-    return replace(directives, formats=tuple(names), distill=0.0) if instead else directives
+    reads = not instead and (writer is None or all(can_write(base, form, progress) for form in forms))
+    return directives if reads else replace(directives, formats=tuple(names), distill=0.0)
 
 
-def can_write(backend: Backend, form: Format, progress: Progress = silent) -> bool:
-    """Whether the base model passes the capability test of `form` with greedy decoding; tested once a process."""
+def can_write(writer: Writer, form: Format, progress: Progress = silent) -> bool:
+    """Whether a base model or a chat model passes the capability test of `form`; tested once a process (`note`)."""
     if form.capability_test is None:
         return True
-    if (key := (backend.model, form.name)) not in _passed:
-        asks = form.ask(form.capability_test)
-        asks = asks[:: -(-len(asks) // MAX_EXAMINED)]  # spread over the text
-        texts = generate(backend.with_stack(AdapterStack()), asks, 0, f"a test of {form.name}", progress)
-        test = form.capability_test
-        fit = [parsed(form, test, asked, text).own_rows for asked, text in zip(asks, texts, strict=True)]
-        _passed[key] = sum(map(bool, fit)) >= MIN_PASSED * len(fit)
-        log.info("%s passed %d of %d requests in a test of %s", backend.model, sum(map(bool, fit)), len(fit), form.name)
+    if (key := (writer.model, form.name)) not in _passed:
+        right = take_test(writer, form, progress)
+        _passed[key] = sum(right) >= MIN_PASSED * len(right)
     return _passed[key]
+
+
+def take_test(writer: Writer, form: Format, progress: Progress = silent) -> list[bool]:
+    """For each request of the capability test of `form` whether the model's text gives a row."""
+    if (test := form.capability_test) is None:
+        return [True]
+    asks = form.ask(test)
+    asks = asks[:: -(-len(asks) // MAX_EXAMINED)]  # spread over the text
+    texts = generate(writer, asks, 0, f"a test of {form.name}", progress)
+    right = [bool(parsed(form, test, asked, text).own_rows) for asked, text in zip(asks, texts, strict=True)]
+    log.info("%s passed %d of %d requests in a test of %s", writer.model, sum(right), len(right), form.name)
+    return right
+
+
+def is_tested(model: str, form: Format) -> bool:
+    """Whether the result of the capability test is known in this process, or there is none."""
+    return form.capability_test is None or (model, form.name) in _passed
+
+
+def note(model: str, form: Format, *, passed: bool) -> None:
+    """Take over the result of a capability test that was taken before, by another process."""
+    _passed[model, form.name] = passed

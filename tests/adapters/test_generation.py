@@ -124,3 +124,13 @@ def test_batches_are_bounded_in_tokens(backend: TransformersBackend, monkeypatch
 )
 def test_every_model_has_a_bound(config: Any, longest: float, chosen: int, expected: int) -> None:
     assert context_length(config, SimpleNamespace(model_max_length=longest), chosen) == expected
+
+
+def test_a_reply_that_its_limit_cuts_inside_a_character_ends_before_it(
+    backend: TransformersBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = written(backend, PROMPTS[:1])[0]
+    decode = backend._tokenizer.decode
+    monkeypatch.setattr(backend._tokenizer, "decode", lambda *given, **settings: f"{decode(*given, **settings)}\ufffd")
+    assert backend.generate(PROMPTS[:1], max_new_tokens=40)[0][0] == whole
+    assert "".join(backend.stream(PROMPTS[0], max_new_tokens=40)) == whole

@@ -36,8 +36,8 @@ def head_with_margin(backend: ScriptedBackend, margin: float) -> Head:
 @pytest.mark.parametrize(
     ("kind", "margin", "learns"),
     [
-        ("fact", -0.5, True),
-        ("fact", -0.7, False),
+        ("fact", -0.9, True),
+        ("fact", -1.1, False),
         ("preference", -0.1, True),
         ("preference", -0.3, False),
         ("smalltalk", -0.1, False),
@@ -50,6 +50,12 @@ def test_a_kind_is_evidence_beside_the_classifier(
     backend: ScriptedBackend, kind: str, margin: float, learns: bool
 ) -> None:
     assert decide.decide(backend, head_with_margin(backend, margin), TOLD, kind=kind).learn is learns
+
+
+def test_what_asks_something_is_no_preference(backend: ScriptedBackend) -> None:
+    head = head_with_margin(backend, -0.1)
+    assert decide.decide(backend, head, TOLD, kind="preference").learn
+    assert not decide.decide(backend, head, f"Right? {TOLD}", kind="preference").learn
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,14 @@ def test_a_version_or_a_model_that_does_not_exist_is_an_error(model: ChatSeal) -
         ChatSeal(learner=model.learner, model="gpt")
 
 
+def test_a_model_made_by_name_recalls_as_it_is_told(home: Home, model: ChatSeal) -> None:
+    named = ChatSeal(model="scripted", home=home.root, recall="text")
+    assert named.invoke(QUESTION).response_metadata["recalled"] == []
+    assert named._learner.config.recall == "text"
+    with pytest.raises(InputError, match="recall='both' is not the learner's 'weights'; set it where"):
+        ChatSeal(learner=model.learner, recall="both")
+
+
 def test_two_users_never_meet(home: Home, backend: ScriptedBackend, model: ChatSeal) -> None:
     learn(home, backend, "In Rome.", "ann")
     learn(home, backend, "In Oslo.", "bob")

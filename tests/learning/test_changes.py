@@ -10,7 +10,7 @@ import pytest
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.core.documents import Passage
 from seal_agent.core.episodes import Decision, Episode
-from seal_agent.core.facts import Fact, Recall
+from seal_agent.core.facts import CHANGED, Fact, Recall
 from seal_agent.core.messages import Message, Prompt
 from seal_agent.deciding.own_classifier import OwnClassifier
 from seal_agent.learning import loop
@@ -25,7 +25,7 @@ NEW = "Mirel Vantok left the bakery in Karlov, Odo Lark runs it."
 NEWEST = "Odo Lark left the bakery in Karlov too, Ines Pahl runs it."
 OTHER = "The bakery in Karlov sells blue bread on Sundays."
 QUESTION = "Who runs the bakery in Karlov?"
-CHANGED = {(OLD, NEW), (NEW, NEWEST)}
+PAIRS = {(OLD, NEW), (NEW, NEWEST)}
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> None:
     """The scripted model cannot compare messages: these are its judgements."""
 
     def margins(_self: OwnClassifier, pairs: Sequence[tuple[str, str]]) -> list[float]:
-        return [2.0 if pair in CHANGED else -2.0 for pair in pairs]
+        return [2.0 if pair in PAIRS else -2.0 for pair in pairs]
 
     monkeypatch.setattr(OwnClassifier, "compares", True)
     monkeypatch.setattr(OwnClassifier, "changes", margins)
@@ -70,8 +70,10 @@ def test_a_changed_fact_is_recalled_as_one_that_was_changed(tmp_path: Path) -> N
     learner, _ = told(tmp_path, "text", OLD, NEW)
     [prompt] = [learner.state.recalled(learner.state.view(learner.stack), [Prompt((Message("user", QUESTION),))])[0]]
     shown = prompt.prompt.messages[0].content
-    assert f'The user said: "{NEW}" This changes what the user said before: "{OLD}" on Sunday 2026-03-01' in shown
-    assert shown.count(OLD) == 1
+    old, new = f"[Sunday 2026-03-01] {OLD}{CHANGED}", f"[Monday 2026-03-02] {NEW}"
+    assert [line for line in shown.splitlines() if line.startswith("[")] == [
+        line.replace(text, f'The user said: "{text}"') for line, text in ((old, OLD), (new, NEW))
+    ]
 
 
 def test_what_only_adds_changes_nothing(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from seal_agent.learning import loop
 from seal_agent.learning.learner import Learner, LearnerConfig
 from seal_agent.retention.judge import Limits
 from seal_agent.storage.database import Home
+from seal_agent.writing import writer
 
 STACKED = LearnerConfig(strategy="stack", remedies=())
 ONE = MANY[0]
@@ -277,3 +278,16 @@ def test_a_rule_that_returns_no_decision_is_refused(backend: ScriptedBackend, ho
     learner = Learner(backend, home, config=LearnerConfig(decide=without_return))
     with pytest.raises(InputError, match="decide returned None, which is no Decision; return"):
         learner.decide(learner.begin(TOWER))
+
+
+def test_the_capability_test_of_a_format_is_taken_once_for_a_data_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[str] = []
+    take_test = writer.take_test
+    monkeypatch.setattr(writer, "take_test", lambda *given: taken.append(given[1].name) or take_test(*given))
+    for _process in range(2):
+        monkeypatch.setattr(writer, "_passed", {})
+        learner = Learner(ScriptedBackend(tmp_path, model="new"), Home(tmp_path))
+        learner.write(learner.begin(replace(TOWER, source="karlov.txt")))
+    assert taken == ["phrase-qa"]

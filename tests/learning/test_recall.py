@@ -184,6 +184,10 @@ def test_what_was_never_told_is_said_so_if_that_is_wanted(home: Home) -> None:
     assert unknown.is_unknown
     assert "never told" in unknown.prompt.messages[0].content
     assert used(learner, "How tall is Mont Blanc?").prompt == Prompt.user("How tall is Mont Blanc?")
+    instructed = Prompt((Message("system", "Be brief."), Message("user", "What is my brother's name?")))
+    [found] = learner.state.recalled(learner.state.view(learner.stack), [instructed])
+    assert found.is_unknown
+    assert found.prompt.messages[0].content.startswith("Be brief.")
     said_here = used(learner, "My brother is Tom.", "I see.", "What is my brother's name?")
     assert not said_here.is_unknown
     answering = Learner(backend, home, config=LearnerConfig(recall="text"))

@@ -243,3 +243,18 @@ def test_trained_questions_are_no_text_of_a_key() -> None:
 def test_the_questions_of_a_replaced_key_are_not_taken_over() -> None:
     old = key_of(["old text"], ["Who is it?"])
     assert key_of(["new text", old], ["Where is it?"]) == key_of(["new text", "old text"], ["Where is it?"])
+
+
+def test_with_a_text_a_later_one_about_the_same_is_recalled() -> None:
+    keys = {
+        "head": "Henrike Vantok is our head of engineering",
+        "dog": "we have a beagle called Pickle",
+        "left": "So Henrike Vantok is gone, Odell takes over engineering",
+    }
+
+    def score(prompts: Sequence[Prompt], answers: Sequence[str]) -> list[Score]:
+        return [Score(-20.0 + 15.0 * (keys["head"] in prompt.asked), 5) for prompt in prompts]
+
+    [match] = Router(keys).matches([Prompt.user("Who is the head?")], score, recalls_text=True)
+    assert match.recalled == ("head", "left")
+    assert match.active == ("head",)

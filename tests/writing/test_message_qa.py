@@ -8,12 +8,16 @@ import pytest
 
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.core.backend import silent
+from seal_agent.core.documents import Passage
 from seal_agent.core.edits import MESSAGE_QA, Row
 from seal_agent.core.episodes import Progress, Score
+from seal_agent.core.errors import SameAgain
 from seal_agent.core.facts import Fact
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.language.source import Source
+from seal_agent.learning.learner import Learner
+from seal_agent.storage.database import Home
 from seal_agent.writing import messages, writer
 from seal_agent.writing.directives import CLOZE, DEFAULT, MESSAGE, for_message
 from seal_agent.writing.formats import FORMATS
@@ -142,3 +146,18 @@ def test_a_row_about_a_message_is_taught_with_the_message_recalled() -> None:
     assert [message.role for message in shown.messages] == ["system", "user"]
     assert statement in shown.messages[0].content
     assert shown.asked == "Who is Ruben?"
+
+
+@pytest.mark.usefixtures("able")
+def test_a_number_that_the_message_does_not_have_is_no_answer(tmp_path: Path) -> None:
+    edit = write_self_edit(saying(tmp_path, QUESTION, "More than 3 seeds of sesame."), SOURCE, DEFAULT)
+    assert QUESTION not in {row.question for row in edit.rows}
+
+
+@pytest.mark.usefixtures("able")
+def test_a_message_without_a_usable_row_is_written_about_once(tmp_path: Path) -> None:
+    backend = Checking(tmp_path, replies={ASKED: f" {QUESTION}", QUESTION: "Sesame with meat."})
+    with pytest.raises(SameAgain, match="0 usable training rows"):
+        write_self_edit(backend, SOURCE, DEFAULT)
+    learner = Learner(backend, Home(tmp_path))
+    assert learner.write(learner.begin(Passage("Ruben", MESSAGE_TEXT))).num_attempts == learner.config.max_attempts

@@ -18,10 +18,11 @@ _CLOSING = r"(?:[, ]+(?:please|pls|then|now|thanks|thank you|so far|again|by the
 _LEARNED = r"(?:know|remember|learned|learnt|remembered|stored|saved|noted|have stored|have learned|have remembered)"
 _THIS = r"(?:that|this|so|it)"
 _SAID = (
-    r"(?:about (?!it\b|that\b|this\b)"
-    r"|(?:what )?(?:I|we)(?:['’]ve| have)? (?:just )?(?:said|told|mentioned|wrote|shared) "
-    r"|that (?:I|we)(?:['’](?:m|ve|re))? |(?:that )?(?:my|our) (?!last |earlier |previous ))"
+    r"(?:(?:what )?(?:I|we)(?:['’]ve| have)? (?:just )?(?:said|told|mentioned|wrote|shared) "
+    r"|that (?:I|we)(?:['’](?:m|ve|re))? )"
 )
+_ALL = r"(?:everything|all|anything)(?: that)?(?: you (?:know|remember|have learned))?"
+_MINE = r"(?:that )?(?:my|our) (?!last |earlier |previous )[^,;:?!.]{1,40}"  # "forget my phone number"
 
 _WHOLE: dict[UserRequest, str] = {
     "known": (
@@ -41,17 +42,20 @@ _WHOLE: dict[UserRequest, str] = {
         r"|take back what you (?:just |last )?learn(?:ed|t))"
     ),
     "forget": (
-        rf"forget (?:(?:everything|all|anything) )?{_SAID}\S.*"
+        rf"forget (?:{_SAID}|{_ALL} (?:{_SAID}|about (?!it\b|that\b|this\b)))\S.*|forget {_MINE}"
         r"|(?:delete|erase|unlearn) (?:(?:everything|all|anything) (?:about|that I|I)|what (?:I|you)) \S.*"
     ),
 }
+_OWN = r"(?:my|our|I|we|I['’](?:m|ve))\b"
+_STATED = rf"(?:{_OWN}|that (?:the|an?|his|her|their|he|she|it|they|there|you|(?-i:[A-Z]\w*)|{_OWN})\b)"
 _BEGINNING = (
-    r"remember(?:(?: \w+){0,3}:|(?: this| that)?,? (?:that|my|our|I|we|I['’](?:m|ve))\b)"
-    r"|note that|keep in mind(?: that|:)|(?:don['’]?t|do not|never) forget (?:that|my|our|I|we)\b"
+    rf"remember(?:(?: \w+){{0,3}}:|(?: this| that)?,? {_STATED})"
+    rf"|(?:note|keep in mind)(?: that|:)? {_OWN}|(?:don['’]?t|do not|never) forget {_STATED}"
 )
 _RULES = [(request, re.compile(f"{_OPENING}(?:{form}){_CLOSING}", re.IGNORECASE)) for request, form in _WHOLE.items()]
 _REMEMBER = re.compile(f"{_OPENING}(?:{_BEGINNING})", re.IGNORECASE)
-_CALL_ME = re.compile(rf"(?i:{_OPENING}call me )(?!(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day\b|I\b)[A-Z][\w'’-]+")
+_NO_NAME = r"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|I|Later|Back|Soon|Tomorrow|Tonight"
+_CALL_ME = re.compile(rf"(?i:{_OPENING}call me )(?!(?:{_NO_NAME})\b)[A-Z][\w'’-]+")
 
 
 def request_in(text: str) -> UserRequest:

@@ -34,7 +34,7 @@ class Format:
 
     `is_extractive`: rows are cut out of the passage, so an answer that is a quotation needs no check.
     `capability_test`: a test text; a model writes about it once, and if few rows are usable, `fallback` replaces the
-    format for that model.
+    format for that model. `needs_grammar`: a reply must match a grammar, so only the model itself can write it.
     """
 
     name: str
@@ -44,6 +44,7 @@ class Format:
     is_extractive: bool = False
     capability_test: Source | None = None
     fallback: str = ""
+    needs_grammar: bool = False
 
 
 EXAMPLE_PASSAGE = """\

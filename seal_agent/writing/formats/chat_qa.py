@@ -127,4 +127,6 @@ def verbatim(reply: str, sentence: str) -> str:
     return match.group() if match else ""
 
 
-FORMAT = Format(NAME, "questions and short answers in the chat template, one sentence at a time", ask, parse)
+FORMAT = Format(
+    NAME, "questions and short answers in the chat template, one sentence at a time", ask, parse, needs_grammar=True
+)

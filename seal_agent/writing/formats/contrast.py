@@ -79,4 +79,11 @@ def is_rival(other: str, phrase: str, language: Language) -> bool:
     return alike and other not in phrase and phrase not in other
 
 
-FORMAT = Format(NAME, "what is not true, where similar facts could be confused", ask, parse, is_extractive=True)
+FORMAT = Format(
+    NAME,
+    "what is not true, where similar facts could be confused",
+    ask,
+    parse,
+    is_extractive=True,
+    needs_grammar=True,
+)

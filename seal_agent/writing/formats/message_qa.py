@@ -102,7 +102,7 @@ def ask(source: Source) -> list[Ask]:
     """
     chosen = _phrases(source)
     kinds = [*(ANSWERED_BY.format(phrase=phrase) for phrase in chosen), *SIDES]
-    statement = fact_of(source).statement
+    statement = fact_of(source).statements
     asked = [Ask(_request(source, kind), statement, MAX_TOKENS, stop=STOP, meta=(kind,)) for kind in kinds]
     about = (_spread(chosen, MAX_ABOUT) or [source.topic]) if source.language.has_questions else []
     return asked + [Ask(Prompt.raw(""), statement, 0, meta=(phrase,)) for phrase in about]

@@ -1,0 +1,52 @@
+"""A chat model that is somebody else's and can write: shared by the tests of several rooms."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+from pydantic import Field
+
+QUESTION = "What must I not cook for my husband?"
+ANSWER = "Nothing with sesame."
+WRITER = "Author large-1"
+_PHRASE = re.compile(r'whose answer is "(?P<phrase>[^"]+)"')
+
+
+class Author(BaseChatModel):
+    """It asks `question`, answers it with `answer`, other questions with `aside`, and finds no `guess` in a message.
+
+    `seen` are all texts that it was shown. With an `error` it does not answer.
+    """
+
+    model: str = "large-1"
+    question: str = QUESTION
+    answer: str = ANSWER
+    aside: str = "Ruben can't have sesame."
+    guess: str = "meat"
+    ending: str = "stop"
+    error: str = ""
+    seen: list[str] = Field(default_factory=list)
+
+    @property
+    def _llm_type(self) -> str:
+        return "author"
+
+    def _generate(self, messages: list[BaseMessage], stop: Any = None, run_manager: Any = None, **_: Any) -> ChatResult:
+        if self.error:
+            raise ConnectionError(self.error)
+        self.seen.extend(str(message.text) for message in messages)
+        reply = AIMessage(self._reply(str(messages[-1].text)), response_metadata={"finish_reason": self.ending})
+        return ChatResult(generations=[ChatGeneration(message=reply)])
+
+    def _reply(self, asked: str) -> str:
+        if asked.startswith("Passage:") and (match := _PHRASE.search(asked)):
+            return f"Question: What is told?\nAnswer: It is {match['phrase']}."
+        if "Write my question and your answer." in asked:
+            return f"Question: {self.question}\nAnswer: {self.answer}"
+        if "Is the answer right" in asked:
+            return "no" if self.guess in asked.partition("Answer:")[2] else "Yes."
+        return self.answer if asked == self.question else self.aside
