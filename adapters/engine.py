@@ -101,7 +101,11 @@ class Engine:
         return ref.id in self._updates
 
     def unload(self, ref: AdapterRef) -> None:
-        """Remove the adapter, and every folded stack that contains it, from memory."""
+        """Remove the adapter, every folded stack that contains it, and all states of prompts from memory.
+
+        An adapter is unloaded when what it learned is forgotten; prompts may have held that too.
+        """
+        self.prefixes.clear()
         self._updates.pop(ref.id, None)
         if ref.id in self._active.ids:
             self.activate(AdapterStack())

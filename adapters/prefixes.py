@@ -29,6 +29,10 @@ class Prefixes:
         self._max_blocks = max_blocks
         self._blocks: OrderedDict[tuple[AdapterStack, tuple[int, ...]], States] = OrderedDict()
 
+    def clear(self) -> None:
+        """Drop all states: they tell what was in the prompts."""
+        self._blocks.clear()
+
     def fill(self, cache: DynamicCache, stack: AdapterStack, tokens: Sequence[int]) -> int:
         """Put the kept states of the beginning of `tokens` into an empty `cache`; returns how many tokens they are."""
         found: list[States] = []

@@ -94,3 +94,13 @@ def test_short_prompts_are_read_whole(backend: TransformersBackend) -> None:
     assert tokens_read(backend, [Prompt.raw("A" * 20)]) == 20
     assert tokens_read(backend, [Prompt.raw("A" * 20)]) == 20
     assert generation.MIN_SHARED_PREFIX < BLOCK
+
+
+def test_states_of_prompts_are_dropped_when_an_adapter_is_forgotten(
+    backend: TransformersBackend, tmp_path: Path
+) -> None:
+    (run,) = train(backend._engine, Job(ROWS, DIRECTIVES, 1))
+    written(backend, [FIRST])
+    assert len(backend._engine.prefixes) == 1
+    backend.unload(stored(run, tmp_path, "a"))
+    assert len(backend._engine.prefixes) == 0
