@@ -29,6 +29,10 @@ class Prefixes:
         self._max_blocks = max_blocks
         self._blocks: OrderedDict[tuple[AdapterStack, tuple[int, ...]], States] = OrderedDict()
 
+    def __len__(self) -> int:
+        """The number of blocks."""
+        return len(self._blocks)
+
     def clear(self) -> None:
         """Drop all states: they tell what was in the prompts."""
         self._blocks.clear()

@@ -7,7 +7,7 @@ import torch
 from tiny import BASE, DIRECTIVES, ROWS, letter_backend, stored, tiny_model, train, written
 from transformers import DynamicCache, Gemma3TextConfig
 
-from seal_agent.adapters import generation
+from seal_agent.adapters import generation, huggingface
 from seal_agent.adapters.huggingface import TransformersBackend
 from seal_agent.adapters.prefixes import BLOCK, Prefixes
 from seal_agent.adapters.training import Job
@@ -104,3 +104,14 @@ def test_states_of_prompts_are_dropped_when_an_adapter_is_forgotten(
     assert len(backend._engine.prefixes) == 1
     backend.unload(stored(run, tmp_path, "a"))
     assert len(backend._engine.prefixes) == 0
+
+
+def test_scores_after_a_kept_beginning_equal_those_of_whole_prompts(
+    backend: TransformersBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts, answers = [FIRST, SECOND, FIRST], ["AB", "AB", "Z"]
+    quick = backend.score(prompts, answers)
+    assert len(backend._engine.prefixes) == 1
+    monkeypatch.setattr(huggingface, "_opening", lambda _rows: [])
+    whole = backend.score(prompts, answers)
+    assert [score.logprob for score in quick] == pytest.approx([score.logprob for score in whole], abs=1e-4)
