@@ -18,6 +18,7 @@ from seal_agent.core.domain import Proposal
 from seal_agent.core.edits import Directives, Dropped, Row
 from seal_agent.core.episodes import Progress
 from seal_agent.core.errors import EditFault, SameAgain
+from seal_agent.core.facts import Fact
 from seal_agent.core.messages import Generated, Message, Prompt
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.language.sentences import split_sentences
@@ -34,6 +35,7 @@ MAX_WORD_TOKENS = 4
 MIN_MARGIN = 2.0  # nats between "yes" and "no": keeps 25 of 29 good rows and 1 of 19 bad ones (docs/log/writing.md)
 MAX_BEHIND, LEAST_MARGIN = 1.0, 0.5  # of a message at which the model is unsure of every row: behind the best, at least
 NOT_ENTAILED = "the model does not find that the message says it"
+RELATIVE = "it names a day by a word that means another day later"
 UNCLEAR = "its speaker is unclear"
 _DIGITS = re.compile(r"\d+")
 ENDS = (".", "!", "。", "！")
@@ -64,9 +66,10 @@ def write_message(
         kept, guessed = entailed(base, kept, told, progress)
     else:
         kept, guessed = confirmed(writer, kept, told, progress)
+    kept, undated = _dated(kept, message_qa.fact_of(source))
     kept, unclear = spoken_to_user(kept, source)
     malformed = [each.malformed for each in texts if not each.rows]
-    left_out = [*malformed, *dropped, *guessed, *unclear]
+    left_out = [*malformed, *dropped, *guessed, *undated, *unclear]
     try:
         edit = assemble(
             kept, topic=source.topic, passage=source.passage, directives=directives, dropped=left_out, seed=seed
@@ -76,6 +79,14 @@ def write_message(
     asked = {row.question for row in kept}
     useful = [each.said for each in texts if any(row.question in asked for row in each.own_rows)]
     return proposal(edit, said, useful, writer, by_writer=True)
+
+
+def _dated(rows: Sequence[Row], fact: Fact) -> tuple[list[Row], list[Dropped]]:
+    """The rows whose answer holds no words like "tomorrow" of the message, which mean another day later."""
+    relative = [words.casefold() for words, _ in fact.dates]
+    undated = {row for row in rows if any(words in row.answer.casefold() for words in relative)}
+    kept = [row for row in rows if row not in undated]
+    return kept, [Dropped(f"{row.question} {row.answer}"[:300], row.source, RELATIVE) for row in rows if row in undated]
 
 
 def spoken_to_user(rows: Sequence[Row], source: Source) -> tuple[list[Row], list[Dropped]]:

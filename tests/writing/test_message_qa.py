@@ -161,3 +161,11 @@ def test_a_message_without_a_usable_row_is_written_about_once(tmp_path: Path) ->
         write_self_edit(backend, SOURCE, DEFAULT)
     learner = Learner(backend, Home(tmp_path))
     assert learner.write(learner.begin(Passage("Ruben", MESSAGE_TEXT))).num_attempts == learner.config.max_attempts
+
+
+@pytest.mark.usefixtures("able")
+def test_an_answer_does_not_repeat_a_word_that_means_another_day_later(tmp_path: Path) -> None:
+    fact = Fact("", "My husband comes back tomorrow.", "2026-03-03", "t", dates=(("tomorrow", "2026-03-04"),))
+    backend = saying(tmp_path, QUESTION, "Your husband is back tomorrow.")
+    with pytest.raises(SameAgain, match=messages.RELATIVE):
+        write_self_edit(backend, Source("", fact.text, fact=fact), DEFAULT)
