@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import Field
+
+from seal_agent.adapters.scripted import ScriptedBackend
+from seal_agent.core.backend import silent
+from seal_agent.core.episodes import Progress, Score
+from seal_agent.core.messages import Prompt
+from seal_agent.core.stacks import AdapterStack
 
 QUESTION = "What must I not cook for my husband?"
 ANSWER = "Nothing with sesame."
@@ -50,3 +57,18 @@ class Author(BaseChatModel):
         if "Is the answer right" in asked:
             return "no" if self.guess in asked.partition("Answer:")[2] else "Yes."
         return self.answer if asked == self.question else self.aside
+
+
+class Checking(ScriptedBackend):
+    """A served model that finds every answer in the message but for those that hold `guess`."""
+
+    guess = "meat"
+
+    def with_stack(self, stack: AdapterStack) -> ScriptedBackend:
+        return self
+
+    def score(self, prompts: Sequence[Prompt], answers: Sequence[str], *, progress: Progress = silent) -> list[Score]:
+        def logprob(prompt: Prompt, answer: str) -> float:
+            return 0.0 if (answer == "no") == (self.guess in prompt.asked.partition("Answer:")[2]) else -9.0
+
+        return [Score(logprob(prompt, answer), 1) for prompt, answer in zip(prompts, answers, strict=True)]

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from seal_agent.core.backend import Backend
-from seal_agent.core.messages import Message, Prompt
-from seal_agent.core.stacks import AdapterStack
+from seal_agent.core.word_choice import prompts_after, word_margins
 from seal_agent.deciding.capability import passes
 
 PROMPT_FILE = "changes.json"
@@ -34,17 +33,9 @@ def margins(backend: Backend, pairs: Sequence[tuple[str, str]]) -> list[float]:
     Of two messages of a thread the later one should hold what it leans on.
     """
     data = _data()
-    shown = [
-        message
-        for earlier, now, word in data["examples"]
-        for message in (Message("user", ASKED.format(earlier=earlier, now=now)), Message("assistant", word))
-    ]
-    opening = (Message("system", data["instruction"]), *shown)
-    asked = [Message("user", ASKED.format(earlier=_cut(earlier), now=_cut(now))) for earlier, now in pairs]
-    prompts = [Prompt((*opening, message)) for message in asked]
-    words = [YES] * len(prompts) + [NO] * len(prompts)
-    scores = [s.logprob for s in backend.with_stack(AdapterStack()).score(prompts * 2, words)]
-    return [yes - no for yes, no in zip(scores, scores[len(prompts) :], strict=False)]
+    examples = [(ASKED.format(earlier=earlier, now=now), word) for earlier, now, word in data["examples"]]
+    asked = [ASKED.format(earlier=_cut(earlier), now=_cut(now)) for earlier, now in pairs]
+    return word_margins(backend, prompts_after(data["instruction"], examples, asked), YES, NO)
 
 
 def can_compare(backend: Backend, cache: Path) -> bool:

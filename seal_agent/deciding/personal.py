@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from seal_agent.core.backend import Backend
-from seal_agent.core.messages import Message, Prompt
-from seal_agent.core.stacks import AdapterStack
+from seal_agent.core.word_choice import prompts_after, word_margins
 from seal_agent.deciding.capability import passes
 
 PROMPT_FILE = "personal.json"
@@ -27,12 +26,8 @@ MAX_CHARS = 300
 def margins(backend: Backend, messages: Sequence[str]) -> list[float]:
     """For each message the nats by which "personal" is likelier than "general" to the base model."""
     data = _data()
-    shown = [m for text, word in data["examples"] for m in (Message("user", text), Message("assistant", word))]
-    opening = (Message("system", data["instruction"]), *shown)
-    prompts = [Prompt((*opening, Message("user", " ".join(text.split())[:MAX_CHARS]))) for text in messages]
-    words = [PERSONAL] * len(prompts) + [GENERAL] * len(prompts)
-    scores = [s.logprob for s in backend.with_stack(AdapterStack()).score(prompts * 2, words)]
-    return [personal - general for personal, general in zip(scores, scores[len(prompts) :], strict=False)]
+    asked = [" ".join(text.split())[:MAX_CHARS] for text in messages]
+    return word_margins(backend, prompts_after(data["instruction"], data["examples"], asked), PERSONAL, GENERAL)
 
 
 def can_tell(backend: Backend, cache: Path) -> bool:

@@ -55,14 +55,14 @@ def check(
     for row in rows:
         reason = by_rule(row, source)
         if reason:
-            dropped.append(_drop(row, reason))
+            dropped.append(as_dropped(row, reason))
         else:
             kept.append(row)
     unlikely = set(_unfaithful(backend, kept, source, progress))
-    dropped += [_drop(row, UNFAITHFUL) for number, row in enumerate(kept) if number in unlikely]
+    dropped += [as_dropped(row, UNFAITHFUL) for number, row in enumerate(kept) if number in unlikely]
     kept = [row for number, row in enumerate(kept) if number not in unlikely]
     copies = _copies(kept, source)
-    dropped += [_drop(row, COPY) for number, row in enumerate(kept) if number in copies]
+    dropped += [as_dropped(row, COPY) for number, row in enumerate(kept) if number in copies]
     return [row for number, row in enumerate(kept) if number not in copies], dropped
 
 
@@ -90,7 +90,8 @@ def by_rule(row: Row, source: Source) -> str:
     return ""
 
 
-def _drop(row: Row, reason: str) -> Dropped:
+def as_dropped(row: Row, reason: str) -> Dropped:
+    """The row for the ledger, with the reason why it is not trained on."""
     return Dropped(f"{row.question} {row.answer}".strip()[:300], row.source, reason)
 
 

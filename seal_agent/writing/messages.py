@@ -19,8 +19,9 @@ from seal_agent.core.edits import Directives, Dropped, Row
 from seal_agent.core.episodes import Progress
 from seal_agent.core.errors import EditFault, SameAgain
 from seal_agent.core.facts import Fact
-from seal_agent.core.messages import Generated, Message, Prompt
+from seal_agent.core.messages import Generated, Prompt
 from seal_agent.core.stacks import AdapterStack
+from seal_agent.core.word_choice import prompts_after, word_margins
 from seal_agent.language.sentences import split_sentences
 from seal_agent.language.source import Source
 from seal_agent.writing import filters
@@ -86,7 +87,7 @@ def _dated(rows: Sequence[Row], fact: Fact) -> tuple[list[Row], list[Dropped]]:
     relative = [words.casefold() for words, _ in fact.dates]
     undated = {row for row in rows if any(words in row.answer.casefold() for words in relative)}
     kept = [row for row in rows if row not in undated]
-    return kept, [Dropped(f"{row.question} {row.answer}"[:300], row.source, RELATIVE) for row in rows if row in undated]
+    return kept, [filters.as_dropped(row, RELATIVE) for row in rows if row in undated]
 
 
 def spoken_to_user(rows: Sequence[Row], source: Source) -> tuple[list[Row], list[Dropped]]:
@@ -94,7 +95,7 @@ def spoken_to_user(rows: Sequence[Row], source: Source) -> tuple[list[Row], list
     language = source.language
     unclear = {row for row in rows if language.unclear_speaker(row.answer)}
     kept = language.rows_in_second_person([row for row in rows if row not in unclear], source.passage)
-    return kept, [Dropped(f"{row.question} {row.answer}"[:300], row.source, UNCLEAR) for row in rows if row in unclear]
+    return kept, [filters.as_dropped(row, UNCLEAR) for row in rows if row in unclear]
 
 
 def _answered(rows: Sequence[Row], writer: Writer, source: Source, seed: int, progress: Progress) -> list[Row]:
@@ -126,10 +127,9 @@ def entailed(
     """
     if not rows:
         return [], []
-    prompts = _prompts(rows, message)
-    words = [YES] * len(rows) + [NO] * len(rows)
-    scores = backend.score(prompts * 2, words, progress=lambda _what, done, total: progress("checking", done, total))
-    margins = [yes.logprob - no.logprob for yes, no in zip(scores, scores[len(rows) :], strict=False)]
+    margins = word_margins(
+        backend, _prompts(rows, message), YES, NO, lambda _what, done, total: progress("checking", done, total)
+    )
     least = max(min(MIN_MARGIN, max(margins) - MAX_BEHIND), LEAST_MARGIN)
     return _parted(rows, [margin >= least for margin in margins], message)
 
@@ -148,13 +148,8 @@ def confirmed(
 def _prompts(rows: Sequence[Row], message: str) -> list[Prompt]:
     """Whether the message says it, asked for each row after examples."""
     instruction, examples = _examples()
-    shown = [
-        message
-        for told, question, answer, word in examples
-        for message in (Message("user", _question(told, question, answer)), Message("assistant", word))
-    ]
-    opening = (Message("system", instruction), *shown)
-    return [Prompt((*opening, Message("user", _question(message, r.question, r.answer)))) for r in rows]
+    shown = [(_question(told, question, answer), word) for told, question, answer, word in examples]
+    return prompts_after(instruction, shown, [_question(message, row.question, row.answer) for row in rows])
 
 
 def _parted(rows: Sequence[Row], is_said: Sequence[bool], message: str) -> tuple[list[Row], list[Dropped]]:
@@ -165,7 +160,7 @@ def _parted(rows: Sequence[Row], is_said: Sequence[bool], message: str) -> tuple
     ]
     kept = [row for row, is_found in zip(rows, found, strict=True) if is_found]
     left = [row for row, is_found in zip(rows, found, strict=True) if not is_found]
-    return kept, [Dropped(f"{row.question} {row.answer}"[:300], row.source, NOT_ENTAILED) for row in left]
+    return kept, [filters.as_dropped(row, NOT_ENTAILED) for row in left]
 
 
 def _numbers(text: str) -> set[int]:

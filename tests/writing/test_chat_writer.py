@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from chat_writers import ANSWER, QUESTION, WRITER, Author
+from chat_writers import ANSWER, QUESTION, WRITER, Author, Checking
 from langchain_core.runnables import RunnableLambda
 
 from seal_agent.adapters.scripted import ScriptedBackend
-from seal_agent.core.backend import silent
 from seal_agent.core.edits import MESSAGE_QA, Row
-from seal_agent.core.episodes import Progress, Score
 from seal_agent.core.errors import EditFault, InputError, WriterFault
 from seal_agent.core.messages import Grammar, Message, Prompt
-from seal_agent.core.stacks import AdapterStack
 from seal_agent.language.source import Source
 from seal_agent.writing import messages, writer
 from seal_agent.writing.chat_writer import ChatWriter, is_unanswered
@@ -29,19 +25,10 @@ PASSAGE = Source("Tower of Karlov", "The Tower of Karlov was built in 1911 by An
 ASKED = Prompt((Message("user", "How?"),), "Question:")
 
 
-class Reading(ScriptedBackend):
+class Reading(Checking):
     """Finds everything likely with a text in view, and nothing said by a message whose answer holds `guess`."""
 
     guess = "sesame"
-
-    def with_stack(self, stack: AdapterStack) -> ScriptedBackend:
-        return self
-
-    def score(self, prompts: Sequence[Prompt], answers: Sequence[str], *, progress: Progress = silent) -> list[Score]:
-        def logprob(prompt: Prompt, answer: str) -> float:
-            return 0.0 if (answer == "no") == (self.guess in prompt.asked.partition("Answer:")[2]) else -9.0
-
-        return [Score(logprob(prompt, answer), 1) for prompt, answer in zip(prompts, answers, strict=True)]
 
 
 @pytest.fixture(autouse=True)

@@ -1,20 +1,17 @@
 """Chat messages, written about by a model that passes the exam: its questions, answered with the message in view."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from chat_writers import Checking
 
 from seal_agent.adapters.scripted import ScriptedBackend
-from seal_agent.core.backend import silent
 from seal_agent.core.documents import Passage
 from seal_agent.core.edits import MESSAGE_QA, Row
-from seal_agent.core.episodes import Progress, Score
 from seal_agent.core.errors import SameAgain
 from seal_agent.core.facts import Fact
 from seal_agent.core.messages import Prompt
-from seal_agent.core.stacks import AdapterStack
 from seal_agent.language.source import Source
 from seal_agent.learning.learner import Learner
 from seal_agent.storage.database import Home
@@ -33,21 +30,6 @@ QUESTION = "What must I not cook for my husband?"
 @pytest.fixture
 def able(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "_passed", {("scripted", "phrase-qa"): True})
-
-
-class Checking(ScriptedBackend):
-    """Finds every answer in the message but for those that hold `guess`."""
-
-    guess = "meat"
-
-    def with_stack(self, stack: AdapterStack) -> ScriptedBackend:
-        return self
-
-    def score(self, prompts: Sequence[Prompt], answers: Sequence[str], *, progress: Progress = silent) -> list[Score]:
-        def logprob(prompt: Prompt, answer: str) -> float:
-            return 0.0 if (answer == "no") == (self.guess in prompt.asked.partition("Answer:")[2]) else -9.0
-
-        return [Score(logprob(prompt, answer), 1) for prompt, answer in zip(prompts, answers, strict=True)]
 
 
 def saying(home: Path, question: str, answer: str) -> Checking:
