@@ -24,7 +24,7 @@ _PHRASE = re.compile(r'whose answer is "(?P<phrase>[^"]+)"')
 
 
 class Author(BaseChatModel):
-    """It asks `question`, answers it with `answer`, other questions with `aside`, and finds no `guess` in a message.
+    """It finds the statements `answer` and `aside` in a message, asks `question` and `other` for them, and no `guess`.
 
     `seen` are all texts that it was shown. With an `error` it does not answer.
     """
@@ -32,7 +32,8 @@ class Author(BaseChatModel):
     model: str = "large-1"
     question: str = QUESTION
     answer: str = ANSWER
-    aside: str = "Ruben can't have sesame."
+    other: str = "Who is Ruben?"
+    aside: str = ""
     guess: str = "meat"
     ending: str = "stop"
     error: str = ""
@@ -52,11 +53,11 @@ class Author(BaseChatModel):
     def _reply(self, asked: str) -> str:
         if asked.startswith("Passage:") and (match := _PHRASE.search(asked)):
             return f"Question: What is told?\nAnswer: It is {match['phrase']}."
-        if "Write my question and your answer." in asked:
-            return f"Question: {self.question}\nAnswer: {self.answer}"
+        if asked.endswith("Write my question."):
+            return self.question if asked.startswith(self.answer) else self.other
         if "Is the answer right" in asked:
             return "no" if self.guess in asked.partition("Answer:")[2] else "Yes."
-        return self.answer if asked == self.question else self.aside
+        return f"{self.answer}\n{self.aside}"
 
 
 class Checking(ScriptedBackend):

@@ -73,6 +73,14 @@ class Fact:
         return f"{self.earlier} {self.text}{self._dates}{self._changed}".strip()
 
     @property
+    def dated(self) -> str:
+        """The text with days in the place of the words that mean them: "Tuesday 2026-03-10" for "next Tuesday"."""
+        text = self.text
+        for words, meant in self.dates:
+            text = text.replace(words, f"{_weekday(meant)}{meant}", 1)
+        return text
+
+    @property
     def _dates(self) -> str:
         dates = "; ".join(f'"{words}" is {_weekday(meant)}{meant}' for words, meant in self.dates)
         return f" ({dates})" if dates else ""

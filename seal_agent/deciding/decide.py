@@ -12,12 +12,12 @@ from seal_agent.core.episodes import Decision, Novelty
 from seal_agent.core.redaction import NOTHING_LEFT, lost_secret
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.deciding.classifier import Head, features_of, read
-from seal_agent.deciding.kinds import CERTAIN, FORGET, LIKELY, asks
+from seal_agent.deciding.kinds import CERTAIN, FORGET, LIKELY
 from seal_agent.deciding.requests import REASONS
 from seal_agent.language.base import for_text, is_instruction
 from seal_agent.language.few_shot import examples_in
 from seal_agent.language.values import UserRequest
-from seal_agent.language.words import has_name_or_number
+from seal_agent.language.words import asks, has_name_or_number
 
 WORTH, NOT_WORTH = "worth learning", "nothing lasting or new"
 NOT_FITTED = -1.0  # margin of a message of no certain kind while the classifier is fitted

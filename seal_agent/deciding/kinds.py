@@ -27,7 +27,6 @@ LIKELY = frozenset({"preference"})
 ASKING = frozenset({"question", "request"})
 """Kinds of messages that ask for something."""
 FORGET, CORRECTION = "forget", "correction"
-QUESTION_MARKS = "?？؟"
 NUM_TESTED, BATCH = 16, 8
 MIN_PASSED = 0.6  # of the tested turns, half of them worth learning; Qwen2.5-Coder-1.5B gets 10 of 16 right
 MAX_CHARS = 600
@@ -65,11 +64,6 @@ def shown(text: str, earlier: str = "") -> str:
     """A message as the model is shown it: cut, and a short one that answers something with what it answers."""
     said = " ".join(text.split())[:MAX_CHARS] if "\n" not in text else text[:MAX_CHARS]
     return said if not earlier or len(said.split()) > 3 else f"{earlier.strip().splitlines()[-1][:MAX_CHARS]}\n{said}"
-
-
-def asks(text: str) -> bool:
-    """Whether a message has a question mark, so that it asks something whatever kind it is taken for."""
-    return any(mark in text for mark in QUESTION_MARKS)
 
 
 def can_name_kinds(backend: Backend, cache: Path) -> bool:

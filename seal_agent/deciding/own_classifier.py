@@ -13,6 +13,7 @@ from seal_agent.deciding import changes, classifier, kinds, personal, requests
 from seal_agent.deciding.background_fit import BackgroundFit
 from seal_agent.deciding.classifier import Head
 from seal_agent.language.values import UserRequest
+from seal_agent.language.words import asks
 
 MAX_KINDS = 256  # cached: a message is read before the reply and again when it is decided on
 
@@ -29,6 +30,7 @@ class OwnClassifier:
         self._tells_personal: bool | None = None
         self._compares: bool | None = None
         self._kinds: OrderedDict[str, str] = OrderedDict()
+        self._margins: OrderedDict[str, float] = OrderedDict()
 
     def head(self, progress: Progress = silent, *, may_wait: bool = False) -> Head | None:
         """The classifier; None while it is fitted in the background for a new model.
@@ -83,20 +85,36 @@ class OwnClassifier:
         A message with a question mark asks, whatever it is taken for: "What time is the review?" is named an
         appointment by Qwen2.5-Coder-1.5B.
         """
-        return not kinds.asks(text) and self.kind_of(text, earlier) in kinds.CERTAIN | {kinds.FORGET}
+        return not asks(text) and self.kind_of(text, earlier) in kinds.CERTAIN | {kinds.FORGET}
 
     def asks_personal(self, text: str, earlier: str = "") -> bool:
         """Whether a message asks for something that the model cannot know unless it was told.
 
         False for a model that cannot tell, and for a message that asks nothing.
         """
+        if not self.tells_personal:
+            return False
+        if not asks(text) and self.kind_of(text, earlier) not in kinds.ASKING:
+            return False
+        return self._margin_of_personal(text) >= personal.MIN_MARGIN
+
+    @property
+    def tells_personal(self) -> bool:
+        """Whether the model passes the test in telling personal from general requests (`personal.can_tell`)."""
         if self._tells_personal is None:
             self._tells_personal = self.names_kinds and personal.can_tell(self._base, self._cache)
-        if not self._tells_personal:
-            return False
-        if not kinds.asks(text) and self.kind_of(text, earlier) not in kinds.ASKING:
-            return False
-        return personal.margins(self._base, [text])[0] >= personal.MIN_MARGIN
+        return self._tells_personal
+
+    def is_personal(self, text: str) -> bool | None:
+        """Whether the model finds "personal" likelier than "general" for a request; None if it cannot tell."""
+        return self._margin_of_personal(text) >= 0 if self.tells_personal else None
+
+    def _margin_of_personal(self, text: str) -> float:
+        if text not in self._margins:
+            self._margins[text] = personal.margins(self._base, [text])[0]
+            if len(self._margins) > MAX_KINDS:
+                self._margins.popitem(last=False)
+        return self._margins[text]
 
     @property
     def compares(self) -> bool:

@@ -10,9 +10,10 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from seal_agent.core.episodes import ASKS_ABOUT_MEMORY, ASKS_TO_FORGET, ASKS_TO_UNDO
-from seal_agent.deciding.kinds import FORGET, asks
+from seal_agent.deciding.kinds import FORGET
 from seal_agent.language.base import for_text, is_instruction
 from seal_agent.language.values import UserRequest
+from seal_agent.language.words import asks
 
 OF_KIND: MappingProxyType[str, UserRequest] = MappingProxyType({FORGET: "forget", "reminder": "remember"})
 """The requests among the kinds that a model names."""

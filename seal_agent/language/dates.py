@@ -7,6 +7,7 @@ words too, and are never trained.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 
@@ -40,8 +41,20 @@ def _found(text: str, day: date, language: str) -> list[tuple[str, date]]:
     from dateparser.search import search_dates
 
     settings = {"RELATIVE_BASE": datetime.combine(day, time()), "PREFER_DATES_FROM": "future"}
-    try:
-        found = search_dates(text, languages=[language], settings=settings)
-    except (ValueError, OverflowError, TypeError):  # of an unsupported language, or a number that is no year
-        return []
-    return [(words, meant.date()) for words, meant in found or ()]
+
+    def found(part: str) -> list[tuple[str, date]]:
+        try:
+            dates = search_dates(part, languages=[language], settings=settings)
+        except (ValueError, OverflowError, TypeError):  # of an unsupported language, or a number that is no year
+            return []
+        return [(words, meant.date()) for words, meant in dates or ()]
+
+    return [(_shortest(words, meant, found), meant) for words, meant in found(text)]
+
+
+def _shortest(words: str, meant: date, found: Callable[[str], list[tuple[str, date]]]) -> str:
+    """`words` without those at their end that the day does not need: "next Tuesday at noon" is "next Tuesday"."""
+    parts = words.split(" ")
+    while len(parts) > 1 and (" ".join(parts[:-1]), meant) in found(" ".join(parts[:-1])):
+        parts.pop()
+    return " ".join(parts)

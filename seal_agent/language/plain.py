@@ -14,10 +14,9 @@ from seal_agent.core.edits import Probe, Row
 from seal_agent.language.sentences import split_sentences
 from seal_agent.language.source import Source
 from seal_agent.language.values import CandidateAnswer, LeftOut, Span, Statement, UserRequest, WatchedFact
-from seal_agent.language.words import WORD, numbers_in, opening, words_with_digits
+from seal_agent.language.words import QUESTION_MARKS, WORD, numbers_in, opening, words_with_digits
 
 MAX_FIRST = 1000  # characters of a text in which its first sentence is looked for
-_QUESTION_MARKS = ("?", "？", "؟")
 NO_QUESTIONS = "it is a question, and there are no rules to understand it in the language {code!r}; state the answer"
 
 
@@ -240,4 +239,4 @@ class Plain:
 
 
 def _is_question(sentence: str) -> bool:
-    return sentence.rstrip("\"'“”’»)」』 ")[-1:] in _QUESTION_MARKS
+    return sentence.rstrip("\"'“”’»)」』 ").endswith(tuple(QUESTION_MARKS))

@@ -18,7 +18,8 @@ class Source:
     """A passage to be learned, its topic, and the fault of the last attempt.
 
     `earlier` is the conversation before a chat message, for messages that cannot be understood alone; `heading` stands
-    above the passage. `fact` is a chat message with its day and what it answers.
+    above the passage. `fact` is a chat message with its day and what it answers; `told` is what it says, as statements
+    that can be understood alone.
     """
 
     topic: str
@@ -27,6 +28,7 @@ class Source:
     fault: str = ""
     heading: str = ""
     fact: Fact | None = None
+    told: tuple[str, ...] = ()
 
     @cached_property
     def language(self) -> Language:

@@ -8,6 +8,7 @@ WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 MAX_OPENING_WORDS = 4
 MAX_OPENING_CHARS = 8  # of a sentence without spaces
 _MARKS = " .,;:!?\"'“”‘’«»()。，、；：！？「」『』"
+QUESTION_MARKS = "?？؟"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NUMBER = re.compile(r"\d[\d.,]*\d|\d")
 _WITH_DIGIT = re.compile(r"\b\w*\d\w*")
@@ -22,6 +23,11 @@ def opening(sentence: str) -> str:
     else:
         begun = sentence[: min(len(sentence) // 2, MAX_OPENING_CHARS)]
     return begun.strip(_MARKS)
+
+
+def asks(text: str) -> bool:
+    """Whether a message has a question mark, so that it asks something whatever kind it is taken for."""
+    return any(mark in text for mark in QUESTION_MARKS)
 
 
 def encodable(text: str) -> str:

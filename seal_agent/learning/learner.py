@@ -190,7 +190,7 @@ class Learner:
         """The routing key of the candidate: its topic and text, and the keys of the adapters it supersedes."""
         known = self.home.route_keys(self.namespace)
         own = f"{episode.topic}\n{episode.text}"
-        if self.config.recall != "weights" and not episode.source:
+        if not episode.source:
             before = context_of(episode.text, last_said(episode.earlier))
             own = f"{own}\n{before}".strip()  # "No, 2 pm." is found by what it answers
         texts = [own, *(known.get(adapter, "") for adapter in episode.supersedes)]

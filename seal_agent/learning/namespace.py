@@ -82,7 +82,7 @@ class Namespace:
         if lost := routed - known.keys():
             raise StorageError(f"adapter {min(lost)[:12]} has no routing key; run `seal-agent doctor --repair`")
         kept = tuple((entry.ref.id, known[entry.ref.id]) for entry in stack.entries if entry.is_routed)
-        return Served(self.backend, stack, self._routers.over(kept, known), scores)
+        return Served(self.backend, stack, self._routers.over(kept, known), scores, self.classifier.is_personal)
 
     def recalls(self, text: str) -> bool:
         """Whether exactly this text is recalled into prompts already."""

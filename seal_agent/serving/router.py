@@ -10,16 +10,11 @@ skips both steps. Routed adapters: MEGa, arXiv 2504.21239.
 
 from __future__ import annotations
 
-import json
 import math
-import re
 import threading
-from collections import Counter, OrderedDict, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from importlib import resources
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +25,8 @@ from seal_agent.core.stacks import AdapterStack
 from seal_agent.language.base import for_text
 from seal_agent.language.sentences import split_sentences
 from seal_agent.serving.relevance import About, Scorer, relevance
+from seal_agent.serving.terms import WORD, frequency, terms
 
-STEM = 5  # letters of a word that are compared, so that "developed" matches "development"
 FOUND = 0.65  # share of a question's words that occur in the text it is about
 MISSING_COUNTS = 0.5  # weight of the evidence of a missing word: people use words of their own
 MARGIN, MOST_CALLED = 5.0, 3  # nats behind the best key, and number of keys, that the model is asked about
@@ -44,9 +39,8 @@ MOST_TOLD = 120  # words of a key made of messages; in a longer text "I" may be 
 MOST_RECALLED, MIN_EVIDENCE_OF_TEXT = 6, -3.0  # keys whose text may be recalled, for the model to confirm
 IN_VIEW = 0.6  # share of a key's text that must stand in the conversation for the model to read it there
 MAX_ROUTERS = 4  # cached for a namespace
-BACKGROUND = "decide_train.json"  # everyday messages, for word frequencies
-_WORD = re.compile(r"\w+")
-_WITHOUT_SPACES = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
+Judge = Callable[[str], bool | None]
+"""Whether a message asks for something personal, by the model; None if it cannot tell."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +51,9 @@ class RouteLimits:
     which the key must make the message likelier to the base model; with 0 the model is not asked, and everyday
     questions activate more adapters by accident. Users ask about themselves in other words than they told it ("Which
     food should I avoid?"). For short personal messages half of `min_relevance` is enough, and the sum of both must
-    reach `min_personal`, or `min_of_others` if the question is not about the user ("When was Napoleon born?" against
-    the user's birthday). Of the keys that pass, the best `max_active` are active. A text is recalled into the prompt
-    if its relevance reaches `min_relevance` and the sum of both `min_personal`; at most `max_recalled` are.
+    reach `min_personal`, or `min_of_others` if the question asks for nothing personal ("When was Napoleon born?"
+    against the user's birthday). Of the keys that pass, the best `max_active` are active. A text is recalled into the
+    prompt if its relevance reaches `min_relevance` and the sum of both `min_personal`; at most `max_recalled` are.
     """
 
     min_evidence: float = 4.0
@@ -123,17 +117,16 @@ class Router:
         """
         if not terms(text):
             return []
-        return self._near(self.scores(text), is_confirmed=is_confirmed)
+        return self._near(self.scores(text), least_of_personal=0.0 if is_confirmed else self.limits.min_evidence)
 
-    def _near(self, ranked: Sequence[tuple[str, float]], *, is_confirmed: bool) -> list[tuple[str, float]]:
+    def _near(self, ranked: Sequence[tuple[str, float]], *, least_of_personal: float) -> list[tuple[str, float]]:
         """Of all keys with their evidence, best first, those that may be called for."""
         scores = ranked[: max(MOST_CALLED, self.limits.max_active)]
-        personal = self._personal if is_confirmed else frozenset[str]()
         return [
             (adapter, evidence)
             for adapter, evidence in scores
             if evidence >= scores[0][1] - MARGIN
-            and evidence >= (0.0 if adapter in personal else self.limits.min_evidence)
+            and evidence >= (least_of_personal if adapter in self._personal else self.limits.min_evidence)
         ]
 
     def excerpt(self, adapter: str, text: str) -> str:
@@ -156,30 +149,34 @@ class Router:
         return [match.active for match in self.matches(prompts, score)]
 
     def matches(
-        self, prompts: Sequence[Prompt], score: Scorer | None = None, *, recalls_text: bool = False
+        self,
+        prompts: Sequence[Prompt],
+        score: Scorer | None = None,
+        *,
+        recalls_text: bool = False,
+        judge: Judge | None = None,
     ) -> list[Match]:
         """What each prompt calls for, by its last message, else by that message as a follow-up of those before it.
 
         A key whose text stands in the prompt already is left out: the model reads it there. `score` is the base
-        model's; without it words alone decide. With `recalls_text` more keys are put to the model.
+        model's; without it words alone decide. With `recalls_text` more keys are put to the model. `judge` tells
+        whether a message asks for something personal.
         """
         queries = [_queries(prompt) for prompt in prompts]
+        asks = _Asked(score if self.limits.min_relevance else None, judge, recalls_text=recalls_text)
         matched = [Match()] * len(prompts)
         for place in range(max(map(len, queries), default=0)):
             unmatched = [n for n, asked in enumerate(queries) if matched[n] == Match() and place < len(asked)]
-            chosen = self._chosen([queries[n][place] for n in unmatched], score, recalls_text=recalls_text)
+            chosen = self._chosen([queries[n][place] for n in unmatched], asks)
             for n, match in zip(unmatched, chosen, strict=True):
                 matched[n] = match
         return matched
 
-    def _chosen(self, queries: Sequence[Query], score: Scorer | None, *, recalls_text: bool) -> list[Match]:
+    def _chosen(self, queries: Sequence[Query], asks: _Asked) -> list[Match]:
         """For each query, the best candidates that the model confirms."""
-        asks = score if self.limits.min_relevance else None
         told = [self._told_out_of_view(query) for query in queries]
         candidates = [
-            []
-            if known and not recalls_text
-            else self._candidates(query, is_confirmed=asks is not None, more=recalls_text)
+            [] if known and not asks.recalls_text else self._candidates(query, asks)
             for query, known in zip(queries, told, strict=True)
         ]
         pairs = [
@@ -187,13 +184,13 @@ class Router:
             for query, found in zip(queries, candidates, strict=True)
             for adapter, *_ in found
         ]
-        nats = iter(relevance(asks, pairs)) if asks else None
+        nats = iter(relevance(asks.score, pairs)) if asks.score else None
         return [
-            self._match(query, known, [(*candidate, next(nats) if nats else None) for candidate in found])
+            self._match(query, known, [(*candidate, next(nats) if nats else None) for candidate in found], asks)
             for query, known, found in zip(queries, told, candidates, strict=True)
         ]
 
-    def _candidates(self, query: Query, *, is_confirmed: bool, more: bool) -> list[tuple[str, float, bool]]:
+    def _candidates(self, query: Query, asks: _Asked) -> list[tuple[str, float, bool]]:
         """The keys that a query may be about and that do not stand in its conversation.
 
         Each with its evidence, and whether its adapter may be activated; the others' texts may be recalled only.
@@ -201,19 +198,28 @@ class Router:
         if not terms(query.wide):
             return []
         ranked = self.scores(query.wide)
-        near = self._near(ranked, is_confirmed=is_confirmed)
+        near = self._near(ranked, least_of_personal=self._least_of_personal(query, ranked, asks))
         found = near
-        if more and is_confirmed:
+        if asks.recalls_text and asks.score:
             found = [(i, e) for i, e in ranked[:MOST_RECALLED] if e >= MIN_EVIDENCE_OF_TEXT]
         activatable = {adapter for adapter, _ in near}
         return [(i, e, i in activatable) for i, e in found if not self._is_in_view(i, query.view)]
 
-    def _match(self, query: Query, told: str, rated: Sequence[tuple[str, float, bool, float | None]]) -> Match:
+    def _least_of_personal(self, query: Query, ranked: Sequence[tuple[str, float]], asks: _Asked) -> float:
+        """The evidence from which the key of a personal message may be called for by a query."""
+        if asks.score is None:
+            return self.limits.min_evidence
+        is_open = any(i in self._personal and MIN_EVIDENCE_OF_TEXT <= e < 0 for i, e in ranked[:MOST_CALLED])
+        return MIN_EVIDENCE_OF_TEXT if is_open and asks.judged_personal(query) else 0.0
+
+    def _match(
+        self, query: Query, told: str, rated: Sequence[tuple[str, float, bool, float | None]], asks: _Asked
+    ) -> Match:
         """Of the rated candidates (as `_candidates`, with relevance in nats), those to activate and those to recall."""
         passing = [
             (e + (r or 0.0) / 2, adapter)
             for adapter, e, may_activate, r in rated
-            if may_activate and (r is None or self._confirms(query.wide, adapter, e, r))
+            if may_activate and (r is None or self._confirms(query, adapter, e, r, asks))
         ]
         active = tuple(adapter for _, adapter in sorted(passing, key=lambda each: -each[0]))
         limits = self.limits
@@ -260,11 +266,31 @@ class Router:
             return ""
         return next((self._asked[fewer] for word in sorted(asked) if (fewer := asked - {word}) in self._asked), "")
 
-    def _confirms(self, text: str, adapter: str, evidence: float, nats: float) -> bool:
+    def _confirms(self, query: Query, adapter: str, evidence: float, nats: float, asks: _Asked) -> bool:
+        limits = self.limits
         if adapter not in self._personal:
-            return nats >= self.limits.min_relevance
-        least = self.limits.min_personal if _speaks_of_writer(text) else self.limits.min_of_others
-        return nats >= self.limits.min_relevance / 2 and evidence + nats >= least
+            return nats >= limits.min_relevance
+        if nats < limits.min_relevance / 2 or evidence + nats < min(limits.min_personal, limits.min_of_others):
+            return False
+        return evidence + nats >= (limits.min_personal if asks.is_personal(query) else limits.min_of_others)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What the model is asked for a match: `score` confirms keys, `judge` tells personal messages."""
+
+    score: Scorer | None
+    judge: Judge | None
+    recalls_text: bool
+
+    def is_personal(self, query: Query) -> bool:
+        """Whether a query asks for something personal, by the model if it can tell, else by its words."""
+        judged = self.judge(query.text) if self.judge else None
+        return _speaks_of_writer(query.wide) if judged is None else judged
+
+    def judged_personal(self, query: Query) -> bool:
+        """Whether a model that can tell says that a query asks for something personal."""
+        return bool(self.judge and self.judge(query.text))
 
 
 def part_of(stack: AdapterStack, matched: Collection[str]) -> AdapterStack:
@@ -305,20 +331,6 @@ class Routers:
         return router
 
 
-def terms(text: str) -> Counter[str]:
-    """The words of `text` as they are compared, with counts: the first letters, in lower case.
-
-    In text without spaces (Chinese, Japanese) every pair of neighbouring characters is a word.
-    """
-    return Counter(term for word in _WORD.findall(text.lower()) for term in _terms_of(word))
-
-
-def _terms_of(word: str) -> list[str]:
-    if _WITHOUT_SPACES.search(word):
-        return ["".join(pair) for pair in pairwise(word)] or [word]
-    return [word[:STEM]]
-
-
 def _questions(key: str) -> list[str]:
     """The questions generated from a user's statements about themselves, for exact matches."""
     language = for_text(key)
@@ -339,7 +351,7 @@ def key_of(texts: Sequence[str], questions: Sequence[str] = ()) -> str:
 
 
 def _words(text: str) -> frozenset[str]:
-    return frozenset(_WORD.findall(text.lower()))
+    return frozenset(WORD.findall(text.lower()))
 
 
 def _asked(text: str) -> frozenset[str]:
@@ -382,16 +394,3 @@ def _proof(by_chance: NDArray[np.float64]) -> NDArray[np.float64]:
     """The evidence, in nats, of a word that occurs in a text, given its expected number of occurrences there."""
     proof: NDArray[np.float64] = np.clip(math.log(FOUND) - np.log(-np.expm1(-by_chance)), 0.0, MOST)
     return proof
-
-
-def frequency(word: str) -> float:
-    """The expected frequency of `word` at any position of a text, from everyday messages."""
-    total, counts = _background()
-    return (counts[word] + 0.5) / total
-
-
-@lru_cache(maxsize=1)
-def _background() -> tuple[int, Counter[str]]:
-    text = resources.files("seal_agent").joinpath("data", BACKGROUND).read_text(encoding="utf-8")
-    counts = terms("\n".join(turn["text"] for turn in json.loads(text)))
-    return counts.total(), counts

@@ -11,7 +11,7 @@ from seal_agent.core.edits import Probe
 from seal_agent.core.episodes import Probed, Progress, Score
 from seal_agent.core.messages import Generated, Grammar, Prompt
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.serving.router import Match, Router, part_of
+from seal_agent.serving.router import Judge, Match, Router, part_of
 
 T = TypeVar("T")
 
@@ -55,8 +55,16 @@ def compared(
 class Served:
     """A stack with routed adapters on a backend; prompts with equal active adapters share a batch."""
 
-    def __init__(self, backend: Backend, stack: AdapterStack, router: Router, scores: ScoreCache | None = None) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        stack: AdapterStack,
+        router: Router,
+        scores: ScoreCache | None = None,
+        judge: Judge | None = None,
+    ) -> None:
         self.stack = stack
+        self._judge = judge
         self._backend = backend
         self._router = router
         self._scores = scores or ScoreCache()
@@ -75,7 +83,7 @@ class Served:
         if not self._routed:
             return [Match()] * len(prompts)
         fresh = [prompt for prompt in dict.fromkeys(prompts) if (prompt, recalls_text) not in self._matched]
-        found = self._router.matches(fresh, self._scored_by_base, recalls_text=recalls_text)
+        found = self._router.matches(fresh, self._scored_by_base, recalls_text=recalls_text, judge=self._judge)
         self._matched |= {(prompt, recalls_text): match for prompt, match in zip(fresh, found, strict=True)}
         return [self._matched[prompt, recalls_text] for prompt in prompts]
 

@@ -1,14 +1,14 @@
-"""A chat message as training rows, by a model that writes: its own questions, answered with the message in view.
+"""A chat message as training rows, by a model that writes: its statements, asked for by questions of its own.
 
-Every answer is checked: the base model must find that the message says it (`entailed`). Where another model writes and
-the base model cannot read well enough, the writer is asked in words (`confirmed`).
+Every statement is checked: the base model must find that the message says it (`entailed`). Where another model writes
+and the base model cannot read well enough, the writer is asked in words (`confirmed`).
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from importlib import resources
@@ -19,15 +19,15 @@ from seal_agent.core.edits import Directives, Dropped, Row
 from seal_agent.core.episodes import Progress
 from seal_agent.core.errors import EditFault, SameAgain
 from seal_agent.core.facts import Fact
-from seal_agent.core.messages import Generated, Prompt
+from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.core.word_choice import prompts_after, word_margins
-from seal_agent.language.sentences import split_sentences
 from seal_agent.language.source import Source
 from seal_agent.writing import filters
 from seal_agent.writing.assembly import assemble
 from seal_agent.writing.formats import Ask, message_qa
 from seal_agent.writing.requests import Writer, generate, proposal, written
+from seal_agent.writing.statements import statements_of
 
 EXAMPLES_FILE = "entailed.json"
 ASKED = "Message: {message}\nQuestion: {question}\nAnswer: {answer}\nIs the answer right, and does the message say it?"
@@ -39,7 +39,6 @@ NOT_ENTAILED = "the model does not find that the message says it"
 RELATIVE = "it names a day by a word that means another day later"
 UNCLEAR = "its speaker is unclear"
 _DIGITS = re.compile(r"\d+")
-ENDS = (".", "!", "。", "！")
 
 
 def write_message(
@@ -59,15 +58,23 @@ def write_message(
     The base model checks, unless it cannot answer from a text in view (`base_reads`): then the writer does. Raises
     `EditFault` if too few rows are left: `SameAgain`, if they were written without a draw.
     """
-    base, author, told = backend.with_stack(AdapterStack()), writer or backend, message_qa.fact_of(source).words
-    texts = written(author, message_qa.NAME, source, seed=seed, temperature=temperature, progress=progress)
-    rows = _answered([row for each in texts for row in each.rows], author, source, seed, progress)
-    kept, dropped = filters.check(base, rows, source, progress)
+    base, author, fact = backend.with_stack(AdapterStack()), writer or backend, message_qa.fact_of(source)
+    told = statements_of(author, source, fact, seed=seed, temperature=temperature, progress=progress)
+    texts = (
+        []
+        if not told
+        else written(
+            author, message_qa.NAME, replace(source, told=told), seed=seed, temperature=temperature, progress=progress
+        )
+    )
+    rows = {row.question.casefold(): row for each in reversed(texts) for row in each.rows}
+    indirect = {row for each in texts if each.asked.meta[0] in message_qa.SIDES for row in each.rows}
+    kept, dropped = filters.check(base, list(rows.values())[::-1], source, progress)
     if writer is None or base_reads:
-        kept, guessed = entailed(base, kept, told, progress)
+        kept, guessed = entailed(base, kept, fact.words, indirect, progress)
     else:
-        kept, guessed = confirmed(writer, kept, told, progress)
-    kept, undated = _dated(kept, message_qa.fact_of(source))
+        kept, guessed = confirmed(writer, kept, fact.words, indirect, progress)
+    kept, undated = _dated(kept, fact)
     kept, unclear = spoken_to_user(kept, source)
     malformed = [each.malformed for each in texts if not each.rows]
     left_out = [*malformed, *dropped, *guessed, *undated, *unclear]
@@ -98,32 +105,17 @@ def spoken_to_user(rows: Sequence[Row], source: Source) -> tuple[list[Row], list
     return kept, [filters.as_dropped(row, UNCLEAR) for row in rows if row in unclear]
 
 
-def _answered(rows: Sequence[Row], writer: Writer, source: Source, seed: int, progress: Progress) -> list[Row]:
-    """Each question, once, answered by the model with the message in view.
-
-    An answer that was cut off is left out, and one that says yes or no: small models err in those.
-    """
-    asked = list({row.question.casefold(): row for row in reversed(rows)}.values())[::-1]
-    asks = [
-        Ask(shown, row.evidence, message_qa.MAX_ANSWER_TOKENS) for row in asked if (shown := row.in_view(source.topic))
-    ]
-    texts = generate(writer, asks, seed, "answers", progress)
-    own = [replace(row, answer=_first_sentence(text)) for row, text in zip(asked, texts, strict=True)]
-    return [row for row in own if row.answer and not source.language.is_yes_or_no(row.answer.partition(",")[0])]
-
-
-def _first_sentence(text: Generated) -> str:
-    """The first sentence of an answer; empty if it was cut off."""
-    first = next(iter(split_sentences(" ".join(text.split()))), "")
-    return first if text.ending == "stop" or first[-1:] in ENDS else ""
-
-
 def entailed(
-    backend: Backend, rows: Sequence[Row], message: str, progress: Progress = silent
+    backend: Backend,
+    rows: Sequence[Row],
+    message: str,
+    indirect: Collection[Row] = (),
+    progress: Progress = silent,
 ) -> tuple[list[Row], list[Dropped]]:
     """The rows whose answer the base model finds in the message, and the others with the reason.
 
-    A number in an answer must stand in the message or in the question.
+    An answer is found if one of its questions shows it; an `indirect` question must show it itself. A number in an
+    answer must stand in the message or in the question.
     """
     if not rows:
         return [], []
@@ -131,18 +123,23 @@ def entailed(
         backend, _prompts(rows, message), YES, NO, lambda _what, done, total: progress("checking", done, total)
     )
     least = max(min(MIN_MARGIN, max(margins) - MAX_BEHIND), LEAST_MARGIN)
-    return _parted(rows, [margin >= least for margin in margins], message)
+    return _parted(rows, [margin >= least for margin in margins], message, indirect)
 
 
 def confirmed(
-    writer: Writer, rows: Sequence[Row], message: str, progress: Progress = silent
+    writer: Writer,
+    rows: Sequence[Row],
+    message: str,
+    indirect: Collection[Row] = (),
+    progress: Progress = silent,
 ) -> tuple[list[Row], list[Dropped]]:
     """The rows of which the writer says "yes" when it is asked the same question as in `entailed`; and the others."""
     if not rows:
         return [], []
     asks = [Ask(prompt, message, MAX_WORD_TOKENS) for prompt in _prompts(rows, message)]
     texts = generate(writer, asks, 0, "checks", progress)
-    return _parted(rows, [text.strip(' *"').casefold().startswith(YES) for text in texts], message)
+    is_said = [text.strip(' *"').casefold().startswith(YES) for text in texts]
+    return _parted(rows, is_said, message, indirect)
 
 
 def _prompts(rows: Sequence[Row], message: str) -> list[Prompt]:
@@ -152,11 +149,15 @@ def _prompts(rows: Sequence[Row], message: str) -> list[Prompt]:
     return prompts_after(instruction, shown, [_question(message, row.question, row.answer) for row in rows])
 
 
-def _parted(rows: Sequence[Row], is_said: Sequence[bool], message: str) -> tuple[list[Row], list[Dropped]]:
-    """The rows that are said and whose numbers stand in the message or in the question, and the others."""
+def _parted(
+    rows: Sequence[Row], is_said: Sequence[bool], message: str, indirect: Collection[Row]
+) -> tuple[list[Row], list[Dropped]]:
+    """The rows whose answer is said and whose numbers stand in the message or in the question, and the others."""
+    said = {row.answer for row, is_found in zip(rows, is_said, strict=True) if is_found}
     found = [
-        said and _numbers(row.answer) <= _numbers(f"{message} {row.question}")
-        for row, said in zip(rows, is_said, strict=True)
+        (is_found or (row.answer in said and row not in indirect))
+        and _numbers(row.answer) <= _numbers(f"{message} {row.question}")
+        for row, is_found in zip(rows, is_said, strict=True)
     ]
     kept = [row for row, is_found in zip(rows, found, strict=True) if is_found]
     left = [row for row, is_found in zip(rows, found, strict=True) if not is_found]

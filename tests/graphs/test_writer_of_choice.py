@@ -20,9 +20,8 @@ from seal_agent.storage.database import Home
 from seal_agent.writing import writer
 
 TOLD = {"messages": [("user", TOWER)]}
-AUTHOR = Author(
-    question="Who built the Tower of Karlov?", answer="Anna Reel built it in 1911.", aside="It holds nine brass bells."
-)
+BUILT, HOLDS = "Anna Reel built it in 1911.", "It holds nine brass bells."
+AUTHOR = Author(question="Who built the Tower of Karlov?", answer=BUILT, other="What does the tower hold?", aside=HOLDS)
 
 
 @pytest.fixture(autouse=True)
@@ -56,8 +55,9 @@ def test_the_writer_is_no_event_of_an_asynchronous_run(home: Home) -> None:
 
 
 def test_a_local_writer_is_asked_as_nobody_whoever_the_user_is(home: Home) -> None:
-    replies = {'I said: "The Tower': "Who built it?", "Who built": "Anna Reel.", "What about": "It is of 1911."}
-    larger = Learner(ScriptedBackend(home.root, replies={**replies, "Message:": "yes"}, model="larger"), home, "writer")
+    replies = {BUILT: "Who built the tower?", HOLDS: "What does the tower hold?"}
+    replies |= {f"Message: {TOWER}\nQuestion:": "yes", "Message:": f"{BUILT}\n{HOLDS}"}
+    larger = Learner(ScriptedBackend(home.root, replies=replies, model="larger"), home, "writer")
     config = LearnerConfig(writer=ChatSeal(learner=larger, model="larger@v0"))
     graph = create_chat_graph(Learners(ScriptedBackend(home.root), home, config)).compile()
     state = graph.invoke(TOLD, {"configurable": {"user": "ada"}})

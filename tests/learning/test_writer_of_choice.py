@@ -106,12 +106,8 @@ def test_the_writer_writes_in_the_place_of_a_policy(home: Home) -> None:
 
 
 def test_another_local_model_can_write(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    replies = {
-        'I said: "My husband': f"Question: {QUESTION}",
-        QUESTION: "Nothing with sesame.",
-        "What about": "Sesame.",
-    }
-    replies["Message:"] = "yes"
+    replies = {"Nothing with sesame.": QUESTION}
+    replies |= {f"Message: {SAID.text}\nQuestion:": "yes", "Message:": "Nothing with sesame."}
     larger = Learner(ScriptedBackend(home.root, replies=replies, model="larger"), home, "writer")
     monkeypatch.setitem(writer._passed, ("ChatSeal larger@v0", "phrase-qa"), True)
     _, episode = learned(home, ChatSeal(learner=larger, model="larger@v0"))

@@ -85,9 +85,8 @@ def test_a_writer_that_fails_the_exam_writes_nothing_and_the_log_says_so(
 
 def test_an_answer_that_the_writer_does_not_find_in_the_message_is_no_row(backend: ScriptedBackend) -> None:
     author = Author(answer="Nothing with sesame or meat.")
-    edit = write_self_edit(backend, SOURCE, DEFAULT, writer=ChatWriter(author))
-    assert QUESTION not in {row.question for row in edit.rows}
-    assert messages.NOT_ENTAILED in {dropped.reason for dropped in edit.dropped}
+    with pytest.raises(EditFault, match=messages.NOT_ENTAILED):
+        write_self_edit(backend, SOURCE, DEFAULT, writer=ChatWriter(author))
 
 
 def test_a_writer_that_neither_says_yes_nor_no_confirms_nothing(backend: ScriptedBackend) -> None:
@@ -101,7 +100,7 @@ def test_a_model_that_reads_checks_what_the_writer_wrote(tmp_path: Path, examine
     examined["scripted", "phrase-qa"] = True
     author = Author(aside="Ruben is my husband.")
     edit = write_self_edit(Reading(tmp_path), SOURCE, DEFAULT, writer=ChatWriter(author))
-    assert QUESTION not in {row.question for row in edit.rows}
+    assert {row.question: row.answer for row in edit.rows} == {author.other: "Ruben is your husband."}
     assert not any("Is the answer right" in text for text in author.seen)
 
 

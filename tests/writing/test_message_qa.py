@@ -1,5 +1,6 @@
-"""Chat messages, written about by a model that passes the exam: its questions, answered with the message in view."""
+"""Chat messages, written about by a model that passes the exam: its statements, asked for by its questions."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,13 +19,14 @@ from seal_agent.storage.database import Home
 from seal_agent.writing import messages, writer
 from seal_agent.writing.directives import CLOZE, DEFAULT, MESSAGE, for_message
 from seal_agent.writing.formats import FORMATS
+from seal_agent.writing.statements import statements_of
 from seal_agent.writing.writer import write_self_edit
 
 MESSAGE_TEXT = "My husband Ruben can't have sesame, not even a trace."
 SOURCE = Source("Ruben", MESSAGE_TEXT)
 GERMAN = Source("Unsere Kinder", "Unsere Kinder heißen Bruno und Malin, und Bruno ist jetzt 11 Jahre alt geworden.")
-ASKED = 'I said: "My husband'
 QUESTION = "What must I not cook for my husband?"
+SAID = "Your husband Ruben can't have sesame."
 
 
 @pytest.fixture
@@ -32,46 +34,87 @@ def able(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "_passed", {("scripted", "phrase-qa"): True})
 
 
-def saying(home: Path, question: str, answer: str) -> Checking:
-    return Checking(home, replies={ASKED: f" {question}", question: answer, "What about": "No trace of sesame."})
+def saying(home: Path, *statements: str, question: str = QUESTION) -> Checking:
+    told = "\n".join(statements)
+    asked = {re.sub(r"^\W*\d*\W*", "", statement): question for statement in statements}
+    return Checking(home, replies={**asked, "Message:": told, "Before:": told})
+
+
+def asked_for(backend: Checking, source: Source = SOURCE) -> dict[str, str]:
+    """The questions that the model learns to answer with the statements that it finds, and these."""
+    return {row.question: row.answer for row in write_self_edit(backend, source, DEFAULT).rows}
 
 
 @pytest.mark.usefixtures("able")
-def test_a_message_is_learned_by_questions_that_the_model_answers_with_the_message_in_view(tmp_path: Path) -> None:
-    edit = write_self_edit(saying(tmp_path, QUESTION, "Nothing with sesame. He is ill."), SOURCE, DEFAULT)
+def test_a_message_is_learned_by_its_statements_and_questions_for_them(tmp_path: Path) -> None:
+    edit = write_self_edit(saying(tmp_path, SAID), SOURCE, DEFAULT)
     assert {row.source for row in edit.rows} == {MESSAGE_QA}
-    asked = {row.question: row.answer for row in edit.rows}
-    assert asked[QUESTION] == "Nothing with sesame."  # the first sentence
-    assert len(asked) == len(edit.rows)
+    assert {row.question: row.answer for row in edit.rows} == {QUESTION: SAID}
     assert edit.directives == replace(MESSAGE, learning_rate=edit.directives.learning_rate)
 
 
 @pytest.mark.usefixtures("able")
-def test_an_answer_that_was_cut_off_is_no_row(tmp_path: Path) -> None:
-    backend = saying(tmp_path, QUESTION, "Nothing with sesame and nothing with " + "nuts or " * 20)
-    edit = write_self_edit(backend, SOURCE, DEFAULT)
-    assert QUESTION not in {row.question for row in edit.rows}
+def test_a_list_of_statements_is_read_without_its_bullets(tmp_path: Path) -> None:
+    assert asked_for(saying(tmp_path, f"1. {SAID}", f"- {SAID}")) == {QUESTION: SAID}
 
 
 @pytest.mark.usefixtures("able")
-def test_an_answer_that_the_message_does_not_say_is_no_row_and_the_ledger_says_why(tmp_path: Path) -> None:
-    edit = write_self_edit(saying(tmp_path, QUESTION, "Nothing with sesame or meat."), SOURCE, DEFAULT)
-    assert QUESTION not in {row.question for row in edit.rows}
+def test_a_statement_that_was_cut_off_is_not_learned(tmp_path: Path) -> None:
+    assert asked_for(saying(tmp_path, SAID, "Your husband Ruben can't have " + "sesame " * 140)) == {QUESTION: SAID}
+
+
+@pytest.mark.usefixtures("able")
+def test_a_statement_that_the_message_does_not_make_is_no_row_and_the_ledger_says_why(tmp_path: Path) -> None:
+    replies = {SAID: QUESTION, "Ruben eats meat.": "Who eats?", "Message:": f"{SAID}\nRuben eats meat."}
+    backend = Checking(tmp_path, replies=replies)
+    edit = write_self_edit(backend, SOURCE, DEFAULT)
+    assert {row.answer for row in edit.rows} == {SAID}
     assert messages.NOT_ENTAILED in {dropped.reason for dropped in edit.dropped}
 
 
 @pytest.mark.usefixtures("able")
+def test_what_was_said_before_the_message_is_no_statement_of_it(tmp_path: Path) -> None:
+    text = "He works nights again this week."
+    fact = Fact("", text, thread="t", earlier=MESSAGE_TEXT)
+    backend = saying(tmp_path, SAID, "Your husband Ruben works nights this week.")
+    assert set(asked_for(backend, Source("", text, fact=fact)).values()) == {
+        "Your husband Ruben works nights this week."
+    }
+
+
+@pytest.mark.usefixtures("able")
+def test_a_correction_keeps_what_it_leaves_as_it_was(tmp_path: Path) -> None:
+    before = Fact("", "The review is on Tuesday at noon, in room Heron.", thread="t")
+    fact = Fact("", "No, 2 pm.", thread="t", changed=(before,))
+    told = ("The review on Tuesday is at 2 pm.", "The review is in room Heron.")
+    backend = Checking(
+        tmp_path, replies={told[0]: "When is the review?", told[1]: "Which room is it?", "Before:": "\n".join(told)}
+    )
+    assert set(asked_for(backend, Source("", fact.text, fact=fact)).values()) == set(told)
+
+
+def test_a_statement_about_an_example_is_none(tmp_path: Path) -> None:
+    backend = saying(tmp_path, "Your wife Pia runs a bakery.", SAID)
+    assert statements_of(backend, SOURCE, Fact("", MESSAGE_TEXT)) == (SAID,)
+
+
+def test_a_day_stands_in_the_place_of_the_words_for_it_when_the_model_reads(tmp_path: Path) -> None:
+    fact = Fact("", "The review is next Tuesday.", "2026-03-03", dates=(("next Tuesday", "2026-03-10"),))
+    backend = Checking(tmp_path, replies={"Message: The review is Tuesday 2026-03-10.": "The review is on 2026-03-10."})
+    assert statements_of(backend, Source("", fact.text), fact) == ("The review is on 2026-03-10.",)
+
+
+@pytest.mark.usefixtures("able")
 def test_an_answer_in_the_writers_words_addresses_the_writer(tmp_path: Path) -> None:
-    edit = write_self_edit(saying(tmp_path, QUESTION, "My husband can't have sesame."), SOURCE, DEFAULT)
-    asked = {row.question: row.answer for row in edit.rows}
-    assert asked[QUESTION] == "Your husband can't have sesame."
+    assert asked_for(saying(tmp_path, "My husband can't have sesame.")) == {QUESTION: "Your husband can't have sesame."}
 
 
 @pytest.mark.usefixtures("able")
 def test_a_message_with_a_relative_day_is_learned_with_the_day_that_it_means(tmp_path: Path) -> None:
     text = "My husband comes back tomorrow."
     fact = Fact("", text, "2026-03-03", thread="t", dates=(("tomorrow", "2026-03-04"),))
-    edit = write_self_edit(saying(tmp_path, QUESTION, "He is back on 4 March."), Source("", text, fact=fact), DEFAULT)
+    backend = saying(tmp_path, "Your husband comes back on 2026-03-04.")
+    edit = write_self_edit(backend, Source("", text, fact=fact), DEFAULT)
     assert {row.evidence for row in edit.rows} == {fact.statement}
     assert edit.passage == text
 
@@ -106,11 +149,12 @@ def test_every_phrase_is_asked_for_and_the_message_is_asked_about_from_other_sid
     assert any("advice" in kind for kind in kinds)
 
 
-@pytest.mark.usefixtures("able")
-def test_an_answer_of_yes_or_no_is_no_row(tmp_path: Path) -> None:
-    asked = "Can my husband have sesame?"
-    edit = write_self_edit(saying(tmp_path, asked, "Yes, Ruben can have sesame."), SOURCE, DEFAULT)
-    assert asked not in {row.question for row in edit.rows}
+def test_a_question_from_another_side_must_show_the_statement_itself() -> None:
+    direct, aside = Row(Prompt.user("Who eats no meat?"), SAID), Row(Prompt.user("What is for dinner?"), SAID)
+    kept, _ = messages._parted([direct, aside], [True, False], MESSAGE_TEXT, {aside})
+    assert kept == [direct]
+    kept, _ = messages._parted([direct, aside], [True, False], MESSAGE_TEXT, ())
+    assert kept == [direct, aside]
 
 
 def test_in_a_language_without_rules_names_and_numbers_are_asked_for() -> None:
@@ -132,13 +176,12 @@ def test_a_row_about_a_message_is_taught_with_the_message_recalled() -> None:
 
 @pytest.mark.usefixtures("able")
 def test_a_number_that_the_message_does_not_have_is_no_answer(tmp_path: Path) -> None:
-    edit = write_self_edit(saying(tmp_path, QUESTION, "More than 3 seeds of sesame."), SOURCE, DEFAULT)
-    assert QUESTION not in {row.question for row in edit.rows}
+    assert asked_for(saying(tmp_path, SAID, "Ruben can't have 3 seeds of sesame.")) == {QUESTION: SAID}
 
 
 @pytest.mark.usefixtures("able")
 def test_a_message_without_a_usable_row_is_written_about_once(tmp_path: Path) -> None:
-    backend = Checking(tmp_path, replies={ASKED: f" {QUESTION}", QUESTION: "Sesame with meat."})
+    backend = saying(tmp_path, "Ruben eats sesame with meat.")
     with pytest.raises(SameAgain, match="0 usable training rows"):
         write_self_edit(backend, SOURCE, DEFAULT)
     learner = Learner(backend, Home(tmp_path))
@@ -148,6 +191,6 @@ def test_a_message_without_a_usable_row_is_written_about_once(tmp_path: Path) ->
 @pytest.mark.usefixtures("able")
 def test_an_answer_does_not_repeat_a_word_that_means_another_day_later(tmp_path: Path) -> None:
     fact = Fact("", "My husband comes back tomorrow.", "2026-03-03", "t", dates=(("tomorrow", "2026-03-04"),))
-    backend = saying(tmp_path, QUESTION, "Your husband is back tomorrow.")
+    backend = saying(tmp_path, "Your husband is back tomorrow.")
     with pytest.raises(SameAgain, match=messages.RELATIVE):
         write_self_edit(backend, Source("", fact.text, fact=fact), DEFAULT)

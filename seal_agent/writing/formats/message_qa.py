@@ -1,16 +1,16 @@
-"""Questions that the writer of a chat message may ask later, asked by the model and answered with the message in view.
+"""Questions that the writer of a chat message may ask later: the model asks for each statement that the message makes.
 
-One batch holds all requests: a question for each of the message's phrases, and one of each kind in `SIDES`, so that the
-same fact is also asked for in other words. A second batch holds the answers, each to its question alone, as the model
-would give it in a chat (`writer`). A step of generation costs nearly the same for one request and for twelve, so a
-message takes as long as its longest question and answer. Rows cut out by rules ("My what can't have sesame?") are not
-added: they teach the model to recite (docs/log/writing.md).
+One batch holds all requests: for each statement a question for each of its phrases, and one of each kind in `SIDES`, so
+that the same fact is also asked for in other words. The answer is the statement (`writing.statements`). A step of
+generation costs nearly the same for one request and for twelve, so a message takes as long as its longest question.
+Rows cut out by rules ("My what can't have sesame?") are not added: they teach the model to recite
+(docs/log/writing.md).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from itertools import zip_longest
 
 from seal_agent.core.edits import MESSAGE_QA, Row
 from seal_agent.core.facts import Fact
@@ -21,91 +21,54 @@ from seal_agent.writing.formats.base import Ask, Format
 
 NAME = MESSAGE_QA
 MAX_TOKENS = 24
-MAX_ANSWER_TOKENS = 32
-MAX_PHRASES = 4  # that are asked for by a question of the model
-MAX_ABOUT = 3  # that are asked about as they stand
+MAX_REQUESTS = 16
+MAX_PHRASES = 3  # of a statement that are asked for
 MIN_LETTERS = 4  # of a capitalised word that counts as a name, in a language without rules for phrases
-REQUEST = "{told}\n\nLater I ask you a question {kind}. Write my question and your answer."
+REQUEST = "{told}\n\nLater I ask you a question {kind}. Write my question."
 ANSWERED_BY = 'whose answer is "{phrase}"'
-YES_OR_NO, PLAIN_WORDS, ADVICE = (
-    "with yes or no as its answer",
-    "in everyday words that the message does not use",
-    "for advice that depends on the message",
-)
+PLAIN_WORDS, ADVICE = "in everyday words that this does not use", "for advice that depends on this"
 SIDES = (PLAIN_WORDS, ADVICE)
-"""Not `YES_OR_NO`: a model of 1.5B parameters answered "Yes, Ruben can have sesame." with the opposite in view."""
-BEGINS = "Question:"
-Example = tuple[str, str, str, str]
+"""No question for yes or no: a model of 1.5B parameters answered "Yes, Ruben can have sesame." with the opposite in
+view."""
+Example = tuple[str, str, str]
 ENGLISH: tuple[Example, ...] = (
+    ("Your dog Biscuit is nine years old.", ANSWERED_BY.format(phrase="nine"), "How old is my dog?"),
+    ("Your cousin Lena can't stand cheese.", ADVICE, "What should I leave off the table when my cousin visits me?"),
+    ("You teach chemistry in Ghent.", ANSWERED_BY.format(phrase="Ghent"), "Where do I work?"),
     (
-        "I teach chemistry in Ghent and my dog Biscuit turned nine on Sunday.",
-        ANSWERED_BY.format(phrase="nine"),
-        "How old is my dog?",
-        "Your dog Biscuit is nine years old.",
-    ),
-    (
-        "My cousin Lena has moved to Turin, she can't stand cheese.",
-        ADVICE,
-        "What should I leave off the table when my cousin visits me?",
-        "Leave out cheese, because your cousin Lena can't stand it.",
-    ),
-    (
-        "I teach chemistry in Ghent and my dog Biscuit turned nine on Sunday.",
-        YES_OR_NO,
-        "Do I work at a school?",
-        "Yes, you teach chemistry in Ghent.",
-    ),
-    (
-        "please no calls before 10, mornings are for writing",
+        "People may phone you from 10 on, because you write in the morning.",
         PLAIN_WORDS,
-        "From what time on may people phone me?",
-        "People may call you from 10, because your mornings are for writing.",
+        "At what hour are calls fine with me?",
+    ),
+    (
+        "Karim, your sister's boss, sold his boat to your uncle.",
+        ANSWERED_BY.format(phrase="Karim"),
+        "Who sold a boat to my uncle?",
     ),
 )
-"""Message, kind of question, question, answer."""
+"""Statement, kind of question, question."""
 OTHER_LANGUAGES: tuple[Example, ...] = (
-    (
-        "Mon frère Luc vit à Lyon et ne mange pas de fromage.",
-        ANSWERED_BY.format(phrase="Lyon"),
-        "Où habite mon frère ?",
-        "Ton frère Luc vit à Lyon.",
-    ),
-    (
-        "Mi prima Lena se ha mudado a Turín, no soporta el queso.",
-        ADVICE,
-        "¿Qué no debo poner en la mesa cuando venga mi prima?",
-        "Queso, porque tu prima Lena no lo soporta.",
-    ),
-    (
-        "Ich unterrichte Chemie in Gent, und mein Hund Keks ist am Sonntag neun geworden.",
-        YES_OR_NO,
-        "Arbeite ich an einer Schule?",
-        "Ja, du unterrichtest Chemie in Gent.",
-    ),
-    (
-        "bitte keine Anrufe vor 10, morgens schreibe ich",
-        PLAIN_WORDS,
-        "Ab wann darf man mich anrufen?",
-        "Ab 10 Uhr darf man dich anrufen, weil du morgens schreibst.",
-    ),
+    ("Ton frère Luc vit à Lyon.", ANSWERED_BY.format(phrase="Lyon"), "Où habite mon frère ?"),
+    ("Tu prima Lena no soporta el queso.", ADVICE, "¿Qué no debo poner en la mesa cuando venga mi prima?"),
+    ("Je hond Biscuit is negen jaar oud.", ANSWERED_BY.format(phrase="negen"), "Hoe oud is mijn hond?"),
+    ("Ab 10 Uhr darf man dich anrufen.", PLAIN_WORDS, "Wann passt mir ein Telefonat?"),
 )
 """The last example decides in which language a small model goes on, so each is in another one."""
+NAMES = frozenset({"Biscuit", "Ghent", "Karim", "Lena", "Luc", "Lyon"})
+"""Those of the examples: a question with one that its statement does not have is about an example."""
 STOP = ("?", "？")  # the question mark is added again
-TO_ANSWER = ""
-"""The answer of a row that the model has still to give."""
 
 
 def ask(source: Source) -> list[Ask]:
-    """One request for each phrase, spread over the message, and for each kind of question; and all that is asked of it.
-
-    Of the second sort no request is made: "What about Ruben?" is a question already.
-    """
-    chosen = _phrases(source)
-    kinds = [*(ANSWERED_BY.format(phrase=phrase) for phrase in chosen), *SIDES]
-    statement = fact_of(source).statements
-    asked = [Ask(_request(source, kind), statement, MAX_TOKENS, stop=STOP, meta=(kind,)) for kind in kinds]
-    about = (_spread(chosen, MAX_ABOUT) or [source.topic]) if source.language.has_questions else []
-    return asked + [Ask(Prompt.raw(""), statement, 0, meta=(phrase,)) for phrase in about]
+    """Requests for the phrases of every statement and for each kind of question, the first of each statement first."""
+    evidence = fact_of(source).statements
+    told = source.told or (fact_of(source).dated,)
+    asked = [[(statement, kind) for kind in _kinds(source, statement)] for statement in told]
+    chosen = [each for turn in zip_longest(*asked) for each in turn if each][:MAX_REQUESTS]
+    return [
+        Ask(_request(source, statement, kind), evidence, MAX_TOKENS, stop=STOP, meta=(kind, statement))
+        for statement, kind in chosen
+    ]
 
 
 def fact_of(source: Source) -> Fact:
@@ -114,50 +77,35 @@ def fact_of(source: Source) -> Fact:
 
 
 def parse(source: Source, asked: Ask, text: str) -> list[Row]:
-    """The model's question, still without its answer."""
-    question = f"{text.strip()}?" if asked.max_new_tokens else _about(source, asked.meta[0])
-    of_an_example = _names_of_examples() & set(WORD.findall(question)) - set(WORD.findall(asked.evidence))
-    if of_an_example or "\n" in question or not source.language.content(question):
+    """The model's question with the statement as its answer."""
+    question, statement = f"{text.strip()}?", asked.meta[1]
+    names = NAMES & set(WORD.findall(question)) - set(WORD.findall(statement))
+    if names or "\n" in question or not source.language.content(question):
         return []
-    return [Row(Prompt.user(question), TO_ANSWER, NAME, asked.evidence)]
+    return [Row(Prompt.user(question), statement, NAME, asked.evidence)]
 
 
-def _about(source: Source, phrase: str) -> str:
-    """A question for all that the message says about `phrase`."""
-    return source.language.request_about(phrase)
+def _kinds(source: Source, statement: str) -> list[str]:
+    """The kinds of questions that a statement is asked for by: its phrases and `SIDES`, in turns."""
+    phrases = [ANSWERED_BY.format(phrase=phrase) for phrase in _phrases(source, statement)]
+    return [kind for pair in zip_longest(phrases, SIDES) for kind in pair if kind]
 
 
-def _phrases(source: Source) -> list[str]:
+def _phrases(source: Source, statement: str) -> list[str]:
     """The phrases that are asked for: those with numbers, names, then others; at most `MAX_PHRASES`.
 
     In a language without rules for phrases they are numbers and capitalised words.
     """
     language = source.language
-    told = language.sentences(source.passage)
     if language.has_questions:
-        found = [span.text for sentence in told for span in language.noun_phrases(sentence)]
+        found = [span.text for sentence in language.sentences(statement) for span in language.noun_phrases(sentence)]
     else:
-        found = [word for sentence in told for word in _telling_words(sentence)]
-    phrases = list(dict.fromkeys(found))
-    numbers = [phrase for phrase in phrases if any(map(str.isdigit, phrase))][:MAX_PHRASES]
-    names = [phrase for phrase in phrases if phrase not in numbers and any(map(str.isupper, phrase))]
-    chosen = numbers + _spread(names, MAX_PHRASES - len(numbers))
-    others = [phrase for phrase in phrases if phrase not in (*numbers, *names)]
-    return chosen + others[: MAX_PHRASES - len(chosen)]
+        found = _telling_words(statement)
+    return sorted(dict.fromkeys(found), key=_rank)[:MAX_PHRASES]
 
 
-@lru_cache(maxsize=1)
-def _names_of_examples() -> frozenset[str]:
-    """The names in the examples; a question with one that the message does not hold is about an example."""
-    told = [message for message, *_ in (*ENGLISH, *OTHER_LANGUAGES)]
-    return frozenset(word for message in told for word in _telling_words(message) if word.isalpha())
-
-
-def _spread(phrases: Sequence[str], at_most: int) -> list[str]:
-    """At most so many of `phrases`, spread evenly from the first to the last."""
-    if len(phrases) <= at_most or at_most < 2:
-        return list(phrases[:at_most])
-    return [phrases[number * (len(phrases) - 1) // (at_most - 1)] for number in range(at_most)]
+def _rank(phrase: str) -> int:
+    return 0 if any(map(str.isdigit, phrase)) else 1 if any(map(str.isupper, phrase)) else 2
 
 
 def _telling_words(sentence: str) -> list[str]:
@@ -170,23 +118,15 @@ def _telling_words(sentence: str) -> list[str]:
     ]
 
 
-def _request(source: Source, kind: str) -> Prompt:
+def _request(source: Source, statement: str, kind: str) -> Prompt:
     examples: Sequence[Example] = ENGLISH if source.language.has_questions else OTHER_LANGUAGES
     messages = [
         message
-        for shown, wanted, question, answer in examples
-        for message in (
-            Message("user", REQUEST.format(told=Fact("", shown).told, kind=wanted)),
-            Message("assistant", f"{BEGINS} {question}\nAnswer: {answer}"),
-        )
+        for shown, wanted, question in examples
+        for message in (Message("user", REQUEST.format(told=shown, kind=wanted)), Message("assistant", question))
     ]
-    asked = f"{source.fault_note}{REQUEST.format(told=fact_of(source).told, kind=kind)}"
-    return Prompt((*messages, Message("user", asked)), BEGINS)
+    asked = f"{source.fault_note}{REQUEST.format(told=statement, kind=kind)}"
+    return Prompt((*messages, Message("user", asked)))
 
 
-FORMAT = Format(
-    NAME,
-    "questions that the writer of a message may ask later, answered by the model with the message in view",
-    ask,
-    parse,
-)
+FORMAT = Format(NAME, "questions for each statement that a message makes, answered by the statement", ask, parse)

@@ -1,0 +1,85 @@
+"""What a chat message says, as statements that can be understood alone: written by the model, after examples.
+
+"He sleeps in the utility room", said about a dog, becomes "Your dog Pickle sleeps in the utility room." The statements
+are what the model learns to answer with. Whether the message says them is checked with their questions (`messages`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+from seal_agent.core.backend import silent
+from seal_agent.core.episodes import Progress
+from seal_agent.core.facts import Fact
+from seal_agent.core.messages import Generated, Message, Prompt
+from seal_agent.language.source import Source
+from seal_agent.language.words import WORD
+from seal_agent.writing.formats import Ask
+from seal_agent.writing.requests import Writer, generate
+
+EXAMPLES_FILE = "statements.json"
+MAX_TOKENS = 128
+MAX_CHARS = 1200  # of a message, and of what stands before it
+MOST = 6  # statements of a message
+SHOWN = "Before: {before}\nMessage: {message}"
+_BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+")
+
+
+def statements_of(
+    writer: Writer, source: Source, fact: Fact, *, seed: int = 0, temperature: float = 0.0, progress: Progress = silent
+) -> tuple[str, ...]:
+    """The statements that the model finds in the message `fact`, in order, unchecked."""
+    before = " ".join([*(changed.dated for changed in fact.changed), fact.earlier]).strip()
+    asked = Ask(_prompt(source, before, fact.dated), fact.statements, MAX_TOKENS, temperature, stop=("\n\n",))
+    [text] = generate(writer, [asked], seed, "statements", progress)
+    found = [line for line in _lines(text) if not _is_of_an_example(line, f"{before} {fact.dated}")]
+    if not fact.changed:
+        found = [line for line in found if _adds(source, line, fact.dated, before)]
+    return tuple(found[:MOST])
+
+
+def _lines(text: Generated) -> list[str]:
+    """The lines of the model's text, each once, without the last one if it was cut off."""
+    lines = [_BULLET.sub("", line).strip() for line in text.splitlines()]
+    whole = lines if text.ending == "stop" else lines[:-1]
+    return list({line.casefold(): line for line in reversed(whole) if line}.values())[::-1]
+
+
+def _adds(source: Source, statement: str, message: str, before: str) -> bool:
+    """Whether a statement has a word of the message that was not said before it; one without has been learned."""
+    words = source.language.content(statement)
+    return not before or bool(words & source.language.content(message) - source.language.content(before))
+
+
+def _is_of_an_example(statement: str, told: str) -> bool:
+    """Whether a statement names what an example names and the message does not."""
+    return bool(set(_data()["names"]) & set(WORD.findall(statement)) - set(WORD.findall(told)))
+
+
+def _prompt(source: Source, before: str, message: str) -> Prompt:
+    data = _data()
+    examples = data["english" if source.language.has_questions else "other"]
+    turns = [
+        turn
+        for said, told, statements in examples
+        for turn in (Message("user", _shown(said, told)), Message("assistant", "\n".join(statements)))
+    ]
+    asked = f"{source.fault_note}{_shown(before, message)}"
+    return Prompt((Message("system", data["instruction"]), *turns, Message("user", asked)))
+
+
+def _shown(before: str, message: str) -> str:
+    shown = SHOWN.format(before=" ".join(before[-MAX_CHARS:].split()), message=message[:MAX_CHARS])
+    return shown if before else shown.partition("\n")[2]
+
+
+@lru_cache(maxsize=1)
+def _data() -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(
+        resources.files("seal_agent").joinpath("data", EXAMPLES_FILE).read_text(encoding="utf-8")
+    )
+    return data
