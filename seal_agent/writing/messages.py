@@ -67,9 +67,10 @@ def write_message(
             author, message_qa.NAME, replace(source, told=told), seed=seed, temperature=temperature, progress=progress
         )
     )
-    rows = {row.question.casefold(): row for each in reversed(texts) for row in each.rows}
     indirect = {row for each in texts if each.asked.meta[0] in message_qa.SIDES for row in each.rows}
-    kept, dropped = filters.check(base, list(rows.values())[::-1], source, progress)
+    rows = {row.question.casefold(): row for each in reversed(texts) for row in each.rows}
+    asked = [row for row in reversed(rows.values()) if row in indirect or _names_its_answer(row, source)]
+    kept, dropped = filters.check(base, asked, source, progress)
     if writer is None or base_reads:
         kept, guessed = entailed(base, kept, fact.words, indirect, progress)
     else:
@@ -87,6 +88,11 @@ def write_message(
     asked = {row.question for row in kept}
     useful = [each.said for each in texts if any(row.question in asked for row in each.own_rows)]
     return proposal(edit, said, useful, writer, by_writer=True)
+
+
+def _names_its_answer(row: Row, source: Source) -> bool:
+    """Whether a question has a content word of its answer: "What time is it?" asks for no statement about a husband."""
+    return bool(source.language.content(row.question) & source.language.content(row.answer))
 
 
 def _dated(rows: Sequence[Row], fact: Fact) -> tuple[list[Row], list[Dropped]]:

@@ -54,6 +54,13 @@ def test_a_message_is_learned_by_its_statements_and_questions_for_them(tmp_path:
 
 
 @pytest.mark.usefixtures("able")
+def test_a_question_that_names_nothing_of_its_statement_is_not_learned(tmp_path: Path) -> None:
+    trace = "Ruben can't have a trace."
+    backend = Checking(tmp_path, replies={SAID: QUESTION, trace: "What time is it?", "Message:": f"{SAID}\n{trace}"})
+    assert "What time is it?" not in asked_for(backend)
+
+
+@pytest.mark.usefixtures("able")
 def test_a_list_of_statements_is_read_without_its_bullets(tmp_path: Path) -> None:
     assert asked_for(saying(tmp_path, f"1. {SAID}", f"- {SAID}")) == {QUESTION: SAID}
 
