@@ -69,8 +69,8 @@ def write_message(
     )
     indirect = {row for each in texts if each.asked.meta[0] in message_qa.SIDES for row in each.rows}
     rows = {row.question.casefold(): row for each in reversed(texts) for row in each.rows}
-    asked = [row for row in reversed(rows.values()) if row in indirect or _names_its_answer(row, source)]
-    kept, dropped = filters.check(base, asked, source, progress)
+    naming = [row for row in list(rows.values())[::-1] if row in indirect or _names_its_answer(row, source)]
+    kept, dropped = filters.check(base, naming, source, progress)
     if writer is None or base_reads:
         kept, guessed = entailed(base, kept, fact.words, indirect, progress)
     else:

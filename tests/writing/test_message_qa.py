@@ -53,11 +53,9 @@ def test_a_message_is_learned_by_its_statements_and_questions_for_them(tmp_path:
     assert edit.directives == replace(MESSAGE, learning_rate=edit.directives.learning_rate)
 
 
-@pytest.mark.usefixtures("able")
-def test_a_question_that_names_nothing_of_its_statement_is_not_learned(tmp_path: Path) -> None:
-    trace = "Ruben can't have a trace."
-    backend = Checking(tmp_path, replies={SAID: QUESTION, trace: "What time is it?", "Message:": f"{SAID}\n{trace}"})
-    assert "What time is it?" not in asked_for(backend)
+@pytest.mark.parametrize(("question", "is_kept"), [("What time is it?", False), ("What can't Ruben have?", True)])
+def test_a_question_names_something_of_its_statement(question: str, is_kept: bool) -> None:
+    assert messages._names_its_answer(Row(Prompt.user(question), SAID), SOURCE) is is_kept
 
 
 @pytest.mark.usefixtures("able")
