@@ -35,6 +35,7 @@ from seal_agent.deciding.classifier import (
     threshold_for,
 )
 from seal_agent.deciding.decide import decide
+from seal_agent.deciding.own_classifier import OwnClassifier
 from seal_agent.retention.statistics import share_at_least
 from seal_agent.storage.files import write_whole
 from seal_agent.storage.run_folder import RunFolder
@@ -76,21 +77,22 @@ def turns() -> list[Turn]:
 
 
 def measure(
-    backend: Backend, head: Head, labelled: Sequence[Turn], run: RunFolder, progress: Progress = silent
+    backend: Backend, own: OwnClassifier, labelled: Sequence[Turn], run: RunFolder, progress: Progress = silent
 ) -> list[Measured]:
     """Decide every turn that `run` does not hold yet, and store each decision at once (`decisions.jsonl`)."""
     done = {measured.id: measured for measured in run.values("decisions", Measured)}
     for number, turn in enumerate(labelled):
         if turn.id not in done:
-            done[turn.id] = _decided(backend, head, turn)
+            done[turn.id] = _decided(backend, own, turn)
             run.append("decisions", asdict(done[turn.id]))
         progress("deciding", number + 1, len(labelled))
     return [done[turn.id] for turn in labelled]
 
 
-def _decided(backend: Backend, head: Head, turn: Turn) -> Measured:
+def _decided(backend: Backend, own: OwnClassifier, turn: Turn) -> Measured:
     start = time.perf_counter()
-    made = decide(backend, head, turn.text, turn.earlier)
+    judged = own.noteworthy(turn.text, turn.earlier)
+    made = decide(backend, own.head(may_wait=True), turn.text, turn.earlier, judged=judged)
     milliseconds = round(1000 * (time.perf_counter() - start), 1)
     novelty = made.novelty
     return Measured(turn.id, made.learn, made.reason, made.margin, novelty.nats, novelty.num_tokens, milliseconds)

@@ -42,6 +42,7 @@ def decide(
         begin_loading(display, model, home)
         from seal_agent.bench import decide as bench_decide
         from seal_agent.deciding import classifier
+        from seal_agent.deciding.own_classifier import OwnClassifier
         from seal_agent.factory import open_backend
         from seal_agent.storage import run_folder
         from seal_agent.storage.database import Home
@@ -53,10 +54,11 @@ def decide(
         fresh, alone, states = bench_decide.heads(backend, folder, display.progress)
         if save_head:
             save_head.write_bytes(classifier.as_bytes(fresh))
-        deployed = classifier.load(backend, opened.root / "heads", display.progress)
+        own = OwnClassifier(backend, opened.root / classifier.HEADS_FOLDER)
+        own.head(display.progress, may_wait=True)
         labelled = bench_decide.turns()
         run = run_folder.RunFolder(folder, config={"model": backend.model})
-        measured = bench_decide.measure(backend, deployed, labelled, run, display.progress)
+        measured = bench_decide.measure(backend, own, labelled, run, display.progress)
     results = bench_decide.report(labelled, measured, states, alone.threshold)
     milliseconds = fmean(m.milliseconds for m in measured)
     if as_json:

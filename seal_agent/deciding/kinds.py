@@ -20,10 +20,8 @@ from seal_agent.deciding.capability import passes
 from seal_agent.deciding.classifier import TURNS_FILE, Turn, read_turns
 
 PROMPT_FILE = "kinds.json"
-CERTAIN = frozenset({"fact", "appointment", "correction", "reminder", "document"})
-"""Kinds of messages that are worth learning."""
-LIKELY = frozenset({"preference"})
-"""Kinds that are worth learning if the classifier nearly agrees."""
+TELLING = frozenset({"fact", "appointment", "correction", "reminder", "document"})
+"""Kinds of messages that tell something."""
 ASKING = frozenset({"question", "request"})
 """Kinds of messages that ask for something."""
 FORGET, CORRECTION = "forget", "correction"
@@ -73,7 +71,7 @@ def can_name_kinds(backend: Backend, cache: Path) -> bool:
         tested = _tested()
         batches = (tested[start : start + BATCH] for start in range(0, len(tested), BATCH))
         kinds = [kind for batch in batches for kind in _kinds(backend, [shown(t.text, t.earlier) for t in batch])]
-        return [(kind in CERTAIN) == turn.learn for kind, turn in zip(kinds, tested, strict=True)]
+        return [(kind in TELLING) == turn.learn for kind, turn in zip(kinds, tested, strict=True)]
 
     return passes(backend.model, "kinds", cache, take, MIN_PASSED)
 

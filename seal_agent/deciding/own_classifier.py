@@ -9,13 +9,15 @@ from pathlib import Path
 from seal_agent.core.backend import Backend, silent
 from seal_agent.core.episodes import Progress
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.deciding import changes, classifier, kinds, personal, requests
+from seal_agent.deciding import changes, classifier, judgements, kinds, requests
 from seal_agent.deciding.background_fit import BackgroundFit
 from seal_agent.deciding.classifier import Head
+from seal_agent.deciding.judgements import NOTEWORTHY, PERSONAL
 from seal_agent.language.values import UserRequest
 from seal_agent.language.words import asks
 
-MAX_KINDS = 256  # cached: a message is read before the reply and again when it is decided on
+MAX_KEPT = 256  # kinds and judgements: a message is read before the reply and again when it is decided on
+MIN_PERSONAL = 0.9  # nats, on the development weeks: 1 of 22 other requests lies above 0.5
 
 
 class OwnClassifier:
@@ -27,10 +29,10 @@ class OwnClassifier:
         self._head: Head | None = None
         self._fit: BackgroundFit | None = None
         self._names_kinds: bool | None = None
-        self._tells_personal: bool | None = None
         self._compares: bool | None = None
+        self._judges: dict[str, bool] = {}
         self._kinds: OrderedDict[str, str] = OrderedDict()
-        self._margins: OrderedDict[str, float] = OrderedDict()
+        self._margins: OrderedDict[tuple[str, str], float] = OrderedDict()
 
     def head(self, progress: Progress = silent, *, may_wait: bool = False) -> Head | None:
         """The classifier; None while it is fitted in the background for a new model.
@@ -65,7 +67,7 @@ class OwnClassifier:
         said = kinds.shown(text, earlier)
         if said not in self._kinds:
             self._kinds[said] = kinds.kind_of(self._base, said)
-            if len(self._kinds) > MAX_KINDS:
+            if len(self._kinds) > MAX_KEPT:
                 self._kinds.popitem(last=False)
         return self._kinds[said]
 
@@ -85,7 +87,7 @@ class OwnClassifier:
         A message with a question mark asks, whatever it is taken for: "What time is the review?" is named an
         appointment by Qwen2.5-Coder-1.5B.
         """
-        return not asks(text) and self.kind_of(text, earlier) in kinds.CERTAIN | {kinds.FORGET}
+        return not asks(text) and self.kind_of(text, earlier) in kinds.TELLING | {kinds.FORGET}
 
     def asks_personal(self, text: str, earlier: str = "") -> bool:
         """Whether a message asks for something that the model cannot know unless it was told.
@@ -96,25 +98,35 @@ class OwnClassifier:
             return False
         if not asks(text) and self.kind_of(text, earlier) not in kinds.ASKING:
             return False
-        return self._margin_of_personal(text) >= personal.MIN_MARGIN
+        return self._margin(PERSONAL, text) >= MIN_PERSONAL
 
     @property
     def tells_personal(self) -> bool:
-        """Whether the model passes the test in telling personal from general requests (`personal.can_tell`)."""
-        if self._tells_personal is None:
-            self._tells_personal = self.names_kinds and personal.can_tell(self._base, self._cache)
-        return self._tells_personal
+        """Whether the model passes the test in telling personal from general requests (`judgements`)."""
+        return self.names_kinds and self._can_judge(PERSONAL)
 
     def is_personal(self, text: str) -> bool | None:
         """Whether the model finds "personal" likelier than "general" for a request; None if it cannot tell."""
-        return self._margin_of_personal(text) >= 0 if self.tells_personal else None
+        return self._margin(PERSONAL, text) >= 0 if self.tells_personal else None
 
-    def _margin_of_personal(self, text: str) -> float:
-        if text not in self._margins:
-            self._margins[text] = personal.margins(self._base, [text])[0]
-            if len(self._margins) > MAX_KINDS:
+    def noteworthy(self, text: str, earlier: str = "") -> float | None:
+        """The nats by which the model finds a message worth a note; None for a model that cannot judge it."""
+        if not self._can_judge(NOTEWORTHY):
+            return None
+        return self._margin(NOTEWORTHY, kinds.shown(text, earlier))
+
+    def _can_judge(self, judgement: str) -> bool:
+        if judgement not in self._judges:
+            self._judges[judgement] = judgements.can_judge(self._base, judgement, self._cache)
+        return self._judges[judgement]
+
+    def _margin(self, judgement: str, text: str) -> float:
+        key = (judgement, text)
+        if key not in self._margins:
+            self._margins[key] = judgements.margins(self._base, judgement, [text])[0]
+            if len(self._margins) > MAX_KEPT:
                 self._margins.popitem(last=False)
-        return self._margins[text]
+        return self._margins[key]
 
     @property
     def compares(self) -> bool:

@@ -129,13 +129,21 @@ class Learner:
         if request in REASONS:
             return replace(episode, decision=decision.not_learned(request))
         view = self.backend.with_stack(self.state.view(episode.parent).active(Prompt.raw(episode.text)))
-        kind, head = "", None
+        kind, judged, head = "", None, None
         if decision.needs_head(episode.text, is_document=is_document):
             head = self.state.classifier.head(progress, may_wait=is_document)
-            kind = "" if is_document else self.state.classifier.kind_of(episode.text, episode.earlier)
-        is_wished = request == "remember"
+            if not is_document:
+                kind = self.state.classifier.kind_of(episode.text, episode.earlier)
+                judged = self.state.classifier.noteworthy(episode.text, episode.earlier)
         made = decision.decide(
-            view, head, episode.text, episode.earlier, is_document=is_document, kind=kind, is_wished=is_wished
+            view,
+            head,
+            episode.text,
+            episode.earlier,
+            is_document=is_document,
+            kind=kind,
+            judged=judged,
+            is_wished=request == "remember",
         )
         if made.learn and self.state.recalls(episode.text):
             made = replace(made, learn=False, reason=decision.KNOWN)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from seal_agent.core.backend import silent
-from seal_agent.core.edits import Directives, Probe, SelfEdit
+from seal_agent.core.edits import MESSAGE_QA, Directives, Probe, SelfEdit
 from seal_agent.core.episodes import Correction, Episode, Progress
 from seal_agent.core.errors import EditFault, InputError, Refused, SameAgain, WriterFault
 from seal_agent.core.facts import Fact, last_said
@@ -152,7 +152,8 @@ def _corrected_adapters(state: Namespace, stack: AdapterStack, found: Sequence[C
 def _with_replay(state: Namespace, edit: SelfEdit, stack: AdapterStack, seed: int) -> SelfEdit:
     """`edit` with general questions, and with rows of the edits that are always active below it."""
     num_rows = state.config.num_rehearsed(edit.directives, len(edit.rows))
-    if edit.directives.distill:  # its rows hold the model's own words, which leave the rest of it alone
+    is_message = MESSAGE_QA in edit.directives.formats
+    if edit.directives.distill or is_message:  # few rows in the model's own words leave the rest of it alone
         num_rows = min(num_rows, max(1, len(edit.rows) // 4))
     below = state.strategy.parent(stack).learned
     earlier = [e.edit for e in state.accepted(below) if e.edit] if below and num_rows else []

@@ -28,10 +28,13 @@ DEFAULT = replace(CLOZE, formats=("phrase-qa",), distill=1.0)
 """The model writes the questions and learns by context distillation. A model that fails the capability test of
 phrase-qa, as those of 135M and 500M parameters do, uses `CLOZE` instead (`writing.fitting`)."""
 MESSAGE = replace(
-    DEFAULT, formats=("message-qa",), batch_size=16, num_epochs=10, min_steps=10, max_steps=40, num_warmup_steps=2
+    CLOZE, formats=("message-qa",), batch_size=16, num_epochs=10, min_steps=10, max_steps=40, num_warmup_steps=2
 )
-"""For a chat message, by a model that writes: few rows, all in one batch, few steps of twice the rate."""
-MESSAGE_RATE = 2.0  # times the model's own learning rate
+"""For a chat message, by a model that writes: few rows, all in one batch, few steps, by the likelihood of the answers.
+
+An answer is a statement that stands alone, not what the model would say to the question with the message in view. Its
+prediction there gives other first words, and an adapter distilled from it repeats itself after them
+(docs/log/writing.md)."""
 SEAL_PAPER = Directives(
     formats=("implications",),
     augmentations=("passage", "title"),
@@ -110,8 +113,8 @@ def preset(name: str) -> Directives:
     return PRESETS[name]
 
 
-def for_message(directives: Directives, rate: float) -> Directives:
-    """`directives` for a chat message: those of `MESSAGE` wherever `directives` have the default; `rate`: the model's.
+def for_message(directives: Directives) -> Directives:
+    """`directives` for a chat message: those of `MESSAGE` wherever `directives` have the default.
 
     Directives with formats of their own stay as they are.
     """
@@ -119,8 +122,7 @@ def for_message(directives: Directives, rate: float) -> Directives:
         return directives
     usual = {field.name: getattr(DEFAULT, field.name) for field in fields(Directives)}
     changed = {name: getattr(MESSAGE, name) for name, value in usual.items() if getattr(directives, name) == value}
-    chosen = replace(directives, **changed)
-    return chosen if chosen.learning_rate else replace(chosen, learning_rate=MESSAGE_RATE * rate)
+    return replace(directives, **changed)
 
 
 def checked(directives: Directives, menu: Menu = MENU) -> Directives:

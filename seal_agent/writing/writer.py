@@ -88,7 +88,7 @@ def write(
     base = backend.with_stack(AdapterStack())
     directives = fitting(base, directives, progress, writer)
     if not is_document:
-        directives = for_message(directives, backend.learning_rate)
+        directives = for_message(directives)
     if message_qa.NAME in directives.formats and not lost_secret(source.passage):
         return write_message(
             backend,

@@ -10,13 +10,14 @@ import pytest
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.bench.decide import CHUNK, Measured, features, measure, report, turns
 from seal_agent.core.errors import StorageError
-from seal_agent.deciding.classifier import Head, Turn, load
+from seal_agent.deciding.classifier import Turn
+from seal_agent.deciding.own_classifier import OwnClassifier
 from seal_agent.storage.run_folder import RunFolder
 
 
 @pytest.fixture
-def head(backend: ScriptedBackend, tmp_path: Path) -> Head:
-    return load(backend, tmp_path)
+def own(backend: ScriptedBackend, tmp_path: Path) -> OwnClassifier:
+    return OwnClassifier(backend, tmp_path)
 
 
 def test_the_labelled_turns_are_enough_and_balanced_over_the_halves() -> None:
@@ -29,19 +30,23 @@ def test_the_labelled_turns_are_enough_and_balanced_over_the_halves() -> None:
     assert len({turn.learn for turn in labelled if turn.kind == "document"}) == 1
 
 
-def test_a_run_that_was_stopped_goes_on_where_it_was(backend: ScriptedBackend, head: Head, tmp_path: Path) -> None:
+def test_a_run_that_was_stopped_goes_on_where_it_was(
+    backend: ScriptedBackend, own: OwnClassifier, tmp_path: Path
+) -> None:
     labelled, run, out = turns()[:6], RunFolder(tmp_path), tmp_path / "decisions.jsonl"
-    first = measure(backend, head, labelled[:3], run)
+    first = measure(backend, own, labelled[:3], run)
     out.write_text(out.read_text()[:-9])  # cut off in the middle of its last line
-    whole = measure(backend, head, labelled, run)
+    whole = measure(backend, own, labelled, run)
     assert whole[:2] == first[:2]
     assert [json.loads(line)["id"] for line in out.read_text().splitlines() if line.endswith("}")] == [0, 1, 2, 3, 4, 5]
 
 
-def test_a_file_that_holds_something_else_is_refused(backend: ScriptedBackend, head: Head, tmp_path: Path) -> None:
+def test_a_file_that_holds_something_else_is_refused(
+    backend: ScriptedBackend, own: OwnClassifier, tmp_path: Path
+) -> None:
     (tmp_path / "decisions.jsonl").write_text('{"other": 1}\n')
     with pytest.raises(StorageError, match="delete the file to begin again"):
-        measure(backend, head, turns()[:2], RunFolder(tmp_path))
+        measure(backend, own, turns()[:2], RunFolder(tmp_path))
 
 
 def test_readings_are_kept_and_not_made_again(

@@ -16,7 +16,7 @@ from seal_agent.core.stacks import AdapterStack
 from seal_agent.deciding import classifier, decide
 from seal_agent.deciding.classifier import Head
 from seal_agent.deciding.decide import NOT_WORTH, WORTH
-from seal_agent.deciding.kinds import CERTAIN, FORGET, LIKELY, can_name_kinds
+from seal_agent.deciding.kinds import ASKING, FORGET, TELLING, can_name_kinds
 from seal_agent.deciding.own_classifier import OwnClassifier
 
 TOLD = "My cousin Tarek runs a bakery in Jena."
@@ -34,41 +34,36 @@ def head_with_margin(backend: ScriptedBackend, margin: float) -> Head:
 
 
 @pytest.mark.parametrize(
-    ("kind", "margin", "learns"),
+    ("margin", "judged", "learns"),
     [
-        ("fact", -0.9, True),
-        ("fact", -1.1, False),
-        ("preference", -0.1, True),
-        ("preference", -0.3, False),
-        ("smalltalk", -0.1, False),
-        ("smalltalk", 0.1, True),
-        ("", -0.1, False),
-        ("forget", 2.0, False),
+        (-0.1, None, False),
+        (0.1, None, True),
+        (-0.5, 1.5, True),
+        (-0.5, 0.5, False),
+        (0.5, -1.0, False),
+        (0.5, 0.0, True),
     ],
 )
-def test_a_kind_is_evidence_beside_the_classifier(
-    backend: ScriptedBackend, kind: str, margin: float, learns: bool
+def test_the_word_of_the_model_counts_beside_the_classifier(
+    backend: ScriptedBackend, margin: float, judged: float | None, learns: bool
 ) -> None:
-    assert decide.decide(backend, head_with_margin(backend, margin), TOLD, kind=kind).learn is learns
+    assert decide.decide(backend, head_with_margin(backend, margin), TOLD, judged=judged).learn is learns
 
 
-def test_what_asks_something_is_no_preference(backend: ScriptedBackend) -> None:
-    head = head_with_margin(backend, -0.1)
-    assert decide.decide(backend, head, TOLD, kind="preference").learn
-    assert not decide.decide(backend, head, f"Right? {TOLD}", kind="preference").learn
+@pytest.mark.parametrize(("judged", "reason"), [(1.5, WORTH), (0.5, NOT_WORTH), (None, NOT_WORTH)])
+def test_without_a_classifier_the_word_of_the_model_must_be_clear(
+    backend: ScriptedBackend, judged: float | None, reason: str
+) -> None:
+    assert decide.decide(backend, None, TOLD, kind="fact", judged=judged).reason == reason
 
 
-@pytest.mark.parametrize(
-    ("kind", "reason"),
-    [("appointment", WORTH), ("preference", NOT_WORTH), ("question", NOT_WORTH), ("forget", NOT_WORTH)],
-)
-def test_without_a_classifier_only_certain_kinds_are_learned(backend: ScriptedBackend, kind: str, reason: str) -> None:
-    assert decide.decide(backend, None, TOLD, kind=kind).reason == reason
+def test_a_request_to_forget_is_not_learned(backend: ScriptedBackend) -> None:
+    assert not decide.decide(backend, head_with_margin(backend, 2.0), TOLD, kind=FORGET, judged=3.0).learn
 
 
 def test_the_kinds_that_decide_are_among_those_that_the_model_may_name() -> None:
     data = json.loads(Path(decide.__file__).parents[1].joinpath("data", "kinds.json").read_text(encoding="utf-8"))
-    assert CERTAIN | LIKELY | {FORGET} <= set(data["kinds"])
+    assert TELLING | ASKING | {FORGET} <= set(data["kinds"])
     assert {kind for _, kind in data["examples"]} <= set(data["kinds"])
 
 

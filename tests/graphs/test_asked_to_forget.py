@@ -14,6 +14,7 @@ from threads import QUESTION, TOWER, thread
 
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.background.worker import Budget, Worker
+from seal_agent.core.episodes import Score
 from seal_agent.core.errors import InputError
 from seal_agent.core.messages import Generated, Prompt
 from seal_agent.core.stacks import AdapterStack
@@ -40,6 +41,13 @@ class Naming(ScriptedBackend):
             return [[Generated(kind_of(prompt.asked))] for prompt in prompts]
         return super().generate(prompts, **options)
 
+    def score(self, prompts: Sequence[Prompt], answers: Sequence[str], **options: Any) -> list[Score]:
+        if {*answers} != {"yes", "no"}:
+            return super().score(prompts, answers, **options)
+        return [
+            Score(3.0 if (a == "yes") == (TOWER in p.asked) else 0.0, 1) for p, a in zip(prompts, answers, strict=True)
+        ]
+
     def with_stack(self, stack: AdapterStack) -> ScriptedBackend:
         view = super().with_stack(stack)
         view.__class__ = Naming
@@ -50,8 +58,9 @@ class Naming(ScriptedBackend):
 def learner(tmp_path: Path) -> Learner:
     home = Home(tmp_path)
     (home.root / HEADS_FOLDER).mkdir()
-    kinds = f"{file_name('naming').removesuffix('.npz')}-kinds.json"
-    (home.root / HEADS_FOLDER / kinds).write_text('{"passed": true}')
+    for test in ("kinds", "noteworthy"):
+        file = f"{file_name('naming').removesuffix('.npz')}-{test}.json"
+        (home.root / HEADS_FOLDER / file).write_text('{"passed": true}')
     return Learner(Naming(home.root, model="naming"), home, config=LearnerConfig(recall="both"))
 
 

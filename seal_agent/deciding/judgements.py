@@ -1,0 +1,58 @@
+"""Judgements of the base model about a message: which of two words it finds likelier after a few examples.
+
+Not every model can judge: a test of a dozen messages says so. It counts in how many pairs of messages, one for each
+word, the margins have the right order (the area under the ROC curve), because no threshold suits every model.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from seal_agent.core.backend import Backend
+from seal_agent.core.word_choice import prompts_after, word_margins
+from seal_agent.deciding.capability import passes
+
+PERSONAL = "personal"
+"""Whether a message asks for something that only the user can know, so that a model must have been told it."""
+NOTEWORTHY = "noteworthy"
+"""Whether a message tells something true and lasting."""
+MIN_PASSED = 0.8  # of the pairs of messages
+MAX_CHARS = 600  # of a message
+
+
+def margins(backend: Backend, judgement: str, messages: Sequence[str]) -> list[float]:
+    """For each message the nats by which the first word of a judgement is likelier than the second."""
+    data = _data(judgement)
+    examples = [(_asked(data, text), word) for text, word in data["examples"]]
+    asked = [_asked(data, text[:MAX_CHARS]) for text in messages]
+    return word_margins(backend, prompts_after(data["instruction"], examples, asked), *data["words"])
+
+
+def can_judge(backend: Backend, judgement: str, cache: Path) -> bool:
+    """Whether the model passes the test of a judgement (`capability.passes`)."""
+
+    def take() -> list[bool]:
+        data = _data(judgement)
+        found = margins(backend, judgement, [text for text, _ in data["test"]])
+        words = [word for _, word in data["test"]]
+        first, second = ([m for m, word in zip(found, words, strict=True) if word == each] for each in data["words"])
+        return [more > less for more in first for less in second]
+
+    return passes(backend.model, judgement, cache, take, MIN_PASSED)
+
+
+def _asked(data: dict[str, Any], message: str) -> str:
+    asked: str = data["asked"]
+    return asked.format(message=message)
+
+
+@lru_cache(maxsize=4)
+def _data(judgement: str) -> dict[str, Any]:
+    file = resources.files("seal_agent").joinpath("data", f"{judgement}.json")
+    data: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return data
