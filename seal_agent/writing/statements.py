@@ -16,6 +16,7 @@ from seal_agent.core.backend import silent
 from seal_agent.core.episodes import Progress
 from seal_agent.core.facts import Fact
 from seal_agent.core.messages import Generated, Message, Prompt
+from seal_agent.language.sentences import ENDS
 from seal_agent.language.source import Source
 from seal_agent.language.words import WORD
 from seal_agent.writing.formats import Ask
@@ -25,6 +26,7 @@ EXAMPLES_FILE = "statements.json"
 MAX_TOKENS = 128
 MAX_CHARS = 1200  # of a message, and of what stands before it
 MOST = 6  # statements of a message
+MIN_WORDS = 3  # of a first sentence that is a statement and no greeting
 SHOWN = "Before: {before}\nMessage: {message}"
 _BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+")
 
@@ -32,14 +34,30 @@ _BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+")
 def statements_of(
     writer: Writer, source: Source, fact: Fact, *, seed: int = 0, temperature: float = 0.0, progress: Progress = silent
 ) -> tuple[str, ...]:
-    """The statements that the model finds in the message `fact`, in order, unchecked."""
+    """The statements that the model finds in the message `fact`, in order, unchecked.
+
+    A small model that copies a greeting ("Hi there!") goes on copying ("I'm Ottilie"), so it is asked again without it.
+    """
     before = " ".join([*(changed.dated for changed in fact.changed), fact.earlier]).strip()
-    asked = Ask(_prompt(source, before, fact.dated), fact.statements, MAX_TOKENS, temperature, stop=("\n\n",))
-    [text] = generate(writer, [asked], seed, "statements", progress)
-    found = [line for line in _lines(text) if not _is_of_an_example(line, f"{before} {fact.dated}")]
+
+    def asked(message: str) -> list[str]:
+        ask = Ask(_prompt(source, before, message), fact.statements, MAX_TOKENS, temperature, stop=("\n\n",))
+        [text] = generate(writer, [ask], seed, "statements", progress)
+        return [line for line in _lines(text) if not _is_of_an_example(line, f"{before} {message}")]
+
+    found = asked(fact.dated)
+    if found and (rest := _after_greeting(found[0], fact.dated)):
+        found = asked(rest)
     if not fact.changed:
         found = [line for line in found if _adds(source, line, fact.dated, before)]
     return tuple(found[:MOST])
+
+
+def _after_greeting(statement: str, message: str) -> str:
+    """The message without its first sentence, if that is a copied statement of a word or two; otherwise ""."""
+    is_short = len(statement.split()) < MIN_WORDS and statement[-1:] in ENDS
+    is_copied = message.casefold().startswith(statement.casefold())
+    return message[len(statement) :].strip() if is_short and is_copied else ""
 
 
 def _lines(text: Generated) -> list[str]:

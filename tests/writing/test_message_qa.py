@@ -103,6 +103,21 @@ def test_a_statement_about_an_example_is_none(tmp_path: Path) -> None:
     assert statements_of(backend, SOURCE, Fact("", MESSAGE_TEXT)) == (SAID,)
 
 
+@pytest.mark.parametrize(
+    ("text", "copied", "found"),
+    [
+        ("Hi there! I'm Juna.", "Hi there!\nI'm Juna.", ("Your name is Juna.",)),
+        ("Ruben works nights. So I'm Juna.", "Ruben works nights.", ("Ruben works nights.",)),
+        ("Hi there, I'm Juna.", "Hi there", ("Hi there",)),
+    ],
+)
+def test_a_model_that_copies_a_greeting_is_asked_again_without_it(
+    tmp_path: Path, text: str, copied: str, found: tuple[str, ...]
+) -> None:
+    backend = Checking(tmp_path, replies={f"Message: {text}": copied, "Message: I'm Juna.": "Your name is Juna."})
+    assert statements_of(backend, Source("", text), Fact("", text)) == found
+
+
 def test_a_day_stands_in_the_place_of_the_words_for_it_when_the_model_reads(tmp_path: Path) -> None:
     fact = Fact("", "The review is next Tuesday.", "2026-03-03", dates=(("next Tuesday", "2026-03-10"),))
     backend = Checking(tmp_path, replies={"Message: The review is Tuesday 2026-03-10.": "The review is on 2026-03-10."})
