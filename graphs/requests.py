@@ -82,11 +82,11 @@ def _known(learner: Learner) -> Confirmed:
     return Confirmed(_message("known", confirmations.listed(confirmations.KNOWN, shown, *more), said[:MAX_LISTED]))
 
 
-def _why(own: Sequence[AnyMessage]) -> Confirmed:
-    """What the last reply to this user used, from its metadata."""
+def _why(own: Sequence[AnyMessage]) -> Confirmed | None:
+    """What the last reply to this user used, from its metadata; None without a reply: there is nothing to explain."""
     replies = [each for each in own if isinstance(each, AIMessage) and each.text.strip()]
     if not replies:
-        return Confirmed(_message("why", confirmations.WHY_FIRST))
+        return None
     recalled = replies[-1].response_metadata.get("recalled")
     if recalled is None:
         return Confirmed(_message("why", confirmations.WHY_UNRECORDED))
