@@ -48,10 +48,10 @@ def without_requests(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
 
 
 def _part(outcome: Mapping[str, Any]) -> str:
-    topic, became = confirmations.shortened(outcome["topic"]), outcome["outcome"]
+    told, became = _told(outcome), outcome["outcome"]
     if became == "accepted" and outcome.get("corrected"):
         changes = "; ".join(f"{each['old']} -> {each['new']}" for each in outcome["corrected"])
-        return f"{confirmations.CORRECTED}: {topic} ({confirmations.shortened(changes)})."
+        return f"{confirmations.CORRECTED}: {told} ({confirmations.shortened(changes)})."
     if became == "failed":
         return f"{confirmations.FAILED}: {outcome['reason']}."
     words = {
@@ -59,4 +59,9 @@ def _part(outcome: Mapping[str, Any]) -> str:
         "forgotten": confirmations.FORGOTTEN,
         "undone": confirmations.TAKEN_BACK,
     }
-    return f"{words[became]}: {topic}." if became in words else ""
+    return f"{words[became]}: {told}." if became in words else ""
+
+
+def _told(outcome: Mapping[str, Any]) -> str:
+    """The text that an outcome is about, in quotes; the topic for an outcome stored by an earlier version."""
+    return confirmations.said_on(outcome["text"], "") if outcome.get("text") else outcome["topic"]

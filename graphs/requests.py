@@ -16,6 +16,7 @@ from langchain_core.messages import AIMessage, AnyMessage
 from seal_agent.core.documents import Passage
 from seal_agent.core.episodes import Episode
 from seal_agent.core.facts import Fact
+from seal_agent.deciding.requests import clear_request
 from seal_agent.documents.passages import split_passages
 from seal_agent.graphs.speakers import is_users
 from seal_agent.language import confirmations
@@ -47,7 +48,8 @@ def confirmed(
     """The reply to the user's last message if it is a request about what is remembered, else None.
 
     `own`: the messages of this user in the thread; `said`: the passages of those without a reply. A request to remember
-    is answered by the model, and so is one to forget or undo in a dry run. While nothing has been learned, only clear
+    is answered by the model, and so are one to forget or undo in a dry run, and one to forget that only the model
+    recognises and that fits nothing learned. While nothing has been learned, only clear
     forms are recognised, so that a new model is not tested before its first reply.
     """
     if not said or not is_users(own[-1]) or len(split_passages(str(own[-1].text))) != 1:
@@ -62,7 +64,9 @@ def confirmed(
     if learner.config.dry_run:
         return None
     if request == "forget":
-        return _to_change(request, to_forget(learner.state, passage.text))
+        found = to_forget(learner.state, passage.text)
+        is_sure = found is not None or clear_request(passage.text) == "forget"
+        return _to_change(request, found) if is_sure else None  # the model may be wrong: "I forgot my keys."
     if request == "undo":
         is_waiting = queue is not None and bool(queue.jobs(learner.namespace, ("waiting", "running"), threads=[thread]))
         return _waiting() if is_waiting else _to_change(request, to_undo(learner.state, thread))
@@ -82,11 +86,11 @@ def _known(learner: Learner) -> Confirmed:
     return Confirmed(_message("known", confirmations.listed(confirmations.KNOWN, shown, *more), said[:MAX_LISTED]))
 
 
-def _why(own: Sequence[AnyMessage]) -> Confirmed:
-    """What the last reply to this user used, from its metadata."""
+def _why(own: Sequence[AnyMessage]) -> Confirmed | None:
+    """What the last reply to this user used, from its metadata; None without a reply: there is nothing to explain."""
     replies = [each for each in own if isinstance(each, AIMessage) and each.text.strip()]
     if not replies:
-        return Confirmed(_message("why", confirmations.WHY_FIRST))
+        return None
     recalled = replies[-1].response_metadata.get("recalled")
     if recalled is None:
         return Confirmed(_message("why", confirmations.WHY_UNRECORDED))

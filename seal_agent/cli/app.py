@@ -38,6 +38,7 @@ from seal_agent.cli.options import (
     ChatTemplate,
     Device,
     HomeFolder,
+    MaxReplyTokens,
     Model,
     Namespace,
     Preset,
@@ -127,6 +128,7 @@ def chat(
     preset: Preset = "default",
     recall: Recall = "weights",
     when_unknown: WhenUnknown = "answer",
+    max_reply_tokens: MaxReplyTokens = 128,
     model: Model = EMBEDDED,
     home: HomeFolder = None,
     namespace: Namespace = "default",
@@ -149,6 +151,7 @@ def chat(
             seed=seed,
             recall=recall,  # type: ignore[arg-type]  # the option's callback has checked both
             when_unknown=when_unknown,  # type: ignore[arg-type]
+            max_reply_tokens=max_reply_tokens,
         )
         learner = load_learner(display, model, home, namespace, device, chat_template, config, server=server_named())
         announce_head(display, learner.backend, learner.home)

@@ -100,11 +100,13 @@ def converse_at_once(
     """Answer every message; a worker learns in the background, and results are printed when they are known."""
     from seal_agent.background.worker import ENDED, Budget, Worker, WorkEvent
     from seal_agent.graphs.chat import create_chat_graph
+    from seal_agent.language import confirmations
 
     def on_event(event: WorkEvent) -> None:
         if event.step == ENDED:
             job = event.job
-            screen.tell(f"  ({job.passage.topic}: {BECAME.get(job.outcome, job.state)}: {job.note})")
+            told = confirmations.said_on(job.passage.text, "") if job.passage.text else job.passage.topic
+            screen.tell(f"  ({told}: {BECAME.get(job.outcome, job.state)}: {job.note})")
 
     history: list[dict[str, Any]] = []
     interruption.keeps(NO_MESSAGE)

@@ -55,6 +55,12 @@ def _check_recall(mode: str) -> str:
     return mode
 
 
+def _check_max_reply_tokens(num: int) -> int:
+    if num < 1:
+        raise typer.BadParameter(f"{num} is less than 1; give a number of tokens, such as 128")
+    return num
+
+
 def _check_when_unknown(what: str) -> str:
     if what not in WHEN_UNKNOWN:
         raise typer.BadParameter(f"{what!r} is not possible; choose {', '.join(map(repr, WHEN_UNKNOWN))}")
@@ -106,6 +112,14 @@ WhenUnknown = Annotated[
         "--when-unknown",
         callback=_check_when_unknown,
         help='What to do with a personal question of which nothing was told: answer, or "say so".',
+    ),
+]
+MaxReplyTokens = Annotated[
+    int,
+    typer.Option(
+        "--max-reply-tokens",
+        callback=_check_max_reply_tokens,
+        help="The most tokens of the model that a reply may have.",
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Seed of all random draws.")]

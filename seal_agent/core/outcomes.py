@@ -17,7 +17,7 @@ class Outcome:
     `outcome` is that of the episode, or "known", "queued" or "held" if no episode was begun. `adapter` is the id of the
     accepted adapter, else "". `seconds`: time of all steps together. `job`: the queue's job that learns the passage.
     `rows`: what a dry run would have trained on. `corrected`: the questions whose learned answer an accepted passage
-    changed, each with its "old" and "new" answer.
+    changed, each with its "old" and "new" answer. `text`: what was learned, forgotten or taken back.
     """
 
     topic: str
@@ -28,9 +28,10 @@ class Outcome:
     job: Annotated[int | None, UNLESS_EMPTY] = None
     rows: Annotated[tuple[Mapping[str, str], ...], UNLESS_EMPTY] = ()
     corrected: Annotated[tuple[Mapping[str, str], ...], UNLESS_EMPTY] = ()
+    text: Annotated[str, UNLESS_EMPTY] = ""
 
     def to_json(self) -> dict[str, Any]:
-        """The report as JSON, without `job`, `rows` and `corrected` if they are empty."""
+        """The report as JSON, without `job`, `rows`, `corrected` and `text` if they are empty."""
         data: dict[str, Any] = to_json(self)
         return data
 
@@ -40,4 +41,7 @@ def outcome_of(episode: Episode, rows: tuple[Mapping[str, str], ...] = ()) -> Ou
     adapter = episode.adapter.id if episode.adapter and episode.outcome == "accepted" else ""
     seconds = round(sum(episode.seconds.values()), 2)
     corrected = tuple({"question": c.question, "old": c.old, "new": c.new} for c in episode.corrections if adapter)
-    return Outcome(episode.topic, episode.outcome, episode.reason, adapter, seconds, rows=rows, corrected=corrected)
+    text = episode.text if adapter else ""
+    return Outcome(
+        episode.topic, episode.outcome, episode.reason, adapter, seconds, rows=rows, corrected=corrected, text=text
+    )

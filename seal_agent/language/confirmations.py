@@ -10,7 +10,6 @@ MORE = "And {num} more."
 WHY = "My last reply used this:"
 WHY_NOTHING = "My last reply used nothing that I learned from you."
 WHY_UNRECORDED = "I have no record of what my last reply used."
-WHY_FIRST = "I have not replied to you yet in this conversation."
 FORGET = "I am now deleting this for good, and everything that was learned from it:"
 FORGET_NOTHING = (
     "Nothing that I learned fits, so nothing is forgotten. Name it in other words, or ask what I know about you. "
@@ -33,9 +32,12 @@ def said_on(text: str, day: str) -> str:
 
 
 def shortened(text: str) -> str:
-    """The text in one line, cut if it is long."""
+    """The text in one line; a long one is cut after a word, or inside its first word if that is too long itself."""
     line = " ".join(text.split())
-    return line if len(line) <= MAX_SHOWN else f"{line[: MAX_SHOWN - 3].rstrip()}..."
+    if len(line) <= MAX_SHOWN:
+        return line
+    kept = line[: MAX_SHOWN - 2]  # with the character that shows whether a word ends before it
+    return f"{kept.rpartition(' ')[0] or kept[:-1]}..."
 
 
 def listed(opening: str, items: Sequence[str], *closing: str) -> str:

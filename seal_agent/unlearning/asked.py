@@ -109,7 +109,7 @@ def _forget(state: Namespace, episode: Episode, progress: Progress) -> Outcome:
     if found is None:
         return Outcome(REQUEST, "ignored", NOTHING_FOUND)
     log.info("forgot %d adapters as the user asked", len(forgotten.adapters))
-    return Outcome(found.topic, "forgotten", FORGOTTEN)
+    return Outcome(found.topic, "forgotten", FORGOTTEN, text=found.text)
 
 
 def _with_changed(state: Namespace, episode: Episode) -> set[str]:
@@ -127,4 +127,4 @@ def _undo(state: Namespace, episode: Episode) -> Outcome:
     if found is None or found.adapter is None or found.adapter.id not in state.stack.ids:
         return Outcome(episode.topic, "ignored", NOTHING_TO_UNDO)
     state.rollback(found.adapter.id)
-    return Outcome(found.topic, "undone", UNDONE)
+    return Outcome(found.topic, "undone", UNDONE, text=found.text)

@@ -112,7 +112,7 @@ def test_chat_writes_one_json_object_a_turn_and_nothing_else(run: Run) -> None:
     turns = [json.loads(line) for line in ran.out.splitlines()]
     assert [turn["reply"] for turn in turns] == [UNKNOWN, UNKNOWN]
     assert [turn["outcomes"][0]["outcome"] for turn in turns] == ["ignored", "accepted"]
-    assert set(turns[1]["outcomes"][0]) == {"topic", "outcome", "reason", "adapter", "seconds"}
+    assert set(turns[1]["outcomes"][0]) == {"topic", "outcome", "reason", "adapter", "seconds", "text"}
     assert "train 0." in ran.err  # plain step lines where stderr is no terminal
 
 

@@ -1,4 +1,4 @@
-"""`--recall` and `--when-unknown` on the command line."""
+"""`--recall`, `--when-unknown` and `--max-reply-tokens` on the command line."""
 
 from __future__ import annotations
 
@@ -32,3 +32,23 @@ def test_a_value_that_does_not_exist_is_refused(tmp_path: Path, option: str, val
     status, told = run("ask", "Who?", "--home", str(tmp_path), option, value)
     assert status == 2
     assert value in told
+
+
+def test_a_reply_has_at_most_the_tokens_of_the_option(tmp_path: Path) -> None:
+    chat = ("chat", "--home", str(tmp_path), "--json")
+    replies = []
+    for limit in ((), ("--max-reply-tokens", "1")):
+        status, told = run(*chat, *limit, said=f"{QUESTION}\n")
+        assert status == 0
+        replies.append(json.loads(told.splitlines()[-1])["reply"])
+    assert len(replies[1]) < len(replies[0])
+
+
+@pytest.mark.parametrize(
+    ("value", "why"), [("0", "0 is less than 1"), ("-3", "-3 is less than 1"), ("many", "integer")]
+)
+def test_a_length_of_replies_that_is_no_positive_number_is_refused(tmp_path: Path, value: str, why: str) -> None:
+    status, told = run("chat", "--home", str(tmp_path), "--max-reply-tokens", value)
+    assert status == 2
+    assert "--max-reply-tokens" in told
+    assert why in told

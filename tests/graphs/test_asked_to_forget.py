@@ -28,7 +28,7 @@ FORGET = "Please forget what I said about the Tower of Karlov and its bells."
 
 
 def kind_of(text: str) -> str:
-    if text.startswith("Please forget"):
+    if text.startswith(("Please forget", "I forgot")):
         return "forget"
     return "question" if text.endswith("?") else "fact"
 
@@ -75,6 +75,15 @@ def test_a_request_in_the_chat_is_obeyed_and_reported(learner: Learner) -> None:
     assert not learner.stack.entries
     assert say(graph, QUESTION, "four")["messages"][-1].response_metadata["recalled"] == []
     assert "bells" not in str(learner.home.episodes("default"))
+
+
+def test_a_message_wrongly_named_a_request_to_forget_deletes_nothing_and_is_answered(learner: Learner) -> None:
+    graph = create_chat_graph(learner).compile(checkpointer=InMemorySaver())
+    say(graph, TOWER)
+    state = say(graph, "I forgot my keys.", "two")
+    assert "request" not in state["messages"][-1].response_metadata
+    assert outcomes(state) == ["ignored"]
+    assert [fact.text for fact in learner.state.facts()] == [TOWER]
 
 
 @pytest.mark.slow

@@ -89,11 +89,18 @@ def test_a_long_list_ends_with_the_number_of_the_others(learner: Learner, monkey
     assert reply(say(graph, KNOWN)).splitlines()[-1] == confirmations.MORE.format(num=1)
 
 
+@BUILDERS
+def test_why_without_a_reply_to_explain_is_answered_by_the_model(learner: Learner, build: Any) -> None:
+    state = say(build(learner), WHY)
+    assert reply(state)
+    assert "request" not in state["messages"][-1].response_metadata
+    assert outcomes(state) == ["ignored"]
+
+
 @pytest.mark.slow
 @BUILDERS
 def test_why_names_what_the_last_reply_used(learner: Learner, build: Any) -> None:
     graph = build(learner)
-    assert reply(say(graph, WHY)) == confirmations.WHY_FIRST
     say(graph, QUESTION)
     assert reply(say(graph, WHY)) == confirmations.WHY_NOTHING
     say(graph, TOWER)
@@ -184,12 +191,12 @@ def test_an_announcement_says_what_was_learned_and_no_model_reads_it(learner: Le
     graph = build(learner, announce=True)
     told = say(graph, TOWER)["messages"][-1]
     assert is_announcement(told)
-    assert told.text == "Learned: The Tower of Karlov."
+    assert told.text == f'Learned: "{TOWER}".'
     state = say(graph, "Hello there, nice to see you!")
     assert not is_announcement(state["messages"][-1])
     assert told.text not in reply(state)
     assert told.text not in str(learner.home.episodes("default"))
-    assert say(graph, UNDO)["messages"][-1].text == "Taken back: The Tower of Karlov."
+    assert say(graph, UNDO)["messages"][-1].text == f'Taken back: "{TOWER}".'
 
 
 def test_an_announcement_says_what_a_correction_replaced() -> None:

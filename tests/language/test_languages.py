@@ -12,6 +12,7 @@ from seal_agent.core.documents import Passage
 from seal_agent.core.errors import EditFault
 from seal_agent.core.messages import Prompt
 from seal_agent.documents.passages import divide, topic_of
+from seal_agent.language import confirmations
 from seal_agent.language.base import Language, by_code, differs, english, for_text, is_instruction, with_rules
 from seal_agent.language.plain import Plain
 from seal_agent.language.sentences import split_sentences
@@ -239,3 +240,10 @@ def test_a_text_that_no_encoding_can_write_is_read_all_the_same() -> None:
     text = "The mill \ud83d is old. It stands \udfff by the river."
     assert for_text(text) == english()
     assert split_sentences(text) == ["The mill \ud83d is old.", "It stands \udfff by the river."]
+
+
+def test_a_long_text_is_shortened_after_a_word() -> None:
+    whole = "word " * 39 + "words"  # as long as a text may be
+    assert confirmations.shortened(whole) == whole
+    assert confirmations.shortened(f"{whole} more") == "word " * 38 + "word..."
+    assert confirmations.shortened("x" * 300) == "x" * 197 + "..."
