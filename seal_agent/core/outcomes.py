@@ -17,7 +17,7 @@ class Outcome:
     `outcome` is that of the episode, or "known", "queued" or "held" if no episode was begun. `adapter` is the id of the
     accepted adapter, else "". `seconds`: time of all steps together. `job`: the queue's job that learns the passage.
     `rows`: what a dry run would have trained on. `corrected`: the questions whose learned answer an accepted passage
-    changed, each with its "old" and "new" answer. `text`: what was learned, forgotten or taken back.
+    changed, each with its "old" and "new" answer. `text`: what was learned or taken back.
     """
 
     topic: str

@@ -109,7 +109,7 @@ def _forget(state: Namespace, episode: Episode, progress: Progress) -> Outcome:
     if found is None:
         return Outcome(REQUEST, "ignored", NOTHING_FOUND)
     log.info("forgot %d adapters as the user asked", len(forgotten.adapters))
-    return Outcome(found.topic, "forgotten", FORGOTTEN, text=found.text)
+    return Outcome(found.topic, "forgotten", FORGOTTEN)  # without the text: a graph's state would keep it
 
 
 def _with_changed(state: Namespace, episode: Episode) -> set[str]:
