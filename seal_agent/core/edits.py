@@ -165,6 +165,11 @@ class SelfEdit:
         """A stable id of the passage; it names the cluster of the edit's probes."""
         return hashlib.sha256(self.passage.encode()).hexdigest()[:16]
 
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The statements about a chat message that its rows answer with, each once."""
+        return tuple(dict.fromkeys(row.answer for row in self.rows if row.source == MESSAGE_QA))
+
 
 GENERAL_ROWS = "rehearsal"
 """Source of a row with a question of general knowledge."""

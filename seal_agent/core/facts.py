@@ -30,7 +30,8 @@ class Fact:
     `thread` the conversation, "" for a document. `earlier` is what the user said just before, in case the text leans on
     it. `source` and `heading` belong to a passage of a document. `dates` are words of the text and the days they mean
     ("tomorrow", "2026-03-03"). `changes`: ids of the adapters whose facts it corrects or ends, `changed` these facts.
-    `is_changed`: a later fact corrects or ends it.
+    `is_changed`: a later fact corrects or ends it. `answers`: the statements that the adapter was trained to answer
+    with, if they are known.
     """
 
     adapter: str
@@ -44,6 +45,7 @@ class Fact:
     changes: tuple[str, ...] = ()
     changed: tuple[Fact, ...] = ()
     is_changed: bool = False
+    answers: tuple[str, ...] = ()
 
     @property
     def statement(self) -> str:

@@ -102,7 +102,12 @@ def _note_tests(state: Namespace, directives: Directives | None, progress: Progr
 
 def _fact(state: Namespace, episode: Episode) -> Fact:
     """The message as a fact, with the facts that it changes."""
-    changed = state.home.facts(state.name, episode.parent.origins(episode.changes))
+    ids = episode.parent.origins(episode.changes)
+    answers = {e.adapter.id: e.edit.answers for e in state.accepted(ids) if e.adapter and e.edit} if ids else {}
+    changed = [
+        replace(fact, dates=relative_dates(fact.text, fact.said_on), answers=answers.get(fact.adapter, ()))
+        for fact in state.home.facts(state.name, ids)
+    ]
     return Fact(
         "",
         episode.text,
@@ -110,7 +115,7 @@ def _fact(state: Namespace, episode: Episode) -> Fact:
         episode.thread or MESSAGE,
         earlier=context_of(episode.text, last_said(episode.earlier)),
         dates=relative_dates(episode.text, episode.said_on),
-        changed=tuple(replace(fact, dates=relative_dates(fact.text, fact.said_on)) for fact in changed),
+        changed=tuple(changed),
     )
 
 

@@ -16,6 +16,7 @@ from seal_agent.core.backend import silent
 from seal_agent.core.episodes import Progress
 from seal_agent.core.facts import Fact
 from seal_agent.core.messages import Generated, Message, Prompt
+from seal_agent.core.word_choice import prompts_after
 from seal_agent.language.sentences import ENDS
 from seal_agent.language.source import Source
 from seal_agent.language.words import WORD
@@ -26,6 +27,8 @@ EXAMPLES_FILE = "statements.json"
 MAX_TOKENS = 128
 MAX_CHARS = 1200  # of a message, and of what stands before it
 MOST = 6  # statements of a message
+CHANGED = "Statement: {statement}\nNew: {message}"
+MAX_CHANGED_TOKENS = 64
 MIN_WORDS = 3  # of a first sentence that is a statement and no greeting
 SHOWN = "Before: {before}\nMessage: {message}"
 _BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+")
@@ -45,12 +48,36 @@ def statements_of(
         [text] = generate(writer, [ask], seed, "statements", progress)
         return [line for line in _lines(text) if not _is_of_an_example(line, f"{before} {message}")]
 
+    if changed := _changed(writer, source, fact, seed=seed, temperature=temperature, progress=progress):
+        return changed
     found = asked(fact.dated)
     if found and (rest := _after_greeting(found[0], fact.dated)):
         found = asked(rest)
     if not fact.changed:
         found = [line for line in found if _adds(source, line, fact.dated, before)]
     return tuple(found[:MOST])
+
+
+def _changed(
+    writer: Writer, source: Source, fact: Fact, *, seed: int, temperature: float, progress: Progress
+) -> tuple[str, ...]:
+    """The statements of the facts that a message changes and leans on ("No, 2 pm."), as they read now.
+
+    Empty if none of them changes. A message that can be understood alone makes its own statements.
+    """
+    earlier = list(dict.fromkeys(answer for changed in fact.changed for answer in changed.answers))[:MOST]
+    if not earlier or not fact.earlier:
+        return ()
+    data = _data()["changed"]
+    examples = [(CHANGED.format(statement=said, message=new), now) for said, new, now in data["examples"]]
+    asked = [CHANGED.format(statement=said, message=fact.dated[:MAX_CHARS]) for said in earlier]
+    asks = [
+        Ask(prompt, fact.statements, MAX_CHANGED_TOKENS, temperature, stop=("\n",))
+        for prompt in prompts_after(f"{data['instruction']}{source.fault_note}", examples, asked)
+    ]
+    texts = generate(writer, asks, seed, "statements", progress)
+    now = [text.strip() if text.ending == "stop" else said for text, said in zip(texts, earlier, strict=True)]
+    return () if now == earlier else tuple(dict.fromkeys(filter(None, now)))
 
 
 def _after_greeting(statement: str, message: str) -> str:

@@ -98,6 +98,30 @@ def test_a_correction_keeps_what_it_leaves_as_it_was(tmp_path: Path) -> None:
     assert set(asked_for(backend, Source("", fact.text, fact=fact)).values()) == set(told)
 
 
+REVIEW = ("The review is on Tuesday at noon.", "The meeting room is Heron.")
+
+
+@pytest.mark.parametrize(
+    ("now", "earlier", "found"),
+    [
+        (
+            "The review is on Tuesday at 2 pm.",
+            "The review is at noon, room Heron",
+            ("The review is on Tuesday at 2 pm.", REVIEW[1]),
+        ),
+        (REVIEW[0], "The review is at noon, room Heron", (SAID,)),
+        ("The review is on Tuesday at 2 pm.", "", (SAID,)),
+    ],
+)
+def test_a_correction_that_leans_on_a_fact_changes_its_statements(
+    tmp_path: Path, now: str, earlier: str, found: tuple[str, ...]
+) -> None:
+    before = Fact("", "The review is on Tuesday at noon, room Heron", thread="t", answers=REVIEW)
+    fact = Fact("", "No, 2 pm.", thread="t", earlier=earlier, changed=(before,))
+    replies = {f"Statement: {REVIEW[0]}": now, f"Statement: {REVIEW[1]}": REVIEW[1], "Before:": SAID}
+    assert statements_of(Checking(tmp_path, replies=replies), Source("", fact.text, fact=fact), fact) == found
+
+
 def test_a_statement_about_an_example_is_none(tmp_path: Path) -> None:
     backend = saying(tmp_path, "Your wife Pia runs a bakery.", SAID)
     assert statements_of(backend, SOURCE, Fact("", MESSAGE_TEXT)) == (SAID,)
