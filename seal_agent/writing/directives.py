@@ -28,13 +28,20 @@ DEFAULT = replace(CLOZE, formats=("phrase-qa",), distill=1.0)
 """The model writes the questions and learns by context distillation. A model that fails the capability test of
 phrase-qa, as those of 135M and 500M parameters do, uses `CLOZE` instead (`writing.fitting`)."""
 MESSAGE = replace(
-    CLOZE, formats=("message-qa",), batch_size=16, num_epochs=10, min_steps=10, max_steps=40, num_warmup_steps=2
+    DEFAULT,
+    formats=("message-qa",),
+    batch_size=16,
+    num_epochs=10,
+    min_steps=10,
+    max_steps=40,
+    num_warmup_steps=2,
+    distill=0.2,
 )
-"""For a chat message, by a model that writes: few rows, all in one batch, few steps, by the likelihood of the answers.
+"""For a chat message, by a model that writes: few rows, all in one batch, few steps.
 
 An answer is a statement that stands alone, not what the model would say to the question with the message in view. Its
-prediction there gives other first words, and an adapter distilled from it repeats itself after them
-(docs/log/writing.md)."""
+prediction there gives other first words, and an adapter that is only distilled from it repeats itself after them. A
+fifth of the loss keeps the adapter in harmony with the message in the prompt (docs/log/writing.md)."""
 SEAL_PAPER = Directives(
     formats=("implications",),
     augmentations=("passage", "title"),
