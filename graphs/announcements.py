@@ -10,6 +10,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage
 
+from seal_agent.core.redaction import NOTHING_LEFT
 from seal_agent.language import confirmations
 
 MARK = {"lc_source": "seal-agent"}
@@ -17,7 +18,10 @@ MARK = {"lc_source": "seal-agent"}
 
 
 def announcement(outcomes: Sequence[Mapping[str, Any]]) -> AIMessage | None:
-    """The line about a run's `outcomes`; None if nothing was learned, corrected, forgotten or failed."""
+    """The line about a run's `outcomes`; None if nothing was learned, corrected or forgotten, or failed.
+
+    That nothing is left of a message without its secret is said as well.
+    """
     parts = [part for outcome in outcomes if (part := _part(outcome))]
     return AIMessage(" ".join(parts), additional_kwargs=dict(MARK)) if parts else None
 
@@ -54,6 +58,8 @@ def _part(outcome: Mapping[str, Any]) -> str:
         return f"{confirmations.CORRECTED}: {told} ({confirmations.shortened(changes)})."
     if became == "failed":
         return f"{confirmations.FAILED}: {outcome['reason']}."
+    if outcome.get("reason") == NOTHING_LEFT:
+        return f"{confirmations.NOT_LEARNED}: {outcome['reason']}."
     words = {
         "accepted": confirmations.LEARNED,
         "forgotten": confirmations.FORGOTTEN,

@@ -20,7 +20,7 @@ UNDO_KEPT = "The record of it stays; to delete that too, ask me to forget it."
 UNDO_NOTHING = "I have learned nothing in this conversation that could be taken back."
 UNDO_WAITING = "What you said last is still being learned. Ask me again when that has ended."
 LEARNED, CORRECTED, FORGOTTEN, TAKEN_BACK = "Learned", "Corrected", "Forgotten", "Taken back"
-FAILED = "That could not be done"
+FAILED, NOT_LEARNED = "That could not be done", "Not learned"
 PASSAGES = "{title}: {num} passages"
 MAX_SHOWN = 200  # characters of a text
 

@@ -19,6 +19,7 @@ from seal_agent import SelfAdaptation
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.background.worker import Budget, Worker
 from seal_agent.core.errors import InputError
+from seal_agent.core.redaction import NOTHING_LEFT
 from seal_agent.graphs import create_chat_graph
 from seal_agent.graphs.announcements import announcement, is_announcement
 from seal_agent.language import confirmations
@@ -197,6 +198,15 @@ def test_an_announcement_says_what_was_learned_and_no_model_reads_it(learner: Le
     assert told.text not in reply(state)
     assert told.text not in str(learner.home.episodes("default"))
     assert say(graph, UNDO)["messages"][-1].text == f'Taken back: "{TOWER}".'
+
+
+@BUILDERS
+def test_a_message_of_which_only_a_secret_was_to_be_learned_is_announced_as_not_learned(
+    learner: Learner, build: Any
+) -> None:
+    told = say(build(learner, announce=True), "sk-abcdefghijklmnopqrstuvwxyz123456")["messages"][-1]
+    assert is_announcement(told)
+    assert told.text == f"Not learned: {NOTHING_LEFT}."
 
 
 def test_an_announcement_says_what_a_correction_replaced() -> None:
