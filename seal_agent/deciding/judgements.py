@@ -1,7 +1,8 @@
-"""Judgements of the base model about a message: which of two words it finds likelier after a few examples.
+"""Judgements of the base model about a message, or about an earlier and a later one: a comparison of two words.
 
-Not every model can judge: a test of a dozen messages says so. It counts in how many pairs of messages, one for each
-word, the margins have the right order (the area under the ROC curve), because no threshold suits every model.
+The model finds one of two words likelier after a few examples, in any language that it reads. Not every model can
+judge: a test of a dozen cases says so. It counts in how many pairs of cases, one for each word, the margins have the
+right order (the area under the ROC curve), because no threshold suits every model.
 """
 
 from __future__ import annotations
@@ -21,15 +22,19 @@ PERSONAL = "personal"
 """Whether a message asks for something that only the user can know, so that a model must have been told it."""
 NOTEWORTHY = "noteworthy"
 """Whether a message tells something true and lasting."""
-MIN_PASSED = 0.8  # of the pairs of messages
+CHANGES = "changes"
+"""Whether the later of two messages makes something in the earlier one wrong or out of date."""
+REPEATS = "repeats"
+"""Whether the later of two messages says nothing that the earlier one does not say."""
+MIN_PASSED = 0.8  # of the pairs of cases
 MAX_CHARS = 600  # of a message
 
 
-def margins(backend: Backend, judgement: str, messages: Sequence[str]) -> list[float]:
-    """For each message the nats by which the first word of a judgement is likelier than the second."""
+def margins(backend: Backend, judgement: str, cases: Sequence[tuple[str, ...]]) -> list[float]:
+    """For each case, a message or an earlier and a later one, the nats by which the first word is likelier."""
     data = _data(judgement)
-    examples = [(_asked(data, text), word) for text, word in data["examples"]]
-    asked = [_asked(data, text[:MAX_CHARS]) for text in messages]
+    examples = [(_asked(data, texts), word) for *texts, word in data["examples"]]
+    asked = [_asked(data, texts) for texts in cases]
     return word_margins(backend, prompts_after(data["instruction"], examples, asked), *data["words"])
 
 
@@ -38,17 +43,17 @@ def can_judge(backend: Backend, judgement: str, cache: Path) -> bool:
 
     def take() -> list[bool]:
         data = _data(judgement)
-        found = margins(backend, judgement, [text for text, _ in data["test"]])
-        words = [word for _, word in data["test"]]
+        found = margins(backend, judgement, [tuple(texts) for *texts, _ in data["test"]])
+        words = [word for *_, word in data["test"]]
         first, second = ([m for m, word in zip(found, words, strict=True) if word == each] for each in data["words"])
         return [more > less for more in first for less in second]
 
     return passes(backend.model, judgement, cache, take, MIN_PASSED)
 
 
-def _asked(data: dict[str, Any], message: str) -> str:
+def _asked(data: dict[str, Any], texts: Sequence[str]) -> str:
     asked: str = data["asked"]
-    return asked.format(message=message)
+    return asked.format(*(text[:MAX_CHARS] for text in texts))
 
 
 @lru_cache(maxsize=4)

@@ -9,7 +9,7 @@ from pathlib import Path
 from seal_agent.core.backend import Backend, silent
 from seal_agent.core.episodes import Progress
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.deciding import changes, classifier, judgements, kinds, requests
+from seal_agent.deciding import classifier, judgements, kinds, requests
 from seal_agent.deciding.background_fit import BackgroundFit
 from seal_agent.deciding.classifier import Head
 from seal_agent.deciding.judgements import NOTEWORTHY, PERSONAL
@@ -29,10 +29,9 @@ class OwnClassifier:
         self._head: Head | None = None
         self._fit: BackgroundFit | None = None
         self._names_kinds: bool | None = None
-        self._compares: bool | None = None
         self._judges: dict[str, bool] = {}
         self._kinds: OrderedDict[str, str] = OrderedDict()
-        self._margins: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self._margins: OrderedDict[tuple[str, ...], float] = OrderedDict()
 
     def head(self, progress: Progress = silent, *, may_wait: bool = False) -> Head | None:
         """The classifier; None while it is fitted in the background for a new model.
@@ -98,43 +97,39 @@ class OwnClassifier:
             return False
         if not asks(text) and self.kind_of(text, earlier) not in kinds.ASKING:
             return False
-        return self._margin(PERSONAL, text) >= MIN_PERSONAL
+        return self.margins(PERSONAL, [(text,)])[0] >= MIN_PERSONAL
 
     @property
     def tells_personal(self) -> bool:
         """Whether the model passes the test in telling personal from general requests (`judgements`)."""
-        return self.names_kinds and self._can_judge(PERSONAL)
+        return self.names_kinds and self.judges(PERSONAL)
 
     def is_personal(self, text: str) -> bool | None:
         """Whether the model finds "personal" likelier than "general" for a request; None if it cannot tell."""
-        return self._margin(PERSONAL, text) >= 0 if self.tells_personal else None
+        return self.margins(PERSONAL, [(text,)])[0] >= 0 if self.tells_personal else None
 
     def noteworthy(self, text: str, earlier: str = "") -> float | None:
         """The nats by which the model finds a message worth a note; None for a model that cannot judge it."""
-        if not self._can_judge(NOTEWORTHY):
-            return None
-        return self._margin(NOTEWORTHY, kinds.shown(text, earlier))
+        return self.margins(NOTEWORTHY, [(kinds.shown(text, earlier),)])[0] if self.judges(NOTEWORTHY) else None
 
-    def _can_judge(self, judgement: str) -> bool:
+    def clear(self) -> None:
+        """Drop what is kept about messages; one of them may have been forgotten."""
+        self._kinds.clear()
+        self._margins.clear()
+
+    def judges(self, judgement: str) -> bool:
+        """Whether the model passes the test of a judgement (`judgements`)."""
         if judgement not in self._judges:
             self._judges[judgement] = judgements.can_judge(self._base, judgement, self._cache)
         return self._judges[judgement]
 
-    def _margin(self, judgement: str, text: str) -> float:
-        key = (judgement, text)
-        if key not in self._margins:
-            self._margins[key] = judgements.margins(self._base, judgement, [text])[0]
-            if len(self._margins) > MAX_KEPT:
-                self._margins.popitem(last=False)
-        return self._margins[key]
-
-    @property
-    def compares(self) -> bool:
-        """Whether the model passes the test in telling which messages change an earlier one (`changes`)."""
-        if self._compares is None:
-            self._compares = changes.can_compare(self._base, self._cache)
-        return self._compares
-
-    def changes(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
-        """For each pair of an earlier and a later message the nats by which the later one changes it."""
-        return changes.margins(self._base, pairs) if pairs else []
+    def margins(self, judgement: str, cases: Sequence[tuple[str, ...]]) -> list[float]:
+        """For each case, a message or an earlier and a later one, the nats for a judgement (`judgements.margins`)."""
+        asked = [case for case in dict.fromkeys(cases) if (judgement, *case) not in self._margins]
+        found = {case: self._margins[judgement, *case] for case in cases if case not in asked}
+        if asked:
+            found |= zip(asked, judgements.margins(self._base, judgement, asked), strict=True)
+            self._margins.update({(judgement, *case): found[case] for case in asked})
+        while len(self._margins) > MAX_KEPT:
+            self._margins.popitem(last=False)
+        return [found[case] for case in cases]

@@ -25,7 +25,7 @@ from seal_agent.deciding.requests import REASONS
 from seal_agent.documents.passages import topic_of
 from seal_agent.language.context import context_of
 from seal_agent.learning import consolidation, remedies
-from seal_agent.learning.changes import changed_by
+from seal_agent.learning.changes import changed_by, repeats
 from seal_agent.learning.config import LearnerConfig as LearnerConfig
 from seal_agent.learning.config import check_config
 from seal_agent.learning.namespace import Namespace
@@ -145,7 +145,7 @@ class Learner:
             judged=judged,
             is_wished=request == "remember",
         )
-        if made.learn and self.state.recalls(episode.text):
+        if made.learn and (self.state.recalls(episode.text) or repeats(self.state, episode)):
             made = replace(made, learn=False, reason=decision.KNOWN)
         made = self._overruled(episode, made)
         changes = changed_by(self.state, episode) if made.learn else ()

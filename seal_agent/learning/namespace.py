@@ -164,3 +164,4 @@ class Namespace:
         self.scores = ScoreCache()
         self.replay.reset_index()
         self._routers = Routers(self.config.routes)
+        self.classifier.clear()

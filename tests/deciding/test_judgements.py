@@ -14,7 +14,16 @@ from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.core.episodes import Score
 from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.deciding.judgements import NOTEWORTHY, PERSONAL, can_judge, margins
+from seal_agent.deciding.judgements import (
+    CHANGES,
+    MAX_CHARS,
+    NOTEWORTHY,
+    PERSONAL,
+    REPEATS,
+    can_judge,
+    margins,
+)
+from seal_agent.deciding.own_classifier import OwnClassifier
 
 
 class Judge(ScriptedBackend):
@@ -46,10 +55,35 @@ def test_a_model_that_orders_messages_rightly_passes_wherever_its_zero_lies(
 ) -> None:
     backend = Judge(tmp_path, model="another")
     backend.more = more
-    assert min(margins(backend, judgement, [text for text, _ in messages_of(judgement)])) > 0
+    assert min(margins(backend, judgement, [(text,) for text, _ in messages_of(judgement)])) > 0
     assert can_judge(backend, judgement, tmp_path / "heads") is passed
 
 
 def test_braces_and_quotes_in_a_message_are_shown_as_they_are(tmp_path: Path) -> None:
-    [margin] = margins(Judge(tmp_path), NOTEWORTHY, ['my {key} is "here"'])
+    [margin] = margins(Judge(tmp_path), NOTEWORTHY, [('my {key} is "here"',)])
     assert margin == 1.0
+
+
+@pytest.mark.parametrize("judgement", [CHANGES, REPEATS])
+def test_two_messages_are_compared(tmp_path: Path, judgement: str) -> None:
+    asked: list[str] = []
+
+    class Recording(Judge):
+        def score(self, prompts: Sequence[Prompt], answers: Sequence[str], **options: Any) -> list[Score]:
+            asked.extend(prompt.asked for prompt in prompts)
+            return [Score(0.0, 1)] * len(prompts)
+
+    margins(Recording(tmp_path), judgement, [("The bakery opens at 7", "x" * 2 * MAX_CHARS)])
+    assert all("The bakery opens at 7" in each and "x" * MAX_CHARS in each for each in asked)
+    assert not any("x" * (MAX_CHARS + 1) in each for each in asked)
+
+
+def test_a_case_is_judged_once_until_something_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = OwnClassifier(Judge(tmp_path), tmp_path)
+    cases = [("The bakery opens at 7", "It is closed."), ("The bakery opens at 7", "It has bread.")]
+    first = own.margins(CHANGES, [*cases, cases[0]])
+    monkeypatch.setattr(Judge, "score", None)
+    assert own.margins(CHANGES, cases[::-1]) == [first[1], first[0]]
+    own.clear()
+    with pytest.raises(TypeError):
+        own.margins(CHANGES, cases)

@@ -12,6 +12,8 @@ from seal_agent.core.documents import Passage
 from seal_agent.core.episodes import Decision, Episode
 from seal_agent.core.facts import CHANGED, Fact, Recall
 from seal_agent.core.messages import Message, Prompt
+from seal_agent.deciding.decide import KNOWN
+from seal_agent.deciding.judgements import CHANGES, REPEATS
 from seal_agent.deciding.own_classifier import OwnClassifier
 from seal_agent.learning import loop
 from seal_agent.learning.config import LearnerConfig
@@ -25,22 +27,23 @@ NEW = "Mirel Vantok left the bakery in Karlov, Odo Lark runs it."
 NEWEST = "Odo Lark left the bakery in Karlov too, Ines Pahl runs it."
 OTHER = "The bakery in Karlov sells blue bread on Sundays."
 QUESTION = "Who runs the bakery in Karlov?"
-PAIRS = {(OLD, NEW), (NEW, NEWEST)}
+AGAIN = "As I said, Mirel Vantok has run the bakery in Karlov since 2011."
+JUDGED = {CHANGES: {(OLD, NEW), (NEW, NEWEST)}, REPEATS: {(OLD, AGAIN)}}
 
 
 @pytest.fixture(autouse=True)
 def judged(monkeypatch: pytest.MonkeyPatch) -> None:
     """The scripted model cannot compare messages: these are its judgements."""
 
-    def margins(_self: OwnClassifier, pairs: Sequence[tuple[str, str]]) -> list[float]:
-        return [2.0 if pair in PAIRS else -2.0 for pair in pairs]
+    def margins(_self: OwnClassifier, judgement: str, pairs: Sequence[tuple[str, ...]]) -> list[float]:
+        return [2.0 if pair in JUDGED[judgement] else -2.0 for pair in pairs]
 
-    monkeypatch.setattr(OwnClassifier, "compares", True)
-    monkeypatch.setattr(OwnClassifier, "changes", margins)
+    monkeypatch.setattr(OwnClassifier, "judges", lambda _self, judgement: judgement in JUDGED)
+    monkeypatch.setattr(OwnClassifier, "margins", margins)
 
 
 def learning(_episode: Episode, made: Decision) -> Decision:
-    return Decision(True, made.reason, made.margin, made.novelty)
+    return Decision(made.reason != KNOWN, made.reason, made.margin, made.novelty)
 
 
 def told(home: Path, recall: Recall, *texts: str) -> tuple[Learner, list[Episode]]:
@@ -53,6 +56,16 @@ def recalled(learner: Learner, question: str = QUESTION) -> list[Fact]:
     prompt = Prompt((Message("user", question),))
     [found] = learner.state.recalled(learner.state.view(learner.stack), [prompt])
     return list(found.facts)
+
+
+@pytest.mark.parametrize("recall", ["text", "weights"])
+def test_a_fact_told_again_in_other_words_gets_no_second_adapter(tmp_path: Path, recall: Recall) -> None:
+    learner, (old, other, again) = told(tmp_path, recall, OLD, OTHER, AGAIN)
+    assert again.decision
+    assert (again.decision.learn, again.decision.reason, again.outcome) == (False, KNOWN, "ignored")
+    assert old.adapter
+    assert other.adapter
+    assert learner.stack.ids == (old.adapter.id, other.adapter.id)
 
 
 @pytest.mark.parametrize("recall", ["text", "both", "weights"])
