@@ -20,7 +20,6 @@ from seal_agent.language.values import UserRequest
 from seal_agent.language.words import has_name_or_number
 
 WORTH, NOT_WORTH = "worth learning", "nothing lasting or new"
-NOT_FITTED = -1.0  # margin of a message while the classifier is fitted, if the model cannot judge it
 JUDGED, MAX_JUDGED, LEAST = 0.5, 2.0, 0.05  # weight of the model's own word, its limit (nats), and the least sum
 LEAST_ALONE = 1.1  # nats of the model's own word while the classifier is fitted
 INSTRUCTION = "an instruction to the model, not knowledge"
@@ -60,7 +59,7 @@ def decide(
     served = read(backend, [text], [earlier])[0] if backend.stack.entries else base
     of_head = float(head.scores(features_of([base]))[0]) - head.threshold if head else None
     is_wanted = _tells(text) if is_document else bool(examples_in(text))
-    margin = (of_head or 0.0) if is_document or is_wanted else _evidence(of_head, judged, kind)
+    margin = (of_head or 0.0) if is_document or is_wanted else _evidence(of_head, judged)
     if kind == FORGET and not is_document:
         return Decision(False, NOT_WORTH, round(margin, 4), novelty(served))
     reason = _reason(text, margin, base, served, is_wanted=is_wanted or is_wished)
@@ -72,17 +71,12 @@ def not_learned(request: UserRequest) -> Decision:
     return Decision(False, REASONS[request], 0.0, Novelty(0.0, 0))
 
 
-def _evidence(of_head: float | None, judged: float | None, kind: str) -> float:
-    """What the classifier and the model's own word say for a message, minus what is needed.
-
-    Without either it is 0 where no classifier is needed, and `NOT_FITTED` for a message that has a kind.
-    """
-    if judged is not None:
-        limited = max(-MAX_JUDGED, min(judged, MAX_JUDGED))
-        return limited - LEAST_ALONE if of_head is None else of_head + JUDGED * limited - LEAST
-    if of_head is not None:
-        return of_head
-    return NOT_FITTED if kind else 0.0
+def _evidence(of_head: float | None, judged: float | None) -> float:
+    """What the classifier and the model's own word say for a message, minus what is needed; 0 without either."""
+    if judged is None:
+        return of_head or 0.0
+    limited = max(-MAX_JUDGED, min(judged, MAX_JUDGED))
+    return limited - LEAST_ALONE if of_head is None else of_head + JUDGED * limited - LEAST
 
 
 def _tells(text: str) -> bool:

@@ -1,8 +1,8 @@
 """The model itself names the kind of a message, in one word under a grammar, if it passes a test at that.
 
 A model of 1.5B parameters names kinds like "appointment" or "question" well and is generous with "preference"; a
-model of 135M cannot (docs/log/deciding.md). So a kind is evidence beside the classifier, and without a classifier only
-kinds that are almost never wrong are learned.
+model of 135M cannot (docs/log/deciding.md). A kind says whether a message asks, tells or is a request about what is
+remembered. Whether a message is worth learning is judged otherwise (`judgements`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What one learner decides with: the classifier of its model, and the kinds that the model itself can name."""
+"""What one learner decides with: the classifier of its model, and the judgements and kinds of the model itself."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ class OwnClassifier:
     def head(self, progress: Progress = silent, *, may_wait: bool = False) -> Head | None:
         """The classifier; None while it is fitted in the background for a new model.
 
-        A model that cannot name kinds is fitted at once, as for a document (`may_wait`): nothing else could decide.
+        For a model that cannot judge by itself what is worth a note it is fitted at once, as for a document
+        (`may_wait`): nothing else could decide.
         """
         if self._head is None:
             self._head = self._loaded(progress, may_wait=may_wait)
@@ -47,7 +48,7 @@ class OwnClassifier:
             return self._fit.head
         if self._fit is not None:
             self._fit.stop()  # go on in this thread
-        if may_wait or classifier.is_fitted(self._base.model, self._cache) or not self.names_kinds:
+        if may_wait or classifier.is_fitted(self._base.model, self._cache) or not self.judges(NOTEWORTHY):
             return classifier.load(self._base, self._cache, progress)
         self._fit = BackgroundFit(self._base, self._cache).start()
         return None

@@ -50,11 +50,11 @@ def test_the_word_of_the_model_counts_beside_the_classifier(
     assert decide.decide(backend, head_with_margin(backend, margin), TOLD, judged=judged).learn is learns
 
 
-@pytest.mark.parametrize(("judged", "reason"), [(1.5, WORTH), (0.5, NOT_WORTH), (None, NOT_WORTH)])
+@pytest.mark.parametrize(("judged", "reason"), [(1.5, WORTH), (0.5, NOT_WORTH)])
 def test_without_a_classifier_the_word_of_the_model_must_be_clear(
-    backend: ScriptedBackend, judged: float | None, reason: str
+    backend: ScriptedBackend, judged: float, reason: str
 ) -> None:
-    assert decide.decide(backend, None, TOLD, kind="fact", judged=judged).reason == reason
+    assert decide.decide(backend, None, TOLD, judged=judged).reason == reason
 
 
 def test_a_request_to_forget_is_not_learned(backend: ScriptedBackend) -> None:
@@ -75,11 +75,13 @@ def test_the_test_in_naming_kinds_is_taken_once_and_kept(tmp_path: Path, monkeyp
     assert not can_name_kinds(ScriptedBackend(tmp_path), tmp_path / "heads")  # ships with the package
 
 
-def test_a_classifier_is_fitted_in_the_background_if_the_model_names_kinds(tmp_path: Path, home_turns: None) -> None:
+def test_a_classifier_is_fitted_in_the_background_if_the_model_judges_by_itself(
+    tmp_path: Path, home_turns: None
+) -> None:
     other = ScriptedBackend(tmp_path, model="another")
     name = classifier.file_name("another").removesuffix(".npz")
     (tmp_path / "heads").mkdir()
-    (tmp_path / "heads" / f"{name}-kinds.json").write_text('{"passed": true}')
+    (tmp_path / "heads" / f"{name}-noteworthy.json").write_text('{"passed": true}')
     own = OwnClassifier(other, tmp_path / "heads")
     assert own.head() is None
     fitted = own.head(may_wait=True)
