@@ -46,6 +46,7 @@ from seal_agent.cli.options import (
     Seed,
     Strategy,
     WhenUnknown,
+    Writer,
     write_json,
     write_table,
 )
@@ -127,6 +128,7 @@ def chat(
     strategy: Strategy = ROUTE,
     preset: Preset = "default",
     recall: Recall = "weights",
+    writer: Writer = None,
     when_unknown: WhenUnknown = "answer",
     max_reply_tokens: MaxReplyTokens = 128,
     model: Model = EMBEDDED,
@@ -152,6 +154,7 @@ def chat(
             recall=recall,  # type: ignore[arg-type]  # the option's callback has checked both
             when_unknown=when_unknown,  # type: ignore[arg-type]
             max_reply_tokens=max_reply_tokens,
+            writer=writer,
         )
         learner = load_learner(display, model, home, namespace, device, chat_template, config, server=server_named())
         announce_head(display, learner.backend, learner.home)

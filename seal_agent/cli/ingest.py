@@ -24,6 +24,7 @@ from seal_agent.cli.options import (
     Recall,
     Seed,
     Strategy,
+    Writer,
     write_json,
     write_table,
 )
@@ -75,6 +76,7 @@ def ingest(
     strategy: Strategy = "route",
     preset: Preset = "default",
     recall: Recall = "weights",
+    writer: Writer = None,
     model: Model = EMBEDDED,
     home: HomeFolder = None,
     namespace: Namespace = "default",
@@ -96,6 +98,7 @@ def ingest(
             dry_run=dry_run,
             max_passages=max_passages,
             recall=recall,  # type: ignore[arg-type]  # checked by the option
+            writer=writer,
         )
         learner = load_learner(display, model, home, namespace, device, chat_template, config, server=server_named())
         plan = planned(learner, read, title)

@@ -20,6 +20,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from seal_agent.cli.named import chat_model
 from seal_agent.core.facts import Recall as RecallMode
 from seal_agent.core.facts import WhenUnknown as UnknownMode
 from seal_agent.learning.strategies import STRATEGIES
@@ -120,6 +121,16 @@ MaxReplyTokens = Annotated[
         "--max-reply-tokens",
         callback=_check_max_reply_tokens,
         help="The most tokens of the model that a reply may have.",
+    ),
+]
+Writer = Annotated[
+    Any,
+    typer.Option(
+        "--writer",
+        envvar="SEAL_WRITER",
+        parser=chat_model,
+        metavar="MODULE:OBJECT",
+        help="A LangChain chat model of your own Python code that writes the training rows in the model's place.",
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Seed of all random draws.")]

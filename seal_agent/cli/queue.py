@@ -20,6 +20,7 @@ from seal_agent.cli.options import (
     Recall,
     Seed,
     Strategy,
+    Writer,
     check_finite,
     write_json,
     write_table,
@@ -114,6 +115,7 @@ def work(
     seed: Seed = 0,
     strategy: Strategy = "route",
     recall: Recall = "weights",
+    writer: Writer = None,
     model: Model = EMBEDDED,
     home: HomeFolder = None,
     device: Device = "auto",
@@ -130,7 +132,12 @@ def work(
         from seal_agent.background.worker import ENDED, Budget, Worker, WorkEvent
         from seal_agent.learning.learner import LearnerConfig
 
-        config = LearnerConfig(seed=seed, strategy=strategy, recall=recall)  # type: ignore[arg-type]  # checked
+        config = LearnerConfig(
+            seed=seed,
+            strategy=strategy,
+            recall=recall,  # type: ignore[arg-type]  # checked by the option
+            writer=writer,
+        )
         learner = load_learner(display, model, home, "default", device, chat_template, config)
         announce_head(display, learner.backend, learner.home)
         announce_waiting(display, learner.backend, learner.home)

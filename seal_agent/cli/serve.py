@@ -21,6 +21,7 @@ from seal_agent.cli.options import (
     Namespace,
     Recall,
     WhenUnknown,
+    Writer,
     check_finite,
     write_json,
     write_table,
@@ -135,6 +136,7 @@ def start(
         int, typer.Option("--max-prompt-tokens", min=1, help="The longest prompt, tools included.")
     ] = 4096,
     recall: Recall = "weights",
+    writer: Writer = None,
     when_unknown: WhenUnknown = "answer",
     model: Model = EMBEDDED,
     home: HomeFolder = None,
@@ -162,7 +164,11 @@ def start(
         begin_loading(display, model, home)
         backend = open_backend(opened, model, device=device, server=server)
         announce_head(display, backend, opened)
-    config = LearnerConfig(recall=recall, when_unknown=when_unknown)  # type: ignore[arg-type]  # checked
+    config = LearnerConfig(
+        recall=recall,  # type: ignore[arg-type]  # checked by the option
+        when_unknown=when_unknown,  # type: ignore[arg-type]
+        writer=writer,
+    )
     learners = Learners(backend, opened, config, max_open=MAX_LEARNERS)
     worker = Worker(learners, Budget(quiet_seconds=0))  # each text is complete when it is submitted
     limits = GatewayLimits(per_minute=per_minute, max_prompt_tokens=max_prompt_tokens)
