@@ -16,9 +16,11 @@ from seal_agent.core.messages import Prompt
 from seal_agent.core.stacks import AdapterStack
 from seal_agent.deciding.capability import passes
 from seal_agent.deciding.classifier import HEADS_FOLDER
+from seal_agent.deciding.judgements import CHANGES
 from seal_agent.language.context import context_of
 from seal_agent.language.dates import relative_dates
 from seal_agent.language.source import Source
+from seal_agent.learning.changes import MIN_OF_CORRECTION
 from seal_agent.learning.namespace import Namespace
 from seal_agent.learning.requirements import required_edit
 from seal_agent.retention.general_knowledge import with_rehearsal
@@ -46,7 +48,8 @@ def write(state: Namespace, episode: Episode, progress: Progress = silent) -> Ep
     fact = None if episode.source else _fact(state, episode)
     noted = "" if is_unanswered(episode.fault) else episode.fault
     source = Source(episode.topic, episode.text, episode.earlier, noted, episode.heading, fact)
-    found = corrections.find(base, _watched_near(state, episode), source)
+    watched = _watched_near(state, episode)
+    found = _judged(state, fact, watched, corrections.find(base, watched, source))
     try:
         written = _written(state, episode, source, progress)
     except EditFault as error:
@@ -145,6 +148,17 @@ def _watched_near(state: Namespace, episode: Episode) -> list[ReplayItem]:
     about = [Probe(Prompt.user(episode.text), episode.topic)]
     splits: tuple[Split, ...] = ("gate", "repair", "report")
     return [i for split in splits for i in state.replay.items_of(split, episode.parent, NUM_CORRECTABLE, about)]
+
+
+def _judged(
+    state: Namespace, fact: Fact | None, watched: Sequence[ReplayItem], found: tuple[Correction, ...]
+) -> tuple[Correction, ...]:
+    """Of the corrections that rules find in a chat message those that the model finds as well, if it can judge them."""
+    if fact is None or not found or not state.classifier.judges(CHANGES):
+        return found
+    told = {item.id: f"{item.probe.prompt.asked} {item.probe.answer}" for item in watched}
+    margins = state.classifier.margins(CHANGES, [(told[correction.item], fact.text) for correction in found])
+    return tuple(each for each, margin in zip(found, margins, strict=True) if margin >= MIN_OF_CORRECTION)
 
 
 def _corrected_adapters(state: Namespace, stack: AdapterStack, found: Sequence[Correction]) -> tuple[str, ...]:

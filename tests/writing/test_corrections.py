@@ -7,6 +7,8 @@ from seal_agent.core.documents import Passage
 from seal_agent.core.edits import Row, SelfEdit
 from seal_agent.core.episodes import Correction
 from seal_agent.core.messages import Prompt
+from seal_agent.deciding.judgements import CHANGES
+from seal_agent.deciding.own_classifier import OwnClassifier
 from seal_agent.language.source import Source
 from seal_agent.learning.learner import Learner
 from seal_agent.writing import corrections
@@ -33,6 +35,17 @@ def test_after_a_correction_the_old_answer_is_not_watched_and_the_new_one_is_giv
     assert (QUESTION, SENTENCE) in watched(learner)
     assert learner.answer([Prompt.user(QUESTION).messages]) == [SENTENCE]
     assert not [p for p in episode.probed if "Thursday" in p.probe.answer]
+
+
+@pytest.mark.parametrize(("margin", "is_corrected"), [(0.1, True), (-0.1, False)])
+def test_a_model_that_judges_changes_must_agree_to_a_correction(
+    learner: Learner, monkeypatch: pytest.MonkeyPatch, margin: float, is_corrected: bool
+) -> None:
+    learn(learner, OLD)
+    monkeypatch.setattr(OwnClassifier, "judges", lambda _self, judgement: judgement == CHANGES)
+    monkeypatch.setattr(OwnClassifier, "margins", lambda _self, _judgement, cases: [margin] * len(cases))
+    episode = learn(learner, Passage(OLD.topic, NEW))
+    assert bool(episode.corrections) is is_corrected
 
 
 def test_a_message_that_only_corrects_is_learned_with_what_was_said_before_it(learner: Learner) -> None:
