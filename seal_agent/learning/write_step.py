@@ -86,6 +86,7 @@ def _written(state: Namespace, episode: Episode, source: Source, progress: Progr
         source,
         directives,
         is_document=bool(episode.source),
+        beside_text=state.config.recall == "both",
         seed=episode.seed + episode.num_attempts * 7919,
         progress=progress,
         writer=author,

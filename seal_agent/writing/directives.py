@@ -40,8 +40,10 @@ MESSAGE = replace(
 """For a chat message, by a model that writes: few rows, all in one batch, few steps.
 
 An answer is a statement that stands alone, not what the model would say to the question with the message in view. Its
-prediction there gives other first words, and an adapter that is only distilled from it repeats itself after them. A
-fifth of the loss keeps the adapter in harmony with the message in the prompt (docs/log/writing.md)."""
+prediction there gives other first words, and an adapter that is only distilled from it repeats itself after them
+(docs/log/writing.md)."""
+BESIDE_TEXT = replace(MESSAGE, distill=1.0)
+"""For a chat message whose text is recalled beside the adapter: distilled, the adapter does not disturb the reading."""
 SEAL_PAPER = Directives(
     formats=("implications",),
     augmentations=("passage", "title"),
@@ -120,15 +122,16 @@ def preset(name: str) -> Directives:
     return PRESETS[name]
 
 
-def for_message(directives: Directives) -> Directives:
-    """`directives` for a chat message: those of `MESSAGE` wherever `directives` have the default.
+def for_message(directives: Directives, *, beside_text: bool = False) -> Directives:
+    """`directives` for a chat message: those of `MESSAGE`, or `BESIDE_TEXT`, wherever `directives` have the default.
 
     Directives with formats of their own stay as they are.
     """
     if directives.formats != DEFAULT.formats:
         return directives
     usual = {field.name: getattr(DEFAULT, field.name) for field in fields(Directives)}
-    changed = {name: getattr(MESSAGE, name) for name, value in usual.items() if getattr(directives, name) == value}
+    own = BESIDE_TEXT if beside_text else MESSAGE
+    changed = {name: getattr(own, name) for name, value in usual.items() if getattr(directives, name) == value}
     return replace(directives, **changed)
 
 

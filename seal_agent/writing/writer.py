@@ -45,6 +45,7 @@ def write_self_edit(
     directives: Directives | None = None,
     *,
     is_document: bool = False,
+    beside_text: bool = False,
     seed: int = 0,
     progress: Progress = silent,
     writer: Writer | None = None,
@@ -61,7 +62,16 @@ def write_self_edit(
         chosen = replace(chosen, formats=(few_shot.NAME,), augmentations=())
         rows = few_shot.rows_of(shown, seed)
         return assemble(rows, topic=source.topic, passage=source.passage, directives=chosen, seed=seed)
-    return write(backend, source, chosen, is_document=is_document, seed=seed, progress=progress, writer=writer).edit
+    return write(
+        backend,
+        source,
+        chosen,
+        is_document=is_document,
+        beside_text=beside_text,
+        seed=seed,
+        progress=progress,
+        writer=writer,
+    ).edit
 
 
 def write(
@@ -71,6 +81,7 @@ def write(
     said: tuple[Row, ...] = (),
     *,
     is_document: bool = True,
+    beside_text: bool = False,
     seed: int = 0,
     temperature: float = 0.0,
     progress: Progress = silent,
@@ -80,15 +91,15 @@ def write(
 
     With a `writer` the requests go to it, and none of them is in `said`. Formats that the model, or the writer, cannot
     write are replaced first (`fitting`). A model that writes reads a chat message whole, with its day and what it
-    answers, and its answers are checked (`messages`). A `temperature` above 0 overrides those of the formats. Sentences
-    that cannot be understood alone are left out (`statements`). The base model checks the rows, so that a policy does
-    not grade itself. A reply of which no row is left is not in `said`. Raises `EditFault` if no sentence, or too few
-    rows, are left.
+    answers, and its answers are checked (`messages`). `beside_text`: replies will have the message in their prompt. A
+    `temperature` above 0 overrides those of the formats. Sentences that cannot be understood alone are left out
+    (`statements`). The base model checks the rows, so that a policy does not grade itself. A reply of which no row is
+    left is not in `said`. Raises `EditFault` if no sentence, or too few rows, are left.
     """
     base = backend.with_stack(AdapterStack())
     directives = fitting(base, directives, progress, writer)
     if not is_document:
-        directives = for_message(directives)
+        directives = for_message(directives, beside_text=beside_text)
     if message_qa.NAME in directives.formats and not lost_secret(source.passage):
         return write_message(
             backend,

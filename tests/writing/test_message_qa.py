@@ -177,6 +177,7 @@ def test_settings_of_ones_own_hold_for_messages_too() -> None:
     own = replace(DEFAULT, batch_size=4, learning_rate=1e-4)
     assert for_message(own) == replace(MESSAGE, batch_size=4, learning_rate=1e-4)
     assert for_message(CLOZE) == CLOZE
+    assert for_message(own, beside_text=True).distill == 1.0
 
 
 def test_a_question_about_an_example_is_dropped() -> None:
