@@ -132,12 +132,8 @@ def work(
         from seal_agent.background.worker import ENDED, Budget, Worker, WorkEvent
         from seal_agent.learning.learner import LearnerConfig
 
-        config = LearnerConfig(
-            seed=seed,
-            strategy=strategy,
-            recall=recall,  # type: ignore[arg-type]  # checked by the option
-            writer=writer,
-        )
+        how: Any = recall  # checked by the option
+        config = LearnerConfig(seed=seed, strategy=strategy, recall=how, writer=writer)
         learner = load_learner(display, model, home, "default", device, chat_template, config)
         announce_head(display, learner.backend, learner.home)
         announce_waiting(display, learner.backend, learner.home)
