@@ -107,7 +107,10 @@ def check(chosen: Sequence[str]) -> None:
 def learner_of(
     backend: Backend, run: RunFolder, namespace: str, chosen: Sequence[str], config: LearnerConfig
 ) -> Learner:
-    """The learner of a run; it recalls as the only arm of `chosen` that learns does, several of them recall "both"."""
+    """The learner of a run; it recalls as the only arm of `chosen` that learns does, several of them recall "both".
+
+    What is learned for "both" is trained to stand beside its text, so `weights` is at its best when it runs alone.
+    """
     taught = [TAUGHT[name] for name in chosen if name in TAUGHT]
     settings = replace(config, recall=taught[0] if len(taught) == 1 else "both")
     return Learner(backend, Home(run.folder / HOME), namespace, settings)
