@@ -78,8 +78,8 @@ class Fact:
     def dated(self) -> str:
         """The text with days in the place of the words that mean them: "Tuesday 2026-03-10" for "next Tuesday"."""
         text = self.text
-        for words, meant in self.dates:
-            text = text.replace(words, f"{_weekday(meant)}{meant}", 1)
+        for words, meant in sorted(self.dates, key=lambda pair: -len(pair[0])):
+            text = text.replace(words, f"{_weekday(meant)}{meant}")
         return text
 
     @property

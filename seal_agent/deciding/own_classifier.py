@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from seal_agent.core.backend import Backend, silent
 from seal_agent.core.episodes import Progress
@@ -65,11 +67,11 @@ class OwnClassifier:
         if not self.names_kinds:
             return ""
         said = kinds.shown(text, earlier)
-        if said not in self._kinds:
-            self._kinds[said] = kinds.kind_of(self._base, said)
-            if len(self._kinds) > MAX_KEPT:
-                self._kinds.popitem(last=False)
-        return self._kinds[said]
+        kind = self._kinds.get(said)
+        if kind is None:
+            kind = self._kinds[said] = kinds.kind_of(self._base, said)
+            _limit(self._kinds)
+        return kind
 
     def request_of(self, text: str, earlier: str = "", *, may_ask: bool = True) -> UserRequest:
         """The request about what is remembered that a message is, "" for any other.
@@ -126,11 +128,17 @@ class OwnClassifier:
 
     def margins(self, judgement: str, cases: Sequence[tuple[str, ...]]) -> list[float]:
         """For each case, a message or an earlier and a later one, the nats for a judgement (`judgements.margins`)."""
-        asked = [case for case in dict.fromkeys(cases) if (judgement, *case) not in self._margins]
-        found = {case: self._margins[judgement, *case] for case in cases if case not in asked}
-        if asked:
+        kept = {case: self._margins.get((judgement, *case)) for case in cases}
+        found = {case: margin for case, margin in kept.items() if margin is not None}
+        if asked := [case for case in kept if case not in found]:
             found |= zip(asked, judgements.margins(self._base, judgement, asked), strict=True)
             self._margins.update({(judgement, *case): found[case] for case in asked})
-        while len(self._margins) > MAX_KEPT:
-            self._margins.popitem(last=False)
+            _limit(self._margins)
         return [found[case] for case in cases]
+
+
+def _limit(kept: OrderedDict[Any, Any]) -> None:
+    """Drop the oldest of what is kept; other threads may use and clear it meanwhile."""
+    with suppress(KeyError):
+        while len(kept) > MAX_KEPT:
+            kept.popitem(last=False)

@@ -55,8 +55,30 @@ def _rows(edit: SelfEdit) -> list[Row]:
 
 
 def kept_rows(edit: SelfEdit, text: str, traces: Traces) -> tuple[Row, ...]:
-    """The rows of an edit about `text`, without those that come from forgotten texts."""
-    return tuple(row for row in edit.rows if (row.prompt, row.answer) not in traces.facts or _is_own(row, text))
+    """The rows of an edit about `text`, without those that come from forgotten texts, and without quotations of these.
+
+    A message that corrects another one is learned with the statements of that one which it leaves as they were.
+    """
+    answers = {answer for _, answer in traces.facts}
+    rows = []
+    for row in edit.rows:
+        unquoted = _unquoted(row, text, traces)
+        is_taken_over = unquoted != row and row.answer in answers
+        if not is_taken_over and ((row.prompt, row.answer) not in traces.facts or _is_own(row, text)):
+            rows.append(unquoted)
+    return tuple(rows)
+
+
+def _unquoted(row: Row, text: str, traces: Traces) -> Row:
+    """A row about the message `text` without forgotten messages in its evidence: one a line, or as what it answers."""
+    forgotten = [each for each in traces.texts if each and each not in text]
+    if row.source != MESSAGE_QA or not any(each in row.evidence for each in forgotten):
+        return row
+    evidence = row.evidence
+    for each in forgotten:
+        evidence = evidence.replace(f'(after "{each}") ', "")
+    lines = [line for line in evidence.split("\n") if text in line or not any(each in line for each in forgotten)]
+    return replace(row, evidence="\n".join(lines))
 
 
 def _is_own(row: Row, text: str) -> bool:
@@ -141,6 +163,7 @@ def cleaned(episode: Episode, traces: Traces, items: Collection[int]) -> Episode
         probed=tuple(p for p in episode.probed if (p.probe.prompt, p.probe.answer) not in traces.facts),
         corrections=tuple(c for c in episode.corrections if c.item not in items),
         supersedes=tuple(i for i in episode.supersedes if i not in traces.adapters),
+        changes=tuple(i for i in episode.changes if i not in traces.adapters),
     )
 
 

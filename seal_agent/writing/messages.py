@@ -97,8 +97,12 @@ def _names_its_answer(row: Row, source: Source) -> bool:
 
 def _dated(rows: Sequence[Row], fact: Fact) -> tuple[list[Row], list[Dropped]]:
     """The rows whose answer holds no words like "tomorrow" of the message, which mean another day later."""
-    relative = [words.casefold() for words, _ in fact.dates]
-    undated = {row for row in rows if any(words in row.answer.casefold() for words in relative)}
+    relative = [(words.casefold(), meant) for words, meant in fact.dates]
+    undated = {
+        row
+        for row in rows
+        if any(words in row.answer.casefold().replace(f"{words} {meant}", meant) for words, meant in relative)
+    }
     kept = [row for row in rows if row not in undated]
     return kept, [filters.as_dropped(row, RELATIVE) for row in rows if row in undated]
 

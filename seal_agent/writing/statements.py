@@ -52,7 +52,7 @@ def statements_of(
         return changed
     found = asked(fact.dated)
     if found and (rest := _after_greeting(found[0], fact.dated)):
-        found = asked(rest)
+        found = [found[0], *asked(rest)]  # the check of rows drops a greeting
     if not fact.changed:
         found = [line for line in found if _adds(source, line, fact.dated, before)]
     return tuple(found[:MOST])

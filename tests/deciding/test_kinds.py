@@ -13,7 +13,7 @@ import pytest
 from seal_agent.adapters.scripted import ScriptedBackend
 from seal_agent.core.messages import Generated, Prompt
 from seal_agent.core.stacks import AdapterStack
-from seal_agent.deciding import classifier, decide
+from seal_agent.deciding import classifier, decide, kinds
 from seal_agent.deciding.classifier import Head
 from seal_agent.deciding.decide import NOT_WORTH, WORTH
 from seal_agent.deciding.kinds import ASKING, FORGET, TELLING, can_name_kinds
@@ -59,6 +59,10 @@ def test_without_a_classifier_the_word_of_the_model_must_be_clear(
 
 def test_a_request_to_forget_is_not_learned(backend: ScriptedBackend) -> None:
     assert not decide.decide(backend, head_with_margin(backend, 2.0), TOLD, kind=FORGET, judged=3.0).learn
+
+
+def test_a_message_after_nothing_is_shown_alone() -> None:
+    assert kinds.shown("Yes", " \n") == "Yes"
 
 
 def test_the_kinds_that_decide_are_among_those_that_the_model_may_name() -> None:

@@ -130,7 +130,7 @@ def test_a_statement_about_an_example_is_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "copied", "found"),
     [
-        ("Hi there! I'm Juna.", "Hi there!\nI'm Juna.", ("Your name is Juna.",)),
+        ("Hi there! I'm Juna.", "Hi there!\nI'm Juna.", ("Hi there!", "Your name is Juna.")),
         ("Ruben works nights. So I'm Juna.", "Ruben works nights.", ("Ruben works nights.",)),
         ("Hi there, I'm Juna.", "Hi there", ("Hi there",)),
     ],
@@ -238,3 +238,10 @@ def test_an_answer_does_not_repeat_a_word_that_means_another_day_later(tmp_path:
     backend = saying(tmp_path, "Your husband is back tomorrow.")
     with pytest.raises(SameAgain, match=messages.RELATIVE):
         write_self_edit(backend, Source("", fact.text, fact=fact), DEFAULT)
+
+
+@pytest.mark.usefixtures("able")
+def test_an_answer_may_name_a_day_with_its_date(tmp_path: Path) -> None:
+    said = "Your review is on Tuesday 2026-03-10."
+    fact = Fact("", "My review is on Tuesday.", "2026-03-03", "t", dates=(("on Tuesday", "2026-03-10"),))
+    assert set(asked_for(saying(tmp_path, said), Source("", fact.text, fact=fact)).values()) == {said}
