@@ -61,11 +61,9 @@ def _prompt() -> tuple[tuple[Message, ...], Grammar]:
 def shown(text: str, earlier: str = "") -> str:
     """A message as the model is shown it: cut, and a short one that answers something with what it answers."""
     said = " ".join(text.split())[:MAX_CHARS] if "\n" not in text else text[:MAX_CHARS]
-    return (
-        said
-        if not earlier.strip() or len(said.split()) > 3
-        else f"{earlier.strip().splitlines()[-1][:MAX_CHARS]}\n{said}"
-    )
+    if not earlier.strip() or len(said.split()) > 3:
+        return said
+    return f"{earlier.strip().splitlines()[-1][:MAX_CHARS]}\n{said}"
 
 
 def can_name_kinds(backend: Backend, cache: Path) -> bool:

@@ -110,15 +110,6 @@ class Router:
         order = np.argsort(-evidence, kind="stable")
         return [(self._ids[i], float(evidence[i])) for i in order]
 
-    def called(self, text: str, *, is_confirmed: bool = False) -> list[tuple[str, float]]:
-        """The adapters that `text` may be about, with their evidence, best first; none is far behind the best.
-
-        With `is_confirmed` the model decides afterwards, and keys of personal messages need no evidence of words.
-        """
-        if not terms(text):
-            return []
-        return self._near(self.scores(text), least_of_personal=0.0 if is_confirmed else self.limits.min_evidence)
-
     def _near(self, ranked: Sequence[tuple[str, float]], *, least_of_personal: float) -> list[tuple[str, float]]:
         """Of all keys with their evidence, best first, those that may be called for."""
         scores = ranked[: max(MOST_CALLED, self.limits.max_active)]

@@ -6,15 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
+from commands import run
 from threads import QUESTION, TOWER
-from typer.testing import CliRunner
-
-from seal_agent.cli.app import app
-
-
-def run(*arguments: str, said: str = "") -> tuple[int, str]:
-    result = CliRunner().invoke(app, [*arguments, "--model", "scripted"], input=said)
-    return result.exit_code, result.output
 
 
 def test_text_is_remembered_without_training(tmp_path: Path) -> None:

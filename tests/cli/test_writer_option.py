@@ -7,16 +7,12 @@ from pathlib import Path
 
 import pytest
 from chat_writers import WRITER
+from commands import run
 from typer.testing import CliRunner
 
 from seal_agent.cli.app import app
 
 TOLD = "My husband Ruben can't have sesame, not even a trace."
-
-
-def run(*arguments: str, said: str = "") -> tuple[int, str]:
-    result = CliRunner().invoke(app, [*arguments, "--model", "scripted"], input=said)
-    return result.exit_code, result.output
 
 
 def test_a_model_of_ones_own_code_writes_the_rows(tmp_path: Path) -> None:

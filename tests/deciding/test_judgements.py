@@ -43,6 +43,18 @@ class Judge(ScriptedBackend):
         return self
 
 
+class Recording(Judge):
+    """Keeps what it was asked."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(home)
+        self.seen: list[str] = []
+
+    def score(self, prompts: Sequence[Prompt], answers: Sequence[str], **options: Any) -> list[Score]:
+        self.seen.extend(prompt.asked for prompt in prompts)
+        return super().score(prompts, answers, **options)
+
+
 def messages_of(name: str) -> list[tuple[str, str]]:
     file = resources.files("seal_agent").joinpath("data", f"{name}.json")
     return [(text, word) for text, word in json.loads(file.read_text(encoding="utf-8"))["test"]]
@@ -60,22 +72,19 @@ def test_a_model_that_orders_messages_rightly_passes_wherever_its_zero_lies(
 
 
 def test_braces_and_quotes_in_a_message_are_shown_as_they_are(tmp_path: Path) -> None:
-    [margin] = margins(Judge(tmp_path), NOTEWORTHY, [('my {key} is "here"',)])
-    assert margin == 1.0
+    backend = Recording(tmp_path)
+    [margin] = margins(backend, NOTEWORTHY, [('my {key} is "here"',)])
+    assert (margin, bool(backend.seen)) == (1.0, True)
+    assert all('my {key} is "here"' in each for each in backend.seen)
 
 
 @pytest.mark.parametrize("judgement", [CHANGES, REPEATS])
 def test_two_messages_are_compared(tmp_path: Path, judgement: str) -> None:
-    asked: list[str] = []
-
-    class Recording(Judge):
-        def score(self, prompts: Sequence[Prompt], answers: Sequence[str], **options: Any) -> list[Score]:
-            asked.extend(prompt.asked for prompt in prompts)
-            return [Score(0.0, 1)] * len(prompts)
-
-    margins(Recording(tmp_path), judgement, [("The bakery opens at 7", "x" * 2 * MAX_CHARS)])
-    assert all("The bakery opens at 7" in each and "x" * MAX_CHARS in each for each in asked)
-    assert not any("x" * (MAX_CHARS + 1) in each for each in asked)
+    backend = Recording(tmp_path)
+    margins(backend, judgement, [("The bakery opens at 7", "x" * 2 * MAX_CHARS)])
+    assert backend.seen
+    assert all("The bakery opens at 7" in each and "x" * MAX_CHARS in each for each in backend.seen)
+    assert not any("x" * (MAX_CHARS + 1) in each for each in backend.seen)
 
 
 def test_a_case_is_judged_once_until_something_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
